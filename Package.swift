@@ -1,0 +1,89 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours: Swift 6, imports that don't leak, `any` spelled out.
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// Library targets also mark every unsafe use (SE-0458), and may keep `Span`s in results.
+let library: [SwiftSetting] = common + [
+    .strictMemorySafety(),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+    name: "apus",
+    products: [
+        .library(name: "WebSocketServer", targets: ["WebSocketServer"]),
+        .executable(name: "apus", targets: ["apus"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+        .target(
+            name: "HTTPProtocol",
+            dependencies: [.product(name: "HTTPTypes", package: "swift-http-types")],
+            swiftSettings: library),
+        .target(
+            name: "WebSocketProtocol",
+            dependencies: [.product(name: "HTTPTypes", package: "swift-http-types"), "COpenSSL"],
+            swiftSettings: library),
+        .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
+        .target(
+            name: "WebSocketServer",
+            dependencies: [
+                "HTTPProtocol", "WebSocketProtocol", "UVTransport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: library),
+        .target(
+            name: "RealtimeApp", dependencies: ["WebSocketServer"],
+            resources: [.embedInCode("Page/index.html")], swiftSettings: common),
+        .target(
+            name: "WebSocketTesting", dependencies: ["WebSocketServer"], swiftSettings: library),
+        .executableTarget(
+            name: "apus",
+            dependencies: [
+                "RealtimeApp", "WebSocketServer",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: common),
+
+        .testTarget(
+            name: "HTTPProtocolTests", dependencies: ["HTTPProtocol"], swiftSettings: common),
+        .testTarget(
+            name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"],
+            swiftSettings: common),
+        .testTarget(
+            name: "UVTransportTests", dependencies: ["UVTransport"], swiftSettings: common),
+        .testTarget(
+            name: "WebSocketServerTests", dependencies: ["WebSocketServer", "WebSocketTesting"],
+            swiftSettings: common),
+        .testTarget(
+            name: "RealtimeAppTests", dependencies: ["RealtimeApp", "WebSocketTesting"],
+            swiftSettings: common),
+        .testTarget(name: "ApusTests", dependencies: ["apus"], swiftSettings: common),
+    ]
+)

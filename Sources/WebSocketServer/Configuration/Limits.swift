@@ -1,0 +1,57 @@
+/// What peers may cost. Sizes are bytes; every limit is tested one past its value.
+public struct Limits: Sendable {
+    /// Open connections of the whole server; past it a new one is closed with 1008, and past
+    /// an eighth more refused with 503 before the upgrade. Default: from `RLIMIT_NOFILE`,
+    /// less 64 descriptors for everything else. `1 ... 10_000_000`.
+    public var connectionsMax: Int = Limits.connectionsFromDescriptors()
+    /// Open connections from one address (IPv6: one /64); `nil` is no limit. Default `nil`,
+    /// since a proxy in front shares one address. `1 ... 10_000_000`.
+    public var connectionsPerAddressMax: Int?
+
+    /// One message's payload. Default 1 MiB, `1 ... 1 GiB`.
+    public var messageSizeMax: ByteCount = .mebibytes(1)
+    /// All partly received messages of all connections together. Default 256 MiB,
+    /// `1 ... 64 GiB`; never less than one message.
+    public var assemblySizeMax: ByteCount = .mebibytes(256)
+    /// One frame's payload; `nil` means as large as a message may be. `1 ... 1 GiB`.
+    public var frameSizeMax: ByteCount?
+    /// Frames that one message may be split into. Default 1,024, `1 ... 1_000_000`.
+    public var fragmentsMax: Int = 1_024
+
+    /// Queued outgoing bytes at which `send` reports backpressure and echo-like handlers stop
+    /// being read from. Default 64 KiB, `1 ... 1 GiB`.
+    public var outboxHighWater: ByteCount = .kibibytes(64)
+    /// Queued outgoing bytes past which a connection is a slow consumer and is closed. What was
+    /// queued *before* counts, so one message always fits. Default 1 MiB, `1 ... 4 GiB`.
+    public var outboxMax: ByteCount = .mebibytes(1)
+
+    /// From the first byte's due time to the end of a request's head. Default 10 s,
+    /// `10 ms ... 1 h`.
+    public var handshakeTimeout: Duration = .seconds(10)
+    /// Request line and headers together. Default 8 KiB, `256 ... 1 MiB`.
+    public var handshakeSizeMax: ByteCount = .kibibytes(8)
+    /// Header lines of a request. Default 64, `1 ... 1_000`.
+    public var handshakeHeadersMax: Int = 64
+    /// A request's body. Default 64 KiB, `0 ... 1 GiB`.
+    public var bodySizeMax: ByteCount = .kibibytes(64)
+
+    /// Silence from the application on both sides (pings don't count) after which a WebSocket
+    /// connection is closed with 1001; `nil` is never. Default `nil`, `10 ms ... 30 d`.
+    public var idleTimeout: Duration?
+    /// Time within which the peer must answer a Close frame. Default 5 s, `10 ms ... 1 h`.
+    public var closeTimeout: Duration = .seconds(5)
+
+    public init() {}
+}
+
+/// A number of bytes.
+public struct ByteCount: Sendable, Hashable, Comparable {
+    public var bytes: Int
+
+    public init(_ bytes: Int) { self.bytes = bytes }
+    public static func bytes(_ count: Int) -> ByteCount { ByteCount(count) }
+    public static func kibibytes(_ count: Int) -> ByteCount { ByteCount(count << 10) }
+    public static func mebibytes(_ count: Int) -> ByteCount { ByteCount(count << 20) }
+
+    public static func < (a: ByteCount, b: ByteCount) -> Bool { a.bytes < b.bytes }
+}

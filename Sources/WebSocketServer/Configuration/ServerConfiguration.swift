@@ -1,0 +1,56 @@
+/// Everything a ``Server`` is told before it starts: an immutable snapshot once handed over.
+public struct ServerConfiguration: Sendable {
+    /// Where to listen; each address gets a listening socket on every loop.
+    public var addresses: [ListenAddress]
+
+    /// Event loops, one thread each, `1...256`. Default: the cores this process may use.
+    public var loops: Int
+
+    /// Pending connections the kernel queues for each listening socket, `1...65535`.
+    /// Default 4,096 (the kernel caps it at `net.core.somaxconn`).
+    public var backlog: Int = 4_096
+
+    public var limits = Limits()
+    public var heartbeat = Heartbeat()
+    public var drain = Drain()
+
+    /// A configuration for one address with every other value at its default.
+    public init(address: ListenAddress = .hostname("127.0.0.1", port: 8080)) {
+        self.addresses = [address]
+        self.loops = availableCores()
+    }
+}
+
+/// An address to listen on.
+public enum ListenAddress: Sendable, Hashable {
+    /// An IPv4 or IPv6 address, or a name that resolves to some; port 0 picks a free one.
+    case hostname(String, port: Int)
+    /// A Unix-domain socket. A stale socket file is replaced, anything else in its place is an
+    /// error; the file goes when the server stops.
+    case unix(path: String)
+}
+
+/// How long a silent peer is believed alive (RFC 6455 §5.5.2).
+public struct Heartbeat: Sendable {
+    /// Silence after which a ping goes out; `nil` turns heartbeats off. Default 30 s,
+    /// `100 ms ... 1 d`. Each connection's own interval is jittered by up to a tenth.
+    public var interval: Duration? = .seconds(30)
+    /// Time within which the pong, or any other byte, must arrive. Default 10 s, `100 ms ... 1 h`.
+    public var timeout: Duration = .seconds(10)
+
+    public init() {}
+}
+
+/// How connections are let go before a stop.
+public struct Drain: Sendable {
+    /// The time over which the Close frames to all connections are spread evenly.
+    /// Default 10 s, `0 s ... 1 h`.
+    public var spread: Duration = .seconds(10)
+    /// The time after which what is still open is cut; at least `spread`.
+    /// Default 30 s, `0 s ... 1 h`.
+    public var deadline: Duration = .seconds(30)
+    /// The close code: 1001 (going away) or 1012 (service restart: reconnect). Default 1012.
+    public var closeCode: UInt16 = 1012
+
+    public init() {}
+}
