@@ -1,6 +1,7 @@
-// libuv, and the few C facilities its Swift side needs and Swift can't import.
+// libuv, and the C facilities its Swift side needs and Swift's Glibc module leaves out.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <uv.h>
+
+// GNU extensions: defining _GNU_SOURCE here would give Swift a second, different fd_set.
+extern int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
+extern int pthread_setname_np(pthread_t thread, const char *name);

@@ -1,0 +1,221 @@
+public import CLibuv
+import Glibc
+import Synchronization
+
+/// One thread with one libuv loop: everything of a connection happens on its loop.
+///
+/// It is an executor, so `async` code that prefers it runs between I/O callbacks without a hop.
+/// Each callback of libuv is a *turn*: it ends by running the jobs that it caused and by sending
+/// what it wrote. Except where noted, members are to be used on the loop's own thread.
+public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+    // Safety: mutable state is touched on the loop's thread only; other threads go through
+    // `mailbox`, which locks.
+
+    /// The size of the one read buffer that all streams of the loop share.
+    public static let readBufferSize = 256 << 10
+    static let corkSize = 256 << 10
+    /// Jobs run in one turn before I/O gets its turn again.
+    private static let jobsPerTurn = 4_096
+
+    public let index: Int
+    let uv: UnsafeMutablePointer<uv_loop_t>
+    private let wakeUp: UnsafeMutablePointer<uv_async_t>
+    private let timer: UnsafeMutablePointer<uv_timer_t>
+    public let cork: UnsafeMutablePointer<Cork>
+    let readBuffer: UnsafeMutableRawPointer
+
+    private let mailbox = Mailbox()
+    private var taken: [LoopWork] = []
+    private var ready: [LoopWork] = []
+    private var wheel: TimerWheel
+    private var wheelWakeUp: UInt64?
+    /// Written by the thread itself before ``start()`` returns.
+    @usableFromInline private(set) var thread = pthread_t()
+    private var joinable = uv_thread_t()
+    private var started = uv_sem_t()
+    /// Open libuv handles that hold memory: zero once everything is released (the ledger).
+    public internal(set) var openHandles = 0
+
+    init(index: Int) throws(TransportError) {
+        self.index = index
+        uv = .allocate(capacity: 1)
+        let code = uv_loop_init(uv)
+        if code < 0 {
+            uv.deallocate()
+            throw TransportError(code: code, operation: "make an event loop")
+        }
+        wakeUp = .allocate(capacity: 1)
+        timer = .allocate(capacity: 1)
+        cork = .allocate(capacity: 1)
+        cork.initialize(to: Cork(capacity: Self.corkSize))
+        readBuffer = .allocate(byteCount: Self.readBufferSize, alignment: 64)
+        wheel = TimerWheel(now: uv_now(uv))
+        uv.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        uv_async_init(uv, wakeUp) { handle in
+            EventLoop.of(handle!.pointee.loop).runMailbox()
+        }
+        uv_timer_init(uv, timer)
+        uv_unref(UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self))
+    }
+
+    static func of(_ loop: UnsafeMutablePointer<uv_loop_t>) -> EventLoop {
+        Unmanaged<EventLoop>.fromOpaque(loop.pointee.data).takeUnretainedValue()
+    }
+
+    // MARK: - Thread
+
+    /// Starts the thread; the loop then runs until ``stop()``.
+    func start() throws(TransportError) {
+        uv_sem_init(&started, 0)
+        defer { uv_sem_destroy(&started) }
+        let code = uv_thread_create(&joinable, { context in
+            let loop = Unmanaged<EventLoop>.fromOpaque(context!).takeUnretainedValue()
+            loop.thread = pthread_self()
+            uv_sem_post(&loop.started)
+            loop.run()
+        }, Unmanaged.passUnretained(self).toOpaque())
+        try TransportError.check(code, "start a thread")
+        uv_sem_wait(&started)
+    }
+
+    private func run() {
+        pthread_setname_np(pthread_self(), "loop-\(index)")
+        uv_run(uv, UV_RUN_DEFAULT)
+        uv_loop_close(uv)
+    }
+
+    /// Ends the loop once all handles are closed; any thread. Join with ``join()``.
+    func stop() {
+        execute { [self] in
+            mailbox.close()
+            for handle in [
+                UnsafeMutableRawPointer(wakeUp), UnsafeMutableRawPointer(timer),
+            ] {
+                uv_close(handle.assumingMemoryBound(to: uv_handle_t.self), nil)
+            }
+        }
+    }
+
+    func join() { uv_thread_join(&joinable) }
+
+    deinit {
+        wakeUp.deallocate()
+        timer.deallocate()
+        cork.pointee.deallocate()
+        cork.deallocate()
+        readBuffer.deallocate()
+        uv.deallocate()
+    }
+
+    /// Whether the caller runs on this loop's thread; any thread.
+    @inlinable
+    public var isCurrent: Bool { pthread_equal(pthread_self(), thread) != 0 }
+
+    // MARK: - Work
+
+    /// Runs a closure on the loop: at the end of this turn, or by a wake-up from another thread.
+    /// False when the loop has stopped and will not run it.
+    @discardableResult
+    public func execute(_ work: @escaping @Sendable () -> Void) -> Bool {
+        submit(.closure(work))
+    }
+
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        // A task may outlive its loop; nothing of the loop's is left for it to touch.
+        if !submit(.job(job)) { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
+    }
+
+    private func submit(_ work: LoopWork) -> Bool {
+        if isCurrent {
+            ready.append(work)
+            return true
+        }
+        switch mailbox.add(work) {
+        case .added: return true
+        case .closed: return false
+        case .addedFirst:
+            uv_async_send(wakeUp)
+            return true
+        }
+    }
+
+    private func runMailbox() {
+        mailbox.take(into: &taken)
+        ready.append(contentsOf: taken)
+        taken.removeAll(keepingCapacity: true)
+        endTurn()
+    }
+
+    /// Ends a libuv callback: runs the jobs it caused, then sends what they all wrote.
+    @inlinable
+    public func endTurn() {
+        if hasWork { runReady() }
+        if cork.pointee.count > 0 { flushCork() }
+    }
+
+    @usableFromInline var hasWork: Bool { !ready.isEmpty }
+
+    @usableFromInline func flushCork() {
+        cork.pointee.owner?._withUnsafeGuaranteedRef { $0.flush() }
+    }
+
+    @usableFromInline func runReady() {
+        var budget = Self.jobsPerTurn
+        var next = 0
+        while next < ready.count, budget > 0 {
+            let work = ready[next]
+            next += 1
+            budget -= 1
+            switch work {
+            case .job(let job):
+                job.runSynchronously(
+                    isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+            case .closure(let closure): closure()
+            }
+        }
+        if next == ready.count {
+            ready.removeAll(keepingCapacity: true)
+        } else {
+            ready.removeFirst(next)
+            uv_async_send(wakeUp)
+        }
+    }
+
+    // MARK: - Time
+
+    /// The loop's clock in milliseconds: read once a turn, never goes back.
+    public var now: UInt64 { uv_now(uv) }
+
+    /// Schedules or moves an entry's deadline.
+    public func schedule(_ entry: TimerEntry, at deadline: UInt64) {
+        wheel.schedule(entry, at: deadline)
+        armTimer()
+    }
+
+    public func cancel(_ entry: TimerEntry) { wheel.cancel(entry) }
+
+    /// Wakes the wheel when it has something due, and leaves it asleep when it is empty.
+    private func armTimer() {
+        guard let due = wheel.nextWakeUp() else {
+            wheelWakeUp = nil
+            return
+        }
+        if let armed = wheelWakeUp, armed <= due { return }
+        wheelWakeUp = due
+        let delay = due > now ? due - now : 0
+        uv_timer_start(timer, { handle in
+            EventLoop.of(handle!.pointee.loop).runTimers()
+        }, delay, 0)
+    }
+
+    private func runTimers() {
+        wheelWakeUp = nil
+        let now = self.now
+        for entry in wheel.takeDue(now: now) where wheel.beginFiring(entry) {
+            entry.deadlinePassed(now: now)
+        }
+        armTimer()
+        endTurn()
+    }
+}

@@ -1,0 +1,41 @@
+import CLibuv
+import Glibc
+
+/// The loops of a process or a server: started together, stopped together.
+public final class EventLoopGroup: Sendable {
+    public let loops: [EventLoop]
+
+    /// Makes and starts `count` loops, a thread each; `1...`.
+    public init(count: Int) throws(TransportError) {
+        precondition(count > 0)
+        var loops: [EventLoop] = []
+        for index in 0..<count { loops.append(try EventLoop(index: index)) }
+        self.loops = loops
+        for loop in loops { try loop.start() }
+    }
+
+    /// Stops every loop and waits for its thread. Handles must have been closed before; the
+    /// number of those still open, which must be zero, is returned. Not to be called on a loop.
+    @discardableResult
+    public func shutdown() -> Int {
+        for loop in loops { loop.stop() }
+        for loop in loops { loop.join() }
+        return loops.reduce(0) { $0 + $1.openHandles }
+    }
+}
+
+/// The cores that this process may use, by its affinity mask.
+public func availableParallelism() -> Int { Int(uv_available_parallelism()) }
+
+/// Raises the soft limit of open descriptors to the hard one, and returns it.
+@discardableResult
+public func raiseDescriptorLimit() -> Int {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1_024 }
+    if limit.rlim_cur < limit.rlim_max {
+        var raised = limit
+        raised.rlim_cur = limit.rlim_max
+        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &raised) == 0 { limit = raised }
+    }
+    return Int(clamping: limit.rlim_cur)
+}

@@ -1,0 +1,146 @@
+import CLibuv
+import Glibc
+
+/// A bound and listening socket, not yet polled: made before any loop accepts, so that a port
+/// in use is an error at the start and not later.
+public struct ListeningSocket: Sendable {
+    public let descriptor: Int32
+    public let address: SocketAddress
+    /// The file of a Unix-domain socket.
+    public let path: String?
+
+    /// Binds one address `count` times with `SO_REUSEPORT`, once for each loop; a name that
+    /// resolves to several addresses is bound on each. Port 0 picks one port for all of them.
+    public static func listen(
+        host: String, port: Int, count: Int, backlog: Int
+    ) throws(TransportError) -> [[ListeningSocket]] {
+        var groups: [[ListeningSocket]] = []
+        do {
+            var chosen = port
+            for address in try RawAddress.resolve(host, port: port) {
+                var group: [ListeningSocket] = []
+                for _ in 0..<count {
+                    var address = address
+                    if chosen != 0 { address.setPort(UInt16(chosen)) }
+                    let socket = try bind(
+                        address, named: "\(host):\(chosen)", backlog: backlog,
+                        // The first socket finds out whether another process has the port.
+                        exclusively: group.isEmpty && groups.isEmpty)
+                    chosen = Int(socket.address.port)
+                    group.append(socket)
+                }
+                groups.append(group)
+            }
+        } catch {
+            for socket in groups.joined() { Glibc.close(socket.descriptor) }
+            throw error
+        }
+        return groups
+    }
+
+    /// Binds a Unix-domain socket, replacing a stale file that no one listens on.
+    public static func listen(unix path: String, backlog: Int) throws(TransportError)
+        -> ListeningSocket
+    {
+        let address = try RawAddress.unix(path)
+        let operation = "listen on unix:\(path)"
+        try removeStale(path, address, operation)
+        let descriptor = try makeSocket(AF_UNIX, operation)
+        guard address.withSockaddr({ Glibc.bind(descriptor, $0, address.length) }) == 0,
+            Glibc.listen(descriptor, Int32(backlog)) == 0
+        else {
+            let error = TransportError.lastSystemError(operation)
+            Glibc.close(descriptor)
+            throw error
+        }
+        return ListeningSocket(descriptor: descriptor, address: .unix, path: path)
+    }
+
+    private static func removeStale(
+        _ path: String, _ address: RawAddress, _ operation: String
+    ) throws(TransportError) {
+        var information = stat()
+        guard lstat(path, &information) == 0 else { return }
+        guard information.st_mode & S_IFMT == S_IFSOCK else {
+            throw TransportError(code: UV_EEXIST.rawValue, operation: operation)
+        }
+        let probe = try makeSocket(AF_UNIX, operation)
+        defer { Glibc.close(probe) }
+        if address.withSockaddr({ connect(probe, $0, address.length) }) == 0 {
+            throw TransportError(code: UV_EADDRINUSE.rawValue, operation: operation)
+        }
+        unlink(path)
+    }
+
+    private static func makeSocket(_ family: Int32, _ operation: String) throws(TransportError)
+        -> Int32
+    {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(family, type, 0)
+        if descriptor < 0 { throw .lastSystemError(operation) }
+        return descriptor
+    }
+
+    private static func bind(
+        _ address: RawAddress, named name: String, backlog: Int, exclusively: Bool
+    ) throws(TransportError) -> ListeningSocket {
+        let operation = "listen on \(name)"
+        if exclusively, address.port != 0 { try probe(address, operation) }
+        let descriptor = try makeSocket(address.family, operation)
+        var yes: Int32 = 1
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &yes, size)
+        // Accepted sockets inherit it: one system call less for each connection.
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, size)
+        if address.family == AF_INET6 {
+            setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
+        }
+        guard address.withSockaddr({ Glibc.bind(descriptor, $0, address.length) }) == 0,
+            Glibc.listen(descriptor, Int32(backlog)) == 0
+        else {
+            let error = TransportError.lastSystemError(operation)
+            Glibc.close(descriptor)
+            throw error
+        }
+        var bound = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        _ = withUnsafeMutablePointer(to: &bound) {
+            getsockname(
+                descriptor, UnsafeMutableRawPointer($0).assumingMemoryBound(to: sockaddr.self),
+                &length)
+        }
+        return ListeningSocket(descriptor: descriptor, address: SocketAddress(bound), path: nil)
+    }
+
+    /// Binds once without `SO_REUSEPORT`, which would let us share a port with a stranger of the
+    /// same user without a word.
+    private static func probe(_ address: RawAddress, _ operation: String) throws(TransportError) {
+        let descriptor = try makeSocket(address.family, operation)
+        defer { Glibc.close(descriptor) }
+        var yes: Int32 = 1
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
+        if address.family == AF_INET6 {
+            setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
+        }
+        if address.withSockaddr({ Glibc.bind(descriptor, $0, address.length) }) != 0 {
+            throw .lastSystemError(operation)
+        }
+    }
+}
+
+extension RawAddress {
+    /// The port of an IPv4 or IPv6 address, at the same place in both.
+    var port: UInt16 {
+        withUnsafeBytes(of: storage) {
+            UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+        }
+    }
+
+    mutating func setPort(_ port: UInt16) {
+        withUnsafeMutableBytes(of: &storage) {
+            $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+import CLibuv
+import Glibc
+
+extension Stream {
+    /// Connects to an address and starts reading; `completion` hears once, on the loop. The
+    /// caller has resolved the name (``ConnectAddress/resolve(host:port:)`` blocks).
+    public final func connect(
+        to address: ConnectAddress, completion: @escaping @Sendable (TransportError?) -> Void
+    ) {
+        do {
+            let descriptor = try address.beginConnecting()
+            // uv_tcp_open takes a connecting descriptor, and polls it as libuv's own connect does.
+            try awaitConnection(descriptor, address, completion)
+        } catch {
+            close()
+            loop.execute { completion(error) }
+        }
+    }
+
+    private final func awaitConnection(
+        _ descriptor: Int32, _ address: ConnectAddress,
+        _ completion: @escaping @Sendable (TransportError?) -> Void
+    ) throws(TransportError) {
+        _ = try ConnectPoll(loop: loop, descriptor: descriptor, name: address.name) {
+            [self] error in
+            if let error {
+                Glibc.close(descriptor)
+                close()
+                completion(error)
+            } else if !isOpen {
+                Glibc.close(descriptor)
+                completion(TransportError(code: UV_ECANCELED.rawValue, operation: "connect"))
+            } else {
+                do throws(TransportError) {
+                    try adopt(ownedDescriptor: descriptor)
+                    completion(nil)
+                } catch { completion(error) }
+            }
+        }
+    }
+}
+
+/// Where a client connects to.
+public struct ConnectAddress: Sendable {
+    let raw: RawAddress
+    public let name: String
+    public var isUnixDomain: Bool { raw.family == AF_UNIX }
+
+    /// The addresses of a host; blocks while it is being looked up, so not for a loop.
+    public static func resolve(host: String, port: Int) throws(TransportError) -> [ConnectAddress] {
+        try RawAddress.resolve(host, port: port).map {
+            ConnectAddress(raw: $0, name: "\(host):\(port)")
+        }
+    }
+
+    public static func unix(path: String) throws(TransportError) -> ConnectAddress {
+        ConnectAddress(raw: try .unix(path), name: "unix:\(path)")
+    }
+
+    func beginConnecting() throws(TransportError) -> Int32 {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(raw.family, type, 0)
+        if descriptor < 0 { throw .lastSystemError("connect to \(name)") }
+        if !isUnixDomain {
+            var yes: Int32 = 1
+            setsockopt(
+                descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes,
+                socklen_t(MemoryLayout<Int32>.size))
+        }
+        if raw.withSockaddr({ Glibc.connect(descriptor, $0, raw.length) }) != 0,
+            errno != EINPROGRESS
+        {
+            let error = TransportError.lastSystemError("connect to \(name)")
+            Glibc.close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+}
+
+/// Waits for a connecting descriptor to become writable.
+private final class ConnectPoll {
+    private let loop: EventLoop
+    private let descriptor: Int32
+    private let name: String
+    private let handle: UnsafeMutablePointer<uv_poll_t>
+    private var completion: ((TransportError?) -> Void)?
+    private var result: TransportError?
+
+    init(
+        loop: EventLoop, descriptor: Int32, name: String,
+        completion: @escaping @Sendable (TransportError?) -> Void
+    ) throws(TransportError) {
+        self.loop = loop
+        self.descriptor = descriptor
+        self.name = name
+        self.completion = completion
+        handle = .allocate(capacity: 1)
+        let code = uv_poll_init(loop.uv, handle, descriptor)
+        if code < 0 {
+            handle.deallocate()
+            Glibc.close(descriptor)
+            throw TransportError(code: code, operation: "connect to \(name)")
+        }
+        loop.openHandles += 1
+        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        uv_poll_start(handle, Int32(UV_WRITABLE.rawValue)) { handle, status, _ in
+            let poll = Unmanaged<ConnectPoll>.fromOpaque(handle!.pointee.data).takeUnretainedValue()
+            poll.finish(status)
+        }
+    }
+
+    private func finish(_ status: Int32) {
+        var failure: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length)
+        let code = status < 0 ? status : -failure
+        if code < 0 { result = TransportError(code: code, operation: "connect to \(name)") }
+        // The descriptor goes on to a stream handle, so this one must be gone first.
+        uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) { handle in
+            let poll = Unmanaged<ConnectPoll>.fromOpaque(handle!.pointee.data).takeRetainedValue()
+            poll.loop.openHandles -= 1
+            poll.handle.deallocate()
+            poll.completion?(poll.result)
+            poll.completion = nil
+            poll.loop.endTurn()
+        }
+    }
+}

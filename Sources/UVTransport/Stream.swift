@@ -1,0 +1,201 @@
+import CLibuv
+import Glibc
+
+/// A connected TCP or Unix-domain stream on one loop: the base class of what speaks on it.
+///
+/// An open stream keeps itself alive: libuv may use the handle until its close callback, so the
+/// retain taken at its making is released there and nowhere else. Subclasses override ``received(_:)`` and its neighbours.
+open class Stream: TimerEntry, @unchecked Sendable {
+    // Safety: a stream is confined to its loop; what crosses threads is only the reference.
+
+    public final let loop: EventLoop
+    final let handle: UnsafeMutablePointer<uv_stream_t>
+    /// What the kernel would not take yet; exists only meanwhile.
+    final var outbox: Outbox?
+    private final var state: State = .open
+    /// A failed write has been noticed and will be reported at the end of the turn.
+    final var hasFailed = false
+    private final var isReading = false
+    /// While true, reads go to ``readTarget()`` instead of the loop's shared buffer.
+    public final var wantsOwnReadBuffer = false
+
+    private enum State: UInt8 { case open, finishing, closed }
+
+    /// Makes a stream for a kind of address, without a connection yet.
+    public init(loop: EventLoop, isUnixDomain: Bool) {
+        self.loop = loop
+        let raw: UnsafeMutableRawPointer
+        if isUnixDomain {
+            let pipe = UnsafeMutablePointer<uv_pipe_t>.allocate(capacity: 1)
+            uv_pipe_init(loop.uv, pipe, 0)
+            raw = UnsafeMutableRawPointer(pipe)
+        } else {
+            let tcp = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
+            uv_tcp_init(loop.uv, tcp)
+            raw = UnsafeMutableRawPointer(tcp)
+        }
+        handle = raw.assumingMemoryBound(to: uv_stream_t.self)
+        super.init()
+        loop.openHandles += 1
+        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    }
+
+    deinit { handle.deallocate() }
+
+    /// Takes over a connected descriptor and starts reading; on an error it is closed.
+    public final func adopt(ownedDescriptor descriptor: Int32) throws(TransportError) {
+        let raw = UnsafeMutableRawPointer(handle)
+        let code =
+            handle.pointee.type == UV_NAMED_PIPE
+            ? uv_pipe_open(raw.assumingMemoryBound(to: uv_pipe_t.self), descriptor)
+            : uv_tcp_open(raw.assumingMemoryBound(to: uv_tcp_t.self), descriptor)
+        if code < 0 {
+            Glibc.close(descriptor)
+            close()
+            throw TransportError(code: code, operation: "open a socket")
+        }
+        resumeReading()
+    }
+
+    static func of(_ handle: UnsafeMutableRawPointer) -> Stream {
+        let data = handle.assumingMemoryBound(to: uv_handle_t.self).pointee.data!
+        return Unmanaged<Stream>.fromOpaque(data).takeUnretainedValue()
+    }
+
+    // MARK: - For subclasses
+
+    /// Bytes arrived, in memory that is the subclass's to change until it returns.
+    open func received(_ bytes: UnsafeMutableRawBufferPointer) {}
+
+    /// Where the next read goes while ``wantsOwnReadBuffer``; empty means the shared buffer.
+    open func readTarget() -> UnsafeMutableRawBufferPointer { .init(start: nil, count: 0) }
+
+    /// The peer sent its last byte, or the connection failed; called once, then only ``closed()``.
+    open func ended(_ error: TransportError) {}
+
+    /// Queued bytes have been taken by the kernel; ``outboxCount`` tells how many are left.
+    open func outboxShrank() {}
+
+    /// The handle is closed, and the descriptor with it. Always the last call.
+    open func closed() {}
+
+    // MARK: - Reading
+
+    /// Whether bytes can still be sent and received.
+    public final var isOpen: Bool { state == .open && !hasFailed }
+
+    /// Stops reading: the peer's next bytes wait in the kernel, which pushes back on it.
+    public final func pauseReading() {
+        guard isReading else { return }
+        isReading = false
+        uv_read_stop(handle)
+    }
+
+    public final func resumeReading() {
+        guard !isReading, state != .closed else { return }
+        isReading = true
+        uv_read_start(handle, onAllocate, onRead)
+    }
+
+    fileprivate final func didRead(_ count: Int, _ base: UnsafeMutablePointer<CChar>?) {
+        if count > 0 {
+            received(UnsafeMutableRawBufferPointer(start: base, count: count))
+        } else if count < 0 {
+            pauseReading()
+            reportEnd(TransportError(code: Int32(count), operation: "read"))
+        }
+        loop.endTurn()
+    }
+
+    /// Tells the subclass once that the connection is over.
+    final func reportEnd(_ error: TransportError) {
+        guard !hasEnded else { return }
+        hasEnded = true
+        ended(error)
+    }
+    private final var hasEnded = false
+
+    /// Reports a failed write after the code that wrote has returned.
+    final func fail(_ code: Int32) {
+        guard !hasFailed, state != .closed else { return }
+        hasFailed = true
+        dropUnsent()
+        loop.execute { [self] in
+            if state != .closed { reportEnd(TransportError(code: code, operation: "write")) }
+        }
+    }
+
+    // MARK: - Closing
+
+    /// Sends what is queued, then the end of the stream (FIN); reading goes on.
+    public final func finishWriting() {
+        guard state == .open else { return }
+        state = .finishing
+        if hasFailed { return }
+        flushIfCorked()
+        if outbox == nil { shutDownWriting() }
+    }
+
+    /// Half-closes once nothing is queued.
+    final func shutDownWritingIfFinishing() {
+        if state == .finishing, !hasFailed { shutDownWriting() }
+    }
+
+    private final func shutDownWriting() {
+        var descriptor: uv_os_fd_t = 0
+        let raw = UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
+        if uv_fileno(raw, &descriptor) == 0 { shutdown(descriptor, Int32(SHUT_WR)) }
+    }
+
+    /// Closes at once; what the kernel has not taken is dropped. ``closed()`` follows.
+    public final func close() {
+        guard state != .closed else { return }
+        flushIfCorked()
+        state = .closed
+        dropUnsent()
+        loop.cancel(self)
+        uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
+            let stream = Stream.of($0!)
+            stream.loop.openHandles -= 1
+            stream.closed()
+            stream.loop.endTurn()
+            // Safety: balances the retain of `init`; libuv uses the handle no more.
+            Unmanaged.passUnretained(stream).release()
+        }
+    }
+
+    /// Closes with a reset (RST), which drops what the peer has not read either.
+    public final func reset() {
+        guard state != .closed else { return }
+        if handle.pointee.type == UV_TCP {
+            dropUnsent()
+            var descriptor: uv_os_fd_t = 0
+            let raw = UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
+            var abort = linger(l_onoff: 1, l_linger: 0)
+            if uv_fileno(raw, &descriptor) == 0 {
+                setsockopt(
+                    descriptor, SOL_SOCKET, SO_LINGER, &abort,
+                    socklen_t(MemoryLayout<linger>.size))
+            }
+        }
+        close()
+    }
+}
+
+private let onAllocate: uv_alloc_cb = { handle, _, buffer in
+    let stream = Stream.of(handle!)
+    if stream.wantsOwnReadBuffer {
+        let target = stream.readTarget()
+        if target.count > 0 {
+            buffer!.pointee.base = target.baseAddress!.assumingMemoryBound(to: CChar.self)
+            buffer!.pointee.len = target.count
+            return
+        }
+    }
+    buffer!.pointee.base = stream.loop.readBuffer.assumingMemoryBound(to: CChar.self)
+    buffer!.pointee.len = EventLoop.readBufferSize
+}
+
+private let onRead: uv_read_cb = { handle, count, buffer in
+    Stream.of(handle!).didRead(count, buffer!.pointee.base)
+}

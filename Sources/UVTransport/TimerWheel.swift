@@ -1,0 +1,123 @@
+/// Something with one deadline in a ``TimerWheel``, linked into it without further memory.
+open class TimerEntry {
+    fileprivate(set) unowned(unsafe) var previous: TimerEntry?
+    fileprivate(set) unowned(unsafe) var next: TimerEntry?
+    /// The tick at which the entry fires, while `isScheduled`; the tick wraps never (2³² × 32 ms).
+    fileprivate(set) var tick: UInt32 = 0
+    /// In the wheel, or taken out of it and about to fire.
+    public fileprivate(set) final var isScheduled = false
+
+    public init() {}
+
+    /// Called once on the loop when the deadline has passed; the entry is out of the wheel then.
+    open func deadlinePassed(now: UInt64) {}
+}
+
+/// A coarse hashed timer wheel: schedule and cancel are O(1), entries own no memory of their own.
+///
+/// Times are milliseconds of one monotonic clock, handed in and never read here. An entry fires
+/// at the first `advance` at or after its deadline, rounded up to a tick: never early, and late
+/// by at most one tick plus the caller's own delay. Entries must stay alive while scheduled.
+struct TimerWheel: ~Copyable {
+    /// Milliseconds in a tick, as a shift: 32 ms.
+    static let tickShift: UInt64 = 5
+    static let slotCount = 512
+
+    private var slots = [Unmanaged<TimerEntry>?](repeating: nil, count: slotCount)
+    private var occupied = [UInt64](repeating: 0, count: slotCount / 64)
+    /// The last tick whose entries have fired.
+    private var current: UInt32
+    private(set) var count = 0
+
+    init(now: UInt64) {
+        current = UInt32(truncatingIfNeeded: now >> Self.tickShift)
+    }
+
+    private static func tick(for deadline: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: (deadline + (1 << tickShift) - 1) >> tickShift)
+    }
+
+    /// Schedules, or moves, an entry to fire at `deadline`; a past one fires at the next tick.
+    mutating func schedule(_ entry: TimerEntry, at deadline: UInt64) {
+        let tick = max(Self.tick(for: deadline), current &+ 1)
+        if entry.isScheduled {
+            if entry.tick == tick { return }
+            cancel(entry)
+        }
+        let slot = Int(tick) % Self.slotCount
+        entry.tick = tick
+        entry.isScheduled = true
+        entry.previous = nil
+        entry.next = slots[slot]?.takeUnretainedValue()
+        entry.next?.previous = entry
+        slots[slot] = Unmanaged.passUnretained(entry)
+        occupied[slot / 64] |= 1 << UInt64(slot % 64)
+        count += 1
+    }
+
+    mutating func cancel(_ entry: TimerEntry) {
+        guard entry.isScheduled else { return }
+        entry.isScheduled = false
+        unlink(entry)
+    }
+
+    private mutating func unlink(_ entry: TimerEntry) {
+        let slot = Int(entry.tick) % Self.slotCount
+        // An entry collected for firing is out of its slot already.
+        guard entry.previous != nil || slots[slot]?.toOpaque() == Unmanaged.passUnretained(entry).toOpaque()
+        else { return }
+        if let previous = entry.previous {
+            previous.next = entry.next
+        } else {
+            slots[slot] = entry.next.map { Unmanaged.passUnretained($0) }
+            if entry.next == nil { occupied[slot / 64] &= ~(1 << UInt64(slot % 64)) }
+        }
+        entry.next?.previous = entry.previous
+        entry.previous = nil
+        entry.next = nil
+        count -= 1
+    }
+
+    /// Takes out every entry due at `now`, in no particular order within a tick.
+    mutating func takeDue(now: UInt64) -> [TimerEntry] {
+        let target = UInt32(truncatingIfNeeded: now >> Self.tickShift)
+        guard target > current else { return [] }
+        var due: [TimerEntry] = []
+        let first = current &+ 1
+        let last = min(target, current &+ UInt32(Self.slotCount))
+        for tick in first...last where count > 0 {
+            let slot = Int(tick) % Self.slotCount
+            if occupied[slot / 64] & (1 << UInt64(slot % 64)) == 0 { continue }
+            var next = slots[slot]?.takeUnretainedValue()
+            while let entry = next {
+                next = entry.next
+                if entry.tick <= target {
+                    unlink(entry)
+                    due.append(entry)
+                }
+            }
+        }
+        current = target
+        return due
+    }
+
+    /// Marks a due entry as fired; false if it was cancelled since it was taken out, or has been
+    /// scheduled anew.
+    mutating func beginFiring(_ entry: TimerEntry) -> Bool {
+        guard entry.isScheduled, entry.tick <= current else { return false }
+        entry.isScheduled = false
+        return true
+    }
+
+    /// Milliseconds at which `takeDue` may next find something; `nil` when the wheel is empty.
+    func nextWakeUp() -> UInt64? {
+        guard count > 0 else { return nil }
+        for distance in 1...Self.slotCount {
+            let slot = (Int(current) + distance) % Self.slotCount
+            if occupied[slot / 64] & (1 << UInt64(slot % 64)) != 0 {
+                return (UInt64(current) + UInt64(distance)) << Self.tickShift
+            }
+        }
+        return nil
+    }
+}

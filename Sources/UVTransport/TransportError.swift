@@ -1,0 +1,39 @@
+/// A libuv error code with the operation that met it.
+import CLibuv
+import Glibc
+
+public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The negative libuv code, `UV_EADDRINUSE` and the like.
+    public let code: Int32
+    /// What was attempted, as `bind 127.0.0.1:8080`.
+    public let operation: String
+
+    public init(code: Int32, operation: String) {
+        self.code = code
+        self.operation = operation
+    }
+
+    /// The error that `errno` names after a failed C call.
+    static func lastSystemError(_ operation: String) -> TransportError {
+        TransportError(code: -errno, operation: operation)
+    }
+
+    public var name: String { String(cString: uv_err_name(code)) }
+
+    public var description: String {
+        "\(operation): \(String(cString: uv_strerror(code))) (\(name))"
+    }
+
+    /// Throws unless a libuv call succeeded.
+    static func check(_ code: Int32, _ operation: @autoclosure () -> String) throws(TransportError)
+    {
+        if code < 0 { throw TransportError(code: code, operation: operation()) }
+    }
+
+    public static let endOfFile = TransportError(code: UV_EOF.rawValue, operation: "read")
+    public var isEndOfFile: Bool { code == UV_EOF.rawValue }
+    public var isAddressInUse: Bool { code == UV_EADDRINUSE.rawValue }
+    public var isConnectionReset: Bool {
+        code == UV_ECONNRESET.rawValue || code == UV_EPIPE.rawValue
+    }
+}
