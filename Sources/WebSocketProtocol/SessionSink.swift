@@ -1,0 +1,70 @@
+/// Where a ``Session`` delivers what it has read: made once a read, and called in wire order.
+///
+/// Pointers are valid until the call returns. All calls are made from within
+/// ``Session/receive(_:count:into:)``.
+package protocol SessionSink: ~Copyable {
+    /// A whole message; text has been checked to be UTF-8.
+    mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind)
+    /// A ping, to be answered with the same payload (RFC 6455 §5.5.2).
+    mutating func ping(_ payload: UnsafeRawBufferPointer)
+    /// A pong, asked for or not.
+    mutating func pong(_ payload: UnsafeRawBufferPointer)
+
+    /// False once the application has closed: what follows is parsed no further than to find
+    /// the peer's Close frame.
+    var wantsMessages: Bool { get }
+
+    /// Makes `buffer` hold `capacity` bytes at least, keeping its contents; false when the
+    /// budget of all partly received messages is spent. `expected` is the size announced for
+    /// the message so far: a hint for choosing among memory that is there already, never a
+    /// reason to allocate.
+    mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool
+    /// Takes a buffer's memory back.
+    mutating func release(_ buffer: inout AssemblyBuffer)
+}
+
+/// Memory in which a message that spans reads or frames is put together.
+package struct AssemblyBuffer {
+    package var base: UnsafeMutableRawPointer?
+    package var capacity = 0
+    /// Bytes of the message so far.
+    package var count = 0
+
+    package init() {}
+}
+
+/// What a session asks of its connection after some bytes.
+package enum SessionAction: Equatable, Sendable {
+    /// Nothing special: read on.
+    case proceed
+    /// The peer sent a Close frame; `nil` means one without a code. Nothing after it counts.
+    case closeReceived(CloseCode?, reason: String)
+    /// The peer broke the protocol or a limit: fail the connection with this code
+    /// (RFC 6455 §7.1.7). Returned once; nothing after it counts.
+    case fail(SessionFault)
+}
+
+/// A peer's fault, with the close code and the reason that it is told.
+package struct SessionFault: Error, Equatable, Sendable {
+    package let code: CloseCode
+    package let reason: String
+
+    package init(_ code: CloseCode, _ reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+}
+
+/// What one session's peer may send.
+package final class SessionLimits: Sendable {
+    /// Bytes of a frame's payload, of a message's, and frames in a message.
+    package let frameSizeMax: Int
+    package let messageSizeMax: Int
+    package let fragmentsMax: Int
+
+    package init(frameSizeMax: Int, messageSizeMax: Int, fragmentsMax: Int) {
+        self.frameSizeMax = min(frameSizeMax, messageSizeMax)
+        self.messageSizeMax = messageSizeMax
+        self.fragmentsMax = fragmentsMax
+    }
+}
