@@ -1,0 +1,77 @@
+package import HTTPTypes
+
+/// A writer of HTTP/1.1 responses, RFC 9112 §4–§6, that appends to the caller's buffer.
+package enum ResponseEncoder {
+    /// The interim response that a client with `Expect: 100-continue` waits for, whole.
+    package static let continue100 = [UInt8]("HTTP/1.1 100 Continue\r\n\r\n".utf8)
+
+    /// Appends head and content.
+    ///
+    /// `Content-Length`, `Transfer-Encoding` and `Connection` are ours: such fields in `response`
+    /// are left out, and `Connection` says `close` or, for the sake of HTTP/1.0, `keep-alive`,
+    /// and `upgrade` where there is an `Upgrade` field. To a HEAD (`isHead`) goes the length of
+    /// `body` without `body`; to 1xx, 204 and 304 neither, to 205 a length of 0. `date` is an
+    /// IMF-fixdate (RFC 9110 §5.6.7) and replaces the response's own.
+    package static func encode(
+        _ response: HTTPResponse, body: [UInt8], isHead: Bool, keepAlive: Bool, date: String?,
+        into output: inout [UInt8]
+    ) {
+        let code = response.status.code
+        output.append(statusLine: response.status)
+        if let date { output.append("Date", date) }
+        var hasUpgrade = false
+        for field in response.headerFields {
+            switch field.name {
+            case .contentLength, .transferEncoding, .connection: continue
+            case .date where date != nil: continue
+            case .upgrade: hasUpgrade = true
+            default: break
+            }
+            output.append(field: field)
+        }
+        let isInterim = code < 200
+        if !isInterim {
+            // RFC 9112 §9.6: a server that closes says so; RFC 9110 §7.8: Upgrade is an option.
+            let upgrade = hasUpgrade ? ", upgrade" : ""
+            output.append("Connection", (keepAlive ? "keep-alive" : "close") + upgrade)
+        }
+        // RFC 9110 §8.6: no Content-Length in 1xx and 204; in a 304 it would be the 200's.
+        let hasLength = !isInterim && code != 204 && code != 304
+        // RFC 9110 §15.3.6: a 205 has no content.
+        let size = code == 205 ? 0 : body.count
+        if hasLength { output.append("Content-Length", String(size)) }
+        output.appendLineEnd()
+        // RFC 9110 §9.3.2: a response to HEAD has no content.
+        if hasLength, !isHead, size > 0 { output.append(contentsOf: body) }
+    }
+
+    /// Appends a refusal with an `application/problem+json` body, RFC 9457.
+    ///
+    /// The problem's type is `about:blank`, so its title is the status's phrase (§4.2.1).
+    package static func encode(
+        problem fault: HTTPFault, isHead: Bool, keepAlive: Bool, date: String?,
+        into output: inout [UInt8]
+    ) {
+        var body: [UInt8] = []
+        body.append(ascii: "{\"type\":\"about:blank\",")
+        if !fault.status.reasonPhrase.isEmpty {
+            body.append(ascii: "\"title\":")
+            body.append(json: fault.status.reasonPhrase)
+            body.append(ascii: ",")
+        }
+        body.append(ascii: "\"status\":\(fault.status.code),\"detail\":")
+        body.append(json: fault.detail)
+        body.append(ascii: "}")
+        var response = HTTPResponse(status: fault.status, headerFields: fault.headerFields)
+        response.headerFields[.contentType] = "application/problem+json"
+        encode(
+            response, body: body, isHead: isHead, keepAlive: keepAlive, date: date, into: &output)
+    }
+
+    /// Appends a 101 (RFC 9110 §15.2.2): its fields as they are, and nothing besides.
+    package static func encodeUpgrade(_ response: HTTPResponse, into output: inout [UInt8]) {
+        output.append(statusLine: response.status)
+        for field in response.headerFields { output.append(field: field) }
+        output.appendLineEnd()
+    }
+}
