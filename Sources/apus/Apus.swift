@@ -1,0 +1,22 @@
+import ArgumentParser
+
+/// The program's entry point: `apus serve`, `apus config check` and `apus config defaults`.
+@main
+struct Apus: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "apus",
+        abstract: "A WebSocket server.",
+        discussion: """
+            EXAMPLES:
+              apus serve                                start on 127.0.0.1:8080
+              apus serve --config config/apus.yaml      start with a configuration file
+              apus config check --config apus.yaml      validate, start nothing
+              apus config defaults > apus.yaml          write every key with its default
+              apus --generate-completion-script bash    completions for bash, zsh or fish
+
+            EXIT STATUS: 0 after a clean stop, 64 for a wrong command line, 78 for a \
+            configuration with faults; the faults are on standard error.
+            """,
+        version: "0.1.0",
+        subcommands: [ServeCommand.self, ConfigCommand.self])
+}

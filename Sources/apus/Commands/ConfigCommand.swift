@@ -1,0 +1,51 @@
+import ArgumentParser
+
+/// `apus config`: looks at configuration without serving.
+struct ConfigCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "config",
+        abstract: "Check a configuration or print the default one.",
+        subcommands: [CheckCommand.self, DefaultsCommand.self])
+}
+
+/// `apus config check`: validates and shows what differs from the defaults.
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Validate the configuration and show what differs from the defaults.",
+        discussion: """
+            Reads what "apus serve" would read: the file, APUS_… environment variables and --set.
+            All faults are printed together, each with its place, key, value and what is allowed;
+            the exit status is then 78.
+
+            EXAMPLES:
+              apus config check --config apus.yaml
+              apus config check --set drain.spread=1m --set drain.deadline=2m
+            """)
+
+    @OptionGroup var source: SourceOptions
+
+    func run() throws {
+        let loaded = try loadForCommand(source.sources())
+        print(report(on: loaded))
+    }
+}
+
+/// `apus config defaults`: prints the shipped `config/apus.yaml`.
+struct DefaultsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "defaults",
+        abstract: "Print a configuration file with every key at its default.",
+        discussion: """
+            EXAMPLES:
+              apus config defaults > apus.yaml
+              apus config defaults --markdown
+            """)
+
+    @Flag(help: "Print a Markdown table of the keys instead.")
+    var markdown = false
+
+    func run() throws {
+        print(markdown ? Schema.markdownTable : Schema.defaultsFile, terminator: "")
+    }
+}

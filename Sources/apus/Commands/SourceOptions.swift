@@ -1,0 +1,56 @@
+import ArgumentParser
+import Foundation
+
+/// The options that say where configuration comes from; every command that reads it has them.
+struct SourceOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Read this YAML file. Without it no file is read.", valueName: "file"),
+        completion: .file(extensions: ["yaml", "yml"]))
+    var config: String?
+
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "Set one key; may be repeated, the last one for a key counts.",
+            valueName: "key=value"),
+        completion: .list(Schema.keys.map { $0.name + "=" }))
+    var assignments: [Assignment] = []
+
+    /// Everything to read, the process's environment included.
+    ///
+    /// - Parameter shorthands: what options such as `--port` set; they win over `--set`.
+    func sources(shorthands: [Override] = []) -> Sources {
+        Sources(
+            file: config,
+            environment: ProcessInfo.processInfo.environment,
+            overrides: assignments.map(\.override) + shorthands)
+    }
+}
+
+/// The `KEY=VALUE` of a `--set`.
+struct Assignment: ExpressibleByArgument {
+    let override: Override
+
+    /// `nil`, which is a usage error, without `=` or without a key.
+    init?(argument: String) {
+        guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
+            return nil
+        }
+        override = Override(
+            option: "--set",
+            key: String(argument[..<equals]),
+            text: String(argument[argument.index(after: equals)...]))
+    }
+}
+
+/// Loads `sources`; faults go to standard error and become exit status 78 (`EX_CONFIG`).
+func loadForCommand(_ sources: Sources) throws(ExitCode) -> Loaded {
+    do {
+        return try load(sources)
+    } catch {
+        FileHandle.standardError.write(Data((error.description + "\n").utf8))
+        throw ExitCode(78)
+    }
+}

@@ -1,0 +1,14 @@
+/// What `apus config check` prints for a valid configuration: the keys that differ from their
+/// defaults, each with its value, default and place.
+func report(on loaded: Loaded) -> String {
+    let changed = Schema.keys.filter { $0.value(in: loaded.draft) != $0.initial }
+    guard !changed.isEmpty else {
+        return "configuration is valid\nevery key has its default"
+    }
+    let lines = changed.map { key in
+        let place = loaded.origins[key.name].map { ", set by \($0)" } ?? ""
+        let value = key.shown(key.value(in: loaded.draft))
+        return "\(key.name) = \(value) (default \(key.shown(key.initial))\(place))"
+    }
+    return (["configuration is valid"] + lines).joined(separator: "\n")
+}

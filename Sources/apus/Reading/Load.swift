@@ -1,0 +1,141 @@
+import Configuration
+import Synchronization
+
+/// Where configuration comes from. Later ones win: file, environment, overrides.
+struct Sources: Sendable {
+    var file: String?
+    /// All variables; those that don't begin with `APUS_` are ignored.
+    var environment: [String: String] = [:]
+    /// Of several for one key the last wins.
+    var overrides: [Override] = []
+}
+
+/// One value from the command line.
+struct Override: Sendable, Equatable {
+    /// How it was given, as faults name it: `--set` or `--port`.
+    let option: String
+    let key: String
+    let text: String
+}
+
+/// A valid configuration.
+struct Loaded: Sendable {
+    let settings: Settings
+    let draft: SettingsDraft
+    /// Where each key that isn't at its default was written.
+    let origins: [String: Origin]
+}
+
+/// Reads, validates and merges `sources`.
+///
+/// - Throws: all faults together: of the sources, of their keys, of the values that count, and
+///   of keys that don't fit together.
+func load(_ sources: Sources) throws(ConfigurationFaults) -> Loaded {
+    var layers = Layers(sources)
+    var draft = SettingsDraft()
+    var origins: [String: Origin] = [:]
+    var rejected: Set<String> = []
+    for key in Schema.keys {
+        guard let (text, origin) = layers.value(of: key) else { continue }
+        do {
+            try key.set(text, in: &draft)
+            origins[key.name] = origin
+        } catch {
+            layers.faults.append(Fault(origin, key: key, text: text, error))
+            rejected.insert(key.name)
+        }
+    }
+    for check in CrossCheck.all where rejected.isDisjoint(with: [check.key, check.other]) {
+        if let fault = check.fault(in: draft, origins: origins) { layers.faults.append(fault) }
+    }
+    guard layers.faults.isEmpty else { throw ConfigurationFaults(faults: layers.faults) }
+    return Loaded(settings: Settings(draft), draft: draft, origins: origins)
+}
+
+/// The three sources behind one reader, with what each said about where.
+private struct Layers {
+    /// Faults of the sources themselves, and of keys that don't exist.
+    var faults: [Fault] = []
+
+    private let file: ConfigurationFile?
+    private var overrides: [String: Override] = [:]
+    private let reader: ConfigReader
+    private let answers = AnswerRecorder()
+
+    init(_ sources: Sources) {
+        file = sources.file.map { ConfigurationFile(path: $0) }
+        if let file { faults += file.faults }
+        faults += unknownVariables(in: sources.environment)
+        for override in sources.overrides {
+            if Schema.key(named: override.key) != nil {
+                overrides[override.key] = override
+            } else {
+                faults.append(Fault(.option(override.option), unknownKey: override.key))
+            }
+        }
+        let commandLine = overrides.mapValues(\.text)
+        let fileTexts = file?.entries.mapValues(\.text) ?? [:]
+        reader = ConfigReader(
+            providers: [
+                InMemoryProvider(name: "command line", values: configurationValues(commandLine)),
+                EnvironmentVariablesProvider(
+                    environmentVariables: sources.environment,
+                    secretsSpecifier: .dynamic { name, _ in
+                        Schema.keys.contains { $0.environmentVariable == name && $0.isSecret }
+                    }
+                ).prefixKeys(with: "apus"),
+                InMemoryProvider(name: "file", values: configurationValues(fileTexts)),
+            ],
+            accessReporter: answers)
+    }
+
+    /// The text of the last source that has `key`, and where it stands there.
+    func value(of key: Key) -> (text: String, origin: Origin)? {
+        guard let text = reader.string(forKey: ConfigKey(key.name), isSecret: key.isSecret)
+        else { return nil }
+        let origin: Origin
+        switch answers.provider {
+        case 0: origin = .option(overrides[key.name]?.option ?? "--set")
+        case 1: origin = .environment(variable: key.environmentVariable)
+        default:
+            origin = .file(path: file?.path ?? "", line: file?.entries[key.name]?.line ?? 1)
+        }
+        return (text, origin)
+    }
+}
+
+/// Remembers which provider answered last, counted from the one asked first.
+private final class AnswerRecorder: AccessReporter {
+    private let index = Mutex(0)
+
+    var provider: Int { index.withLock { $0 } }
+
+    func report(_ event: AccessEvent) {
+        // Asking stops at the first provider that has the key.
+        index.withLock { $0 = event.providerResults.count - 1 }
+    }
+}
+
+private func configurationValues(_ texts: [String: String]) -> [AbsoluteConfigKey: ConfigValue] {
+    var values: [AbsoluteConfigKey: ConfigValue] = [:]
+    for (name, text) in texts {
+        let isSecret = Schema.key(named: name)?.isSecret ?? false
+        values[AbsoluteConfigKey(ConfigKey(name))] = ConfigValue(.string(text), isSecret: isSecret)
+    }
+    return values
+}
+
+extension CrossCheck {
+    /// The fault, if the rule is broken, at the place of the key that was set.
+    fileprivate func fault(in draft: SettingsDraft, origins: [String: Origin]) -> Fault? {
+        guard !holds(draft), let subject = Schema.key(named: key),
+            let object = Schema.key(named: other)
+        else { return nil }
+        func describe(_ key: Key) -> String {
+            "\(key.shown(key.value(in: draft)))\(origins[key.name] == nil ? ", its default" : "")"
+        }
+        let place = (origins[key] ?? origins[other]).map { "\($0): \(key)" } ?? key
+        return Fault(
+            place, "\(describe(subject)) must be \(relation) \(other) (\(describe(object)))")
+    }
+}

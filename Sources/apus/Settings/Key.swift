@@ -1,0 +1,63 @@
+/// One configuration key: its name, kind, default and place in the settings.
+///
+/// To add one, add it to ``Schema/keys``; reading, validation, suggestions, `config defaults`
+/// and the README's table follow.
+struct Key: Sendable {
+    /// When a changed value counts.
+    enum Change: String, Sendable {
+        /// For connections and requests from the moment a new configuration is put in place.
+        case live
+        /// From the next start of the server on.
+        case restart
+    }
+
+    /// As in `limits.message.max`: sections and dots, words joined by underscores.
+    let name: String
+    /// One sentence without its full stop; the allowed range is printed after it.
+    let summary: String
+    let accepted: String
+    /// The default in canonical form.
+    let initial: String
+    let change: Change
+    /// Whether the value must never be printed.
+    let isSecret: Bool
+
+    private let read: @Sendable (String, inout SettingsDraft) throws(Rejection) -> Void
+    private let text: @Sendable (SettingsDraft) -> String
+
+    init<K: Kind>(
+        _ name: String, _ kind: K,
+        _ path: any WritableKeyPath<SettingsDraft, K.Value> & Sendable, _ summary: String,
+        change: Change = .live, isSecret: Bool = false
+    ) {
+        self.name = name
+        self.summary = summary
+        self.accepted = kind.accepted
+        self.initial = kind.write(SettingsDraft()[keyPath: path])
+        self.change = change
+        self.isSecret = isSecret
+        self.read = { (text, draft) throws(Rejection) in
+            draft[keyPath: path] = try kind.parse(text)
+        }
+        self.text = { kind.write($0[keyPath: path]) }
+    }
+
+    /// `APUS_LIMITS_MESSAGE_MAX` for `limits.message.max`.
+    var environmentVariable: String {
+        "APUS_" + name.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
+    }
+
+    /// Puts the value that `text` stands for into `draft`, or leaves `draft` alone and throws.
+    func set(_ text: String, in draft: inout SettingsDraft) throws(Rejection) {
+        try read(text, &draft)
+    }
+
+    /// The value in `draft` in canonical form; may be a secret.
+    func value(in draft: SettingsDraft) -> String { text(draft) }
+
+    /// `value` in a form that may be printed.
+    func shown(_ value: String) -> String {
+        if isSecret { return "<secret>" }
+        return value.isEmpty ? "\"\"" : value
+    }
+}

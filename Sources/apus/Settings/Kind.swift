@@ -1,0 +1,161 @@
+import Foundation
+import WebSocketServer
+
+/// One kind of value: how it is written, what is accepted, how it is printed.
+protocol Kind: Sendable {
+    associatedtype Value: Sendable
+
+    /// The allowed range and form in words: faults, the file's comments and the table show it.
+    var accepted: String { get }
+
+    /// Reads a value; `write` of the result is the value's one canonical form.
+    func parse(_ text: String) throws(Rejection) -> Value
+
+    func write(_ value: Value) -> String
+}
+
+/// Why a text is not a value of its kind; completes the sentence "VALUE is …".
+struct Rejection: Error {
+    let problem: String
+
+    static let outOfRange = Rejection(problem: "out of range")
+}
+
+/// A kind whose values have a smallest and a largest.
+protocol RangedKind: Kind where Value: Comparable {
+    var range: ClosedRange<Value> { get }
+    static var zero: Value { get }
+    /// How values are written, such as "whole number".
+    static var form: String { get }
+
+    /// Reads the form alone; the range is checked afterwards.
+    func scan(_ text: String) throws(Rejection) -> Value
+}
+
+extension RangedKind {
+    var rangeInWords: String { "\(write(range.lowerBound)) to \(write(range.upperBound))" }
+    var accepted: String { "\(rangeInWords) (\(Self.form))" }
+
+    func parse(_ text: String) throws(Rejection) -> Value {
+        let value = try scan(text)
+        guard range.contains(value) else { throw .outOfRange }
+        return value
+    }
+
+    /// Accepts zero too, and reads it as `nil`; `meaning` says what that stands for.
+    func orZero(_ meaning: String) -> OrZero<Self> { OrZero(base: self, meaning: meaning) }
+}
+
+/// A ranged kind that also accepts zero, which is read as `nil`: "off", "never", "derived".
+struct OrZero<Base: RangedKind>: Kind {
+    let base: Base
+    let meaning: String
+
+    var accepted: String {
+        "\(base.write(Base.zero)) (\(meaning)) or \(base.rangeInWords) (\(Base.form))"
+    }
+
+    func parse(_ text: String) throws(Rejection) -> Base.Value? {
+        let value = try base.scan(text)
+        if value == Base.zero { return nil }
+        guard base.range.contains(value) else { throw .outOfRange }
+        return value
+    }
+
+    func write(_ value: Base.Value?) -> String { base.write(value ?? Base.zero) }
+}
+
+/// A whole number.
+struct WholeNumber: RangedKind {
+    static let zero = 0
+    static let form = "whole number"
+    let range: ClosedRange<Int>
+
+    init(_ range: ClosedRange<Int>) { self.range = range }
+
+    func scan(_ text: String) throws(Rejection) -> Int {
+        let digits = text.first == "-" ? text.dropFirst() : text[...]
+        guard isDigits(digits) else { throw Rejection(problem: "not a whole number") }
+        guard let value = Int(text) else { throw .outOfRange }
+        return value
+    }
+
+    func write(_ value: Int) -> String { String(value) }
+}
+
+/// A number of bytes: plain, or with KiB, MiB or GiB.
+struct Size: RangedKind {
+    static let zero = ByteCount(0)
+    static let form = "bytes or KiB, MiB, GiB"
+    let range: ClosedRange<ByteCount>
+
+    init(_ range: ClosedRange<ByteCount>) { self.range = range }
+
+    private static let units: [(name: String, bytes: Int)] = [
+        ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10),
+    ]
+
+    func scan(_ text: String) throws(Rejection) -> ByteCount {
+        let (count, unit) = try splitUnit(of: text, names: Self.units.map(\.name) + [""]) {
+            "not a size: write bytes, as 65536, or KiB, MiB or GiB, as 64KiB"
+        }
+        let factor = Self.units.first { $0.name == unit }?.bytes ?? 1
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: factor)
+        guard !overflow else { throw .outOfRange }
+        return ByteCount(bytes)
+    }
+
+    func write(_ value: ByteCount) -> String {
+        let unit = Self.units.first { value.bytes > 0 && value.bytes.isMultiple(of: $0.bytes) }
+        return unit.map { "\(value.bytes / $0.bytes)\($0.name)" } ?? "\(value.bytes)"
+    }
+}
+
+/// A length of time: a whole number with ms, s, m, h or d.
+struct TimeSpan: RangedKind {
+    static let zero = Duration.zero
+    static let form = "ms, s, m, h or d"
+    let range: ClosedRange<Duration>
+
+    init(_ range: ClosedRange<Duration>) { self.range = range }
+
+    private static let units: [(name: String, milliseconds: Int)] = [
+        ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1),
+    ]
+
+    func scan(_ text: String) throws(Rejection) -> Duration {
+        let (count, unit) = try splitUnit(of: text, names: Self.units.map(\.name)) {
+            "not a duration: write a whole number with ms, s, m, h or d, as 30s"
+        }
+        let factor = Self.units.first { $0.name == unit }?.milliseconds ?? 1
+        let (milliseconds, overflow) = count.multipliedReportingOverflow(by: factor)
+        guard !overflow else { throw .outOfRange }
+        return .milliseconds(milliseconds)
+    }
+
+    func write(_ value: Duration) -> String {
+        let (seconds, attoseconds) = value.components
+        let milliseconds = Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000)
+        guard milliseconds > 0 else { return "0s" }
+        let unit = Self.units.first { milliseconds.isMultiple(of: $0.milliseconds) }
+        return unit.map { "\(milliseconds / $0.milliseconds)\($0.name)" } ?? "\(milliseconds)ms"
+    }
+}
+
+/// Splits `64KiB` into 64 and `KiB`; one space may stand between.
+private func splitUnit(
+    of text: String, names: [String], problem: () -> String
+) throws(Rejection) -> (count: Int, unit: String) {
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    var unit = text[digits.endIndex...]
+    if unit.first == " " { unit = unit.dropFirst() }
+    guard isDigits(digits), names.contains(String(unit)) else {
+        throw Rejection(problem: problem())
+    }
+    guard let count = Int(digits) else { throw .outOfRange }
+    return (count, String(unit))
+}
+
+private func isDigits(_ text: Substring) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+}

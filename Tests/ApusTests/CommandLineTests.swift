@@ -1,0 +1,124 @@
+import ArgumentParser
+import Foundation
+import Testing
+import WebSocketServer
+
+@testable import apus
+
+@Suite("The command line")
+struct CommandLineTests {
+    /// Runs the built program, which stands beside the tests.
+    private func apus(
+        _ arguments: [String], environment: [String: String] = [:]
+    ) throws -> (status: Int32, output: String, errors: String) {
+        let process = Process()
+        process.executableURL = URL(filePath: CommandLine.arguments[0])
+            .deletingLastPathComponent().appending(path: "apus")
+        process.arguments = arguments
+        process.environment = environment
+        let output = Pipe()
+        let errors = Pipe()
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        let texts = [output, errors].map {
+            String(decoding: $0.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        }
+        process.waitUntilExit()
+        return (process.terminationStatus, texts[0], texts[1])
+    }
+
+    @Test("the version is printed")
+    func version() throws {
+        #expect(try apus(["--version"]) == (0, "0.1.0\n", ""))
+    }
+
+    @Test("help teaches by examples")
+    func help() throws {
+        let commands = [[], ["serve"], ["config", "check"], ["config", "defaults"]]
+        for command in commands {
+            let message = Apus.helpMessage(for: try type(of: Apus.parseAsRoot(command)))
+            #expect(message.contains("EXAMPLES:"), "\(command)")
+            #expect(message.contains("apus "), "\(command)")
+        }
+        #expect(Apus.helpMessage().contains("--generate-completion-script"))
+    }
+
+    @Test("config defaults prints the file or the table")
+    func defaults() throws {
+        #expect(try apus(["config", "defaults"]) == (0, Schema.defaultsFile, ""))
+        #expect(try apus(["config", "defaults", "--markdown"]) == (0, Schema.markdownTable, ""))
+    }
+
+    @Test("config check shows what differs from the defaults and where it was set")
+    func check() throws {
+        let path = temporaryFile("limits:\n  message:\n    max: 65536\nlog: { level: info }\n")
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let result = try apus(
+            ["config", "check", "--config", path, "--set", "drain.spread=0s"],
+            environment: ["APUS_SERVER_PORT": "9000"])
+        #expect(result.status == 0)
+        #expect(
+            result.output == """
+                configuration is valid
+                server.port = 9000 (default 8080, set by APUS_SERVER_PORT)
+                limits.message.max = 64KiB (default 1MiB, set by \(path):3)
+                drain.spread = 0s (default 10s, set by --set)
+
+                """)
+    }
+
+    @Test("faults go to standard error with exit status 78, nothing to standard output")
+    func faultyConfiguration() throws {
+        for command in [["config", "check"], ["serve"]] {
+            let arguments = command + ["--set", "server.port=x", "--set", "drain.spread=1"]
+            let result = try apus(arguments)
+            #expect(result.status == 78)
+            #expect(result.output == "")
+            #expect(result.errors.hasPrefix("apus: 2 faults in the configuration\n  --set: "))
+        }
+        let shorthand = try apus(["serve", "--port", "70000"])
+        #expect(shorthand.status == 78)
+        #expect(shorthand.errors.contains("  --port: server.port: 70000 is out of range"))
+    }
+
+    @Test(
+        "a wrong command line has exit status 64",
+        arguments: [
+            ["serve", "--nonsense"], ["nonsense"], ["serve", "--set", "no-equals"],
+            ["serve", "--set", "=value"], ["serve", "--config"],
+        ])
+    func usage(_ arguments: [String]) {
+        do {
+            _ = try Apus.parseAsRoot(arguments)
+            Issue.record("accepted")
+        } catch {
+            #expect(Apus.exitCode(for: error).rawValue == 64)
+        }
+    }
+
+    @Test("the shorthands set their keys and win over --set")
+    func shorthands() throws {
+        let command = try #require(
+            try Apus.parseAsRoot([
+                "serve", "--host", "::1", "--port", "0", "--loops", "3", "--tools",
+                "--set", "server.port=1", "--set", "server.backlog=a=b",
+            ]) as? ServeCommand)
+        let overrides = command.sources.overrides
+        #expect(
+            overrides == [
+                Override(option: "--set", key: "server.port", text: "1"),
+                Override(option: "--set", key: "server.backlog", text: "a=b"),
+                Override(option: "--host", key: "server.host", text: "::1"),
+                Override(option: "--port", key: "server.port", text: "0"),
+                Override(option: "--loops", key: "server.loops", text: "3"),
+                Override(option: "--tools", key: "server.tools", text: "true"),
+            ])
+        let settings = try load(
+            Sources(overrides: overrides.filter { $0.key != "server.backlog" })
+        ).settings
+        #expect(settings.server.addresses == [.hostname("::1", port: 0)])
+        #expect(settings.server.loops == 3)
+        #expect(settings.tools)
+    }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import Logging
+import Testing
+import WebSocketServer
+
+@testable import apus
+
+@Suite("The configuration file")
+struct FileTests {
+    /// `config/apus.yaml` of the repository.
+    private var shippedFile: String {
+        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "config/apus.yaml").path
+    }
+
+    @Test("the shipped file is what config defaults prints")
+    func shipped() throws {
+        let contents = try String(contentsOfFile: shippedFile, encoding: .utf8)
+        #expect(contents == Schema.defaultsFile)
+    }
+
+    @Test("the shipped file sets every key, each to its default")
+    func shippedIsDefault() throws {
+        let loaded = try load(Sources(file: shippedFile))
+        let defaults = try load(Sources())
+        #expect(Set(loaded.origins.keys) == Set(Schema.keys.map(\.name)))
+        #expect(String(reflecting: loaded.settings) == String(reflecting: defaults.settings))
+        #expect(report(on: loaded) == "configuration is valid\nevery key has its default")
+    }
+
+    @Test("the shipped file has one comment line within 100 columns above each key")
+    func comments() {
+        let lines = Schema.defaultsFile.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines.allSatisfy { $0.count <= 100 })
+        for key in Schema.keys {
+            let index = lines.firstIndex { $0.contains("# \(key.summary): \(key.accepted).") }
+            let word = key.name.split(separator: ".").last ?? ""
+            let below = index.map { lines[$0 + 1].drop { $0 == " " } }
+            #expect(below?.hasPrefix("\(word):") == true, "\(key.name)")
+        }
+    }
+
+    @Test("the Markdown table has a row for each key")
+    func markdown() {
+        let rows = Schema.markdownTable.split(separator: "\n")
+        #expect(rows.count == Schema.keys.count + 2)
+        #expect(rows.allSatisfy { row in row.count { $0 == "|" } == 6 })
+    }
+
+    @Test(
+        "an empty file, and sections without keys, are valid",
+        arguments: ["", "\n# nothing\n", "---\n", "limits:\nserver: ~\n", "limits: {}\n"])
+    func empty(_ yaml: String) {
+        #expect(faults(yaml: yaml) == [])
+    }
+
+    @Test("keys with dots, quotes and flow style are read")
+    func styles() throws {
+        let loaded = try load(
+            yaml: "limits.fragments.max: 7\nlog: { level: \"debug\" }\nserver: {socket: }\n")
+        #expect(loaded.settings.server.limits.fragmentsMax == 7)
+        #expect(loaded.settings.logLevel == .debug)
+    }
+
+    @Test(
+        "what the file can't mean is a fault with its line",
+        arguments: [
+            ("server:\n  port: [1, 2]\n", "FILE:2: server.port: takes one value"),
+            ("server:\n  port: { a: 1 }\n", "FILE:2: server.port: takes one value"),
+            ("server: 8080\n", "FILE:1: server: a section"),
+            ("limits:\n  - 1\n", "FILE:1: limits: a section"),
+            ("server: { port: }\n", "FILE:1: server.port: \"\" is not a whole number"),
+            ("- a\n", "FILE: not sections with keys"),
+            ("hello\n", "FILE: not sections with keys"),
+            ("? [a]\n: 1\n", "FILE:1: top level: a key that is not a word"),
+            ("log.level: info\nlog: { level: debug }\n", "FILE:2: log.level: given twice"),
+            ("log:\n  level: info\n  level: info\n", "FILE:2: not valid YAML: given twice: level"),
+            ("log: [\n", "FILE:2: not valid YAML: "),
+            ("log:\n\tlevel: info\n", "FILE:2: not valid YAML: "),
+            ("a: 1\n---\nb: 2\n", "FILE:2: not valid YAML: "),
+            ("log: *missing\n", "FILE:1: not valid YAML: found undefined alias"),
+        ])
+    func malformed(_ yaml: String, _ expected: String) throws {
+        let lines = faults(yaml: yaml)
+        #expect(lines.count == 1, "\(lines)")
+        #expect(try #require(lines.first).hasPrefix(expected), "\(lines)")
+    }
+
+    @Test("a file that can't be read is a fault with its path")
+    func unreadable() {
+        #expect(throws: ConfigurationFaults.self) {
+            try load(Sources(file: "/nonexistent/apus.yaml"))
+        }
+        #expect(
+            ConfigurationFile(path: "/nonexistent/apus.yaml").faults.map(\.description)
+                == ["/nonexistent/apus.yaml: can't be read: No such file or directory"])
+        #expect(ConfigurationFile(path: "/tmp").faults.count == 1)
+    }
+
+    @Test("a file past the largest size is a fault, one of that size is not")
+    func oversized() {
+        let comment = "#" + String(repeating: "x", count: ConfigurationFile.bytesMax - 1)
+        #expect(faults(yaml: comment) == [])
+        #expect(faults(yaml: comment + "x") == ["FILE: larger than 1MiB"])
+    }
+
+    @Test("bytes that are not UTF-8 are a fault")
+    func notUTF8() throws {
+        let path = temporaryFile("")
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try Data([0x61, 0x3A, 0x20, 0xFF, 0x0A]).write(to: URL(filePath: path))
+        let lines = ConfigurationFile(path: path).faults.map(\.description)
+        #expect(lines == ["\(path): not valid YAML: not UTF-8"])
+    }
+}
