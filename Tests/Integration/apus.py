@@ -1,0 +1,197 @@
+"""The server under test: a real `apus serve` process, watched through its pipes and /proc."""
+
+import os
+import pathlib
+import re
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LISTENING = re.compile(r"^listening on (https?)://(.+)$")
+# Any of these in the log means that the process broke, whatever its exit status says.
+CRASH = re.compile(r"Fatal error|Sanitizer|\*\*\* (Program|Signal|Swift) ")
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def binary():
+    path = pathlib.Path(os.environ.get("APUS_BIN") or ROOT / ".build/release/apus")
+    if not os.access(path, os.X_OK):
+        raise FileNotFoundError(
+            f"no server at {path}: build it with `swift build -c release --product apus`, "
+            "or name one in APUS_BIN"
+        )
+    return str(path.absolute())
+
+
+def clean_environment(**extra):
+    """This process's environment without settings that would reach the server by accident."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("APUS_")}
+    return kept | extra
+
+
+def wait_until(condition, what, seconds=5.0):
+    """Asks `condition` again until it holds and returns its value; fails at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.005)
+    return value
+
+
+class Lines:
+    """A pipe's lines as they come, gathered by a thread, to wait on."""
+
+    def __init__(self, pipe):
+        self.lines = []
+        self.ended = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._gather, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _gather(self, pipe):
+        with pipe:
+            for line in pipe:
+                with self._changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self.ended = True
+            self._changed.notify_all()
+
+    def wait_for(self, condition, seconds):
+        """The first true value of `condition(lines)`; None at the deadline or the pipe's end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.ended or condition(self.lines), seconds)
+            return condition(self.lines) or None
+
+    def text(self):
+        with self._changed:
+            return "\n".join(self.lines)
+
+
+class Apus:
+    """A running server. `settings` are `KEY=VALUE` for `--set`."""
+
+    def __init__(self, *settings, args=(), environment=None, descriptors=None, ready=True):
+        command = [binary(), "serve", *args]
+        if not any(arg in ("--port", "--config") for arg in args):
+            command += ["--port", "0"]
+        for setting in settings:
+            command += ["--set", setting]
+        limit = (descriptors, descriptors)
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=clean_environment(**(environment or {})),
+            preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)),
+        )
+        self.pid = self.process.pid
+        self.stdout = Lines(self.process.stdout)
+        self.stderr = Lines(self.process.stderr)
+        if ready:
+            self.addresses = self.wait_for_listeners()
+
+    def wait_for_listeners(self, count=1, seconds=10):
+        def found(lines):
+            addresses = [match[2] for line in lines if (match := LISTENING.match(line))]
+            return addresses if len(addresses) >= count else None
+
+        addresses = self.stdout.wait_for(found, seconds)
+        if addresses is None:
+            self.process.kill()
+            raise AssertionError(
+                f"no {count} `listening on` line(s) within {seconds} s.\n"
+                f"stdout:\n{self.stdout.text()}\nstderr:\n{self.stderr.text()}"
+            )
+        return addresses
+
+    # Addresses
+
+    @property
+    def authority(self):
+        return self.addresses[0]
+
+    @property
+    def host(self):
+        return self.authority.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self):
+        return int(self.authority.rpartition(":")[2])
+
+    def url(self, path, scheme="http"):
+        return f"{scheme}://{self.authority}{path}"
+
+    def ws(self, path):
+        return self.url(path, "ws")
+
+    def connect(self, **options):
+        """A plain TCP connection."""
+        return socket.create_connection((self.host, self.port), timeout=5, **options)
+
+    # What the kernel says about the process
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.pid}/statm") as file:
+            return int(file.read().split()[1]) * PAGE_BYTES
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+    # The end
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, seconds):
+        """The exit status; kills the process and fails if it takes longer."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(
+                f"the server was still running after {seconds} s; its log:\n{self.stderr.text()}"
+            ) from None
+
+    def stop(self, seconds=5):
+        """Stops by SIGTERM and asserts that it went well."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        status = self.wait(seconds)
+        self.stderr.wait_for(lambda lines: False, 1)
+        log = self.stderr.text()
+        assert status == 0, f"exit status {status}; log:\n{log}"
+        assert not CRASH.search(log), log
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def run(*args, environment=None, seconds=10):
+    """Runs `apus ARGS` to its end."""
+    return subprocess.run(
+        [binary(), *args],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env=clean_environment(**(environment or {})),
+    )

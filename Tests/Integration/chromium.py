@@ -1,0 +1,148 @@
+"""Headless Chromium, driven over its DevTools WebSocket."""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import subprocess
+import tempfile
+import urllib.request
+
+from websockets.sync.client import connect
+
+from apus import Lines
+
+DEVTOOLS = re.compile(r"^DevTools listening on (ws://[^/]+)")
+FLAGS = [
+    "--headless=new",
+    "--remote-debugging-port=0",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-extensions",
+    "--disable-sync",
+    "--no-proxy-server",
+]
+
+
+class Page:
+    """One tab. What it complains about (exceptions, console, policy) gathers in `complaints`."""
+
+    def __init__(self, socket):
+        self.socket = socket
+        self.numbers = itertools.count(1)
+        self.complaints = []
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **parameters):
+        number = next(self.numbers)
+        self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            event = json.loads(self.socket.recv(timeout=15))
+            if event.get("id") == number:
+                assert "error" not in event, event["error"]
+                return event["result"]
+            self._listen(event)
+
+    def _listen(self, event):
+        method, parameters = event.get("method"), event.get("params", {})
+        if method == "Runtime.exceptionThrown":
+            self.complaints.append(parameters["exceptionDetails"]["text"])
+        elif method == "Log.entryAdded" and parameters["entry"]["level"] == "error":
+            self.complaints.append(parameters["entry"]["text"])
+        elif method == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning"):
+            self.complaints.append(str(parameters["args"]))
+
+    def evaluate(self, script):
+        result = self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
+
+    def wait_for(self, condition, seconds=5):
+        """Waits until a JavaScript expression is true; it is asked again at each of its turns."""
+        held = self.evaluate(
+            f"""new Promise((resolve) => {{
+                const end = performance.now() + {seconds * 1000};
+                const look = () => ({condition}) ? resolve(true)
+                    : performance.now() > end ? resolve(false) : setTimeout(look, 10);
+                look();
+            }})"""
+        )
+        assert held, f"not within {seconds} s: {condition}\n{self.complaints}"
+
+    def go(self, url):
+        self.call("Page.navigate", url=url)
+        self.wait_for(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
+
+    def click(self, element):
+        self.evaluate(f"document.getElementById({json.dumps(element)}).click()")
+
+    def type(self, element, text):
+        """Types into an element as a keyboard does."""
+        self.evaluate(f"document.getElementById({json.dumps(element)}).focus()")
+        self.call("Input.insertText", text=text)
+
+    def press_enter(self):
+        key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **key)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **key)
+
+    def text(self, element):
+        return self.evaluate(f"document.getElementById({json.dumps(element)}).textContent")
+
+    def wait_for_text(self, element, text, seconds=5):
+        name, part = json.dumps(element), json.dumps(text)
+        self.wait_for(f"document.getElementById({name}).textContent.includes({part})", seconds)
+
+
+class Browser:
+    """A running browser; its tabs' sockets close with it."""
+
+    def __init__(self, base, stack):
+        self.base = base
+        self.stack = stack
+
+    def page(self, url):
+        request = urllib.request.Request(f"http://{self.base}/json/new?about:blank", method="PUT")
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=10) as response:
+            target = json.load(response)["webSocketDebuggerUrl"]
+        socket = connect(target, proxy=None, max_size=None, ping_interval=None)
+        page = Page(self.stack.enter_context(socket))
+        page.go(url)
+        return page
+
+
+@contextlib.contextmanager
+def chromium(program):
+    flags = FLAGS + (["--no-sandbox"] if os.geteuid() == 0 else [])
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(
+            [program, *flags, f"--user-data-dir={profile}", "about:blank"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        log = Lines(process.stderr)
+        try:
+            found = log.wait_for(
+                lambda lines: next(filter(None, map(DEVTOOLS.match, lines)), None), 30
+            )
+            assert found, f"Chromium did not start:\n{log.text()}"
+            with contextlib.ExitStack() as stack:
+                yield Browser(found[1].removeprefix("ws://"), stack)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

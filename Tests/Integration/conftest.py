@@ -1,0 +1,153 @@
+import contextlib
+import json
+import os
+import pathlib
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+
+import pytest
+from websockets.sync.client import connect as websockets_connect
+
+import apus
+
+HERE = pathlib.Path(__file__).parent
+
+# A stop in these tests need not spare the clients; the test of the spread sets its own.
+QUICK_STOP = ("drain.spread=0s", "drain.deadline=2s")
+
+
+def pytest_configure(config):
+    # The hostile tests hold thousands of sockets, on both sides.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_sessionstart(session):
+    try:
+        apus.binary()
+    except FileNotFoundError as error:
+        pytest.exit(str(error), returncode=2)
+
+
+@pytest.fixture
+def start():
+    """Starts servers: `start("limits.message.max=1000", args=["--tools"])`.
+
+    Each one still running at the end is stopped by SIGTERM, and must then exit with status 0.
+    """
+    servers = []
+
+    def start_one(*settings, **options):
+        server = apus.Apus(*QUICK_STOP, *settings, **options)
+        servers.append(server)
+        return server
+
+    yield start_one
+    try:
+        for server in servers:
+            if server.process.poll() is None:
+                server.stop()
+    finally:
+        for server in servers:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server with the defaults, shared by a module's tests; what they leave behind shows."""
+    server = apus.Apus(*QUICK_STOP)
+    try:
+        before = server.descriptors()
+        yield server
+        apus.wait_until(
+            lambda: server.descriptors() <= before, "every descriptor given back after the tests"
+        )
+        server.stop()
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def client():
+    """Connects a `websockets` client: `client(server, "/ws")`; closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(server, path="/ws", **options):
+            options = {
+                "proxy": None,
+                "compression": None,
+                "ping_interval": None,
+                "open_timeout": 5,
+                "close_timeout": 5,
+                "max_size": None,
+            } | options
+            return stack.enter_context(websockets_connect(server.ws(path), **options))
+
+        yield connect
+
+
+class Honest:
+    """An honest client's process, and the round trips that it saw."""
+
+    def __init__(self, server, path="/ws"):
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "honest.py"), server.host, str(server.port), path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def finish(self):
+        output, _ = self.process.communicate(timeout=15)
+        assert self.process.returncode == 0, "the honest client lost its connection"
+        return json.loads(output)
+
+
+@pytest.fixture
+def beside_honest(record_property):
+    """`with beside_honest(server):` an honest client's round trips must stay under 50 ms.
+
+    Nineteen in twenty must, so that a stall of the machine itself is forgiven; one that lasts is
+    not: none may take 500 ms.
+    """
+
+    @contextlib.contextmanager
+    def beside(server):
+        honest = Honest(server)
+        try:
+            yield
+            times = sorted(honest.finish())
+        finally:
+            honest.process.kill()
+            honest.process.wait()
+        p95 = times[int(len(times) * 0.95)]
+        record_property("round_trip_ms", (len(times), statistics.median(times), p95, times[-1]))
+        assert p95 < 50, f"median {statistics.median(times):.1f}, p95 {p95:.1f} ms"
+        assert times[-1] < 500, f"slowest round trip {times[-1]:.0f} ms"
+
+    return beside
+
+
+def missing(what, package):
+    """A program that a test needs is not there: a failure, or with APUS_TESTS_OPTIONAL=1 a skip."""
+    message = f"needs {what}: apt-get install {package}"
+    if os.environ.get("APUS_TESTS_OPTIONAL") == "1":
+        pytest.skip(message)
+    pytest.fail(message)
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Finds a program that a test needs by any of its names."""
+
+    def find(*names, package):
+        for name in names:
+            if path := shutil.which(name):
+                return path
+        missing(" or ".join(names), package)
+
+    return find

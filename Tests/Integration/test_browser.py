@@ -1,0 +1,90 @@
+"""The page at `/` in headless Chromium: a person connects, types, and sees what comes back."""
+
+import pytest
+
+from chromium import chromium
+
+
+@pytest.fixture(scope="module")
+def browser(program):
+    with chromium(program("chromium", "chromium-browser", package="chromium")) as browser:
+        yield browser
+
+
+def test_echo(start, browser):
+    page = browser.page(start().url("/"))
+    assert page.text("echo-state") == "not connected"
+    page.click("echo-toggle")
+    page.wait_for_text("echo-state", "connected")
+    page.type("echo-input", "grüße <b>")
+    page.press_enter()
+    page.wait_for_text("echo-log", "Message received: grüße <b>")
+    page.click("echo-binary")
+    page.type("echo-input", "raw")
+    page.click("echo-send")
+    page.wait_for_text("echo-log", "Message received: raw")
+    page.wait_for_text("echo-log", "bytes")
+    page.click("echo-toggle")
+    page.wait_for_text("echo-state", "closed 1000")
+    assert page.complaints == []
+
+
+def test_chat_between_two_windows(start, browser):
+    server = start()
+    pages = [browser.page(server.url("/#chat")) for _ in range(2)]
+    for number, page in zip((7, 8), pages, strict=True):
+        page.evaluate(f"document.getElementById('chat-id').value = {number}")
+        page.click("chat-toggle")
+        page.wait_for_text("chat-state", "connected")
+    seven, eight = pages
+    seven.type("chat-input", "hello")
+    seven.press_enter()
+    for page in pages:
+        page.wait_for_text("chat-log", "Client 7: hello")
+    assert seven.evaluate("document.querySelectorAll('#chat-log .mine').length") == 1
+    eight.click("chat-toggle")
+    eight.wait_for_text("chat-state", "closed 1000")
+    seven.wait_for_text("chat-log", "Client 8 left the chat")
+    assert seven.complaints == eight.complaints == []
+
+
+def test_a_stop_of_the_server_is_shown_with_its_code(start, browser):
+    server = start()
+    page = browser.page(server.url("/"))
+    page.click("echo-toggle")
+    page.wait_for_text("echo-state", "connected")
+    server.stop()
+    page.wait_for_text("echo-state", "closed 1012")
+    assert page.evaluate("document.getElementById('echo-toggle').textContent") == "Connect"
+
+
+def test_a_message_too_big_is_shown_with_its_code(start, browser):
+    page = browser.page(start("limits.message.max=10").url("/"))
+    page.click("echo-toggle")
+    page.wait_for_text("echo-state", "connected")
+    page.type("echo-input", "much too long")
+    page.press_enter()
+    page.wait_for_text("echo-state", "closed 1009")
+
+
+def test_the_tabs_work_by_keyboard(start, browser):
+    page = browser.page(start().url("/"))
+    page.evaluate("document.getElementById('tab-echo').focus()")
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
+    page.wait_for("document.activeElement.id === 'tab-chat'")
+    assert page.evaluate("document.getElementById('panel-echo').hidden") is True
+    assert page.evaluate("document.getElementById('panel-chat').hidden") is False
+
+
+def test_the_page_fits_a_phone(start, browser):
+    page = browser.page(start().url("/"))
+    page.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=360,
+        height=640,
+        deviceScaleFactor=2,
+        mobile=True,
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.click("tab-chat")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,0 +1,71 @@
+"""S1: `/ws` answers every message with `Message received: ` before it."""
+
+import pytest
+
+PREFIX = "Message received: "
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "", "grüße 🐦", "a" * 125, "a" * 126, "a" * 65_535, "a" * 65_536]
+)
+def test_text_comes_back_with_the_prefix(server, client, text):
+    socket = client(server)
+    socket.send(text)
+    assert socket.recv(timeout=5) == PREFIX + text
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00\xff\xfe", bytes(range(256)) * 300])
+def test_binary_comes_back_as_binary_with_the_prefix(server, client, data):
+    socket = client(server)
+    socket.send(data)
+    assert socket.recv(timeout=5) == PREFIX.encode() + data
+
+
+def test_the_largest_message_of_the_defaults_comes_back(server, client):
+    socket = client(server)
+    text = "é" * (512 * 1024)
+    socket.send(text)
+    assert socket.recv(timeout=10) == PREFIX + text
+
+
+def test_many_messages_at_once_come_back_in_order(server, client):
+    socket = client(server)
+    for number in range(500):
+        socket.send(str(number))
+    assert [socket.recv(timeout=5) for _ in range(500)] == [f"{PREFIX}{n}" for n in range(500)]
+
+
+def test_fragments_are_one_message_also_with_a_ping_between(server, client):
+    socket = client(server)
+
+    def fragments():
+        yield "one "
+        pong = socket.ping()
+        assert pong.wait(5)
+        yield ""
+        yield "two"
+
+    socket.send(fragments())
+    assert socket.recv(timeout=5) == PREFIX + "one two"
+
+
+def test_a_ping_is_answered_with_its_payload(server, client):
+    assert client(server).ping(b"\x00payload" * 15).wait(5)
+
+
+def test_an_unasked_pong_is_ignored(server, client):
+    socket = client(server)
+    socket.pong(b"unasked")
+    socket.send("x")
+    assert socket.recv(timeout=5) == PREFIX + "x"
+
+
+def test_a_leaving_client_is_no_error(start, client):
+    server = start()
+    socket = client(server)
+    socket.send("x")
+    socket.recv(timeout=5)
+    socket.close()
+    assert socket.close_code == 1000
+    server.stop()
+    assert "error" not in server.stderr.text().lower()

@@ -1,0 +1,271 @@
+"""What plain HTTP sees: the page, health, refusals; and what no parser should let pass."""
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+
+import pytest
+
+from apus import ROOT
+from wire import KEY, Ended, Wire, upgrade_request
+
+
+@pytest.fixture
+def curl(program, server):
+    """Runs curl against the server; answers (status, headers, body)."""
+    path = program("curl", package="curl")
+
+    def run(target, *options):
+        command = [path, "-sS", "-i", "--path-as-is", "--max-time", "5", "--noproxy", "*"]
+        done = subprocess.run([*command, *options, server.url(target)], capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        return int(first.split(" ")[1]), headers, body
+
+    return run
+
+
+def assert_problem(headers, body, status):
+    assert headers["content-type"] == "application/problem+json"
+    assert json.loads(body)["status"] == status
+
+
+# Answers
+
+
+def test_healthz_says_alive(curl):
+    status, headers, body = curl("/healthz")
+    assert status == 200
+    assert int(headers["content-length"]) == len(body)
+
+
+def test_the_page_is_served(curl):
+    status, headers, body = curl("/")
+    assert status == 200
+    assert headers["content-type"].lower() == "text/html; charset=utf-8"
+    assert body == page_source()
+
+
+def page_source():
+    return (ROOT / "Sources/RealtimeApp/Page/index.html").read_bytes()
+
+
+@pytest.mark.parametrize("tag", ["script", "style"])
+def test_the_page_permits_exactly_its_own_code(tag):
+    page = page_source().decode()
+    (code,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    assert f"{tag}-src 'sha256-{digest}'" in page, "put this hash into the page's policy"
+
+
+@pytest.mark.parametrize("target", ["/healthz", "/"])
+def test_head_has_the_headers_of_get_and_no_body(curl, target):
+    _, get, body = curl(target)
+    status, head, nothing = curl(target, "--head")
+    assert (status, nothing) == (200, b"")
+    assert head["content-length"] == get["content-length"] == str(len(body))
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("target", ["/nowhere", "/healthz/", "/ws/7/8", "/%2e%2e/etc/passwd"])
+def test_an_unknown_path_is_404(curl, target):
+    status, headers, body = curl(target)
+    assert status == 404
+    assert_problem(headers, body, 404)
+
+
+@pytest.mark.parametrize("target, method", [("/healthz", "POST"), ("/", "DELETE"), ("/ws", "POST")])
+def test_a_method_that_the_path_has_not_is_405_with_allow(curl, target, method):
+    status, headers, body = curl(target, "-X", method)
+    assert status == 405
+    assert "GET" in headers["allow"]
+    assert_problem(headers, body, 405)
+
+
+@pytest.mark.parametrize("target", ["/ws", "/ws/7"])
+def test_a_websocket_path_without_the_upgrade_is_426(curl, target):
+    status, headers, body = curl(target)
+    assert status == 426
+    assert headers["upgrade"].lower() == "websocket"
+    assert_problem(headers, body, 426)
+
+
+def test_another_version_of_the_protocol_is_426_naming_13(server):
+    with Wire.to(server) as wire:
+        wire.send(upgrade_request(host=server.authority, Sec_WebSocket_Version="8"))
+        response = wire.response()
+        assert response.status == 426
+        assert response.headers["sec-websocket-version"] == "13"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Sec_WebSocket_Key": None},
+        {"Sec_WebSocket_Key": "c2hvcnQ="},
+        {"Sec_WebSocket_Key": "!" * 24},
+        {"Sec_WebSocket_Version": None},
+        {"Connection": "keep-alive"},
+        {"Upgrade": "h2c"},
+        {"Sec_WebSocket_Extensions": "permessage-deflate; ="},
+    ],
+    ids=lambda changes: " ".join(f"{name}={value}" for name, value in changes.items()),
+)
+def test_a_faulty_opening_handshake_is_refused(server, changes):
+    with Wire.to(server) as wire:
+        wire.send(upgrade_request(host=server.authority, **changes))
+        assert wire.response().status in (400, 426)
+
+
+def test_the_opening_handshake_reads_lists_and_cases_as_the_rfc_does(server):
+    request = upgrade_request(host=server.authority, Upgrade="foo/2, WebSocket").replace(
+        b"Connection: Upgrade", b"CONNECTION: keep-alive\r\nconnection:  , uPGRADE"
+    )
+    with Wire.to(server) as wire:
+        wire.send(request)
+        response = wire.response()
+        assert response.status == 101
+        accept = hashlib.sha1((KEY + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+        assert response.headers["sec-websocket-accept"] == base64.b64encode(accept).decode()
+
+
+def test_bytes_right_behind_the_handshake_are_frames(server):
+    with Wire.to(server) as wire:
+        wire.send(upgrade_request(host=server.authority) + b"\x81\x81\x00\x00\x00\x00x")
+        assert wire.response().status == 101
+        assert wire.text() == "Message received: x"
+
+
+# Connections
+
+
+def test_curl_uses_its_connection_again(program, server):
+    command = [program("curl", package="curl"), "-sS", "--noproxy", "*", "-w", "%{num_connects} "]
+    targets = ["-o", "/dev/null", server.url("/healthz")] * 3
+    output = subprocess.run([*command, *targets], capture_output=True, text=True, timeout=10).stdout
+    assert output.split() == ["1", "0", "0"]
+
+
+def test_pipelined_requests_are_answered_in_order(server):
+    get = f"GET /healthz HTTP/1.1\r\nHost: {server.authority}\r\n\r\n"
+    head = get.replace("GET", "HEAD")
+    lost = get.replace("/healthz", "/nowhere")
+    last = get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
+    with Wire.to(server) as wire:
+        wire.send((get + lost + head + last).encode())
+        statuses = [wire.response().status, wire.response().status]
+        statuses += [wire.response(head_only=True).status, wire.response().status]
+        assert statuses == [200, 404, 200, 200]
+        assert wire.ends() == b""
+
+
+def test_a_request_may_come_byte_by_byte(server):
+    with Wire.to(server) as wire:
+        for byte in f"GET /healthz HTTP/1.1\r\nHost: {server.authority}\r\n\r\n".encode():
+            wire.send(bytes([byte]))
+        assert wire.response().status == 200
+
+
+# What must not pass: each probe carries a second request inside, whose 200 must never be seen.
+
+SMUGGLED = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def post(*headers, body=""):
+    return "\r\n".join(["POST /healthz HTTP/1.1", "Host: a", *headers, "", body])
+
+
+PROBES = {
+    "both lengths": (
+        post("Content-Length: 4", "Transfer-Encoding: chunked", body="0\r\n\r\n"),
+        {400},
+    ),
+    "two lengths": (post("Content-Length: 0", "Content-Length: 5", body="12345"), {400}),
+    "a length twice": (post("Content-Length: 0", "Content-Length: 0"), {400}),
+    "a list of lengths": (post("Content-Length: 0, 0"), {400}),
+    "a signed length": (post("Content-Length: +0"), {400}),
+    "a negative length": (post("Content-Length: -1"), {400}),
+    "a hexadecimal length": (post("Content-Length: 0x0"), {400}),
+    "an empty length": (post("Content-Length: "), {400}),
+    "a length past 64 bits": (post("Content-Length: 18446744073709551616"), {400, 413}),
+    "an unknown coding": (post("Transfer-Encoding: xchunked", body="0\r\n\r\n"), {400, 501}),
+    "chunked not last": (post("Transfer-Encoding: chunked, gzip", body="0\r\n\r\n"), {400, 501}),
+    "chunked twice": (post("Transfer-Encoding: chunked, chunked", body="0\r\n\r\n"), {400, 501}),
+    "an old version with chunks": (
+        post("Transfer-Encoding: chunked", body="0\r\n\r\n").replace("1.1", "1.0"),
+        {400, 505},
+    ),
+    "space before the colon": (post("Content-Length : 0"), {400}),
+    "a folded line": (post("X: a", " b"), {400}),
+    "a first line that is folded": (post().replace("Host", " Host"), {400}),
+    "a bare LF": (post("X: a\nContent-Length: 0"), {400}),
+    "only LF": (post().replace("\r\n", "\n"), {400}),
+    "a bare CR": (post("X: a\rb"), {400}),
+    "NUL in a value": (post("X: a\0b"), {400}),
+    "an empty name": (post(": a"), {400}),
+    "no colon": (post("X"), {400}),
+    "no Host": (post().replace("Host: a\r\n", ""), {400}),
+    "two Hosts": (post("Host: b"), {400}),
+    "bad percent-encoding": ("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
+    "NUL in the path": ("GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", {400, 404}),
+    "a space in the path": ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", {400, 505}),
+    "no version": ("GET /\r\n\r\n", {400, 505}),
+    "a later version": ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", {400, 505}),
+    "a version in lower case": ("GET / http/1.1\r\nHost: a\r\n\r\n", {400, 505}),
+    "a method that is no token": ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", {400, 501}),
+    "the greeting of HTTP/2": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505}),
+    "a chunk size that is none": (post("Transfer-Encoding: chunked", body="zz\r\n"), {400, 405}),
+    "a chunk size past 64 bits": (
+        post("Transfer-Encoding: chunked", body="10000000000000000\r\n"),
+        {400, 405, 413},
+    ),
+    "a chunk that ends wrongly": (
+        post("Transfer-Encoding: chunked", body="1\r\nxyz\r\n0\r\n\r\n"),
+        {400, 405},
+    ),
+}
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_smuggling_probe_is_refused_and_the_connection_ends(server, probe):
+    request, statuses = PROBES[probe]
+    with Wire.to(server) as wire:
+        wire.send((request + SMUGGLED).encode("latin-1"))
+        assert wire.response().status in statuses
+        rest = wire.ends()
+        assert b" 200 " not in rest, rest
+
+
+@pytest.mark.parametrize(
+    "request_bytes, statuses",
+    [
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", {414, 431}),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9_000 + b"\r\n\r\n", {431}),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 64 + b"\r\n", {431}),
+        (b"POST /healthz HTTP/1.1\r\nHost: a\r\nExpect: 1\r\nContent-Length: 1\r\n\r\n", {417}),
+        (b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n", {405, 413}),
+    ],
+    ids=["a long target", "a long header", "many headers", "an unknown expectation", "a long body"],
+)
+def test_a_request_past_a_limit_is_refused_with_its_status(server, request_bytes, statuses):
+    with Wire.to(server) as wire:
+        wire.send(request_bytes)
+        assert wire.response().status in statuses
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n"])
+def test_a_head_that_does_not_end_is_cut_off(start, sent):
+    server = start("limits.handshake.timeout=300ms")
+    with Wire.to(server) as wire:
+        wire.send(sent)
+        try:
+            assert wire.response().status == 408
+        except Ended:
+            pass
+        wire.ends()

@@ -1,0 +1,114 @@
+"""Starting and stopping: a stop lets every client go, in time, and none of them twice."""
+
+import signal
+import time
+
+import pytest
+
+from apus import Apus, wait_until
+from wire import CLOSE, TEXT, Ended, Wire, frame
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_says_1012_to_all_over_the_spread(start, number):
+    server = start("drain.spread=1s", "drain.deadline=5s")
+    wires = [Wire.to(server, "/ws" if n % 2 else f"/ws/{n}") for n in range(60)]
+    begun = time.monotonic()
+    server.signal(number)
+    left = []
+    for wire in wires:
+        closing = wire.close_frame()
+        assert closing.code == 1012
+        wire.send_frame(CLOSE, closing.payload[:2])
+        wire.close()
+        left.append(time.monotonic() - begun)
+    assert server.wait(5) == 0
+    assert 0.5 < max(left) < 2, "spread over a second"
+
+
+def test_a_stop_without_clients_is_quick(start):
+    server = start("drain.spread=10s", "drain.deadline=30s")
+    server.stop(seconds=2)
+
+
+def test_what_was_asked_before_a_stop_is_answered(start):
+    server = start()
+    with Wire.to(server, "/ws") as wire:
+        wire.send(b"".join(frame(TEXT, b"%d" % number) for number in range(1_000)))
+        assert wire.text() == "Message received: 0"
+        server.signal(signal.SIGTERM)
+        received = []
+        while (last := wire.frame()).opcode != CLOSE:
+            received.append(last.payload)
+        assert received == [b"Message received: %d" % number for number in range(1, 1_000)]
+        assert last.code == 1012
+        wire.send_frame(CLOSE, last.payload)
+        assert server.wait(5) == 0
+
+
+def test_a_client_that_does_not_leave_is_cut_at_the_deadline(start):
+    server = start("drain.spread=0s", "drain.deadline=500ms", "limits.close.timeout=1h")
+    with Wire.to(server, "/ws") as wire:
+        server.signal(signal.SIGTERM)
+        assert wire.close_frame().code == 1012
+        assert server.wait(3) == 0
+        wire.ends()
+
+
+def test_a_second_signal_stops_at_once(start):
+    server = start("drain.spread=30s", "drain.deadline=60s")
+    wires = [Wire.to(server, "/ws") for _ in range(10)]
+    logged = len(server.stderr.lines)
+    server.signal(signal.SIGTERM)
+    assert server.stderr.wait_for(lambda lines: len(lines) > logged, 3), "the stop is not logged"
+    server.signal(signal.SIGTERM)
+    status = server.wait(3)
+    assert status in (0, 1, 128 + signal.SIGTERM, -signal.SIGTERM)
+    for wire in wires:
+        wire.ends()
+        wire.close()
+
+
+def test_no_new_client_is_let_in_during_a_stop(start):
+    server = start("drain.spread=2s", "drain.deadline=5s")
+    wires = [Wire.to(server, "/ws") for _ in range(2)]
+    server.signal(signal.SIGTERM)
+    wait_until(lambda: not echoes(server), "new clients turned away")
+    for wire in wires:
+        wire.expect_failure(1012)
+    assert server.wait(5) == 0
+
+
+def echoes(server):
+    try:
+        with Wire.to(server, "/ws") as wire:
+            wire.send_text("x")
+            return wire.frame().opcode == TEXT
+    except (AssertionError, Ended, OSError):
+        return False
+
+
+def test_ready_is_told_once_on_standard_output_and_the_rest_on_standard_error(start):
+    server = start(args=["--loops", "1"])
+    server.stop()
+    assert server.stdout.text() == f"listening on http://{server.authority}"
+    assert "loop" in server.stderr.text()
+
+
+def test_the_same_port_can_be_used_again_at_once():
+    first = Apus()
+    try:
+        port = str(first.port)
+        with Wire.to(first, "/ws") as wire:
+            first.signal(signal.SIGTERM)
+            wire.expect_failure(1012)
+        first.stop()
+        for _ in range(3):
+            again = Apus(args=["--port", port])
+            try:
+                Wire.to(again, "/ws").reset()
+                again.stop()
+            finally:
+                again.kill()
+    finally:
+        first.kill()

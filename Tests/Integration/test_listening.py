@@ -1,0 +1,112 @@
+"""Where it listens: addresses, ports that are taken, a Unix-domain socket."""
+
+import socket
+
+import pytest
+
+from apus import run
+from wire import Wire, upgrade_request
+
+
+def test_tools_are_served_only_when_asked_for(start, client):
+    server = start()
+    with Wire.to(server) as wire:
+        wire.send(upgrade_request("/echo", server.authority))
+        assert wire.response().status == 404
+    tools = start(args=["--tools"])
+    echo = client(tools, "/echo")
+    for message in ["text", b"\x00bytes", ""]:
+        echo.send(message)
+        assert echo.recv(timeout=5) == message
+    rooms = [client(tools, "/broadcast") for _ in range(3)]
+    for message in ["text", b"\x00bytes"]:
+        rooms[0].send(message)
+        assert [room.recv(timeout=5) for room in rooms] == [message] * 3
+
+
+def test_ipv6(start, client):
+    server = start(args=["--host", "::1"])
+    assert server.authority.startswith("[::1]:")
+    socket = client(server)
+    socket.send("x")
+    assert socket.recv(timeout=5) == "Message received: x"
+
+
+def test_a_name_that_resolves(start, client):
+    server = start(args=["--host", "localhost"])
+    socket = client(server)
+    socket.send("x")
+    assert socket.recv(timeout=5) == "Message received: x"
+
+
+def assert_refused(done, *told):
+    assert done.returncode not in (0, None) and done.returncode > 0, done
+    assert "listening on" not in done.stdout
+    for word in told:
+        assert word in done.stderr, done.stderr
+    assert "Fatal error" not in done.stderr
+
+
+def test_a_port_in_use_is_an_error_that_names_it():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert_refused(run("serve", "--port", port), port)
+
+
+def test_the_port_of_a_running_apus_is_in_use_too(start):
+    port = str(start().port)
+    assert_refused(run("serve", "--port", port), port)
+
+
+def test_an_address_that_is_not_ours_is_an_error():
+    assert_refused(run("serve", "--host", "192.0.2.1", "--port", "0"), "192.0.2.1")
+
+
+def test_a_name_that_does_not_resolve_is_an_error():
+    assert_refused(run("serve", "--host", "nowhere.invalid", "--port", "0"), "nowhere.invalid")
+
+
+# Unix-domain sockets
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "apus.sock"
+
+
+def wire_at(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(5)
+    sock.connect(str(path))
+    wire = Wire(sock)
+    wire.send(upgrade_request())
+    assert wire.response().status == 101
+    return wire
+
+
+def test_a_unix_socket_serves_and_goes_with_the_server(start, path):
+    server = start(f"server.socket={path}")
+    with wire_at(path) as wire:
+        wire.send_text("x")
+        assert wire.text() == "Message received: x"
+    server.stop()
+    assert not path.exists()
+
+
+def test_a_stale_unix_socket_is_replaced(start, path):
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    start(f"server.socket={path}")
+    wire_at(path).close()
+
+
+def test_a_file_in_the_place_of_a_unix_socket_is_left_alone(path):
+    path.write_text("precious")
+    assert_refused(run("serve", "--set", f"server.socket={path}"), str(path))
+    assert path.read_text() == "precious"
+
+
+def test_a_unix_socket_in_use_is_an_error(start, path):
+    start(f"server.socket={path}")
+    assert_refused(run("serve", "--set", f"server.socket={path}"), str(path))
+    wire_at(path).close()
