@@ -11,7 +11,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LISTENING = re.compile(r"^listening on (https?)://(.+)$")
+LISTENING = re.compile(r"^listening on https?(?:\+unix:|://)(.+)$")
 # Any of these in the log means that the process broke, whatever its exit status says.
 CRASH = re.compile(r"Fatal error|Sanitizer|\*\*\* (Program|Signal|Swift) ")
 
@@ -103,7 +103,7 @@ class Apus:
 
     def wait_for_listeners(self, count=1, seconds=10):
         def found(lines):
-            addresses = [match[2] for line in lines if (match := LISTENING.match(line))]
+            addresses = [match[1] for line in lines if (match := LISTENING.match(line))]
             return addresses if len(addresses) >= count else None
 
         addresses = self.stdout.wait_for(found, seconds)

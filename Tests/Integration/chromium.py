@@ -9,9 +9,8 @@ import subprocess
 import tempfile
 import urllib.request
 
-from websockets.sync.client import connect
-
 from apus import Lines
+from websockets.sync.client import connect
 
 DEVTOOLS = re.compile(r"^DevTools listening on (ws://[^/]+)")
 FLAGS = [

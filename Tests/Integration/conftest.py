@@ -8,10 +8,9 @@ import statistics
 import subprocess
 import sys
 
+import apus
 import pytest
 from websockets.sync.client import connect as websockets_connect
-
-import apus
 
 HERE = pathlib.Path(__file__).parent
 

@@ -1,7 +1,6 @@
 """The page at `/` in headless Chromium: a person connects, types, and sees what comes back."""
 
 import pytest
-
 from chromium import chromium
 
 

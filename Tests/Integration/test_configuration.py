@@ -1,7 +1,6 @@
 """File, environment and command line, and what a faulty configuration is told."""
 
 import pytest
-
 from apus import ROOT, run
 from wire import BINARY, CLOSE, Wire, frame
 

@@ -11,7 +11,6 @@ import subprocess
 import time
 
 import pytest
-
 from apus import wait_until
 from conftest import Honest
 from wire import (

@@ -7,7 +7,6 @@ import re
 import subprocess
 
 import pytest
-
 from apus import ROOT
 from wire import KEY, Ended, Wire, upgrade_request
 

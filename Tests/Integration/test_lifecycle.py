@@ -4,7 +4,6 @@ import signal
 import time
 
 import pytest
-
 from apus import Apus, wait_until
 from wire import CLOSE, TEXT, Ended, Wire, frame
 

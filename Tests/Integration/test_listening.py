@@ -3,7 +3,6 @@
 import socket
 
 import pytest
-
 from apus import run
 from wire import Wire, upgrade_request
 

@@ -6,7 +6,6 @@ import pathlib
 import subprocess
 
 import pytest
-
 from apus import clean_environment
 from conftest import missing
 

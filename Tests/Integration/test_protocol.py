@@ -1,7 +1,6 @@
 """RFC 6455 at the wire: what must fail, with which code, and how a connection ends."""
 
 import pytest
-
 from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, close_payload, frame
 
 

@@ -1,0 +1,79 @@
+# The commands of this project; .ci/run uses the same. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Two builds of one package at once would only wait for each other.
+.NOTPARALLEL:
+
+ARGS ?=
+PYTEST_ARGS ?=
+SECONDS ?= 60
+
+VENV := .build/venv
+PYTEST := $(VENV)/bin/python -m pytest
+SOURCES := Package.swift Sources Tests Benchmarks
+RACY := UVTransportTests|WebSocketServerTests
+
+.PHONY: help
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: serve
+serve: build ## install what is missing, build, and serve on http://127.0.0.1:8080 (ARGS='--port 9000')
+	@exec .build/release/apus serve $(ARGS)
+
+.PHONY: test
+test: deps $(VENV)/installed ## install what is missing, then run all tests
+	swift test
+	swift build -c release --product apus
+	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
+
+.PHONY: integration
+integration: build deps $(VENV)/installed ## only the tests against the real server (PYTEST_ARGS='-k chat')
+	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
+
+.PHONY: tsan
+tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
+	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
+
+.PHONY: conformance
+conformance: build deps ## the Autobahn suite against the server (ARGS='--cases 7.*')
+	Tests/Conformance/run $(ARGS)
+
+.PHONY: fuzz
+fuzz: deps-build ## every fuzz target, SECONDS=60 each
+	Tests/Fuzzing/run $(SECONDS)
+
+.PHONY: bench
+bench: build ## the benchmarks (ARGS go to Benchmarks/run)
+	Benchmarks/run $(ARGS)
+
+.PHONY: lint
+lint: ## check the format of all Swift sources
+	swift format lint --strict --parallel --recursive $(SOURCES)
+
+.PHONY: format
+format: ## format all Swift sources in place
+	swift format --in-place --parallel --recursive $(SOURCES)
+
+.PHONY: build
+build: deps-build ## build the server in release mode
+	swift build -c release --product apus
+
+.PHONY: deps
+deps: ## install with apt what building and testing need and this machine has not
+	@.ci/install build test
+
+.PHONY: deps-build
+deps-build:
+	@.ci/install build
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf .build .build-* Benchmarks/.build
+
+$(VENV)/installed: Tests/Integration/requirements.txt | deps
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
