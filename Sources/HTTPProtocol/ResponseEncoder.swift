@@ -46,12 +46,20 @@ package enum ResponseEncoder {
     }
 
     /// Appends a refusal with an `application/problem+json` body, RFC 9457.
-    ///
-    /// The problem's type is `about:blank`, so its title is the status's phrase (§4.2.1).
     package static func encode(
         problem fault: HTTPFault, isHead: Bool, keepAlive: Bool, date: String?,
         into output: inout [UInt8]
     ) {
+        let (fields, body) = problem(fault)
+        encode(
+            HTTPResponse(status: fault.status, headerFields: fields), body: body, isHead: isHead,
+            keepAlive: keepAlive, date: date, into: &output)
+    }
+
+    /// The fields and the `application/problem+json` body of a refusal, RFC 9457.
+    ///
+    /// The problem's type is `about:blank`, so its title is the status's phrase (§4.2.1).
+    package static func problem(_ fault: HTTPFault) -> (fields: HTTPFields, body: [UInt8]) {
         var body: [UInt8] = []
         body.append(ascii: "{\"type\":\"about:blank\",")
         if !fault.status.reasonPhrase.isEmpty {
@@ -62,10 +70,9 @@ package enum ResponseEncoder {
         body.append(ascii: "\"status\":\(fault.status.code),\"detail\":")
         body.append(json: fault.detail)
         body.append(ascii: "}")
-        var response = HTTPResponse(status: fault.status, headerFields: fault.headerFields)
-        response.headerFields[.contentType] = "application/problem+json"
-        encode(
-            response, body: body, isHead: isHead, keepAlive: keepAlive, date: date, into: &output)
+        var fields = fault.headerFields
+        fields[.contentType] = "application/problem+json"
+        return (fields, body)
     }
 
     /// Appends a 101 (RFC 9110 §15.2.2): its fields as they are, and nothing besides.

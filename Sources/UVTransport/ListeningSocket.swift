@@ -56,6 +56,11 @@ public struct ListeningSocket: Sendable {
         return ListeningSocket(descriptor: descriptor, address: .unix, path: path)
     }
 
+    /// Removes a Unix-domain socket's file.
+    public func removeFile() {
+        if let path { unlink(path) }
+    }
+
     private static func removeStale(
         _ path: String, _ address: RawAddress, _ operation: String
     ) throws(TransportError) {

@@ -46,6 +46,8 @@ extension Stream {
         return outbox.inFlightCount + outbox.waiting.count
     }
 
+    public final var hasOutbox: Bool { outbox != nil }
+
     /// Room for exactly `count` bytes at the end of what this stream sends, to be filled before
     /// anything else is called; `nil` when nothing can be sent any more.
     @inlinable

@@ -8,7 +8,7 @@ package struct ClosingHandshake: Sendable {
     package init() {}
 
     /// Whether data may be sent: no Close frame has gone out or come in (§5.5.1).
-    @inlinable package var isOpen: Bool { sent == nil && received == nil }
+    package var isOpen: Bool { sent == nil && received == nil }
 
     /// Both Close frames have passed: the server may drop the connection (§7.1.1).
     package var isComplete: Bool { sent != nil && received != nil }

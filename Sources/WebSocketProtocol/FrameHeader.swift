@@ -1,13 +1,14 @@
 /// The wire form of a frame's header (RFC 6455 §5.2): sizes, bits, encoding.
+@usableFromInline
 package enum FrameHeader {
     /// FIN, the three reserved bits, and the opcode, as they stand in the first byte.
-    package static let fin: UInt8 = 0x80
-    package static let rsv1: UInt8 = 0x40
-    package static let reservedBits: UInt8 = 0x70
-    package static let opcodeBits: UInt8 = 0x0F
+    @inlinable package static var fin: UInt8 { 0x80 }
+    @inlinable package static var rsv1: UInt8 { 0x40 }
+    @inlinable package static var reservedBits: UInt8 { 0x70 }
+    @inlinable package static var opcodeBits: UInt8 { 0x0F }
     /// The mask bit of the second byte, and its 7-bit length.
-    package static let masked: UInt8 = 0x80
-    package static let lengthBits: UInt8 = 0x7F
+    @inlinable package static var masked: UInt8 { 0x80 }
+    @inlinable package static var lengthBits: UInt8 { 0x7F }
     /// A header's greatest size: two bytes, a 64-bit length and a masking key.
     package static let sizeMax = 14
     /// A control frame's payload is at most this (RFC 6455 §5.5).
@@ -51,6 +52,7 @@ package enum FrameHeader {
 }
 
 /// A frame's kind (RFC 6455 §11.8).
+@usableFromInline
 @frozen
 package enum Opcode: UInt8, Sendable {
     case continuation = 0

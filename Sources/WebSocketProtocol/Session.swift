@@ -3,8 +3,10 @@
 /// A value without socket, clock or thread. It unmasks in place, hands whole messages to its
 /// sink without copying them where one read holds them, and puts together those that span
 /// reads or frames. It never throws: a peer's fault is returned once, as `.fail`.
+@usableFromInline
 package struct Session: ~Copyable {
     /// Who reads: a server takes masked frames only, a client unmasked ones only (§5.1).
+    @usableFromInline
     @frozen
     package enum Role: UInt8, Sendable { case server, client }
 
@@ -20,7 +22,7 @@ package struct Session: ~Copyable {
         case ended
     }
 
-    package let limits: SessionLimits
+    @usableFromInline package let limits: SessionLimits
     @usableFromInline let role: Role
     @usableFromInline var phase = Phase.header
     /// The first byte of the frame whose payload is being read.

@@ -2,6 +2,7 @@
 ///
 /// Pointers are valid until the call returns. All calls are made from within
 /// ``Session/receive(_:count:into:)``.
+@usableFromInline
 package protocol SessionSink: ~Copyable {
     /// A whole message; text has been checked to be UTF-8.
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind)
@@ -24,6 +25,7 @@ package protocol SessionSink: ~Copyable {
 }
 
 /// Memory in which a message that spans reads or frames is put together.
+@usableFromInline
 package struct AssemblyBuffer {
     package var base: UnsafeMutableRawPointer?
     package var capacity = 0
@@ -34,6 +36,7 @@ package struct AssemblyBuffer {
 }
 
 /// What a session asks of its connection after some bytes.
+@usableFromInline
 package enum SessionAction: Equatable, Sendable {
     /// Nothing special: read on.
     case proceed
@@ -45,6 +48,7 @@ package enum SessionAction: Equatable, Sendable {
 }
 
 /// A peer's fault, with the close code and the reason that it is told.
+@usableFromInline
 package struct SessionFault: Error, Equatable, Sendable {
     package let code: CloseCode
     package let reason: String
@@ -56,9 +60,10 @@ package struct SessionFault: Error, Equatable, Sendable {
 }
 
 /// What one session's peer may send.
+@usableFromInline
 package final class SessionLimits: Sendable {
     /// Bytes of a frame's payload, of a message's, and frames in a message.
-    package let frameSizeMax: Int
+    @usableFromInline package let frameSizeMax: Int
     package let messageSizeMax: Int
     package let fragmentsMax: Int
 

@@ -1,10 +1,33 @@
-import ArgumentParser
-import Foundation
+import Glibc
+import Logging
+import RealtimeApp
+import ServiceLifecycle
+import WebSocketServer
 
 /// Serves with `settings` until a signal or a failure stops it.
 ///
+/// Prints `listening on URL` to standard output for each listener once it accepts; logs go to
+/// standard error.
+///
 /// - Throws: what kept it from starting, or stopped it.
 func serve(settings: Settings) async throws {
-    FileHandle.standardError.write(Data("apus: this build has no server\n".utf8))
-    throw ExitCode(70)
+    var logger = Logger(label: "apus", factory: { StreamLogHandler.standardError(label: $0) })
+    logger.logLevel = settings.logLevel
+    var configuration = settings.server
+    configuration.handlesSignals = true
+    let app = RealtimeApp(logger: logger, tools: settings.tools)
+    let server = Server(configuration: configuration, router: app.router(), logger: logger) {
+        for address in $0 { announce(address) }
+    }
+    try await server.run()
+}
+
+/// One line for scripts and people to wait for.
+private func announce(_ address: BoundAddress) {
+    switch address {
+    case .ip: print("listening on http://\(address)")
+    case .unix: print("listening on http+\(address)")
+    }
+    // Standard output may be a pipe, which is written in blocks otherwise.
+    fflush(nil)
 }

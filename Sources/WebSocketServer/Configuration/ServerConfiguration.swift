@@ -14,6 +14,10 @@ public struct ServerConfiguration: Sendable {
     public var heartbeat = Heartbeat()
     public var drain = Drain()
 
+    /// SIGTERM and SIGINT stop the server, gracefully the first time, at once the second.
+    /// Default false: a `ServiceGroup` or the program itself sees to signals.
+    public var handlesSignals = false
+
     /// A configuration for one address with every other value at its default.
     public init(address: ListenAddress = .hostname("127.0.0.1", port: 8080)) {
         self.addresses = [address]

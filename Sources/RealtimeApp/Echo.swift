@@ -1,0 +1,32 @@
+import WebSocketServer
+
+/// Answers each message with a prefix and the message (S1); binary ones the same, in bytes.
+final class Echo: ConnectionHandler, Sendable {
+    private let prefix: [UInt8]
+    private let logger: Logger
+
+    init(prefix: String, logger: Logger) {
+        self.prefix = [UInt8](prefix.utf8)
+        self.logger = logger
+    }
+
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        connection.send(prefix + payload.bytes, as: kind)
+    }
+
+    func onClose(_ connection: Connection, code: CloseCode, reason: String) {
+        logger.debug("echo client left", metadata: ["connection": "\(connection.id)", "code": "\(code.rawValue)"])
+    }
+}
+
+/// Sends each message back as it is, for load and conformance tools.
+final class RawEcho: ConnectionHandler, Sendable {
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        connection.send(payload, as: kind)
+    }
+}
+
+extension RawSpan {
+    /// The bytes, copied.
+    var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
+}

@@ -1,0 +1,62 @@
+public import WebSocketProtocol
+
+/// A whole message, kept.
+public struct Message: Sendable, Hashable {
+    public let kind: MessageKind
+    public let bytes: [UInt8]
+
+    public init(_ text: String) {
+        kind = .text
+        bytes = [UInt8](text.utf8)
+    }
+
+    public init(_ bytes: [UInt8], as kind: MessageKind = .binary) {
+        self.kind = kind
+        self.bytes = bytes
+    }
+
+    /// The text of the payload, whatever its kind.
+    public var text: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// The connection is gone, or closing: nothing can be sent.
+public struct ConnectionClosed: Error, Sendable {}
+
+/// A connection for `async` code, which runs on the connection's own loop.
+///
+/// Messages wait in a bounded queue; when it is full, reading stops and the peer is pushed back.
+public struct AsyncConnection: Sendable {
+    public let connection: Connection
+    public let request: UpgradeRequest
+    let bridge: AsyncBridge
+
+    /// The messages, in order, until the connection is over. To be read by one task.
+    public var messages: Messages { Messages(bridge: bridge) }
+
+    /// Sends a message; waits while the outbox is above its high water mark.
+    public func send(_ message: Message) async throws {
+        try await bridge.send(message.bytes, message.kind, on: connection)
+    }
+
+    /// Sends a text message; waits while the outbox is above its high water mark.
+    public func send(_ text: String) async throws {
+        try await bridge.send([UInt8](text.utf8), .text, on: connection)
+    }
+
+    /// Starts the closing handshake.
+    public func close(_ code: CloseCode = .normalClosure, reason: String = "") {
+        connection.close(code, reason: reason)
+    }
+
+    /// A connection's messages.
+    public struct Messages: AsyncSequence, Sendable {
+        let bridge: AsyncBridge
+
+        public struct AsyncIterator: AsyncIteratorProtocol {
+            let bridge: AsyncBridge
+            public mutating func next() async throws -> Message? { try await bridge.next() }
+        }
+
+        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(bridge: bridge) }
+    }
+}

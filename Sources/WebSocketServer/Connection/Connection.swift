@@ -1,0 +1,84 @@
+public import WebSocketProtocol
+import UVTransport
+
+/// One WebSocket connection: send to it, close it, from any thread.
+///
+/// A small value that refers to the connection; equality is identity. On the connection's own
+/// loop (in its handler) every call takes effect at once; from elsewhere it is handed over to the
+/// loop in order, and what it would return is not known yet.
+public struct Connection: Sendable, Hashable {
+    let core: ConnectionCore
+
+    /// What became of something sent.
+    public enum SendOutcome: Sendable, Hashable {
+        /// Written, or queued within limits. From another thread: handed over.
+        case accepted
+        /// Queued, and the outbox is above its high water mark: wait for `onDrain`.
+        case aboveHighWater
+        /// Not sent: the connection is closing, closed, or too slow a consumer to keep.
+        case dropped
+    }
+
+    /// A number that no other connection of this process has.
+    public var id: UInt64 { core.id }
+
+    /// The peer's address without its port: `192.0.2.1`, `2001:db8::1`, `unix`.
+    public var remoteAddress: String { core.peer.host }
+
+    /// The subprotocol agreed on in the opening handshake (RFC 6455 §1.9).
+    public var subprotocol: String? { core.subprotocol }
+
+    /// Sends one message: text must be UTF-8, which is not checked here.
+    @discardableResult
+    public func send(_ payload: RawSpan, as kind: MessageKind) -> SendOutcome {
+        payload.withUnsafeBytes { core.sendMessage($0, kind) }
+    }
+
+    /// Sends one text message.
+    @discardableResult
+    public func send(_ text: String) -> SendOutcome {
+        var text = text
+        return text.withUTF8 { core.sendMessage(UnsafeRawBufferPointer($0), .text) }
+    }
+
+    /// Sends one message of bytes, binary unless told otherwise.
+    @discardableResult
+    public func send(_ bytes: [UInt8], as kind: MessageKind = .binary) -> SendOutcome {
+        bytes.withUnsafeBytes { core.sendMessage($0, kind) }
+    }
+
+    /// Sends a ping; `payload` is at most 125 bytes (RFC 6455 §5.5.2).
+    public func ping(_ payload: [UInt8] = []) {
+        precondition(payload.count <= FrameHeader.controlPayloadMax, "a ping holds 125 bytes")
+        core.onLoop { core in payload.withUnsafeBytes { core.sendControl(.ping, $0) } }
+    }
+
+    /// Starts the closing handshake: what was sent before still goes out. The reason is cut to
+    /// 123 bytes. Codes: 1000, 1001, 1003, 1007…1014, 3000…4999 (RFC 6455 §7.4).
+    public func close(_ code: CloseCode = .normalClosure, reason: String = "") {
+        precondition(code.isValidOnWire, "close code \(code) must not be sent")
+        core.onLoop { core in core.beginClosing(code, reason) }
+    }
+
+    /// Stops reading from the peer until ``resumeReading()``; what it sends waits in the kernel.
+    public func pauseReading() {
+        core.onLoop { core in core.setReadingPaused(true, .application) }
+    }
+
+    public func resumeReading() {
+        core.onLoop { core in core.setReadingPaused(false, .application) }
+    }
+
+    /// Bytes sent and not yet taken by the kernel. On the connection's loop.
+    public var outboxCount: Int { core.outboxCount }
+
+    public static func == (a: Connection, b: Connection) -> Bool { a.core === b.core }
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(core)) }
+}
+
+extension String {
+    /// The text of a message's payload.
+    public init(_ payload: borrowing RawSpan) {
+        self = payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,130 @@
+import UVTransport
+import WebSocketProtocol
+
+/// The closing handshake (RFC 6455 §7), failures, and deadlines.
+extension ConnectionCore {
+    /// Sends our Close frame and waits for the peer's, within the close timeout.
+    func beginClosing(_ code: CloseCode, _ reason: String) {
+        switch stage {
+        case .open:
+            guard closing.close(code) else { return }
+            context.closeReasons[id] = reason
+            sendControl(.close, code, reason)
+            stage = .closing
+            // A reader at rest would never see the peer's Close frame.
+            setReadingPaused(false, .application)
+            setReadingPaused(false, .outbox)
+            enter(.closing)
+        case .opening: terminate()
+        case .closing, .lingering, .over: return
+        }
+    }
+
+    /// The peer's Close frame came: answer it, and end the connection once that is sent.
+    func peerClosed(_ code: CloseCode?, _ reason: String) {
+        if let answer = closing.receive(code) {
+            context.closeReasons[id] = reason
+            sendControl(.close, answer, "")
+        }
+        // §7.1.1: the server closes the TCP connection first, the client waits for it.
+        if role == .server, outboxCount == 0 {
+            terminate()
+        } else {
+            linger(finishing: role == .server)
+        }
+    }
+
+    /// Fails the connection (§7.1.7): the one place where a peer's fault becomes a close code.
+    func fail(_ fault: SessionFault) {
+        context.counters.failed(fault.code)
+        context.logger.debug(
+            "connection failed",
+            metadata: [
+                "connection": "\(id)", "peer": "\(peer)", "code": "\(fault.code.rawValue)",
+                "reason": "\(fault.reason)",
+            ])
+        if closing.close(fault.code) {
+            context.closeReasons[id] = fault.reason
+            sendControl(.close, fault.code, fault.reason)
+        }
+        linger(finishing: true)
+    }
+
+    /// Waits for the peer to go, dropping what it sends: closing at once would reset the
+    /// connection under unread bytes, and the Close frame could be lost with it.
+    func linger(finishing: Bool) {
+        guard stage != .over else { return }
+        if finishing { finishWriting() }
+        enter(.lingering)
+        updateReading()
+    }
+
+    private func enter(_ stage: Stage) {
+        self.stage = stage
+        setStageDeadline(loop.now + options.closeTimeout)
+    }
+
+    /// A consumer too slow to keep: its queue is past the hard limit.
+    func dropSlowConsumer() {
+        context.counters.slowConsumers += 1
+        context.logger.info(
+            "slow consumer disconnected",
+            metadata: [
+                "connection": "\(id)", "peer": "\(peer)", "queued": "\(outboxCount)",
+                "limit": "\(options.outboxMax)",
+            ])
+        _ = closing.close(.policyViolation)
+        context.closeReasons[id] = "slow consumer"
+        stage = .lingering
+        // The handler may be in the middle of a broadcast: report when it has returned.
+        loop.execute { [self] in terminate(reset: true) }
+    }
+
+    // MARK: - Deadlines
+
+    func setStageDeadline(_ deadline: UInt64) {
+        stageDeadline = deadline
+        loop.schedule(self, at: deadline)
+    }
+
+    /// Schedules the next look at a connection that is open: for a ping, its pong, or idleness.
+    func scheduleHeartbeat(now: UInt64) {
+        var next = UInt64.max
+        if pingSent != 0 {
+            next = pingSent + options.pongTimeout
+        } else if options.pingInterval > 0 {
+            next = lastReceived + jittered(options.pingInterval)
+        }
+        if options.idleTimeout > 0 { next = min(next, lastMessage + options.idleTimeout) }
+        if next == .max { loop.cancel(self) } else { loop.schedule(self, at: next) }
+    }
+
+    /// An interval shortened by up to a tenth, by the connection's number: the same each time,
+    /// different for each, so that connections made together don't ping together.
+    private func jittered(_ interval: UInt64) -> UInt64 {
+        let hash = id &* 0x9E37_79B9_7F4A_7C15 >> 32
+        return max(1, interval - interval * (hash & 1_023) / 10_240)
+    }
+
+    func checkLiveness(now: UInt64) {
+        if options.idleTimeout > 0, now >= lastMessage + options.idleTimeout {
+            context.counters.idleTimeouts += 1
+            return beginClosing(.goingAway, "idle timeout")
+        }
+        if pingSent != 0, lastReceived >= pingSent { pingSent = 0 }
+        if pingSent != 0, now >= pingSent + options.pongTimeout {
+            context.counters.heartbeatTimeouts += 1
+            context.logger.debug(
+                "peer is dead", metadata: ["connection": "\(id)", "peer": "\(peer)"])
+            return fail(SessionFault(.internalError, "heartbeat timeout"))
+        }
+        if pingSent == 0, options.pingInterval > 0,
+            now >= lastReceived + jittered(options.pingInterval)
+        {
+            pingSent = now
+            context.counters.pingsSent += 1
+            sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
+        }
+        scheduleHeartbeat(now: now)
+    }
+}

@@ -1,0 +1,83 @@
+import UVTransport
+import WebSocketProtocol
+
+/// The writing half: frames are encoded straight into the loop's cork, or into the outbox.
+extension ConnectionCore {
+    /// A payload of at least this goes to the kernel from where it lies, uncopied.
+    private static let gatherSizeMax = 64 << 10
+
+    /// Sends a message; any thread.
+    func sendMessage(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
+        -> Connection.SendOutcome
+    {
+        guard loop.isCurrent else {
+            let copy = [UInt8](payload)
+            let handedOver = loop.execute { [self] in
+                _ = copy.withUnsafeBytes { sendMessage($0, kind) }
+            }
+            return handedOver ? .accepted : .dropped
+        }
+        guard stage == .open else { return .dropped }
+        if hasOutbox, outboxCount > options.outboxMax {
+            dropSlowConsumer()
+            return .dropped
+        }
+        context.counters.messagesSent &+= 1
+        context.counters.bytesSent &+= UInt64(payload.count)
+        lastMessage = loop.now
+        sendFrame(FrameHeader.fin | kind.rawValue, payload)
+        if hasOutbox, outboxCount > options.outboxHighWater {
+            owesDrain = true
+            return .aboveHighWater
+        }
+        return .accepted
+    }
+
+    @inline(__always)
+    private func sendFrame(_ firstByte: UInt8, _ payload: UnsafeRawBufferPointer) {
+        let isMasked = role == .client
+        let size = FrameHeader.size(payload: payload.count, isMasked: isMasked)
+        if payload.count >= Self.gatherSizeMax, !isMasked {
+            return sendLarge(firstByte, payload)
+        }
+        guard let place = append(size &+ payload.count) else { return }
+        if isMasked {
+            let key = context.maskingKeys.next()
+            _ = FrameHeader.encode(
+                firstByte: firstByte, payload: payload.count, maskingKey: key, to: place)
+            guard let base = payload.baseAddress else { return }
+            Masking.unmask(from: base, to: place + size, count: payload.count, key: key, phase: 0)
+        } else {
+            _ = FrameHeader.encode(
+                firstByte: firstByte, payload: payload.count, maskingKey: nil, to: place)
+            guard let base = payload.baseAddress else { return }
+            (place + size).copyMemory(from: base, byteCount: payload.count)
+        }
+    }
+
+    private func sendLarge(_ firstByte: UInt8, _ payload: UnsafeRawBufferPointer) {
+        withUnsafeTemporaryAllocation(byteCount: FrameHeader.sizeMax, alignment: 8) { header in
+            let size = FrameHeader.encode(
+                firstByte: firstByte, payload: payload.count, maskingKey: nil,
+                to: header.baseAddress!)
+            write(header: UnsafeRawBufferPointer(rebasing: header[..<size]), payload: payload)
+        }
+    }
+
+    /// Sends a control frame; payloads are at most 125 bytes.
+    func sendControl(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
+        guard stage == .open || stage == .closing else { return }
+        sendFrame(FrameHeader.fin | opcode.rawValue, payload)
+    }
+
+    /// Sends a Close frame.
+    func sendControl(_ opcode: Opcode, _ code: CloseCode, _ reason: String) {
+        code.payload(reason: reason).withUnsafeBytes { sendControl(opcode, $0) }
+    }
+
+    /// Writes bytes of HTTP.
+    func sendRaw(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty, let place = append(bytes.count) else { return }
+        bytes.withUnsafeBytes { place.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    }
+}

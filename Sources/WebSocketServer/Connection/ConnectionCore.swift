@@ -1,0 +1,219 @@
+import UVTransport
+import WebSocketProtocol
+
+/// What speaks on a stream before it is a WebSocket: HTTP of a server or of a client.
+protocol OpeningPhase: AnyObject {
+    /// Bytes arrived; they are valid until the call returns.
+    func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore)
+    func deadlinePassed(on connection: ConnectionCore)
+    /// The stream ended before the connection became a WebSocket.
+    func ended(_ error: TransportError, on connection: ConnectionCore)
+    /// Let go when nothing is under way; true if the connection is to be ended right now.
+    func drain(on connection: ConnectionCore) -> Bool
+}
+
+/// One connection: the stream, the session that reads it, and the handler it reports to.
+///
+/// Its memory is the price of an idle connection, so it is one object and holds nothing that
+/// only some need. Members are for the connection's loop unless marked otherwise.
+final class ConnectionCore: Stream {
+    enum Stage: UInt8 {
+        /// HTTP, until the upgrade.
+        case opening
+        /// Messages flow.
+        case open
+        /// Our Close frame is sent, the peer's awaited.
+        case closing
+        /// Nothing more is to be read: what arrives is dropped until the peer is gone.
+        case lingering
+        /// Reported as over; the handle is closing.
+        case over
+    }
+
+    /// Why reading rests; any one reason is enough.
+    struct PauseReasons: OptionSet {
+        let rawValue: UInt8
+        /// The application asked for it, or its queue of messages is full.
+        static let application = PauseReasons(rawValue: 1)
+        /// The outbox is above high water.
+        static let outbox = PauseReasons(rawValue: 2)
+        /// An HTTP request is being answered.
+        static let http = PauseReasons(rawValue: 4)
+    }
+
+    let context: LoopContext
+    let id: UInt64
+    let peer: SocketAddress
+    let admission: Admission.Verdict
+    let role: Session.Role
+    var stage = Stage.opening
+    private var pauseReasons: PauseReasons = []
+    /// `send` has reported backpressure since the last drain.
+    var owesDrain = false
+    /// Position in the context's list.
+    var listIndex: Int32 = -1
+    var options: SessionOptions
+    var opening: (any OpeningPhase)?
+    var handler: any ConnectionHandler = NoHandler.shared
+    // Safety: only `receive` of this class mutates it, which isn't called from within itself.
+    @exclusivity(unchecked) var session: Session
+    var closing = ClosingHandshake()
+    /// Milliseconds of the loop's clock: the last byte received, the last message either way,
+    /// the ping that awaits an answer (0: none), and the deadline of any stage but `open`.
+    var lastReceived: UInt64
+    var lastMessage: UInt64
+    var pingSent: UInt64 = 0
+    var stageDeadline: UInt64 = 0
+
+    init(
+        context: LoopContext, peer: SocketAddress, role: Session.Role, options: SessionOptions,
+        admission: Admission.Verdict, opening: any OpeningPhase
+    ) {
+        self.context = context
+        self.id = context.nextConnectionID()
+        self.peer = peer
+        self.role = role
+        self.options = options
+        self.admission = admission
+        self.opening = opening
+        self.session = Session(role: role, limits: options.sessionLimits)
+        self.lastReceived = context.loop.now
+        self.lastMessage = lastReceived
+        super.init(loop: context.loop, isUnixDomain: peer.family == .unix)
+        context.add(self)
+    }
+
+    /// Runs `body` now on the loop, or later from another thread; any thread.
+    func onLoop(_ body: @escaping @Sendable (ConnectionCore) -> Void) {
+        if loop.isCurrent {
+            body(self)
+        } else {
+            loop.execute { [self] in body(self) }
+        }
+    }
+
+    var subprotocol: String? { context.subprotocols[id] }
+
+    // MARK: - From HTTP to WebSocket
+
+    /// The opening handshake is done and its response written: from here on there are messages.
+    func becomeWebSocket(
+        options: SessionOptions, handler: any ConnectionHandler, subprotocol: String?
+    ) {
+        if options !== self.options {
+            self.options = options
+            session = Session(role: role, limits: options.sessionLimits)
+        }
+        opening = nil
+        self.handler = handler
+        if let subprotocol { context.subprotocols[id] = subprotocol }
+        stage = .open
+        lastMessage = loop.now
+        pauseReasons.remove(.http)
+        context.counters.opened += 1
+        scheduleHeartbeat(now: loop.now)
+        handler.onOpen(Connection(core: self))
+        updateReading()
+    }
+
+    // MARK: - Reading
+
+    override func received(_ bytes: UnsafeMutableRawBufferPointer) {
+        lastReceived = loop.now
+        switch stage {
+        case .open, .closing: receive(bytes)
+        case .opening: opening?.received(bytes, on: self)
+        case .lingering, .over: break
+        }
+    }
+
+    /// Hands bytes to the session, and its verdict to where it belongs.
+    func receive(_ bytes: UnsafeMutableRawBufferPointer) {
+        guard let base = bytes.baseAddress else { return }
+        var sink = ConnectionSink(connection: self, handler: handler)
+        let action = session.receive(base, count: bytes.count, into: &sink)
+        switch action {
+        case .proceed:
+            wantsOwnReadBuffer = session.wantsOwnReadBuffer
+            if stage == .open, outboxCount > options.outboxHighWater {
+                setReadingPaused(true, .outbox)
+            }
+        case .closeReceived(let code, let reason): peerClosed(code, reason)
+        case .fail(let fault): fail(fault)
+        }
+    }
+
+    override func readTarget() -> UnsafeMutableRawBufferPointer {
+        var sink = ConnectionSink(connection: self, handler: handler)
+        return session.readTarget(atMost: EventLoop.readBufferSize, into: &sink)
+    }
+
+    func setReadingPaused(_ paused: Bool, _ reason: PauseReasons) {
+        if paused { pauseReasons.insert(reason) } else { pauseReasons.remove(reason) }
+        updateReading()
+    }
+
+    /// Reads unless a reason says no; once nothing more is expected, reading serves only to see
+    /// the end.
+    func updateReading() {
+        if pauseReasons.isEmpty || stage == .lingering {
+            if stage != .over { resumeReading() }
+        } else {
+            pauseReading()
+        }
+    }
+
+    override func outboxShrank() {
+        guard stage == .open || stage == .closing else { return }
+        guard outboxCount <= options.outboxHighWater / 2 else { return }
+        setReadingPaused(false, .outbox)
+        if owesDrain, stage == .open {
+            owesDrain = false
+            handler.onDrain(Connection(core: self))
+        }
+    }
+
+    // MARK: - The end
+
+    override func deadlinePassed(now: UInt64) {
+        switch stage {
+        case .opening: opening?.deadlinePassed(on: self)
+        case .open: checkLiveness(now: now)
+        case .closing, .lingering:
+            context.counters.closeTimeouts += 1
+            terminate(reason: "close timeout")
+        case .over: break
+        }
+    }
+
+    override func ended(_ error: TransportError) {
+        if stage == .opening { opening?.ended(error, on: self) }
+        terminate(reason: error.isEndOfFile ? "" : error.name)
+    }
+
+    /// Ends the connection: reports it once, gives back what it held, closes the handle.
+    func terminate(reason: String = "", reset: Bool = false) {
+        guard stage != .over else { return }
+        let wasOpen = stage != .opening && !(handler is NoHandler)
+        stage = .over
+        var sink = ConnectionSink(connection: self, handler: handler)
+        session.discard(into: &sink)
+        context.remove(self)
+        if wasOpen {
+            let handler = self.handler
+            let code = closing.outcome
+            context.counters.closed(code)
+            handler.onClose(
+                Connection(core: self), code: code, reason: closeReason(or: reason))
+        }
+        handler = NoHandler.shared
+        opening = nil
+        if reset { self.reset() } else { close() }
+    }
+
+    private func closeReason(or reason: String) -> String {
+        context.closeReasons.removeValue(forKey: id) ?? reason
+    }
+
+    override func closed() { context.handleClosed(self) }
+}

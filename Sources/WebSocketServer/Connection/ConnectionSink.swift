@@ -1,0 +1,38 @@
+import WebSocketProtocol
+
+/// Delivers one read's messages to a connection's handler.
+struct ConnectionSink: ~Copyable, SessionSink {
+    let connection: ConnectionCore
+    let handler: any ConnectionHandler
+
+    @inline(__always)
+    var wantsMessages: Bool { connection.stage == .open }
+
+    @inline(__always)
+    mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
+        connection.context.counters.messagesReceived &+= 1
+        connection.context.counters.bytesReceived &+= UInt64(payload.count)
+        connection.lastMessage = connection.lastReceived
+        handler.onMessage(
+            RawSpan(_unsafeBytes: payload), as: kind, from: Connection(core: connection))
+    }
+
+    /// Answers at once (RFC 6455 §5.5.2), in order with what else is sent.
+    mutating func ping(_ payload: UnsafeRawBufferPointer) {
+        connection.context.counters.pingsReceived += 1
+        if connection.stage == .open { connection.sendControl(.pong, payload) }
+    }
+
+    /// Any byte counts as a sign of life, so a pong needs nothing more.
+    mutating func pong(_ payload: UnsafeRawBufferPointer) {
+        connection.context.counters.pongsReceived += 1
+    }
+
+    mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
+        connection.context.assemblies.grow(&buffer, to: capacity, expected: expected)
+    }
+
+    mutating func release(_ buffer: inout AssemblyBuffer) {
+        connection.context.assemblies.release(&buffer)
+    }
+}

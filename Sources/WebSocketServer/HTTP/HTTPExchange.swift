@@ -1,0 +1,250 @@
+import HTTPProtocol
+import HTTPTypes
+import UVTransport
+import WebSocketProtocol
+
+/// HTTP/1.1 on a connection of a server: one request after the other, until one upgrades it.
+final class HTTPExchange: OpeningPhase {
+    enum State {
+        /// A head is awaited or arriving.
+        case head
+        /// A request's content is arriving.
+        case body(RequestHead, Router.Respond, PathParameters)
+        /// A handler is at work; reading rests.
+        case responding(RequestHead)
+        /// The last response is sent; what still arrives is dropped.
+        case finished
+    }
+
+    let server: ServerShared
+    private var parser: RequestParser
+    private var state = State.head
+    private var body: [UInt8] = []
+    /// What was read behind a request that is being answered; at most one read.
+    private var behind: [UInt8] = []
+
+    init(server: ServerShared) {
+        self.server = server
+        parser = RequestParser(limits: server.httpLimits)
+    }
+
+    /// Starts the clock of the first request; the connection is new.
+    func begin(on connection: ConnectionCore) {
+        connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+    }
+
+    func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
+        var rest = bytes
+        // An event may need no bytes: the end of a request without content.
+        while connection.stage == .opening {
+            if case .responding = state {
+                behind.append(contentsOf: rest)
+                return
+            }
+            if case .finished = state { return }
+            let (event, consumed) = parser.parse(UnsafeRawBufferPointer(rest))
+            let piece = UnsafeRawBufferPointer(rest)
+            rest = UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
+            switch event {
+            case .needMore: return
+            case .head(let head): receivedHead(head, &rest, on: connection)
+            case .body(let range):
+                if case .body = state { body.append(contentsOf: piece[range]) }
+            case .end: receivedAll(on: connection)
+            case .failed(let fault): refuse(fault, isHead: false, on: connection)
+            }
+        }
+    }
+
+    private func receivedHead(
+        _ head: RequestHead, _ rest: inout UnsafeMutableRawBufferPointer,
+        on connection: ConnectionCore
+    ) {
+        connection.context.counters.requests += 1
+        let request = head.request
+        let isHead = request.method == .head
+        // A request was made, so there is something to answer 503 to.
+        if connection.admission == .overHeadroom {
+            connection.context.counters.refusedByHeadroom += 1
+            return refuse(.tooManyConnections, isHead: isHead, on: connection)
+        }
+        let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
+        switch server.router.find(request.method, head.pathSegments, isUpgrade: isUpgrade) {
+        case .webSocket(let upgrade, let parameters):
+            self.upgrade(head, upgrade, parameters, &rest, on: connection)
+        case .respond(let respond, let parameters):
+            state = .body(head, respond, parameters)
+            connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+            if head.expectsContinue { connection.sendRaw(ResponseEncoder.continue100) }
+        case .wrongType(let name, let value):
+            let detail = "The path parameter \(name) must be an integer, not «\(value.prefix(40))»."
+            refuse(HTTPFault(status: .unprocessableContent, detail: detail), head, on: connection)
+        case .methodNotAllowed(let allowed):
+            refuse(.methodNotAllowed(allow: allowed), head, on: connection)
+        case .upgradeRequired:
+            let fields: HTTPFields = [.upgrade: "websocket", .secWebSocketVersion: "13"]
+            let detail =
+                head.isHTTP10
+                ? "This resource speaks WebSocket, which needs HTTP/1.1."
+                : "This resource speaks WebSocket: ask for an upgrade."
+            refuse(
+                HTTPFault(status: .upgradeRequired, detail: detail, headerFields: fields), head,
+                on: connection)
+        case .notFound: refuse(.notFound, head, on: connection)
+        }
+    }
+
+    // MARK: - Requests
+
+    private func receivedAll(on connection: ConnectionCore) {
+        guard case .body(let head, let respond, let parameters) = state else { return }
+        let request = Request(
+            head: head.request, parameters: parameters, query: head.query, body: body,
+            remoteAddress: connection.peer.host)
+        body = []
+        state = .responding(head)
+        connection.setReadingPaused(true, .http)
+        connection.loop.cancel(connection)
+        let logger = connection.context.logger
+        Task(executorPreference: connection.loop) {
+            let response: Response
+            do {
+                response = try await respond(request)
+            } catch let problem as Problem {
+                response = problem.response
+            } catch {
+                logger.error(
+                    "request handler failed",
+                    metadata: ["path": "\(request.head.path ?? "")", "error": "\(error)"])
+                response = Problem(.internalServerError, "The server failed to answer.").response
+            }
+            connection.onLoop { connection in
+                (connection.opening as? HTTPExchange)?.answer(response, on: connection)
+            }
+        }
+    }
+
+    private func answer(_ response: Response, on connection: ConnectionCore) {
+        guard case .responding(let head) = state, connection.stage == .opening else { return }
+        let keepAlive = head.keepAlive && !connection.context.isDraining
+        var output: [UInt8] = []
+        ResponseEncoder.encode(
+            HTTPResponse(status: response.status, headerFields: response.headerFields),
+            body: response.body, isHead: head.request.method == .head, keepAlive: keepAlive,
+            date: connection.context.date, into: &output)
+        connection.sendRaw(output)
+        guard keepAlive else { return finish(connection) }
+        state = .head
+        begin(on: connection)
+        connection.setReadingPaused(false, .http)
+        var next = behind
+        behind = []
+        next.withUnsafeMutableBytes { received($0, on: connection) }
+    }
+
+    // MARK: - Refusals
+
+    /// Refuses a request whose head is known; its content, if any, makes the connection useless.
+    private func refuse(_ fault: HTTPFault, _ head: RequestHead, on connection: ConnectionCore) {
+        let hasBody: Bool
+        switch head.bodyFraming {
+        case .none, .length(0): hasBody = false
+        case .length, .chunked: hasBody = true
+        }
+        let isHead = head.request.method == .head
+        guard head.keepAlive, !hasBody, !connection.context.isDraining else {
+            return refuse(fault, isHead: isHead, on: connection)
+        }
+        var output: [UInt8] = []
+        ResponseEncoder.encode(
+            problem: fault, isHead: isHead, keepAlive: true, date: connection.context.date,
+            into: &output)
+        connection.sendRaw(output)
+        // The parser's `.end` of this request follows and finds nothing to answer.
+        begin(on: connection)
+    }
+
+    private func refuse(_ fault: HTTPFault, isHead: Bool, on connection: ConnectionCore) {
+        var output: [UInt8] = []
+        ResponseEncoder.encode(
+            problem: fault, isHead: isHead, keepAlive: false, date: connection.context.date,
+            into: &output)
+        connection.sendRaw(output)
+        finish(connection)
+    }
+
+    private func finish(_ connection: ConnectionCore) {
+        state = .finished
+        connection.setReadingPaused(false, .http)
+        connection.linger(finishing: true)
+    }
+
+    // MARK: - Upgrade
+
+    private func upgrade(
+        _ head: RequestHead, _ upgrade: Router.Upgrade, _ parameters: PathParameters,
+        _ rest: inout UnsafeMutableRawBufferPointer, on connection: ConnectionCore
+    ) {
+        do {
+            let handshake = try OpeningHandshake.check(head.request)
+            if connection.context.isDraining {
+                throw Problem(.serviceUnavailable, "The server is going away.")
+            }
+            let request = UpgradeRequest(
+                head: head.request, parameters: parameters, query: head.query,
+                subprotocols: handshake.subprotocols, remoteAddress: connection.peer.host)
+            switch try upgrade(request).kind {
+            case .refuse(let status, let detail): throw Problem(status, detail)
+            case .accept(let handler, let subprotocol):
+                accept(handler, subprotocol, handshake, &rest, on: connection)
+            }
+        } catch let fault as HandshakeFault {
+            refuse(
+                HTTPFault(
+                    status: fault.status, detail: fault.detail, headerFields: fault.headerFields),
+                head, on: connection)
+        } catch let problem as Problem {
+            refuse(problem.fault, head, on: connection)
+        } catch {
+            connection.context.logger.error("upgrade failed", metadata: ["error": "\(error)"])
+            refuse(.internalServerError, head, on: connection)
+        }
+    }
+
+    private func accept(
+        _ handler: any ConnectionHandler, _ subprotocol: String?, _ handshake: HandshakeRequest,
+        _ rest: inout UnsafeMutableRawBufferPointer, on connection: ConnectionCore
+    ) {
+        let response = OpeningHandshake.response(to: handshake, subprotocol: subprotocol)
+        var output: [UInt8] = []
+        ResponseEncoder.encodeUpgrade(response, into: &output)
+        connection.sendRaw(output)
+        // What came behind the handshake is frames already.
+        let frames = rest
+        rest = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        if connection.admission == .overLimit {
+            connection.context.counters.refusedByLimit += 1
+            connection.becomeWebSocket(
+                options: server.sessionOptions, handler: NoHandler.shared, subprotocol: nil)
+            return connection.beginClosing(.policyViolation, "too many connections")
+        }
+        connection.becomeWebSocket(
+            options: server.sessionOptions, handler: handler, subprotocol: subprotocol)
+        if connection.stage != .over { connection.receive(frames) }
+    }
+
+    // MARK: - Ends
+
+    func deadlinePassed(on connection: ConnectionCore) {
+        connection.context.counters.handshakeTimeouts += 1
+        if parser.isIdle { return connection.terminate(reason: "handshake timeout") }
+        refuse(.requestTimeout, isHead: false, on: connection)
+    }
+
+    func ended(_ error: TransportError, on connection: ConnectionCore) {}
+
+    func drain(on connection: ConnectionCore) -> Bool {
+        if case .responding = state { return false }
+        return parser.isIdle
+    }
+}

@@ -1,0 +1,27 @@
+import HTTPProtocol
+public import HTTPTypes
+
+/// A refusal that a handler throws: its status and a problem+json body (RFC 9457).
+public struct Problem: Error, Sendable {
+    public var status: HTTPResponse.Status
+    /// What is wrong and what to do about it, for the client to read.
+    public var detail: String
+    public var headerFields: HTTPFields
+
+    public init(
+        _ status: HTTPResponse.Status, _ detail: String, headerFields: HTTPFields = [:]
+    ) {
+        self.status = status
+        self.detail = detail
+        self.headerFields = headerFields
+    }
+
+    var fault: HTTPFault {
+        HTTPFault(status: status, detail: detail, headerFields: headerFields)
+    }
+
+    var response: Response {
+        let (fields, body) = ResponseEncoder.problem(fault)
+        return Response(status: status, headerFields: fields, body: body)
+    }
+}

@@ -1,0 +1,73 @@
+/// A route's path: `/ws/{client_id:int}`, `/files/{name}`, `/healthz`.
+struct PathPattern: Sendable, Hashable {
+    enum Segment: Sendable, Hashable {
+        case literal(String)
+        case text(name: String)
+        case integer(name: String)
+    }
+
+    enum Match {
+        case no
+        /// The path is this route's, but a parameter isn't of its type.
+        case wrongType(name: String, value: String)
+        case yes([String: String])
+    }
+
+    let text: String
+    let segments: [Segment]
+
+    /// A pattern from its text. Faults in it are the programmer's: they trap with their reason.
+    init(_ text: String) {
+        precondition(text.hasPrefix("/"), "a route's path begins with a slash: \(text)")
+        self.text = text
+        segments = text.split(separator: "/").map { part in
+            guard part.hasPrefix("{") else {
+                precondition(!part.contains("{"), "a parameter is a whole segment: \(text)")
+                return .literal(String(part))
+            }
+            precondition(part.hasSuffix("}"), "a parameter ends with a brace: \(text)")
+            let parts = part.dropFirst().dropLast().split(
+                separator: ":", omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            precondition(!name.isEmpty && parts.count <= 2, "a parameter is {name} or {name:type}")
+            switch parts.count == 2 ? parts[1] : "text" {
+            case "text": return .text(name: name)
+            case "int": return .integer(name: name)
+            default: preconditionFailure("a parameter's type is text or int: \(text)")
+            }
+        }
+    }
+
+    /// How specific the pattern is: literals before integers before text, from the left.
+    var specificity: [Int] {
+        segments.map {
+            switch $0 {
+            case .literal: 0
+            case .integer: 1
+            case .text: 2
+            }
+        }
+    }
+
+    /// Matches decoded path segments. An empty segment is no parameter's value.
+    func match(_ path: [String]) -> Match {
+        guard path.count == segments.count else { return .no }
+        var parameters: [String: String] = [:]
+        var wrong: (name: String, value: String)?
+        for (segment, value) in zip(segments, path) {
+            switch segment {
+            case .literal(let literal): if literal != value { return .no }
+            case .text(let name):
+                if value.isEmpty { return .no }
+                parameters[name] = value
+            case .integer(let name):
+                if Int(value) == nil || value.hasPrefix("+") {
+                    wrong = wrong ?? (name, value)
+                }
+                parameters[name] = value
+            }
+        }
+        if let wrong { return .wrongType(name: wrong.name, value: wrong.value) }
+        return .yes(parameters)
+    }
+}

@@ -1,0 +1,92 @@
+public import HTTPTypes
+
+/// A plain HTTP request, whole with its body.
+public struct Request: Sendable {
+    /// Method, path and header fields as received.
+    public let head: HTTPRequest
+    /// Values of the route's parameters, percent-decoded.
+    public let parameters: PathParameters
+    /// What follows `?` in the path, undecoded.
+    public let query: String?
+    /// The body, at most ``Limits/bodySizeMax``.
+    public let body: [UInt8]
+    /// The peer's address without its port.
+    public let remoteAddress: String
+}
+
+/// A request to become a WebSocket, its opening handshake already checked (RFC 6455 §4.2.1).
+public struct UpgradeRequest: Sendable {
+    public let head: HTTPRequest
+    public let parameters: PathParameters
+    public let query: String?
+    /// The subprotocols offered, in the client's order of preference.
+    public let subprotocols: [String]
+    public let remoteAddress: String
+}
+
+/// Values of a route's path parameters, by name.
+public struct PathParameters: Sendable, Hashable {
+    let values: [String: String]
+
+    public subscript(name: String) -> String? { values[name] }
+
+    /// The value of an `{name:int}` parameter, which the router has checked.
+    public func integer(_ name: String) -> Int {
+        guard let value = values[name].flatMap({ Int($0) }) else {
+            preconditionFailure("the route has no parameter {\(name):int}")
+        }
+        return value
+    }
+}
+
+/// An answer to a ``Request``.
+public struct Response: Sendable {
+    public var status: HTTPResponse.Status
+    public var headerFields: HTTPFields
+    public var body: [UInt8]
+
+    public init(
+        status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], body: [UInt8] = []
+    ) {
+        self.status = status
+        self.headerFields = headerFields
+        self.body = body
+    }
+
+    /// Text of a media type, UTF-8.
+    public static func text(
+        _ text: String, type: String = "text/plain; charset=utf-8",
+        status: HTTPResponse.Status = .ok
+    ) -> Response {
+        Response(status: status, headerFields: [.contentType: type], body: [UInt8](text.utf8))
+    }
+
+    /// JSON, already encoded.
+    public static func json(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
+        .text(text, type: "application/json", status: status)
+    }
+}
+
+/// What a route makes of an ``UpgradeRequest``.
+public struct UpgradeDecision {
+    enum Kind {
+        case accept(any ConnectionHandler, subprotocol: String?)
+        case refuse(HTTPResponse.Status, detail: String)
+    }
+
+    let kind: Kind
+
+    /// Upgrade; the handler gets the connection. `subprotocol` must be one of those offered.
+    public static func accept(
+        _ handler: any ConnectionHandler, subprotocol: String? = nil
+    ) -> UpgradeDecision {
+        UpgradeDecision(kind: .accept(handler, subprotocol: subprotocol))
+    }
+
+    /// Answer with a status and a problem+json body instead (RFC 9457).
+    public static func refuse(
+        _ status: HTTPResponse.Status, _ detail: String
+    ) -> UpgradeDecision {
+        UpgradeDecision(kind: .refuse(status, detail: detail))
+    }
+}

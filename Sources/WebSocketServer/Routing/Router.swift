@@ -1,0 +1,103 @@
+public import HTTPTypes
+
+/// Which path leads to which handler.
+///
+/// A pattern's segments are literals, `{name}` for any text, or `{name:int}` for an integer; a
+/// literal wins over an integer, an integer over text. A path that exists under another method
+/// is answered 405, one whose `{name:int}` isn't an integer 422, an unknown one 404.
+public struct Router: Sendable {
+    /// Decides on an upgrade, on the connection's loop; must not block.
+    public typealias Upgrade = @Sendable (UpgradeRequest) throws -> UpgradeDecision
+    /// Answers a request, on the connection's loop; must not block it.
+    public typealias Respond = @Sendable (Request) async throws -> Response
+    /// Talks on a connection until it returns; the connection is closed then.
+    public typealias Talk = @Sendable (AsyncConnection) async throws -> Void
+
+    enum Target: Sendable {
+        case webSocket(Upgrade)
+        case respond(HTTPRequest.Method, Respond)
+    }
+
+    struct Route: Sendable {
+        let pattern: PathPattern
+        let target: Target
+    }
+
+    enum Found {
+        case webSocket(Upgrade, PathParameters)
+        case respond(Respond, PathParameters)
+        case wrongType(name: String, value: String)
+        case methodNotAllowed([HTTPRequest.Method])
+        /// The path is a WebSocket's and the request isn't an upgrade.
+        case upgradeRequired
+        case notFound
+    }
+
+    private var routes: [Route] = []
+
+    public init() {}
+
+    private mutating func add(_ path: String, _ target: Target) {
+        let route = Route(pattern: PathPattern(path), target: target)
+        let index = routes.firstIndex {
+            route.pattern.specificity.lexicographicallyPrecedes($0.pattern.specificity)
+        }
+        routes.insert(route, at: index ?? routes.endIndex)
+    }
+
+    /// A WebSocket route whose closure decides on each upgrade.
+    public mutating func webSocket(_ path: String, upgrade: @escaping Upgrade) {
+        add(path, .webSocket(upgrade))
+    }
+
+    /// A WebSocket route whose closure runs as long as the connection is wanted.
+    public mutating func webSocket(_ path: String, talk: @escaping Talk) {
+        add(path, .webSocket { request in .accept(AsyncBridge(request: request, talk: talk)) })
+    }
+
+    public mutating func get(_ path: String, respond: @escaping Respond) {
+        add(path, .respond(.get, respond))
+    }
+
+    public mutating func post(_ path: String, respond: @escaping Respond) {
+        add(path, .respond(.post, respond))
+    }
+
+    public mutating func on(
+        _ method: HTTPRequest.Method, _ path: String, respond: @escaping Respond
+    ) {
+        add(path, .respond(method, respond))
+    }
+
+    /// The route for a decoded path. HEAD is served by GET's route (RFC 9110 §9.3.2).
+    func find(_ method: HTTPRequest.Method, _ path: [String], isUpgrade: Bool) -> Found {
+        var allowed: [HTTPRequest.Method] = []
+        var isWebSocket = false
+        var wrong: (name: String, value: String)?
+        for route in routes {
+            switch route.pattern.match(path) {
+            case .no: continue
+            case .wrongType(let name, let value): wrong = wrong ?? (name, value)
+            case .yes(let values):
+                let parameters = PathParameters(values: values)
+                switch route.target {
+                case .webSocket(let upgrade):
+                    if isUpgrade { return .webSocket(upgrade, parameters) }
+                    isWebSocket = true
+                case .respond(let own, let respond):
+                    if own == method || own == .get && method == .head {
+                        return .respond(respond, parameters)
+                    }
+                    allowed.append(own)
+                    if own == .get { allowed.append(.head) }
+                }
+            }
+        }
+        if isWebSocket, allowed.isEmpty {
+            return method == .get ? .upgradeRequired : .methodNotAllowed([.get])
+        }
+        if !allowed.isEmpty { return .methodNotAllowed(allowed + (isWebSocket ? [.get] : [])) }
+        if let wrong { return .wrongType(name: wrong.name, value: wrong.value) }
+        return .notFound
+    }
+}

@@ -1,0 +1,68 @@
+import WebSocketProtocol
+
+/// What happened on one loop: plain integers, summed over the loops when someone asks.
+public struct Counters: Sendable, Equatable {
+    /// Streams accepted; WebSocket connections opened and over.
+    public var accepted = 0
+    public var opened = 0
+    public var closedTotal = 0
+    /// Connections over, by what their handler was told: a close code each.
+    public var closedByCode: [UInt16: Int] = [:]
+    /// Peers' faults, by the close code they were told.
+    public var failedByCode: [UInt16: Int] = [:]
+    /// Refused for a limit: closed with 1008 after the upgrade, answered 503 before it.
+    public var refusedByLimit = 0
+    public var refusedByHeadroom = 0
+    /// Failed attempts to accept, as for want of descriptors.
+    public var acceptErrors = 0
+
+    public var messagesReceived: UInt64 = 0
+    public var messagesSent: UInt64 = 0
+    /// Payload bytes of messages.
+    public var bytesReceived: UInt64 = 0
+    public var bytesSent: UInt64 = 0
+
+    public var pingsSent = 0
+    public var pingsReceived = 0
+    public var pongsReceived = 0
+    public var heartbeatTimeouts = 0
+    public var idleTimeouts = 0
+    public var handshakeTimeouts = 0
+    public var closeTimeouts = 0
+    public var slowConsumers = 0
+    public var requests = 0
+
+    public init() {}
+
+    mutating func closed(_ code: CloseCode) {
+        closedTotal += 1
+        closedByCode[code.rawValue, default: 0] += 1
+    }
+
+    mutating func failed(_ code: CloseCode) { failedByCode[code.rawValue, default: 0] += 1 }
+
+    /// Adds another loop's counts.
+    mutating func add(_ other: Counters) {
+        accepted += other.accepted
+        opened += other.opened
+        closedTotal += other.closedTotal
+        closedByCode.merge(other.closedByCode, uniquingKeysWith: +)
+        failedByCode.merge(other.failedByCode, uniquingKeysWith: +)
+        refusedByLimit += other.refusedByLimit
+        refusedByHeadroom += other.refusedByHeadroom
+        acceptErrors += other.acceptErrors
+        messagesReceived += other.messagesReceived
+        messagesSent += other.messagesSent
+        bytesReceived += other.bytesReceived
+        bytesSent += other.bytesSent
+        pingsSent += other.pingsSent
+        pingsReceived += other.pingsReceived
+        pongsReceived += other.pongsReceived
+        heartbeatTimeouts += other.heartbeatTimeouts
+        idleTimeouts += other.idleTimeouts
+        handshakeTimeouts += other.handshakeTimeouts
+        closeTimeouts += other.closeTimeouts
+        slowConsumers += other.slowConsumers
+        requests += other.requests
+    }
+}

@@ -1,0 +1,179 @@
+public import Logging
+public import ServiceLifecycle
+import Synchronization
+import UVTransport
+
+/// A WebSocket server: listens where its configuration says and runs what its router says.
+///
+/// Run it alone or as a service of a `ServiceGroup`. On graceful shutdown it stops listening and
+/// lets its connections go as ``ServerConfiguration/drain`` says; on cancellation it cuts them.
+public final class Server: Service, Sendable {
+    private let shared: ServerShared
+    private let onListening: @Sendable ([BoundAddress]) -> Void
+    private let running = Mutex<RunningServer?>(nil)
+    private let stopper = Stopper()
+
+    /// A server that doesn't listen yet. `onListening` hears once where it does.
+    public init(
+        configuration: ServerConfiguration, router: Router,
+        logger: Logger = Logger(label: "apus"),
+        onListening: @escaping @Sendable ([BoundAddress]) -> Void = { _ in }
+    ) {
+        shared = ServerShared(configuration: configuration, router: router, logger: logger)
+        self.onListening = onListening
+    }
+
+    /// Listens and serves until graceful shutdown, ``stop()``, or cancellation.
+    ///
+    /// Throws when an address can't be listened on.
+    public func run() async throws {
+        let server: RunningServer
+        do {
+            server = try RunningServer(shared: shared)
+        } catch {
+            throw ServerError(code: error.isAddressInUse ? .addressInUse : .cannotListen, underlying: error)
+        }
+        running.withLock { $0 = server }
+        defer { running.withLock { $0 = nil } }
+        if shared.configuration.handlesSignals { watchSignals(server) }
+        logStart(server)
+        onListening(server.addresses)
+        await withTaskCancellationOrGracefulShutdownHandler {
+            await stopper.wait()
+        } onCancelOrGracefulShutdown: { [stopper] in
+            stopper.stop()
+        }
+        if Task.isCancelled {
+            await server.cut()
+        } else {
+            await drain(server)
+        }
+        server.stopLoops()
+        shared.logger.info("stopped")
+    }
+
+    private func drain(_ server: RunningServer) async {
+        let drain = shared.configuration.drain
+        let open = shared.admission.current.total
+        shared.logger.info(
+            "letting connections go",
+            metadata: [
+                "connections": "\(open)", "spread": "\(drain.spread)",
+                "deadline": "\(drain.deadline)",
+            ])
+        // Cancelled while it drains: cut what is left.
+        await withTaskCancellationHandler {
+            await server.drain(drain)
+        } onCancel: {
+            Task { await server.cut() }
+        }
+    }
+
+    private func watchSignals(_ server: RunningServer) {
+        let isFirst = Mutex(true)
+        server.watchSignals { [self] in
+            let first = isFirst.withLock { isFirst in
+                defer { isFirst = false }
+                return isFirst
+            }
+            if first {
+                stopper.stop()
+            } else {
+                shared.logger.info("second signal: stopping at once")
+                Task { await server.cut() }
+            }
+        }
+    }
+
+    private func logStart(_ server: RunningServer) {
+        let limits = shared.configuration.limits
+        shared.logger.info(
+            "listening",
+            metadata: [
+                "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
+                "loops": "\(shared.configuration.loops)",
+                "connections.max": "\(limits.connectionsMax)",
+                "connections.per_address":
+                    "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
+                "message.max": "\(limits.messageSizeMax.bytes)",
+                "outbox.max": "\(limits.outboxMax.bytes)",
+            ])
+    }
+
+    /// Begins a graceful stop; ``run()`` returns when it is done. Any thread, any number of times.
+    public func stop() { stopper.stop() }
+
+    /// What has been counted so far, over all loops; zeros while the server doesn't run.
+    public func counters() async -> Counters {
+        guard let server = running.withLock({ $0 }) else { return Counters() }
+        return await server.counters()
+    }
+
+    /// Open connections, those that are not WebSockets (yet) included.
+    public var connectionCount: Int { shared.admission.current.total }
+}
+
+/// Where a server listens.
+public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
+    case ip(host: String, port: Int)
+    case unix(path: String)
+
+    /// The port, `nil` for a Unix-domain socket.
+    public var port: Int? {
+        if case .ip(_, let port) = self { port } else { nil }
+    }
+
+    /// The authority of a URL: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/apus.sock`.
+    public var description: String {
+        switch self {
+        case .ip(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}
+
+/// Why a server could not run.
+public struct ServerError: Error, Sendable, CustomStringConvertible {
+    public struct Code: Sendable, Hashable {
+        private let name: String
+        /// Another process listens there.
+        public static let addressInUse = Code(name: "addressInUse")
+        /// The address isn't ours, isn't permitted, or isn't known.
+        public static let cannotListen = Code(name: "cannotListen")
+    }
+
+    public let code: Code
+    public let underlying: any Error
+
+    public var description: String { "\(underlying)" }
+}
+
+/// A latch that many may pull and one waits for.
+final class Stopper: Sendable {
+    private let state = Mutex(StopperState())
+
+    func stop() {
+        let waiter = state.withLock { state in
+            state.isStopped = true
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+    }
+
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let isStopped = state.withLock { state in
+                if !state.isStopped { state.waiter = continuation }
+                return state.isStopped
+            }
+            if isStopped { continuation.resume() }
+        }
+    }
+}
+
+/// What a ``Stopper`` guards; not nested in it, which Swift 6.3 miscompiles.
+struct StopperState {
+    var isStopped = false
+    var waiter: CheckedContinuation<Void, Never>?
+}

@@ -1,0 +1,49 @@
+import HTTPProtocol
+import Logging
+import UVTransport
+
+/// What all loops of one server read: fixed once it runs.
+final class ServerShared: Sendable {
+    let configuration: ServerConfiguration
+    let router: Router
+    let logger: Logger
+    let admission: Admission
+    let budget: AssemblyBudget
+    let sessionOptions: SessionOptions
+    let httpLimits: HTTPLimits
+    /// Milliseconds.
+    let handshakeTimeout: UInt64
+
+    init(configuration: ServerConfiguration, router: Router, logger: Logger) {
+        self.configuration = configuration
+        self.router = router
+        self.logger = logger
+        let limits = configuration.limits
+        admission = Admission(
+            max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax)
+        budget = AssemblyBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        sessionOptions = SessionOptions(limits: limits, heartbeat: configuration.heartbeat)
+        httpLimits = HTTPLimits(
+            headSizeMax: limits.handshakeSizeMax.bytes,
+            headerCountMax: limits.handshakeHeadersMax, bodySizeMax: limits.bodySizeMax.bytes)
+        handshakeTimeout = limits.handshakeTimeout.milliseconds
+    }
+
+    /// Makes an accepted descriptor a connection of a loop; on that loop.
+    func accept(_ descriptor: Int32, from peer: SocketAddress, on context: LoopContext) {
+        let verdict = admission.enter(peer)
+        let exchange = HTTPExchange(server: self)
+        let connection = ConnectionCore(
+            context: context, peer: peer, role: .server, options: sessionOptions,
+            admission: verdict, opening: exchange)
+        context.counters.accepted += 1
+        do {
+            try connection.adopt(ownedDescriptor: descriptor)
+            exchange.begin(on: connection)
+            if context.isDraining { connection.terminate() }
+        } catch {
+            logger.warning("could not open a connection", metadata: ["error": "\(error)"])
+            connection.terminate()
+        }
+    }
+}
