@@ -41,7 +41,8 @@ final class ChatMember: ConnectionHandler {
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
         room.leave(connection)
         room.broadcast([UInt8]("Client \(clientID) left the chat".utf8), as: .text)
-        logger.info("client left the chat", metadata: ["client": "\(clientID)", "code": "\(code.rawValue)"])
+        logger.info(
+            "client left the chat", metadata: ["client": "\(clientID)", "code": "\(code.rawValue)"])
     }
 }
 

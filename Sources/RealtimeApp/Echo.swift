@@ -15,7 +15,9 @@ final class Echo: ConnectionHandler, Sendable {
     }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
-        logger.debug("echo client left", metadata: ["connection": "\(connection.id)", "code": "\(code.rawValue)"])
+        logger.debug(
+            "echo client left",
+            metadata: ["connection": "\(connection.id)", "code": "\(code.rawValue)"])
     }
 }
 

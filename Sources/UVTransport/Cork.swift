@@ -2,7 +2,7 @@
 ///
 /// Whoever writes becomes its owner; another stream's bytes are flushed first. It lives behind a
 /// `let` pointer of the loop, so that inlined code reaches its fields without exclusivity checks.
-@frozen
+@frozen @unsafe
 public struct Cork {
     /// Start of the buffer, `capacity` bytes.
     public let base: UnsafeMutableRawPointer
@@ -14,9 +14,9 @@ public struct Cork {
     public var owner: Unmanaged<Stream>?
 
     init(capacity: Int) {
-        base = .allocate(byteCount: capacity, alignment: 64)
-        self.capacity = capacity
+        unsafe base = .allocate(byteCount: capacity, alignment: 64)
+        unsafe self.capacity = capacity
     }
 
-    func deallocate() { base.deallocate() }
+    func deallocate() { unsafe base.deallocate() }
 }

@@ -7,6 +7,8 @@ import Synchronization
 /// It is an executor, so `async` code that prefers it runs between I/O callbacks without a hop.
 /// Each callback of libuv is a *turn*: it ends by running the jobs that it caused and by sending
 /// what it wrote. Except where noted, members are to be used on the loop's own thread.
+// Safety: it owns what its pointers point to, from `init` to `deinit`.
+@safe
 public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     // Safety: mutable state is touched on the loop's thread only; other threads go through
     // `mailbox`, which locks.
@@ -38,73 +40,74 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     init(index: Int) throws(TransportError) {
         self.index = index
-        uv = .allocate(capacity: 1)
-        let code = uv_loop_init(uv)
+        unsafe uv = .allocate(capacity: 1)
+        let code = unsafe uv_loop_init(uv)
         if code < 0 {
-            uv.deallocate()
+            unsafe uv.deallocate()
             throw TransportError(code: code, operation: "make an event loop")
         }
-        wakeUp = .allocate(capacity: 1)
-        timer = .allocate(capacity: 1)
-        cork = .allocate(capacity: 1)
-        cork.initialize(to: Cork(capacity: Self.corkSize))
-        readBuffer = .allocate(byteCount: Self.readBufferSize, alignment: 64)
-        wheel = TimerWheel(now: uv_now(uv))
-        uv.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-        uv_async_init(uv, wakeUp) { handle in
-            EventLoop.of(handle!.pointee.loop).runMailbox()
+        unsafe wakeUp = .allocate(capacity: 1)
+        unsafe timer = .allocate(capacity: 1)
+        unsafe cork = .allocate(capacity: 1)
+        unsafe cork.initialize(to: Cork(capacity: Self.corkSize))
+        unsafe readBuffer = .allocate(byteCount: Self.readBufferSize, alignment: 64)
+        wheel = unsafe TimerWheel(now: uv_now(uv))
+        unsafe uv.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe uv_async_init(uv, wakeUp) { handle in
+            unsafe EventLoop.of(handle!.pointee.loop).runMailbox()
         }
-        uv_timer_init(uv, timer)
-        uv_unref(UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self))
+        unsafe uv_timer_init(uv, timer)
+        unsafe uv_unref(UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self))
     }
 
     static func of(_ loop: UnsafeMutablePointer<uv_loop_t>) -> EventLoop {
-        Unmanaged<EventLoop>.fromOpaque(loop.pointee.data).takeUnretainedValue()
+        unsafe Unmanaged<EventLoop>.fromOpaque(loop.pointee.data).takeUnretainedValue()
     }
 
     // MARK: - Thread
 
     /// Starts the thread; the loop then runs until ``stop()``.
     func start() throws(TransportError) {
-        uv_sem_init(&started, 0)
-        defer { uv_sem_destroy(&started) }
-        let code = uv_thread_create(&joinable, { context in
-            let loop = Unmanaged<EventLoop>.fromOpaque(context!).takeUnretainedValue()
-            loop.thread = pthread_self()
-            uv_sem_post(&loop.started)
-            loop.run()
-        }, Unmanaged.passUnretained(self).toOpaque())
+        unsafe uv_sem_init(&started, 0)
+        defer { unsafe uv_sem_destroy(&started) }
+        let code = unsafe uv_thread_create(
+            &joinable,
+            { context in
+                let loop = unsafe Unmanaged<EventLoop>.fromOpaque(context!).takeUnretainedValue()
+                loop.thread = pthread_self()
+                unsafe uv_sem_post(&loop.started)
+                loop.run()
+            }, unsafe Unmanaged.passUnretained(self).toOpaque())
         try TransportError.check(code, "start a thread")
-        uv_sem_wait(&started)
+        unsafe uv_sem_wait(&started)
     }
 
     private func run() {
-        pthread_setname_np(pthread_self(), "loop-\(index)")
-        uv_run(uv, UV_RUN_DEFAULT)
-        uv_loop_close(uv)
+        unsafe pthread_setname_np(pthread_self(), "loop-\(index)")
+        unsafe uv_run(uv, UV_RUN_DEFAULT)
+        unsafe uv_loop_close(uv)
     }
 
     /// Ends the loop once all handles are closed; any thread. Join with ``join()``.
     func stop() {
         execute { [self] in
             mailbox.close()
-            for handle in [
-                UnsafeMutableRawPointer(wakeUp), UnsafeMutableRawPointer(timer),
-            ] {
-                uv_close(handle.assumingMemoryBound(to: uv_handle_t.self), nil)
-            }
+            unsafe uv_close(
+                UnsafeMutableRawPointer(wakeUp).assumingMemoryBound(to: uv_handle_t.self), nil)
+            unsafe uv_close(
+                UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self), nil)
         }
     }
 
-    func join() { uv_thread_join(&joinable) }
+    func join() { unsafe uv_thread_join(&joinable) }
 
     deinit {
-        wakeUp.deallocate()
-        timer.deallocate()
-        cork.pointee.deallocate()
-        cork.deallocate()
-        readBuffer.deallocate()
-        uv.deallocate()
+        unsafe wakeUp.deallocate()
+        unsafe timer.deallocate()
+        unsafe cork.pointee.deallocate()
+        unsafe cork.deallocate()
+        unsafe readBuffer.deallocate()
+        unsafe uv.deallocate()
     }
 
     /// Whether the caller runs on this loop's thread; any thread.
@@ -135,7 +138,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         case .added: return true
         case .closed: return false
         case .addedFirst:
-            uv_async_send(wakeUp)
+            unsafe uv_async_send(wakeUp)
             return true
         }
     }
@@ -151,13 +154,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     @inlinable
     public func endTurn() {
         if hasWork { runReady() }
-        if cork.pointee.count > 0 { flushCork() }
+        if unsafe cork.pointee.count > 0 { flushCork() }
     }
 
     @usableFromInline var hasWork: Bool { !ready.isEmpty }
 
     @usableFromInline func flushCork() {
-        cork.pointee.owner?._withUnsafeGuaranteedRef { $0.flush() }
+        unsafe cork.pointee.owner?._withUnsafeGuaranteedRef { $0.flush() }
     }
 
     @usableFromInline func runReady() {
@@ -169,7 +172,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             budget -= 1
             switch work {
             case .job(let job):
-                job.runSynchronously(
+                unsafe job.runSynchronously(
                     isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
             case .closure(let closure): closure()
             }
@@ -178,14 +181,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             ready.removeAll(keepingCapacity: true)
         } else {
             ready.removeFirst(next)
-            uv_async_send(wakeUp)
+            unsafe uv_async_send(wakeUp)
         }
     }
 
     // MARK: - Time
 
     /// The loop's clock in milliseconds: read once a turn, never goes back.
-    public var now: UInt64 { uv_now(uv) }
+    public var now: UInt64 { unsafe uv_now(uv) }
 
     /// Schedules or moves an entry's deadline.
     public func schedule(_ entry: TimerEntry, at deadline: UInt64) {
@@ -204,9 +207,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         if let armed = wheelWakeUp, armed <= due { return }
         wheelWakeUp = due
         let delay = due > now ? due - now : 0
-        uv_timer_start(timer, { handle in
-            EventLoop.of(handle!.pointee.loop).runTimers()
-        }, delay, 0)
+        unsafe uv_timer_start(
+            timer,
+            { handle in
+                unsafe EventLoop.of(handle!.pointee.loop).runTimers()
+            }, delay, 0)
     }
 
     private func runTimers() {

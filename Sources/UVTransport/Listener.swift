@@ -6,6 +6,8 @@ import Glibc
 /// It accepts by itself instead of by `uv_listen`, so that it knows the peer's address for free,
 /// can hand the descriptor to another loop, and can back off when descriptors run out: the
 /// clients then wait in the kernel's queue.
+// Safety: it owns its handle until the close callback.
+@safe
 public final class Listener: TimerEntry {
     /// Connections accepted in one turn before others get theirs.
     private static let acceptsPerTurn = 64
@@ -32,21 +34,22 @@ public final class Listener: TimerEntry {
         self.descriptor = socket.descriptor
         self.onAccept = onAccept
         self.onError = onError
-        poll = .allocate(capacity: 1)
+        unsafe poll = .allocate(capacity: 1)
         super.init()
-        let code = uv_poll_init(loop.uv, poll, descriptor)
+        let code = unsafe uv_poll_init(loop.uv, poll, descriptor)
         if code < 0 {
-            poll.deallocate()
+            unsafe poll.deallocate()
             throw TransportError(code: code, operation: "poll a listening socket")
         }
         loop.openHandles += 1
-        poll.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        unsafe poll.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
         startPolling()
     }
 
     private func startPolling() {
-        uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, _, _ in
-            let listener = Unmanaged<Listener>.fromOpaque(handle!.pointee.data).takeUnretainedValue()
+        unsafe uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, _, _ in
+            let listener = unsafe Unmanaged<Listener>.fromOpaque(handle!.pointee.data)
+                .takeUnretainedValue()
             listener.acceptAll()
             listener.loop.endTurn()
         }
@@ -56,8 +59,8 @@ public final class Listener: TimerEntry {
         for _ in 0..<Self.acceptsPerTurn where !isClosed {
             var peer = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-            let accepted = withUnsafeMutablePointer(to: &peer) {
-                accept4(
+            let accepted = unsafe withUnsafeMutablePointer(to: &peer) {
+                unsafe accept4(
                     descriptor, UnsafeMutableRawPointer($0).assumingMemoryBound(to: sockaddr.self),
                     &length, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
             }
@@ -79,7 +82,7 @@ public final class Listener: TimerEntry {
     }
 
     private func backOff(_ error: TransportError) {
-        uv_poll_stop(poll)
+        unsafe uv_poll_stop(poll)
         loop.schedule(self, at: loop.now + Self.backOffMilliseconds)
         onError(error)
     }
@@ -93,10 +96,12 @@ public final class Listener: TimerEntry {
         guard !isClosed else { return }
         isClosed = true
         loop.cancel(self)
-        uv_close(UnsafeMutableRawPointer(poll).assumingMemoryBound(to: uv_handle_t.self)) { handle in
-            let listener = Unmanaged<Listener>.fromOpaque(handle!.pointee.data).takeRetainedValue()
+        unsafe uv_close(UnsafeMutableRawPointer(poll).assumingMemoryBound(to: uv_handle_t.self)) {
+            handle in
+            let listener = unsafe Unmanaged<Listener>.fromOpaque(handle!.pointee.data)
+                .takeRetainedValue()
             listener.loop.openHandles -= 1
-            listener.poll.deallocate()
+            unsafe listener.poll.deallocate()
             Glibc.close(listener.descriptor)
         }
     }

@@ -46,7 +46,8 @@ public struct ListeningSocket: Sendable {
         let operation = "listen on unix:\(path)"
         try removeStale(path, address, operation)
         let descriptor = try makeSocket(AF_UNIX, operation)
-        guard address.withSockaddr({ Glibc.bind(descriptor, $0, address.length) }) == 0,
+        guard
+            unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) == 0,
             Glibc.listen(descriptor, Int32(backlog)) == 0
         else {
             let error = TransportError.lastSystemError(operation)
@@ -58,23 +59,23 @@ public struct ListeningSocket: Sendable {
 
     /// Removes a Unix-domain socket's file.
     public func removeFile() {
-        if let path { unlink(path) }
+        if let path { unsafe unlink(path) }
     }
 
     private static func removeStale(
         _ path: String, _ address: RawAddress, _ operation: String
     ) throws(TransportError) {
         var information = stat()
-        guard lstat(path, &information) == 0 else { return }
+        guard unsafe lstat(path, &information) == 0 else { return }
         guard information.st_mode & S_IFMT == S_IFSOCK else {
             throw TransportError(code: UV_EEXIST.rawValue, operation: operation)
         }
         let probe = try makeSocket(AF_UNIX, operation)
         defer { Glibc.close(probe) }
-        if address.withSockaddr({ connect(probe, $0, address.length) }) == 0 {
+        if unsafe address.withSockaddr({ unsafe connect(probe, $0, address.length) }) == 0 {
             throw TransportError(code: UV_EADDRINUSE.rawValue, operation: operation)
         }
-        unlink(path)
+        unsafe unlink(path)
     }
 
     private static func makeSocket(_ family: Int32, _ operation: String) throws(TransportError)
@@ -94,14 +95,15 @@ public struct ListeningSocket: Sendable {
         let descriptor = try makeSocket(address.family, operation)
         var yes: Int32 = 1
         let size = socklen_t(MemoryLayout<Int32>.size)
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &yes, size)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &yes, size)
         // Accepted sockets inherit it: one system call less for each connection.
-        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, size)
+        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, size)
         if address.family == AF_INET6 {
-            setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
+            unsafe setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
         }
-        guard address.withSockaddr({ Glibc.bind(descriptor, $0, address.length) }) == 0,
+        guard
+            unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) == 0,
             Glibc.listen(descriptor, Int32(backlog)) == 0
         else {
             let error = TransportError.lastSystemError(operation)
@@ -110,8 +112,8 @@ public struct ListeningSocket: Sendable {
         }
         var bound = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        _ = withUnsafeMutablePointer(to: &bound) {
-            getsockname(
+        _ = unsafe withUnsafeMutablePointer(to: &bound) {
+            unsafe getsockname(
                 descriptor, UnsafeMutableRawPointer($0).assumingMemoryBound(to: sockaddr.self),
                 &length)
         }
@@ -125,11 +127,11 @@ public struct ListeningSocket: Sendable {
         defer { Glibc.close(descriptor) }
         var yes: Int32 = 1
         let size = socklen_t(MemoryLayout<Int32>.size)
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
         if address.family == AF_INET6 {
-            setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
+            unsafe setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
         }
-        if address.withSockaddr({ Glibc.bind(descriptor, $0, address.length) }) != 0 {
+        if unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) != 0 {
             throw .lastSystemError(operation)
         }
     }
@@ -138,14 +140,14 @@ public struct ListeningSocket: Sendable {
 extension RawAddress {
     /// The port of an IPv4 or IPv6 address, at the same place in both.
     var port: UInt16 {
-        withUnsafeBytes(of: storage) {
-            UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+        unsafe withUnsafeBytes(of: storage) {
+            unsafe UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
         }
     }
 
     mutating func setPort(_ port: UInt16) {
-        withUnsafeMutableBytes(of: &storage) {
-            $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
         }
     }
 }

@@ -2,6 +2,8 @@ import CLibuv
 import Glibc
 
 /// A process signal delivered on a loop.
+// Safety: it owns its handle until the close callback.
+@safe
 public final class SignalSource {
     private let loop: EventLoop
     private let handle: UnsafeMutablePointer<uv_signal_t>
@@ -14,15 +16,18 @@ public final class SignalSource {
     ) throws(TransportError) {
         self.loop = loop
         self.onSignal = onSignal
-        handle = .allocate(capacity: 1)
-        uv_signal_init(loop.uv, handle)
+        unsafe handle = .allocate(capacity: 1)
+        unsafe uv_signal_init(loop.uv, handle)
         loop.openHandles += 1
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        let code = uv_signal_start(handle, { handle, number in
-            let source = Unmanaged<SignalSource>.fromOpaque(handle!.pointee.data).takeUnretainedValue()
-            source.onSignal(number)
-            source.loop.endTurn()
-        }, number)
+        unsafe handle.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
+        let code = unsafe uv_signal_start(
+            handle,
+            { handle, number in
+                let source = unsafe Unmanaged<SignalSource>.fromOpaque(handle!.pointee.data)
+                    .takeUnretainedValue()
+                source.onSignal(number)
+                source.loop.endTurn()
+            }, number)
         if code < 0 {
             close()
             throw TransportError(code: code, operation: "watch signal \(number)")
@@ -33,10 +38,12 @@ public final class SignalSource {
     public func close() {
         guard !isClosed else { return }
         isClosed = true
-        uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) { handle in
-            let source = Unmanaged<SignalSource>.fromOpaque(handle!.pointee.data).takeRetainedValue()
+        unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
+            handle in
+            let source = unsafe Unmanaged<SignalSource>.fromOpaque(handle!.pointee.data)
+                .takeRetainedValue()
             source.loop.openHandles -= 1
-            source.handle.deallocate()
+            unsafe source.handle.deallocate()
         }
     }
 }

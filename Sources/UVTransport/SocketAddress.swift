@@ -23,17 +23,20 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// Reads a kernel's address; anything but IPv4 and IPv6 counts as Unix-domain. IPv4 mapped
     /// into IPv6 becomes IPv4.
     init(_ storage: sockaddr_storage) {
-        self = withUnsafeBytes(of: storage) { bytes in
+        self = unsafe withUnsafeBytes(of: storage) { bytes in
             switch Int32(storage.ss_family) {
             case AF_INET:
-                let address = bytes.loadUnaligned(as: sockaddr_in.self)
+                let address = unsafe bytes.loadUnaligned(as: sockaddr_in.self)
                 return SocketAddress(
                     family: .ipv4, port: UInt16(bigEndian: address.sin_port), high: 0,
                     low: UInt64(UInt32(bigEndian: address.sin_addr.s_addr)))
             case AF_INET6:
-                let port = UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
-                let high = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-                let low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+                let port = unsafe UInt16(
+                    bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+                let high = unsafe UInt64(
+                    bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                let low = unsafe UInt64(
+                    bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
                 if high == 0, low >> 32 == 0xFFFF {
                     return SocketAddress(family: .ipv4, port: port, high: 0, low: low & 0xFFFF_FFFF)
                 }
@@ -58,10 +61,10 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         switch family {
         case .ipv4:
             var address = UInt32(truncatingIfNeeded: low).bigEndian
-            uv_inet_ntop(AF_INET, &address, &text, text.count)
+            unsafe uv_inet_ntop(AF_INET, &address, &text, text.count)
         case .ipv6:
             var address = (high.bigEndian, low.bigEndian)
-            uv_inet_ntop(AF_INET6, &address, &text, text.count)
+            unsafe uv_inet_ntop(AF_INET6, &address, &text, text.count)
         case .unix: return "unix"
         }
         return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
@@ -84,26 +87,27 @@ struct RawAddress {
 
     /// All addresses that a host name or a literal stands for; blocks, so not for a loop.
     static func resolve(_ host: String, port: Int) throws(TransportError) -> [RawAddress] {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_PASSIVE
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        unsafe hints.ai_flags = AI_PASSIVE
         var list: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host.isEmpty ? nil : host, String(port), &hints, &list)
+        let code = unsafe getaddrinfo(host.isEmpty ? nil : host, String(port), &hints, &list)
         guard code == 0 else {
             throw TransportError(code: uvCode(ofResolver: code), operation: "resolve \(host)")
         }
-        defer { freeaddrinfo(list) }
+        defer { unsafe freeaddrinfo(list) }
         var found: [RawAddress] = []
-        var next = list
-        while let info = next {
+        var next = unsafe list
+        while let info = unsafe next {
             var address = RawAddress()
-            withUnsafeMutableBytes(of: &address.storage) {
-                $0.copyMemory(from: UnsafeRawBufferPointer(
-                    start: info.pointee.ai_addr, count: Int(info.pointee.ai_addrlen)))
+            unsafe withUnsafeMutableBytes(of: &address.storage) {
+                unsafe $0.copyMemory(
+                    from: UnsafeRawBufferPointer(
+                        start: info.pointee.ai_addr, count: Int(info.pointee.ai_addrlen)))
             }
-            address.length = info.pointee.ai_addrlen
+            address.length = unsafe info.pointee.ai_addrlen
             found.append(address)
-            next = info.pointee.ai_next
+            unsafe next = unsafe info.pointee.ai_next
         }
         return found
     }
@@ -122,17 +126,20 @@ struct RawAddress {
         var address = RawAddress()
         let bytes = Array(path.utf8)
         guard !bytes.isEmpty, bytes.count < 108, !bytes.contains(0) else {
-            throw TransportError(code: UV_ENAMETOOLONG.rawValue, operation: "use socket path \(path)")
+            throw TransportError(
+                code: UV_ENAMETOOLONG.rawValue, operation: "use socket path \(path)")
         }
         address.storage.ss_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.storage) {
-            $0.baseAddress!.advanced(by: 2).copyMemory(from: bytes, byteCount: bytes.count)
+        unsafe withUnsafeMutableBytes(of: &address.storage) {
+            unsafe $0.baseAddress!.advanced(by: 2).copyMemory(from: bytes, byteCount: bytes.count)
         }
         address.length = socklen_t(2 + bytes.count + 1)
         return address
     }
 
     func withSockaddr<T>(_ body: (UnsafePointer<sockaddr>) -> T) -> T {
-        withUnsafeBytes(of: storage) { body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self)) }
+        unsafe withUnsafeBytes(of: storage) {
+            unsafe body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self))
+        }
     }
 }

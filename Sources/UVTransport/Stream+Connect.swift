@@ -63,11 +63,11 @@ public struct ConnectAddress: Sendable {
         if descriptor < 0 { throw .lastSystemError("connect to \(name)") }
         if !isUnixDomain {
             var yes: Int32 = 1
-            setsockopt(
+            unsafe setsockopt(
                 descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes,
                 socklen_t(MemoryLayout<Int32>.size))
         }
-        if raw.withSockaddr({ Glibc.connect(descriptor, $0, raw.length) }) != 0,
+        if unsafe raw.withSockaddr({ unsafe Glibc.connect(descriptor, $0, raw.length) }) != 0,
             errno != EINPROGRESS
         {
             let error = TransportError.lastSystemError("connect to \(name)")
@@ -79,6 +79,8 @@ public struct ConnectAddress: Sendable {
 }
 
 /// Waits for a connecting descriptor to become writable.
+// Safety: it owns its handle until the close callback.
+@safe
 private final class ConnectPoll {
     private let loop: EventLoop
     private let descriptor: Int32
@@ -95,17 +97,18 @@ private final class ConnectPoll {
         self.descriptor = descriptor
         self.name = name
         self.completion = completion
-        handle = .allocate(capacity: 1)
-        let code = uv_poll_init(loop.uv, handle, descriptor)
+        unsafe handle = .allocate(capacity: 1)
+        let code = unsafe uv_poll_init(loop.uv, handle, descriptor)
         if code < 0 {
-            handle.deallocate()
+            unsafe handle.deallocate()
             Glibc.close(descriptor)
             throw TransportError(code: code, operation: "connect to \(name)")
         }
         loop.openHandles += 1
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-        uv_poll_start(handle, Int32(UV_WRITABLE.rawValue)) { handle, status, _ in
-            let poll = Unmanaged<ConnectPoll>.fromOpaque(handle!.pointee.data).takeUnretainedValue()
+        unsafe handle.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
+        unsafe uv_poll_start(handle, Int32(UV_WRITABLE.rawValue)) { handle, status, _ in
+            let poll = unsafe Unmanaged<ConnectPoll>.fromOpaque(handle!.pointee.data)
+                .takeUnretainedValue()
             poll.finish(status)
         }
     }
@@ -113,14 +116,16 @@ private final class ConnectPoll {
     private func finish(_ status: Int32) {
         var failure: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
-        getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length)
+        unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length)
         let code = status < 0 ? status : -failure
         if code < 0 { result = TransportError(code: code, operation: "connect to \(name)") }
         // The descriptor goes on to a stream handle, so this one must be gone first.
-        uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) { handle in
-            let poll = Unmanaged<ConnectPoll>.fromOpaque(handle!.pointee.data).takeRetainedValue()
+        unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
+            handle in
+            let poll = unsafe Unmanaged<ConnectPoll>.fromOpaque(handle!.pointee.data)
+                .takeRetainedValue()
             poll.loop.openHandles -= 1
-            poll.handle.deallocate()
+            unsafe poll.handle.deallocate()
             poll.completion?(poll.result)
             poll.completion = nil
             poll.loop.endTurn()

@@ -5,6 +5,8 @@ import Glibc
 ///
 /// An open stream keeps itself alive: libuv may use the handle until its close callback, so the
 /// retain taken at its making is released there and nowhere else. Subclasses override ``received(_:)`` and its neighbours.
+// Safety: it owns its handle, whose memory goes with it, after the close callback.
+@safe
 open class Stream: TimerEntry, @unchecked Sendable {
     // Safety: a stream is confined to its loop; what crosses threads is only the reference.
 
@@ -27,26 +29,26 @@ open class Stream: TimerEntry, @unchecked Sendable {
         let raw: UnsafeMutableRawPointer
         if isUnixDomain {
             let pipe = UnsafeMutablePointer<uv_pipe_t>.allocate(capacity: 1)
-            uv_pipe_init(loop.uv, pipe, 0)
-            raw = UnsafeMutableRawPointer(pipe)
+            unsafe uv_pipe_init(loop.uv, pipe, 0)
+            unsafe raw = UnsafeMutableRawPointer(pipe)
         } else {
             let tcp = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
-            uv_tcp_init(loop.uv, tcp)
-            raw = UnsafeMutableRawPointer(tcp)
+            unsafe uv_tcp_init(loop.uv, tcp)
+            unsafe raw = UnsafeMutableRawPointer(tcp)
         }
-        handle = raw.assumingMemoryBound(to: uv_stream_t.self)
+        unsafe handle = unsafe raw.assumingMemoryBound(to: uv_stream_t.self)
         super.init()
         loop.openHandles += 1
-        handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
+        unsafe handle.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
     }
 
-    deinit { handle.deallocate() }
+    deinit { unsafe handle.deallocate() }
 
     /// Takes over a connected descriptor and starts reading; on an error it is closed.
     public final func adopt(ownedDescriptor descriptor: Int32) throws(TransportError) {
-        let raw = UnsafeMutableRawPointer(handle)
+        let raw = unsafe UnsafeMutableRawPointer(handle)
         let code =
-            handle.pointee.type == UV_NAMED_PIPE
+            unsafe handle.pointee.type == UV_NAMED_PIPE
             ? uv_pipe_open(raw.assumingMemoryBound(to: uv_pipe_t.self), descriptor)
             : uv_tcp_open(raw.assumingMemoryBound(to: uv_tcp_t.self), descriptor)
         if code < 0 {
@@ -58,8 +60,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
     }
 
     static func of(_ handle: UnsafeMutableRawPointer) -> Stream {
-        let data = handle.assumingMemoryBound(to: uv_handle_t.self).pointee.data!
-        return Unmanaged<Stream>.fromOpaque(data).takeUnretainedValue()
+        let data = unsafe handle.assumingMemoryBound(to: uv_handle_t.self).pointee.data!
+        return unsafe Unmanaged<Stream>.fromOpaque(data).takeUnretainedValue()
     }
 
     // MARK: - For subclasses
@@ -68,7 +70,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
     open func received(_ bytes: UnsafeMutableRawBufferPointer) {}
 
     /// Where the next read goes while ``wantsOwnReadBuffer``; empty means the shared buffer.
-    open func readTarget() -> UnsafeMutableRawBufferPointer { .init(start: nil, count: 0) }
+    open func readTarget() -> UnsafeMutableRawBufferPointer { unsafe .init(start: nil, count: 0) }
 
     /// The peer sent its last byte, or the connection failed; called once, then only ``closed()``.
     open func ended(_ error: TransportError) {}
@@ -88,18 +90,18 @@ open class Stream: TimerEntry, @unchecked Sendable {
     public final func pauseReading() {
         guard isReading else { return }
         isReading = false
-        uv_read_stop(handle)
+        unsafe uv_read_stop(handle)
     }
 
     public final func resumeReading() {
         guard !isReading, state != .closed else { return }
         isReading = true
-        uv_read_start(handle, onAllocate, onRead)
+        unsafe uv_read_start(handle, onAllocate, onRead)
     }
 
     fileprivate final func didRead(_ count: Int, _ base: UnsafeMutablePointer<CChar>?) {
         if count > 0 {
-            received(UnsafeMutableRawBufferPointer(start: base, count: count))
+            unsafe received(UnsafeMutableRawBufferPointer(start: base, count: count))
         } else if count < 0 {
             pauseReading()
             reportEnd(TransportError(code: Int32(count), operation: "read"))
@@ -133,7 +135,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
         state = .finishing
         if hasFailed { return }
         flushIfCorked()
-        if outbox == nil { shutDownWriting() }
+        if unsafe outbox == nil { shutDownWriting() }
     }
 
     /// Half-closes once nothing is queued.
@@ -143,8 +145,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     private final func shutDownWriting() {
         var descriptor: uv_os_fd_t = 0
-        let raw = UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
-        if uv_fileno(raw, &descriptor) == 0 { shutdown(descriptor, Int32(SHUT_WR)) }
+        let raw = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
+        if unsafe uv_fileno(raw, &descriptor) == 0 { shutdown(descriptor, Int32(SHUT_WR)) }
     }
 
     /// Closes at once; what the kernel has not taken is dropped. ``closed()`` follows.
@@ -154,26 +156,27 @@ open class Stream: TimerEntry, @unchecked Sendable {
         state = .closed
         dropUnsent()
         loop.cancel(self)
-        uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
-            let stream = Stream.of($0!)
+        unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
+            let stream = unsafe Stream.of($0!)
             stream.loop.openHandles -= 1
             stream.closed()
             stream.loop.endTurn()
             // Safety: balances the retain of `init`; libuv uses the handle no more.
-            Unmanaged.passUnretained(stream).release()
+            unsafe Unmanaged.passUnretained(stream).release()
         }
     }
 
     /// Closes with a reset (RST), which drops what the peer has not read either.
     public final func reset() {
         guard state != .closed else { return }
-        if handle.pointee.type == UV_TCP {
+        if unsafe handle.pointee.type == UV_TCP {
             dropUnsent()
             var descriptor: uv_os_fd_t = 0
-            let raw = UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
+            let raw = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(
+                to: uv_handle_t.self)
             var abort = linger(l_onoff: 1, l_linger: 0)
-            if uv_fileno(raw, &descriptor) == 0 {
-                setsockopt(
+            if unsafe uv_fileno(raw, &descriptor) == 0 {
+                unsafe setsockopt(
                     descriptor, SOL_SOCKET, SO_LINGER, &abort,
                     socklen_t(MemoryLayout<linger>.size))
             }
@@ -183,19 +186,20 @@ open class Stream: TimerEntry, @unchecked Sendable {
 }
 
 private let onAllocate: uv_alloc_cb = { handle, _, buffer in
-    let stream = Stream.of(handle!)
+    let stream = unsafe Stream.of(handle!)
     if stream.wantsOwnReadBuffer {
-        let target = stream.readTarget()
+        let target = unsafe stream.readTarget()
         if target.count > 0 {
-            buffer!.pointee.base = target.baseAddress!.assumingMemoryBound(to: CChar.self)
-            buffer!.pointee.len = target.count
+            unsafe buffer!.pointee.base = unsafe target.baseAddress!.assumingMemoryBound(
+                to: CChar.self)
+            unsafe buffer!.pointee.len = target.count
             return
         }
     }
-    buffer!.pointee.base = stream.loop.readBuffer.assumingMemoryBound(to: CChar.self)
-    buffer!.pointee.len = EventLoop.readBufferSize
+    unsafe buffer!.pointee.base = unsafe stream.loop.readBuffer.assumingMemoryBound(to: CChar.self)
+    unsafe buffer!.pointee.len = EventLoop.readBufferSize
 }
 
 private let onRead: uv_read_cb = { handle, count, buffer in
-    Stream.of(handle!).didRead(count, buffer!.pointee.base)
+    unsafe Stream.of(handle!).didRead(count, buffer!.pointee.base)
 }

@@ -18,12 +18,14 @@ open class TimerEntry {
 /// Times are milliseconds of one monotonic clock, handed in and never read here. An entry fires
 /// at the first `advance` at or after its deadline, rounded up to a tick: never early, and late
 /// by at most one tick plus the caller's own delay. Entries must stay alive while scheduled.
+// Safety: entries are alive while scheduled, which is its callers' to see to.
+@safe
 struct TimerWheel: ~Copyable {
     /// Milliseconds in a tick, as a shift: 32 ms.
     static let tickShift: UInt64 = 5
     static let slotCount = 512
 
-    private var slots = [Unmanaged<TimerEntry>?](repeating: nil, count: slotCount)
+    private var slots = unsafe [Unmanaged<TimerEntry>?](repeating: nil, count: slotCount)
     private var occupied = [UInt64](repeating: 0, count: slotCount / 64)
     /// The last tick whose entries have fired.
     private var current: UInt32
@@ -47,10 +49,10 @@ struct TimerWheel: ~Copyable {
         let slot = Int(tick) % Self.slotCount
         entry.tick = tick
         entry.isScheduled = true
-        entry.previous = nil
-        entry.next = slots[slot]?.takeUnretainedValue()
-        entry.next?.previous = entry
-        slots[slot] = Unmanaged.passUnretained(entry)
+        unsafe entry.previous = nil
+        unsafe entry.next = unsafe slots[slot]?.takeUnretainedValue()
+        unsafe entry.next?.previous = entry
+        unsafe slots[slot] = unsafe Unmanaged.passUnretained(entry)
         occupied[slot / 64] |= 1 << UInt64(slot % 64)
         count += 1
     }
@@ -64,17 +66,19 @@ struct TimerWheel: ~Copyable {
     private mutating func unlink(_ entry: TimerEntry) {
         let slot = Int(entry.tick) % Self.slotCount
         // An entry collected for firing is out of its slot already.
-        guard entry.previous != nil || slots[slot]?.toOpaque() == Unmanaged.passUnretained(entry).toOpaque()
+        guard
+            unsafe entry.previous != nil
+                || slots[slot]?.toOpaque() == Unmanaged.passUnretained(entry).toOpaque()
         else { return }
-        if let previous = entry.previous {
-            previous.next = entry.next
+        if let previous = unsafe entry.previous {
+            unsafe previous.next = unsafe entry.next
         } else {
-            slots[slot] = entry.next.map { Unmanaged.passUnretained($0) }
-            if entry.next == nil { occupied[slot / 64] &= ~(1 << UInt64(slot % 64)) }
+            unsafe slots[slot] = unsafe entry.next.map { unsafe Unmanaged.passUnretained($0) }
+            if unsafe entry.next == nil { occupied[slot / 64] &= ~(1 << UInt64(slot % 64)) }
         }
-        entry.next?.previous = entry.previous
-        entry.previous = nil
-        entry.next = nil
+        unsafe entry.next?.previous = unsafe entry.previous
+        unsafe entry.previous = nil
+        unsafe entry.next = nil
         count -= 1
     }
 
@@ -88,9 +92,9 @@ struct TimerWheel: ~Copyable {
         for tick in first...last where count > 0 {
             let slot = Int(tick) % Self.slotCount
             if occupied[slot / 64] & (1 << UInt64(slot % 64)) == 0 { continue }
-            var next = slots[slot]?.takeUnretainedValue()
+            var next = unsafe slots[slot]?.takeUnretainedValue()
             while let entry = next {
-                next = entry.next
+                next = unsafe entry.next
                 if entry.tick <= target {
                     unlink(entry)
                     due.append(entry)

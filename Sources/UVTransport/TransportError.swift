@@ -18,10 +18,10 @@ public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible
         TransportError(code: -errno, operation: operation)
     }
 
-    public var name: String { String(cString: uv_err_name(code)) }
+    public var name: String { unsafe String(cString: uv_err_name(code)) }
 
     public var description: String {
-        "\(operation): \(String(cString: uv_strerror(code))) (\(name))"
+        unsafe "\(operation): \(String(cString: uv_strerror(code))) (\(name))"
     }
 
     /// Throws unless a libuv call succeeded.

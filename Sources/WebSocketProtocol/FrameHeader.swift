@@ -27,24 +27,24 @@ package enum FrameHeader {
         to place: UnsafeMutableRawPointer
     ) -> Int {
         let maskBit: UInt8 = maskingKey == nil ? 0 : 0x80
-        place.storeBytes(of: firstByte, as: UInt8.self)
+        unsafe place.storeBytes(of: firstByte, as: UInt8.self)
         var size: Int
         if length < 126 {
-            place.storeBytes(
+            unsafe place.storeBytes(
                 of: UInt8(truncatingIfNeeded: length) | maskBit, toByteOffset: 1, as: UInt8.self)
             size = 2
         } else if length <= 0xFFFF {
-            place.storeBytes(of: 126 | maskBit, toByteOffset: 1, as: UInt8.self)
-            place.storeBytes(
+            unsafe place.storeBytes(of: 126 | maskBit, toByteOffset: 1, as: UInt8.self)
+            unsafe place.storeBytes(
                 of: UInt16(truncatingIfNeeded: length).bigEndian, toByteOffset: 2, as: UInt16.self)
             size = 4
         } else {
-            place.storeBytes(of: 127 | maskBit, toByteOffset: 1, as: UInt8.self)
-            place.storeBytes(of: UInt64(length).bigEndian, toByteOffset: 2, as: UInt64.self)
+            unsafe place.storeBytes(of: 127 | maskBit, toByteOffset: 1, as: UInt8.self)
+            unsafe place.storeBytes(of: UInt64(length).bigEndian, toByteOffset: 2, as: UInt64.self)
             size = 10
         }
         if let maskingKey {
-            place.storeBytes(of: maskingKey, toByteOffset: size, as: UInt32.self)
+            unsafe place.storeBytes(of: maskingKey, toByteOffset: size, as: UInt32.self)
             size &+= 4
         }
         return size

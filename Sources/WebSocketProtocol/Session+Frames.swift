@@ -8,14 +8,14 @@ extension Session {
     ) -> SessionAction? {
         switch phase {
         case .header:
-            guard let header = takeHeader(&next, end) else { return nil }
+            guard let header = unsafe takeHeader(&next, end) else { return nil }
             if let fault = beginFrame(header) { return fail(fault, &sink) }
             // A frame without payload is over with its header.
-            return left == 0 ? receivePayload(&next, end, into: &sink) : nil
+            return unsafe left == 0 ? receivePayload(&next, end, into: &sink) : nil
         case .payload, .control:
-            return receivePayload(&next, end, into: &sink)
+            return unsafe receivePayload(&next, end, into: &sink)
         case .ended:
-            next = end
+            unsafe next = unsafe end
             return .proceed
         }
     }
@@ -24,7 +24,7 @@ extension Session {
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
         into sink: inout some SessionSink & ~Copyable
     ) -> SessionAction? {
-        phase == .control
+        unsafe phase == .control
             ? receiveControl(&next, end, into: &sink) : receiveData(&next, end, into: &sink)
     }
 
@@ -32,7 +32,7 @@ extension Session {
         _ fault: SessionFault, _ sink: inout some SessionSink & ~Copyable
     ) -> SessionAction {
         phase = .ended
-        if assembly.base != nil { sink.release(&assembly) }
+        if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
         return .fail(fault)
     }
 
@@ -51,19 +51,20 @@ extension Session {
     ) -> Header? {
         var bytes = partial
         var count = Int(partialCount)
-        let isWhole = withUnsafeMutableBytes(of: &bytes) { bytes in
+        let isWhole = unsafe withUnsafeMutableBytes(of: &bytes) { bytes in
             while true {
-                let needed = count < 2 ? 2 : headerSize(bytes[0], bytes[1])
+                let needed = unsafe count < 2 ? 2 : headerSize(bytes[0], bytes[1])
                 if count == needed { return true }
-                if next == end { return false }
-                bytes[count] = next.load(as: UInt8.self)
+                if unsafe next == end { return false }
+                unsafe bytes[count] = unsafe next.load(as: UInt8.self)
                 count += 1
-                next += 1
+                unsafe next += 1
             }
         }
         partial = bytes
         partialCount = isWhole ? 0 : UInt8(count)
-        return isWhole ? withUnsafeBytes(of: bytes) { Self.parse($0, count: count) } : nil
+        return unsafe isWhole
+            ? withUnsafeBytes(of: bytes) { unsafe Self.parse($0, count: count) } : nil
     }
 
     /// The size of a header by its first two bytes: those alone when they are a fault already,
@@ -82,21 +83,21 @@ extension Session {
 
     /// Reads the fields of a header; those that the count leaves out are zero.
     private static func parse(_ bytes: UnsafeRawBufferPointer, count: Int) -> Header {
-        var header = Header(first: bytes[0], second: bytes[1], length: 0, key: 0)
+        var header = unsafe Header(first: bytes[0], second: bytes[1], length: 0, key: 0)
         header.length = UInt64(header.second & FrameHeader.lengthBits)
         guard count > 2 else { return header }
         var offset = 2
         if header.length == 126 {
-            header.length = UInt64(
+            header.length = unsafe UInt64(
                 UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
             offset = 4
         } else if header.length == 127 {
-            header.length = UInt64(
+            header.length = unsafe UInt64(
                 bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt64.self))
             offset = 10
         }
         if header.second & FrameHeader.masked != 0 {
-            header.key = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+            header.key = unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
         }
         return header
     }
@@ -161,7 +162,7 @@ extension Session {
         if header.length > UInt64(limits.frameSizeMax) {
             return SessionFault(.messageTooBig, "frame is over \(limits.frameSizeMax) bytes")
         }
-        if Int(header.length) > limits.messageSizeMax - assembly.count {
+        if unsafe Int(header.length) > limits.messageSizeMax - assembly.count {
             return SessionFault(.messageTooBig, "message is over \(limits.messageSizeMax) bytes")
         }
         fragments += 1
@@ -178,31 +179,31 @@ extension Session {
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
         into sink: inout some SessionSink & ~Copyable
     ) -> SessionAction? {
-        let count = min(left, end - next)
+        let count = unsafe min(left, end - next)
         let isFinal = firstByte & FrameHeader.fin != 0
-        let piece = next
-        next += count
+        let piece = unsafe next
+        unsafe next += count
         left -= count
         // A message that this read holds whole needs no memory of ours.
-        let isWhole = isFinal && left == 0 && fragments == 1 && assembly.count == 0
-        var start = UnsafeMutableRawPointer(piece)
+        let isWhole = unsafe isFinal && left == 0 && fragments == 1 && assembly.count == 0
+        var start = unsafe UnsafeMutableRawPointer(piece)
         if isWhole {
-            unmask(piece, to: piece, count)
+            unsafe unmask(piece, to: piece, count)
         } else if count > 0, sink.wantsMessages {
-            guard let place = assemble(piece, count, &sink) else {
+            guard let place = unsafe assemble(piece, count, &sink) else {
                 return fail(
                     SessionFault(.tryAgainLater, "too much is being received at once"), &sink)
             }
-            start = place
+            unsafe start = unsafe place
         }
         if messageKind == .text, count > 0, sink.wantsMessages,
-            !utf8.validate(UnsafeRawPointer(start), count: count)
+            unsafe !utf8.validate(UnsafeRawPointer(start), count: count)
         {
             return fail(SessionFault(.invalidPayload, "text is not UTF-8"), &sink)
         }
         if left > 0 { return nil }
         phase = .header
-        return isFinal ? endMessage(isWhole ? start : nil, count, &sink) : nil
+        return unsafe isFinal ? endMessage(isWhole ? start : nil, count, &sink) : nil
     }
 
     /// Puts a piece behind what came before, unmasked; `nil` when there may be no more memory.
@@ -210,27 +211,29 @@ extension Session {
         _ piece: UnsafeMutableRawPointer, _ count: Int,
         _ sink: inout some SessionSink & ~Copyable
     ) -> UnsafeMutableRawPointer? {
-        if let base = assembly.base, piece == base + assembly.count {
+        if let base = unsafe assembly.base, unsafe piece == base + assembly.count {
             // It was read straight into its place (`readTarget`).
-            unmask(piece, to: piece, count)
-            assembly.count += count
-            return piece
+            unsafe unmask(piece, to: piece, count)
+            unsafe assembly.count += count
+            return unsafe piece
         }
-        guard reserve(count, expected: assembly.count + count + left, &sink) else { return nil }
-        let place = assembly.base! + assembly.count
-        unmask(piece, to: place, count)
-        assembly.count += count
-        return place
+        guard unsafe reserve(count, expected: assembly.count + count + left, &sink) else {
+            return nil
+        }
+        let place = unsafe assembly.base! + assembly.count
+        unsafe unmask(piece, to: place, count)
+        unsafe assembly.count += count
+        return unsafe place
     }
 
     /// Grows the assembly as bytes arrive: to twice what is there, never to what is announced.
     private mutating func reserve(
         _ count: Int, expected: Int, _ sink: inout some SessionSink & ~Copyable
     ) -> Bool {
-        let needed = assembly.count + count
-        if needed <= assembly.capacity { return true }
-        let capacity = max(needed, min(expected, max(assembly.capacity * 2, 4_096)))
-        return sink.grow(&assembly, to: capacity, expected: expected)
+        let needed = unsafe assembly.count + count
+        if unsafe needed <= assembly.capacity { return true }
+        let capacity = unsafe max(needed, min(expected, max(assembly.capacity * 2, 4_096)))
+        return unsafe sink.grow(&assembly, to: capacity, expected: expected)
     }
 
     @inline(__always)
@@ -238,11 +241,11 @@ extension Session {
         _ source: UnsafeMutableRawPointer, to target: UnsafeMutableRawPointer, _ count: Int
     ) {
         if role == .server {
-            Masking.unmask(
+            unsafe Masking.unmask(
                 from: UnsafeRawPointer(source), to: target, count: count, key: maskingKey, phase: 0)
             maskingKey = Masking.advance(maskingKey, by: count)
-        } else if source != target {
-            target.copyMemory(from: source, byteCount: count)
+        } else if unsafe source != target {
+            unsafe target.copyMemory(from: source, byteCount: count)
         }
     }
 
@@ -253,19 +256,19 @@ extension Session {
         let kind = messageKind!
         messageKind = nil
         guard sink.wantsMessages else {
-            if assembly.base != nil { sink.release(&assembly) }
+            if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
             return nil
         }
         // §8.1: a text must end at a character's end.
         if kind == .text, !utf8.isComplete {
             return fail(SessionFault(.invalidPayload, "text ends within a character"), &sink)
         }
-        if let whole {
-            sink.message(UnsafeRawBufferPointer(start: whole, count: count), kind: kind)
+        if let whole = unsafe whole {
+            unsafe sink.message(UnsafeRawBufferPointer(start: whole, count: count), kind: kind)
         } else {
-            sink.message(
+            unsafe sink.message(
                 UnsafeRawBufferPointer(start: assembly.base, count: assembly.count), kind: kind)
-            if assembly.base != nil { sink.release(&assembly) }
+            if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
         }
         return nil
     }
@@ -275,23 +278,25 @@ extension Session {
     package mutating func readTarget(
         atMost: Int, into sink: inout some SessionSink & ~Copyable
     ) -> UnsafeMutableRawBufferPointer {
-        guard wantsOwnReadBuffer, sink.wantsMessages else { return .init(start: nil, count: 0) }
+        guard wantsOwnReadBuffer, sink.wantsMessages else {
+            return unsafe .init(start: nil, count: 0)
+        }
         let wanted = min(left, atMost)
-        if assembly.capacity - assembly.count < min(wanted, Self.directReadMin) {
+        if unsafe assembly.capacity - assembly.count < min(wanted, Self.directReadMin) {
             // Only as much again as has come already.
-            let room = min(wanted, max(assembly.count, Self.directReadMin))
-            guard reserve(room, expected: assembly.count + left, &sink) else {
-                return .init(start: nil, count: 0)
+            let room = unsafe min(wanted, max(assembly.count, Self.directReadMin))
+            guard unsafe reserve(room, expected: assembly.count + left, &sink) else {
+                return unsafe .init(start: nil, count: 0)
             }
         }
-        return .init(
+        return unsafe .init(
             start: assembly.base! + assembly.count,
             count: min(wanted, assembly.capacity - assembly.count))
     }
 
     /// Whether enough of a frame is missing for reading around the shared buffer to pay.
     package var wantsOwnReadBuffer: Bool {
-        phase == .payload && left >= Self.directReadMin && assembly.base != nil
+        unsafe phase == .payload && left >= Self.directReadMin && assembly.base != nil
     }
 
     private static let directReadMin = 16 << 10
@@ -302,30 +307,30 @@ extension Session {
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
         into sink: inout some SessionSink & ~Copyable
     ) -> SessionAction? {
-        let count = min(left, end - next)
-        let piece = next
-        next += count
-        var payload = UnsafeRawBufferPointer(start: piece, count: count)
+        let count = unsafe min(left, end - next)
+        let piece = unsafe next
+        unsafe next += count
+        var payload = unsafe UnsafeRawBufferPointer(start: piece, count: count)
         if count < left || partialCount > 0 {
             // Cut by a read: collected in memory of its own, beside a message in progress.
-            if control == nil {
-                control = .allocate(byteCount: FrameHeader.controlPayloadMax, alignment: 8)
+            if unsafe control == nil {
+                unsafe control = .allocate(byteCount: FrameHeader.controlPayloadMax, alignment: 8)
             }
-            unmask(piece, to: control! + Int(partialCount), count)
+            unsafe unmask(piece, to: control! + Int(partialCount), count)
             partialCount += UInt8(count)
             left -= count
             if left > 0 { return nil }
-            payload = UnsafeRawBufferPointer(start: control, count: Int(partialCount))
+            unsafe payload = unsafe UnsafeRawBufferPointer(start: control, count: Int(partialCount))
             partialCount = 0
         } else {
-            unmask(piece, to: piece, count)
+            unsafe unmask(piece, to: piece, count)
             left = 0
         }
         phase = .header
         switch Opcode(rawValue: firstByte & FrameHeader.opcodeBits) {
-        case .ping: sink.ping(payload)
-        case .pong: sink.pong(payload)
-        default: return receiveClose(payload, &sink)
+        case .ping: unsafe sink.ping(payload)
+        case .pong: unsafe sink.pong(payload)
+        default: return unsafe receiveClose(payload, &sink)
         }
         return nil
     }
@@ -334,24 +339,24 @@ extension Session {
     private mutating func receiveClose(
         _ payload: UnsafeRawBufferPointer, _ sink: inout some SessionSink & ~Copyable
     ) -> SessionAction {
-        if payload.isEmpty {
+        if unsafe payload.isEmpty {
             phase = .ended
-            if assembly.base != nil { sink.release(&assembly) }
+            if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
             return .closeReceived(nil, reason: "")
         }
         guard payload.count >= 2 else {
             return fail(SessionFault(.protocolError, "close code is cut short"), &sink)
         }
-        let code = CloseCode(
+        let code = unsafe CloseCode(
             rawValue: UInt16(bigEndian: payload.loadUnaligned(as: UInt16.self)))
         guard code.isValidOnWire else {
             return fail(SessionFault(.protocolError, "close code \(code.rawValue)"), &sink)
         }
-        guard let reason = String(validating: payload[2...], as: UTF8.self) else {
+        guard let reason = unsafe String(validating: payload[2...], as: UTF8.self) else {
             return fail(SessionFault(.invalidPayload, "close reason is not UTF-8"), &sink)
         }
         phase = .ended
-        if assembly.base != nil { sink.release(&assembly) }
+        if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
         return .closeReceived(code, reason: reason)
     }
 }

@@ -3,6 +3,8 @@
 /// A value without socket, clock or thread. It unmasks in place, hands whole messages to its
 /// sink without copying them where one read holds them, and puts together those that span
 /// reads or frames. It never throws: a peer's fault is returned once, as `.fail`.
+// Safety: it owns its buffers; `receive` is told the truth about what it is given.
+@safe
 @usableFromInline
 package struct Session: ~Copyable {
     /// Who reads: a server takes masked frames only, a client unmasked ones only (§5.1).
@@ -42,7 +44,7 @@ package struct Session: ~Copyable {
     /// A header that a read has cut in two.
     @usableFromInline var partial: (UInt64, UInt64) = (0, 0)
     /// The message so far, when it spans reads or frames.
-    @usableFromInline var assembly = AssemblyBuffer()
+    @usableFromInline var assembly = unsafe AssemblyBuffer()
     /// A control frame's payload so far; allocated only when a read has cut one in two.
     @usableFromInline var control: UnsafeMutableRawPointer?
 
@@ -52,8 +54,8 @@ package struct Session: ~Copyable {
     }
 
     deinit {
-        control?.deallocate()
-        assert(assembly.base == nil, "release a session's buffer before letting it go")
+        unsafe control?.deallocate()
+        unsafe assert(assembly.base == nil, "release a session's buffer before letting it go")
     }
 
     /// Whether nothing is half received: no header, frame or message.
@@ -63,7 +65,7 @@ package struct Session: ~Copyable {
 
     /// Gives the assembly's memory back when the connection ends mid-message.
     package mutating func discard(into sink: inout some SessionSink & ~Copyable) {
-        if assembly.base != nil { sink.release(&assembly) }
+        if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
         phase = .ended
     }
 
@@ -75,15 +77,15 @@ package struct Session: ~Copyable {
     package mutating func receive(
         _ bytes: UnsafeMutableRawPointer, count: Int, into sink: inout some SessionSink & ~Copyable
     ) -> SessionAction {
-        var next = bytes
-        let end = bytes + count
+        var next = unsafe bytes
+        let end = unsafe bytes + count
         while true {
             if phase == .header && partialCount == 0 {
-                receiveWholeMessages(&next, end, into: &sink)
-                if next == end { return .proceed }
+                unsafe receiveWholeMessages(&next, end, into: &sink)
+                if unsafe next == end { return .proceed }
             }
-            if let action = receiveSlowly(&next, end, into: &sink) { return action }
-            if next == end { return .proceed }
+            if let action = unsafe receiveSlowly(&next, end, into: &sink) { return action }
+            if unsafe next == end { return .proceed }
         }
     }
 
@@ -100,37 +102,40 @@ package struct Session: ~Copyable {
         let sizeMax = limits.frameSizeMax
         // A header's longest form fits, so its fields can be loaded before they are known to be
         // there: it needs no more than this much room.
-        while end - next >= 2 &+ keySize {
-            let first = next.load(as: UInt8.self)
-            let second = next.load(fromByteOffset: 1, as: UInt8.self)
+        while unsafe end - next >= 2 &+ keySize {
+            let first = unsafe next.load(as: UInt8.self)
+            let second = unsafe next.load(fromByteOffset: 1, as: UInt8.self)
             // FIN alone, text or binary (§5.2), masked as the role demands (§5.1).
             let opcode = first ^ FrameHeader.fin
             guard opcode == 1 || opcode == 2, second & FrameHeader.masked == maskBit else { return }
             var length = Int(second & FrameHeader.lengthBits)
             var headerSize = 2
             if length >= 126 {
-                guard length == 126, end - next >= 4 else { return }
-                length = Int(
+                guard length == 126, unsafe end - next >= 4 else { return }
+                length = unsafe Int(
                     UInt16(bigEndian: next.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
                 guard length >= 126 else { return }
                 headerSize = 4
             }
-            let payload = next + (headerSize &+ keySize)
-            guard length <= end - payload, length <= sizeMax, sink.wantsMessages else { return }
+            let payload = unsafe next + (headerSize &+ keySize)
+            guard unsafe length <= end - payload, length <= sizeMax, sink.wantsMessages else {
+                return
+            }
             if role == .server {
-                let key = next.loadUnaligned(fromByteOffset: headerSize, as: UInt32.self)
-                Masking.unmask(payload, count: length, key: key, phase: 0)
+                let key = unsafe next.loadUnaligned(fromByteOffset: headerSize, as: UInt32.self)
+                unsafe Masking.unmask(payload, count: length, key: key, phase: 0)
             }
             // A text that isn't UTF-8 is left, unmasked back, to the general path to fail.
-            if opcode == 1, !UTF8Validator.isValid(UnsafeRawPointer(payload), count: length) {
+            if opcode == 1, unsafe !UTF8Validator.isValid(UnsafeRawPointer(payload), count: length)
+            {
                 if role == .server {
-                    let key = next.loadUnaligned(fromByteOffset: headerSize, as: UInt32.self)
-                    Masking.unmask(payload, count: length, key: key, phase: 0)
+                    let key = unsafe next.loadUnaligned(fromByteOffset: headerSize, as: UInt32.self)
+                    unsafe Masking.unmask(payload, count: length, key: key, phase: 0)
                 }
                 return
             }
-            next = payload + length
-            sink.message(
+            unsafe next = unsafe payload + length
+            unsafe sink.message(
                 UnsafeRawBufferPointer(start: payload, count: length),
                 kind: opcode == 1 ? .text : .binary)
         }

@@ -25,6 +25,7 @@ package protocol SessionSink: ~Copyable {
 }
 
 /// Memory in which a message that spans reads or frames is put together.
+@unsafe
 @usableFromInline
 package struct AssemblyBuffer {
     package var base: UnsafeMutableRawPointer?

@@ -24,13 +24,15 @@ final class AssemblyBudget: Sendable {
 
 /// One loop's memory for messages that span reads: a few released buffers are kept, since the
 /// kernel charges a page fault for every page of a new one.
+// Safety: every buffer is either kept here or lent to one session.
+@safe
 struct AssemblyPool: ~Copyable {
     /// Bytes kept for reuse, and the largest buffer worth keeping.
     private static let keptMax = 4 << 20
     private static let keptSizeMax = 2 << 20
 
     private let budget: AssemblyBudget
-    private var kept: [(base: UnsafeMutableRawPointer, capacity: Int)] = []
+    private var kept: [(base: UnsafeMutableRawPointer, capacity: Int)] = unsafe []
     private var keptBytes = 0
     /// Buffers handed out and not yet given back (the ledger).
     private(set) var outstanding = 0
@@ -42,44 +44,46 @@ struct AssemblyPool: ~Copyable {
     mutating func grow(
         _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int
     ) -> Bool {
-        if buffer.base == nil, let index = bestKept(expected) ?? bestKept(capacity) {
-            guard budget.take(kept[index].capacity) else { return false }
-            let found = kept.remove(at: index)
-            keptBytes -= found.capacity
-            buffer.base = found.base
-            buffer.capacity = found.capacity
+        if unsafe buffer.base == nil, let index = bestKept(expected) ?? bestKept(capacity) {
+            guard unsafe budget.take(kept[index].capacity) else { return false }
+            let found = unsafe kept.remove(at: index)
+            unsafe keptBytes -= found.capacity
+            unsafe buffer.base = unsafe found.base
+            unsafe buffer.capacity = unsafe found.capacity
             outstanding += 1
             return true
         }
-        guard budget.take(capacity - buffer.capacity) else { return false }
-        if buffer.base == nil { outstanding += 1 }
-        guard let base = realloc(buffer.base, capacity) else { fatalError("out of memory") }
-        buffer.base = base
-        buffer.capacity = capacity
+        guard unsafe budget.take(capacity - buffer.capacity) else { return false }
+        if unsafe buffer.base == nil { outstanding += 1 }
+        guard let base = unsafe realloc(buffer.base, capacity) else { fatalError("out of memory") }
+        unsafe buffer.base = unsafe base
+        unsafe buffer.capacity = capacity
         return true
     }
 
     /// The smallest kept buffer of at least `capacity` bytes.
     private func bestKept(_ capacity: Int) -> Int? {
         var best: Int?
-        for (index, buffer) in kept.enumerated() where buffer.capacity >= capacity {
-            if best == nil || buffer.capacity < kept[best!].capacity { best = index }
+        for index in unsafe kept.indices where unsafe kept[index].capacity >= capacity {
+            if unsafe best == nil || kept[index].capacity < kept[best!].capacity { best = index }
         }
         return best
     }
 
     mutating func release(_ buffer: inout AssemblyBuffer) {
-        guard let base = buffer.base else { return }
-        budget.give(buffer.capacity)
+        guard let base = unsafe buffer.base else { return }
+        unsafe budget.give(buffer.capacity)
         outstanding -= 1
-        if buffer.capacity <= Self.keptSizeMax, keptBytes + buffer.capacity <= Self.keptMax {
-            kept.append((base, buffer.capacity))
-            keptBytes += buffer.capacity
+        if unsafe buffer.capacity <= Self.keptSizeMax,
+            unsafe keptBytes + buffer.capacity <= Self.keptMax
+        {
+            unsafe kept.append((base, buffer.capacity))
+            unsafe keptBytes += buffer.capacity
         } else {
-            free(base)
+            unsafe free(base)
         }
-        buffer = AssemblyBuffer()
+        unsafe buffer = unsafe AssemblyBuffer()
     }
 
-    deinit { for buffer in kept { free(buffer.base) } }
+    deinit { unsafe kept.forEach { unsafe free($0.base) } }
 }

@@ -2,6 +2,8 @@ import UVTransport
 import WebSocketProtocol
 
 /// The handler behind ``AsyncConnection``: queues messages for a task on the same loop.
+// Safety: each continuation is resumed once, when it is taken out.
+@safe
 final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     // Safety: all state is touched on the connection's loop; a caller elsewhere hops there first.
 
@@ -19,7 +21,7 @@ final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     private var isPaused = false
     private var isOver = false
     private var reader: UnsafeContinuation<Message?, Never>?
-    private var writers: [UnsafeContinuation<Void, Never>] = []
+    private var writers: [UnsafeContinuation<Void, Never>] = unsafe []
 
     init(request: UpgradeRequest, talk: @escaping Router.Talk) {
         self.request = request
@@ -46,14 +48,15 @@ final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     }
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        let message = Message(payload.withUnsafeBytes { [UInt8]($0) }, as: kind)
+        let message = unsafe Message(payload.withUnsafeBytes { unsafe [UInt8]($0) }, as: kind)
         if let reader {
-            self.reader = nil
-            return reader.resume(returning: message)
+            unsafe reader = nil
+            return unsafe waiter.resume(returning: message)
         }
         waiting.append(message)
         waitingBytes += message.bytes.count
-        if !isPaused, waiting.count - head >= Self.waitingMax || waitingBytes >= Self.waitingBytesMax
+        if !isPaused,
+            waiting.count - head >= Self.waitingMax || waitingBytes >= Self.waitingBytesMax
         {
             isPaused = true
             connection.pauseReading()
@@ -64,8 +67,8 @@ final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
         isOver = true
-        reader?.resume(returning: nil)
-        reader = nil
+        unsafe reader?.resume(returning: nil)
+        unsafe reader = nil
         resumeWriters()
         self.connection = nil
         task?.cancel()
@@ -73,9 +76,9 @@ final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     }
 
     private func resumeWriters() {
-        let resumed = writers
-        writers = []
-        for writer in resumed { writer.resume() }
+        let resumed = unsafe writers
+        unsafe writers = unsafe []
+        unsafe resumed.forEach { unsafe $0.resume() }
     }
 
     /// The next message, `nil` at the end.
@@ -104,7 +107,7 @@ final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
             return message
         }
         if isOver { return nil }
-        return await withUnsafeContinuation { reader = $0 }
+        return unsafe await withUnsafeContinuation { unsafe reader = unsafe $0 }
     }
 
     /// Sends, and waits for the drain if that filled the outbox.
@@ -126,7 +129,7 @@ final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         case .dropped: throw ConnectionClosed()
         case .aboveHighWater:
             if isOver { throw ConnectionClosed() }
-            await withUnsafeContinuation { writers.append($0) }
+            unsafe await withUnsafeContinuation { unsafe writers.append($0) }
             if isOver { throw ConnectionClosed() }
         }
     }

@@ -31,26 +31,27 @@ public struct Connection: Sendable, Hashable {
     /// Sends one message: text must be UTF-8, which is not checked here.
     @discardableResult
     public func send(_ payload: RawSpan, as kind: MessageKind) -> SendOutcome {
-        payload.withUnsafeBytes { core.sendMessage($0, kind) }
+        unsafe payload.withUnsafeBytes { unsafe core.sendMessage($0, kind) }
     }
 
     /// Sends one text message.
     @discardableResult
     public func send(_ text: String) -> SendOutcome {
         var text = text
-        return text.withUTF8 { core.sendMessage(UnsafeRawBufferPointer($0), .text) }
+        return text.withUTF8 { unsafe core.sendMessage(UnsafeRawBufferPointer($0), .text) }
     }
 
     /// Sends one message of bytes, binary unless told otherwise.
     @discardableResult
     public func send(_ bytes: [UInt8], as kind: MessageKind = .binary) -> SendOutcome {
-        bytes.withUnsafeBytes { core.sendMessage($0, kind) }
+        unsafe bytes.withUnsafeBytes { unsafe core.sendMessage($0, kind) }
     }
 
     /// Sends a ping; `payload` is at most 125 bytes (RFC 6455 §5.5.2).
     public func ping(_ payload: [UInt8] = []) {
         precondition(payload.count <= FrameHeader.controlPayloadMax, "a ping holds 125 bytes")
-        core.onLoop { core in payload.withUnsafeBytes { core.sendControl(.ping, $0) } }
+        core.onLoop { core in unsafe payload.withUnsafeBytes { unsafe core.sendControl(.ping, $0) }
+        }
     }
 
     /// Starts the closing handshake: what was sent before still goes out. The reason is cut to
@@ -79,6 +80,6 @@ public struct Connection: Sendable, Hashable {
 extension String {
     /// The text of a message's payload.
     public init(_ payload: borrowing RawSpan) {
-        self = payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        self = unsafe payload.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 }

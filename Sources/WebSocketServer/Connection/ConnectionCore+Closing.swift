@@ -123,7 +123,7 @@ extension ConnectionCore {
         {
             pingSent = now
             context.counters.pingsSent += 1
-            sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
+            unsafe sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
         }
         scheduleHeartbeat(now: now)
     }

@@ -11,9 +11,9 @@ extension ConnectionCore {
         -> Connection.SendOutcome
     {
         guard loop.isCurrent else {
-            let copy = [UInt8](payload)
+            let copy = unsafe [UInt8](payload)
             let handedOver = loop.execute { [self] in
-                _ = copy.withUnsafeBytes { sendMessage($0, kind) }
+                _ = unsafe copy.withUnsafeBytes { unsafe sendMessage($0, kind) }
             }
             return handedOver ? .accepted : .dropped
         }
@@ -25,7 +25,7 @@ extension ConnectionCore {
         context.counters.messagesSent &+= 1
         context.counters.bytesSent &+= UInt64(payload.count)
         lastMessage = loop.now
-        sendFrame(FrameHeader.fin | kind.rawValue, payload)
+        unsafe sendFrame(FrameHeader.fin | kind.rawValue, payload)
         if hasOutbox, outboxCount > options.outboxHighWater {
             owesDrain = true
             return .aboveHighWater
@@ -38,46 +38,51 @@ extension ConnectionCore {
         let isMasked = role == .client
         let size = FrameHeader.size(payload: payload.count, isMasked: isMasked)
         if payload.count >= Self.gatherSizeMax, !isMasked {
-            return sendLarge(firstByte, payload)
+            return unsafe sendLarge(firstByte, payload)
         }
-        guard let place = append(size &+ payload.count) else { return }
+        guard let place = unsafe append(size &+ payload.count) else { return }
         if isMasked {
             let key = context.maskingKeys.next()
-            _ = FrameHeader.encode(
+            _ = unsafe FrameHeader.encode(
                 firstByte: firstByte, payload: payload.count, maskingKey: key, to: place)
             guard let base = payload.baseAddress else { return }
-            Masking.unmask(from: base, to: place + size, count: payload.count, key: key, phase: 0)
+            unsafe Masking.unmask(
+                from: base, to: place + size, count: payload.count, key: key, phase: 0)
         } else {
-            _ = FrameHeader.encode(
+            _ = unsafe FrameHeader.encode(
                 firstByte: firstByte, payload: payload.count, maskingKey: nil, to: place)
             guard let base = payload.baseAddress else { return }
-            (place + size).copyMemory(from: base, byteCount: payload.count)
+            unsafe (place + size).copyMemory(from: base, byteCount: payload.count)
         }
     }
 
     private func sendLarge(_ firstByte: UInt8, _ payload: UnsafeRawBufferPointer) {
-        withUnsafeTemporaryAllocation(byteCount: FrameHeader.sizeMax, alignment: 8) { header in
-            let size = FrameHeader.encode(
+        unsafe withUnsafeTemporaryAllocation(byteCount: FrameHeader.sizeMax, alignment: 8) {
+            header in
+            let size = unsafe FrameHeader.encode(
                 firstByte: firstByte, payload: payload.count, maskingKey: nil,
                 to: header.baseAddress!)
-            write(header: UnsafeRawBufferPointer(rebasing: header[..<size]), payload: payload)
+            unsafe write(
+                header: UnsafeRawBufferPointer(rebasing: header[..<size]), payload: payload)
         }
     }
 
     /// Sends a control frame; payloads are at most 125 bytes.
     func sendControl(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
         guard stage == .open || stage == .closing else { return }
-        sendFrame(FrameHeader.fin | opcode.rawValue, payload)
+        unsafe sendFrame(FrameHeader.fin | opcode.rawValue, payload)
     }
 
     /// Sends a Close frame.
     func sendControl(_ opcode: Opcode, _ code: CloseCode, _ reason: String) {
-        code.payload(reason: reason).withUnsafeBytes { sendControl(opcode, $0) }
+        unsafe code.payload(reason: reason).withUnsafeBytes { unsafe sendControl(opcode, $0) }
     }
 
     /// Writes bytes of HTTP.
     func sendRaw(_ bytes: [UInt8]) {
-        guard !bytes.isEmpty, let place = append(bytes.count) else { return }
-        bytes.withUnsafeBytes { place.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        guard !bytes.isEmpty, let place = unsafe append(bytes.count) else { return }
+        unsafe bytes.withUnsafeBytes {
+            unsafe place.copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+        }
     }
 }

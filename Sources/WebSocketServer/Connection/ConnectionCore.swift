@@ -16,7 +16,7 @@ protocol OpeningPhase: AnyObject {
 ///
 /// Its memory is the price of an idle connection, so it is one object and holds nothing that
 /// only some need. Members are for the connection's loop unless marked otherwise.
-final class ConnectionCore: Stream {
+final class ConnectionCore: Stream, @unchecked Sendable {
     enum Stage: UInt8 {
         /// HTTP, until the upgrade.
         case opening
@@ -76,7 +76,7 @@ final class ConnectionCore: Stream {
         self.options = options
         self.admission = admission
         self.opening = opening
-        self.session = Session(role: role, limits: options.sessionLimits)
+        unsafe self.session = Session(role: role, limits: options.sessionLimits)
         self.lastReceived = context.loop.now
         self.lastMessage = lastReceived
         super.init(loop: context.loop, isUnixDomain: peer.family == .unix)
@@ -102,7 +102,7 @@ final class ConnectionCore: Stream {
     ) {
         if options !== self.options {
             self.options = options
-            session = Session(role: role, limits: options.sessionLimits)
+            unsafe session = Session(role: role, limits: options.sessionLimits)
         }
         opening = nil
         self.handler = handler
@@ -121,8 +121,8 @@ final class ConnectionCore: Stream {
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
         lastReceived = loop.now
         switch stage {
-        case .open, .closing: receive(bytes)
-        case .opening: opening?.received(bytes, on: self)
+        case .open, .closing: unsafe receive(bytes)
+        case .opening: unsafe opening?.received(bytes, on: self)
         case .lingering, .over: break
         }
     }
@@ -131,10 +131,10 @@ final class ConnectionCore: Stream {
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.baseAddress else { return }
         var sink = ConnectionSink(connection: self, handler: handler)
-        let action = session.receive(base, count: bytes.count, into: &sink)
+        let action = unsafe session.receive(base, count: bytes.count, into: &sink)
         switch action {
         case .proceed:
-            wantsOwnReadBuffer = session.wantsOwnReadBuffer
+            wantsOwnReadBuffer = unsafe session.wantsOwnReadBuffer
             if stage == .open, outboxCount > options.outboxHighWater {
                 setReadingPaused(true, .outbox)
             }
@@ -145,7 +145,7 @@ final class ConnectionCore: Stream {
 
     override func readTarget() -> UnsafeMutableRawBufferPointer {
         var sink = ConnectionSink(connection: self, handler: handler)
-        return session.readTarget(atMost: EventLoop.readBufferSize, into: &sink)
+        return unsafe session.readTarget(atMost: EventLoop.readBufferSize, into: &sink)
     }
 
     func setReadingPaused(_ paused: Bool, _ reason: PauseReasons) {
@@ -197,7 +197,7 @@ final class ConnectionCore: Stream {
         let wasOpen = stage != .opening && !(handler is NoHandler)
         stage = .over
         var sink = ConnectionSink(connection: self, handler: handler)
-        session.discard(into: &sink)
+        unsafe session.discard(into: &sink)
         context.remove(self)
         if wasOpen {
             let handler = self.handler

@@ -13,14 +13,14 @@ struct ConnectionSink: ~Copyable, SessionSink {
         connection.context.counters.messagesReceived &+= 1
         connection.context.counters.bytesReceived &+= UInt64(payload.count)
         connection.lastMessage = connection.lastReceived
-        handler.onMessage(
+        unsafe handler.onMessage(
             RawSpan(_unsafeBytes: payload), as: kind, from: Connection(core: connection))
     }
 
     /// Answers at once (RFC 6455 §5.5.2), in order with what else is sent.
     mutating func ping(_ payload: UnsafeRawBufferPointer) {
         connection.context.counters.pingsReceived += 1
-        if connection.stage == .open { connection.sendControl(.pong, payload) }
+        if connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
     }
 
     /// Any byte counts as a sign of life, so a pong needs nothing more.
@@ -29,10 +29,10 @@ struct ConnectionSink: ~Copyable, SessionSink {
     }
 
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
-        connection.context.assemblies.grow(&buffer, to: capacity, expected: expected)
+        unsafe connection.context.assemblies.grow(&buffer, to: capacity, expected: expected)
     }
 
     mutating func release(_ buffer: inout AssemblyBuffer) {
-        connection.context.assemblies.release(&buffer)
+        unsafe connection.context.assemblies.release(&buffer)
     }
 }

@@ -32,6 +32,7 @@ extension Duration {
     var milliseconds: UInt64 {
         guard self > .zero else { return 0 }
         let (seconds, attoseconds) = components
-        return UInt64(seconds) * 1_000 + UInt64((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+        return UInt64(seconds) * 1_000
+            + UInt64((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
     }
 }

@@ -34,22 +34,22 @@ final class HTTPExchange: OpeningPhase {
     }
 
     func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
-        var rest = bytes
+        var rest = unsafe bytes
         // An event may need no bytes: the end of a request without content.
         while connection.stage == .opening {
             if case .responding = state {
-                behind.append(contentsOf: rest)
+                unsafe behind.append(contentsOf: rest)
                 return
             }
             if case .finished = state { return }
-            let (event, consumed) = parser.parse(UnsafeRawBufferPointer(rest))
+            let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(rest))
             let piece = UnsafeRawBufferPointer(rest)
-            rest = UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
+            unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
             switch event {
             case .needMore: return
-            case .head(let head): receivedHead(head, &rest, on: connection)
+            case .head(let head): unsafe receivedHead(head, &rest, on: connection)
             case .body(let range):
-                if case .body = state { body.append(contentsOf: piece[range]) }
+                if case .body = state { unsafe body.append(contentsOf: piece[range]) }
             case .end: receivedAll(on: connection)
             case .failed(let fault): refuse(fault, isHead: false, on: connection)
             }
@@ -71,7 +71,7 @@ final class HTTPExchange: OpeningPhase {
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
         switch server.router.find(request.method, head.pathSegments, isUpgrade: isUpgrade) {
         case .webSocket(let upgrade, let parameters):
-            self.upgrade(head, upgrade, parameters, &rest, on: connection)
+            unsafe self.upgrade(head, upgrade, parameters, &rest, on: connection)
         case .respond(let respond, let parameters):
             state = .body(head, respond, parameters)
             connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
@@ -139,7 +139,7 @@ final class HTTPExchange: OpeningPhase {
         connection.setReadingPaused(false, .http)
         var next = behind
         behind = []
-        next.withUnsafeMutableBytes { received($0, on: connection) }
+        unsafe next.withUnsafeMutableBytes { unsafe received($0, on: connection) }
     }
 
     // MARK: - Refusals
@@ -196,7 +196,7 @@ final class HTTPExchange: OpeningPhase {
             switch try upgrade(request).kind {
             case .refuse(let status, let detail): throw Problem(status, detail)
             case .accept(let handler, let subprotocol):
-                accept(handler, subprotocol, handshake, &rest, on: connection)
+                unsafe accept(handler, subprotocol, handshake, &rest, on: connection)
             }
         } catch let fault as HandshakeFault {
             refuse(
@@ -220,8 +220,8 @@ final class HTTPExchange: OpeningPhase {
         ResponseEncoder.encodeUpgrade(response, into: &output)
         connection.sendRaw(output)
         // What came behind the handshake is frames already.
-        let frames = rest
-        rest = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        let frames = unsafe rest
+        unsafe rest = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
         if connection.admission == .overLimit {
             connection.context.counters.refusedByLimit += 1
             connection.becomeWebSocket(
@@ -230,7 +230,7 @@ final class HTTPExchange: OpeningPhase {
         }
         connection.becomeWebSocket(
             options: server.sessionOptions, handler: handler, subprotocol: subprotocol)
-        if connection.stage != .over { connection.receive(frames) }
+        if connection.stage != .over { unsafe connection.receive(frames) }
     }
 
     // MARK: - Ends

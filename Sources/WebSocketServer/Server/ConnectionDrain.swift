@@ -34,7 +34,7 @@ final class ConnectionDrain: TimerEntry {
         }
         if now >= deadline {
             for connection in context.snapshot() { connection.terminate(reset: true) }
-        } else if !context.connections.isEmpty {
+        } else if unsafe !context.connections.isEmpty {
             let next = told < waiting.count ? now + Self.stepMilliseconds : deadline
             context.loop.schedule(self, at: min(next, deadline))
         }

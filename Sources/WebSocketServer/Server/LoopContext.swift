@@ -6,6 +6,8 @@ import WebSocketProtocol
 
 /// What the connections of one server on one loop share. For that loop's thread, the
 /// initializer and `loop` aside.
+// Safety: a listed connection is kept alive by its open handle.
+@safe
 final class LoopContext: @unchecked Sendable {
     // Safety: confined to the loop's thread once its first connection is made.
 
@@ -23,7 +25,7 @@ final class LoopContext: @unchecked Sendable {
     /// New connections are refused and old ones are let go.
     var isDraining = false
 
-    private(set) var connections: [Unmanaged<ConnectionCore>] = []
+    private(set) var connections: [Unmanaged<ConnectionCore>] = unsafe []
     private var openStreams = 0
     private var onEmpty: (() -> Void)?
     private var dateText = ""
@@ -46,8 +48,8 @@ final class LoopContext: @unchecked Sendable {
 
     /// Lists a connection; its open handle keeps it alive.
     func add(_ connection: ConnectionCore) {
-        connection.listIndex = Int32(connections.count)
-        connections.append(Unmanaged.passUnretained(connection))
+        connection.listIndex = unsafe Int32(connections.count)
+        unsafe connections.append(Unmanaged.passUnretained(connection))
         openStreams += 1
     }
 
@@ -55,10 +57,10 @@ final class LoopContext: @unchecked Sendable {
         let index = Int(connection.listIndex)
         guard index >= 0 else { return }
         connection.listIndex = -1
-        let last = connections.removeLast()
-        if index < connections.count {
-            connections[index] = last
-            last._withUnsafeGuaranteedRef { $0.listIndex = Int32(index) }
+        let last = unsafe connections.removeLast()
+        if unsafe index < connections.count {
+            unsafe connections[index] = unsafe last
+            unsafe last._withUnsafeGuaranteedRef { $0.listIndex = Int32(index) }
         }
         if !subprotocols.isEmpty { subprotocols[connection.id] = nil }
     }
@@ -79,7 +81,9 @@ final class LoopContext: @unchecked Sendable {
     }
 
     /// All connections, safe against changes of the list by what is done with them.
-    func snapshot() -> [ConnectionCore] { connections.map { $0.takeUnretainedValue() } }
+    func snapshot() -> [ConnectionCore] {
+        unsafe connections.map { unsafe $0.takeUnretainedValue() }
+    }
 
     // MARK: - Date
 
@@ -88,17 +92,25 @@ final class LoopContext: @unchecked Sendable {
         var now = time(nil)
         if now == dateSecond { return dateText }
         dateSecond = now
-        var parts = tm()
-        gmtime_r(&now, &parts)
+        var parts = unsafe tm()
+        unsafe gmtime_r(&now, &parts)
+        dateText = unsafe Self.imfFixdate(
+            weekday: parts.tm_wday, day: parts.tm_mday, month: parts.tm_mon,
+            year: parts.tm_year + 1900,
+            time: [parts.tm_hour, parts.tm_min, parts.tm_sec])
+        return dateText
+    }
+
+    /// RFC 9110 §5.6.7; weekday and month count from zero.
+    private static func imfFixdate(
+        weekday: Int32, day: Int32, month: Int32, year: Int32, time: [Int32]
+    ) -> String {
         let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
         let months = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
         ]
         func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        dateText =
-            "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) "
-            + "\(parts.tm_year + 1900) \(two(parts.tm_hour)):\(two(parts.tm_min)):"
-            + "\(two(parts.tm_sec)) GMT"
-        return dateText
+        let clock = time.map(two).joined(separator: ":")
+        return "\(days[Int(weekday)]), \(two(day)) \(months[Int(month)]) \(year) \(clock) GMT"
     }
 }

@@ -31,7 +31,8 @@ public final class Server: Service, Sendable {
         do {
             server = try RunningServer(shared: shared)
         } catch {
-            throw ServerError(code: error.isAddressInUse ? .addressInUse : .cannotListen, underlying: error)
+            throw ServerError(
+                code: error.isAddressInUse ? .addressInUse : .cannotListen, underlying: error)
         }
         running.withLock { $0 = server }
         defer { running.withLock { $0 = nil } }
