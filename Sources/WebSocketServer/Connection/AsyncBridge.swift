@@ -49,7 +49,8 @@ final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
         let message = unsafe Message(payload.withUnsafeBytes { unsafe [UInt8]($0) }, as: kind)
-        if let reader {
+        if unsafe reader != nil {
+            let waiter = unsafe reader!
             unsafe reader = nil
             return unsafe waiter.resume(returning: message)
         }
