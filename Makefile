@@ -21,7 +21,7 @@ help: ## list these commands
 
 .PHONY: serve
 serve: build ## install what is missing, build, and serve on http://127.0.0.1:8080 (ARGS='--port 9000')
-	@exec .build/release/apus serve $(ARGS)
+	@exec env -u APUS_STRICT .build/release/apus serve $(ARGS)
 
 .PHONY: test
 test: deps $(VENV)/installed ## install what is missing, then run all tests

@@ -1,5 +1,6 @@
 """The server under test: a real `apus serve` process, watched through its pipes and /proc."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -143,6 +144,15 @@ class Apus:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def sockets(self):
+        """Open sockets; other descriptors of the process's own may come with its first client."""
+        folder = f"/proc/{self.pid}/fd"
+        count = 0
+        for descriptor in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                count += os.readlink(f"{folder}/{descriptor}").startswith("socket:")
+        return count
 
     def resident_bytes(self):
         with open(f"/proc/{self.pid}/statm") as file:

@@ -59,10 +59,10 @@ def server():
     """A server with the defaults, shared by a module's tests; what they leave behind shows."""
     server = apus.Apus(*QUICK_STOP)
     try:
-        before = server.descriptors()
+        before = server.sockets()
         yield server
         apus.wait_until(
-            lambda: server.descriptors() <= before, "every descriptor given back after the tests"
+            lambda: server.sockets() <= before, "every connection let go after the tests"
         )
         server.stop()
     finally:

@@ -35,7 +35,7 @@ def under_attack(beside_honest):
 
     @contextlib.contextmanager
     def attack(server, rss_mib):
-        descriptors = server.descriptors()
+        sockets = server.sockets()
         with Wire.to(server, "/ws") as wire:  # one round trip first: what is made once, is made
             wire.send_text("x")
             wire.text()
@@ -45,7 +45,7 @@ def under_attack(beside_honest):
                 yield stack
                 grown = (server.resident_bytes() - baseline) / MIB
         assert grown < rss_mib, f"{grown:.1f} MiB more than before"
-        wait_until(lambda: server.descriptors() <= descriptors, "every descriptor given back")
+        wait_until(lambda: server.sockets() <= sockets, "every connection let go")
 
     return attack
 

@@ -176,9 +176,9 @@ def test_a_peer_that_answers_no_ping_is_closed(start):
 
 def test_a_hundred_silent_peers_are_all_closed(start):
     server = start(*QUICK_HEARTBEAT, "limits.close.timeout=200ms")
-    before = server.descriptors()
+    before = server.sockets()
     wires = [Wire.to(server, "/ws", receive_buffer=4_096) for _ in range(100)]
-    wait_until(lambda: server.descriptors() <= before, "every dead peer let go", 3)
+    wait_until(lambda: server.sockets() <= before, "every dead peer let go", 3)
     for wire in wires:
         wire.close()
 
