@@ -1,19 +1,25 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// CI sets `APUS_STRICT=1`: a warning in a target of ours is an error.
+let strict: [SwiftSetting] =
+    Context.environment["APUS_STRICT"] == "1" ? [.treatAllWarnings(as: .error)] : []
+
 /// Every target of ours: Swift 6, imports that don't leak, `any` spelled out.
-let common: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-]
+let common: [SwiftSetting] =
+    strict + [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ]
 
 /// Library targets also mark every unsafe use (SE-0458), and may keep `Span`s in results.
-let library: [SwiftSetting] = common + [
-    .strictMemorySafety(),
-    .enableExperimentalFeature("Lifetimes"),
-]
+let library: [SwiftSetting] =
+    common + [
+        .strictMemorySafety(),
+        .enableExperimentalFeature("Lifetimes"),
+    ]
 
 let package = Package(
     name: "apus",

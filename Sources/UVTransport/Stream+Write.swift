@@ -205,6 +205,8 @@ extension Stream {
     }
 
     private final func didWrite(_ status: Int32) {
+        // Every way out ends the turn: what a failure makes due must not wait for other events.
+        defer { loop.endTurn() }
         unsafe outbox?.inFlightCount = 0
         if status < 0 {
             dropUnsent()
@@ -214,7 +216,6 @@ extension Stream {
         startWriting()
         if unsafe outbox == nil { shutDownWritingIfFinishing() }
         if isOpen { outboxShrank() }
-        loop.endTurn()
     }
 
     /// Forgets what has not been given to libuv.

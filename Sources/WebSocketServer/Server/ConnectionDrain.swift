@@ -13,7 +13,7 @@ final class ConnectionDrain: TimerEntry {
     private let waiting: [ConnectionCore]
     private var told = 0
 
-    /// Starts at once; it keeps itself alive until the deadline or until all are told.
+    /// Starts at once. The context keeps it until no connection is left.
     init(context: LoopContext, drain: Drain) {
         self.context = context
         code = CloseCode(rawValue: drain.closeCode)

@@ -22,6 +22,8 @@ final class LoopContext: @unchecked Sendable {
     var closeReasons: [UInt64: String] = [:]
     /// The signals watched, on the first loop alone.
     var signals: [SignalSource] = []
+    /// Lets connections go; kept here, since the timer wheel keeps nothing alive.
+    var drain: ConnectionDrain?
     /// New connections are refused and old ones are let go.
     var isDraining = false
 

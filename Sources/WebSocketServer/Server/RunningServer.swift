@@ -117,8 +117,12 @@ final class RunningServer: Sendable {
         closeListeners()
         await onEachLoop { context, done in
             context.isDraining = true
-            _ = ConnectionDrain(context: context, drain: drain)
-            context.whenEmpty(done)
+            context.drain = ConnectionDrain(context: context, drain: drain)
+            context.whenEmpty {
+                if let drain = context.drain { context.loop.cancel(drain) }
+                context.drain = nil
+                done()
+            }
         }
     }
 
