@@ -56,12 +56,12 @@ extension Stream {
     /// anything else is called; `nil` when nothing can be sent any more.
     @inlinable
     public final func append(_ count: Int) -> UnsafeMutableRawPointer? {
-        let cork = unsafe loop.cork
-        if unsafe cork.pointee.owner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque(),
-            unsafe cork.pointee.count + count <= cork.pointee.capacity
+        let turn = unsafe loop.turn
+        if unsafe turn.pointee.corkOwner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque(),
+            unsafe turn.pointee.corkCount + count <= turn.pointee.corkCapacity
         {
-            let place = unsafe cork.pointee.base + cork.pointee.count
-            unsafe cork.pointee.count += count
+            let place = unsafe turn.pointee.cork + turn.pointee.corkCount
+            unsafe turn.pointee.corkCount += count
             return unsafe place
         }
         return unsafe appendSlowly(count)
@@ -71,26 +71,27 @@ extension Stream {
     final func appendSlowly(_ count: Int) -> UnsafeMutableRawPointer? {
         guard isOpen else { return nil }
         if unsafe outbox != nil { return unsafe outbox!.waiting.append(count) }
-        let cork = unsafe loop.cork
-        if unsafe cork.pointee.count > 0 { loop.flushCork() }
+        let turn = unsafe loop.turn
+        if unsafe turn.pointee.corkCount > 0 { loop.flushCork() }
         guard isOpen else { return nil }
-        if unsafe outbox != nil || count > cork.pointee.capacity {
+        if unsafe outbox != nil || count > turn.pointee.corkCapacity {
             // Bigger than the cork, or refused by that very flush.
             if unsafe outbox == nil { unsafe outbox = unsafe Outbox() }
+            disownCork()
             loop.execute { [self] in startWriting() }
             return unsafe outbox!.waiting.append(count)
         }
-        unsafe cork.pointee.owner = unsafe Unmanaged.passUnretained(self)
-        unsafe cork.pointee.count = count
-        return unsafe cork.pointee.base
+        unsafe turn.pointee.corkOwner = unsafe Unmanaged.passUnretained(self)
+        unsafe turn.pointee.corkCount = count
+        return unsafe turn.pointee.cork
     }
 
     /// Sends a header and a large payload, uncopied as far as the kernel takes them now.
     public final func write(header: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer) {
         guard isOpen else { return }
-        let cork = unsafe loop.cork
-        if unsafe cork.pointee.count > 0,
-            unsafe cork.pointee.owner?.toOpaque() != Unmanaged.passUnretained(self).toOpaque()
+        let turn = unsafe loop.turn
+        if unsafe turn.pointee.corkCount > 0,
+            unsafe turn.pointee.corkOwner?.toOpaque() != Unmanaged.passUnretained(self).toOpaque()
         {
             loop.flushCork()
         }
@@ -101,10 +102,10 @@ extension Stream {
                 from: payload.baseAddress!, byteCount: payload.count)
             return
         }
-        let corked = unsafe cork.pointee.count
+        let corked = unsafe turn.pointee.corkCount
         let sent = unsafe withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 3) { buffers in
             unsafe buffers[0] = unsafe uv_buf_init(
-                cork.pointee.base.assumingMemoryBound(to: CChar.self), UInt32(corked))
+                turn.pointee.cork.assumingMemoryBound(to: CChar.self), UInt32(corked))
             unsafe buffers[1] = unsafe uv_buf_t(
                 base: UnsafeMutablePointer(
                     mutating: header.baseAddress!.assumingMemoryBound(to: CChar.self)),
@@ -116,32 +117,33 @@ extension Stream {
             let first = corked > 0 ? 0 : 1
             return unsafe Int(uv_try_write(handle, buffers.baseAddress! + first, UInt32(3 - first)))
         }
-        unsafe cork.pointee.count = 0
+        unsafe turn.pointee.corkCount = 0
         guard let taken = checkSent(sent) else { return }
         unsafe keepUnsent(
             [
-                UnsafeRawBufferPointer(start: cork.pointee.base, count: corked), header, payload,
+                UnsafeRawBufferPointer(start: turn.pointee.cork, count: corked), header, payload,
             ], skipping: taken)
     }
 
     /// Sends what the cork holds for this stream.
     final func flush() {
-        let cork = unsafe loop.cork
-        let count = unsafe cork.pointee.count
-        unsafe cork.pointee.count = 0
+        let turn = unsafe loop.turn
+        let count = unsafe turn.pointee.corkCount
+        unsafe turn.pointee.corkCount = 0
         guard count > 0, isOpen || !hasFailed else { return }
         var buffer = unsafe uv_buf_init(
-            cork.pointee.base.assumingMemoryBound(to: CChar.self), UInt32(count))
+            turn.pointee.cork.assumingMemoryBound(to: CChar.self), UInt32(count))
         guard let taken = unsafe checkSent(Int(uv_try_write(handle, &buffer, 1))) else { return }
         if taken < count {
             unsafe keepUnsent(
-                [UnsafeRawBufferPointer(start: cork.pointee.base, count: count)], skipping: taken)
+                [UnsafeRawBufferPointer(start: turn.pointee.cork, count: count)], skipping: taken)
         }
     }
 
-    final func flushIfCorked() {
-        if unsafe loop.cork.pointee.count > 0,
-            unsafe loop.cork.pointee.owner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque()
+    /// Sends now what the cork holds for this stream, without waiting for the turn's end.
+    public final func flushIfCorked() {
+        if unsafe loop.turn.pointee.corkCount > 0,
+            unsafe loop.turn.pointee.corkOwner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque()
         {
             flush()
         }
@@ -171,6 +173,7 @@ extension Stream {
         }
         guard unsafe queue.count > 0 else { return }
         unsafe outbox = unsafe Outbox(waiting: queue)
+        disownCork()
         startWriting()
     }
 
@@ -218,13 +221,19 @@ extension Stream {
         if isOpen { outboxShrank() }
     }
 
+    /// Makes the next ``append(_:)`` take the slow path. Whatever owns the cork may write past
+    /// the outbox and past the end, so who has an outbox, or has finished, must not own it.
+    final func disownCork() {
+        let turn = unsafe loop.turn
+        if unsafe turn.pointee.corkOwner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque() {
+            unsafe turn.pointee.corkCount = 0
+            unsafe turn.pointee.corkOwner = nil
+        }
+    }
+
     /// Forgets what has not been given to libuv.
     final func dropUnsent() {
-        let cork = unsafe loop.cork
-        if unsafe cork.pointee.owner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque() {
-            unsafe cork.pointee.count = 0
-            unsafe cork.pointee.owner = nil
-        }
+        disownCork()
         guard unsafe outbox != nil else { return }
         unsafe outbox!.waiting.release()
         if unsafe outbox!.inFlightCount == 0 { unsafe outbox = nil }

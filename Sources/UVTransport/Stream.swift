@@ -13,13 +13,13 @@ open class Stream: TimerEntry, @unchecked Sendable {
     public final let loop: EventLoop
     final let handle: UnsafeMutablePointer<uv_stream_t>
     /// What the kernel would not take yet; exists only meanwhile.
-    final var outbox: Outbox?
-    private final var state: State = .open
+    @exclusivity(unchecked) final var outbox: Outbox?
+    @exclusivity(unchecked) private final var state: State = .open
     /// A failed write has been noticed and will be reported at the end of the turn.
-    final var hasFailed = false
-    private final var isReading = false
+    @exclusivity(unchecked) final var hasFailed = false
+    @exclusivity(unchecked) private final var isReading = false
     /// While true, reads go to ``readTarget()`` instead of the loop's shared buffer.
-    public final var wantsOwnReadBuffer = false
+    @exclusivity(unchecked) public final var wantsOwnReadBuffer = false
 
     private enum State: UInt8 { case open, finishing, closed }
 
@@ -115,7 +115,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
         hasEnded = true
         ended(error)
     }
-    private final var hasEnded = false
+    @exclusivity(unchecked) private final var hasEnded = false
 
     /// Reports a failed write after the code that wrote has returned.
     final func fail(_ code: Int32) {
@@ -135,6 +135,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
         state = .finishing
         if hasFailed { return }
         flushIfCorked()
+        disownCork()
         if unsafe outbox == nil { shutDownWriting() }
     }
 
