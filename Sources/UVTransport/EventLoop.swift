@@ -1,6 +1,6 @@
 public import CLibuv
 import Glibc
-import Synchronization
+public import Synchronization
 
 /// One thread with one libuv loop: everything of a connection happens on its loop.
 ///
@@ -23,7 +23,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     let uv: UnsafeMutablePointer<uv_loop_t>
     private let wakeUp: UnsafeMutablePointer<uv_async_t>
     private let timer: UnsafeMutablePointer<uv_timer_t>
-    public let cork: UnsafeMutablePointer<Cork>
+    public let turn: UnsafeMutablePointer<TurnState>
     let readBuffer: UnsafeMutableRawPointer
 
     private let mailbox = Mailbox()
@@ -31,8 +31,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private var ready: [LoopWork] = []
     private var wheel: TimerWheel
     private var wheelWakeUp: UInt64?
-    /// Written by the thread itself before ``start()`` returns.
-    @usableFromInline private(set) var thread = pthread_t()
     private var joinable = uv_thread_t()
     private var started = uv_sem_t()
     /// Open libuv handles that hold memory: zero once everything is released (the ledger).
@@ -48,8 +46,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         }
         unsafe wakeUp = .allocate(capacity: 1)
         unsafe timer = .allocate(capacity: 1)
-        unsafe cork = .allocate(capacity: 1)
-        unsafe cork.initialize(to: Cork(capacity: Self.corkSize))
+        unsafe turn = .allocate(capacity: 1)
+        unsafe turn.initialize(to: TurnState(corkCapacity: Self.corkSize))
         unsafe readBuffer = .allocate(byteCount: Self.readBufferSize, alignment: 64)
         wheel = unsafe TimerWheel(now: uv_now(uv))
         unsafe uv.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
@@ -74,7 +72,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             &joinable,
             { context in
                 let loop = unsafe Unmanaged<EventLoop>.fromOpaque(context!).takeUnretainedValue()
-                loop.thread = pthread_self()
+                unsafe loop.turn.pointee.thread = pthread_self()
                 unsafe uv_sem_post(&loop.started)
                 loop.run()
             }, unsafe Unmanaged.passUnretained(self).toOpaque())
@@ -104,15 +102,17 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     deinit {
         unsafe wakeUp.deallocate()
         unsafe timer.deallocate()
-        unsafe cork.pointee.deallocate()
-        unsafe cork.deallocate()
+        unsafe turn.pointee.deallocate()
+        unsafe turn.deallocate()
         unsafe readBuffer.deallocate()
         unsafe uv.deallocate()
     }
 
     /// Whether the caller runs on this loop's thread; any thread.
     @inlinable
-    public var isCurrent: Bool { pthread_equal(pthread_self(), thread) != 0 }
+    public var isCurrent: Bool {
+        unsafe turn.pointee.thread.load(ordering: .relaxed) == UInt(pthread_self())
+    }
 
     // MARK: - Work
 
@@ -132,6 +132,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private func submit(_ work: LoopWork) -> Bool {
         if isCurrent {
             ready.append(work)
+            unsafe turn.pointee.hasWork = true
             return true
         }
         switch mailbox.add(work) {
@@ -146,6 +147,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private func runMailbox() {
         mailbox.take(into: &taken)
         ready.append(contentsOf: taken)
+        unsafe turn.pointee.hasWork = !ready.isEmpty
         taken.removeAll(keepingCapacity: true)
         endTurn()
     }
@@ -153,14 +155,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// Ends a libuv callback: runs the jobs it caused, then sends what they all wrote.
     @inlinable
     public func endTurn() {
-        if hasWork { runReady() }
-        if unsafe cork.pointee.count > 0 { flushCork() }
+        if unsafe turn.pointee.hasWork { runReady() }
+        if unsafe turn.pointee.corkCount > 0 { flushCork() }
     }
 
-    @usableFromInline var hasWork: Bool { !ready.isEmpty }
-
     @usableFromInline func flushCork() {
-        unsafe cork.pointee.owner?._withUnsafeGuaranteedRef { $0.flush() }
+        unsafe turn.pointee.corkOwner?._withUnsafeGuaranteedRef { $0.flush() }
     }
 
     @usableFromInline func runReady() {
@@ -179,6 +179,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         }
         if next == ready.count {
             ready.removeAll(keepingCapacity: true)
+            unsafe turn.pointee.hasWork = false
         } else {
             ready.removeFirst(next)
             unsafe uv_async_send(wakeUp)

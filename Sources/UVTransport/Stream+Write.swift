@@ -52,23 +52,33 @@ extension Stream {
 
     public final var hasOutbox: Bool { unsafe outbox != nil }
 
+    /// Whether the cork gathers this stream's bytes: it is open then and has no outbox.
+    @inlinable @inline(__always)
+    final var ownsCork: Bool {
+        unsafe loop.turn.pointee.corkOwner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque()
+    }
+
+    /// Room for exactly `count` bytes behind what this stream has written in this turn, to be
+    /// filled before anything else is called; `nil` if it has written nothing yet or the cork is
+    /// full: ``append(_:)`` then.
+    @inlinable @inline(__always)
+    public final func appendCorked(_ count: Int) -> UnsafeMutableRawPointer? {
+        let turn = unsafe loop.turn
+        let end = unsafe turn.pointee.corkCount &+ count
+        guard ownsCork, unsafe end <= turn.pointee.corkCapacity else { return nil }
+        let place = unsafe turn.pointee.cork + turn.pointee.corkCount
+        unsafe turn.pointee.corkCount = end
+        return unsafe place
+    }
+
     /// Room for exactly `count` bytes at the end of what this stream sends, to be filled before
     /// anything else is called; `nil` when nothing can be sent any more.
-    @inlinable
     public final func append(_ count: Int) -> UnsafeMutableRawPointer? {
-        let turn = unsafe loop.turn
-        if unsafe turn.pointee.corkOwner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque(),
-            unsafe turn.pointee.corkCount + count <= turn.pointee.corkCapacity
-        {
-            let place = unsafe turn.pointee.cork + turn.pointee.corkCount
-            unsafe turn.pointee.corkCount += count
-            return unsafe place
-        }
+        if let place = unsafe appendCorked(count) { return unsafe place }
         return unsafe appendSlowly(count)
     }
 
-    @usableFromInline
-    final func appendSlowly(_ count: Int) -> UnsafeMutableRawPointer? {
+    private final func appendSlowly(_ count: Int) -> UnsafeMutableRawPointer? {
         guard isOpen else { return nil }
         if unsafe outbox != nil { return unsafe outbox!.waiting.append(count) }
         let turn = unsafe loop.turn
@@ -91,7 +101,7 @@ extension Stream {
         guard isOpen else { return }
         let turn = unsafe loop.turn
         if unsafe turn.pointee.corkCount > 0,
-            unsafe turn.pointee.corkOwner?.toOpaque() != Unmanaged.passUnretained(self).toOpaque()
+            !ownsCork
         {
             loop.flushCork()
         }
@@ -104,8 +114,8 @@ extension Stream {
         }
         let corked = unsafe turn.pointee.corkCount
         let sent = unsafe withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 3) { buffers in
-            unsafe buffers[0] = unsafe uv_buf_init(
-                turn.pointee.cork.assumingMemoryBound(to: CChar.self), UInt32(corked))
+            unsafe buffers[0] = unsafe uv_buf_t(
+                base: turn.pointee.cork.assumingMemoryBound(to: CChar.self), len: corked)
             unsafe buffers[1] = unsafe uv_buf_t(
                 base: UnsafeMutablePointer(
                     mutating: header.baseAddress!.assumingMemoryBound(to: CChar.self)),
@@ -117,7 +127,7 @@ extension Stream {
             let first = corked > 0 ? 0 : 1
             return unsafe Int(uv_try_write(handle, buffers.baseAddress! + first, UInt32(3 - first)))
         }
-        unsafe turn.pointee.corkCount = 0
+        if corked > 0 { disownCork() }
         guard let taken = checkSent(sent) else { return }
         unsafe keepUnsent(
             [
@@ -129,10 +139,10 @@ extension Stream {
     final func flush() {
         let turn = unsafe loop.turn
         let count = unsafe turn.pointee.corkCount
-        unsafe turn.pointee.corkCount = 0
+        disownCork()
         guard count > 0, isOpen || !hasFailed else { return }
-        var buffer = unsafe uv_buf_init(
-            turn.pointee.cork.assumingMemoryBound(to: CChar.self), UInt32(count))
+        var buffer = unsafe uv_buf_t(
+            base: turn.pointee.cork.assumingMemoryBound(to: CChar.self), len: count)
         guard let taken = unsafe checkSent(Int(uv_try_write(handle, &buffer, 1))) else { return }
         if taken < count {
             unsafe keepUnsent(
@@ -143,7 +153,7 @@ extension Stream {
     /// Sends now what the cork holds for this stream, without waiting for the turn's end.
     public final func flushIfCorked() {
         if unsafe loop.turn.pointee.corkCount > 0,
-            unsafe loop.turn.pointee.corkOwner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque()
+            ownsCork
         {
             flush()
         }
@@ -221,14 +231,11 @@ extension Stream {
         if isOpen { outboxShrank() }
     }
 
-    /// Makes the next ``append(_:)`` take the slow path. Whatever owns the cork may write past
-    /// the outbox and past the end, so who has an outbox, or has finished, must not own it.
+    /// Empties the cork if it is this stream's, and leaves it to no one.
     final func disownCork() {
-        let turn = unsafe loop.turn
-        if unsafe turn.pointee.corkOwner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque() {
-            unsafe turn.pointee.corkCount = 0
-            unsafe turn.pointee.corkOwner = nil
-        }
+        guard ownsCork else { return }
+        unsafe loop.turn.pointee.corkCount = 0
+        unsafe loop.turn.pointee.corkOwner = nil
     }
 
     /// Forgets what has not been given to libuv.

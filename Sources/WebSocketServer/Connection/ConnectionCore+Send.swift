@@ -7,23 +7,45 @@ extension ConnectionCore {
     private static let gatherSizeMax = 64 << 10
 
     /// Sends a message; any thread.
+    ///
+    /// Behind what this turn has written already there is nothing left to check: whoever owns
+    /// the cork is open and has no outbox.
     func sendMessage(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
         -> Connection.SendOutcome
     {
-        guard loop.isCurrent else {
-            let copy = unsafe [UInt8](payload)
-            let handedOver = loop.execute { [self] in
-                _ = unsafe copy.withUnsafeBytes { unsafe sendMessage($0, kind) }
-            }
-            return handedOver ? .accepted : .dropped
-        }
+        guard loop.isCurrent else { return unsafe sendFromElsewhere(payload, kind) }
         guard stage == .open else { return .dropped }
+        let counts = unsafe context.messageCounts
+        unsafe counts.pointee.messagesSent &+= 1
+        unsafe counts.pointee.bytesSent &+= UInt64(payload.count)
+        if role == .server, payload.count < Self.gatherSizeMax {
+            let size = FrameHeader.size(payload: payload.count, isMasked: false)
+            if let place = unsafe appendCorked(size &+ payload.count) {
+                unsafe encode(FrameHeader.fin | kind.rawValue, payload, to: place, size)
+                return .accepted
+            }
+        }
+        return unsafe sendSlowly(payload, kind)
+    }
+
+    private func sendFromElsewhere(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
+        -> Connection.SendOutcome
+    {
+        let copy = unsafe [UInt8](payload)
+        let handedOver = loop.execute { [self] in
+            _ = unsafe copy.withUnsafeBytes { unsafe sendMessage($0, kind) }
+        }
+        return handedOver ? .accepted : .dropped
+    }
+
+    /// The first message of a turn, and any that doesn't fit the cork.
+    private func sendSlowly(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
+        -> Connection.SendOutcome
+    {
         if hasOutbox, outboxCount > options.outboxMax {
             dropSlowConsumer()
             return .dropped
         }
-        context.counters.messagesSent &+= 1
-        context.counters.bytesSent &+= UInt64(payload.count)
         lastMessage = loop.now
         unsafe sendFrame(FrameHeader.fin | kind.rawValue, payload)
         if hasOutbox, outboxCount > options.outboxHighWater {
@@ -33,7 +55,18 @@ extension ConnectionCore {
         return .accepted
     }
 
+    /// Writes an unmasked frame whose header takes `size` bytes.
     @inline(__always)
+    private func encode(
+        _ firstByte: UInt8, _ payload: UnsafeRawBufferPointer,
+        to place: UnsafeMutableRawPointer, _ size: Int
+    ) {
+        _ = unsafe FrameHeader.encode(
+            firstByte: firstByte, payload: payload.count, maskingKey: nil, to: place)
+        guard let base = payload.baseAddress else { return }
+        unsafe (place + size).copyMemory(from: base, byteCount: payload.count)
+    }
+
     private func sendFrame(_ firstByte: UInt8, _ payload: UnsafeRawBufferPointer) {
         let isMasked = role == .client
         let size = FrameHeader.size(payload: payload.count, isMasked: isMasked)
@@ -49,10 +82,7 @@ extension ConnectionCore {
             unsafe Masking.unmask(
                 from: base, to: place + size, count: payload.count, key: key, phase: 0)
         } else {
-            _ = unsafe FrameHeader.encode(
-                firstByte: firstByte, payload: payload.count, maskingKey: nil, to: place)
-            guard let base = payload.baseAddress else { return }
-            unsafe (place + size).copyMemory(from: base, byteCount: payload.count)
+            unsafe encode(firstByte, payload, to: place, size)
         }
     }
 

@@ -46,23 +46,23 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     let peer: SocketAddress
     let admission: Admission.Verdict
     let role: Session.Role
-    var stage = Stage.opening
-    private var pauseReasons: PauseReasons = []
+    @exclusivity(unchecked) var stage = Stage.opening
+    @exclusivity(unchecked) private var pauseReasons: PauseReasons = []
     /// `send` has reported backpressure since the last drain.
-    var owesDrain = false
+    @exclusivity(unchecked) var owesDrain = false
     /// Position in the context's list.
     var listIndex: Int32 = -1
-    var options: SessionOptions
-    var opening: (any OpeningPhase)?
-    var handler: any ConnectionHandler = NoHandler.shared
+    @exclusivity(unchecked) var options: SessionOptions
+    @exclusivity(unchecked) var opening: (any OpeningPhase)?
+    @exclusivity(unchecked) var handler: any ConnectionHandler = NoHandler.shared
     // Safety: only `receive` of this class mutates it, which isn't called from within itself.
     @exclusivity(unchecked) var session: Session
-    var closing = ClosingHandshake()
+    @exclusivity(unchecked) var closing = ClosingHandshake()
     /// Milliseconds of the loop's clock: the last byte received, the last message either way,
     /// the ping that awaits an answer (0: none), and the deadline of any stage but `open`.
-    var lastReceived: UInt64
-    var lastMessage: UInt64
-    var pingSent: UInt64 = 0
+    @exclusivity(unchecked) var lastReceived: UInt64
+    @exclusivity(unchecked) var lastMessage: UInt64
+    @exclusivity(unchecked) var pingSent: UInt64 = 0
     var stageDeadline: UInt64 = 0
 
     init(
@@ -129,13 +129,17 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     /// Hands bytes to the session, and its verdict to where it belongs.
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress else { return }
+        guard let base = unsafe bytes.baseAddress else { return }
+        let messages = unsafe context.messageCounts.pointee.messagesReceived
         var sink = ConnectionSink(connection: self, handler: handler)
         let action = unsafe session.receive(base, count: bytes.count, into: &sink)
+        if unsafe context.messageCounts.pointee.messagesReceived != messages {
+            lastMessage = lastReceived
+        }
         switch action {
         case .proceed:
             wantsOwnReadBuffer = unsafe session.wantsOwnReadBuffer
-            if stage == .open, outboxCount > options.outboxHighWater {
+            if hasOutbox, stage == .open, outboxCount > options.outboxHighWater {
                 setReadingPaused(true, .outbox)
             }
         case .closeReceived(let code, let reason): peerClosed(code, reason)

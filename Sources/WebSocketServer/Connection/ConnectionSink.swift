@@ -10,9 +10,9 @@ struct ConnectionSink: ~Copyable, SessionSink {
 
     @inline(__always)
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
-        connection.context.counters.messagesReceived &+= 1
-        connection.context.counters.bytesReceived &+= UInt64(payload.count)
-        connection.lastMessage = connection.lastReceived
+        let counts = unsafe connection.context.messageCounts
+        unsafe counts.pointee.messagesReceived &+= 1
+        unsafe counts.pointee.bytesReceived &+= UInt64(payload.count)
         unsafe handler.onMessage(
             RawSpan(_unsafeBytes: payload), as: kind, from: Connection(core: connection))
     }

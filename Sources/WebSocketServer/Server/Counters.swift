@@ -16,11 +16,7 @@ public struct Counters: Sendable, Equatable {
     /// Failed attempts to accept, as for want of descriptors.
     public var acceptErrors = 0
 
-    public var messagesReceived: UInt64 = 0
-    public var messagesSent: UInt64 = 0
-    /// Payload bytes of messages.
-    public var bytesReceived: UInt64 = 0
-    public var bytesSent: UInt64 = 0
+    public var messages = MessageCounts()
 
     public var pingsSent = 0
     public var pingsReceived = 0
@@ -51,10 +47,10 @@ public struct Counters: Sendable, Equatable {
         refusedByLimit += other.refusedByLimit
         refusedByHeadroom += other.refusedByHeadroom
         acceptErrors += other.acceptErrors
-        messagesReceived += other.messagesReceived
-        messagesSent += other.messagesSent
-        bytesReceived += other.bytesReceived
-        bytesSent += other.bytesSent
+        messages.messagesReceived += other.messages.messagesReceived
+        messages.messagesSent += other.messages.messagesSent
+        messages.bytesReceived += other.messages.bytesReceived
+        messages.bytesSent += other.messages.bytesSent
         pingsSent += other.pingsSent
         pingsReceived += other.pingsReceived
         pongsReceived += other.pongsReceived
@@ -65,4 +61,14 @@ public struct Counters: Sendable, Equatable {
         slowConsumers += other.slowConsumers
         requests += other.requests
     }
+}
+
+/// Messages and the bytes of their payloads.
+public struct MessageCounts: Sendable, Equatable {
+    public var messagesReceived: UInt64 = 0
+    public var messagesSent: UInt64 = 0
+    public var bytesReceived: UInt64 = 0
+    public var bytesSent: UInt64 = 0
+
+    public init() {}
 }

@@ -15,6 +15,8 @@ final class LoopContext: @unchecked Sendable {
     let logger: Logger
     let admission: Admission?
     var counters = Counters()
+    /// Counted for every message, so behind a pointer: reached without an exclusivity check.
+    let messageCounts: UnsafeMutablePointer<MessageCounts>
     var assemblies: AssemblyPool
     var maskingKeys = MaskingKeys()
     /// What few connections have is kept beside them, by their number.
@@ -38,6 +40,17 @@ final class LoopContext: @unchecked Sendable {
         self.logger = logger
         self.admission = admission
         self.assemblies = AssemblyPool(budget: budget)
+        unsafe messageCounts = .allocate(capacity: 1)
+        unsafe messageCounts.initialize(to: MessageCounts())
+    }
+
+    deinit { unsafe messageCounts.deallocate() }
+
+    /// What has been counted so far.
+    var total: Counters {
+        var total = counters
+        unsafe total.messages = messageCounts.pointee
+        return total
     }
 
     private static let connectionCount = Atomic<UInt64>(0)

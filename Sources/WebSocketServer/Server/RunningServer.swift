@@ -172,7 +172,7 @@ final class RunningServer: Sendable {
     func counters() async -> Counters {
         let sum = Mutex(Counters())
         await onEachLoop { context, done in
-            sum.withLock { $0.add(context.counters) }
+            sum.withLock { $0.add(context.total) }
             done()
         }
         return sum.withLock { $0 }
