@@ -32,7 +32,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private var wheel: TimerWheel
     private var wheelWakeUp: UInt64?
     private var joinable = uv_thread_t()
-    private var started = uv_sem_t()
     /// Open libuv handles that hold memory: zero once everything is released (the ledger).
     public internal(set) var openHandles = 0
 
@@ -66,24 +65,20 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     /// Starts the thread; the loop then runs until ``stop()``.
     func start() throws(TransportError) {
-        unsafe uv_sem_init(&started, 0)
-        defer { unsafe uv_sem_destroy(&started) }
         let code = unsafe uv_thread_create(
             &joinable,
             { context in
-                let loop = unsafe Unmanaged<EventLoop>.fromOpaque(context!).takeUnretainedValue()
-                unsafe loop.turn.pointee.thread = pthread_self()
-                unsafe uv_sem_post(&loop.started)
-                loop.run()
+                unsafe Unmanaged<EventLoop>.fromOpaque(context!).takeUnretainedValue().run()
             }, unsafe Unmanaged.passUnretained(self).toOpaque())
         try TransportError.check(code, "start a thread")
-        unsafe uv_sem_wait(&started)
     }
 
     private func run() {
+        unsafe turn.pointee.thread.store(UInt(pthread_self()), ordering: .relaxed)
         unsafe pthread_setname_np(pthread_self(), "loop-\(index)")
         unsafe uv_run(uv, UV_RUN_DEFAULT)
         unsafe uv_loop_close(uv)
+        unsafe turn.pointee.thread.store(0, ordering: .relaxed)
     }
 
     /// Ends the loop once all handles are closed; any thread. Join with ``join()``.

@@ -140,7 +140,7 @@ extension Stream {
         let turn = unsafe loop.turn
         let count = unsafe turn.pointee.corkCount
         disownCork()
-        guard count > 0, isOpen || !hasFailed else { return }
+        guard count > 0, unsafe isOpen || !hasFailed else { return }
         var buffer = unsafe uv_buf_t(
             base: turn.pointee.cork.assumingMemoryBound(to: CChar.self), len: count)
         guard let taken = unsafe checkSent(Int(uv_try_write(handle, &buffer, 1))) else { return }
@@ -189,7 +189,8 @@ extension Stream {
 
     /// Gives what waits to libuv, unless it has some already.
     private final func startWriting() {
-        guard let waiting = unsafe outbox?.waiting, unsafe outbox!.inFlightCount == 0, !hasFailed
+        guard let waiting = unsafe outbox?.waiting, unsafe outbox!.inFlightCount == 0,
+            unsafe !hasFailed
         else { return }
         guard unsafe waiting.count > 0 else {
             unsafe outbox = nil

@@ -84,18 +84,18 @@ open class Stream: TimerEntry, @unchecked Sendable {
     // MARK: - Reading
 
     /// Whether bytes can still be sent and received.
-    public final var isOpen: Bool { state == .open && !hasFailed }
+    public final var isOpen: Bool { unsafe state == .open && !hasFailed }
 
     /// Stops reading: the peer's next bytes wait in the kernel, which pushes back on it.
     public final func pauseReading() {
-        guard isReading else { return }
-        isReading = false
+        guard unsafe isReading else { return }
+        unsafe isReading = false
         unsafe uv_read_stop(handle)
     }
 
     public final func resumeReading() {
-        guard !isReading, state != .closed else { return }
-        isReading = true
+        guard unsafe !isReading, unsafe state != .closed else { return }
+        unsafe isReading = true
         unsafe uv_read_start(handle, onAllocate, onRead)
     }
 
@@ -111,19 +111,19 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     /// Tells the subclass once that the connection is over.
     final func reportEnd(_ error: TransportError) {
-        guard !hasEnded else { return }
-        hasEnded = true
+        guard unsafe !hasEnded else { return }
+        unsafe hasEnded = true
         ended(error)
     }
     @exclusivity(unchecked) private final var hasEnded = false
 
     /// Reports a failed write after the code that wrote has returned.
     final func fail(_ code: Int32) {
-        guard !hasFailed, state != .closed else { return }
-        hasFailed = true
+        guard unsafe !hasFailed, unsafe state != .closed else { return }
+        unsafe hasFailed = true
         dropUnsent()
         loop.execute { [self] in
-            if state != .closed { reportEnd(TransportError(code: code, operation: "write")) }
+            if unsafe state != .closed { reportEnd(TransportError(code: code, operation: "write")) }
         }
     }
 
@@ -131,9 +131,9 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     /// Sends what is queued, then the end of the stream (FIN); reading goes on.
     public final func finishWriting() {
-        guard state == .open else { return }
-        state = .finishing
-        if hasFailed { return }
+        guard unsafe state == .open else { return }
+        unsafe state = .finishing
+        if unsafe hasFailed { return }
         flushIfCorked()
         disownCork()
         if unsafe outbox == nil { shutDownWriting() }
@@ -141,7 +141,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     /// Half-closes once nothing is queued.
     final func shutDownWritingIfFinishing() {
-        if state == .finishing, !hasFailed { shutDownWriting() }
+        if unsafe state == .finishing, unsafe !hasFailed { shutDownWriting() }
     }
 
     private final func shutDownWriting() {
@@ -152,9 +152,9 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     /// Closes at once; what the kernel has not taken is dropped. ``closed()`` follows.
     public final func close() {
-        guard state != .closed else { return }
+        guard unsafe state != .closed else { return }
         flushIfCorked()
-        state = .closed
+        unsafe state = .closed
         dropUnsent()
         loop.cancel(self)
         unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
@@ -169,7 +169,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     /// Closes with a reset (RST), which drops what the peer has not read either.
     public final func reset() {
-        guard state != .closed else { return }
+        guard unsafe state != .closed else { return }
         if unsafe handle.pointee.type == UV_TCP {
             dropUnsent()
             var descriptor: uv_os_fd_t = 0
@@ -188,7 +188,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
 private let onAllocate: uv_alloc_cb = { handle, _, buffer in
     let stream = unsafe Stream.of(handle!)
-    if stream.wantsOwnReadBuffer {
+    if unsafe stream.wantsOwnReadBuffer {
         let target = unsafe stream.readTarget()
         if target.count > 0 {
             unsafe buffer!.pointee.base = unsafe target.baseAddress!.assumingMemoryBound(

@@ -5,12 +5,12 @@ import WebSocketProtocol
 extension ConnectionCore {
     /// Sends our Close frame and waits for the peer's, within the close timeout.
     func beginClosing(_ code: CloseCode, _ reason: String) {
-        switch stage {
+        switch unsafe stage {
         case .open:
-            guard closing.close(code) else { return }
+            guard unsafe closing.close(code) else { return }
             context.closeReasons[id] = reason
             sendControl(.close, code, reason)
-            stage = .closing
+            unsafe stage = .closing
             // A reader at rest would never see the peer's Close frame.
             setReadingPaused(false, .application)
             setReadingPaused(false, .outbox)
@@ -22,7 +22,7 @@ extension ConnectionCore {
 
     /// The peer's Close frame came: answer it, and end the connection once that is sent.
     func peerClosed(_ code: CloseCode?, _ reason: String) {
-        if let answer = closing.receive(code) {
+        if let answer = unsafe closing.receive(code) {
             context.closeReasons[id] = reason
             sendControl(.close, answer, "")
         }
@@ -43,7 +43,7 @@ extension ConnectionCore {
                 "connection": "\(id)", "peer": "\(peer)", "code": "\(fault.code.rawValue)",
                 "reason": "\(fault.reason)",
             ])
-        if closing.close(fault.code) {
+        if unsafe closing.close(fault.code) {
             context.closeReasons[id] = fault.reason
             sendControl(.close, fault.code, fault.reason)
         }
@@ -53,15 +53,15 @@ extension ConnectionCore {
     /// Waits for the peer to go, dropping what it sends: closing at once would reset the
     /// connection under unread bytes, and the Close frame could be lost with it.
     func linger(finishing: Bool) {
-        guard stage != .over else { return }
+        guard unsafe stage != .over else { return }
         if finishing { finishWriting() }
         enter(.lingering)
         updateReading()
     }
 
     private func enter(_ stage: Stage) {
-        self.stage = stage
-        setStageDeadline(loop.now + options.closeTimeout)
+        unsafe self.stage = stage
+        unsafe setStageDeadline(loop.now + options.closeTimeout)
     }
 
     /// A consumer too slow to keep: its queue is past the hard limit.
@@ -71,11 +71,11 @@ extension ConnectionCore {
             "slow consumer disconnected",
             metadata: [
                 "connection": "\(id)", "peer": "\(peer)", "queued": "\(outboxCount)",
-                "limit": "\(options.outboxMax)",
+                "limit": unsafe "\(options.outboxMax)",
             ])
-        _ = closing.close(.policyViolation)
+        _ = unsafe closing.close(.policyViolation)
         context.closeReasons[id] = "slow consumer"
-        stage = .lingering
+        unsafe stage = .lingering
         // The handler may be in the middle of a broadcast: report when it has returned.
         loop.execute { [self] in terminate(reset: true) }
     }
@@ -90,12 +90,14 @@ extension ConnectionCore {
     /// Schedules the next look at a connection that is open: for a ping, its pong, or idleness.
     func scheduleHeartbeat(now: UInt64) {
         var next = UInt64.max
-        if pingSent != 0 {
-            next = pingSent + options.pongTimeout
-        } else if options.pingInterval > 0 {
-            next = lastReceived + jittered(options.pingInterval)
+        if unsafe pingSent != 0 {
+            next = unsafe pingSent + options.pongTimeout
+        } else if unsafe options.pingInterval > 0 {
+            next = unsafe lastReceived + jittered(options.pingInterval)
         }
-        if options.idleTimeout > 0 { next = min(next, lastMessage + options.idleTimeout) }
+        if unsafe options.idleTimeout > 0 {
+            next = unsafe min(next, lastMessage + options.idleTimeout)
+        }
         if next == .max { loop.cancel(self) } else { loop.schedule(self, at: next) }
     }
 
@@ -107,21 +109,21 @@ extension ConnectionCore {
     }
 
     func checkLiveness(now: UInt64) {
-        if options.idleTimeout > 0, now >= lastMessage + options.idleTimeout {
+        if unsafe options.idleTimeout > 0, unsafe now >= lastMessage + options.idleTimeout {
             context.counters.idleTimeouts += 1
             return beginClosing(.goingAway, "idle timeout")
         }
-        if pingSent != 0, lastReceived >= pingSent { pingSent = 0 }
-        if pingSent != 0, now >= pingSent + options.pongTimeout {
+        if unsafe pingSent != 0, unsafe lastReceived >= pingSent { unsafe pingSent = 0 }
+        if unsafe pingSent != 0, unsafe now >= pingSent + options.pongTimeout {
             context.counters.heartbeatTimeouts += 1
             context.logger.debug(
                 "peer is dead", metadata: ["connection": "\(id)", "peer": "\(peer)"])
             return fail(SessionFault(.internalError, "heartbeat timeout"))
         }
-        if pingSent == 0, options.pingInterval > 0,
-            now >= lastReceived + jittered(options.pingInterval)
+        if unsafe pingSent == 0, unsafe options.pingInterval > 0,
+            unsafe now >= lastReceived + jittered(options.pingInterval)
         {
-            pingSent = now
+            unsafe pingSent = now
             context.counters.pingsSent += 1
             unsafe sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
         }

@@ -14,7 +14,7 @@ extension ConnectionCore {
         -> Connection.SendOutcome
     {
         guard loop.isCurrent else { return unsafe sendFromElsewhere(payload, kind) }
-        guard stage == .open else { return .dropped }
+        guard unsafe stage == .open else { return .dropped }
         let counts = unsafe context.messageCounts
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payload.count)
@@ -42,14 +42,14 @@ extension ConnectionCore {
     private func sendSlowly(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
         -> Connection.SendOutcome
     {
-        if hasOutbox, outboxCount > options.outboxMax {
+        if hasOutbox, unsafe outboxCount > options.outboxMax {
             dropSlowConsumer()
             return .dropped
         }
-        lastMessage = loop.now
+        unsafe lastMessage = loop.now
         unsafe sendFrame(FrameHeader.fin | kind.rawValue, payload)
-        if hasOutbox, outboxCount > options.outboxHighWater {
-            owesDrain = true
+        if hasOutbox, unsafe outboxCount > options.outboxHighWater {
+            unsafe owesDrain = true
             return .aboveHighWater
         }
         return .accepted
@@ -99,7 +99,7 @@ extension ConnectionCore {
 
     /// Sends a control frame; payloads are at most 125 bytes.
     func sendControl(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
-        guard stage == .open || stage == .closing else { return }
+        guard unsafe stage == .open || stage == .closing else { return }
         unsafe sendFrame(FrameHeader.fin | opcode.rawValue, payload)
     }
 

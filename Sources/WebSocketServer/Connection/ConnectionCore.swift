@@ -73,12 +73,12 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         self.id = context.nextConnectionID()
         self.peer = peer
         self.role = role
-        self.options = options
+        unsafe self.options = options
         self.admission = admission
-        self.opening = opening
+        unsafe self.opening = opening
         unsafe self.session = Session(role: role, limits: options.sessionLimits)
-        self.lastReceived = context.loop.now
-        self.lastMessage = lastReceived
+        unsafe self.lastReceived = context.loop.now
+        unsafe self.lastMessage = unsafe lastReceived
         super.init(loop: context.loop, isUnixDomain: peer.family == .unix)
         context.add(self)
     }
@@ -100,16 +100,16 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     func becomeWebSocket(
         options: SessionOptions, handler: any ConnectionHandler, subprotocol: String?
     ) {
-        if options !== self.options {
-            self.options = options
+        if unsafe options !== self.options {
+            unsafe self.options = options
             unsafe session = Session(role: role, limits: options.sessionLimits)
         }
-        opening = nil
-        self.handler = handler
+        unsafe opening = nil
+        unsafe self.handler = handler
         if let subprotocol { context.subprotocols[id] = subprotocol }
-        stage = .open
-        lastMessage = loop.now
-        pauseReasons.remove(.http)
+        unsafe stage = .open
+        unsafe lastMessage = loop.now
+        unsafe pauseReasons.remove(.http)
         context.counters.opened += 1
         scheduleHeartbeat(now: loop.now)
         handler.onOpen(Connection(core: self))
@@ -119,8 +119,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     // MARK: - Reading
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
-        lastReceived = loop.now
-        switch stage {
+        unsafe lastReceived = loop.now
+        switch unsafe stage {
         case .open, .closing: unsafe receive(bytes)
         case .opening: unsafe opening?.received(bytes, on: self)
         case .lingering, .over: break
@@ -129,17 +129,17 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     /// Hands bytes to the session, and its verdict to where it belongs.
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = unsafe bytes.baseAddress else { return }
+        guard let base = bytes.baseAddress else { return }
         let messages = unsafe context.messageCounts.pointee.messagesReceived
-        var sink = ConnectionSink(connection: self, handler: handler)
+        var sink = unsafe ConnectionSink(connection: self, handler: handler)
         let action = unsafe session.receive(base, count: bytes.count, into: &sink)
         if unsafe context.messageCounts.pointee.messagesReceived != messages {
-            lastMessage = lastReceived
+            unsafe lastMessage = unsafe lastReceived
         }
         switch action {
         case .proceed:
             wantsOwnReadBuffer = unsafe session.wantsOwnReadBuffer
-            if hasOutbox, stage == .open, outboxCount > options.outboxHighWater {
+            if hasOutbox, unsafe stage == .open, unsafe outboxCount > options.outboxHighWater {
                 setReadingPaused(true, .outbox)
             }
         case .closeReceived(let code, let reason): peerClosed(code, reason)
@@ -148,40 +148,40 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func readTarget() -> UnsafeMutableRawBufferPointer {
-        var sink = ConnectionSink(connection: self, handler: handler)
+        var sink = unsafe ConnectionSink(connection: self, handler: handler)
         return unsafe session.readTarget(atMost: EventLoop.readBufferSize, into: &sink)
     }
 
     func setReadingPaused(_ paused: Bool, _ reason: PauseReasons) {
-        if paused { pauseReasons.insert(reason) } else { pauseReasons.remove(reason) }
+        if paused { unsafe pauseReasons.insert(reason) } else { unsafe pauseReasons.remove(reason) }
         updateReading()
     }
 
     /// Reads unless a reason says no; once nothing more is expected, reading serves only to see
     /// the end.
     func updateReading() {
-        if pauseReasons.isEmpty || stage == .lingering {
-            if stage != .over { resumeReading() }
+        if unsafe pauseReasons.isEmpty || stage == .lingering {
+            if unsafe stage != .over { resumeReading() }
         } else {
             pauseReading()
         }
     }
 
     override func outboxShrank() {
-        guard stage == .open || stage == .closing else { return }
-        guard outboxCount <= options.outboxHighWater / 2 else { return }
+        guard unsafe stage == .open || stage == .closing else { return }
+        guard unsafe outboxCount <= options.outboxHighWater / 2 else { return }
         setReadingPaused(false, .outbox)
-        if owesDrain, stage == .open {
-            owesDrain = false
-            handler.onDrain(Connection(core: self))
+        if unsafe owesDrain, unsafe stage == .open {
+            unsafe owesDrain = false
+            unsafe handler.onDrain(Connection(core: self))
         }
     }
 
     // MARK: - The end
 
     override func deadlinePassed(now: UInt64) {
-        switch stage {
-        case .opening: opening?.deadlinePassed(on: self)
+        switch unsafe stage {
+        case .opening: unsafe opening?.deadlinePassed(on: self)
         case .open: checkLiveness(now: now)
         case .closing, .lingering:
             context.counters.closeTimeouts += 1
@@ -191,27 +191,27 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func ended(_ error: TransportError) {
-        if stage == .opening { opening?.ended(error, on: self) }
+        if unsafe stage == .opening { unsafe opening?.ended(error, on: self) }
         terminate(reason: error.isEndOfFile ? "" : error.name)
     }
 
     /// Ends the connection: reports it once, gives back what it held, closes the handle.
     func terminate(reason: String = "", reset: Bool = false) {
-        guard stage != .over else { return }
-        let wasOpen = stage != .opening && !(handler is NoHandler)
-        stage = .over
-        var sink = ConnectionSink(connection: self, handler: handler)
+        guard unsafe stage != .over else { return }
+        let wasOpen = unsafe stage != .opening && !(handler is NoHandler)
+        unsafe stage = .over
+        var sink = unsafe ConnectionSink(connection: self, handler: handler)
         unsafe session.discard(into: &sink)
         context.remove(self)
         if wasOpen {
-            let handler = self.handler
-            let code = closing.outcome
+            let handler = unsafe self.handler
+            let code = unsafe closing.outcome
             context.counters.closed(code)
             handler.onClose(
                 Connection(core: self), code: code, reason: closeReason(or: reason))
         }
-        handler = NoHandler.shared
-        opening = nil
+        unsafe handler = NoHandler.shared
+        unsafe opening = nil
         if reset { self.reset() } else { close() }
     }
 

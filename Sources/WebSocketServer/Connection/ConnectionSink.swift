@@ -6,7 +6,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
     let handler: any ConnectionHandler
 
     @inline(__always)
-    var wantsMessages: Bool { connection.stage == .open }
+    var wantsMessages: Bool { unsafe connection.stage == .open }
 
     @inline(__always)
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
@@ -20,7 +20,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
     /// Answers at once (RFC 6455 §5.5.2), in order with what else is sent.
     mutating func ping(_ payload: UnsafeRawBufferPointer) {
         connection.context.counters.pingsReceived += 1
-        if connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
+        if unsafe connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
     }
 
     /// Any byte counts as a sign of life, so a pong needs nothing more.

@@ -36,7 +36,7 @@ final class HTTPExchange: OpeningPhase {
     func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         var rest = unsafe bytes
         // An event may need no bytes: the end of a request without content.
-        while connection.stage == .opening {
+        while unsafe connection.stage == .opening {
             if case .responding = state {
                 unsafe behind.append(contentsOf: rest)
                 return
@@ -119,13 +119,15 @@ final class HTTPExchange: OpeningPhase {
                 response = Problem(.internalServerError, "The server failed to answer.").response
             }
             connection.onLoop { connection in
-                (connection.opening as? HTTPExchange)?.answer(response, on: connection)
+                unsafe (connection.opening as? HTTPExchange)?.answer(response, on: connection)
             }
         }
     }
 
     private func answer(_ response: Response, on connection: ConnectionCore) {
-        guard case .responding(let head) = state, connection.stage == .opening else { return }
+        guard case .responding(let head) = state, unsafe connection.stage == .opening else {
+            return
+        }
         let keepAlive = head.keepAlive && !connection.context.isDraining
         var output: [UInt8] = []
         ResponseEncoder.encode(
@@ -230,7 +232,7 @@ final class HTTPExchange: OpeningPhase {
         }
         connection.becomeWebSocket(
             options: server.sessionOptions, handler: handler, subprotocol: subprotocol)
-        if connection.stage != .over { unsafe connection.receive(frames) }
+        if unsafe connection.stage != .over { unsafe connection.receive(frames) }
     }
 
     // MARK: - Ends

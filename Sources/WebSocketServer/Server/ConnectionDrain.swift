@@ -41,9 +41,9 @@ final class ConnectionDrain: TimerEntry {
     }
 
     private func letGo(_ connection: ConnectionCore) {
-        switch connection.stage {
+        switch unsafe connection.stage {
         case .opening:
-            if connection.opening?.drain(on: connection) ?? true { connection.terminate() }
+            if unsafe connection.opening?.drain(on: connection) ?? true { connection.terminate() }
         case .open:
             connection.beginClosing(code, code == .goingAway ? "going away" : "service restart")
         case .closing, .lingering, .over: break
