@@ -20,7 +20,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private static let jobsPerTurn = 4_096
 
     public let index: Int
-    let uv: UnsafeMutablePointer<uv_loop_t>
+    @usableFromInline let uv: UnsafeMutablePointer<uv_loop_t>
     private let wakeUp: UnsafeMutablePointer<uv_async_t>
     private let timer: UnsafeMutablePointer<uv_timer_t>
     public let turn: UnsafeMutablePointer<TurnState>
@@ -74,7 +74,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     private func run() {
-        unsafe turn.pointee.thread.store(UInt(pthread_self()), ordering: .relaxed)
+        unsafe turn.pointee.thread.store(apus_thread_word(), ordering: .relaxed)
         unsafe pthread_setname_np(pthread_self(), "loop-\(index)")
         unsafe uv_run(uv, UV_RUN_DEFAULT)
         unsafe uv_loop_close(uv)
@@ -106,7 +106,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// Whether the caller runs on this loop's thread; any thread.
     @inlinable
     public var isCurrent: Bool {
-        unsafe turn.pointee.thread.load(ordering: .relaxed) == UInt(pthread_self())
+        unsafe turn.pointee.thread.load(ordering: .relaxed) == apus_thread_word()
     }
 
     // MARK: - Work
@@ -184,7 +184,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     // MARK: - Time
 
     /// The loop's clock in milliseconds: read once a turn, never goes back.
-    public var now: UInt64 { unsafe uv_now(uv) }
+    @inlinable
+    public var now: UInt64 { unsafe uv.pointee.time }
 
     /// Schedules or moves an entry's deadline.
     public func schedule(_ entry: TimerEntry, at deadline: UInt64) {

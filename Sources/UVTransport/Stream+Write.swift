@@ -54,7 +54,7 @@ extension Stream {
 
     /// Whether the cork gathers this stream's bytes: it is open then and has no outbox.
     @inlinable @inline(__always)
-    final var ownsCork: Bool {
+    public final var ownsCork: Bool {
         unsafe loop.turn.pointee.corkOwner?.toOpaque() == Unmanaged.passUnretained(self).toOpaque()
     }
 
@@ -79,18 +79,27 @@ extension Stream {
     }
 
     private final func appendSlowly(_ count: Int) -> UnsafeMutableRawPointer? {
-        guard isOpen else { return nil }
-        if unsafe outbox != nil { return unsafe outbox!.waiting.append(count) }
-        let turn = unsafe loop.turn
-        if unsafe turn.pointee.corkCount > 0 { loop.flushCork() }
-        guard isOpen else { return nil }
-        if unsafe outbox != nil || count > turn.pointee.corkCapacity {
-            // Bigger than the cork, or refused by that very flush.
-            if unsafe outbox == nil { unsafe outbox = unsafe Outbox() }
-            disownCork()
+        if let place = unsafe takeCork(count) { return unsafe place }
+        guard unsafe isOpen else { return nil }
+        if unsafe outbox == nil {
+            // Bigger than the cork: it leaves at the turn's end, once the caller has filled it.
+            unsafe outbox = unsafe Outbox()
             loop.execute { [self] in startWriting() }
-            return unsafe outbox!.waiting.append(count)
         }
+        return unsafe outbox!.waiting.append(count)
+    }
+
+    /// Makes the cork this stream's, after sending what it held, with room for exactly `count`
+    /// bytes; `nil` when the stream has an outbox or is over, or when they don't fit.
+    public final func takeCork(_ count: Int) -> UnsafeMutableRawPointer? {
+        let turn = unsafe loop.turn
+        guard unsafe count <= turn.pointee.corkCapacity else {
+            // The order of what is sent must hold.
+            if ownsCork { flush() }
+            return nil
+        }
+        if unsafe turn.pointee.corkCount > 0 { loop.flushCork() }
+        guard unsafe outbox == nil, unsafe isOpen else { return nil }
         unsafe turn.pointee.corkOwner = unsafe Unmanaged.passUnretained(self)
         unsafe turn.pointee.corkCount = count
         return unsafe turn.pointee.cork

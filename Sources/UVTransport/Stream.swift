@@ -19,7 +19,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
     @exclusivity(unchecked) final var hasFailed = false
     @exclusivity(unchecked) private final var isReading = false
     /// While true, reads go to ``readTarget()`` instead of the loop's shared buffer.
-    @exclusivity(unchecked) public final var wantsOwnReadBuffer = false
+    @exclusivity(unchecked) private final var wantsOwnReadBuffer = false
 
     private enum State: UInt8 { case open, finishing, closed }
 
@@ -83,6 +83,9 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     // MARK: - Reading
 
+    /// Whether the next reads ask ``readTarget()`` for their memory.
+    public final func setOwnReadBuffer(_ wanted: Bool) { unsafe wantsOwnReadBuffer = wanted }
+
     /// Whether bytes can still be sent and received.
     public final var isOpen: Bool { unsafe state == .open && !hasFailed }
 
@@ -97,6 +100,20 @@ open class Stream: TimerEntry, @unchecked Sendable {
         guard unsafe !isReading, unsafe state != .closed else { return }
         unsafe isReading = true
         unsafe uv_read_start(handle, onAllocate, onRead)
+    }
+
+    fileprivate final func bufferForReading() -> uv_buf_t {
+        if unsafe wantsOwnReadBuffer {
+            let target = unsafe readTarget()
+            if target.count > 0 {
+                return unsafe uv_buf_t(
+                    base: target.baseAddress!.assumingMemoryBound(to: CChar.self),
+                    len: target.count)
+            }
+        }
+        return unsafe uv_buf_t(
+            base: loop.readBuffer.assumingMemoryBound(to: CChar.self),
+            len: EventLoop.readBufferSize)
     }
 
     fileprivate final func didRead(_ count: Int, _ base: UnsafeMutablePointer<CChar>?) {
@@ -186,21 +203,19 @@ open class Stream: TimerEntry, @unchecked Sendable {
     }
 }
 
+// Safety of both: an open handle keeps its stream alive until the close callback, which libuv
+// never calls from within another; so neither retains it.
+
 private let onAllocate: uv_alloc_cb = { handle, _, buffer in
-    let stream = unsafe Stream.of(handle!)
-    if unsafe stream.wantsOwnReadBuffer {
-        let target = unsafe stream.readTarget()
-        if target.count > 0 {
-            unsafe buffer!.pointee.base = unsafe target.baseAddress!.assumingMemoryBound(
-                to: CChar.self)
-            unsafe buffer!.pointee.len = target.count
-            return
-        }
+    let data = unsafe handle!.pointee.data!
+    unsafe Unmanaged<Stream>.fromOpaque(data)._withUnsafeGuaranteedRef { stream in
+        unsafe buffer!.pointee = stream.bufferForReading()
     }
-    unsafe buffer!.pointee.base = unsafe stream.loop.readBuffer.assumingMemoryBound(to: CChar.self)
-    unsafe buffer!.pointee.len = EventLoop.readBufferSize
 }
 
 private let onRead: uv_read_cb = { handle, count, buffer in
-    unsafe Stream.of(handle!).didRead(count, buffer!.pointee.base)
+    let data = unsafe handle!.pointee.data!
+    unsafe Unmanaged<Stream>.fromOpaque(data)._withUnsafeGuaranteedRef { stream in
+        unsafe stream.didRead(count, buffer!.pointee.base)
+    }
 }

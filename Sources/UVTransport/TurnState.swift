@@ -7,7 +7,7 @@ public import Synchronization
 /// without a call or an exclusivity check.
 @frozen @unsafe
 public struct TurnState: ~Copyable {
-    /// The loop's thread while it runs, as `pthread_self` names it, else 0. Atomic since others
+    /// The loop's thread while it runs, as `apus_thread_word` names it, else 0. Atomic since others
     /// compare themselves with it.
     public let thread = Atomic<UInt>(0)
     /// Jobs are due at the end of the turn.

@@ -295,7 +295,7 @@ extension Session {
     }
 
     /// Whether enough of a frame is missing for reading around the shared buffer to pay.
-    package var wantsOwnReadBuffer: Bool {
+    @usableFromInline package var wantsOwnReadBuffer: Bool {
         unsafe phase == .payload && left >= Self.directReadMin && assembly.base != nil
     }
 

@@ -63,6 +63,10 @@ package struct Session: ~Copyable {
         phase == .header && partialCount == 0 && messageKind == nil
     }
 
+    /// Whether the last byte ended a frame, or left a header unfinished.
+    @inlinable @inline(__always)
+    package var isBetweenFrames: Bool { phase == .header }
+
     /// Gives the assembly's memory back when the connection ends mid-message.
     package mutating func discard(into sink: inout some SessionSink & ~Copyable) {
         if unsafe assembly.base != nil { unsafe sink.release(&assembly) }

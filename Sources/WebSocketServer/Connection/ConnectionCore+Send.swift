@@ -28,6 +28,7 @@ extension ConnectionCore {
         return unsafe sendSlowly(payload, kind)
     }
 
+    @inline(never)
     private func sendFromElsewhere(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
         -> Connection.SendOutcome
     {
@@ -38,21 +39,30 @@ extension ConnectionCore {
         return handedOver ? .accepted : .dropped
     }
 
-    /// The first message of a turn, and any that doesn't fit the cork.
+    /// The first message of a turn, and any that the cork can't take.
+    @inline(never)
     private func sendSlowly(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
         -> Connection.SendOutcome
     {
-        if hasOutbox, unsafe outboxCount > options.outboxMax {
+        if role == .server, payload.count < Self.gatherSizeMax {
+            let size = FrameHeader.size(payload: payload.count, isMasked: false)
+            if let place = unsafe takeCork(size &+ payload.count) {
+                unsafe lastMessage = loop.now
+                unsafe encode(FrameHeader.fin | kind.rawValue, payload, to: place, size)
+                return .accepted
+            }
+        }
+        let queued = outboxCount
+        if unsafe queued > options.outboxMax {
             dropSlowConsumer()
             return .dropped
         }
         unsafe lastMessage = loop.now
         unsafe sendFrame(FrameHeader.fin | kind.rawValue, payload)
-        if hasOutbox, unsafe outboxCount > options.outboxHighWater {
-            unsafe owesDrain = true
-            return .aboveHighWater
-        }
-        return .accepted
+        // Who owns the cork has no outbox.
+        guard !ownsCork, unsafe outboxCount > options.outboxHighWater else { return .accepted }
+        unsafe owesDrain = true
+        return .aboveHighWater
     }
 
     /// Writes an unmasked frame whose header takes `size` bytes.

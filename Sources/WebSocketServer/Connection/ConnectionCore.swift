@@ -50,6 +50,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) private var pauseReasons: PauseReasons = []
     /// `send` has reported backpressure since the last drain.
     @exclusivity(unchecked) var owesDrain = false
+    /// The rest of a long frame is read straight into its place.
+    @exclusivity(unchecked) private var readsDirectly = false
     /// Position in the context's list.
     var listIndex: Int32 = -1
     @exclusivity(unchecked) var options: SessionOptions
@@ -138,8 +140,12 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         switch action {
         case .proceed:
-            wantsOwnReadBuffer = unsafe session.wantsOwnReadBuffer
-            if hasOutbox, unsafe stage == .open, unsafe outboxCount > options.outboxHighWater {
+            if unsafe readsDirectly || !session.isBetweenFrames {
+                unsafe readsDirectly = unsafe session.wantsOwnReadBuffer
+                unsafe setOwnReadBuffer(readsDirectly)
+            }
+            // Who owns the cork has no outbox.
+            if !ownsCork, unsafe stage == .open, unsafe outboxCount > options.outboxHighWater {
                 setReadingPaused(true, .outbox)
             }
         case .closeReceived(let code, let reason): peerClosed(code, reason)

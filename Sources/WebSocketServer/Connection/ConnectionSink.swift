@@ -2,6 +2,7 @@ import WebSocketProtocol
 
 /// Delivers one read's messages to a connection's handler.
 struct ConnectionSink: ~Copyable, SessionSink {
+    // Strong, and made once a read: anything weaker retains and releases at every use.
     let connection: ConnectionCore
     let handler: any ConnectionHandler
 
