@@ -9,7 +9,7 @@ public import Synchronization
 /// what it wrote. Except where noted, members are to be used on the loop's own thread.
 // Safety: it owns what its pointers point to, from `init` to `deinit`.
 @safe
-public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+public final class EventLoop: TaskExecutor, @unchecked Sendable {
     // Safety: mutable state is touched on the loop's thread only; other threads go through
     // `mailbox`, which locks.
 
@@ -167,8 +167,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             budget -= 1
             switch work {
             case .job(let job):
-                unsafe job.runSynchronously(
-                    isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+                // Not as a serial executor's: each call of a nonisolated function would then
+                // leave its isolation, by way of the queue.
+                unsafe job.runSynchronously(on: asUnownedTaskExecutor())
             case .closure(let closure): closure()
             }
         }

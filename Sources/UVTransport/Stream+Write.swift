@@ -80,7 +80,7 @@ extension Stream {
 
     private final func appendSlowly(_ count: Int) -> UnsafeMutableRawPointer? {
         if let place = unsafe takeCork(count) { return unsafe place }
-        guard unsafe isOpen else { return nil }
+        guard isOpen else { return nil }
         if unsafe outbox == nil {
             // Bigger than the cork: it leaves at the turn's end, once the caller has filled it.
             unsafe outbox = unsafe Outbox()
@@ -99,7 +99,7 @@ extension Stream {
             return nil
         }
         if unsafe turn.pointee.corkCount > 0 { loop.flushCork() }
-        guard unsafe outbox == nil, unsafe isOpen else { return nil }
+        guard unsafe outbox == nil, isOpen else { return nil }
         unsafe turn.pointee.corkOwner = unsafe Unmanaged.passUnretained(self)
         unsafe turn.pointee.corkCount = count
         return unsafe turn.pointee.cork
