@@ -18,6 +18,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     static let corkSize = 256 << 10
     /// Jobs run in one turn before I/O gets its turn again.
     private static let jobsPerTurn = 4_096
+    /// Turns that a stopped loop still gives to its last callbacks and jobs.
+    private static let lastTurns = 1_024
 
     public let index: Int
     @usableFromInline let uv: UnsafeMutablePointer<uv_loop_t>
@@ -31,6 +33,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var ready: [LoopWork] = []
     private var wheel: TimerWheel
     private var wheelWakeUp: UInt64?
+    private var isStopping = false
     private var joinable = uv_thread_t()
     /// Open libuv handles that hold memory: zero once everything is released (the ledger).
     public internal(set) var openHandles = 0
@@ -76,19 +79,45 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private func run() {
         unsafe turn.pointee.thread.store(apus_thread_word(), ordering: .relaxed)
         unsafe pthread_setname_np(pthread_self(), "loop-\(index)")
+        blockBrokenPipeSignal()
         unsafe uv_run(uv, UV_RUN_DEFAULT)
-        unsafe uv_loop_close(uv)
+        finishRunning()
+        // The next thread made is likely to get this one's number.
         unsafe turn.pointee.thread.store(0, ordering: .relaxed)
     }
 
-    /// Ends the loop once all handles are closed; any thread. Join with ``join()``.
+    /// libuv writes without MSG_NOSIGNAL: a peer that has left would end the process otherwise.
+    private func blockBrokenPipeSignal() {
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        unsafe sigaddset(&signals, SIGPIPE)
+        unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+
+    /// After ``stop()``: lets handles that are closing call back and jobs run, so that no task
+    /// waits for ever. A handle that was left open is told by ``openHandles``, not waited for.
+    private func finishRunning() {
+        var turns = 0
+        while turns < Self.lastTurns, unsafe uv_loop_alive(uv) != 0 || !ready.isEmpty {
+            unsafe uv_run(uv, UV_RUN_NOWAIT)
+            endTurn()
+            turns += 1
+        }
+        unsafe uv_loop_close(uv)
+    }
+
+    /// Ends the loop, for which all handles are to be closed; any thread. Join with ``join()``.
     func stop() {
         execute { [self] in
+            isStopping = true
+            // What was accepted until here is run all the same.
             mailbox.close()
+            takeMail()
             unsafe uv_close(
                 UnsafeMutableRawPointer(wakeUp).assumingMemoryBound(to: uv_handle_t.self), nil)
             unsafe uv_close(
                 UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self), nil)
+            unsafe uv_stop(uv)
         }
     }
 
@@ -130,21 +159,19 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             unsafe turn.pointee.hasWork = true
             return true
         }
-        switch mailbox.add(work) {
-        case .added: return true
-        case .closed: return false
-        case .addedFirst:
-            unsafe uv_async_send(wakeUp)
-            return true
-        }
+        return mailbox.add(work) { unsafe uv_async_send(wakeUp) }
     }
 
     private func runMailbox() {
+        takeMail()
+        endTurn()
+    }
+
+    private func takeMail() {
         mailbox.take(into: &taken)
         ready.append(contentsOf: taken)
         unsafe turn.pointee.hasWork = !ready.isEmpty
         taken.removeAll(keepingCapacity: true)
-        endTurn()
     }
 
     /// Ends a libuv callback: runs the jobs it caused, then sends what they all wrote.
@@ -178,7 +205,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             unsafe turn.pointee.hasWork = false
         } else {
             ready.removeFirst(next)
-            unsafe uv_async_send(wakeUp)
+            if !isStopping { unsafe uv_async_send(wakeUp) }
         }
     }
 

@@ -18,18 +18,17 @@ public struct ListeningSocket: Sendable {
         do {
             var chosen = port
             for address in try RawAddress.resolve(host, port: port) {
-                var group: [ListeningSocket] = []
+                groups.append([])
                 for _ in 0..<count {
                     var address = address
                     if chosen != 0 { address.setPort(UInt16(chosen)) }
                     let socket = try bind(
                         address, named: "\(host):\(chosen)", backlog: backlog,
                         // The first socket finds out whether another process has the port.
-                        exclusively: group.isEmpty && groups.isEmpty)
+                        exclusively: groups[groups.count - 1].isEmpty)
                     chosen = Int(socket.address.port)
-                    group.append(socket)
+                    groups[groups.count - 1].append(socket)
                 }
-                groups.append(group)
             }
         } catch {
             for socket in groups.joined() { Glibc.close(socket.descriptor) }
@@ -56,6 +55,9 @@ public struct ListeningSocket: Sendable {
         }
         return ListeningSocket(descriptor: descriptor, address: .unix, path: path)
     }
+
+    /// Closes a socket that no ``Listener`` has taken over.
+    public func close() { Glibc.close(descriptor) }
 
     /// Removes a Unix-domain socket's file.
     public func removeFile() {

@@ -16,14 +16,14 @@ struct MailboxContents {
 struct Mailbox: ~Copyable, Sendable {
     private let contents = Mutex(MailboxContents())
 
-    enum Outcome { case added, addedFirst, closed }
-
-    /// Adds work; `addedFirst` means that the loop must be woken.
-    borrowing func add(_ work: LoopWork) -> Outcome {
+    /// Adds work; false when the loop has stopped. `wakeUp` is called for the first since the
+    /// last ``take(into:)``, under the lock: the loop can't be gone before it has returned.
+    borrowing func add(_ work: LoopWork, wakeUp: () -> Void) -> Bool {
         contents.withLock { contents in
-            if contents.isClosed { return .closed }
+            if contents.isClosed { return false }
             contents.work.append(work)
-            return contents.work.count == 1 ? .addedFirst : .added
+            if contents.work.count == 1 { wakeUp() }
+            return true
         }
     }
 

@@ -2,40 +2,39 @@ import CLibuv
 import Glibc
 
 extension Stream {
-    /// Connects to an address and starts reading; `completion` hears once, on the loop. The
-    /// caller has resolved the name (``ConnectAddress/resolve(host:port:)`` blocks).
+    /// Connects to an address and starts reading; `completion` hears once, on the loop, unless
+    /// this throws: the stream is closed then, as after any failure. The caller has resolved the
+    /// name (``ConnectAddress/resolve(host:port:)`` blocks).
     public final func connect(
-        to address: ConnectAddress, completion: @escaping @Sendable (TransportError?) -> Void
-    ) {
-        do {
+        to address: ConnectAddress, completion: @escaping (TransportError?) -> Void
+    ) throws(TransportError) -> ConnectAttempt {
+        do throws(TransportError) {
             let descriptor = try address.beginConnecting()
             // uv_tcp_open takes a connecting descriptor, and polls it as libuv's own connect does.
-            try awaitConnection(descriptor, address, completion)
+            return try ConnectAttempt(
+                loop: loop, ownedDescriptor: descriptor, name: address.name
+            ) { [self] error in connected(descriptor, error, completion) }
         } catch {
             close()
-            loop.execute { completion(error) }
+            throw error
         }
     }
 
-    private final func awaitConnection(
-        _ descriptor: Int32, _ address: ConnectAddress,
-        _ completion: @escaping @Sendable (TransportError?) -> Void
-    ) throws(TransportError) {
-        _ = try ConnectPoll(loop: loop, descriptor: descriptor, name: address.name) {
-            [self] error in
-            if let error {
-                Glibc.close(descriptor)
-                close()
-                completion(error)
-            } else if !isOpen {
-                Glibc.close(descriptor)
-                completion(TransportError(code: UV_ECANCELED.rawValue, operation: "connect"))
-            } else {
-                do throws(TransportError) {
-                    try adopt(ownedDescriptor: descriptor)
-                    completion(nil)
-                } catch { completion(error) }
-            }
+    private final func connected(
+        _ descriptor: Int32, _ error: TransportError?, _ completion: (TransportError?) -> Void
+    ) {
+        if let error {
+            Glibc.close(descriptor)
+            close()
+            completion(error)
+        } else if !isOpen {
+            Glibc.close(descriptor)
+            completion(TransportError(code: UV_ECANCELED.rawValue, operation: "connect"))
+        } else {
+            do throws(TransportError) {
+                try adopt(ownedDescriptor: descriptor)
+                completion(nil)
+            } catch { completion(error) }
         }
     }
 }
@@ -45,6 +44,7 @@ public struct ConnectAddress: Sendable {
     let raw: RawAddress
     public let name: String
     public var isUnixDomain: Bool { raw.family == AF_UNIX }
+    public var socketAddress: SocketAddress { SocketAddress(raw.storage) }
 
     /// The addresses of a host; blocks while it is being looked up, so not for a loop.
     public static func resolve(host: String, port: Int) throws(TransportError) -> [ConnectAddress] {
@@ -78,20 +78,21 @@ public struct ConnectAddress: Sendable {
     }
 }
 
-/// Waits for a connecting descriptor to become writable.
+/// A connection being made: waits for its descriptor to become writable. For its loop's thread.
 // Safety: it owns its handle until the close callback.
 @safe
-private final class ConnectPoll {
+public final class ConnectAttempt {
     private let loop: EventLoop
     private let descriptor: Int32
     private let name: String
     private let handle: UnsafeMutablePointer<uv_poll_t>
     private var completion: ((TransportError?) -> Void)?
     private var result: TransportError?
+    private var isOver = false
 
-    init(
-        loop: EventLoop, descriptor: Int32, name: String,
-        completion: @escaping @Sendable (TransportError?) -> Void
+    fileprivate init(
+        loop: EventLoop, ownedDescriptor descriptor: Int32, name: String,
+        completion: @escaping (TransportError?) -> Void
     ) throws(TransportError) {
         self.loop = loop
         self.descriptor = descriptor
@@ -107,22 +108,28 @@ private final class ConnectPoll {
         loop.openHandles += 1
         unsafe handle.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
         unsafe uv_poll_start(handle, Int32(UV_WRITABLE.rawValue)) { handle, status, _ in
-            let poll = unsafe Unmanaged<ConnectPoll>.fromOpaque(handle!.pointee.data)
+            let poll = unsafe Unmanaged<ConnectAttempt>.fromOpaque(handle!.pointee.data)
                 .takeUnretainedValue()
             poll.finish(status)
         }
     }
 
+    /// Gives up: the completion hears of `UV_ECANCELED`, unless it has heard something already.
+    public func cancel() { finish(UV_ECANCELED.rawValue) }
+
     private func finish(_ status: Int32) {
+        guard !isOver else { return }
+        isOver = true
         var failure: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length)
-        let code = status < 0 ? status : -failure
+        // libuv reports any error of a polled descriptor as EBADF; the socket knows better.
+        let code = failure != 0 ? -failure : status
         if code < 0 { result = TransportError(code: code, operation: "connect to \(name)") }
         // The descriptor goes on to a stream handle, so this one must be gone first.
         unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
             handle in
-            let poll = unsafe Unmanaged<ConnectPoll>.fromOpaque(handle!.pointee.data)
+            let poll = unsafe Unmanaged<ConnectAttempt>.fromOpaque(handle!.pointee.data)
                 .takeRetainedValue()
             poll.loop.openHandles -= 1
             unsafe poll.handle.deallocate()
