@@ -1,35 +1,159 @@
 import UVTransport
 import WebSocketProtocol
 
-/// The handler behind ``AsyncConnection``: queues messages for a task on the same loop.
+/// The handler behind ``AsyncConnection`` and ``ClientConnection``: queues messages for a task,
+/// which may run anywhere, though on the connection's loop it never hops.
 // Safety: each continuation is resumed once, when it is taken out.
 @safe
-final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
+class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     // Safety: all state is touched on the connection's loop; a caller elsewhere hops there first.
 
     /// Messages and bytes that may wait before reading stops; it goes on at half of either.
     private static let waitingMax = 64
     private static let waitingBytesMax = 256 << 10
 
+    private var queue = MessageQueue()
+    private var isPaused = false
+    private var end: ConnectionEnd?
+    private var reader: UnsafeContinuation<Message?, Never>?
+    /// Which wait is the reader's, so that a late cancellation ends no other one.
+    private var readNumber = 0
+    private var writers: [UnsafeContinuation<Void, Never>] = unsafe []
+    private var enders: [UnsafeContinuation<ConnectionEnd, Never>] = unsafe []
+
+    // MARK: - As a handler
+
+    func onOpen(_ connection: Connection) {}
+
+    final func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        let message = unsafe Message(payload.withUnsafeBytes { unsafe [UInt8]($0) }, as: kind)
+        if unsafe reader != nil { return resumeReader(message) }
+        queue.append(message)
+        if !isPaused, queue.count >= Self.waitingMax || queue.bytes >= Self.waitingBytesMax {
+            isPaused = true
+            connection.pauseReading()
+        }
+    }
+
+    final func onDrain(_ connection: Connection) { resumeWriters() }
+
+    func onClose(_ connection: Connection, code: CloseCode, reason: String) {
+        let end = ConnectionEnd(code: code, reason: reason)
+        self.end = end
+        resumeReader(nil)
+        resumeWriters()
+        let waiting = unsafe enders
+        unsafe enders = unsafe []
+        unsafe waiting.forEach { unsafe $0.resume(returning: end) }
+    }
+
+    private func resumeReader(_ message: Message?) {
+        guard let waiter = unsafe reader else { return }
+        unsafe reader = nil
+        unsafe waiter.resume(returning: message)
+    }
+
+    private func resumeWriters() {
+        let waiting = unsafe writers
+        unsafe writers = unsafe []
+        unsafe waiting.forEach { unsafe $0.resume() }
+    }
+
+    // MARK: - For tasks
+
+    /// The next message; `nil` at the end of the connection, or when the task is cancelled.
+    final func next(on connection: Connection) async -> Message? {
+        let loop = connection.core.loop
+        if !loop.isCurrent {
+            return await withTaskExecutorPreference(loop) { await nextOnLoop(connection) }
+        }
+        return await nextOnLoop(connection)
+    }
+
+    private func nextOnLoop(_ connection: Connection) async -> Message? {
+        if let message = queue.popFirst() {
+            if isPaused, queue.count <= Self.waitingMax / 2,
+                queue.bytes <= Self.waitingBytesMax / 2
+            {
+                isPaused = false
+                connection.resumeReading()
+            }
+            return message
+        }
+        if end != nil || Task.isCancelled { return nil }
+        readNumber += 1
+        let number = readNumber
+        return await withTaskCancellationHandler {
+            unsafe await withUnsafeContinuation {
+                unsafe precondition(reader == nil, "one task reads a connection's messages")
+                unsafe reader = unsafe $0
+            }
+        } onCancel: {
+            // Never at once: this may run within the loop's own use of the state.
+            connection.core.loop.execute { [self] in
+                if readNumber == number { resumeReader(nil) }
+            }
+        }
+    }
+
+    /// Sends, and waits for the drain if that filled the outbox.
+    final func send(
+        _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
+    ) async throws {
+        let loop = connection.core.loop
+        if !loop.isCurrent {
+            return try await withTaskExecutorPreference(loop) {
+                try await sendOnLoop(bytes, kind, on: connection)
+            }
+        }
+        try await sendOnLoop(bytes, kind, on: connection)
+    }
+
+    private func sendOnLoop(
+        _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
+    ) async throws {
+        switch connection.send(bytes, as: kind) {
+        case .accepted: return
+        case .dropped: throw ConnectionClosed()
+        case .aboveHighWater:
+            if end != nil { throw ConnectionClosed() }
+            unsafe await withUnsafeContinuation { unsafe writers.append($0) }
+            if end != nil { throw ConnectionClosed() }
+        }
+    }
+
+    /// How the connection ended, once it has.
+    final func waitForEnd(on connection: Connection) async -> ConnectionEnd {
+        await withTaskExecutorPreference(connection.core.loop) { await endOnLoop() }
+    }
+
+    private func endOnLoop() async -> ConnectionEnd {
+        if let end { return end }
+        return unsafe await withUnsafeContinuation { unsafe enders.append($0) }
+    }
+}
+
+/// How a connection ended.
+public struct ConnectionEnd: Sendable, Hashable {
+    /// The peer's close code, else ours, else 1006 (RFC 6455 §7.1.5).
+    public let code: CloseCode
+    public let reason: String
+}
+
+/// The bridge of a server's connection: it starts the task that talks on it.
+final class TalkBridge: AsyncBridge, @unchecked Sendable {
+    // Safety: as its superclass.
+
     private let request: UpgradeRequest
     private let talk: Router.Talk
-    private var connection: Connection?
     private var task: Task<Void, Never>?
-    private var waiting: [Message] = []
-    private var head = 0
-    private var waitingBytes = 0
-    private var isPaused = false
-    private var isOver = false
-    private var reader: UnsafeContinuation<Message?, Never>?
-    private var writers: [UnsafeContinuation<Void, Never>] = unsafe []
 
     init(request: UpgradeRequest, talk: @escaping Router.Talk) {
         self.request = request
         self.talk = talk
     }
 
-    func onOpen(_ connection: Connection) {
-        self.connection = connection
+    override func onOpen(_ connection: Connection) {
         let open = AsyncConnection(connection: connection, request: request, bridge: self)
         task = Task(executorPreference: connection.core.loop) { [talk] in
             do {
@@ -47,91 +171,9 @@ final class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        let message = unsafe Message(payload.withUnsafeBytes { unsafe [UInt8]($0) }, as: kind)
-        if unsafe reader != nil {
-            let waiter = unsafe reader!
-            unsafe reader = nil
-            return unsafe waiter.resume(returning: message)
-        }
-        waiting.append(message)
-        waitingBytes += message.bytes.count
-        if !isPaused,
-            waiting.count - head >= Self.waitingMax || waitingBytes >= Self.waitingBytesMax
-        {
-            isPaused = true
-            connection.pauseReading()
-        }
-    }
-
-    func onDrain(_ connection: Connection) { resumeWriters() }
-
-    func onClose(_ connection: Connection, code: CloseCode, reason: String) {
-        isOver = true
-        unsafe reader?.resume(returning: nil)
-        unsafe reader = nil
-        resumeWriters()
-        self.connection = nil
+    override func onClose(_ connection: Connection, code: CloseCode, reason: String) {
+        super.onClose(connection, code: code, reason: reason)
         task?.cancel()
         task = nil
-    }
-
-    private func resumeWriters() {
-        let resumed = unsafe writers
-        unsafe writers = unsafe []
-        unsafe resumed.forEach { unsafe $0.resume() }
-    }
-
-    /// The next message, `nil` at the end.
-    func next() async throws -> Message? {
-        if let loop = connection?.core.loop, !loop.isCurrent {
-            return try await withTaskExecutorPreference(loop) { try await nextOnLoop() }
-        }
-        return try await nextOnLoop()
-    }
-
-    private func nextOnLoop() async throws -> Message? {
-        if head < waiting.count {
-            let message = waiting[head]
-            head += 1
-            waitingBytes -= message.bytes.count
-            if head == waiting.count {
-                waiting.removeAll(keepingCapacity: true)
-                head = 0
-            }
-            if isPaused, waiting.count - head <= Self.waitingMax / 2,
-                waitingBytes <= Self.waitingBytesMax / 2
-            {
-                isPaused = false
-                connection?.resumeReading()
-            }
-            return message
-        }
-        if isOver { return nil }
-        return unsafe await withUnsafeContinuation { unsafe reader = unsafe $0 }
-    }
-
-    /// Sends, and waits for the drain if that filled the outbox.
-    func send(_ bytes: [UInt8], _ kind: MessageKind, on connection: Connection) async throws {
-        let loop = connection.core.loop
-        if !loop.isCurrent {
-            return try await withTaskExecutorPreference(loop) {
-                try await sendOnLoop(bytes, kind, on: connection)
-            }
-        }
-        try await sendOnLoop(bytes, kind, on: connection)
-    }
-
-    private func sendOnLoop(
-        _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
-    ) async throws {
-        switch connection.send(bytes, as: kind) {
-        case .accepted: return
-        case .dropped: throw ConnectionClosed()
-        case .aboveHighWater:
-            if isOver { throw ConnectionClosed() }
-            unsafe await withUnsafeContinuation { unsafe writers.append($0) }
-            if isOver { throw ConnectionClosed() }
-        }
     }
 }

@@ -31,7 +31,7 @@ public struct AsyncConnection: Sendable {
     let bridge: AsyncBridge
 
     /// The messages, in order, until the connection is over. To be read by one task.
-    public var messages: Messages { Messages(bridge: bridge) }
+    public var messages: Messages { Messages(connection: connection, bridge: bridge) }
 
     /// Sends a message; waits while the outbox is above its high water mark.
     public func send(_ message: Message) async throws {
@@ -48,15 +48,28 @@ public struct AsyncConnection: Sendable {
         connection.close(code, reason: reason)
     }
 
+    /// How the connection ended, once it has.
+    public func waitUntilClosed() async -> ConnectionEnd {
+        await bridge.waitForEnd(on: connection)
+    }
+
     /// A connection's messages.
     public struct Messages: AsyncSequence, Sendable {
+        let connection: Connection
         let bridge: AsyncBridge
 
         public struct AsyncIterator: AsyncIteratorProtocol {
+            let connection: Connection
             let bridge: AsyncBridge
-            public mutating func next() async throws -> Message? { try await bridge.next() }
+
+            /// The next message; `nil` at the end, and when the task is cancelled.
+            public mutating func next() async throws -> Message? {
+                await bridge.next(on: connection)
+            }
         }
 
-        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(bridge: bridge) }
+        public func makeAsyncIterator() -> AsyncIterator {
+            AsyncIterator(connection: connection, bridge: bridge)
+        }
     }
 }

@@ -26,6 +26,8 @@ extension ConnectionCore {
             context.closeReasons[id] = reason
             sendControl(.close, answer, "")
         }
+        // What the kernel doesn't take now is the outbox's, and outlives this call.
+        flushIfCorked()
         // §7.1.1: the server closes the TCP connection first, the client waits for it.
         if role == .server, outboxCount == 0 {
             terminate()
@@ -113,6 +115,8 @@ extension ConnectionCore {
             context.counters.idleTimeouts += 1
             return beginClosing(.goingAway, "idle timeout")
         }
+        // Who doesn't read can't tell a silent peer from a live one.
+        if unsafe pauseReasons.contains(.application) { unsafe lastReceived = now }
         if unsafe pingSent != 0, unsafe lastReceived >= pingSent { unsafe pingSent = 0 }
         if unsafe pingSent != 0, unsafe now >= pingSent + options.pongTimeout {
             context.counters.heartbeatTimeouts += 1

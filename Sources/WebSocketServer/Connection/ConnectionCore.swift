@@ -47,7 +47,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     let admission: Admission.Verdict
     let role: Session.Role
     @exclusivity(unchecked) var stage = Stage.opening
-    @exclusivity(unchecked) private var pauseReasons: PauseReasons = []
+    @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
     /// `send` has reported backpressure since the last drain.
     @exclusivity(unchecked) var owesDrain = false
     /// The rest of a long frame is read straight into its place.
@@ -174,6 +174,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func outboxShrank() {
+        // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
+        unsafe lastReceived = loop.now
         guard unsafe stage == .open || stage == .closing else { return }
         guard unsafe outboxCount <= options.outboxHighWater / 2 else { return }
         setReadingPaused(false, .outbox)
@@ -204,7 +206,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Ends the connection: reports it once, gives back what it held, closes the handle.
     func terminate(reason: String = "", reset: Bool = false) {
         guard unsafe stage != .over else { return }
-        let wasOpen = unsafe stage != .opening && !(handler is NoHandler)
+        let wasOpen = unsafe handler !== NoHandler.shared
         unsafe stage = .over
         var sink = unsafe ConnectionSink(connection: self, handler: handler)
         unsafe session.discard(into: &sink)

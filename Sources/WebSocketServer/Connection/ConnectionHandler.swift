@@ -26,5 +26,7 @@ extension ConnectionHandler {
 /// The handler of a connection that has none yet, or no more.
 final class NoHandler: ConnectionHandler, Sendable {
     static let shared = NoHandler()
+    /// Of a connection that is one too many: its end counts, and no one is told.
+    static let refused = NoHandler()
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {}
 }

@@ -227,7 +227,7 @@ final class HTTPExchange: OpeningPhase {
         if connection.admission == .overLimit {
             connection.context.counters.refusedByLimit += 1
             connection.becomeWebSocket(
-                options: server.sessionOptions, handler: NoHandler.shared, subprotocol: nil)
+                options: server.sessionOptions, handler: NoHandler.refused, subprotocol: nil)
             return connection.beginClosing(.policyViolation, "too many connections")
         }
         connection.becomeWebSocket(

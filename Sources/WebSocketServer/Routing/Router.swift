@@ -52,7 +52,7 @@ public struct Router: Sendable {
 
     /// A WebSocket route whose closure runs as long as the connection is wanted.
     public mutating func webSocket(_ path: String, talk: @escaping Talk) {
-        add(path, .webSocket { request in .accept(AsyncBridge(request: request, talk: talk)) })
+        add(path, .webSocket { request in .accept(TalkBridge(request: request, talk: talk)) })
     }
 
     public mutating func get(_ path: String, respond: @escaping Respond) {

@@ -22,6 +22,8 @@ final class LoopContext: @unchecked Sendable {
     /// What few connections have is kept beside them, by their number.
     var subprotocols: [UInt64: String] = [:]
     var closeReasons: [UInt64: String] = [:]
+    /// What accepts on this loop.
+    var listeners: [Listener] = []
     /// The signals watched, on the first loop alone.
     var signals: [SignalSource] = []
     /// Lets connections go; kept here, since the timer wheel keeps nothing alive.
@@ -31,7 +33,7 @@ final class LoopContext: @unchecked Sendable {
 
     private(set) var connections: [Unmanaged<ConnectionCore>] = unsafe []
     private var openStreams = 0
-    private var onEmpty: (() -> Void)?
+    private var onEmpty: [() -> Void] = []
     private var dateText = ""
     private var dateSecond: time_t = -1
 
@@ -84,15 +86,15 @@ final class LoopContext: @unchecked Sendable {
     func handleClosed(_ connection: ConnectionCore) {
         if connection.role == .server { admission?.leave(connection.peer) }
         openStreams -= 1
-        if openStreams == 0, let onEmpty {
-            self.onEmpty = nil
-            onEmpty()
-        }
+        guard openStreams == 0 else { return }
+        let waiting = onEmpty
+        onEmpty = []
+        waiting.forEach { $0() }
     }
 
     /// Calls back on the loop once no stream is left, at once if none is.
     func whenEmpty(_ body: @escaping () -> Void) {
-        if openStreams == 0 { body() } else { onEmpty = body }
+        if openStreams == 0 { body() } else { onEmpty.append(body) }
     }
 
     /// All connections, safe against changes of the list by what is done with them.

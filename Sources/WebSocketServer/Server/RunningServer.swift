@@ -12,34 +12,25 @@ final class RunningServer: Sendable {
     /// The addresses bound, port 0 replaced by the port picked.
     let addresses: [BoundAddress]
     private let sockets: [[ListeningSocket]]
-    private let listeners = Mutex<[ListenerReference]>([])
 
     /// Binds every address, then starts accepting on every loop.
     init(shared: ServerShared) throws(TransportError) {
         self.shared = shared
-        let configuration = shared.configuration
-        let count = configuration.loops
-        var sockets: [[ListeningSocket]] = []
-        var addresses: [BoundAddress] = []
-        for address in configuration.addresses {
-            switch address {
-            case .hostname(let host, let port):
-                let groups = try ListeningSocket.listen(
-                    host: host, port: port, count: count, backlog: configuration.backlog)
-                sockets += groups
-                addresses += groups.map {
-                    .ip(host: $0[0].address.host, port: Int($0[0].address.port))
-                }
-            case .unix(let path):
-                sockets.append([
-                    try ListeningSocket.listen(unix: path, backlog: configuration.backlog)
-                ])
-                addresses.append(.unix(path: path))
+        var bound: [(BoundAddress, [ListeningSocket])] = []
+        do throws(TransportError) {
+            for address in shared.configuration.addresses {
+                bound += try Self.bind(address, shared.configuration)
             }
+            group = try EventLoopGroup(count: shared.configuration.loops)
+        } catch {
+            for socket in bound.flatMap(\.1) {
+                socket.removeFile()
+                socket.close()
+            }
+            throw error
         }
-        self.sockets = sockets
-        self.addresses = addresses
-        group = try EventLoopGroup(count: count)
+        sockets = bound.map(\.1)
+        addresses = bound.map(\.0)
         contexts = group.loops.map {
             LoopContext(
                 loop: $0, logger: shared.logger, budget: shared.budget,
@@ -52,6 +43,24 @@ final class RunningServer: Sendable {
                     listen(on: group[index], context, isShared: group.count < contexts.count)
                 }
             }
+        }
+    }
+
+    private static func bind(
+        _ address: ListenAddress, _ configuration: ServerConfiguration
+    ) throws(TransportError) -> [(BoundAddress, [ListeningSocket])] {
+        switch address {
+        case .hostname(let host, let port):
+            try ListeningSocket.listen(
+                host: host, port: port, count: configuration.loops, backlog: configuration.backlog
+            ).map { (.ip(host: $0[0].address.host, port: Int($0[0].address.port)), $0) }
+        case .unix(let path):
+            [
+                (
+                    .unix(path: path),
+                    [try ListeningSocket.listen(unix: path, backlog: configuration.backlog)]
+                )
+            ]
         }
     }
 
@@ -75,8 +84,9 @@ final class RunningServer: Sendable {
                     "cannot accept connections; trying again",
                     metadata: ["error": "\(error)"])
             }
-            listeners.withLock { $0.append(ListenerReference(listener: listener)) }
+            context.listeners.append(listener)
         } catch {
+            socket.close()
             shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
         }
     }
@@ -102,12 +112,12 @@ final class RunningServer: Sendable {
 
     /// Stops accepting; the sockets' files go too.
     func closeListeners() {
-        let open = listeners.withLock { listeners in
-            defer { listeners = [] }
-            return listeners
-        }
-        for reference in open {
-            reference.listener.loop.execute { reference.listener.close() }
+        // On each loop, after what starts to listen there: a stop may come that soon.
+        for context in contexts {
+            context.loop.execute {
+                for listener in context.listeners { listener.close() }
+                context.listeners = []
+            }
         }
         for socket in sockets.joined() { socket.removeFile() }
     }
@@ -142,12 +152,15 @@ final class RunningServer: Sendable {
             for source in contexts[0].signals { source.close() }
             contexts[0].signals = []
         }
-        let open = group.shutdown()
-        let buffers = contexts.reduce(0) { $0 + $1.assemblies.outstanding }
-        if open != 0 || buffers != 0 {
-            shared.logger.error(
-                "handles or buffers were left open",
-                metadata: ["handles": "\(open)", "buffers": "\(buffers)"])
+        let ledger = Ledger(
+            handles: group.shutdown(),
+            buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
+            assemblyBytes: shared.budget.bytesUsed,
+            connections: shared.admission.current.total,
+            notes: contexts.reduce(0) { $0 + $1.closeReasons.count + $1.subprotocols.count })
+        shared.setLedger(ledger)
+        if !ledger.isZero {
+            shared.logger.error("something was left open", metadata: ["ledger": "\(ledger)"])
         }
     }
 
@@ -177,10 +190,4 @@ final class RunningServer: Sendable {
         }
         return sum.withLock { $0 }
     }
-}
-
-/// A listener seen from other threads, which may only hand it back to its loop.
-struct ListenerReference: @unchecked Sendable {
-    // Safety: `listener` is used inside `loop.execute` alone.
-    let listener: Listener
 }

@@ -110,6 +110,9 @@ public final class Server: Service, Sendable {
         return await server.counters()
     }
 
+    /// What was left open when the server stopped; `nil` before.
+    package var ledger: Ledger? { shared.ledger }
+
     /// Open connections, those that are not WebSockets (yet) included.
     public var connectionCount: Int { shared.admission.current.total }
 }

@@ -1,5 +1,6 @@
 import HTTPProtocol
 import Logging
+import Synchronization
 import UVTransport
 
 /// What all loops of one server read: fixed once it runs.
@@ -13,6 +14,7 @@ final class ServerShared: Sendable {
     let httpLimits: HTTPLimits
     /// Milliseconds.
     let handshakeTimeout: UInt64
+    private let lastLedger = Mutex<Ledger?>(nil)
 
     init(configuration: ServerConfiguration, router: Router, logger: Logger) {
         self.configuration = configuration
@@ -28,6 +30,10 @@ final class ServerShared: Sendable {
             headerCountMax: limits.handshakeHeadersMax, bodySizeMax: limits.bodySizeMax.bytes)
         handshakeTimeout = limits.handshakeTimeout.milliseconds
     }
+
+    /// What was left open when the server last stopped; `nil` while it hasn't.
+    var ledger: Ledger? { lastLedger.withLock { $0 } }
+    func setLedger(_ ledger: Ledger) { lastLedger.withLock { $0 = ledger } }
 
     /// Makes an accepted descriptor a connection of a loop; on that loop.
     func accept(_ descriptor: Int32, from peer: SocketAddress, on context: LoopContext) {

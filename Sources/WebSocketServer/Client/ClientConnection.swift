@@ -1,0 +1,48 @@
+public import HTTPTypes
+public import WebSocketProtocol
+
+/// A client's connection for `async` code: as ``AsyncConnection`` on the server's side.
+///
+/// Messages wait in a bounded queue; when it is full, reading stops and the server is pushed back.
+public struct ClientConnection: Sendable {
+    public let connection: Connection
+    /// The server's answer to the opening handshake.
+    public let response: HTTPResponse
+    let bridge: AsyncBridge
+
+    /// The subprotocol that the server chose among those offered.
+    public var subprotocol: String? { response.headerFields[.secWebSocketProtocol] }
+
+    /// The messages, in order, until the connection is over. To be read by one task.
+    public var messages: AsyncConnection.Messages {
+        AsyncConnection.Messages(connection: connection, bridge: bridge)
+    }
+
+    /// The next message; `nil` once the connection is over, or when the task is cancelled.
+    public func receive() async -> Message? { await bridge.next(on: connection) }
+
+    /// Sends a message; waits while the outbox is above its high water mark.
+    public func send(_ message: Message) async throws {
+        try await bridge.send(message.bytes, message.kind, on: connection)
+    }
+
+    /// Sends a text message; waits while the outbox is above its high water mark.
+    public func send(_ text: String) async throws {
+        try await bridge.send([UInt8](text.utf8), .text, on: connection)
+    }
+
+    /// Closes, and waits until the server has answered and closed the TCP connection (RFC 6455
+    /// §7.1.1), or ``Limits/closeTimeout`` is over.
+    @discardableResult
+    public func close(
+        _ code: CloseCode = .normalClosure, reason: String = ""
+    ) async -> ConnectionEnd {
+        connection.close(code, reason: reason)
+        return await waitUntilClosed()
+    }
+
+    /// How the connection ended, once it has.
+    public func waitUntilClosed() async -> ConnectionEnd {
+        await bridge.waitForEnd(on: connection)
+    }
+}

@@ -1,0 +1,149 @@
+import HTTPProtocol
+import HTTPTypes
+import UVTransport
+import WebSocketProtocol
+
+/// The client's side of one opening handshake: connects, asks for the upgrade, checks the answer.
+final class ClientExchange: OpeningPhase, @unchecked Sendable {
+    // Safety: touched on the loop of its connection alone, from `begin` on.
+
+    typealias Outcome = Result<(Connection, HTTPResponse), ClientError>
+
+    private let handshake: ClientHandshake
+    private let request: HTTPRequest
+    private let handler: any ConnectionHandler
+    private var parser: ResponseParser
+    private var attempt: ConnectAttempt?
+    private var connection: ConnectionCore?
+    private var completion: ((Outcome) -> Void)?
+    private var isCancelled = false
+    private var accepted: (HTTPResponse, HandshakeAgreement)?
+
+    init(
+        handshake: ClientHandshake, request: HTTPRequest, handler: any ConnectionHandler,
+        limits: HTTPLimits
+    ) {
+        self.handshake = handshake
+        self.request = request
+        self.handler = handler
+        parser = ResponseParser(limits: limits)
+    }
+
+    /// Starts on the context's loop; `completion` hears once.
+    func begin(
+        _ address: ConnectAddress, on context: LoopContext, options: SessionOptions,
+        timeout: UInt64, completion: @escaping (Outcome) -> Void
+    ) {
+        self.completion = completion
+        if isCancelled { return complete(.cancelled, "cancelled") }
+        if context.isDraining { return complete(.shutDown, "the client is shut down") }
+        let connection = ConnectionCore(
+            context: context, peer: address.socketAddress, role: .client, options: options,
+            admission: .admitted, opening: self)
+        self.connection = connection
+        connection.setStageDeadline(connection.loop.now + timeout)
+        do {
+            attempt = try connection.connect(to: address) { [self] error in
+                attempt = nil
+                if let error {
+                    fail(.cannotConnect, "\(error)", underlying: error)
+                } else if unsafe connection.stage == .opening {
+                    var bytes: [UInt8] = []
+                    RequestEncoder.encode(request, body: [], into: &bytes)
+                    connection.sendRaw(bytes)
+                }
+            }
+        } catch {
+            fail(.cannotConnect, "\(error)", underlying: error)
+        }
+    }
+
+    /// Gives up; on the loop.
+    func cancel() {
+        isCancelled = true
+        fail(.cancelled, "cancelled")
+    }
+
+    private func complete(_ outcome: Outcome) {
+        guard let completion else { return }
+        self.completion = nil
+        connection = nil
+        completion(outcome)
+    }
+
+    private func complete(
+        _ code: ClientError.Code, _ detail: String, status: Int? = nil,
+        underlying: (any Error)? = nil
+    ) {
+        complete(.failure(ClientError(code, detail, status: status, underlying: underlying)))
+    }
+
+    private func fail(
+        _ code: ClientError.Code, _ detail: String, status: Int? = nil,
+        underlying: (any Error)? = nil
+    ) {
+        guard let connection else { return }
+        complete(code, detail, status: status, underlying: underlying)
+        attempt?.cancel()
+        connection.terminate()
+    }
+
+    // MARK: - As a phase
+
+    func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
+        var rest = unsafe bytes
+        while unsafe connection.stage == .opening {
+            let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(rest))
+            unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
+            switch event {
+            case .needMore: return
+            case .head(let response): receivedHead(response)
+            case .body: break
+            case .end: if let accepted { unsafe open(accepted, rest, on: connection) }
+            case .failed(let fault): fail(.handshakeFailed, fault.detail)
+            }
+        }
+    }
+
+    private func receivedHead(_ response: HTTPResponse) {
+        let code = response.status.code
+        // Other interim responses may come first (RFC 9110 §15.2).
+        if code < 200, code != 101 { return }
+        do throws(ClientHandshakeFault) {
+            accepted = (response, try handshake.check(response))
+        } catch {
+            switch error {
+            case .status(let code):
+                fail(.refused, "the server answered \(response.status)", status: code)
+            default: fail(.handshakeFailed, "the server's answer is at fault: \(error)")
+            }
+        }
+    }
+
+    private func open(
+        _ accepted: (HTTPResponse, HandshakeAgreement), _ rest: UnsafeMutableRawBufferPointer,
+        on connection: ConnectionCore
+    ) {
+        unsafe connection.becomeWebSocket(
+            options: connection.options, handler: handler, subprotocol: accepted.1.subprotocol)
+        // What came behind the answer is frames already.
+        if unsafe connection.stage != .over { unsafe connection.receive(rest) }
+        complete(.success((Connection(core: connection), accepted.0)))
+    }
+
+    func deadlinePassed(on connection: ConnectionCore) {
+        connection.context.counters.handshakeTimeouts += 1
+        fail(.timedOut, attempt == nil ? "no answer in time" : "no connection in time")
+    }
+
+    func ended(_ error: TransportError, on connection: ConnectionCore) {
+        complete(
+            .handshakeFailed, "the server left before it answered: \(error)", underlying: error)
+    }
+
+    func drain(on connection: ConnectionCore) -> Bool {
+        complete(.shutDown, "the client is shut down")
+        attempt?.cancel()
+        return true
+    }
+}

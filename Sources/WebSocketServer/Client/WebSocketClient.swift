@@ -1,0 +1,188 @@
+import HTTPProtocol
+public import HTTPTypes
+public import Logging
+import Synchronization
+import UVTransport
+import WebSocketProtocol
+
+/// A WebSocket client for tests, examples and load: many connections on a few loops.
+///
+/// Its connections share its loops, limits and heartbeat. Call ``shutdown()`` when done.
+public final class WebSocketClient: Sendable {
+    private let group: EventLoopGroup
+    private let contexts: [LoopContext]
+    private let budget: AssemblyBudget
+    private let limits: Limits
+    private let options: SessionOptions
+    private let next = Atomic<Int>(0)
+    private let lastLedger = Mutex<Ledger?>(nil)
+    private let isShutDown = Atomic<Bool>(false)
+
+    /// Starts the loops, a thread each; `1...256`. By default there are no heartbeats: the
+    /// server sees to them.
+    public init(
+        loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
+        logger: Logger = Logger(label: "apus.client")
+    ) throws(ClientError) {
+        do {
+            group = try EventLoopGroup(count: loops)
+        } catch {
+            throw ClientError(.cannotStart, "\(error)", underlying: error)
+        }
+        let budget = AssemblyBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        contexts = group.loops.map {
+            LoopContext(loop: $0, logger: logger, budget: budget, admission: nil)
+        }
+        self.budget = budget
+        self.limits = limits
+        options = SessionOptions(limits: limits, heartbeat: heartbeat ?? .off)
+    }
+
+    /// Connects, and returns a connection to read messages from.
+    ///
+    /// - Parameters:
+    ///   - url: `ws://host:port/path`, or `ws+unix:/run/apus.sock:/path`. All addresses of a
+    ///     host are tried in turn, each for ``Limits/handshakeTimeout`` at most.
+    ///   - subprotocols: To offer, in order of preference.
+    ///   - headerFields: To send along, such as `Origin` or `Authorization`.
+    ///   - limits: Other limits than the client's, for this connection.
+    ///   - heartbeat: Another heartbeat than the client's, for this connection.
+    public func connect(
+        to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
+        limits: Limits? = nil, heartbeat: Heartbeat? = nil
+    ) async throws(ClientError) -> ClientConnection {
+        let bridge = AsyncBridge()
+        let (connection, response) = try await open(
+            url, subprotocols, headerFields, limits, heartbeat, bridge)
+        return ClientConnection(connection: connection, response: response, bridge: bridge)
+    }
+
+    /// Connects with a handler, which runs on the connection's loop: for load. See
+    /// ``connect(to:subprotocols:headerFields:limits:heartbeat:)``.
+    @discardableResult
+    public func connect(
+        to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
+        limits: Limits? = nil, heartbeat: Heartbeat? = nil,
+        handler: sending any ConnectionHandler
+    ) async throws(ClientError) -> Connection {
+        try await open(url, subprotocols, headerFields, limits, heartbeat, handler).0
+    }
+
+    private func open(
+        _ text: String, _ subprotocols: [String], _ headerFields: HTTPFields,
+        _ limits: Limits?, _ heartbeat: Heartbeat?, _ handler: any ConnectionHandler
+    ) async throws(ClientError) -> (Connection, HTTPResponse) {
+        let url = try WebSocketURL(text)
+        guard subprotocols.allSatisfy(HeaderGrammar.isToken),
+            Set(subprotocols).count == subprotocols.count
+        else {
+            throw ClientError(.invalidSubprotocol, "subprotocols are tokens, each named once")
+        }
+        let options =
+            limits == nil && heartbeat == nil
+            ? self.options
+            : SessionOptions(limits: limits ?? self.limits, heartbeat: heartbeat ?? .off)
+        let timeout = (limits ?? self.limits).handshakeTimeout.milliseconds
+        var failure = ClientError(.cannotConnect, "\(text) has no address")
+        for address in try await url.addresses() {
+            let exchange = Self.exchange(
+                url, subprotocols, headerFields, handler, limits ?? self.limits)
+            switch await run(exchange, address, options, timeout) {
+            case .success(let opened): return opened
+            case .failure(let error):
+                failure = error
+                if error.code != .cannotConnect { throw error }
+            }
+        }
+        throw failure
+    }
+
+    private static func exchange(
+        _ url: WebSocketURL, _ subprotocols: [String], _ headerFields: HTTPFields,
+        _ handler: any ConnectionHandler, _ limits: Limits
+    ) -> ClientExchange {
+        var generator = SystemRandomNumberGenerator()
+        let nonce = (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+        let handshake = ClientHandshake(nonce: nonce, subprotocols: subprotocols)
+        return ClientExchange(
+            handshake: handshake,
+            request: handshake.request(
+                authority: url.authority, path: url.target, additional: headerFields),
+            handler: handler,
+            limits: HTTPLimits(
+                headSizeMax: limits.handshakeSizeMax.bytes,
+                headerCountMax: limits.handshakeHeadersMax, bodySizeMax: limits.bodySizeMax.bytes))
+    }
+
+    private func run(
+        _ exchange: ClientExchange, _ address: ConnectAddress, _ options: SessionOptions,
+        _ timeout: UInt64
+    ) async -> ClientExchange.Outcome {
+        let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        let context = contexts[number % contexts.count]
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let runs = context.loop.execute {
+                    exchange.begin(address, on: context, options: options, timeout: timeout) {
+                        continuation.resume(returning: $0)
+                    }
+                }
+                if !runs {
+                    let error = ClientError(.shutDown, "the client is shut down")
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        } onCancel: {
+            context.loop.execute { exchange.cancel() }
+        }
+    }
+
+    // MARK: - The end
+
+    /// Closes all connections with 1001, waits until they are over, which takes no longer than
+    /// ``Limits/closeTimeout``, and ends the loops. Any number of times.
+    public func shutdown() async {
+        guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
+        // Not from a loop of ours, which can't wait for itself.
+        await withTaskExecutorPreference(globalConcurrentExecutor) {
+            await withTaskGroup(of: Void.self) { tasks in
+                for context in contexts { tasks.addTask { await Self.close(context) } }
+            }
+            let handles = group.shutdown()
+            let ledger = Ledger(
+                handles: handles,
+                buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
+                assemblyBytes: budget.bytesUsed,
+                notes: contexts.reduce(0) { $0 + $1.closeReasons.count + $1.subprotocols.count })
+            lastLedger.withLock { $0 = ledger }
+        }
+    }
+
+    /// What was left open when the client was shut down; `nil` before.
+    package var ledger: Ledger? { lastLedger.withLock { $0 } }
+
+    private static func close(_ context: LoopContext) async {
+        await withCheckedContinuation { continuation in
+            context.loop.execute {
+                context.isDraining = true
+                for connection in context.snapshot() {
+                    if unsafe connection.stage == .opening {
+                        _ = unsafe connection.opening?.drain(on: connection)
+                        connection.terminate()
+                    } else {
+                        connection.beginClosing(.goingAway, "")
+                    }
+                }
+                context.whenEmpty { continuation.resume() }
+            }
+        }
+    }
+}
+
+extension Heartbeat {
+    static var off: Heartbeat {
+        var heartbeat = Heartbeat()
+        heartbeat.interval = nil
+        return heartbeat
+    }
+}

@@ -1,0 +1,100 @@
+import UVTransport
+
+/// Where a WebSocket URL leads (RFC 6455 §3): `ws://host:port/path?query`, and for Unix-domain
+/// sockets `ws+unix:/run/apus.sock:/path?query`.
+struct WebSocketURL: Sendable, Hashable {
+    enum Place: Sendable, Hashable {
+        case host(String, port: Int)
+        case unix(path: String)
+    }
+
+    let place: Place
+    /// The `Host` header's value.
+    let authority: String
+    /// Path and query; at least `/`.
+    let target: String
+
+    init(_ text: String) throws(ClientError) {
+        func invalid(_ detail: String) -> ClientError {
+            ClientError(.invalidURL, "\(detail): \(text)")
+        }
+        guard !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
+            throw invalid("a URL has no blanks or control characters")
+        }
+        // §3: fragment identifiers MUST NOT be used.
+        guard !text.utf8.contains(0x23) else { throw invalid("a WebSocket URL has no fragment") }
+        guard let colon = text.firstIndex(of: ":") else { throw invalid("a URL has a scheme") }
+        let rest = text[text.index(after: colon)...]
+        switch text[..<colon].lowercased() {
+        case "ws":
+            guard rest.hasPrefix("//") else { throw invalid("two slashes follow the scheme") }
+            let hierarchy = rest.dropFirst(2)
+            let end = hierarchy.firstIndex { $0 == "/" || $0 == "?" } ?? hierarchy.endIndex
+            guard let (host, port) = Self.hostAndPort(hierarchy[..<end]) else {
+                throw invalid("the host or port is malformed")
+            }
+            place = .host(host, port: port ?? 80)
+            authority = String(hierarchy[..<end])
+            target = Self.target(hierarchy[end...])
+        case "ws+unix":
+            var path = rest
+            while path.hasPrefix("//") { path = path.dropFirst() }
+            let end = path.firstIndex(of: ":") ?? path.endIndex
+            guard end > path.startIndex else { throw invalid("the socket's path is missing") }
+            place = .unix(path: String(path[..<end]))
+            authority = "localhost"
+            target = Self.target(end == path.endIndex ? "" : path[end...].dropFirst())
+        case "wss": throw ClientError(.schemeNotSupported, "wss needs TLS, which is not built in")
+        default: throw invalid("the scheme is ws or ws+unix")
+        }
+    }
+
+    private static func target(_ text: Substring) -> String {
+        text.hasPrefix("/") ? String(text) : "/" + text
+    }
+
+    /// The host without brackets, and the port if there is one; `nil` if malformed.
+    private static func hostAndPort(_ text: Substring) -> (String, Int?)? {
+        let host: Substring
+        let rest: Substring
+        if text.hasPrefix("[") {
+            guard let close = text.firstIndex(of: "]") else { return nil }
+            host = text[..<close].dropFirst()
+            rest = text[close...].dropFirst()
+            guard host.contains(":"), host.allSatisfy({ $0.isHexDigit || $0 == ":" || $0 == "." })
+            else { return nil }
+        } else {
+            let end = text.firstIndex(of: ":") ?? text.endIndex
+            host = text[..<end]
+            rest = text[end...]
+            guard
+                !host.isEmpty,
+                host.utf8.allSatisfy({
+                    switch $0 {
+                    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F: true
+                    default: false
+                    }
+                })
+            else { return nil }
+        }
+        if rest.isEmpty { return (String(host), nil) }
+        let digits = rest.dropFirst()
+        guard rest.hasPrefix(":"), digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 }),
+            let port = Int(digits), 1...65_535 ~= port
+        else { return nil }
+        return (String(host), port)
+    }
+
+    /// The addresses to try; looks names up, which may take a while, on a thread of its own.
+    func addresses() async throws(ClientError) -> [ConnectAddress] {
+        do throws(TransportError) {
+            switch place {
+            case .unix(let path): return [try .unix(path: path)]
+            case .host(let host, let port):
+                return try await ConnectAddress.lookUp(host: host, port: port)
+            }
+        } catch {
+            throw ClientError(.cannotConnect, "\(error)", underlying: error)
+        }
+    }
+}

@@ -1,0 +1,15 @@
+/// What the loops of a server or client still held when they stopped: nothing, unless there is a
+/// leak.
+package struct Ledger: Sendable, Hashable {
+    /// Open libuv handles.
+    package var handles = 0
+    /// Buffers of partly received messages, and the bytes of the budget that they take.
+    package var buffers = 0
+    package var assemblyBytes = 0
+    /// Connections that were counted in and not out.
+    package var connections = 0
+    /// Subprotocols and close reasons kept for connections that are gone.
+    package var notes = 0
+
+    package var isZero: Bool { self == Ledger() }
+}
