@@ -83,12 +83,18 @@ let package = Package(
             name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"],
             swiftSettings: common),
         .testTarget(
-            name: "UVTransportTests", dependencies: ["UVTransport"], swiftSettings: common),
-        .testTarget(
-            name: "WebSocketServerTests", dependencies: ["WebSocketServer", "WebSocketTesting"],
+            name: "UVTransportTests",
+            dependencies: ["UVTransport", "WebSocketServer", "WebSocketTesting"],
             swiftSettings: common),
         .testTarget(
-            name: "RealtimeAppTests", dependencies: ["RealtimeApp", "WebSocketTesting"],
+            name: "WebSocketServerTests",
+            dependencies: [
+                "WebSocketServer", "WebSocketTesting", "UVTransport", "WebSocketProtocol",
+            ],
+            swiftSettings: common),
+        .testTarget(
+            name: "RealtimeAppTests",
+            dependencies: ["RealtimeApp", "WebSocketServer", "WebSocketTesting"],
             swiftSettings: common),
         .testTarget(
             name: "ApusTests",

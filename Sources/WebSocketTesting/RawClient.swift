@@ -1,0 +1,199 @@
+import Glibc
+public import WebSocketServer
+
+/// A TCP or Unix-domain client that sends exact bytes and reads exact bytes, each with a deadline.
+///
+/// It blocks a thread of its own, so that tests can drive a server in ways that a well-behaved
+/// client can't.
+public actor RawClient {
+    private let thread = BlockingThread()
+    private let descriptor: Int32
+    private var isClosed = false
+    /// Read, and not asked for yet.
+    private var buffer: [UInt8] = []
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe thread.asUnownedSerialExecutor()
+    }
+
+    /// Connects to an address.
+    ///
+    /// - Parameter receiveBuffer: Bytes of the kernel's receive buffer, to be a slow reader with.
+    public init(to address: BoundAddress, receiveBuffer: Int? = nil) throws {
+        let family: Int32
+        var storage = sockaddr_storage()
+        let length: Int
+        switch address {
+        case .ip(let host, let port):
+            family = host.contains(":") ? AF_INET6 : AF_INET
+            (storage, length) = Self.internet(host, port, family)
+        case .unix(let path):
+            family = AF_UNIX
+            (storage, length) = Self.unix(path)
+        }
+        descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw RawClientError("socket", errno) }
+        if let receiveBuffer {
+            var size = Int32(receiveBuffer)
+            unsafe setsockopt(
+                descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
+        let code = unsafe withUnsafeBytes(of: &storage) {
+            unsafe connect(
+                descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self),
+                socklen_t(length))
+        }
+        // `deinit` closes it.
+        if code != 0 { throw RawClientError("connect", errno) }
+        var yes: Int32 = 1
+        unsafe setsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    deinit {
+        if !isClosed { Glibc.close(descriptor) }
+        thread.stop()
+    }
+
+    private static func internet(
+        _ host: String, _ port: Int, _ family: Int32
+    ) -> (sockaddr_storage, Int) {
+        var storage = sockaddr_storage()
+        storage.ss_family = sa_family_t(family)
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe $0.storeBytes(of: UInt16(port).bigEndian, toByteOffset: 2, as: UInt16.self)
+            let place = unsafe $0.baseAddress! + (family == AF_INET6 ? 8 : 4)
+            unsafe inet_pton(family, host, place)
+        }
+        let size =
+            family == AF_INET6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size
+        return (storage, size)
+    }
+
+    private static func unix(_ path: String) -> (sockaddr_storage, Int) {
+        var storage = sockaddr_storage()
+        storage.ss_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8.prefix(107))
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe ($0.baseAddress! + 2).copyMemory(from: bytes, byteCount: bytes.count)
+        }
+        return (storage, 2 + bytes.count + 1)
+    }
+
+    // MARK: - Sending
+
+    /// Sends all bytes; throws when the peer takes them no more or too slowly.
+    public func send(_ bytes: [UInt8], within limit: Duration = .seconds(10)) throws {
+        let deadline = ContinuousClock.now + limit
+        var sent = 0
+        while sent < bytes.count {
+            try wait(for: POLLOUT, until: deadline, "send")
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.send(
+                    descriptor, $0.baseAddress! + sent, $0.count - sent,
+                    Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            }
+            if count < 0, errno != EAGAIN, errno != EINTR { throw RawClientError("send", errno) }
+            sent += max(0, count)
+        }
+    }
+
+    public func send(_ text: String) throws { try send([UInt8](text.utf8)) }
+
+    /// Sends the end of the stream (FIN); reading goes on.
+    public func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    // MARK: - Receiving
+
+    /// The next `count` bytes, exactly.
+    public func read(_ count: Int, within limit: Duration = .seconds(10)) throws -> [UInt8] {
+        let deadline = ContinuousClock.now + limit
+        while buffer.count < count {
+            if try !readMore(until: deadline) { throw RawClientError("read: end of stream", 0) }
+        }
+        defer { buffer.removeFirst(count) }
+        return Array(buffer.prefix(count))
+    }
+
+    /// Everything until the end of the stream; a reset counts as one if `orReset`.
+    public func readToEnd(
+        orReset: Bool = false, within limit: Duration = .seconds(10)
+    ) throws -> [UInt8] {
+        let deadline = ContinuousClock.now + limit
+        do {
+            while try readMore(until: deadline) {}
+        } catch let error as RawClientError where orReset && error.code == ECONNRESET {}
+        defer { buffer = [] }
+        return buffer
+    }
+
+    /// Bytes up to and with `end`.
+    public func read(
+        through end: [UInt8], within limit: Duration = .seconds(10)
+    ) throws -> [UInt8] {
+        let deadline = ContinuousClock.now + limit
+        while true {
+            if let range = buffer.firstRange(of: end) {
+                defer { buffer.removeFirst(range.upperBound) }
+                return Array(buffer.prefix(range.upperBound))
+            }
+            if try !readMore(until: deadline) { throw RawClientError("read: end of stream", 0) }
+        }
+    }
+
+    /// Appends what has arrived to the buffer; false at the end of the stream.
+    private func readMore(until deadline: ContinuousClock.Instant) throws -> Bool {
+        try wait(for: POLLIN, until: deadline, "read")
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        let count = unsafe recv(descriptor, &chunk, chunk.count, Int32(MSG_DONTWAIT))
+        if count < 0 {
+            if errno == EAGAIN || errno == EINTR { return true }
+            throw RawClientError("read", errno)
+        }
+        buffer.append(contentsOf: chunk.prefix(count))
+        return count > 0
+    }
+
+    private func wait(
+        for events: Int32, until deadline: ContinuousClock.Instant, _ operation: String
+    ) throws {
+        let left = ContinuousClock.now.duration(to: deadline)
+        let milliseconds =
+            left.components.seconds * 1_000 + left.components.attoseconds / 1_000_000_000_000_000
+        var request = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+        guard milliseconds > 0, unsafe poll(&request, 1, Int32(milliseconds)) != 0 else {
+            throw DeadlineError(description: "\(operation): nothing within the deadline")
+        }
+    }
+
+    // MARK: - The end
+
+    public func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        Glibc.close(descriptor)
+    }
+
+    /// Closes with a reset (RST).
+    public func reset() {
+        guard !isClosed else { return }
+        var abort = linger(l_onoff: 1, l_linger: 0)
+        unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
+        close()
+    }
+}
+
+/// A failed call of ``RawClient``.
+public struct RawClientError: Error, CustomStringConvertible {
+    public let operation: String
+    /// `errno`, 0 at the end of the stream.
+    public let code: Int32
+
+    init(_ operation: String, _ code: Int32) {
+        self.operation = operation
+        self.code = code
+    }
+
+    public var description: String { "\(operation): errno \(code)" }
+}

@@ -1,0 +1,93 @@
+public import WebSocketServer
+
+/// A server that runs for the time of one test, on a port of its own.
+public struct TestServer: Sendable {
+    public let server: Server
+    /// Where it listens.
+    public let addresses: [BoundAddress]
+
+    /// The port of the first address; 0 for a Unix-domain socket.
+    public var port: Int { addresses[0].port ?? 0 }
+
+    /// The URL of a path for ``WebSocketClient``.
+    public func url(_ path: String) -> String {
+        switch addresses[0] {
+        case .ip: "ws://\(addresses[0])\(path)"
+        case .unix(let socket): "ws+unix:\(socket):\(path)"
+        }
+    }
+}
+
+/// Something was still held when a server or a client had stopped.
+public struct LeakError: Error, CustomStringConvertible {
+    public let description: String
+}
+
+/// Runs a server for as long as `body` does, then stops it and makes sure that nothing is left:
+/// no handle, no buffer, no connection.
+///
+/// - Parameters:
+///   - configure: Changes to the configuration, which otherwise listens on 127.0.0.1 with a free
+///     port on one loop and lets connections go at once.
+///   - body: Gets the running server; what it returns or throws is returned or thrown.
+/// - Throws: ``LeakError``, and what `body` or the server throws.
+public func withServer<Value: Sendable>(
+    _ router: Router, logger: Logger = .silent,
+    configure: (inout ServerConfiguration) -> Void = { _ in },
+    _ body: @escaping @Sendable (TestServer) async throws -> Value
+) async throws -> Value {
+    var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
+    configuration.loops = 1
+    configuration.drain.spread = .zero
+    configuration.drain.deadline = .seconds(5)
+    configure(&configuration)
+    let (listening, continuation) = AsyncStream<[BoundAddress]>.makeStream()
+    let server = Server(configuration: configuration, router: router, logger: logger) {
+        continuation.yield($0)
+    }
+    let running = Task {
+        defer { continuation.finish() }
+        try await server.run()
+    }
+    let result: Result<Value, any Error>
+    do {
+        var addresses = listening.makeAsyncIterator()
+        guard let bound = await addresses.next() else {
+            // It could not listen: `running` says why.
+            try await running.value
+            throw LeakError(description: "the server ended before it listened")
+        }
+        result = .success(try await body(TestServer(server: server, addresses: bound)))
+    } catch {
+        result = .failure(error)
+    }
+    server.stop()
+    try await running.value
+    let value = try result.get()
+    if let ledger = server.ledger, !ledger.isZero { throw LeakError(description: "\(ledger)") }
+    return value
+}
+
+/// Runs `body` with a client, then shuts the client down and makes sure that nothing is left.
+public func withClient<Value: Sendable>(
+    loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
+    _ body: @escaping @Sendable (WebSocketClient) async throws -> Value
+) async throws -> Value {
+    let client = try WebSocketClient(
+        loops: loops, limits: limits, heartbeat: heartbeat, logger: .silent)
+    let result: Result<Value, any Error>
+    do {
+        result = .success(try await body(client))
+    } catch {
+        result = .failure(error)
+    }
+    await client.shutdown()
+    let value = try result.get()
+    if let ledger = client.ledger, !ledger.isZero { throw LeakError(description: "\(ledger)") }
+    return value
+}
+
+extension Logger {
+    /// A logger that says nothing.
+    public static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}

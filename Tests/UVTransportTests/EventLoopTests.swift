@@ -1,0 +1,175 @@
+import Glibc
+import Testing
+import WebSocketTesting
+
+@testable import UVTransport
+
+@Suite struct EventLoopTests {
+    @Test("runs a thread's work in its order, on the loop")
+    func order() async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let seen = Locked<[Int]>([])
+            for number in 0..<10_000 {
+                loop.execute {
+                    #expect(loop.isCurrent)
+                    seen.withLock { $0.append(number) }
+                }
+            }
+            try await loop.run {}
+            #expect(seen.value == Array(0..<10_000))
+            #expect(!loop.isCurrent)
+        }
+    }
+
+    @Test("loses no wake-up when many threads submit at once")
+    func manyThreads() async throws {
+        try await withLoops(2) { group in
+            let seen = Locked([[Int]](repeating: [], count: 8))
+            await withTaskGroup(of: Void.self) { tasks in
+                for thread in 0..<8 {
+                    tasks.addTask {
+                        for number in 0..<2_000 {
+                            let loop = group.loops[thread % 2]
+                            loop.execute { seen.withLock { $0[thread].append(number) } }
+                            if number % 100 == 0 { _ = try? await loop.run {} }
+                        }
+                    }
+                }
+            }
+            for loop in group.loops { try await loop.run {} }
+            let lists = seen.value
+            #expect(lists == [[Int]](repeating: Array(0..<2_000), count: 8))
+        }
+    }
+
+    @Test("more jobs in one turn than a turn may run are all run")
+    func longTurn() async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let count = Locked(0)
+            try await loop.run {
+                for _ in 0..<20_000 { loop.execute { count.withLock { $0 += 1 } } }
+            }
+            try await within(.seconds(10)) {
+                while count.value < 20_000 { try await loop.run {} }
+            }
+        }
+    }
+
+    @Test("a task that prefers a loop runs on it, before and after it suspends")
+    func taskExecutor() async throws {
+        try await withLoops(2) { group in
+            let (one, other) = (group.loops[0], group.loops[1])
+            let task = Task(executorPreference: one) {
+                #expect(one.isCurrent)
+                await Task.yield()
+                #expect(one.isCurrent)
+                await withTaskExecutorPreference(other) {
+                    await Task.yield()
+                    #expect(other.isCurrent)
+                }
+                #expect(one.isCurrent)
+            }
+            try await within { await task.value }
+        }
+    }
+
+    @Test("refuses work once it has stopped, and lets its tasks end elsewhere")
+    func afterStop() async throws {
+        let group = try EventLoopGroup(count: 1)
+        let loop = group.loops[0]
+        let gate = Reports<Int>()
+        let task = Task(executorPreference: loop) { () -> Bool in
+            _ = try? await gate.next()
+            return loop.isCurrent
+        }
+        try await loop.run {}
+        #expect(group.shutdown() == 0)
+        #expect(!loop.execute { Issue.record("work ran after the stop") })
+        gate.add(1)
+        let wasOnLoop = try await within { await task.value }
+        #expect(!wasOnLoop)
+    }
+
+    @Test("work that races with the stop is run or refused, and never lost")
+    func raceWithStop() async throws {
+        for _ in 0..<40 {
+            let group = try EventLoopGroup(count: 1)
+            let loop = group.loops[0]
+            let accepted = Locked(0)
+            let run = Locked(0)
+            await withTaskGroup(of: Void.self) { tasks in
+                for _ in 0..<2 {
+                    tasks.addTask {
+                        for _ in 0..<50 {
+                            let isAccepted = loop.execute {
+                                run.withLock { $0 += 1 }
+                            }
+                            if isAccepted { accepted.withLock { $0 += 1 } }
+                        }
+                    }
+                }
+                tasks.addTask { #expect(group.shutdown() == 0) }
+            }
+            #expect(accepted.value == run.value)
+        }
+    }
+
+    @Test("a handle left open doesn't keep the loop from stopping, and is told")
+    func leftOpen() async throws {
+        let group = try EventLoopGroup(count: 1)
+        let loop = group.loops[0]
+        try await loop.run { _ = RecordingStream(loop: loop, isUnixDomain: false) }
+        #expect(group.shutdown() == 1)
+    }
+
+    @Test("an entry's deadline passes once, at its time, unless it is cancelled")
+    func deadlines() async throws {
+        final class Entry: TimerEntry {
+            let fired = Reports<UInt64>()
+            override func deadlinePassed(now: UInt64) { fired.add(now) }
+        }
+        struct Entries: @unchecked Sendable {
+            let first = Entry()
+            let cancelled = Entry()
+            let moved = Entry()
+        }
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let entries = Entries()
+            let start = try await loop.run {
+                let start = loop.now
+                loop.schedule(entries.moved, at: start + 10)
+                loop.schedule(entries.first, at: start + 50)
+                loop.schedule(entries.cancelled, at: start + 20)
+                loop.cancel(entries.cancelled)
+                loop.schedule(entries.moved, at: start + 150)
+                return start
+            }
+            #expect(try await entries.first.fired.next() >= start + 50)
+            #expect(try await entries.moved.fired.next() >= start + 150)
+            #expect(entries.cancelled.fired.all.isEmpty)
+            #expect(entries.first.fired.all.count == 1 && entries.moved.fired.all.count == 1)
+        }
+    }
+
+    @Test("a signal reaches its source on the loop")
+    func signals() async throws {
+        struct Source: @unchecked Sendable { let source: SignalSource }
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let seen = Reports<Int32>()
+            let source = try await loop.run {
+                Source(
+                    source: try SignalSource(loop: loop, signal: SIGUSR2) {
+                        #expect(loop.isCurrent)
+                        seen.add($0)
+                    })
+            }
+            kill(getpid(), SIGUSR2)
+            #expect(try await seen.next() == SIGUSR2)
+            try await loop.run { source.source.close() }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+import CLibuv
+import Glibc
+import Testing
+import WebSocketServer
+import WebSocketTesting
+
+@testable import UVTransport
+
+@Suite struct ListenerTests {
+    struct Accepted: Sendable, Hashable {
+        let loop: Int
+        let peer: SocketAddress
+    }
+
+    struct Listening: @unchecked Sendable {
+        // Safety: touched on its loop.
+        let listener: Listener
+        func close() async throws { try await listener.loop.run { [self] in listener.close() } }
+    }
+
+    /// Listens on a loop; what connects is counted and closed.
+    private func listen(
+        _ loop: EventLoop, _ socket: ListeningSocket, _ accepted: Reports<Accepted>
+    ) async throws -> Listening {
+        try await loop.run {
+            Listening(
+                listener: try Listener(loop: loop, socket: socket) { descriptor, peer in
+                    Glibc.close(descriptor)
+                    accepted.add(Accepted(loop: loop.index, peer: peer))
+                } onError: {
+                    Issue.record($0)
+                })
+        }
+    }
+
+    @Test(
+        "accepts on IPv4 and IPv6, and knows the peer's address",
+        arguments: [
+            ("127.0.0.1", SocketAddress.Family.ipv4), ("::1", .ipv6), ("localhost", .ipv4),
+        ])
+    func internet(host: String, family: SocketAddress.Family) async throws {
+        try await withLoops { group in
+            let sockets = try ListeningSocket.listen(host: host, port: 0, count: 1, backlog: 8)
+                .map { $0[0] }
+            let accepted = Reports<Accepted>()
+            for socket in sockets {
+                let listening = try await listen(group.loops[0], socket, accepted)
+                let peer = try RawClient(
+                    to: .ip(host: socket.address.host, port: Int(socket.address.port)))
+                #expect(try await accepted.next().peer.host == socket.address.host)
+                #expect(try await peer.readToEnd().isEmpty)
+                try await listening.close()
+            }
+            #expect(sockets.contains { $0.address.family == family })
+            #expect(Set(sockets.map(\.address.port)).count == 1)
+        }
+    }
+
+    @Test("several loops share one port, and all of them accept")
+    func sharedPort() async throws {
+        try await withLoops(3) { group in
+            let sockets = try ListeningSocket.listen(
+                host: "127.0.0.1", port: 0, count: 3, backlog: 64)[0]
+            #expect(Set(sockets.map(\.address.port)).count == 1)
+            let accepted = Reports<Accepted>()
+            var listening: [Listening] = []
+            for (loop, socket) in zip(group.loops, sockets) {
+                listening.append(try await listen(loop, socket, accepted))
+            }
+            let address = BoundAddress.ip(
+                host: "127.0.0.1", port: Int(sockets[0].address.port))
+            // The kernel spreads by a hash of the ports: all but certain after so many.
+            for _ in 0..<200 {
+                _ = try RawClient(to: address)
+                _ = try await accepted.next()
+            }
+            #expect(Set(accepted.all.map(\.loop)) == [0, 1, 2])
+            for listening in listening { try await listening.close() }
+        }
+    }
+
+    @Test("a port in use is an error, though ports may be shared")
+    func portInUse() throws {
+        let first = try ListeningSocket.listen(host: "127.0.0.1", port: 0, count: 1, backlog: 8)
+        let port = Int(first[0][0].address.port)
+        let error = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(host: "127.0.0.1", port: port, count: 2, backlog: 8)
+        }
+        #expect(error?.isAddressInUse == true)
+        #expect("\(error!)".contains("127.0.0.1:\(port)"))
+        first[0][0].close()
+        let again = try ListeningSocket.listen(host: "127.0.0.1", port: port, count: 2, backlog: 8)
+        again[0].forEach { $0.close() }
+    }
+
+    @Test("a stale socket file is replaced; one in use, or another file, is an error")
+    func unixFiles() async throws {
+        let path = temporaryPath()
+        let stale = try ListeningSocket.listen(unix: path, backlog: 8)
+        let inUse = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(unix: path, backlog: 8)
+        }
+        #expect(inUse?.isAddressInUse == true)
+        stale.close()
+        let socket = try ListeningSocket.listen(unix: path, backlog: 8)
+        try await withLoops { group in
+            let accepted = Reports<Accepted>()
+            let listening = try await listen(group.loops[0], socket, accepted)
+            let peer = try RawClient(to: .unix(path: path))
+            #expect(try await accepted.next().peer == .unix)
+            await peer.close()
+            try await listening.close()
+        }
+        socket.removeFile()
+        #expect(access(path, F_OK) != 0)
+        let file = open(path, O_CREAT | O_WRONLY, 0o600)
+        close(file)
+        let exists = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(unix: path, backlog: 8)
+        }
+        #expect(exists?.code == UV_EEXIST.rawValue)
+        unlink(path)
+    }
+
+    @Test("connects to a listener, and hears why not when there is none", arguments: Kind.allCases)
+    func connecting(kind: Kind) async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let socket: ListeningSocket
+            let address: ConnectAddress
+            switch kind {
+            case .tcp:
+                socket = try ListeningSocket.listen(
+                    host: "127.0.0.1", port: 0, count: 1, backlog: 8)[0][0]
+                address = try ConnectAddress.resolve(
+                    host: "127.0.0.1", port: Int(socket.address.port))[0]
+            case .unix:
+                let path = temporaryPath()
+                socket = try ListeningSocket.listen(unix: path, backlog: 8)
+                address = try ConnectAddress.unix(path: path)
+            }
+            let accepted = Reports<Accepted>()
+            let listening = try await listen(loop, socket, accepted)
+            let failure = try await connect(loop, address)
+            #expect(failure == nil)
+            _ = try await accepted.next()
+            try await listening.close()
+            socket.removeFile()
+            try await within { while try await loop.run({ loop.openHandles }) > 0 {} }
+            let error = try await connect(loop, address)
+            #expect(error?.code == (kind == .tcp ? UV_ECONNREFUSED : UV_ENOENT).rawValue)
+        }
+    }
+
+    /// Connects a stream and closes it; the error, if there was one.
+    private func connect(
+        _ loop: EventLoop, _ address: ConnectAddress
+    ) async throws -> TransportError? {
+        let outcome = Reports<TransportError?>()
+        let stream = try await loop.run {
+            let stream = RecordingStream(loop: loop, isUnixDomain: address.isUnixDomain)
+            do throws(TransportError) {
+                _ = try stream.connect(to: address) { outcome.add($0) }
+            } catch {
+                outcome.add(error)
+            }
+            return stream
+        }
+        let error = try await outcome.next()
+        try await loop.run { stream.close() }
+        try await stream.events.next { $0 == .closed }
+        return error
+    }
+
+    @Test("a connection being made can be given up")
+    func cancelledConnect() async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            // A documentation address: nothing answers, or there is no way to it at all.
+            let address = try ConnectAddress.resolve(host: "192.0.2.1", port: 9)[0]
+            let outcome = Reports<TransportError?>()
+            let stream = try await loop.run {
+                let stream = RecordingStream(loop: loop, isUnixDomain: false)
+                do throws(TransportError) {
+                    let attempt = try stream.connect(to: address) { outcome.add($0) }
+                    attempt.cancel()
+                    attempt.cancel()
+                } catch {
+                    outcome.add(error)
+                }
+                return stream
+            }
+            #expect(try await outcome.next() != nil)
+            try await stream.events.next { $0 == .closed }
+            #expect(outcome.all.count == 1)
+        }
+    }
+
+    /// In a process of its own, since descriptors are the process's.
+    @Test("backs off when descriptors run out, and goes on when there are some again")
+    func descriptorsExhausted() async {
+        await #expect(processExitsWith: .success) {
+            let group = try EventLoopGroup(count: 1)
+            let loop = group.loops[0]
+            let socket = try ListeningSocket.listen(
+                host: "127.0.0.1", port: 0, count: 1, backlog: 64)[0][0]
+            let (accepted, errors) = (Reports<Int32>(), Reports<TransportError>())
+            let listening = try await loop.run {
+                Listening(
+                    listener: try Listener(loop: loop, socket: socket) { descriptor, _ in
+                        accepted.add(descriptor)
+                    } onError: {
+                        errors.add($0)
+                    })
+            }
+            let address = BoundAddress.ip(host: "127.0.0.1", port: Int(socket.address.port))
+            // The client's own descriptors are made before they run out.
+            let early = try RawClient(to: address)
+            Glibc.close(try await accepted.next())
+            _ = try await early.readToEnd()
+            let client = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            limit.rlim_cur = 256
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            var hoard: [Int32] = []
+            while case let copy = dup(client), copy >= 0 { hoard.append(copy) }
+            var name = sockaddr_in()
+            name.sin_family = sa_family_t(AF_INET)
+            name.sin_port = socket.address.port.bigEndian
+            name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            let connected = withUnsafeBytes(of: &name) {
+                Glibc.connect(
+                    client, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self),
+                    socklen_t($0.count))
+            }
+            precondition(connected == 0)
+            let first = try await errors.next()
+            precondition(first.code == UV_EMFILE.rawValue)
+            // Still none: it tries again after its rest, and only then.
+            let before = ContinuousClock.now
+            _ = try await errors.next()
+            precondition(ContinuousClock.now - before > .milliseconds(50))
+            precondition(accepted.all.count == 1)
+            for descriptor in hoard { Glibc.close(descriptor) }
+            let late = try await accepted.next()
+            Glibc.close(late)
+            Glibc.close(client)
+            try await listening.close()
+            precondition(group.shutdown() == 0)
+        }
+    }
+}
