@@ -2,12 +2,15 @@ import CLibuv
 import Glibc
 
 /// What the kernel would not take: bytes given to libuv, and bytes that wait behind them.
+/// An object of its own, so that a stream without one pays a word.
 @unsafe
-struct Outbox {
+final class Outbox {
     /// Queued and not yet given to libuv.
     var waiting = unsafe ByteQueue()
     /// Given to `uv_write`; must not move until its callback.
     var inFlightCount = 0
+
+    init(waiting: ByteQueue = unsafe ByteQueue()) { unsafe self.waiting = unsafe waiting }
 }
 
 /// Growable raw memory that is filled at its end and handed over whole.
@@ -207,7 +210,8 @@ extension Stream {
         }
         let write = UnsafeMutablePointer<PendingWrite>.allocate(capacity: 1)
         unsafe write.initialize(to: PendingWrite(bytes: waiting))
-        unsafe outbox = unsafe Outbox(inFlightCount: waiting.count)
+        unsafe outbox!.waiting = unsafe ByteQueue()
+        unsafe outbox!.inFlightCount = unsafe waiting.count
         var buffer = unsafe uv_buf_t(
             base: waiting.base!.assumingMemoryBound(to: CChar.self), len: waiting.count)
         let request = unsafe UnsafeMutableRawPointer(write).assumingMemoryBound(to: uv_write_t.self)

@@ -72,8 +72,11 @@ package enum OpeningHandshake {
     package static func acceptValue(forKey key: String) -> String {
         let text = Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)
         var digest = [UInt8](repeating: 0, count: Int(SHA_DIGEST_LENGTH))
-        // Safety: both arrays outlive the call; SHA1 reads `text.count` bytes and writes 20.
-        _ = unsafe SHA1(text, text.count, &digest)
+        var context = SHA_CTX()
+        unsafe SHA1_Init(&context)
+        // Safety: both arrays outlive the calls, which read `text.count` bytes and write 20.
+        unsafe SHA1_Update(&context, text, text.count)
+        unsafe SHA1_Final(&digest, &context)
         return Base64.encode(digest)
     }
 

@@ -85,7 +85,6 @@ extension ConnectionCore {
     // MARK: - Deadlines
 
     func setStageDeadline(_ deadline: UInt64) {
-        stageDeadline = deadline
         loop.schedule(self, at: deadline)
     }
 

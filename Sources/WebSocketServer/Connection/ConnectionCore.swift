@@ -60,12 +60,11 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     // Safety: only `receive` of this class mutates it, which isn't called from within itself.
     @exclusivity(unchecked) var session: Session
     @exclusivity(unchecked) var closing = ClosingHandshake()
-    /// Milliseconds of the loop's clock: the last byte received, the last message either way,
-    /// the ping that awaits an answer (0: none), and the deadline of any stage but `open`.
+    /// Milliseconds of the loop's clock: the last byte received, the last message either way, and
+    /// the ping that awaits an answer (0: none).
     @exclusivity(unchecked) var lastReceived: UInt64
     @exclusivity(unchecked) var lastMessage: UInt64
     @exclusivity(unchecked) var pingSent: UInt64 = 0
-    var stageDeadline: UInt64 = 0
 
     init(
         context: LoopContext, peer: SocketAddress, role: Session.Role, options: SessionOptions,

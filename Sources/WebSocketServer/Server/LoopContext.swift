@@ -24,6 +24,8 @@ final class LoopContext: @unchecked Sendable {
     var closeReasons: [UInt64: String] = [:]
     /// What accepts on this loop.
     var listeners: [Listener] = []
+    /// Exchanges that upgraded connections have left, for those to come.
+    var spareExchanges: [HTTPExchange] = []
     /// The signals watched, on the first loop alone.
     var signals: [SignalSource] = []
     /// Lets connections go; kept here, since the timer wheel keeps nothing alive.

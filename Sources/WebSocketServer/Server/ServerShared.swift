@@ -38,7 +38,7 @@ final class ServerShared: Sendable {
     /// Makes an accepted descriptor a connection of a loop; on that loop.
     func accept(_ descriptor: Int32, from peer: SocketAddress, on context: LoopContext) {
         let verdict = admission.enter(peer)
-        let exchange = HTTPExchange(server: self)
+        let exchange = HTTPExchange.take(for: context, of: self)
         let connection = ConnectionCore(
             context: context, peer: peer, role: .server, options: sessionOptions,
             admission: verdict, opening: exchange)
