@@ -1,10 +1,9 @@
 import WebSocketProtocol
 
-/// Delivers what a session reads to a connection's handler.
+/// Delivers one read's messages to a connection's handler.
 struct ConnectionSink: ~Copyable, SessionSink {
-    // Strong, and kept as long as the handler is: made anew for each read it would cost two pairs
-    // of atomic operations, and anything weaker retains and releases at every use.
-    let connection: ConnectionCore!
+    // Strong, and made once a read: anything weaker retains and releases at every use.
+    let connection: ConnectionCore
     let handler: any ConnectionHandler
 
     @inline(__always)

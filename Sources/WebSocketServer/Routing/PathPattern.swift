@@ -61,6 +61,7 @@ struct PathPattern: Sendable, Hashable {
                 if value.isEmpty { return .no }
                 parameters[name] = value
             case .integer(let name):
+                if value.isEmpty { return .no }
                 if Int(value) == nil || value.hasPrefix("+") {
                     wrong = wrong ?? (name, value)
                 }

@@ -74,6 +74,7 @@ public struct Router: Sendable {
         var allowed: [HTTPRequest.Method] = []
         var isWebSocket = false
         var wrong: (name: String, value: String)?
+        var plain: Found?
         for route in routes {
             switch route.pattern.match(path) {
             case .no: continue
@@ -86,13 +87,17 @@ public struct Router: Sendable {
                     isWebSocket = true
                 case .respond(let own, let respond):
                     if own == method || own == .get && method == .head {
-                        return .respond(respond, parameters)
+                        if !isUpgrade { return .respond(respond, parameters) }
+                        // A path may be both; who asks for an upgrade gets it if there is one,
+                        // else the request is a plain one (RFC 9110 §7.8).
+                        plain = plain ?? .respond(respond, parameters)
                     }
                     allowed.append(own)
                     if own == .get { allowed.append(.head) }
                 }
             }
         }
+        if let plain { return plain }
         if isWebSocket, allowed.isEmpty {
             return method == .get ? .upgradeRequired : .methodNotAllowed([.get])
         }
