@@ -83,6 +83,11 @@ extension RawClient {
         return (head, String(decoding: try read(length.first ?? 0), as: UTF8.self))
     }
 
+    /// Runs several steps on the client's own thread, so that none waits for others' tasks.
+    public func steps<Value: Sendable>(
+        _ body: @Sendable (isolated RawClient) throws -> Value
+    ) rethrows -> Value { try body(self) }
+
     public func send(_ frame: Frame) throws { try send(frame.encoded()) }
 
     /// The next frame, which a server doesn't mask.

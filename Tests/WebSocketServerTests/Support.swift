@@ -1,1 +1,91 @@
 import Testing
+import UVTransport
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// What a handler was told, in order.
+enum HandlerEvent: Sendable, Equatable {
+    case opened
+    case message(Message)
+    case drained
+    case closed(CloseCode, String)
+}
+
+/// A handler that reports what it is told, and echoes if asked to.
+final class Recorder: ConnectionHandler, Sendable {
+    let events = Reports<HandlerEvent>()
+    let connections = Reports<Connection>()
+    private let echoes: Bool
+
+    init(echoes: Bool = false) { self.echoes = echoes }
+
+    func onOpen(_ connection: Connection) {
+        events.add(.opened)
+        connections.add(connection)
+    }
+
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        events.add(.message(Message(payload.withUnsafeBytes { [UInt8]($0) }, as: kind)))
+        if echoes { connection.send(payload, as: kind) }
+    }
+
+    func onDrain(_ connection: Connection) { events.add(.drained) }
+
+    func onClose(_ connection: Connection, code: CloseCode, reason: String) {
+        events.add(.closed(code, reason))
+    }
+
+    /// How the connection ended: waits for it, and that it is told once and last.
+    func end() async throws -> HandlerEvent {
+        let end = try await events.next { if case .closed = $0 { true } else { false } }
+        let all = events.all
+        #expect(all.first == .opened)
+        #expect(all.last == end)
+        #expect(all.filter { $0 == .opened }.count == 1)
+        return end
+    }
+}
+
+extension Router {
+    /// A router whose `/ws` leads to one handler.
+    static func single(_ handler: any ConnectionHandler & Sendable) -> Router {
+        var router = Router()
+        router.webSocket("/ws") { _ in .accept(handler) }
+        return router
+    }
+
+    /// A router whose `/ws` echoes.
+    static var echo: Router { single(Recorder(echoes: true)) }
+}
+
+extension Connection {
+    /// Runs a closure on the connection's loop and waits for its result.
+    func onLoop<Value: Sendable>(
+        _ body: @escaping @Sendable (ConnectionCore) -> Value
+    ) async -> Value {
+        await withCheckedContinuation { continuation in
+            core.onLoop { continuation.resume(returning: body($0)) }
+        }
+    }
+
+    /// Waits, a turn of the loop at a time, until something holds.
+    func until(_ condition: @escaping @Sendable (ConnectionCore) -> Bool) async throws {
+        try await within(.seconds(10), "a state of the connection") {
+            while await !onLoop(condition) { try Task.checkCancellation() }
+        }
+    }
+}
+
+extension TestServer {
+    func raw(receiveBuffer: Int? = nil) throws -> RawClient {
+        try RawClient(to: addresses[0], receiveBuffer: receiveBuffer)
+    }
+
+    /// A raw client whose opening handshake for `/ws` is done.
+    func upgraded(_ path: String = "/ws", receiveBuffer: Int? = nil) async throws -> RawClient {
+        let client = try raw(receiveBuffer: receiveBuffer)
+        try await client.upgrade(path)
+        return client
+    }
+}

@@ -1,0 +1,138 @@
+import Testing
+import UVTransport
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite struct BackpressureTests {
+    @Test("a reader that doesn't read makes an async send wait, and go on when it reads")
+    func asyncSend() async throws {
+        let sent = Locked(0)
+        let opened = Reports<Connection>()
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            opened.add(connection.connection)
+            for _ in 0..<200 {
+                try await connection.send(Message([UInt8](repeating: 1, count: 50_000)))
+                sent.withLock { $0 += 1 }
+            }
+        }
+        try await withServer(router) { server in
+            let client = try await server.upgraded(receiveBuffer: 4_096)
+            let connection = try await opened.next()
+            try await connection.until { $0.outboxCount > $0.options.outboxHighWater }
+            // It waits: turns go by and nothing more is sent.
+            let before = sent.value
+            for _ in 0..<100 { await connection.onLoop { _ in } }
+            #expect(sent.value == before && before < 200)
+            for _ in 0..<200 {
+                #expect(try await client.readFrame().payload.count == 50_000)
+            }
+            #expect(try await client.readFrame() == .close(.normalClosure))
+            #expect(sent.value == 200)
+            try await client.send(.close(.normalClosure))
+            _ = try await client.readToEnd()
+        }
+    }
+
+    @Test("a send that waits ends when the peer goes")
+    func asyncSendEnds() async throws {
+        let (opened, ended) = (Reports<Connection>(), Reports<Bool>())
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            opened.add(connection.connection)
+            do {
+                while true {
+                    try await connection.send(Message([UInt8](repeating: 1, count: 50_000)))
+                }
+            } catch {
+                ended.add(error is ConnectionClosed)
+                throw error
+            }
+        }
+        try await withServer(router) { server in
+            let client = try await server.upgraded(receiveBuffer: 4_096)
+            try await opened.next().until { $0.outboxCount > $0.options.outboxHighWater }
+            await client.reset()
+            #expect(try await ended.next())
+        }
+    }
+
+    @Test("a slow async handler stops the reading, and loses no message")
+    func slowHandler() async throws {
+        let (opened, gate) = (Reports<Connection>(), Reports<Int>())
+        let received = Reports<Message>()
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            opened.add(connection.connection)
+            _ = try await gate.next()
+            for try await message in connection.messages { received.add(message) }
+        }
+        try await withServer(router) {
+            // Silence while it doesn't read is no sign that the peer is dead.
+            $0.heartbeat.interval = .milliseconds(500)
+            $0.heartbeat.timeout = .milliseconds(500)
+        } _: { server in
+            let client = try server.raw()
+            try await client.steps { client in
+                try client.upgrade("/ws")
+                try client.send((0..<300).flatMap { RawClient.Frame.text("\($0)").encoded() })
+            }
+            let connection = try await opened.next()
+            try await connection.until { $0.pauseReasons.contains(.application) }
+            let begin = await connection.onLoop { $0.loop.now }
+            try await connection.until { $0.loop.now > begin + 1_500 }
+            gate.add(1)
+            for number in 0..<300 {
+                #expect(try await received.next() == Message("\(number)"))
+            }
+            try await connection.until { $0.pauseReasons.isEmpty }
+            await client.close()
+        }
+    }
+
+    @Test("an echo stops reading above high water, and is told of the drain")
+    func drains() async throws {
+        let recorder = Recorder(echoes: true)
+        try await withServer(.single(recorder)) {
+            $0.limits.messageSizeMax = .mebibytes(16)
+        } _: { server in
+            let client = try await server.upgraded(receiveBuffer: 4_096)
+            let connection = try await recorder.connections.next()
+            // More than the kernel takes in.
+            let frame = RawClient.Frame(first: 0x82, payload: .init(repeating: 1, count: 8 << 20))
+            try await client.send(frame)
+            try await connection.until { $0.pauseReasons == .outbox }
+            #expect(await connection.onLoop { $0.owesDrain })
+            #expect(try await client.readFrame(within: .seconds(30)) == frame)
+            try await recorder.events.next { $0 == .drained }
+            try await connection.until { $0.outboxCount == 0 && $0.pauseReasons.isEmpty }
+            #expect(await connection.onLoop { !$0.owesDrain })
+            await client.close()
+        }
+    }
+
+    @Test("a consumer past the hard limit is cut, once, and others are served on")
+    func slowConsumer() async throws {
+        let (slow, quick) = (Recorder(), Recorder())
+        var router = Router()
+        router.webSocket("/slow") { _ in .accept(slow) }
+        router.webSocket("/quick") { _ in .accept(quick) }
+        try await withServer(router) { server in
+            let slowClient = try await server.upgraded("/slow", receiveBuffer: 4_096)
+            let quickClient = try await server.upgraded("/quick")
+            let connections = [
+                try await slow.connections.next(), try await quick.connections.next(),
+            ]
+            let payload = [UInt8](repeating: 1, count: 500_000)
+            for _ in 0..<20 {
+                for connection in connections { connection.send(payload) }
+                _ = try await quickClient.readFrame()
+            }
+            #expect(try await slow.end() == .closed(.policyViolation, "slow consumer"))
+            _ = try await slowClient.readToEnd(orReset: true)
+            #expect(await server.server.counters().slowConsumers == 1)
+            await quickClient.close()
+        }
+    }
+}

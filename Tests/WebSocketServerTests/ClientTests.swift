@@ -1,0 +1,184 @@
+import Testing
+import UVTransport
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite struct ClientTests {
+    @Test(
+        "a URL says where to connect and what to ask for",
+        arguments: [
+            (
+                "ws://example.org", WebSocketURL.Place.host("example.org", port: 80), "example.org",
+                "/"
+            ),
+            ("WS://a:8080/b?c=d", .host("a", port: 8080), "a:8080", "/b?c=d"),
+            ("ws://a?c", .host("a", port: 80), "a", "/?c"),
+            ("ws://[::1]:9/x", .host("::1", port: 9), "[::1]:9", "/x"),
+            ("ws://127.0.0.1:65535/", .host("127.0.0.1", port: 65_535), "127.0.0.1:65535", "/"),
+            ("ws+unix:/run/a.sock:/x?y", .unix(path: "/run/a.sock"), "localhost", "/x?y"),
+            ("ws+unix:///run/a.sock", .unix(path: "/run/a.sock"), "localhost", "/"),
+        ])
+    func urls(text: String, place: WebSocketURL.Place, authority: String, target: String) throws {
+        let url = try WebSocketURL(text)
+        #expect(url.place == place)
+        #expect(url.authority == authority)
+        #expect(url.target == target)
+    }
+
+    @Test(
+        "a URL that can't be meant is an error",
+        arguments: [
+            "", "ws", "ws:", "ws:/a", "ws://", "http://a", "ws://a:0", "ws://a:65536", "ws://a:b",
+            "ws://a:", "ws://u@a/", "ws://[::1", "ws://[x]/", "ws://a/#f", "ws://a/ b",
+            "ws://a\r\n",
+            "ws+unix:", "ws+unix::/x", "ws://:80/",
+        ])
+    func badURLs(text: String) {
+        let error = #expect(throws: ClientError.self) { try WebSocketURL(text) }
+        #expect(error?.code == .invalidURL)
+    }
+
+    @Test("wss is refused by name")
+    func noTLS() async throws {
+        try await withClient { client in
+            let error = await #expect(throws: ClientError.self) {
+                try await client.connect(to: "wss://example.org/")
+            }
+            #expect(error?.code == .schemeNotSupported)
+        }
+    }
+
+    @Test("talks over IPv4, IPv6 and Unix-domain sockets, with the subprotocol agreed on")
+    func places() async throws {
+        let path = "/tmp/apus-test-\(UInt32.random(in: 0 ... .max)).sock"
+        let recorder = Recorder(echoes: true)
+        var router = Router()
+        router.webSocket("/ws") { request in
+            guard request.head.headerFields[.origin] == "http://here" else {
+                return .refuse(.forbidden, "who are you?")
+            }
+            return .accept(recorder, subprotocol: request.subprotocols.last)
+        }
+        let addresses: [ListenAddress] = [
+            .hostname("127.0.0.1", port: 0), .hostname("::1", port: 0), .unix(path: path),
+        ]
+        for address in addresses {
+            try await withServer(router) {
+                $0.addresses = [address]
+                $0.loops = 2
+            } _: { server in
+                try await withClient(loops: 2) { client in
+                    let connection = try await client.connect(
+                        to: server.url("/ws?x"), subprotocols: ["a", "b"],
+                        headerFields: [.origin: "http://here"])
+                    #expect(connection.subprotocol == "b")
+                    for size in [0, 125, 126, 65_535, 65_536, 1 << 20] {
+                        let message = Message([UInt8](repeating: 3, count: size))
+                        try await connection.send(message)
+                        #expect(await connection.receive() == message)
+                    }
+                    #expect(await connection.close().code == .normalClosure)
+                    let error = await #expect(throws: ClientError.self) {
+                        try await client.connect(to: server.url("/ws"))
+                    }
+                    #expect(error?.code == .refused && error?.status == 403)
+                }
+            }
+        }
+    }
+
+    @Test("tells a server that isn't there from one that doesn't answer, or not as it should")
+    func failures() async throws {
+        try await withClient { client in
+            // Bound and never accepted from: the kernel connects, no one answers.
+            let socket = try ListeningSocket.listen(
+                host: "127.0.0.1", port: 0, count: 1, backlog: 8)[0][0]
+            var limits = Limits()
+            limits.handshakeTimeout = .milliseconds(200)
+            let url = "ws://127.0.0.1:\(socket.address.port)/"
+            #expect(await Self.failure(client, url, limits) == .timedOut)
+            socket.close()
+            #expect(await Self.failure(client, url, limits) == .cannotConnect)
+            #expect(await Self.failure(client, "ws+unix:/nowhere", limits) == .cannotConnect)
+            #expect(
+                await Self.failure(client, "ws://no-such-host.invalid/", limits) == .cannotConnect)
+            let error = await #expect(throws: ClientError.self) {
+                try await client.connect(to: url, subprotocols: ["a b"])
+            }
+            #expect(error?.code == .invalidSubprotocol)
+        }
+        var router = Router()
+        router.get("/plain") { _ in .text("no WebSocket") }
+        try await withServer(router) { server in
+            try await withClient { client in
+                #expect(await Self.failure(client, server.url("/plain"), Limits()) == .refused)
+                #expect(await Self.failure(client, server.url("/no"), Limits()) == .refused)
+            }
+        }
+    }
+
+    private static func failure(
+        _ client: WebSocketClient, _ url: String, _ limits: Limits
+    ) async -> ClientError.Code? {
+        do {
+            _ = try await client.connect(to: url, limits: limits)
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+
+    @Test("connecting and receiving can be cancelled")
+    func cancellation() async throws {
+        try await withServer(.echo) { server in
+            try await withClient { client in
+                let socket = try ListeningSocket.listen(
+                    host: "127.0.0.1", port: 0, count: 1, backlog: 8)[0][0]
+                defer { socket.close() }
+                let url = "ws://127.0.0.1:\(socket.address.port)/"
+                let connecting = Task { await Self.failure(client, url, Limits()) }
+                connecting.cancel()
+                #expect(try await within { await connecting.value } == .cancelled)
+                let connection = try await client.connect(to: server.url("/ws"))
+                let receiving = Task { await connection.receive() }
+                receiving.cancel()
+                #expect(try await within { await receiving.value } == nil)
+                try await connection.send("on")
+                #expect(await connection.receive() == Message("on"))
+            }
+        }
+    }
+
+    @Test("a shutdown tells the servers 1001 and refuses what comes later")
+    func shutdown() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) { server in
+            let client = try WebSocketClient(logger: .silent)
+            let connection = try await client.connect(to: server.url("/ws"))
+            await client.shutdown()
+            await client.shutdown()
+            #expect(client.ledger?.isZero == true)
+            #expect(try await recorder.end() == .closed(.goingAway, ""))
+            #expect(await connection.receive() == nil)
+            #expect(await Self.failure(client, server.url("/ws"), Limits()) == .shutDown)
+            await #expect(throws: ConnectionClosed.self) { try await connection.send("late") }
+        }
+    }
+
+    @Test("a handler on the client's loop sees what a server's handler would")
+    func handlers() async throws {
+        try await withServer(.echo) { server in
+            try await withClient(loops: 2) { client in
+                let recorder = Recorder()
+                let connection = try await client.connect(to: server.url("/ws"), handler: recorder)
+                for number in 0..<100 { connection.send("\(number)") }
+                for number in 0..<100 {
+                    try await recorder.events.next { $0 == .message(Message("\(number)")) }
+                }
+                connection.close(4000, reason: "done")
+                #expect(try await recorder.end() == .closed(4000, "done"))
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+import Testing
+import UVTransport
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite struct LimitTests {
+    typealias Frame = RawClient.Frame
+
+    struct Case: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let configure: @Sendable (inout Limits) -> Void
+        let within: [Frame]
+        let past: [Frame]
+        let code: CloseCode
+    }
+
+    private static func bytes(_ count: Int, first: UInt8 = 0x82) -> Frame {
+        Frame(first: first, payload: .init(repeating: 1, count: count))
+    }
+
+    static let cases: [Case] = [
+        Case(
+            testDescription: "message", configure: { $0.messageSizeMax = .bytes(1_000) },
+            within: [bytes(1_000)], past: [bytes(1_001)], code: .messageTooBig),
+        Case(
+            testDescription: "message in frames",
+            configure: { $0.messageSizeMax = .bytes(1_000) },
+            within: [bytes(600, first: 0x02), bytes(400, first: 0x80)],
+            past: [bytes(600, first: 0x02), bytes(401, first: 0x80)], code: .messageTooBig),
+        Case(
+            testDescription: "frame", configure: { $0.frameSizeMax = .bytes(200) },
+            within: [bytes(200, first: 0x02), bytes(200, first: 0x80)],
+            past: [bytes(201, first: 0x02)], code: .messageTooBig),
+        Case(
+            testDescription: "fragments", configure: { $0.fragmentsMax = 3 },
+            within: [bytes(1, first: 0x02), bytes(0, first: 0), bytes(1, first: 0x80)],
+            past: [bytes(1, first: 0x02)] + .init(repeating: bytes(0, first: 0), count: 3),
+            code: .messageTooBig),
+        Case(
+            testDescription: "assembly",
+            configure: {
+                $0.messageSizeMax = .bytes(8_192)
+                $0.assemblySizeMax = .bytes(8_192)
+            },
+            within: [bytes(4_096, first: 0x02), bytes(4_096, first: 0x80)],
+            past: [bytes(8_000, first: 0x02)], code: .tryAgainLater),
+    ]
+
+    @Test("what is at a limit passes, and one past it is told its code", arguments: cases)
+    func past(limit: Case) async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            limit.configure(&$0.limits)
+        } _: { server in
+            let client = try await server.upgraded()
+            for frame in limit.within { try await client.send(frame) }
+            let size = limit.within.reduce(0) { $0 + $1.payload.count }
+            try await recorder.events.next {
+                if case .message(let message) = $0 { message.bytes.count == size } else { false }
+            }
+            if limit.testDescription == "assembly" {
+                // Another connection takes most of what all may use together.
+                let other = try await server.upgraded()
+                try await other.send(Self.bytes(5_000, first: 0x02))
+                _ = try await recorder.connections.next()
+                try await recorder.connections.next().until {
+                    $0.context.assemblies.outstanding == 1
+                }
+                for frame in limit.past { try await client.send(frame) }
+                #expect(try await client.readFrame().closeCode == limit.code)
+                await other.close()
+            } else {
+                for frame in limit.past { try await client.send(frame) }
+                #expect(try await client.readFrame().closeCode == limit.code)
+            }
+            _ = try await client.readToEnd()
+            await client.close()
+            let counters = await server.server.counters()
+            #expect(counters.failedByCode == [limit.code.rawValue: 1])
+        }
+    }
+
+    @Test(
+        "a request past a limit is answered with its status",
+        arguments: [
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 600))\r\n\r\n", 431),
+            ("GET /\(String(repeating: "x", count: 600)) HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+            ("GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 1\r\nC: 1\r\nD: 1\r\n\r\n", 431),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n", 413),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n"
+                    + String(repeating: "x", count: 101), 413
+            ),
+            ("GET / HTTP/1.1\r\nHost:", 408),
+        ])
+    func requests(request: String, status: Int) async throws {
+        var router = Router()
+        router.post("/") { _ in .text("ok") }
+        try await withServer(router) {
+            $0.limits.handshakeSizeMax = .bytes(512)
+            $0.limits.handshakeHeadersMax = 4
+            $0.limits.bodySizeMax = .bytes(100)
+            $0.limits.handshakeTimeout = .milliseconds(200)
+        } _: { server in
+            let client = try server.raw()
+            try await client.send(request)
+            #expect(try await client.readHead().hasPrefix("HTTP/1.1 \(status) "))
+            _ = try await client.readToEnd()
+        }
+    }
+
+    @Test("who says nothing is let go without a word")
+    func silence() async throws {
+        try await withServer(.echo) {
+            $0.limits.handshakeTimeout = .milliseconds(100)
+        } _: { server in
+            let client = try server.raw()
+            #expect(try await client.readToEnd() == [])
+            #expect(await server.server.counters().handshakeTimeouts == 1)
+        }
+    }
+
+    @Test("pings go out in silence; who answers stays, who doesn't is told 1011 and counted")
+    func heartbeat() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.heartbeat.interval = .milliseconds(100)
+            $0.heartbeat.timeout = .milliseconds(1_000)
+            $0.limits.closeTimeout = .milliseconds(100)
+        } _: { server in
+            let client = try server.raw()
+            let seen = try await client.steps { client in
+                try client.upgrade("/ws")
+                var seen: [Frame] = []
+                for _ in 0..<5 {
+                    seen.append(try client.readFrame())
+                    try client.send(Frame(first: 0x8A))
+                }
+                return seen + [try client.readFrame(), try client.readFrame()]
+            }
+            #expect(seen.dropLast() == .init(repeating: Frame(first: 0x89), count: 6))
+            #expect(seen.last?.closeCode == .internalError)
+            #expect(try await recorder.end() == .closed(.internalError, "heartbeat timeout"))
+            let counters = await server.server.counters()
+            #expect(counters.heartbeatTimeouts == 1 && counters.pongsReceived == 5)
+            #expect(counters.pingsSent == 6)
+        }
+    }
+
+    @Test("silence from the applications ends a connection, though pings are answered")
+    func idleTimeout() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.heartbeat.interval = .milliseconds(100)
+            $0.limits.idleTimeout = .milliseconds(400)
+        } _: { server in
+            try await withClient { client in
+                let connection = try await client.connect(to: server.url("/ws"))
+                try await connection.send("something")
+                #expect(await connection.waitUntilClosed().code == .goingAway)
+            }
+            #expect(try await recorder.end() == .closed(.goingAway, "idle timeout"))
+            let counters = await server.server.counters()
+            #expect(counters.idleTimeouts == 1 && counters.pongsReceived > 0)
+        }
+    }
+
+    @Test(
+        "one connection too many is told 1008, and past the headroom 503", arguments: [false, true])
+    func admission(isPerAddress: Bool) async throws {
+        try await withServer(.echo) {
+            if isPerAddress {
+                $0.limits.connectionsPerAddressMax = 2
+            } else {
+                $0.limits.connectionsMax = 2
+            }
+        } _: { server in
+            let first = try await server.upgraded()
+            let second = try await server.upgraded()
+            let third = try await server.upgraded()
+            #expect(try await third.readFrame() == .close(.policyViolation, "too many connections"))
+            // It is still there: the next is past the headroom of one.
+            let fourth = try server.raw()
+            try await fourth.send(RawClient.upgradeRequest("/ws"))
+            let response = try await fourth.readResponse()
+            #expect(response.head.hasPrefix("HTTP/1.1 503 "))
+            #expect(response.head.lowercased().contains("retry-after: "))
+            _ = try await fourth.readToEnd()
+            await fourth.close()
+            try await third.send(.close(.policyViolation))
+            _ = try await third.readToEnd()
+            await first.close()
+            try await within { while server.server.connectionCount > 1 { await Task.yield() } }
+            let fifth = try await server.upgraded()
+            for client in [second, fifth] {
+                try await client.send(.text("still"))
+                #expect(try await client.readFrame() == .text("still"))
+            }
+            let counters = await server.server.counters()
+            #expect(counters.refusedByLimit == 1 && counters.refusedByHeadroom == 1)
+            #expect(counters.closedByCode[1008] == 1)
+        }
+    }
+}

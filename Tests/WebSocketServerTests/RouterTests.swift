@@ -1,0 +1,118 @@
+import HTTPTypes
+import Testing
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite struct RouterTests {
+    private static let router: Router = {
+        var router = Router()
+        let recorder = Recorder()
+        router.webSocket("/ws") { _ in .accept(recorder) }
+        router.webSocket("/ws/{id:int}") { request in
+            guard request.parameters.integer("id") != 13 else { throw Problem(.forbidden, "no 13") }
+            return .accept(recorder)
+        }
+        router.get("/") { _ in .text("root") }
+        router.get("/items/{name}") { .text("text \($0.parameters["name"] ?? "")") }
+        router.get("/items/{id:int}") { .text("int \($0.parameters.integer("id"))") }
+        router.get("/items/all") { _ in .text("literal") }
+        router.post("/items/all") { .text("posted \($0.body.count)") }
+        router.get("/both") { _ in .text("page") }
+        router.webSocket("/both") { _ in .accept(recorder) }
+        router.get("/fails") { _ in throw DeadlineError() }
+        return router
+    }()
+
+    struct DeadlineError: Error {}
+
+    @Test(
+        "the most specific route answers, whatever the order they were added in",
+        arguments: [
+            ("GET", "/", 200, "root"),
+            ("GET", "/items/all", 200, "literal"),
+            ("GET", "/items/42", 200, "int 42"),
+            ("GET", "/items/-7", 200, "int -7"),
+            ("GET", "/items/%34%32", 200, "int 42"),
+            ("GET", "/items/one", 200, "text one"),
+            ("GET", "/items/a%2Fb", 200, "text a/b"),
+            ("GET", "/both", 200, "page"),
+            ("POST", "/items/all", 200, "posted 0"),
+            ("GET", "/fails", 500, nil),
+            ("GET", "/nothing", 404, nil),
+            ("GET", "/items", 404, nil),
+            ("GET", "/items/", 404, nil),
+            ("GET", "/items/a/b", 404, nil),
+            ("POST", "/", 405, nil),
+            ("DELETE", "/items/all", 405, nil),
+            ("POST", "/ws", 405, nil),
+            ("GET", "/ws", 426, nil),
+            ("GET", "/ws/x", 422, nil),
+            ("GET", "/ws/+1", 422, nil),
+            ("GET", "/ws/99999999999999999999", 422, nil),
+        ] as [(String, String, Int, String?)])
+    func plain(method: String, path: String, status: Int, body: String?) async throws {
+        try await withServer(Self.router) { server in
+            let client = try server.raw()
+            let length = method == "POST" ? "Content-Length: 0\r\n" : ""
+            try await client.send("\(method) \(path) HTTP/1.1\r\nHost: a\r\n\(length)\r\n")
+            let response = try await client.readResponse()
+            #expect(response.head.hasPrefix("HTTP/1.1 \(status) "))
+            if let body { #expect(response.body == body) }
+            if status >= 400 {
+                #expect(response.head.lowercased().contains("application/problem+json"))
+            }
+        }
+    }
+
+    @Test(
+        "an upgrade is answered by its route, or refused with a status",
+        arguments: [
+            ("/ws", 101), ("/ws/7", 101), ("/both", 101), ("/ws/13", 403), ("/ws/x", 422),
+            ("/nothing", 404),
+        ])
+    func upgrades(path: String, status: Int) async throws {
+        try await withServer(Self.router) { server in
+            let client = try server.raw()
+            try await client.send(RawClient.upgradeRequest(path))
+            #expect(try await client.readHead().hasPrefix("HTTP/1.1 \(status) "))
+        }
+    }
+
+    @Test("405 names what is allowed, 426 the version")
+    func fields() async throws {
+        try await withServer(Self.router) { server in
+            let client = try server.raw()
+            try await client.send("DELETE /items/all HTTP/1.1\r\nHost: a\r\n\r\n")
+            let first = try await client.readResponse().head
+            for method in ["GET", "HEAD", "POST"] { #expect(first.contains(method)) }
+            try await client.send("GET /ws HTTP/1.1\r\nHost: a\r\n\r\n")
+            let second = try await client.readResponse().head.lowercased()
+            #expect(second.contains("sec-websocket-version: 13"))
+            #expect(second.contains("upgrade: websocket"))
+        }
+    }
+
+    @Test("requests are answered in order, one connection for all, however they are cut")
+    func pipelining() async throws {
+        try await withServer(Self.router) { server in
+            let requests = (0..<50).map { "GET /items/\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }
+                .joined()
+            for size in [1, 7, 100, requests.utf8.count] {
+                let client = try server.raw()
+                let bytes = Array(requests.utf8)
+                for start in stride(from: 0, to: bytes.count, by: size) {
+                    try await client.send(Array(bytes[start...].prefix(size)))
+                }
+                for number in 0..<50 {
+                    #expect(try await client.readResponse().body == "int \(number)")
+                }
+                try await client.send(
+                    "POST /items/all HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+                        + "Connection: close\r\n\r\nabc")
+                let last = try await client.readToEnd()
+                #expect(String(decoding: last, as: UTF8.self).hasSuffix("posted 3"))
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import Testing
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite struct StopTests {
+    @Test("a stop tells everyone 1012, spread over its time", arguments: [1, 2])
+    func graceful(loops: Int) async throws {
+        let clients = Locked<[RawClient]>([])
+        let arrivals = Locked<[ContinuousClock.Instant]>([])
+        let reading = Locked<[Task<Void, any Error>]>([])
+        let start = Locked(ContinuousClock.now)
+        try await withServer(.echo) {
+            $0.loops = loops
+            $0.drain.spread = .milliseconds(400)
+        } _: { server in
+            for _ in 0..<10 {
+                let client = try await server.upgraded()
+                clients.withLock { $0.append(client) }
+            }
+            for client in clients.value {
+                let task = Task {
+                    #expect(try await client.readFrame() == .close(1012, "service restart"))
+                    arrivals.withLock { $0.append(.now) }
+                    try await client.send(.close(1012))
+                    _ = try await client.readToEnd()
+                }
+                reading.withLock { $0.append(task) }
+            }
+            start.withLock { $0 = .now }
+        }
+        for task in reading.value { try await task.value }
+        let times = arrivals.value.sorted()
+        #expect(times.count == 10)
+        #expect(start.value.duration(to: times[9]) > .milliseconds(300))
+        #expect(times[0].duration(to: times[9]) > .milliseconds(150))
+    }
+
+    @Test("who doesn't leave is cut at the deadline, and no one new is let in")
+    func deadline() async throws {
+        let recorder = Recorder()
+        let stubborn = Locked<RawClient?>(nil)
+        try await withServer(.single(recorder)) {
+            $0.drain.deadline = .milliseconds(300)
+        } _: { server in
+            let client = try await server.upgraded()
+            stubborn.withLock { $0 = client }
+            server.server.stop()
+            #expect(try await client.readFrame().closeCode == 1012)
+            #expect(throws: RawClientError.self) { try server.raw() }
+        }
+        #expect(try await recorder.end() == .closed(1012, "service restart"))
+        _ = try await stubborn.value?.readToEnd(orReset: true)
+    }
+
+    @Test("a request under way is answered before its connection ends")
+    func requestUnderWay() async throws {
+        let (began, gate) = (Reports<Int>(), Reports<Int>())
+        var router = Router()
+        router.get("/") { _ in
+            began.add(1)
+            _ = try await gate.next()
+            return .text("done")
+        }
+        try await withServer(router) { server in
+            let client = try server.raw()
+            try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            _ = try await began.next()
+            server.server.stop()
+            gate.add(1)
+            #expect(try await client.readResponse().body == "done")
+            #expect(try await client.readToEnd() == [])
+        }
+    }
+
+    @Test("cancelling cuts at once, also in the middle of a drain", arguments: [false, true])
+    func cancelled(isDraining: Bool) async throws {
+        let recorder = Recorder()
+        var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
+        configuration.loops = 2
+        configuration.drain.spread = .seconds(600)
+        configuration.drain.deadline = .seconds(600)
+        configuration.limits.closeTimeout = .seconds(600)
+        let bound = Reports<[BoundAddress]>()
+        let server = Server(
+            configuration: configuration, router: .single(recorder), logger: .silent
+        ) { bound.add($0) }
+        let running = Task { try await server.run() }
+        let client = try RawClient(to: try await bound.next()[0])
+        try await client.upgrade("/ws")
+        _ = try await recorder.connections.next()
+        if isDraining {
+            server.stop()
+            // The only connection of its loop is told last: a listener that is gone tells enough.
+            try await within {
+                while (try? RawClient(to: bound.all[0][0])) != nil { await Task.yield() }
+            }
+        }
+        running.cancel()
+        try await within { try await running.value }
+        _ = try await client.readToEnd(orReset: true)
+        _ = try await recorder.end()
+        #expect(server.ledger?.isZero == true)
+    }
+
+    @Test("a stop right after the start ends the server as any other")
+    func startAndStop() async throws {
+        for _ in 0..<50 {
+            try await within { try await withServer(.echo, configure: { $0.loops = 2 }) { _ in } }
+        }
+    }
+
+    @Test("an address in use is an error with its code, and leaves nothing behind")
+    func addressInUse() async throws {
+        try await withServer(.echo) { server in
+            var configuration = ServerConfiguration(
+                address: .hostname("127.0.0.1", port: server.port))
+            configuration.addresses.insert(.hostname("127.0.0.1", port: 0), at: 0)
+            let second = Server(configuration: configuration, router: .echo, logger: .silent)
+            let error = await #expect(throws: ServerError.self) { try await second.run() }
+            #expect(error?.code == .addressInUse)
+        }
+    }
+}
