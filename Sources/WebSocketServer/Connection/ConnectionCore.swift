@@ -41,30 +41,39 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         static let http = PauseReasons(rawValue: 4)
     }
 
+    // In the order of use: what a message touches comes first, on as few cache lines as can be.
+
     let context: LoopContext
-    let id: UInt64
-    let peer: SocketAddress
-    let admission: Admission.Verdict
-    let role: Session.Role
-    @exclusivity(unchecked) var stage = Stage.opening
-    @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
-    /// `send` has reported backpressure since the last drain.
-    @exclusivity(unchecked) var owesDrain = false
-    /// The rest of a long frame is read straight into its place.
-    @exclusivity(unchecked) private var readsDirectly = false
-    /// Position in the context's list.
-    var listIndex: Int32 = -1
-    @exclusivity(unchecked) var options: SessionOptions
-    @exclusivity(unchecked) var opening: (any OpeningPhase)?
-    @exclusivity(unchecked) var handler: any ConnectionHandler = NoHandler.shared
-    // Safety: only `receive` of this class mutates it, which isn't called from within itself.
-    @exclusivity(unchecked) var session: Session
-    @exclusivity(unchecked) var closing = ClosingHandshake()
-    /// Milliseconds of the loop's clock: the last byte received, the last message either way, and
-    /// the ping that awaits an answer (0: none).
+    /// Milliseconds of the loop's clock: the last byte received, the last message either way.
     @exclusivity(unchecked) var lastReceived: UInt64
     @exclusivity(unchecked) var lastMessage: UInt64
+    @exclusivity(unchecked) var stage = Stage.opening
+    let role: Session.Role
+    /// The rest of a long frame is read straight into its place.
+    @exclusivity(unchecked) private var readsDirectly = false
+    /// `send` has reported backpressure since the last drain.
+    @exclusivity(unchecked) var owesDrain = false
+    @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
+    let admission: Admission.Verdict
+    /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
+    // Safety of both: only `receive` of this class mutates them; it isn't called from within
+    // itself, and nothing that a handler may call puts others in their place.
+    @exclusivity(unchecked) private var sink: ConnectionSink?
+    @exclusivity(unchecked) var session: Session
+    @exclusivity(unchecked) var options: SessionOptions
+    @exclusivity(unchecked) var opening: (any OpeningPhase)?
+    @exclusivity(unchecked) var closing = ClosingHandshake()
+    /// Position in the context's list.
+    var listIndex: Int32 = -1
+    /// When the ping was sent that awaits an answer, in milliseconds; 0: none does.
     @exclusivity(unchecked) var pingSent: UInt64 = 0
+    let id: UInt64
+    let peer: SocketAddress
+
+    var handler: any ConnectionHandler {
+        if unsafe sink == nil { return NoHandler.shared }
+        return unsafe sink!.currentHandler()
+    }
 
     init(
         context: LoopContext, peer: SocketAddress, role: Session.Role, options: SessionOptions,
@@ -106,7 +115,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
             unsafe session = Session(role: role, limits: options.sessionLimits)
         }
         unsafe opening = nil
-        unsafe self.handler = handler
+        unsafe sink = ConnectionSink(connection: self, handler: handler)
         if let subprotocol { context.subprotocols[id] = subprotocol }
         unsafe stage = .open
         unsafe lastMessage = loop.now
@@ -132,8 +141,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.baseAddress else { return }
         let messages = unsafe context.messageCounts.pointee.messagesReceived
-        var sink = unsafe ConnectionSink(connection: self, handler: handler)
-        let action = unsafe session.receive(base, count: bytes.count, into: &sink)
+        let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
         if unsafe context.messageCounts.pointee.messagesReceived != messages {
             unsafe lastMessage = unsafe lastReceived
         }
@@ -153,8 +161,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func readTarget() -> UnsafeMutableRawBufferPointer {
-        var sink = unsafe ConnectionSink(connection: self, handler: handler)
-        return unsafe session.readTarget(atMost: EventLoop.readBufferSize, into: &sink)
+        return unsafe session.readTarget(atMost: EventLoop.readBufferSize, into: &sink!)
     }
 
     func setReadingPaused(_ paused: Bool, _ reason: PauseReasons) {
@@ -180,7 +187,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         setReadingPaused(false, .outbox)
         if unsafe owesDrain, unsafe stage == .open {
             unsafe owesDrain = false
-            unsafe handler.onDrain(Connection(core: self))
+            handler.onDrain(Connection(core: self))
         }
     }
 
@@ -205,19 +212,18 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Ends the connection: reports it once, gives back what it held, closes the handle.
     func terminate(reason: String = "", reset: Bool = false) {
         guard unsafe stage != .over else { return }
-        let wasOpen = unsafe handler !== NoHandler.shared
+        let wasOpen = handler !== NoHandler.shared
         unsafe stage = .over
-        var sink = unsafe ConnectionSink(connection: self, handler: handler)
-        unsafe session.discard(into: &sink)
+        if unsafe sink != nil { unsafe session.discard(into: &sink!) }
         context.remove(self)
         if wasOpen {
-            let handler = unsafe self.handler
+            let handler = self.handler
             let code = unsafe closing.outcome
             context.counters.closed(code)
             handler.onClose(
                 Connection(core: self), code: code, reason: closeReason(or: reason))
         }
-        unsafe handler = NoHandler.shared
+        unsafe sink = nil
         unsafe opening = nil
         if reset { self.reset() } else { close() }
     }

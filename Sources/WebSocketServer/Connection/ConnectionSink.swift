@@ -1,10 +1,14 @@
 import WebSocketProtocol
 
-/// Delivers one read's messages to a connection's handler.
+/// Delivers what a session reads to a connection's handler.
 struct ConnectionSink: ~Copyable, SessionSink {
-    // Strong, and made once a read: anything weaker retains and releases at every use.
+    // Strong, and kept as long as the handler is: made anew for each read it would cost two pairs
+    // of atomic operations, and anything weaker retains and releases at every use.
     let connection: ConnectionCore
     let handler: any ConnectionHandler
+
+    // Mutating, since an optional of a noncopyable type can be reached in place in no other way.
+    mutating func currentHandler() -> any ConnectionHandler { handler }
 
     @inline(__always)
     var wantsMessages: Bool { unsafe connection.stage == .open }
