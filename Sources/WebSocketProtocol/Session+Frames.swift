@@ -211,8 +211,11 @@ extension Session {
         _ piece: UnsafeMutableRawPointer, _ count: Int,
         _ sink: inout some SessionSink & ~Copyable
     ) -> UnsafeMutableRawPointer? {
-        if let base = unsafe assembly.base, unsafe piece == base + assembly.count {
-            // It was read straight into its place (`readTarget`).
+        if let base = unsafe assembly.base, unsafe piece == base + assembly.count,
+            unsafe count <= assembly.capacity - assembly.count
+        {
+            // It was read straight into its place (`readTarget`), and not just behind a full
+            // buffer, where other memory may begin.
             unsafe unmask(piece, to: piece, count)
             unsafe assembly.count += count
             return unsafe piece

@@ -1,0 +1,97 @@
+import Testing
+import WebSocketProtocol
+
+@Suite struct ClosingHandshakeTests {
+    @Test("At first it is open, and an end without a Close frame is 1006")
+    func open() {
+        let closing = ClosingHandshake()
+        #expect(closing.isOpen && !closing.isComplete)
+        #expect(closing.sent == nil && closing.received == nil)
+        #expect(closing.outcome == .abnormalClosure)
+    }
+
+    @Test("Our Close frame is sent once, and only the first code counts")
+    func closesOnce() {
+        var closing = ClosingHandshake()
+        #expect(closing.close(.goingAway) == true)
+        #expect(closing.close(.internalError) == false)
+        #expect(closing.sent == .goingAway)
+        #expect(!closing.isOpen && !closing.isComplete)
+        #expect(closing.outcome == .goingAway)
+    }
+
+    @Test(
+        "A peer's Close frame is answered with its own code (RFC 6455 §5.5.1)",
+        arguments: [1000, 1001, 3000, 4999] as [UInt16])
+    func answers(number: UInt16) {
+        var closing = ClosingHandshake()
+        let code = CloseCode(rawValue: number)
+        #expect(closing.receive(code) == code)
+        #expect(closing.isComplete && !closing.isOpen)
+        #expect(closing.sent == code && closing.outcome == code)
+    }
+
+    @Test("A Close frame without a code is answered by one without, and reported as 1005")
+    func withoutCode() throws {
+        var closing = ClosingHandshake()
+        let received = closing.receive(nil)
+        let answer = try #require(received)
+        #expect(answer == .noStatusReceived)
+        #expect(answer.payload(reason: "not sent") == [])
+        #expect(closing.outcome == .noStatusReceived)
+    }
+
+    @Test("The answer to our Close frame is not answered, and its code is the outcome")
+    func answered() {
+        var closing = ClosingHandshake()
+        #expect(closing.close(.normalClosure) == true)
+        #expect(closing.receive(.goingAway) == nil)
+        #expect(closing.isComplete)
+        #expect(closing.sent == .normalClosure && closing.received == .goingAway)
+        #expect(closing.outcome == .goingAway)
+    }
+
+    @Test("A second Close frame of the peer changes nothing, nor does closing after it")
+    func secondCloseFrame() {
+        var closing = ClosingHandshake()
+        #expect(closing.receive(.normalClosure) == .normalClosure)
+        #expect(closing.receive(.goingAway) == nil)
+        #expect(closing.close(.internalError) == false)
+        #expect(closing.outcome == .normalClosure)
+    }
+
+    @Test("A payload is the code, big-endian, then the reason; 1005 has none at all")
+    func payload() {
+        #expect(CloseCode.normalClosure.payload(reason: "") == [0x03, 0xE8])
+        #expect(CloseCode.goingAway.payload(reason: "bye") == [0x03, 0xE9, 0x62, 0x79, 0x65])
+        #expect(CloseCode.noStatusReceived.payload(reason: "bye") == [])
+    }
+
+    @Test(
+        "A reason that is too long is cut at a character, at 125 bytes or less",
+        arguments: ["a", "é", "€", "\u{1D11E}", "👩‍👩‍👧‍👦", "e\u{301}"])
+    func longReason(character: String) throws {
+        for count in 0...130 {
+            let reason = String(repeating: character, count: count)
+            let payload = CloseCode.normalClosure.payload(reason: reason)
+            #expect(payload.count <= FrameHeader.controlPayloadMax)
+            let kept = try #require(String(validating: payload[2...], as: UTF8.self))
+            #expect(reason.hasPrefix(kept) || kept.isEmpty)
+            #expect(kept.utf8.count % character.utf8.count == 0)
+            let isWhole = reason.utf8.count <= 123
+            #expect(isWhole ? kept == reason : kept.utf8.count > 123 - character.utf8.count)
+        }
+    }
+
+    @Test(
+        "What one side closes with, the other reads as it was",
+        arguments: [CloseCode.normalClosure, .tryAgainLater, .noStatusReceived])
+    func roundTrip(code: CloseCode) {
+        let payload = code.payload(reason: "Käse")
+        let read = readStream(Wire.frame(8, payload, to: .server), role: .server)
+        let expected: SessionTwin.Verdict =
+            payload.isEmpty
+            ? .closed(code: nil, reason: "") : .closed(code: code.rawValue, reason: "Käse")
+        #expect(read.transcript.verdict == expected)
+    }
+}

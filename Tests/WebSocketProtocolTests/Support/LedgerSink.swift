@@ -1,0 +1,74 @@
+import WebSocketProtocol
+
+/// A sink that keeps all it is told, and the books of the memory that it lends.
+///
+/// Buffers are exactly as large as asked for, so that AddressSanitizer sees each byte past one.
+/// What should not happen becomes a sentence in `faults`.
+struct LedgerSink: SessionSink {
+    var events: [SessionEvent] = []
+    var faults: [String] = []
+    /// The session's answer is sought until there are this many events.
+    var eventsWanted = Int.max
+    /// Bytes that may be lent at once; `grow` says no past it.
+    var budget = Int.max
+    /// Bytes that have been given to the session, set by whoever gives them.
+    var bytesFed = 0
+
+    private(set) var buffersOut = 0
+    private(set) var bytesOut = 0
+    private(set) var bytesOutPeak = 0
+    private(set) var grown = 0
+    private(set) var refused = 0
+
+    /// What may be allocated beyond twice the bytes that came: one read buffer of a long frame.
+    static let slack = 32 << 10
+
+    var wantsMessages: Bool { events.count < eventsWanted }
+
+    mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
+        if !wantsMessages { faults.append("a message came after the application had closed") }
+        events.append(.message(kind, Array(payload)))
+    }
+
+    mutating func ping(_ payload: UnsafeRawBufferPointer) { events.append(.ping(Array(payload))) }
+
+    mutating func pong(_ payload: UnsafeRawBufferPointer) { events.append(.pong(Array(payload))) }
+
+    mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
+        if capacity <= buffer.capacity { faults.append("grown to \(capacity), which it has") }
+        if expected < capacity { faults.append("\(capacity) asked for, \(expected) expected") }
+        if capacity > 2 * bytesFed + Self.slack {
+            faults.append("\(capacity) asked for when \(bytesFed) had come")
+        }
+        guard capacity <= budget - bytesOut + buffer.capacity else {
+            refused += 1
+            return false
+        }
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 1)
+        memory.initializeMemory(as: UInt8.self, repeating: 0xA5, count: capacity)
+        if let base = buffer.base {
+            memory.copyMemory(from: base, byteCount: buffer.count)
+            base.deallocate()
+        } else {
+            buffersOut += 1
+        }
+        bytesOut += capacity - buffer.capacity
+        bytesOutPeak = max(bytesOutPeak, bytesOut)
+        grown += 1
+        buffer.base = memory
+        buffer.capacity = capacity
+        return true
+    }
+
+    mutating func release(_ buffer: inout AssemblyBuffer) {
+        if buffer.count > buffer.capacity { faults.append("more is in a buffer than it holds") }
+        if let base = buffer.base {
+            base.deallocate()
+            buffersOut -= 1
+            bytesOut -= buffer.capacity
+        } else {
+            faults.append("released without memory")
+        }
+        buffer = AssemblyBuffer()
+    }
+}

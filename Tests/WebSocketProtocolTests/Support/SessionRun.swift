@@ -1,0 +1,122 @@
+import WebSocketProtocol
+
+/// One session with its sink, fed piece by piece, and watched for what must always hold.
+///
+/// Each piece lies in memory of its own, exactly as large as it is.
+final class SessionRun {
+    private var session: Session
+    private(set) var sink = LedgerSink()
+    /// The first action that was not `.proceed`.
+    private(set) var action = SessionAction.proceed
+    private var faults: [String] = []
+    /// Whether long frames are read around the shared buffer, as a connection does.
+    var usesReadTarget = false
+    /// Pieces of bytes that were read straight into the session's memory.
+    private(set) var directReads = 0
+
+    init(
+        role: Session.Role, limits: SessionLimits = .generous, eventsWanted: Int = .max,
+        budget: Int = .max
+    ) {
+        session = Session(role: role, limits: limits)
+        sink.eventsWanted = eventsWanted
+        sink.budget = budget
+    }
+
+    var transcript: SessionTwin.Transcript {
+        let verdict: SessionTwin.Verdict =
+            switch action {
+            case .proceed: .open
+            case .closeReceived(let code, let reason): .closed(code: code?.rawValue, reason: reason)
+            case .fail(let fault): .failed(code: fault.code.rawValue)
+            }
+        return .init(events: sink.events, verdict: verdict)
+    }
+
+    var isBetweenMessages: Bool { session.isBetweenMessages }
+    var wantsOwnReadBuffer: Bool { session.wantsOwnReadBuffer }
+
+    /// Where the next bytes would be read to; its size, 0 for the shared buffer.
+    func readTargetSize(atMost: Int) -> Int {
+        session.readTarget(atMost: atMost, into: &sink).count
+    }
+
+    /// Feeds a piece; where the session wants its own read buffer, as much of it as fits there,
+    /// then the rest.
+    func feed(_ bytes: some Collection<UInt8>) {
+        var rest = Array(bytes)[...]
+        repeat {
+            if usesReadTarget, session.wantsOwnReadBuffer {
+                let target = session.readTarget(atMost: max(1, rest.count), into: &sink)
+                if target.count > 0 {
+                    let piece = rest.prefix(target.count)
+                    target.copyBytes(from: piece)
+                    directReads += 1
+                    receive(target.baseAddress!, count: piece.count)
+                    rest = rest.dropFirst(piece.count)
+                    continue
+                }
+            }
+            let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: rest.count, alignment: 1)
+            defer { piece.deallocate() }
+            piece.copyBytes(from: rest)
+            if let base = piece.baseAddress { receive(base, count: rest.count) }
+            rest = []
+        } while !rest.isEmpty
+    }
+
+    private func receive(_ bytes: UnsafeMutableRawPointer, count: Int) {
+        sink.bytesFed += count
+        let isOver = action != .proceed
+        let events = sink.events.count
+        let answer = session.receive(bytes, count: count, into: &sink)
+        if isOver {
+            if answer != .proceed { faults.append("after its end it says \(answer)") }
+            if sink.events.count != events { faults.append("after its end it delivers") }
+        } else {
+            action = answer
+        }
+        if action != .proceed || session.isBetweenMessages, sink.buffersOut != 0 {
+            faults.append("memory is kept with nothing half received")
+        }
+    }
+
+    /// Ends the connection; returns what should not have happened, in sentences.
+    func end() -> [String] {
+        session.discard(into: &sink)
+        var byte: UInt8 = 0x81
+        let events = sink.events.count
+        let answer = session.receive(&byte, count: 1, into: &sink)
+        if answer != .proceed || sink.events.count != events {
+            faults.append("after `discard` it reads on")
+        }
+        if sink.buffersOut != 0 || sink.bytesOut != 0 {
+            faults.append("\(sink.bytesOut) bytes in \(sink.buffersOut) buffers not given back")
+        }
+        return faults + sink.faults
+    }
+}
+
+extension SessionLimits {
+    /// A mebibyte and 1,024 fragments, as a server has them by default.
+    static var generous: SessionLimits {
+        SessionLimits(frameSizeMax: 1 << 20, messageSizeMax: 1 << 20, fragmentsMax: 1_024)
+    }
+}
+
+/// Feeds a stream cut at `cuts` (ascending offsets) to a session. The second result tells what
+/// should not have happened.
+func readStream(
+    _ bytes: [UInt8], cuts: [Int] = [], role: Session.Role, limits: SessionLimits = .generous,
+    eventsWanted: Int = .max, usesReadTarget: Bool = false
+) -> (transcript: SessionTwin.Transcript, faults: [String]) {
+    let run = SessionRun(role: role, limits: limits, eventsWanted: eventsWanted)
+    run.usesReadTarget = usesReadTarget
+    var start = 0
+    for end in cuts + [bytes.count] {
+        run.feed(bytes[start..<end])
+        start = end
+    }
+    let transcript = run.transcript
+    return (transcript, run.end())
+}

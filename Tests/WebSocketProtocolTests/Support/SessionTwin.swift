@@ -1,0 +1,172 @@
+import WebSocketProtocol
+
+/// The slow, obvious twin of ``Session``: all bytes at once, frame after frame, in plain arrays.
+///
+/// It has no fast path, no state between reads and no memory of its own to manage. Of the
+/// session's rules it leaves out one, the budget of all partly received messages, since what
+/// that refuses depends on how the bytes were cut.
+struct SessionTwin {
+    /// What a session makes of a stream: what it delivers, then how it ends.
+    struct Transcript: Equatable {
+        var events: [SessionEvent] = []
+        var verdict = Verdict.open
+    }
+
+    enum Verdict: Equatable {
+        case open
+        case closed(code: UInt16?, reason: String)
+        case failed(code: UInt16)
+    }
+
+    private struct Failure: Error { var code: UInt16 }
+    private struct Incomplete: Error {}
+
+    private struct Frame {
+        var isFinal: Bool
+        var opcode: UInt8
+        /// Unmasked; as much of it as has come.
+        var payload: [UInt8]
+        /// Bytes that the header announces.
+        var announced: Int
+        var isWhole: Bool { payload.count == announced }
+    }
+
+    let role: Session.Role
+    let limits: SessionLimits
+    /// After this many events the application has closed: messages are wanted no more.
+    var eventsWanted = Int.max
+
+    private var rest: ArraySlice<UInt8> = []
+    private var transcript = Transcript()
+    /// The message in progress.
+    private var kind: MessageKind?
+    private var message: [UInt8] = []
+    private var fragments = 0
+
+    init(role: Session.Role, limits: SessionLimits, eventsWanted: Int = .max) {
+        self.role = role
+        self.limits = limits
+        self.eventsWanted = eventsWanted
+    }
+
+    private var wantsMessages: Bool { transcript.events.count < eventsWanted }
+
+    func read(_ bytes: some Sequence<UInt8>) -> Transcript {
+        var twin = self
+        twin.rest = Array(bytes)[...]
+        while twin.transcript.verdict == .open {
+            do {
+                try twin.readFrame()
+            } catch let failure as Failure {
+                twin.transcript.verdict = .failed(code: failure.code)
+            } catch {
+                break
+            }
+        }
+        return twin.transcript
+    }
+
+    private mutating func take(_ count: Int) throws -> [UInt8] {
+        guard rest.count >= count else { throw Incomplete() }
+        defer { rest = rest.dropFirst(count) }
+        return Array(rest.prefix(count))
+    }
+
+    private func require(_ condition: Bool, _ code: UInt16 = 1002) throws {
+        if !condition { throw Failure(code: code) }
+    }
+
+    private mutating func readFrame() throws {
+        let start = try take(2)
+        let isFinal = start[0] & 0b1000_0000 != 0
+        let opcode = start[0] & 0b1111
+        let isMasked = start[1] & 0b1000_0000 != 0
+        let isControl = opcode >= 8
+        var length = UInt64(start[1] & 0b111_1111)
+        // What is found without waiting for the rest of the header.
+        try require(start[0] & 0b111_0000 == 0)
+        try require(isMasked == (role == .server))
+        try require(!isControl || length <= 125)
+
+        let form = length
+        if form == 126 { length = try take(2).reduce(0) { $0 << 8 | UInt64($1) } }
+        if form == 127 { length = try take(8).reduce(0) { $0 << 8 | UInt64($1) } }
+        let key = isMasked ? try take(4) : [0, 0, 0, 0]
+
+        try require([0, 1, 2, 8, 9, 10].contains(opcode))
+        try require(!isControl || isFinal)
+        if form == 126 { try require(length >= 126) }
+        if form == 127 { try require(length >= 65_536) }
+        try require(length < 1 << 63)
+        if !isControl {
+            try require((opcode == 0) == (kind != nil))
+            try require(length <= limits.frameSizeMax, 1009)
+            try require(Int(length) <= limits.messageSizeMax - message.count, 1009)
+            fragments += 1
+            try require(fragments <= limits.fragmentsMax, 1009)
+        }
+        let masked = try take(min(Int(length), rest.count))
+        let payload = masked.enumerated().map { $1 ^ key[$0 % 4] }
+        let frame = Frame(
+            isFinal: isFinal, opcode: opcode, payload: payload, announced: Int(length))
+        if isControl { try readControl(frame) } else { try readData(frame) }
+    }
+
+    private mutating func readData(_ frame: Frame) throws {
+        if frame.opcode != 0 { kind = frame.opcode == 1 ? .text : .binary }
+        if wantsMessages {
+            message += frame.payload
+            if kind == .text { try require(UTF8Twin.judge(message).failure == nil, 1007) }
+        }
+        guard frame.isWhole else { throw Incomplete() }
+        guard frame.isFinal else { return }
+        if wantsMessages {
+            try require(kind == .binary || UTF8Twin.judge(message).isComplete, 1007)
+            transcript.events.append(.message(kind!, message))
+        }
+        (kind, message, fragments) = (nil, [], 0)
+    }
+
+    private mutating func readControl(_ frame: Frame) throws {
+        guard frame.isWhole else { throw Incomplete() }
+        let payload = frame.payload
+        switch frame.opcode {
+        case 9: transcript.events.append(.ping(payload))
+        case 10: transcript.events.append(.pong(payload))
+        default:
+            if payload.isEmpty {
+                transcript.verdict = .closed(code: nil, reason: "")
+                return
+            }
+            try require(payload.count >= 2)
+            let code = UInt16(payload[0]) << 8 | UInt16(payload[1])
+            let isLocal = [1004, 1005, 1006].contains(code)
+            try require((1000...1014).contains(code) && !isLocal || (3000...4999).contains(code))
+            let judged = UTF8Twin.judge(payload[2...])
+            try require(judged.failure == nil && judged.isComplete, 1007)
+            transcript.verdict = .closed(
+                code: code, reason: String(decoding: payload[2...], as: UTF8.self))
+        }
+    }
+}
+
+/// One call of a sink.
+enum SessionEvent: Equatable {
+    case message(MessageKind, [UInt8])
+    case ping([UInt8])
+    case pong([UInt8])
+}
+
+extension SessionTwin.Transcript {
+    /// Short enough for a failure's message.
+    var summary: String {
+        let events = events.map { event in
+            switch event {
+            case .message(let kind, let payload): "\(kind) \(payload.count)"
+            case .ping(let payload): "ping \(payload.count)"
+            case .pong(let payload): "pong \(payload.count)"
+            }
+        }
+        return "\(events) \(verdict)"
+    }
+}
