@@ -1,0 +1,44 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that everything in it is built with coverage for the fuzzer and under
+// AddressSanitizer. Its folders in `Sources` are links to the library's and to the tests' support:
+// in one package, `package` declarations can be used.
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let library: [SwiftSetting] =
+    common + [
+        .strictMemorySafety(),
+        .enableExperimentalFeature("Lifetimes"),
+    ]
+
+let package = Package(
+    name: "apus-fuzzing",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0")
+    ],
+    targets: [
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "HTTPProtocol",
+            dependencies: [.product(name: "HTTPTypes", package: "swift-http-types")],
+            swiftSettings: library),
+        .target(
+            name: "WebSocketProtocol",
+            dependencies: [.product(name: "HTTPTypes", package: "swift-http-types"), "COpenSSL"],
+            swiftSettings: library),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "HTTPProtocol", "WebSocketProtocol",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: common),
+    ]
+)
