@@ -103,6 +103,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             endTurn()
             turns += 1
         }
+        // uv_async_send on a loop that is closed would abort.
+        mailbox.waitForWakers()
         unsafe uv_loop_close(uv)
     }
 

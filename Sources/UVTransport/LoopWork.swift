@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// One thing to do on a loop: a Swift job, or a closure.
@@ -6,33 +7,71 @@ enum LoopWork: Sendable {
     case closure(@Sendable () -> Void)
 }
 
-/// What a ``Mailbox`` holds; not nested in it, which Swift 6.3 miscompiles.
-struct MailboxContents {
-    var work: [LoopWork] = []
-    var isClosed = false
-}
-
 /// What other threads want done on a loop: a mailbox that needs one wake-up however many write.
-struct Mailbox: ~Copyable, Sendable {
-    private let contents = Mutex(MailboxContents())
+///
+/// Its lock is pthread's, since ThreadSanitizer does not see a `Mutex` that threads contend for.
+// Safety: `work` and `isClosed` are touched with the lock held; it owns both allocations.
+@safe
+struct Mailbox: ~Copyable, @unchecked Sendable {
+    private struct Contents {
+        var work: [LoopWork] = []
+        var isClosed = false
+    }
+
+    private let lock: UnsafeMutablePointer<pthread_mutex_t>
+    private let contents: UnsafeMutablePointer<Contents>
+    /// Threads that are about to wake the loop.
+    private let waking = Atomic<Int>(0)
+
+    init() {
+        unsafe lock = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(lock, nil)
+        unsafe contents = .allocate(capacity: 1)
+        unsafe contents.initialize(to: Contents())
+    }
+
+    deinit {
+        unsafe pthread_mutex_destroy(lock)
+        unsafe lock.deallocate()
+        unsafe contents.deinitialize(count: 1).deallocate()
+    }
 
     /// Adds work; false when the loop has stopped. `wakeUp` is called for the first since the
-    /// last ``take(into:)``, under the lock: the loop can't be gone before it has returned.
+    /// last ``take(into:)``, outside the lock, which the loop then wants.
     borrowing func add(_ work: LoopWork, wakeUp: () -> Void) -> Bool {
-        contents.withLock { contents in
-            if contents.isClosed { return false }
-            contents.work.append(work)
-            if contents.work.count == 1 { wakeUp() }
-            return true
+        unsafe pthread_mutex_lock(lock)
+        if unsafe contents.pointee.isClosed {
+            unsafe pthread_mutex_unlock(lock)
+            return false
         }
+        unsafe contents.pointee.work.append(work)
+        let isFirst = unsafe contents.pointee.work.count == 1
+        if isFirst { waking.add(1, ordering: .relaxed) }
+        unsafe pthread_mutex_unlock(lock)
+        if isFirst {
+            wakeUp()
+            waking.subtract(1, ordering: .releasing)
+        }
+        return true
     }
 
     /// Takes everything out, reusing `buffer`'s storage for what comes next.
     borrowing func take(into buffer: inout [LoopWork]) {
         buffer.removeAll(keepingCapacity: true)
-        contents.withLock { contents in swap(&contents.work, &buffer) }
+        unsafe pthread_mutex_lock(lock)
+        unsafe swap(&contents.pointee.work, &buffer)
+        unsafe pthread_mutex_unlock(lock)
     }
 
     /// Refuses all later work.
-    borrowing func close() { contents.withLock { $0.isClosed = true } }
+    borrowing func close() {
+        unsafe pthread_mutex_lock(lock)
+        unsafe contents.pointee.isClosed = true
+        unsafe pthread_mutex_unlock(lock)
+    }
+
+    /// After ``close()``: waits until no thread is about to wake the loop any more.
+    borrowing func waitForWakers() {
+        while waking.load(ordering: .acquiring) != 0 { sched_yield() }
+    }
 }
