@@ -101,12 +101,13 @@ import WebSocketTesting
             for size in [1, 7, 100, requests.utf8.count] {
                 let client = try server.raw()
                 let bytes = Array(requests.utf8)
-                for start in stride(from: 0, to: bytes.count, by: size) {
-                    try await client.send(Array(bytes[start...].prefix(size)))
+                let bodies = try await client.steps { client in
+                    for start in stride(from: 0, to: bytes.count, by: size) {
+                        try client.send(Array(bytes[start...].prefix(size)))
+                    }
+                    return try (0..<50).map { _ in try client.readResponse().body }
                 }
-                for number in 0..<50 {
-                    #expect(try await client.readResponse().body == "int \(number)")
-                }
+                #expect(bodies == (0..<50).map { "int \($0)" })
                 try await client.send(
                     "POST /items/all HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
                         + "Connection: close\r\n\r\nabc")
