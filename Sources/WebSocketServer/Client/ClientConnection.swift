@@ -22,13 +22,14 @@ public struct ClientConnection: Sendable {
     public func receive() async -> Message? { await bridge.next(on: connection) }
 
     /// Sends a message; waits while the outbox is above its high water mark.
-    public func send(_ message: Message) async throws {
-        try await bridge.send(message.bytes, message.kind, on: connection)
+    public nonisolated(nonsending) func send(_ message: Message) async throws {
+        if try bridge.send(message.bytes, message.kind, on: connection) { return }
+        try await bridge.waitForDrain(on: connection)
     }
 
     /// Sends a text message; waits while the outbox is above its high water mark.
-    public func send(_ text: String) async throws {
-        try await bridge.send([UInt8](text.utf8), .text, on: connection)
+    public nonisolated(nonsending) func send(_ text: String) async throws {
+        try await send(Message(text))
     }
 
     /// Closes, and waits until the server has answered and closed the TCP connection (RFC 6455

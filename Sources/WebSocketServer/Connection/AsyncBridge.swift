@@ -61,8 +61,23 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     // MARK: - For tasks
 
+    /// A message that waits already, when asked on the connection's loop: no need to suspend.
+    @inline(__always)
+    final func nextWaiting(on connection: Connection) -> Message? {
+        connection.core.loop.isCurrent ? takeWaiting(connection) : nil
+    }
+
+    private func takeWaiting(_ connection: Connection) -> Message? {
+        guard let message = queue.popFirst() else { return nil }
+        if isPaused, queue.count <= Self.waitingMax / 2, queue.bytes <= Self.waitingBytesMax / 2 {
+            isPaused = false
+            connection.resumeReading()
+        }
+        return message
+    }
+
     /// The next message; `nil` at the end of the connection, or when the task is cancelled.
-    final func next(on connection: Connection) async -> Message? {
+    final nonisolated(nonsending) func next(on connection: Connection) async -> Message? {
         let loop = connection.core.loop
         if !loop.isCurrent {
             return await withTaskExecutorPreference(loop) { await nextOnLoop(connection) }
@@ -70,16 +85,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         return await nextOnLoop(connection)
     }
 
-    private func nextOnLoop(_ connection: Connection) async -> Message? {
-        if let message = queue.popFirst() {
-            if isPaused, queue.count <= Self.waitingMax / 2,
-                queue.bytes <= Self.waitingBytesMax / 2
-            {
-                isPaused = false
-                connection.resumeReading()
-            }
-            return message
-        }
+    private nonisolated(nonsending) func nextOnLoop(_ connection: Connection) async -> Message? {
+        if let message = takeWaiting(connection) { return message }
         if end != nil || Task.isCancelled { return nil }
         readNumber += 1
         let number = readNumber
@@ -96,30 +103,23 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    /// Sends, and waits for the drain if that filled the outbox.
+    /// Sends; true if that is all, false if the outbox is full and ``waitForDrain(on:)`` is due.
     final func send(
         _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
-    ) async throws {
-        let loop = connection.core.loop
-        if !loop.isCurrent {
-            return try await withTaskExecutorPreference(loop) {
-                try await sendOnLoop(bytes, kind, on: connection)
-            }
+    ) throws(ConnectionClosed) -> Bool {
+        switch connection.send(bytes, as: kind) {
+        case .accepted: return true
+        case .dropped: throw ConnectionClosed()
+        case .aboveHighWater: return false
         }
-        try await sendOnLoop(bytes, kind, on: connection)
     }
 
-    private func sendOnLoop(
-        _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
-    ) async throws {
-        switch connection.send(bytes, as: kind) {
-        case .accepted: return
-        case .dropped: throw ConnectionClosed()
-        case .aboveHighWater:
-            if end != nil { throw ConnectionClosed() }
-            unsafe await withUnsafeContinuation { unsafe writers.append($0) }
-            if end != nil { throw ConnectionClosed() }
+    /// Waits until the outbox has drained.
+    final func waitForDrain(on connection: Connection) async throws(ConnectionClosed) {
+        await withTaskExecutorPreference(connection.core.loop) {
+            if end == nil { unsafe await withUnsafeContinuation { unsafe writers.append($0) } }
         }
+        if end != nil { throw ConnectionClosed() }
     }
 
     /// How the connection ended, once it has.

@@ -34,13 +34,14 @@ public struct AsyncConnection: Sendable {
     public var messages: Messages { Messages(connection: connection, bridge: bridge) }
 
     /// Sends a message; waits while the outbox is above its high water mark.
-    public func send(_ message: Message) async throws {
-        try await bridge.send(message.bytes, message.kind, on: connection)
+    public nonisolated(nonsending) func send(_ message: Message) async throws {
+        if try bridge.send(message.bytes, message.kind, on: connection) { return }
+        try await bridge.waitForDrain(on: connection)
     }
 
     /// Sends a text message; waits while the outbox is above its high water mark.
-    public func send(_ text: String) async throws {
-        try await bridge.send([UInt8](text.utf8), .text, on: connection)
+    public nonisolated(nonsending) func send(_ text: String) async throws {
+        try await send(Message(text))
     }
 
     /// Starts the closing handshake.
@@ -65,6 +66,14 @@ public struct AsyncConnection: Sendable {
             /// The next message; `nil` at the end, and when the task is cancelled.
             public mutating func next() async throws -> Message? {
                 await bridge.next(on: connection)
+            }
+
+            /// The same for `for await`, which stays where it is: no look for an executor.
+            public mutating func next(
+                isolation actor: isolated (any Actor)?
+            ) async throws(any Error) -> Message? {
+                if let message = bridge.nextWaiting(on: connection) { return message }
+                return await bridge.next(on: connection)
             }
         }
 
