@@ -35,6 +35,35 @@ import WebSocketTesting
         }
     }
 
+    @Test("a task that isn't on the connection's loop waits like one that is")
+    func asyncSendElsewhere() async throws {
+        let (gate, received) = (Reports<Int>(), Locked(0))
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            _ = try await gate.next()
+            for try await message in connection.messages {
+                received.withLock { $0 += message.bytes.count }
+            }
+        }
+        try await withServer(router) { server in
+            try await withClient { client in
+                let connection = try await client.connect(to: server.url("/ws"))
+                let sending = Task {
+                    for _ in 0..<400 {
+                        try await connection.send(Message([UInt8](repeating: 1, count: 50_000)))
+                    }
+                }
+                try await connection.connection.until {
+                    $0.outboxCount > $0.options.outboxHighWater
+                }
+                gate.add(1)
+                try await sending.value
+                #expect(await connection.close().code == .normalClosure)
+                #expect(received.value == 400 * 50_000)
+            }
+        }
+    }
+
     @Test("a send that waits ends when the peer goes")
     func asyncSendEnds() async throws {
         let (opened, ended) = (Reports<Connection>(), Reports<Bool>())
