@@ -103,23 +103,28 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    /// Sends; true if that is all, false if the outbox is full and ``waitForDrain(on:)`` is due.
+    /// Sends; true if that is all, false if ``waitForDrain(on:)`` is due: the outbox is full, or
+    /// only the connection's loop knows whether it is.
     final func send(
         _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
     ) throws(ConnectionClosed) -> Bool {
         switch connection.send(bytes, as: kind) {
-        case .accepted: return true
+        case .accepted: return connection.core.loop.isCurrent
         case .dropped: throw ConnectionClosed()
         case .aboveHighWater: return false
         }
     }
 
-    /// Waits until the outbox has drained.
+    /// Waits until the outbox has drained, if it was full; behind what was handed over before.
     final func waitForDrain(on connection: Connection) async throws(ConnectionClosed) {
-        await withTaskExecutorPreference(connection.core.loop) {
-            if end == nil { unsafe await withUnsafeContinuation { unsafe writers.append($0) } }
+        let isOver = await withTaskExecutorPreference(connection.core.loop) {
+            // The drain may have come before this task: there is none to wait for then.
+            if end == nil, unsafe connection.core.owesDrain {
+                unsafe await withUnsafeContinuation { unsafe writers.append($0) }
+            }
+            return unsafe end != nil || connection.core.stage != .open
         }
-        if end != nil { throw ConnectionClosed() }
+        if isOver { throw ConnectionClosed() }
     }
 
     /// How the connection ended, once it has.
