@@ -58,8 +58,8 @@ import WebSocketTesting
                 }
                 gate.add(1)
                 try await sending.value
+                try await within { while received.value < 400 * 50_000 { await Task.yield() } }
                 #expect(await connection.close().code == .normalClosure)
-                #expect(received.value == 400 * 50_000)
             }
         }
     }
