@@ -94,18 +94,25 @@ final class RunningServer: Sendable {
     // MARK: - Stopping
 
     /// Calls back on SIGTERM and SIGINT until the server is stopped.
-    func watchSignals(_ onSignal: @escaping @Sendable () -> Void) {
-        let context = contexts[0]
-        context.loop.execute { [self] in
-            for number in [SIGTERM, SIGINT] {
-                do {
-                    let source = try SignalSource(loop: context.loop, signal: number) { _ in
-                        onSignal()
-                    }
-                    context.signals.append(source)
-                } catch {
-                    shared.logger.warning("cannot watch signals", metadata: ["error": "\(error)"])
+    /// Returns once they are watched: whoever is told that the server listens may send one.
+    func watchSignals(_ onSignal: @escaping @Sendable () -> Void) async {
+        await onEachLoop { [self] context, done in
+            if context === contexts[0] { watch([SIGTERM, SIGINT], on: context, onSignal) }
+            done()
+        }
+    }
+
+    private func watch(
+        _ signals: [Int32], on context: LoopContext, _ onSignal: @escaping @Sendable () -> Void
+    ) {
+        for number in signals {
+            do {
+                let source = try SignalSource(loop: context.loop, signal: number) { _ in
+                    onSignal()
                 }
+                context.signals.append(source)
+            } catch {
+                shared.logger.warning("cannot watch signals", metadata: ["error": "\(error)"])
             }
         }
     }

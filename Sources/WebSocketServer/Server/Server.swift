@@ -36,7 +36,7 @@ public final class Server: Service, Sendable {
         }
         running.withLock { $0 = server }
         defer { running.withLock { $0 = nil } }
-        if shared.configuration.handlesSignals { watchSignals(server) }
+        if shared.configuration.handlesSignals { await watchSignals(server) }
         logStart(server)
         onListening(server.addresses)
         await withTaskCancellationOrGracefulShutdownHandler {
@@ -70,9 +70,9 @@ public final class Server: Service, Sendable {
         }
     }
 
-    private func watchSignals(_ server: RunningServer) {
+    private func watchSignals(_ server: RunningServer) async {
         let isFirst = Mutex(true)
-        server.watchSignals { [self] in
+        await server.watchSignals { [self] in
             let first = isFirst.withLock { isFirst in
                 defer { isFirst = false }
                 return isFirst
