@@ -77,6 +77,10 @@ let package = Package(
             ],
             swiftSettings: common),
 
+        // The README's example, so that it compiles.
+        .executableTarget(
+            name: "Example", dependencies: ["WebSocketServer"], path: "Tests/Example",
+            swiftSettings: [.swiftLanguageMode(.v6)]),
         .testTarget(
             name: "HTTPProtocolTests", dependencies: ["HTTPProtocol"], swiftSettings: common),
         .testTarget(
