@@ -49,6 +49,11 @@ fuzz: deps-build ## every fuzz target, SECONDS=60 each
 bench: build ## the benchmarks (ARGS go to Benchmarks/run)
 	Benchmarks/run $(ARGS)
 
+.PHONY: instructions
+instructions: deps-build ## instructions a message on the echo path, against thresholds (valgrind)
+	@.ci/install instructions
+	Benchmarks/instructions
+
 .PHONY: lint
 lint: ## check the format of all Swift sources
 	swift format lint --strict --parallel --recursive $(SOURCES)
