@@ -130,7 +130,7 @@ import WebSocketTesting
             let connection = try await recorder.connections.next()
             // More than the kernel takes in.
             let frame = RawClient.Frame(first: 0x82, payload: .init(repeating: 1, count: 8 << 20))
-            try await client.send(frame)
+            try await client.send(frame.encoded(key: [0, 0, 0, 0]))
             try await connection.until { $0.pauseReasons == .outbox }
             #expect(await connection.onLoop { $0.owesDrain })
             #expect(try await client.readFrame(within: .seconds(30)) == frame)

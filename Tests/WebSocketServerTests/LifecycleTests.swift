@@ -131,7 +131,7 @@ import WebSocketTesting
         } _: { server in
             let client = try await server.upgraded(receiveBuffer: 4_096)
             let frame = RawClient.Frame(first: 0x82, payload: .init(repeating: 1, count: 50_000))
-            let all = (0..<60).flatMap { _ in frame.encoded() }
+            let all = (0..<60).flatMap { _ in frame.encoded(key: [0, 0, 0, 0]) }
             let close = RawClient.Frame.close(.normalClosure)
             try await client.send(all + close.encoded())
             for _ in 0..<60 { #expect(try await client.readFrame() == frame) }
