@@ -73,7 +73,7 @@ extension Session {
         let length = second & FrameHeader.lengthBits
         let isControl = first & 0x08 != 0
         let isMasked = second & FrameHeader.masked != 0
-        if isMasked != (role == .server) || first & FrameHeader.reservedBits != 0
+        if isMasked != (role == .server) || first & reservedBits != 0
             || isControl && length > UInt8(FrameHeader.controlPayloadMax)
         {
             return 2
@@ -102,10 +102,16 @@ extension Session {
         return header
     }
 
+    /// The bits that must be zero in any frame: RSV1 too, unless compression was agreed.
+    private var reservedBits: UInt8 {
+        allowsCompression
+            ? FrameHeader.reservedBits & ~FrameHeader.rsv1 : FrameHeader.reservedBits
+    }
+
     /// Checks a header against the protocol and the limits, and begins its frame.
     private mutating func beginFrame(_ header: Header) -> SessionFault? {
         // §5.2: reserved bits are zero unless an extension says otherwise.
-        if header.first & FrameHeader.reservedBits != 0 {
+        if header.first & reservedBits != 0 {
             return SessionFault(.protocolError, "reserved bits are set")
         }
         guard let opcode = Opcode(rawValue: header.first & FrameHeader.opcodeBits) else {
@@ -118,6 +124,11 @@ extension Session {
                 .protocolError, isMasked ? "frame is masked" : "frame is not masked")
         }
         let isFinal = header.first & FrameHeader.fin != 0
+        // RFC 7692 §6: RSV1 marks a message by its first frame, and no other.
+        let isMarked = header.first & FrameHeader.rsv1 != 0
+        if isMarked, opcode != .text, opcode != .binary {
+            return SessionFault(.protocolError, "RSV1 is set on a frame that begins no message")
+        }
         switch opcode {
         case .close, .ping, .pong:
             // §5.5: control frames are short and whole.
@@ -155,6 +166,7 @@ extension Session {
                 return SessionFault(.protocolError, "message begins within another")
             }
             messageKind = opcode == .text ? .text : .binary
+            isCompressed = header.first & FrameHeader.rsv1 != 0
             fragments = 0
             utf8.reset()
         }
@@ -196,7 +208,7 @@ extension Session {
             }
             unsafe start = unsafe place
         }
-        if messageKind == .text, count > 0, sink.wantsMessages,
+        if messageKind == .text, !isCompressed, count > 0, sink.wantsMessages,
             unsafe !utf8.validate(UnsafeRawPointer(start), count: count)
         {
             return fail(SessionFault(.invalidPayload, "text is not UTF-8"), &sink)
@@ -262,6 +274,11 @@ extension Session {
             if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
             return nil
         }
+        if isCompressed {
+            let payload = unsafe UnsafeRawBufferPointer(
+                start: whole ?? assembly.base, count: whole == nil ? assembly.count : count)
+            return unsafe endCompressedMessage(payload, kind, &sink)
+        }
         // §8.1: a text must end at a character's end.
         if kind == .text, !utf8.isComplete {
             return fail(SessionFault(.invalidPayload, "text ends within a character"), &sink)
@@ -274,6 +291,32 @@ extension Session {
             if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
         }
         return nil
+    }
+
+    /// Inflates a message within what a message may be (RFC 7692 §7.2.2), and delivers it.
+    private mutating func endCompressedMessage(
+        _ payload: UnsafeRawBufferPointer, _ kind: MessageKind,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> SessionAction? {
+        switch unsafe sink.inflate(payload, limit: limits.messageSizeMax) {
+        case .tooBig:
+            let limit = limits.messageSizeMax
+            return fail(SessionFault(.messageTooBig, "message inflates over \(limit) bytes"), &sink)
+        case .corrupt:
+            return fail(SessionFault(.invalidPayload, "compressed data is corrupt"), &sink)
+        case .noMemory:
+            return fail(
+                SessionFault(.tryAgainLater, "too much is being received at once"), &sink)
+        case .message(let message):
+            if kind == .text, let base = message.baseAddress,
+                unsafe !UTF8Validator.isValid(base, count: message.count)
+            {
+                return fail(SessionFault(.invalidPayload, "text is not UTF-8"), &sink)
+            }
+            if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
+            unsafe sink.message(message, kind: kind)
+            return nil
+        }
     }
 
     /// Where the connection may read the next bytes of a long frame directly: the end of the

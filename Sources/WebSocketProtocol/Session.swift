@@ -26,9 +26,13 @@ package struct Session: ~Copyable {
 
     @usableFromInline package let limits: SessionLimits
     @usableFromInline let role: Role
+    /// permessage-deflate was agreed: RSV1 may mark a message as compressed (RFC 7692 §6).
+    @usableFromInline let allowsCompression: Bool
     @usableFromInline var phase = Phase.header
     /// The first byte of the frame whose payload is being read.
     @usableFromInline var firstByte: UInt8 = 0
+    /// The message whose frames are being read is compressed.
+    @usableFromInline var isCompressed = false
     /// The kind of a message whose first frame has come and whose last has not.
     @usableFromInline var messageKind: MessageKind?
     /// Checks a text message's pieces; a whole one is checked in one go.
@@ -48,8 +52,9 @@ package struct Session: ~Copyable {
     /// A control frame's payload so far; allocated only when a read has cut one in two.
     @usableFromInline var control: UnsafeMutableRawPointer?
 
-    package init(role: Role, limits: SessionLimits) {
+    package init(role: Role, limits: SessionLimits, allowsCompression: Bool = false) {
         self.role = role
+        self.allowsCompression = allowsCompression
         self.limits = limits
     }
 

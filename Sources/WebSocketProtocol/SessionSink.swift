@@ -11,6 +11,10 @@ package protocol SessionSink: ~Copyable {
     /// A pong, asked for or not.
     mutating func pong(_ payload: UnsafeRawBufferPointer)
 
+    /// Inflates a compressed message of at most `limit` bytes (RFC 7692 §7.2.2). Only called
+    /// where permessage-deflate was agreed; the result is valid until the next call.
+    mutating func inflate(_ payload: UnsafeRawBufferPointer, limit: Int) -> InflatedMessage
+
     /// False once the application has closed: what follows is parsed no further than to find
     /// the peer's Close frame.
     var wantsMessages: Bool { get }
@@ -22,6 +26,26 @@ package protocol SessionSink: ~Copyable {
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool
     /// Takes a buffer's memory back.
     mutating func release(_ buffer: inout AssemblyBuffer)
+}
+
+extension SessionSink where Self: ~Copyable {
+    /// For sinks of sessions without compression, which never ask.
+    package mutating func inflate(
+        _ payload: UnsafeRawBufferPointer, limit: Int
+    ) -> InflatedMessage { unsafe .corrupt }
+}
+
+/// What became of a compressed message.
+@unsafe
+@usableFromInline
+package enum InflatedMessage {
+    case message(UnsafeRawBufferPointer)
+    /// It would have been longer than the limit; no more than that was produced.
+    case tooBig
+    /// It isn't a deflate stream.
+    case corrupt
+    /// The budget of all partly received messages is spent.
+    case noMemory
 }
 
 /// Memory in which a message that spans reads or frames is put together.
