@@ -1,0 +1,162 @@
+/// Data frames of a ``Session``: pieces become messages, in place or put together.
+extension Session {
+    mutating func receiveData(
+        _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
+        into sink: inout some SessionSink & ~Copyable
+    ) -> SessionAction? {
+        let count = unsafe min(left, end - next)
+        let isFinal = firstByte & FrameHeader.fin != 0
+        let piece = unsafe next
+        unsafe next += count
+        left -= count
+        // A message that this read holds whole needs no memory of ours.
+        let isWhole = unsafe isFinal && left == 0 && fragments == 1 && assembly.count == 0
+        var start = unsafe UnsafeMutableRawPointer(piece)
+        if isWhole {
+            unsafe unmask(piece, to: piece, count)
+        } else if count > 0, sink.wantsMessages {
+            guard let place = unsafe assemble(piece, count, &sink) else {
+                return fail(
+                    SessionFault(.tryAgainLater, "too much is being received at once"), &sink)
+            }
+            unsafe start = unsafe place
+        }
+        if messageKind == .text, !isCompressed, count > 0, sink.wantsMessages,
+            unsafe !utf8.validate(UnsafeRawPointer(start), count: count)
+        {
+            return fail(SessionFault(.invalidPayload, "text is not UTF-8"), &sink)
+        }
+        if left > 0 { return nil }
+        phase = .header
+        return unsafe isFinal ? endMessage(isWhole ? start : nil, count, &sink) : nil
+    }
+
+    /// Puts a piece behind what came before, unmasked; `nil` when there may be no more memory.
+    private mutating func assemble(
+        _ piece: UnsafeMutableRawPointer, _ count: Int,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> UnsafeMutableRawPointer? {
+        if let base = unsafe assembly.base, unsafe piece == base + assembly.count,
+            unsafe count <= assembly.capacity - assembly.count
+        {
+            // It was read straight into its place (`readTarget`), and not just behind a full
+            // buffer, where other memory may begin.
+            unsafe unmask(piece, to: piece, count)
+            unsafe assembly.count += count
+            return unsafe piece
+        }
+        guard unsafe reserve(count, expected: assembly.count + count + left, &sink) else {
+            return nil
+        }
+        let place = unsafe assembly.base! + assembly.count
+        unsafe unmask(piece, to: place, count)
+        unsafe assembly.count += count
+        return unsafe place
+    }
+
+    /// Grows the assembly as bytes arrive: to twice what is there, never to what is announced.
+    private mutating func reserve(
+        _ count: Int, expected: Int, _ sink: inout some SessionSink & ~Copyable
+    ) -> Bool {
+        let needed = unsafe assembly.count + count
+        if unsafe needed <= assembly.capacity { return true }
+        let capacity = unsafe max(needed, min(expected, max(assembly.capacity * 2, 4_096)))
+        return unsafe sink.grow(&assembly, to: capacity, expected: expected)
+    }
+
+    @inline(__always)
+    mutating func unmask(
+        _ source: UnsafeMutableRawPointer, to target: UnsafeMutableRawPointer, _ count: Int
+    ) {
+        if role == .server {
+            unsafe Masking.unmask(
+                from: UnsafeRawPointer(source), to: target, count: count, key: maskingKey, phase: 0)
+            maskingKey = Masking.advance(maskingKey, by: count)
+        } else if unsafe source != target {
+            unsafe target.copyMemory(from: source, byteCount: count)
+        }
+    }
+
+    private mutating func endMessage(
+        _ whole: UnsafeMutableRawPointer?, _ count: Int,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> SessionAction? {
+        let kind = messageKind!
+        messageKind = nil
+        guard sink.wantsMessages else {
+            if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
+            return nil
+        }
+        if isCompressed {
+            let payload = unsafe UnsafeRawBufferPointer(
+                start: whole ?? assembly.base, count: whole == nil ? assembly.count : count)
+            return unsafe endCompressedMessage(payload, kind, &sink)
+        }
+        // §8.1: a text must end at a character's end.
+        if kind == .text, !utf8.isComplete {
+            return fail(SessionFault(.invalidPayload, "text ends within a character"), &sink)
+        }
+        if let whole = unsafe whole {
+            unsafe sink.message(UnsafeRawBufferPointer(start: whole, count: count), kind: kind)
+        } else {
+            unsafe sink.message(
+                UnsafeRawBufferPointer(start: assembly.base, count: assembly.count), kind: kind)
+            if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
+        }
+        return nil
+    }
+
+    /// Inflates a message within what a message may be (RFC 7692 §7.2.2), and delivers it.
+    private mutating func endCompressedMessage(
+        _ payload: UnsafeRawBufferPointer, _ kind: MessageKind,
+        _ sink: inout some SessionSink & ~Copyable
+    ) -> SessionAction? {
+        switch unsafe sink.inflate(payload, limit: limits.messageSizeMax) {
+        case .tooBig:
+            let limit = limits.messageSizeMax
+            return fail(SessionFault(.messageTooBig, "message inflates over \(limit) bytes"), &sink)
+        case .corrupt:
+            return fail(SessionFault(.invalidPayload, "compressed data is corrupt"), &sink)
+        case .noMemory:
+            return fail(
+                SessionFault(.tryAgainLater, "too much is being received at once"), &sink)
+        case .message(let message):
+            if kind == .text, let base = message.baseAddress,
+                unsafe !UTF8Validator.isValid(base, count: message.count)
+            {
+                return fail(SessionFault(.invalidPayload, "text is not UTF-8"), &sink)
+            }
+            if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
+            unsafe sink.message(message, kind: kind)
+            return nil
+        }
+    }
+
+    /// Where the connection may read the next bytes of a long frame directly: the end of the
+    /// assembly, never past the frame. Empty when the shared buffer is the better place.
+    package mutating func readTarget(
+        atMost: Int, into sink: inout some SessionSink & ~Copyable
+    ) -> UnsafeMutableRawBufferPointer {
+        guard wantsOwnReadBuffer, sink.wantsMessages else {
+            return unsafe .init(start: nil, count: 0)
+        }
+        let wanted = min(left, atMost)
+        if unsafe assembly.capacity - assembly.count < min(wanted, Self.directReadMin) {
+            // Only as much again as has come already.
+            let room = unsafe min(wanted, max(assembly.count, Self.directReadMin))
+            guard unsafe reserve(room, expected: assembly.count + left, &sink) else {
+                return unsafe .init(start: nil, count: 0)
+            }
+        }
+        return unsafe .init(
+            start: assembly.base! + assembly.count,
+            count: min(wanted, assembly.capacity - assembly.count))
+    }
+
+    /// Whether enough of a frame is missing for reading around the shared buffer to pay.
+    @usableFromInline package var wantsOwnReadBuffer: Bool {
+        unsafe phase == .payload && left >= Self.directReadMin && assembly.base != nil
+    }
+
+    private static let directReadMin = 16 << 10
+}
