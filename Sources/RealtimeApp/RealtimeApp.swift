@@ -3,7 +3,7 @@ public import WebSocketServer
 /// The features that `apus serve` offers: echo, chat, a page to try them on, health.
 public struct RealtimeApp: Sendable {
     private let logger: Logger
-    /// Adds `/echo` and `/broadcast`, for conformance and load tools.
+    /// Adds `/echo`, `/echo/async` and `/broadcast`, for conformance and load tools.
     private let hasTools: Bool
 
     public init(logger: Logger, tools: Bool = false) {
@@ -32,6 +32,9 @@ public struct RealtimeApp: Sendable {
         if hasTools {
             let raw = RawEcho()
             router.webSocket("/echo") { _ in .accept(raw) }
+            router.webSocket("/echo/async") { connection in
+                for try await message in connection.messages { try await connection.send(message) }
+            }
             let room = ChatRoom()
             router.webSocket("/broadcast") { _ in .accept(Broadcaster(room: room)) }
         }
