@@ -60,6 +60,25 @@ struct LedgerSink: SessionSink {
         return true
     }
 
+    /// What compressed messages inflate to, in order; without any more, they are corrupt.
+    var inflated: [LedgerInflated] = []
+    /// The compressed payloads that the session wanted inflated.
+    private(set) var compressed: [[UInt8]] = []
+    private var inflatedMemory: [UInt8] = []
+
+    mutating func inflate(_ payload: UnsafeRawBufferPointer, limit: Int) -> InflatedMessage {
+        compressed.append(Array(payload))
+        guard !inflated.isEmpty else { return .corrupt }
+        switch inflated.removeFirst() {
+        case .message(let bytes):
+            inflatedMemory = bytes
+            // Its memory stays where it is until the next call, which is all that is asked.
+            return .message(inflatedMemory.withUnsafeBytes { $0 })
+        case .tooBig: return .tooBig
+        case .noMemory: return .noMemory
+        }
+    }
+
     mutating func release(_ buffer: inout AssemblyBuffer) {
         if buffer.count > buffer.capacity { faults.append("more is in a buffer than it holds") }
         if let base = buffer.base {
@@ -71,4 +90,11 @@ struct LedgerSink: SessionSink {
         }
         buffer = AssemblyBuffer()
     }
+}
+
+/// What a ``LedgerSink`` makes of a compressed message.
+enum LedgerInflated {
+    case message([UInt8])
+    case tooBig
+    case noMemory
 }

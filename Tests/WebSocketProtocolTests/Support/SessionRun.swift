@@ -16,9 +16,10 @@ final class SessionRun {
 
     init(
         role: Session.Role, limits: SessionLimits = .generous, eventsWanted: Int = .max,
-        budget: Int = .max
+        budget: Int = .max, allowsCompression: Bool = false, inflated: [LedgerInflated] = []
     ) {
-        session = Session(role: role, limits: limits)
+        session = Session(role: role, limits: limits, allowsCompression: allowsCompression)
+        sink.inflated = inflated
         sink.eventsWanted = eventsWanted
         sink.budget = budget
     }
