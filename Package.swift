@@ -27,6 +27,10 @@ let package = Package(
         .library(name: "WebSocketServer", targets: ["WebSocketServer"]),
         .executable(name: "apus", targets: ["apus"]),
     ],
+    traits: [
+        .default(enabledTraits: ["ISAL"]),
+        .trait(name: "ISAL", description: "Compress with Intel's ISA-L where it is faster."),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -39,6 +43,8 @@ let package = Package(
     targets: [
         .systemLibrary(
             name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
@@ -48,7 +54,10 @@ let package = Package(
             swiftSettings: library),
         .target(
             name: "WebSocketProtocol",
-            dependencies: [.product(name: "HTTPTypes", package: "swift-http-types"), "COpenSSL"],
+            dependencies: [
+                .product(name: "HTTPTypes", package: "swift-http-types"), "COpenSSL", "CZlib",
+                .target(name: "CISAL", condition: .when(traits: ["ISAL"])),
+            ],
             swiftSettings: library),
         .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
         .target(
@@ -84,7 +93,7 @@ let package = Package(
         .testTarget(
             name: "HTTPProtocolTests", dependencies: ["HTTPProtocol"], swiftSettings: common),
         .testTarget(
-            name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol"],
+            name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", "CZlib"],
             swiftSettings: common),
         .testTarget(
             name: "UVTransportTests",

@@ -1,0 +1,57 @@
+#if ISAL
+    import CISAL
+
+    /// An ISA-L stream that deflates.
+    ///
+    /// Safety: the stream and its level's buffer are allocated and freed here alone.
+    @safe
+    final class ISALDeflater: DeflateStream {
+        private let stream: UnsafeMutablePointer<isal_zstream>
+        private let levelBuffer: UnsafeMutablePointer<UInt8>
+
+        /// - Parameter level: 1…3. Level 0, with fixed codes, is much worse.
+        init(level: Int, windowBits: Int) {
+            let levelSize = Int(apus_isal_level_buffer_size(UInt32(level)))
+            unsafe stream = .allocate(capacity: 1)
+            unsafe levelBuffer = .allocate(capacity: levelSize)
+            unsafe super.init(memorySize: MemoryLayout<isal_zstream>.size + levelSize)
+            unsafe isal_deflate_init(stream)
+            unsafe stream.pointee.level = UInt32(level)
+            unsafe stream.pointee.level_buf = unsafe levelBuffer
+            unsafe stream.pointee.level_buf_size = UInt32(levelSize)
+            unsafe stream.pointee.hist_bits = UInt16(windowBits)
+            unsafe stream.pointee.flush = UInt16(SYNC_FLUSH)
+            unsafe stream.pointee.end_of_stream = 0
+        }
+
+        deinit {
+            unsafe stream.deallocate()
+            unsafe levelBuffer.deallocate()
+        }
+
+        /// Keeps level, window and flush.
+        override func reset() { unsafe isal_deflate_reset(stream) }
+
+        override func compress(
+            _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+        ) -> Int? {
+            // It counts all input in 32 bits, and places history by the count: start anew in time.
+            if unsafe UInt64(stream.pointee.total_in) + UInt64(input.count) > UInt64(Int32.max) {
+                reset()
+            }
+            // Safety: the caller vouches for both buffers; ISA-L copies what it needs later, and
+            // does not write to its input, though it is not declared so.
+            unsafe stream.pointee.next_in = unsafe UnsafeMutablePointer(
+                mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
+            unsafe stream.pointee.avail_in = UInt32(input.count)
+            unsafe stream.pointee.next_out = unsafe output.baseAddress?.assumingMemoryBound(
+                to: UInt8.self)
+            unsafe stream.pointee.avail_out = UInt32(output.count)
+            let status = unsafe isal_deflate(stream)
+            guard status == COMP_OK, unsafe apus_isal_is_flushed(stream),
+                unsafe stream.pointee.avail_out > 0
+            else { return nil }
+            return unsafe output.count - Int(stream.pointee.avail_out)
+        }
+    }
+#endif

@@ -1,0 +1,52 @@
+#if ISAL
+    import CISAL
+
+    /// An ISA-L stream that inflates messages without final blocks; at one of those it fails.
+    ///
+    /// Safety: the state is allocated and freed here alone.
+    @safe
+    final class ISALInflater: InflateStream {
+        private let state: UnsafeMutablePointer<inflate_state>
+
+        static var memorySize: Int { unsafe MemoryLayout<inflate_state>.size }
+
+        init() {
+            unsafe state = .allocate(capacity: 1)
+            unsafe isal_inflate_init(state)
+        }
+
+        deinit { unsafe state.deallocate() }
+
+        /// Starts anew, without a window.
+        func reset() { unsafe isal_inflate_reset(state) }
+
+        func restart() { preconditionFailure("final blocks fail") }
+
+        func step(
+            _ input: inout UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+        ) -> InflateStep {
+            // ISA-L counts in 32 bits; the loop comes again with what is left.
+            let inputSize = min(input.count, 1 << 30)
+            let outputSize = min(output.count, 1 << 30)
+            // Safety: the caller vouches for both buffers, and ISA-L keeps neither after the call.
+            // It does not write to its input, though it is not declared so.
+            unsafe state.pointee.next_in = unsafe UnsafeMutablePointer(
+                mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
+            unsafe state.pointee.avail_in = UInt32(inputSize)
+            unsafe state.pointee.next_out = unsafe output.baseAddress?.assumingMemoryBound(
+                to: UInt8.self)
+            unsafe state.pointee.avail_out = UInt32(outputSize)
+            let status = unsafe isal_inflate(state)
+            // After a fault its counts mean nothing: it may give back more than it was given.
+            guard status == ISAL_DECOMP_OK, unsafe !apus_isal_is_final(state) else {
+                return InflateStep(status: .failed, count: 0)
+            }
+            let count = unsafe outputSize - Int(state.pointee.avail_out)
+            unsafe input = unsafe UnsafeRawBufferPointer(
+                rebasing: input.dropFirst(inputSize - Int(state.pointee.avail_in)))
+            return InflateStep(status: .paused, count: count)
+        }
+
+        var isAtFlush: Bool { unsafe apus_isal_is_at_flush(state) }
+    }
+#endif

@@ -1,0 +1,123 @@
+import Testing
+import WebSocketProtocol
+
+@Suite("Deflate: examples of RFC 7692, section 7.2.3, and final blocks")
+struct DeflateExamplesTests {
+    static let hello = Array("Hello".utf8)
+
+    @Test(
+        "An example's payload is read",
+        arguments: [
+            [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],  // 7.2.3.1
+            [0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00],  // 7.2.3.3
+            [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00],  // 7.2.3.4
+            [0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00],
+        ] as [[UInt8]])
+    func payload(_ message: [UInt8]) {
+        for engine in DeflateEngine.available {
+            for keepContext in [false, true] {
+                var inflater = Inflater(engine: engine, windowBits: 15)
+                for _ in 0..<3 {
+                    #expect(
+                        inflater.run(message, keepContext: keepContext).result == Self.hello)
+                }
+            }
+        }
+    }
+
+    @Test("The second Hello refers to the first (7.2.3.2)")
+    func sharedWindow() {
+        var inflater = Inflater(engine: .zlib, windowBits: 15)
+        let first: [UInt8] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]
+        let second: [UInt8] = [0xF2, 0x00, 0x11, 0x00, 0x00]
+        #expect(inflater.run(first, keepContext: true).result == Self.hello)
+        #expect(inflater.run(second, keepContext: true).result == Self.hello)
+        #expect(inflater.run(second, keepContext: false).result == Self.hello)
+        #expect(inflater.run(second, keepContext: true).outcome == .corrupt)
+    }
+
+    @Test("An empty message is a zero byte (7.2.3.6)", arguments: DeflateEngine.available)
+    func empty(_ engine: DeflateEngine) {
+        var deflater = Deflater(engine: engine, level: 1, windowBits: 12, memoryLevel: 5)
+        #expect(deflater.compress([], keepContext: false) == [0])
+        #expect(deflater.compress([], keepContext: true) == [0])
+        var inflater = Inflater(engine: engine, windowBits: 12)
+        #expect(inflater.run([0], limit: 0).outcome == .done(0))
+        #expect(inflater.run([], limit: 0).outcome == .done(0))
+    }
+
+    /// Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`, finished: `b"Hello, Hello, World"`.
+    static let finished: [UInt8] = [
+        0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0xD7, 0x51, 0xF0, 0x80, 0x50, 0xE1, 0xF9, 0x45, 0x39, 0x29,
+        0x00,
+    ]
+    static let finishedText = Array("Hello, Hello, World".utf8)
+
+    @Test("A final block may end a message, with or without the byte of an empty block behind")
+    func finalBlock() {
+        for engine in DeflateEngine.available {
+            for keepContext in [false, true] {
+                var inflater = Inflater(engine: engine, windowBits: 15)
+                for message in [Self.finished, Self.finished + [0]] {
+                    #expect(
+                        inflater.run(message, keepContext: keepContext).result
+                            == Self.finishedText)
+                }
+            }
+        }
+    }
+
+    @Test("What follows a final block goes on in its window, in the message and in the next")
+    func windowPastFinalBlock() throws {
+        // A copy of five bytes from five before: the fixed-code block of 7.2.3.2 less its literal.
+        var writer = BitWriter()
+        writer.bits(0b010, 3)  // not final, fixed codes
+        writer.code(0b000_0011, 7)  // a length of 5 (symbol 259)
+        writer.code(0b00100, 5)  // distances of 5 and 6
+        writer.bits(0, 1)  // 5
+        writer.code(0, 7)  // end of block
+        writer.bits(0, 3)  // the flush's stored block
+        let copy = writer.bytes
+        let world = Array("World".utf8)
+        for engine in DeflateEngine.available {
+            var inflater = Inflater(engine: engine, windowBits: 15)
+            #expect(
+                inflater.run(Self.finished + copy, keepContext: true).result
+                    == Self.finishedText + world)
+            #expect(inflater.run(copy, keepContext: true).result == world)
+            #expect(inflater.run(Self.finished, keepContext: true).result == Self.finishedText)
+            #expect(inflater.run(copy, keepContext: true).result == world)
+            #expect(inflater.run(Self.finished, keepContext: true).result == Self.finishedText)
+            #expect(
+                inflater.run(Self.finished + copy, keepContext: false).result
+                    == Self.finishedText + world)
+            #expect(inflater.run(copy, keepContext: true).outcome == .corrupt)
+        }
+    }
+
+    @Test("Many final blocks make one message", arguments: DeflateEngine.available)
+    func manyFinalBlocks(_ engine: DeflateEngine) {
+        var inflater = Inflater(engine: engine, windowBits: 15)
+        let message = Array(repeatElement(Self.finished, count: 500).joined()) + [0]
+        let run = inflater.run(message)
+        #expect(run.result == Array(repeatElement(Self.finishedText, count: 500).joined()))
+        #expect(PlainZlib.oneShot(message, limit: 1 << 20) == .bytes(run.bytes))
+    }
+
+    @Test("What is cut short, or goes on past its end, is corrupt")
+    func cutShort() {
+        let sample = DeflateSamples.json(4_000, seed: 1)
+        let message = PlainZlib.deflate([sample])[0]
+        for engine in DeflateEngine.available {
+            var inflater = Inflater(engine: engine, windowBits: 15)
+            for count in 1..<message.count {
+                #expect(inflater.run(Array(message[..<count])).outcome == .corrupt)
+            }
+            #expect(inflater.run(message + [0x00]).outcome == .corrupt)
+            #expect(inflater.run(message + [0xFF, 0xFF]).outcome == .corrupt)
+            #expect(inflater.run(message + PlainZlib.tail).outcome == .corrupt)
+            #expect(inflater.run(Self.finished + [0x07]).outcome == .corrupt)
+            #expect(inflater.run(message).result == sample)
+        }
+    }
+}

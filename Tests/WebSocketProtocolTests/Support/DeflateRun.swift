@@ -1,0 +1,97 @@
+import Testing
+import WebSocketProtocol
+
+extension Deflater {
+    /// Compresses into a buffer of just the room that it asks for.
+    mutating func compress(_ message: [UInt8], keepContext: Bool) -> [UInt8]? {
+        var output = [UInt8](repeating: 0xA5, count: Self.room(for: message.count))
+        let count = message.withUnsafeBytes { message in
+            output.withUnsafeMutableBytes { output in
+                compress(message, into: output, keepContext: keepContext)
+            }
+        }
+        return count.map { Array(output[..<$0]) }
+    }
+
+    /// The same for a message that must shrink.
+    mutating func shrink(_ message: [UInt8], keepContext: Bool) throws -> [UInt8] {
+        let output = compress(message, keepContext: keepContext)
+        return try #require(output)
+    }
+}
+
+/// What an ``Inflater`` made of a message, and the memory it took for that.
+struct InflateRun {
+    var outcome: Inflater.Outcome
+    var bytes: [UInt8]
+    var capacity: Int
+    /// `grow` calls that asked for more than twice what was there.
+    var leaps = 0
+
+    var result: [UInt8]? { outcome == .done(bytes.count) ? bytes : nil }
+}
+
+extension Inflater {
+    /// Decompresses into a buffer that starts out with `capacity` bytes and holds `budget` at most.
+    mutating func run(
+        _ message: [UInt8], limit: Int = 8 << 20, keepContext: Bool = false,
+        capacity: Int = 0, budget: Int = .max
+    ) -> InflateRun {
+        var buffer = AssemblyBuffer()
+        var leaps = 0
+        func grow(_ buffer: inout AssemblyBuffer, _ capacity: Int) -> Bool {
+            if capacity > budget { return false }
+            if buffer.capacity > 0, capacity > max(2 * buffer.capacity, 4 * message.count) {
+                leaps += 1
+            }
+            let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 1)
+            if let base = buffer.base {
+                memory.copyMemory(from: base, byteCount: buffer.count)
+                base.deallocate()
+            }
+            buffer.base = memory
+            buffer.capacity = capacity
+            return true
+        }
+        if capacity > 0 { _ = grow(&buffer, capacity) }
+        defer { buffer.base?.deallocate() }
+        let outcome = message.withUnsafeBytes { message in
+            decompress(
+                message, limit: limit, into: &buffer, keepContext: keepContext, grow: grow)
+        }
+        let bytes = Array(UnsafeRawBufferPointer(start: buffer.base, count: buffer.count))
+        return InflateRun(
+            outcome: outcome, bytes: bytes, capacity: buffer.capacity, leaps: leaps)
+    }
+}
+
+/// Messages for the codec, by a seed.
+enum DeflateSamples {
+    private static let words = [
+        "order", "book", "market", "spread", "latency", "the", "again", "chart", "volume",
+    ]
+
+    /// JSON like that of `wsload`, of exactly `count` bytes.
+    static func json(_ count: Int, seed: UInt64) -> [UInt8] {
+        var random = SeededGenerator(seed: seed)
+        var text =
+            #"{"type":"l2update","product_id":"BTC-USD","sequence":\#(random.next() % 9_999)"#
+        while text.utf8.count < count {
+            let price = Double(random.next() % 8_000_000) / 100
+            text += #",["\#(Bool.random(using: &random) ? "buy" : "sell")","\#(price)"]"#
+            if random.next() % 4 == 0 { text += words.randomElement(using: &random)! }
+        }
+        return Array(text.utf8.prefix(count))
+    }
+
+    static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
+        var random = SeededGenerator(seed: seed)
+        return (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+    }
+
+    /// A text of which each half repeats the other, so that every distance up to its half helps.
+    static func far(_ distance: Int, seed: UInt64) -> [UInt8] {
+        let half = noise(distance, seed: seed)
+        return half + half
+    }
+}
