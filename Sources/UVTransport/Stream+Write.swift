@@ -50,7 +50,8 @@ extension Stream {
     /// Bytes accepted and not yet taken by the kernel, the corked ones aside.
     public final var outboxCount: Int {
         guard let outbox = unsafe outbox else { return 0 }
-        return unsafe outbox.inFlightCount + outbox.waiting.count
+        // libuv counts down as the kernel takes parts of what it was given.
+        return unsafe handle.pointee.write_queue_size + outbox.waiting.count
     }
 
     public final var hasOutbox: Bool { unsafe outbox != nil }

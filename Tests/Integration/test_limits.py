@@ -1,6 +1,7 @@
 """Every limit: its last good value passes, one more does not, and the reason is told."""
 
 import concurrent.futures
+import time
 
 import pytest
 from apus import wait_until
@@ -172,6 +173,38 @@ def test_a_peer_that_answers_no_ping_is_closed(start):
             wire.close_frame()
         except Ended:
             pass
+
+
+def test_a_slow_reader_whose_pong_must_wait_is_alive(start):
+    size = 16 << 20
+    server = start(
+        "heartbeat.interval=400ms", "heartbeat.timeout=400ms", "limits.message.max=16MiB",
+        "limits.outbox.max=64MiB", args=["--tools"],
+    )
+    with (
+        Wire.to(server, "/broadcast", receive_buffer=65_536) as reader,
+        Wire.to(server, "/broadcast") as sender,
+        Wire.to(server, "/ws") as honest,
+    ):
+        sender.send_frame(BINARY, bytes(size))
+        begun, read, header = time.monotonic(), 0, 10
+        while read < header + size:
+            # 6 MB a second, so that the ping behind it all is not seen for several timeouts; the
+            # pace is that of somebody else's round trips.
+            while read > 6e6 * (time.monotonic() - begun):
+                honest.send_text("x")
+                while honest.frame().opcode != TEXT:
+                    honest.send_frame(PONG)
+            data = reader.socket.recv(65_536)
+            assert data, f"closed after {read} bytes"
+            read += len(data)
+        more = read - header - size
+        reader.buffer = bytearray(data[len(data) - more :])
+        reader.send_text("still here")
+        while (received := reader.frame()).opcode != TEXT:
+            assert received.opcode == PING, received
+            reader.send_frame(PONG)
+        assert received.payload == b"still here"
 
 
 def test_a_hundred_silent_peers_are_all_closed(start):

@@ -118,6 +118,13 @@ extension ConnectionCore {
         if unsafe pauseReasons.contains(.application) { unsafe lastReceived = now }
         if unsafe pingSent != 0, unsafe lastReceived >= pingSent { unsafe pingSent = 0 }
         if unsafe pingSent != 0, unsafe now >= pingSent + options.pongTimeout {
+            // The ping waits behind what is queued: a peer that takes some of that is alive.
+            let queued = outboxCount
+            if unsafe queued < queuedAtPing {
+                unsafe queuedAtPing = queued
+                unsafe pingSent = now
+                return scheduleHeartbeat(now: now)
+            }
             context.counters.heartbeatTimeouts += 1
             context.logger.debug(
                 "peer is dead", metadata: ["connection": "\(id)", "peer": "\(peer)"])
@@ -127,6 +134,7 @@ extension ConnectionCore {
             unsafe now >= lastReceived + jittered(options.pingInterval)
         {
             unsafe pingSent = now
+            unsafe queuedAtPing = outboxCount
             context.counters.pingsSent += 1
             unsafe sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
         }

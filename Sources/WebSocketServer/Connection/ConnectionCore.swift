@@ -67,6 +67,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     var listIndex: Int32 = -1
     /// When the ping was sent that awaits an answer, in milliseconds; 0: none does.
     @exclusivity(unchecked) var pingSent: UInt64 = 0
+    /// What was queued when that ping was sent.
+    @exclusivity(unchecked) var queuedAtPing = 0
     let id: UInt64
     let peer: SocketAddress
 
