@@ -25,18 +25,23 @@ let package = Package(
     targets: [
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .target(
             name: "HTTPProtocol",
             dependencies: [.product(name: "HTTPTypes", package: "swift-http-types")],
             swiftSettings: library),
         .target(
             name: "WebSocketProtocol",
-            dependencies: [.product(name: "HTTPTypes", package: "swift-http-types"), "COpenSSL"],
-            swiftSettings: library),
+            dependencies: [
+                .product(name: "HTTPTypes", package: "swift-http-types"), "COpenSSL", "CZlib",
+                "CISAL",
+            ],
+            swiftSettings: library + [.define("ISAL")]),
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "HTTPProtocol", "WebSocketProtocol",
+                "HTTPProtocol", "WebSocketProtocol", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: common),
