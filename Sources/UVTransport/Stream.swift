@@ -83,6 +83,12 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     // MARK: - Reading
 
+    /// The front of the loop's shared buffer, for a ``readTarget()`` that wants a short read.
+    public final func sharedReadBuffer(atMost count: Int) -> UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(
+            start: loop.readBuffer, count: min(count, EventLoop.readBufferSize))
+    }
+
     /// Whether the next reads ask ``readTarget()`` for their memory.
     public final func setOwnReadBuffer(_ wanted: Bool) { unsafe wantsOwnReadBuffer = wanted }
 

@@ -49,7 +49,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var lastMessage: UInt64
     @exclusivity(unchecked) var stage = Stage.opening
     let role: Session.Role
-    /// The rest of a long frame is read straight into its place.
+    /// The rest of a long frame is read straight into its place; behind one, a short read looks
+    /// for the header of another, so that little of its payload must be copied.
     @exclusivity(unchecked) private var readsDirectly = false
     /// `send` has reported backpressure since the last drain.
     @exclusivity(unchecked) var owesDrain = false
@@ -150,7 +151,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         switch action {
         case .proceed:
             if unsafe readsDirectly || !session.isBetweenFrames {
-                unsafe readsDirectly = unsafe session.wantsOwnReadBuffer
+                let endsLongFrame =
+                    unsafe readsDirectly && base != sharedReadBuffer(atMost: 0).baseAddress
+                unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
                 unsafe setOwnReadBuffer(readsDirectly)
             }
             // Who owns the cork has no outbox.
@@ -163,8 +166,12 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func readTarget() -> UnsafeMutableRawBufferPointer {
-        return unsafe session.readTarget(atMost: EventLoop.readBufferSize, into: &sink!)
+        let target = unsafe session.readTarget(atMost: EventLoop.readBufferSize, into: &sink!)
+        return unsafe target.isEmpty ? sharedReadBuffer(atMost: Self.shortReadSize) : target
     }
+
+    /// Bytes of a read that looks for the header behind a long frame.
+    private static let shortReadSize = 16 << 10
 
     func setReadingPaused(_ paused: Bool, _ reason: PauseReasons) {
         if paused { unsafe pauseReasons.insert(reason) } else { unsafe pauseReasons.remove(reason) }
