@@ -1,6 +1,8 @@
 """Starting and stopping: a stop lets every client go, in time, and none of them twice."""
 
+import random
 import signal
+import socket
 import time
 
 import pytest
@@ -94,10 +96,22 @@ def test_ready_is_told_once_on_standard_output_and_the_rest_on_standard_error(st
     assert "loop" in server.stderr.text()
 
 
+def port_that_no_client_gets():
+    """A free port below those that the kernel gives to clients, who may be anyone at any time."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
 def test_the_same_port_can_be_used_again_at_once():
-    first = Apus()
+    port = str(port_that_no_client_gets())
+    first = Apus(args=["--port", port])
     try:
-        port = str(first.port)
         with Wire.to(first, "/ws") as wire:
             first.signal(signal.SIGTERM)
             wire.expect_failure(1012)
