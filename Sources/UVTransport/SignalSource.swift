@@ -5,6 +5,7 @@ import Glibc
 // Safety: it owns its handle until the close callback.
 @safe
 public final class SignalSource {
+    public let number: Int32
     private let loop: EventLoop
     private let handle: UnsafeMutablePointer<uv_signal_t>
     private let onSignal: (Int32) -> Void
@@ -14,6 +15,7 @@ public final class SignalSource {
     public init(
         loop: EventLoop, signal number: Int32, onSignal: @escaping (Int32) -> Void
     ) throws(TransportError) {
+        self.number = number
         self.loop = loop
         self.onSignal = onSignal
         unsafe handle = .allocate(capacity: 1)

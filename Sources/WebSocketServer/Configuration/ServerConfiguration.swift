@@ -14,7 +14,8 @@ public struct ServerConfiguration: Sendable {
     public var heartbeat = Heartbeat()
     public var drain = Drain()
 
-    /// SIGTERM and SIGINT stop the server, gracefully the first time, at once the second.
+    /// SIGTERM and SIGINT stop the server, gracefully the first time, at once the second; once it
+    /// has stopped they are ignored, so that a late one can't spoil the program's own end.
     /// Default false: a `ServiceGroup` or the program itself sees to signals.
     public var handlesSignals = false
 

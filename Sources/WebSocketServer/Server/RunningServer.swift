@@ -155,7 +155,11 @@ final class RunningServer: Sendable {
     /// Stops the loops, which must be empty, and reports what they leaked: nothing.
     func stopLoops() {
         contexts[0].loop.execute { [self] in
-            for source in contexts[0].signals { source.close() }
+            for source in contexts[0].signals {
+                // Closing gives the signal its deadly default back.
+                source.close()
+                _ = signal(source.number, SIG_IGN)
+            }
             contexts[0].signals = []
         }
         let ledger = Ledger(
