@@ -35,6 +35,7 @@ integration: build deps $(VENV)/installed ## only the tests against the real ser
 
 .PHONY: tsan
 tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
+	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
 
 .PHONY: conformance
