@@ -12,10 +12,12 @@ static inline unsigned apus_isal_level_buffer_size(unsigned level) {
     }
 }
 
-// Whether all input has been written out, sync flush included: Swift does not see the fields
-// of structures that hold arrays of more than 4,096 elements.
+// Whether all input has been written out, sync flush included, and none of it is only buffered:
+// Swift does not see the fields of structures that hold arrays of more than 4,096 elements.
 static inline bool apus_isal_is_flushed(const struct isal_zstream *stream) {
-    return stream->avail_in == 0 && stream->internal_state.state == ZSTATE_NEW_HDR;
+    const struct isal_zstate *state = &stream->internal_state;
+    return stream->avail_in == 0 && state->b_bytes_valid == state->b_bytes_processed
+        && state->state == ZSTATE_NEW_HDR;
 }
 
 // Whether all has been written out and only the last four bytes of an empty stored block are

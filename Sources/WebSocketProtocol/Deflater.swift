@@ -1,10 +1,11 @@
 /// Compresses messages for permessage-deflate, one at a time (RFC 7692 §7.2.1).
 ///
-/// Owns its stream; `deinit` frees it. Not bound to a connection unless its context is kept: a
-/// loop may use one for all its connections. Never writes a final block, which breaks clients.
+/// Owns its stream; `deinit` frees it. Nothing of a message is left in it, so that a loop needs
+/// one for all its connections: a context comes with each call, see ``DeflateHistory``. Never
+/// writes a final block, which breaks clients.
 package struct Deflater: ~Copyable {
     private let stream: DeflateStream
-    private var needsReset = false
+    private let windowSize: Int
 
     /// - Parameters:
     ///   - level: 1…9. ISA-L has 1…3 and takes what is above as 3; see ``DeflateEngine``.
@@ -13,6 +14,7 @@ package struct Deflater: ~Copyable {
     ///   - memoryLevel: 1…9; for zlib alone.
     package init(engine: DeflateEngine, level: Int, windowBits: Int, memoryLevel: Int) {
         precondition(1...9 ~= level && 9...15 ~= windowBits && 1...9 ~= memoryLevel)
+        windowSize = 1 << windowBits
         switch engine {
         case .zlib:
             stream = ZlibDeflater(level: level, windowBits: windowBits, memoryLevel: memoryLevel)
@@ -22,47 +24,40 @@ package struct Deflater: ~Copyable {
         }
     }
 
-    /// The bytes of room that ``compress(_:into:keepContext:)`` needs for a message of `count`
-    /// bytes to say no only because it does not shrink: the message's size, the tail's four bytes,
-    /// which are written before they are left off, and what shows that nothing is held back.
+    /// The bytes of room that ``compress(_:after:into:)`` needs for a message of `count` bytes to
+    /// say no only because it does not shrink: the message's size, the tail's four bytes, which
+    /// are written before they are left off, and what shows that nothing is held back.
     package static func room(for count: Int) -> Int { count + 16 }
 
     /// Compresses a whole message to the front of `output` and returns the count of its bytes
     /// there, without the sync flush's tail 00 00 FF FF; more may have been written.
     ///
     /// `nil` when the result would not be smaller than the message, or `output` is too small: send
-    /// it plain. The context is gone then, as the peer does not see this message in it; what
-    /// comes next is compressed as if it were the first, which needs no agreement. An empty
-    /// message is one zero byte (§7.2.3.6), though that does not shrink.
+    /// it plain. An empty message is one zero byte (§7.2.3.6), though that does not shrink.
     ///
-    /// - Parameter keepContext: whether the next message may refer to this one and to those
-    ///   before (context takeover). With false it starts anew.
+    /// - Parameter history: what the message may refer to, for context takeover: the peer's window
+    ///   must end with these bytes. Its last 2 to the power of the window bits are used; none by
+    ///   default. The caller adds the message to it once it is sent compressed, and only then.
     package mutating func compress(
-        _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer,
-        keepContext: Bool
+        _ input: UnsafeRawBufferPointer,
+        after history: UnsafeRawBufferPointer = unsafe .init(start: nil, count: 0),
+        into output: UnsafeMutableRawBufferPointer
     ) -> Int? {
         if unsafe input.isEmpty {
             if unsafe output.isEmpty { return nil }
             unsafe output[0] = 0
-            if !keepContext { reset() }
             return 1
         }
-        let wasReset = needsReset
-        needsReset = true
         // Both libraries count in 32 bits.
         guard input.count <= Int(Int32.max) else { return nil }
         let room = unsafe UnsafeMutableRawBufferPointer(
             rebasing: output.prefix(Self.room(for: input.count)))
-        if wasReset { stream.reset() }
-        let written = unsafe stream.compress(input, into: room)
+        let window = unsafe UnsafeRawBufferPointer(rebasing: history.suffix(windowSize))
+        let written = unsafe stream.compress(input, after: window, into: room)
         guard let written, written - Self.tailSize < input.count else { return nil }
         assert(unsafe room[written - 4..<written].elementsEqual([0, 0, 0xFF, 0xFF]))
-        needsReset = !keepContext
         return written - Self.tailSize
     }
-
-    /// Forgets the context. Done when it is next used, so that giving one back costs nothing.
-    package mutating func reset() { needsReset = true }
 
     /// The bytes of memory that it holds, for `compression.memory.max`; to a few hundred bytes.
     package var memorySize: Int { stream.memorySize }
@@ -79,11 +74,10 @@ class DeflateStream {
 
     init(memorySize: Int) { self.memorySize = memorySize }
 
-    /// Starts anew, without a window.
-    func reset() { preconditionFailure("overridden") }
-
-    /// The bytes written for all of `input`, tail included; `nil` when they don't fit.
+    /// The bytes written for all of `input`, tail included; `nil` when they don't fit. Whatever
+    /// it did before, it starts anew, with a window of `history`.
     func compress(
-        _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+        _ input: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer,
+        into output: UnsafeMutableRawBufferPointer
     ) -> Int? { preconditionFailure("overridden") }
 }

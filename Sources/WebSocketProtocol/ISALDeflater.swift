@@ -29,18 +29,22 @@
             unsafe levelBuffer.deallocate()
         }
 
-        /// Keeps level, window and flush.
-        override func reset() { unsafe isal_deflate_reset(stream) }
-
         override func compress(
-            _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+            _ input: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer,
+            into output: UnsafeMutableRawBufferPointer
         ) -> Int? {
-            // It counts all input in 32 bits, and places history by the count: start anew in time.
-            if unsafe UInt64(stream.pointee.total_in) + UInt64(input.count) > UInt64(Int32.max) {
-                reset()
-            }
-            // Safety: the caller vouches for both buffers; ISA-L copies what it needs later, and
+            // Keeps level, window and flush.
+            unsafe isal_deflate_reset(stream)
+            // Safety: the caller vouches for the buffers; ISA-L copies what it needs later, and
             // does not write to its input, though it is not declared so.
+            if let dictionary = history.baseAddress, unsafe !history.isEmpty {
+                let status = unsafe isal_deflate_set_dict(
+                    stream,
+                    UnsafeMutablePointer(
+                        mutating: dictionary.assumingMemoryBound(to: UInt8.self)),
+                    UInt32(history.count))
+                precondition(status == COMP_OK, "isal_deflate_set_dict: \(status)")
+            }
             unsafe stream.pointee.next_in = unsafe UnsafeMutablePointer(
                 mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
             unsafe stream.pointee.avail_in = UInt32(input.count)

@@ -17,8 +17,17 @@
 
         deinit { unsafe state.deallocate() }
 
-        /// Starts anew, without a window.
-        func reset() { unsafe isal_inflate_reset(state) }
+        func start(after history: UnsafeRawBufferPointer) {
+            unsafe isal_inflate_reset(state)
+            guard let dictionary = history.baseAddress, unsafe !history.isEmpty else { return }
+            // Safety: the caller vouches for the history, which ISA-L copies. It does not write to
+            // it, though it is not declared so.
+            let status = unsafe isal_inflate_set_dict(
+                state,
+                UnsafeMutablePointer(mutating: dictionary.assumingMemoryBound(to: UInt8.self)),
+                UInt32(history.count))
+            precondition(status == COMP_OK, "isal_inflate_set_dict: \(status)")
+        }
 
         func restart() { preconditionFailure("final blocks fail") }
 

@@ -1,5 +1,7 @@
 /// A library's stream that inflates; see ``InflateLoop``.
 protocol InflateStream: AnyObject {
+    /// Starts anew, with a window of `history`.
+    func start(after history: UnsafeRawBufferPointer)
     /// Inflates from `input`, which is moved past what was read, into `output`.
     func step(
         _ input: inout UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
@@ -29,37 +31,30 @@ struct InflateStep {
 
 /// Drives a stream over one message: its end, its limit and the growth of its output.
 enum InflateLoop {
-    /// What a sync flush ends with, and the sender left off (RFC 7692 §7.2.2).
-    private static let tail: [UInt8] = [0x00, 0x00, 0xFF, 0xFF]
     private static let capacityMin = 1_024
     /// Bytes by which a full output is overrun, elsewhere, to learn whether there is more.
     private static let probeSize = 64
 
     static func run(
         _ stream: some InflateStream, _ input: UnsafeRawBufferPointer,
-        limit: Int, keepContext: Bool, output: inout AssemblyBuffer,
+        after history: UnsafeRawBufferPointer, limit: Int, output: inout AssemblyBuffer,
         grow: (inout AssemblyBuffer, Int) -> Bool
     ) -> Inflater.Outcome {
-        unsafe tail.withUnsafeBytes { tail in
-            unsafe withUnsafeTemporaryAllocation(byteCount: probeSize, alignment: 8) { probe in
-                unsafe run(
-                    stream, input, tail: tail, probe: probe, limit: limit,
-                    keepContext: keepContext, output: &output, grow: grow)
-            }
+        unsafe stream.start(after: history)
+        return unsafe withUnsafeTemporaryAllocation(byteCount: probeSize, alignment: 8) { probe in
+            unsafe run(stream, input, probe: probe, limit: limit, output: &output, grow: grow)
         }
     }
 
     private static func run(
         _ stream: some InflateStream, _ input: UnsafeRawBufferPointer,
-        tail: UnsafeRawBufferPointer, probe: UnsafeMutableRawBufferPointer,
-        limit: Int, keepContext: Bool, output: inout AssemblyBuffer,
+        probe: UnsafeMutableRawBufferPointer, limit: Int, output: inout AssemblyBuffer,
         grow: (inout AssemblyBuffer, Int) -> Bool
     ) -> Inflater.Outcome {
         // Text shrinks to a third or a quarter. Never more than a few times what has come.
         let guess = min(limit, max(capacityMin, 4 * input.count))
         if unsafe output.capacity < guess, unsafe !grow(&output, guess) { return .noMemory }
         var rest = unsafe input
-        var isTailGiven = false
         while true {
             let before = rest.count
             let room = unsafe min(output.capacity, limit) - output.count
@@ -70,10 +65,10 @@ enum InflateLoop {
                 ? probe
                 : UnsafeMutableRawBufferPointer(start: output.base! + output.count, count: room)
             let step = unsafe stream.step(&rest, into: target)
-            if step.status == .failed { return .corrupt }
             if !isProbe {
                 unsafe output.count += step.count
             } else if step.count > 0 {
+                // A fault that comes only behind the limit does not count any more.
                 let fault = unsafe append(probe, step.count, limit, &output, grow)
                 if let fault { return fault }
             }
@@ -85,20 +80,12 @@ enum InflateLoop {
                 if unsafe rest.isEmpty { return unsafe .done(output.count) }
             case .paused:
                 if step.count == target.count { continue }
-                if unsafe !rest.isEmpty {
-                    // Room and input are left, so it has moved, or it never will.
-                    if step.count == 0, rest.count == before { return .corrupt }
-                } else if isTailGiven {
-                    return unsafe .done(output.count)
-                } else if !stream.isAtFlush {
-                    return .corrupt
-                } else if !keepContext {
-                    // Only for the next message would the tail make a difference.
-                    return unsafe .done(output.count)
-                } else {
-                    unsafe rest = unsafe tail
-                    isTailGiven = true
+                if unsafe rest.isEmpty {
+                    // The tail itself would add nothing.
+                    return unsafe stream.isAtFlush ? .done(output.count) : .corrupt
                 }
+                // Room and input are left, so it has moved, or it never will.
+                if step.count == 0, rest.count == before { return .corrupt }
             }
         }
     }

@@ -1,6 +1,7 @@
 /// Decompresses messages of permessage-deflate, one at a time (RFC 7692 §7.2.2).
 ///
-/// Owns its streams; `deinit` frees them. Not bound to a connection unless its context is kept.
+/// Owns its streams; `deinit` frees them. Nothing of a message is left in them, so that a loop
+/// needs one for all its connections: a context comes with each call, see ``DeflateHistory``.
 /// Final blocks are taken (§7.2.3.4, §7.2.3.5): what follows one goes on in the same window.
 package struct Inflater: ~Copyable {
     /// What became of a message.
@@ -15,40 +16,42 @@ package struct Inflater: ~Copyable {
         case noMemory
     }
 
-    /// Compressed bytes from which on ISA-L inflates, where no context is kept.
+    /// Compressed bytes from which on ISA-L inflates.
     ///
-    /// Measured as ``DeflateEngine``'s table was, on what zlib's level 1 made: µs a message.
+    /// Measured as ``DeflateEngine``'s table was, on what zlib's level 1 made: µs a message, and
+    /// the compressed size, without a history and after 4 KiB of one; after 32 KiB it is the same
+    /// but for half a microsecond on the smallest.
     ///
-    ///     plain    compressed   zlib   ISA-L
-    ///     160 B       141 B      1.4     3.0
-    ///     512 B       314 B      2.4     3.3
-    ///     768 B       421 B      4.3     4.5
-    ///     1 KiB       527 B      4.5     4.1
-    ///     2 KiB       913 B      7.9     5.6
-    ///     4 KiB     1,652 B     13.1     7.4
-    ///     16 KiB    6,056 B     48.0    23.5
-    ///     64 KiB   23,532 B      180    86.5
+    ///     plain    compressed   zlib   ISA-L    compressed   zlib   ISA-L
+    ///     131 B       121 B      1.2     2.8         39 B     0.2     0.4
+    ///     512 B       314 B      2.1     3.2        199 B     2.1     2.3
+    ///     768 B       425 B      3.4     3.5        291 B     3.0     2.6
+    ///     1 KiB       528 B      4.2     3.8        383 B     4.0     2.9
+    ///     2 KiB       914 B      7.6     5.4        749 B     7.4     3.8
+    ///     4 KiB     1,654 B     13.1     7.5      1,460 B    13.2     5.8
+    ///     16 KiB    5,978 B     39.7    18.6      5,743 B    41.2    16.6
+    ///     64 KiB   22,956 B      133    61.1     22,516 B     132    58.6
     ///
     /// Its stateless call is no faster, and can't go on when the output is full.
-    static let isalInputSizeMin = 512
+    static let isalInputSizeMin = 400
 
-    private let zlib: ZlibInflater
+    private let zlib = ZlibInflater()
     #if ISAL
         private let usesISAL: Bool
         /// Made when first needed: it is 90 KiB.
         private var isal: ISALInflater?
     #endif
-    private var hasContext = false
-    private var needsReset = false
+    private let windowSize: Int
 
     /// - Parameters:
-    ///   - engine: zlib for its own judgement of every byte; ISA-L to use that for larger messages
-    ///     without context. ISA-L also takes blocks whose Huffman codes are incomplete, which zlib
-    ///     calls corrupt; all else that it does not take is put to zlib, whose word is the last.
-    ///   - windowBits: 8…15, as agreed for the peer's direction; 15 fits all.
+    ///   - engine: zlib for its own judgement of every byte; ISA-L to use that for larger
+    ///     messages. ISA-L also takes blocks whose Huffman codes are incomplete, which zlib calls
+    ///     corrupt; all else that it does not take is put to zlib, whose word is the last.
+    ///   - windowBits: 8…15, as agreed for the peer's direction: how much of a history is used.
+    ///     15 fits all. Within a message, a distance may be as long as deflate can say.
     package init(engine: DeflateEngine, windowBits: Int) {
         precondition(8...15 ~= windowBits)
-        zlib = ZlibInflater(windowBits: windowBits)
+        windowSize = 1 << windowBits
         #if ISAL
             usesISAL = engine == .isal
         #endif
@@ -63,64 +66,41 @@ package struct Inflater: ~Copyable {
     /// can't hold. Whatever the outcome, the caller owns `output`.
     ///
     /// - Parameters:
+    ///   - history: what the message may refer to, for context takeover; none by default. Its last
+    ///     2 to the power of the window bits are used. After `.done`, the caller adds the output
+    ///     to it; after anything else, the connection is over.
     ///   - limit: Bytes of the decompressed message at most.
-    ///   - keepContext: whether the next message may refer to this one and to those before
-    ///     (context takeover). Anything but `.done` forgets the context.
     ///   - grow: makes the buffer hold that many bytes at least, keeping its contents; false when
     ///     it may not grow.
     package mutating func decompress(
-        _ input: UnsafeRawBufferPointer, limit: Int, into output: inout AssemblyBuffer,
-        keepContext: Bool, grow: (_ output: inout AssemblyBuffer, _ capacity: Int) -> Bool
+        _ input: UnsafeRawBufferPointer,
+        after history: UnsafeRawBufferPointer = unsafe .init(start: nil, count: 0),
+        limit: Int, into output: inout AssemblyBuffer,
+        grow: (_ output: inout AssemblyBuffer, _ capacity: Int) -> Bool
     ) -> Outcome {
         assert(unsafe output.count == 0)
-        if unsafe input.isEmpty {
-            if !keepContext { reset() }
-            return .done(0)
-        }
+        if unsafe input.isEmpty { return .done(0) }
+        let window = unsafe UnsafeRawBufferPointer(rebasing: history.suffix(windowSize))
         #if ISAL
-            if usesISAL, !keepContext, !hasContext, input.count >= Self.isalInputSizeMin {
-                let outcome = unsafe decompressByISAL(input, limit: limit, &output, grow)
+            if usesISAL, input.count >= Self.isalInputSizeMin {
+                let stream = isal ?? ISALInflater()
+                isal = stream
+                let outcome = unsafe InflateLoop.run(
+                    stream, input, after: window, limit: limit, output: &output, grow: grow)
                 if outcome != .corrupt { return outcome }
                 // A final block, or a fault: zlib has the last word.
                 unsafe output.count = 0
             }
         #endif
-        if needsReset { zlib.reset() }
-        let outcome = unsafe InflateLoop.run(
-            zlib, input, limit: limit, keepContext: keepContext, output: &output, grow: grow)
-        if case .done = outcome, keepContext {
-            hasContext = true
-            needsReset = false
-        } else {
-            reset()
-        }
-        return outcome
-    }
-
-    #if ISAL
-        private mutating func decompressByISAL(
-            _ input: UnsafeRawBufferPointer, limit: Int, _ output: inout AssemblyBuffer,
-            _ grow: (inout AssemblyBuffer, Int) -> Bool
-        ) -> Outcome {
-            let stream = isal ?? ISALInflater()
-            isal = stream
-            stream.reset()
-            return unsafe InflateLoop.run(
-                stream, input, limit: limit, keepContext: false, output: &output, grow: grow)
-        }
-    #endif
-
-    /// Forgets the context. Done when it is next used, so that giving one back costs nothing.
-    package mutating func reset() {
-        hasContext = false
-        needsReset = true
+        return unsafe InflateLoop.run(
+            zlib, input, after: window, limit: limit, output: &output, grow: grow)
     }
 
     /// The bytes of memory that it holds, for `compression.memory.max`; to a few hundred bytes.
     package var memorySize: Int {
         #if ISAL
-            if isal != nil { return zlib.memorySize + ISALInflater.memorySize }
+            if isal != nil { return ZlibInflater.memorySize + ISALInflater.memorySize }
         #endif
-        return zlib.memorySize
+        return ZlibInflater.memorySize
     }
 }

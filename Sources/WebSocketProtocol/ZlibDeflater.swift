@@ -24,13 +24,18 @@ final class ZlibDeflater: DeflateStream {
         unsafe stream.deallocate()
     }
 
-    override func reset() { unsafe deflateReset(stream) }
-
     override func compress(
-        _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+        _ input: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer,
+        into output: UnsafeMutableRawBufferPointer
     ) -> Int? {
-        // Safety: the caller vouches for both buffers, and zlib keeps neither after the call. It
-        // does not write to its input, though it is not declared so.
+        unsafe deflateReset(stream)
+        // Safety: the caller vouches for the buffers, and zlib keeps none after the call. It does
+        // not write to its input, though it is not declared so.
+        if let dictionary = history.baseAddress, unsafe !history.isEmpty {
+            let status = unsafe deflateSetDictionary(
+                stream, dictionary.assumingMemoryBound(to: UInt8.self), UInt32(history.count))
+            precondition(status == Z_OK, "deflateSetDictionary: \(status)")
+        }
         unsafe stream.pointee.next_in = unsafe UnsafeMutablePointer(
             mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
         unsafe stream.pointee.avail_in = UInt32(input.count)

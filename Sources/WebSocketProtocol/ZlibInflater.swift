@@ -7,14 +7,18 @@ import CZlib
 @safe
 final class ZlibInflater: InflateStream {
     private let stream: UnsafeMutablePointer<z_stream>
-    let memorySize: Int
 
-    init(windowBits: Int) {
+    /// Its state and, once something is inflated, the window.
+    static let memorySize = 7_168 + (1 << windowBits)
+
+    /// The largest. A smaller one would not hold peers to theirs: zlib lets a distance reach as
+    /// far as the output of one call does, so that its verdict would hang on where memory grew.
+    private static let windowBits = 15
+
+    init() {
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
-        // The state and, once something is inflated, the window.
-        memorySize = 7_168 + (1 << windowBits)
-        let status = unsafe apus_inflate_init(stream, Int32(windowBits))
+        let status = unsafe apus_inflate_init(stream, Int32(Self.windowBits))
         precondition(status == Z_OK, "inflateInit2: \(status)")
     }
 
@@ -23,8 +27,14 @@ final class ZlibInflater: InflateStream {
         unsafe stream.deallocate()
     }
 
-    /// Starts anew, without a window.
-    func reset() { unsafe inflateReset(stream) }
+    func start(after history: UnsafeRawBufferPointer) {
+        unsafe inflateReset(stream)
+        guard let dictionary = history.baseAddress, unsafe !history.isEmpty else { return }
+        // Safety: the caller vouches for the history, which zlib copies.
+        let status = unsafe inflateSetDictionary(
+            stream, dictionary.assumingMemoryBound(to: UInt8.self), UInt32(history.count))
+        precondition(status == Z_OK, "inflateSetDictionary: \(status)")
+    }
 
     func restart() { unsafe inflateResetKeep(stream) }
 

@@ -13,9 +13,9 @@ struct DeflateBombTests {
     func bomb(limit: Int) {
         #expect(Self.bomb.count < 66_000)
         for engine in DeflateEngine.available {
-            for keepContext in [false, true] {
+            for history in [0, 1, 40_000].map({ DeflateSamples.noise($0, seed: 1) }) {
                 var inflater = Inflater(engine: engine, windowBits: 15)
-                let run = inflater.run(Self.bomb, limit: limit, keepContext: keepContext)
+                let run = inflater.run(Self.bomb, after: history, limit: limit)
                 #expect(run.outcome == .tooBig)
                 #expect(run.capacity <= limit)
                 #expect(run.leaps == 0)

@@ -15,12 +15,9 @@ struct DeflateExamplesTests {
         ] as [[UInt8]])
     func payload(_ message: [UInt8]) {
         for engine in DeflateEngine.available {
-            for keepContext in [false, true] {
-                var inflater = Inflater(engine: engine, windowBits: 15)
-                for _ in 0..<3 {
-                    #expect(
-                        inflater.run(message, keepContext: keepContext).result == Self.hello)
-                }
+            var inflater = Inflater(engine: engine, windowBits: 15)
+            for history in [0, 5, 40_000].map({ DeflateSamples.json($0, seed: 1) }) {
+                #expect(inflater.run(message, after: history).result == Self.hello)
             }
         }
     }
@@ -30,17 +27,16 @@ struct DeflateExamplesTests {
         var inflater = Inflater(engine: .zlib, windowBits: 15)
         let first: [UInt8] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]
         let second: [UInt8] = [0xF2, 0x00, 0x11, 0x00, 0x00]
-        #expect(inflater.run(first, keepContext: true).result == Self.hello)
-        #expect(inflater.run(second, keepContext: true).result == Self.hello)
-        #expect(inflater.run(second, keepContext: false).result == Self.hello)
-        #expect(inflater.run(second, keepContext: true).outcome == .corrupt)
+        #expect(inflater.run(first).result == Self.hello)
+        #expect(inflater.run(second, after: Self.hello).result == Self.hello)
+        #expect(inflater.run(second).outcome == .corrupt)
     }
 
     @Test("An empty message is a zero byte (7.2.3.6)", arguments: DeflateEngine.available)
     func empty(_ engine: DeflateEngine) {
         var deflater = Deflater(engine: engine, level: 1, windowBits: 12, memoryLevel: 5)
-        #expect(deflater.compress([], keepContext: false) == [0])
-        #expect(deflater.compress([], keepContext: true) == [0])
+        #expect(deflater.compress([]) == [0])
+        #expect(deflater.compress([], after: Self.hello) == [0])
         var inflater = Inflater(engine: engine, windowBits: 12)
         #expect(inflater.run([0], limit: 0).outcome == .done(0))
         #expect(inflater.run([], limit: 0).outcome == .done(0))
@@ -56,13 +52,10 @@ struct DeflateExamplesTests {
     @Test("A final block may end a message, with or without the byte of an empty block behind")
     func finalBlock() {
         for engine in DeflateEngine.available {
-            for keepContext in [false, true] {
-                var inflater = Inflater(engine: engine, windowBits: 15)
-                for message in [Self.finished, Self.finished + [0]] {
-                    #expect(
-                        inflater.run(message, keepContext: keepContext).result
-                            == Self.finishedText)
-                }
+            var inflater = Inflater(engine: engine, windowBits: 15)
+            for message in [Self.finished, Self.finished + [0]] {
+                #expect(inflater.run(message).result == Self.finishedText)
+                #expect(inflater.run(message, after: Self.hello).result == Self.finishedText)
             }
         }
     }
@@ -81,18 +74,24 @@ struct DeflateExamplesTests {
         let world = Array("World".utf8)
         for engine in DeflateEngine.available {
             var inflater = Inflater(engine: engine, windowBits: 15)
-            #expect(
-                inflater.run(Self.finished + copy, keepContext: true).result
-                    == Self.finishedText + world)
-            #expect(inflater.run(copy, keepContext: true).result == world)
-            #expect(inflater.run(Self.finished, keepContext: true).result == Self.finishedText)
-            #expect(inflater.run(copy, keepContext: true).result == world)
-            #expect(inflater.run(Self.finished, keepContext: true).result == Self.finishedText)
-            #expect(
-                inflater.run(Self.finished + copy, keepContext: false).result
-                    == Self.finishedText + world)
-            #expect(inflater.run(copy, keepContext: true).outcome == .corrupt)
+            #expect(inflater.run(Self.finished + copy).result == Self.finishedText + world)
+            var history = DeflateHistory(windowBits: 15)
+            #expect(inflater.receive(Self.finished, &history).result == Self.finishedText)
+            #expect(inflater.receive(copy, &history).result == world)
+            #expect(inflater.run(copy).outcome == .corrupt)
         }
+    }
+
+    @Test("A history is still there behind a final block", arguments: DeflateEngine.available)
+    func historyPastFinalBlock(_ engine: DeflateEngine) throws {
+        let history = DeflateSamples.noise(1_000, seed: 1)
+        var deflater = Deflater(engine: .zlib, level: 1, windowBits: 15, memoryLevel: 8)
+        let window = history + Self.finishedText
+        let rest = try deflater.shrink(history, after: window)
+        var inflater = Inflater(engine: engine, windowBits: 15)
+        #expect(
+            inflater.run(Self.finished + rest, after: history).result
+                == Self.finishedText + history)
     }
 
     @Test("Many final blocks make one message", arguments: DeflateEngine.available)

@@ -3,19 +3,32 @@ import WebSocketProtocol
 
 extension Deflater {
     /// Compresses into a buffer of just the room that it asks for.
-    mutating func compress(_ message: [UInt8], keepContext: Bool) -> [UInt8]? {
+    mutating func compress(_ message: [UInt8], after history: [UInt8] = []) -> [UInt8]? {
+        history.withUnsafeBytes { compress(message, after: $0) }
+    }
+
+    /// Sends a message as a connection with takeover does: what goes compressed is added.
+    mutating func send(_ message: [UInt8], _ history: inout DeflateHistory) -> [UInt8]? {
+        guard let sent = compress(message, after: history.bytes) else { return nil }
+        message.withUnsafeBytes { history.append($0) }
+        return sent
+    }
+
+    private mutating func compress(
+        _ message: [UInt8], after history: UnsafeRawBufferPointer
+    ) -> [UInt8]? {
         var output = [UInt8](repeating: 0xA5, count: Self.room(for: message.count))
         let count = message.withUnsafeBytes { message in
             output.withUnsafeMutableBytes { output in
-                compress(message, into: output, keepContext: keepContext)
+                compress(message, after: history, into: output)
             }
         }
         return count.map { Array(output[..<$0]) }
     }
 
-    /// The same for a message that must shrink.
-    mutating func shrink(_ message: [UInt8], keepContext: Bool) throws -> [UInt8] {
-        let output = compress(message, keepContext: keepContext)
+    /// The same as ``compress(_:after:)`` for a message that must shrink.
+    mutating func shrink(_ message: [UInt8], after history: [UInt8] = []) throws -> [UInt8] {
+        let output = compress(message, after: history)
         return try #require(output)
     }
 }
@@ -34,8 +47,24 @@ struct InflateRun {
 extension Inflater {
     /// Decompresses into a buffer that starts out with `capacity` bytes and holds `budget` at most.
     mutating func run(
-        _ message: [UInt8], limit: Int = 8 << 20, keepContext: Bool = false,
+        _ message: [UInt8], after history: [UInt8] = [], limit: Int = 8 << 20,
         capacity: Int = 0, budget: Int = .max
+    ) -> InflateRun {
+        history.withUnsafeBytes {
+            run(message, after: $0, limit: limit, capacity: capacity, budget: budget)
+        }
+    }
+
+    /// Receives a message as a connection with takeover does: what is whole is added.
+    mutating func receive(_ message: [UInt8], _ history: inout DeflateHistory) -> InflateRun {
+        let run = run(message, after: history.bytes, limit: 8 << 20, capacity: 0, budget: .max)
+        run.result?.withUnsafeBytes { history.append($0) }
+        return run
+    }
+
+    private mutating func run(
+        _ message: [UInt8], after history: UnsafeRawBufferPointer, limit: Int, capacity: Int,
+        budget: Int
     ) -> InflateRun {
         var buffer = AssemblyBuffer()
         var leaps = 0
@@ -56,8 +85,7 @@ extension Inflater {
         if capacity > 0 { _ = grow(&buffer, capacity) }
         defer { buffer.base?.deallocate() }
         let outcome = message.withUnsafeBytes { message in
-            decompress(
-                message, limit: limit, into: &buffer, keepContext: keepContext, grow: grow)
+            decompress(message, after: history, limit: limit, into: &buffer, grow: grow)
         }
         let bytes = Array(UnsafeRawBufferPointer(start: buffer.base, count: buffer.count))
         return InflateRun(
