@@ -117,6 +117,8 @@ package enum ClientHandshakeFault: Error, Sendable, Hashable {
     case subprotocolNotOffered
     /// `Sec-WebSocket-Extensions` does not parse.
     case extensionsMalformed(HeaderGrammarFault)
+    /// permessage-deflate's parameters don't answer the offer.
+    case deflate(DeflateFault)
     /// An extension that we did not offer.
     case extensionNotOffered(String)
 }

@@ -16,8 +16,7 @@ extension Session {
             unsafe unmask(piece, to: piece, count)
         } else if count > 0, sink.wantsMessages {
             guard let place = unsafe assemble(piece, count, &sink) else {
-                return fail(
-                    SessionFault(.tryAgainLater, "too much is being received at once"), &sink)
+                return fail(.assembly, &sink)
             }
             unsafe start = unsafe place
         }
@@ -111,15 +110,14 @@ extension Session {
         _ payload: UnsafeRawBufferPointer, _ kind: MessageKind,
         _ sink: inout some SessionSink & ~Copyable
     ) -> SessionAction? {
-        switch unsafe sink.inflate(payload, limit: limits.messageSizeMax) {
+        let limit = limits.messageSizeMax
+        switch unsafe sink.inflate(payload, limit: limit) {
         case .tooBig:
-            let limit = limits.messageSizeMax
-            return fail(SessionFault(.messageTooBig, "message inflates over \(limit) bytes"), &sink)
+            let reason = "message inflates over \(limit) bytes"
+            return fail(SessionFault(.messageTooBig, reason, limit: .inflatedSize), &sink)
         case .corrupt:
             return fail(SessionFault(.invalidPayload, "compressed data is corrupt"), &sink)
-        case .noMemory:
-            return fail(
-                SessionFault(.tryAgainLater, "too much is being received at once"), &sink)
+        case .noMemory: return fail(.assembly, &sink)
         case .message(let message):
             if kind == .text, let base = message.baseAddress,
                 unsafe !UTF8Validator.isValid(base, count: message.count)
@@ -159,4 +157,11 @@ extension Session {
     }
 
     private static let directReadMin = 16 << 10
+}
+
+extension SessionFault {
+    /// The budget of all partly received messages is spent.
+    fileprivate static var assembly: SessionFault {
+        SessionFault(.tryAgainLater, "too much is being received at once", limit: .assemblySize)
+    }
 }

@@ -171,16 +171,22 @@ extension Session {
             utf8.reset()
         }
         // Limits, before a byte of the payload is stored: 1009.
-        if header.length > UInt64(limits.frameSizeMax) {
-            return SessionFault(.messageTooBig, "frame is over \(limits.frameSizeMax) bytes")
+        let frameMax = isCompressed ? limits.compressedFrameSizeMax : limits.frameSizeMax
+        if header.length > UInt64(frameMax) {
+            return SessionFault(
+                .messageTooBig, "frame is over \(frameMax) bytes", limit: .frameSize)
         }
-        if unsafe Int(header.length) > limits.messageSizeMax - assembly.count {
-            return SessionFault(.messageTooBig, "message is over \(limits.messageSizeMax) bytes")
+        let sizeMax =
+            isCompressed ? limits.compressedMessageSizeMax : limits.messageSizeMax
+        if unsafe Int(header.length) > sizeMax - assembly.count {
+            return SessionFault(
+                .messageTooBig, "message is over \(sizeMax) bytes", limit: .messageSize)
         }
         fragments += 1
-        if Int(fragments) > limits.fragmentsMax {
+        let fragmentsMax = limits.fragmentsMax
+        if Int(fragments) > fragmentsMax {
             return SessionFault(
-                .messageTooBig, "message is in over \(limits.fragmentsMax) frames")
+                .messageTooBig, "message is in over \(fragmentsMax) frames", limit: .fragments)
         }
         return nil
     }

@@ -108,7 +108,7 @@ package struct Session: ~Copyable {
         guard messageKind == nil else { return }
         let keySize = role == .server ? 4 : 0
         let maskBit: UInt8 = role == .server ? FrameHeader.masked : 0
-        let sizeMax = limits.frameSizeMax
+        let sizeMax = unsafe limits.values.pointee.frameSizeMax
         // A header's longest form fits, so its fields can be loaded before they are known to be
         // there: it needs no more than this much room.
         while unsafe end - next >= 2 &+ keySize {

@@ -1,0 +1,50 @@
+/// What one session's peer may send; shared by many sessions.
+// Safety: it owns the values. Only `raise(to:)` changes them, and that is for an object that one
+// session has alone.
+@safe
+@usableFromInline
+package final class SessionLimits: @unchecked Sendable {
+    @usableFromInline
+    struct Values {
+        /// Bytes of a frame's payload, of a message's, and frames in a message.
+        @usableFromInline var frameSizeMax: Int
+        @usableFromInline var messageSizeMax: Int
+        @usableFromInline var fragmentsMax: Int
+    }
+
+    /// Behind a pointer: read for every message, from another module, without an exclusivity check.
+    @usableFromInline let values: UnsafeMutablePointer<Values>
+
+    package convenience init(frameSizeMax: Int, messageSizeMax: Int, fragmentsMax: Int) {
+        self.init(
+            Values(
+                frameSizeMax: min(frameSizeMax, messageSizeMax), messageSizeMax: messageSizeMax,
+                fragmentsMax: fragmentsMax))
+    }
+
+    private init(_ values: Values) {
+        unsafe self.values = .allocate(capacity: 1)
+        unsafe self.values.initialize(to: values)
+    }
+
+    deinit { unsafe values.deallocate() }
+
+    package var frameSizeMax: Int { unsafe values.pointee.frameSizeMax }
+    package var messageSizeMax: Int { unsafe values.pointee.messageSizeMax }
+    package var fragmentsMax: Int { unsafe values.pointee.fragmentsMax }
+
+    /// A copy that one session has alone.
+    package func copy() -> SessionLimits { unsafe SessionLimits(values.pointee) }
+
+    /// Takes the values of others, from the next frame on.
+    package func raise(to others: SessionLimits) {
+        unsafe values.pointee = unsafe others.values.pointee
+    }
+
+    /// The same limits for a message that comes compressed: what doesn't shrink may grow by the
+    /// headers of stored blocks, and would fit when inflated.
+    var compressedMessageSizeMax: Int { messageSizeMax + messageSizeMax >> 6 + 64 }
+    var compressedFrameSizeMax: Int {
+        frameSizeMax == messageSizeMax ? compressedMessageSizeMax : frameSizeMax
+    }
+}
