@@ -2,13 +2,31 @@ public import WebSocketServer
 
 /// The features that `apus serve` offers: echo, chat, a page to try them on, health.
 public struct RealtimeApp: Sendable {
+    /// The routes whose limits, heartbeat and compression can be adjusted.
+    public enum Route: String, CaseIterable, Sendable {
+        case echo, chat
+
+        public var path: String {
+            switch self {
+            case .echo: "/ws"
+            case .chat: "/ws/{client_id:int}"
+            }
+        }
+    }
+
     private let logger: Logger
     /// Adds `/echo`, `/echo/async` and `/broadcast`, for conformance and load tools.
     private let hasTools: Bool
+    private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
 
-    public init(logger: Logger, tools: Bool = false) {
+    /// - Parameter adjusting: changes the server's values to those of a route.
+    public init(
+        logger: Logger, tools: Bool = false,
+        adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
+    ) {
         self.logger = logger
         hasTools = tools
+        adjust = adjusting
     }
 
     /// The routes of the application.
@@ -17,10 +35,10 @@ public struct RealtimeApp: Sendable {
         let logger = self.logger
 
         let echo = Echo(prefix: "Message received: ", logger: logger)
-        router.webSocket("/ws") { _ in .accept(echo) }
+        router.webSocket(Route.echo.path, adjusting: adjustment(.echo)) { _ in .accept(echo) }
 
         let chat = ChatRoom()
-        router.webSocket("/ws/{client_id:int}") { request in
+        router.webSocket(Route.chat.path, adjusting: adjustment(.chat)) { request in
             .accept(
                 ChatMember(
                     clientID: request.parameters.integer("client_id"), room: chat, logger: logger))
@@ -39,5 +57,9 @@ public struct RealtimeApp: Sendable {
             router.webSocket("/broadcast") { _ in .accept(Broadcaster(room: room)) }
         }
         return router
+    }
+
+    private func adjustment(_ route: Route) -> ConnectionOptions.Adjust {
+        { [adjust] options in adjust(route, &options) }
     }
 }

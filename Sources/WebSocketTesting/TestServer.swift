@@ -71,10 +71,12 @@ public func withServer<Value: Sendable>(
 /// Runs `body` with a client, then shuts the client down and makes sure that nothing is left.
 public func withClient<Value: Sendable>(
     loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
+    compression: Compression = .off,
     _ body: @escaping @Sendable (WebSocketClient) async throws -> Value
 ) async throws -> Value {
     let client = try WebSocketClient(
-        loops: loops, limits: limits, heartbeat: heartbeat, logger: .silent)
+        loops: loops, limits: limits, heartbeat: heartbeat, compression: compression,
+        logger: .silent)
     let result: Result<Value, any Error>
     do {
         result = .success(try await body(client))

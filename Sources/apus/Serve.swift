@@ -15,7 +15,9 @@ func serve(settings: Settings) async throws {
     logger.logLevel = settings.logLevel
     var configuration = settings.server
     configuration.handlesSignals = true
-    let app = RealtimeApp(logger: logger, tools: settings.tools)
+    let app = RealtimeApp(logger: logger, tools: settings.tools) {
+        [routes = settings.routes] route, options in routes[route].adjust(&options)
+    }
     let server = Server(configuration: configuration, router: app.router(), logger: logger) {
         for address in $0 { announce(address) }
     }

@@ -1,4 +1,5 @@
 import Logging
+import RealtimeApp
 import Testing
 import WebSocketServer
 
@@ -18,50 +19,124 @@ struct Sample: Sendable, CustomTestStringConvertible {
         self.arrived = arrived
     }
 
-    static let all: [Sample] = [
-        Sample("server.host", "::1") { $0.server.addresses == [.hostname("::1", port: 8080)] },
-        Sample("server.port", "0") { $0.server.addresses == [.hostname("127.0.0.1", port: 0)] },
-        Sample("server.socket", "/run/a.sock") {
-            $0.server.addresses == [.unix(path: "/run/a.sock")]
-        },
-        Sample("server.loops", "256") { $0.server.loops == 256 },
-        Sample("server.backlog", "17") { $0.server.backlog == 17 },
-        Sample("server.tools", "true") { $0.tools },
-        Sample("limits.connections.max", "18") { $0.server.limits.connectionsMax == 18 },
-        Sample("limits.connections.per_address", "19") {
-            $0.server.limits.connectionsPerAddressMax == 19
-        },
-        Sample("limits.message.max", "20KiB") {
-            $0.server.limits.messageSizeMax == .kibibytes(20)
-        },
-        Sample("limits.assembly.max", "21MiB") {
-            $0.server.limits.assemblySizeMax == .mebibytes(21)
-        },
-        Sample("limits.frame.max", "2222") { $0.server.limits.frameSizeMax == .bytes(2222) },
-        Sample("limits.fragments.max", "23") { $0.server.limits.fragmentsMax == 23 },
-        Sample("limits.outbox.high_water", "24KiB") {
-            $0.server.limits.outboxHighWater == .kibibytes(24)
-        },
-        Sample("limits.outbox.max", "3GiB") { $0.server.limits.outboxMax == .mebibytes(3072) },
-        Sample("limits.handshake.timeout", "26ms") {
-            $0.server.limits.handshakeTimeout == .milliseconds(26)
-        },
-        Sample("limits.handshake.size", "27KiB") {
-            $0.server.limits.handshakeSizeMax == .kibibytes(27)
-        },
-        Sample("limits.handshake.headers", "28") { $0.server.limits.handshakeHeadersMax == 28 },
-        Sample("limits.body.max", "0") { $0.server.limits.bodySizeMax == .bytes(0) },
-        Sample("limits.idle.timeout", "30d") {
-            $0.server.limits.idleTimeout == .seconds(30 * 86_400)
-        },
-        Sample("limits.close.timeout", "31s") { $0.server.limits.closeTimeout == .seconds(31) },
-        Sample("heartbeat.interval", "0s") { $0.server.heartbeat.interval == nil },
-        Sample("heartbeat.timeout", "33m") { $0.server.heartbeat.timeout == .seconds(33 * 60) },
-        Sample("drain.spread", "14s") { $0.server.drain.spread == .seconds(14) },
-        Sample("drain.deadline", "1h") { $0.server.drain.deadline == .seconds(3_600) },
-        Sample("drain.close_code", "1001") { $0.server.drain.closeCode == 1001 },
-        Sample("log.level", "warning") { $0.logLevel == .warning },
-    ]
+    static let all: [Sample] =
+        [
+            Sample("server.host", "::1") { $0.server.addresses == [.hostname("::1", port: 8080)] },
+            Sample("server.port", "0") { $0.server.addresses == [.hostname("127.0.0.1", port: 0)] },
+            Sample("server.socket", "/run/a.sock") {
+                $0.server.addresses == [.unix(path: "/run/a.sock")]
+            },
+            Sample("server.loops", "256") { $0.server.loops == 256 },
+            Sample("server.backlog", "17") { $0.server.backlog == 17 },
+            Sample("server.tools", "true") { $0.tools },
+            Sample("limits.connections.max", "18") { $0.server.limits.connectionsMax == 18 },
+            Sample("limits.connections.per_address", "19") {
+                $0.server.limits.connectionsPerAddressMax == 19
+            },
+            Sample("limits.message.max", "20KiB") {
+                $0.server.limits.messageSizeMax == .kibibytes(20)
+            },
+            Sample("limits.assembly.max", "21MiB") {
+                $0.server.limits.assemblySizeMax == .mebibytes(21)
+            },
+            Sample("limits.frame.max", "2222") { $0.server.limits.frameSizeMax == .bytes(2222) },
+            Sample("limits.fragments.max", "23") { $0.server.limits.fragmentsMax == 23 },
+            Sample("limits.rate.messages", "34") { $0.server.limits.messageRateMax == 34 },
+            Sample("limits.rate.bytes", "35KiB") { $0.server.limits.byteRateMax == .kibibytes(35) },
+            Sample("limits.rate.policy", "close") { $0.server.limits.ratePolicy == .close },
+            Sample("limits.before_auth.message", "36") {
+                $0.server.limits.unauthenticatedMessageSizeMax == .bytes(36)
+            },
+            Sample("limits.before_auth.timeout", "37s") {
+                $0.server.limits.authenticationTimeout == .seconds(37)
+            },
+            Sample("limits.outbox.high_water", "24KiB") {
+                $0.server.limits.outboxHighWater == .kibibytes(24)
+            },
+            Sample("limits.outbox.max", "3GiB") { $0.server.limits.outboxMax == .mebibytes(3072) },
+            Sample("limits.handshake.timeout", "26ms") {
+                $0.server.limits.handshakeTimeout == .milliseconds(26)
+            },
+            Sample("limits.handshake.size", "27KiB") {
+                $0.server.limits.handshakeSizeMax == .kibibytes(27)
+            },
+            Sample("limits.handshake.headers", "28") { $0.server.limits.handshakeHeadersMax == 28 },
+            Sample("limits.body.max", "0") { $0.server.limits.bodySizeMax == .bytes(0) },
+            Sample("limits.idle.timeout", "30d") {
+                $0.server.limits.idleTimeout == .seconds(30 * 86_400)
+            },
+            Sample("limits.close.timeout", "31s") { $0.server.limits.closeTimeout == .seconds(31) },
+            Sample("heartbeat.interval", "0s") { $0.server.heartbeat.interval == nil },
+            Sample("heartbeat.timeout", "33m") { $0.server.heartbeat.timeout == .seconds(33 * 60) },
+            Sample("drain.spread", "14s") { $0.server.drain.spread == .seconds(14) },
+            Sample("drain.deadline", "1h") { $0.server.drain.deadline == .seconds(3_600) },
+            Sample("drain.close_code", "1001") { $0.server.drain.closeCode == 1001 },
+            Sample("compression.enabled", "false") { !$0.server.compression.isEnabled },
+            Sample("compression.engine", "zlib") { $0.server.compression.engine == .zlib },
+            Sample("compression.level", "6") { $0.server.compression.level == 6 },
+            Sample("compression.memory_level", "8") { $0.server.compression.memoryLevel == 8 },
+            Sample("compression.threshold", "1KiB") {
+                $0.server.compression.threshold == .kibibytes(1)
+            },
+            Sample("compression.server_window_bits", "15") {
+                $0.server.compression.serverWindowBits == 15
+            },
+            Sample("compression.client_window_bits", "9") {
+                $0.server.compression.clientWindowBits == 9
+            },
+            Sample("compression.context_takeover", "per_connection") {
+                $0.server.compression.contextTakeover == .perConnection
+            },
+            Sample("compression.client_context_takeover", "per_connection") {
+                $0.server.compression.allowsPeerContextTakeover
+            },
+            Sample("compression.memory.max", "1GiB") {
+                $0.server.compression.memoryMax == .mebibytes(1_024)
+            },
+            Sample("compression.idle.timeout", "1h") {
+                $0.server.compression.contextIdleTimeout == .seconds(3_600)
+            },
+        ]
+        + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
+            Sample("log.level", "warning") { $0.logLevel == .warning }
+        ]
+
+    private static func ofRoute(_ route: RealtimeApp.Route) -> [Sample] {
+        let name = "routes.\(route.rawValue)"
+        return [
+            Sample("\(name).message.max", "2KiB") {
+                $0.options(of: route).limits.messageSizeMax == .kibibytes(2)
+            },
+            Sample("\(name).rate.messages", "3") {
+                $0.options(of: route).limits.messageRateMax == 3
+            },
+            Sample("\(name).rate.bytes", "4KiB") {
+                $0.options(of: route).limits.byteRateMax == .kibibytes(4)
+            },
+            Sample("\(name).compression.enabled", "false") {
+                !$0.options(of: route).compression.isEnabled
+            },
+            Sample("\(name).compression.threshold", "5") {
+                $0.options(of: route).compression.threshold == .bytes(5)
+            },
+            Sample("\(name).heartbeat.interval", "0s") {
+                $0.options(of: route).heartbeat.interval == nil
+            },
+            Sample("\(name).heartbeat.timeout", "6s") {
+                $0.options(of: route).heartbeat.timeout == .seconds(6)
+            },
+        ]
+    }
+}
+
+extension Settings {
+    /// What holds for the connections of a route.
+    fileprivate func options(of route: RealtimeApp.Route) -> ConnectionOptions {
+        var options = ConnectionOptions(
+            limits: server.limits, heartbeat: server.heartbeat, compression: server.compression)
+        routes[route].adjust(&options)
+        return options
+    }
 }
 
 /// The ends of a key's range and the values one past them.
@@ -110,6 +185,48 @@ struct Ends: Sendable, CustomTestStringConvertible {
             "limits.fragments.max", "1 to 1000000", accepted: ["1", "1000000"],
             refused: ["0", "1000001"]),
         Ends(
+            "limits.rate.messages", "0 (off) or 1 to 10000000", accepted: ["0", "1", "10000000"],
+            refused: ["-1", "10000001"]),
+        Ends(
+            "limits.rate.bytes", "0 (off) or 1KiB to 64GiB", accepted: ["0", "1KiB", "64GiB"],
+            refused: ["1023", "68719476737"]),
+        Ends(
+            "limits.rate.policy", "pause or close", accepted: ["pause", "close"],
+            refused: ["drop", ""]),
+        Ends(
+            "limits.before_auth.message", "1 to 1MiB", accepted: ["1", "1MiB"],
+            refused: ["0", "1048577"]),
+        Ends(
+            "limits.before_auth.timeout", "10ms to 1h", accepted: ["10ms", "1h"],
+            refused: ["9ms", "3600001ms"]),
+        Ends(
+            "compression.enabled", "true or false", accepted: ["true", "false"],
+            refused: ["on", ""]),
+        Ends("compression.engine", "auto or zlib", accepted: ["auto", "zlib"], refused: ["isal"]),
+        Ends("compression.level", "1 to 9", accepted: ["1", "9"], refused: ["0", "10"]),
+        Ends("compression.memory_level", "1 to 9", accepted: ["1", "9"], refused: ["0", "10"]),
+        Ends(
+            "compression.threshold", "0 to 1GiB", accepted: ["0", "1GiB"],
+            refused: ["1073741825"]),
+        Ends(
+            "compression.server_window_bits", "9 to 15", accepted: ["9", "15"],
+            refused: ["8", "16"]),
+        Ends(
+            "compression.client_window_bits", "8 to 15", accepted: ["8", "15"],
+            refused: ["7", "16"]),
+        Ends(
+            "compression.context_takeover", "off or per_connection",
+            accepted: ["off", "per_connection"], refused: ["on", "client"]),
+        Ends(
+            "compression.client_context_takeover", "off or per_connection",
+            accepted: ["off", "per_connection"], refused: ["on", "shared"]),
+        Ends(
+            "compression.memory.max", "0 to 64GiB", accepted: ["0", "64GiB"],
+            refused: ["68719476737"]),
+        Ends(
+            "compression.idle.timeout", "1s to 1d", accepted: ["1s", "1d"],
+            refused: ["999ms", "86400001ms"]),
+        Ends(
             "limits.outbox.high_water", "1 to 1GiB", accepted: ["1", "1MiB"],
             refused: ["0", "1073741825"]),
         Ends(
@@ -150,5 +267,32 @@ struct Ends: Sendable, CustomTestStringConvertible {
             "server.host", "an IPv4 address",
             accepted: ["::", "0.0.0.0", "fe80::1%eth0", "localhost", "a-b.example", "my_box"],
             refused: ["", "localhost:80", "[::1]", "999.0.0.1", "a b", "-a", "a..b"]),
-    ]
+    ] + RealtimeApp.Route.allCases.flatMap(Ends.ofRoute)
+
+    private static func ofRoute(_ route: RealtimeApp.Route) -> [Ends] {
+        let name = "routes.\(route.rawValue)"
+        return [
+            Ends(
+                "\(name).message.max", "inherit, or 1 to 1GiB",
+                accepted: ["inherit", "1", "1GiB"], refused: ["0", "1073741825", "Inherit", ""]),
+            Ends(
+                "\(name).rate.messages", "inherit, or 0 (off) or 1 to 10000000",
+                accepted: ["inherit", "0", "1", "10000000"], refused: ["10000001"]),
+            Ends(
+                "\(name).rate.bytes", "inherit, or 0 (off) or 1KiB to 64GiB",
+                accepted: ["inherit", "0", "1KiB", "64GiB"], refused: ["1023"]),
+            Ends(
+                "\(name).compression.enabled", "inherit, or true or false",
+                accepted: ["inherit", "true", "false"], refused: ["yes"]),
+            Ends(
+                "\(name).compression.threshold", "inherit, or 0 to 1GiB",
+                accepted: ["inherit", "0", "1GiB"], refused: ["1073741825"]),
+            Ends(
+                "\(name).heartbeat.interval", "inherit, or 0s (off) or 100ms to 1d",
+                accepted: ["inherit", "0s", "100ms", "1d"], refused: ["99ms"]),
+            Ends(
+                "\(name).heartbeat.timeout", "inherit, or 100ms to 1h",
+                accepted: ["inherit", "100ms", "1h"], refused: ["99ms", "3600001ms"]),
+        ]
+    }
 }

@@ -122,7 +122,7 @@ import WebSocketTesting
         _ client: WebSocketClient, _ url: String, _ limits: Limits
     ) async -> ClientError.Code? {
         do {
-            _ = try await client.connect(to: url, limits: limits)
+            _ = try await client.connect(to: url) { $0.limits = limits }
             return nil
         } catch {
             return error.code

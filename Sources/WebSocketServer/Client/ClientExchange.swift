@@ -17,7 +17,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     private var connection: ConnectionCore?
     private var completion: ((Outcome) -> Void)?
     private var isCancelled = false
-    private var accepted: (HTTPResponse, HandshakeAgreement)?
+    private var accepted: (HTTPResponse, HandshakeAgreement, DeflateParameters?)?
 
     init(
         handshake: ClientHandshake, request: HTTPRequest, handler: any ConnectionHandler,
@@ -110,7 +110,8 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         // Other interim responses may come first (RFC 9110 §15.2).
         if code < 200, code != 101 { return }
         do throws(ClientHandshakeFault) {
-            accepted = (response, try handshake.check(response))
+            let agreement = try handshake.check(response)
+            accepted = (response, agreement, try deflateParameters(agreement))
         } catch {
             switch error {
             case .status(let code):
@@ -120,12 +121,32 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         }
     }
 
+    private func deflateParameters(
+        _ agreement: HandshakeAgreement
+    ) throws(ClientHandshakeFault) -> DeflateParameters? {
+        guard let offer = handshake.extensions.first else { return nil }
+        do {
+            return try DeflateParameters.check(response: agreement.extensions, offered: offer)
+        } catch {
+            throw .deflate(error)
+        }
+    }
+
     private func open(
-        _ accepted: (HTTPResponse, HandshakeAgreement), _ rest: UnsafeMutableRawBufferPointer,
+        _ accepted: (HTTPResponse, HandshakeAgreement, DeflateParameters?),
+        _ rest: UnsafeMutableRawBufferPointer,
         on connection: ConnectionCore
     ) {
-        unsafe connection.becomeWebSocket(
-            options: connection.options, handler: handler, subprotocol: accepted.1.subprotocol)
+        var upgraded = unsafe Upgraded(
+            handler: handler, options: connection.options, subprotocol: accepted.1.subprotocol)
+        if let parameters = accepted.2 {
+            upgraded.compression = connection.context.codecs.take(
+                parameters, options: upgraded.options)
+            if upgraded.compression == nil {
+                return fail(.handshakeFailed, "no memory is left for another context")
+            }
+        }
+        connection.becomeWebSocket(upgraded)
         // What came behind the answer is frames already.
         if unsafe connection.stage != .over { unsafe connection.receive(rest) }
         complete(.success((Connection(core: connection), accepted.0)))

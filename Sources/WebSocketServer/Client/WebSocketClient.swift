@@ -11,17 +11,19 @@ import WebSocketProtocol
 public final class WebSocketClient: Sendable {
     private let group: EventLoopGroup
     private let contexts: [LoopContext]
-    private let budget: AssemblyBudget
-    private let limits: Limits
+    private let budget: ByteBudget
+    private let contextBudget: ByteBudget
+    private let defaults: ConnectionOptions
     private let options: SessionOptions
     private let next = Atomic<Int>(0)
     private let lastLedger = Mutex<Ledger?>(nil)
     private let isShutDown = Atomic<Bool>(false)
 
-    /// Starts the loops, a thread each; `1...256`. By default there are no heartbeats: the
-    /// server sees to them.
+    /// Starts the loops, a thread each; `1...256`. By default there are no heartbeats, as the
+    /// server sees to them, and no compression is offered.
     public init(
         loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
+        compression: Compression = .off,
         logger: Logger = Logger(label: "apus.client")
     ) throws(ClientError) {
         do {
@@ -29,13 +31,18 @@ public final class WebSocketClient: Sendable {
         } catch {
             throw ClientError(.cannotStart, "\(error)", underlying: error)
         }
-        let budget = AssemblyBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        let budget = ByteBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        let contextBudget = ByteBudget(max: compression.memoryMax.bytes)
         contexts = group.loops.map {
-            LoopContext(loop: $0, logger: logger, budget: budget, admission: nil)
+            LoopContext(
+                loop: $0, logger: logger, budget: budget, contextBudget: contextBudget,
+                admission: nil)
         }
         self.budget = budget
-        self.limits = limits
-        options = SessionOptions(limits: limits, heartbeat: heartbeat ?? .off)
+        self.contextBudget = contextBudget
+        defaults = ConnectionOptions(
+            limits: limits, heartbeat: heartbeat ?? .off, compression: compression)
+        options = SessionOptions(defaults)
     }
 
     /// Connects, and returns a connection to read messages from.
@@ -45,32 +52,31 @@ public final class WebSocketClient: Sendable {
     ///     host are tried in turn, each for ``Limits/handshakeTimeout`` at most.
     ///   - subprotocols: To offer, in order of preference.
     ///   - headerFields: To send along, such as `Origin` or `Authorization`.
-    ///   - limits: Other limits than the client's, for this connection.
-    ///   - heartbeat: Another heartbeat than the client's, for this connection.
+    ///   - adjusting: Changes limits, heartbeat or compression for this connection, from the
+    ///     client's values.
     public func connect(
         to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
-        limits: Limits? = nil, heartbeat: Heartbeat? = nil
+        adjusting: ConnectionOptions.Adjust? = nil
     ) async throws(ClientError) -> ClientConnection {
         let bridge = AsyncBridge()
         let (connection, response) = try await open(
-            url, subprotocols, headerFields, limits, heartbeat, bridge)
+            url, subprotocols, headerFields, adjusting, bridge)
         return ClientConnection(connection: connection, response: response, bridge: bridge)
     }
 
     /// Connects with a handler, which runs on the connection's loop: for load. See
-    /// ``connect(to:subprotocols:headerFields:limits:heartbeat:)``.
+    /// ``connect(to:subprotocols:headerFields:adjusting:)``.
     @discardableResult
     public func connect(
         to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
-        limits: Limits? = nil, heartbeat: Heartbeat? = nil,
-        handler: sending any ConnectionHandler
+        adjusting: ConnectionOptions.Adjust? = nil, handler: sending any ConnectionHandler
     ) async throws(ClientError) -> Connection {
-        try await open(url, subprotocols, headerFields, limits, heartbeat, handler).0
+        try await open(url, subprotocols, headerFields, adjusting, handler).0
     }
 
     private func open(
         _ text: String, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ limits: Limits?, _ heartbeat: Heartbeat?, _ handler: any ConnectionHandler
+        _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler
     ) async throws(ClientError) -> (Connection, HTTPResponse) {
         let url = try WebSocketURL(text)
         guard subprotocols.allSatisfy(HeaderGrammar.isToken),
@@ -78,15 +84,13 @@ public final class WebSocketClient: Sendable {
         else {
             throw ClientError(.invalidSubprotocol, "subprotocols are tokens, each named once")
         }
-        let options =
-            limits == nil && heartbeat == nil
-            ? self.options
-            : SessionOptions(limits: limits ?? self.limits, heartbeat: heartbeat ?? .off)
-        let timeout = (limits ?? self.limits).handshakeTimeout.milliseconds
+        var values = defaults
+        adjust?(&values)
+        let options = adjust == nil ? self.options : SessionOptions(values)
+        let timeout = values.limits.handshakeTimeout.milliseconds
         var failure = ClientError(.cannotConnect, "\(text) has no address")
         for address in try await url.addresses() {
-            let exchange = Self.exchange(
-                url, subprotocols, headerFields, handler, limits ?? self.limits)
+            let exchange = Self.exchange(url, subprotocols, headerFields, handler, values)
             switch await run(exchange, address, options, timeout) {
             case .success(let opened): return opened
             case .failure(let error):
@@ -99,11 +103,14 @@ public final class WebSocketClient: Sendable {
 
     private static func exchange(
         _ url: WebSocketURL, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ handler: any ConnectionHandler, _ limits: Limits
+        _ handler: any ConnectionHandler, _ options: ConnectionOptions
     ) -> ClientExchange {
         var generator = SystemRandomNumberGenerator()
         let nonce = (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
-        let handshake = ClientHandshake(nonce: nonce, subprotocols: subprotocols)
+        let handshake = ClientHandshake(
+            nonce: nonce, subprotocols: subprotocols,
+            extensions: options.compression.offer.map { [$0] } ?? [])
+        let limits = options.limits
         return ClientExchange(
             handshake: handshake,
             request: handshake.request(
@@ -153,6 +160,7 @@ public final class WebSocketClient: Sendable {
                 handles: handles,
                 buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
                 assemblyBytes: budget.bytesUsed,
+                contextBytes: contextBudget.bytesUsed,
                 notes: contexts.reduce(0) { $0 + $1.closeReasons.count + $1.subprotocols.count })
             lastLedger.withLock { $0 = ledger }
         }

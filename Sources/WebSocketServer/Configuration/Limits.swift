@@ -18,6 +18,21 @@ public struct Limits: Sendable {
     /// Frames that one message may be split into. Default 1,024, `1 ... 1_000_000`.
     public var fragmentsMax: Int = 1_024
 
+    /// Messages a second that one connection may send, and a burst of as many; `nil` is no limit. Default `nil`, `1 ... 10_000_000`.
+    public var messageRateMax: Int?
+    /// Bytes of payload a second, counted as inflated, and a burst of as many; `nil` is no limit.
+    /// Default `nil`, `1 KiB ... 64 GiB`.
+    public var byteRateMax: ByteCount?
+    /// What happens to a connection above its rates. Default ``RatePolicy/pause``.
+    public var ratePolicy = RatePolicy.pause
+
+    /// One message's payload before the connection is ``Connection/authenticated()``, on routes
+    /// that wait for it. Default 4 KiB, `1 ... 1 MiB`.
+    public var unauthenticatedMessageSizeMax: ByteCount = .kibibytes(4)
+    /// Time for that, after which the connection is closed with 3000. Default 10 s,
+    /// `10 ms ... 1 h`.
+    public var authenticationTimeout: Duration = .seconds(10)
+
     /// Queued outgoing bytes at which `send` reports backpressure and echo-like handlers stop
     /// being read from. Default 64 KiB, `1 ... 1 GiB`.
     public var outboxHighWater: ByteCount = .kibibytes(64)
@@ -40,6 +55,14 @@ public struct Limits: Sendable {
     public var idleTimeout: Duration?
     /// Time within which the peer must answer a Close frame. Default 5 s, `10 ms ... 1 h`.
     public var closeTimeout: Duration = .seconds(5)
+
+    /// What happens to a connection above its rates.
+    public enum RatePolicy: Sendable, Hashable {
+        /// It isn't read from until it is within them again: what it sends waits, nothing is lost.
+        case pause
+        /// It is closed with 1008.
+        case close
+    }
 
     public init() {}
 }

@@ -1,26 +1,5 @@
 import Glibc
-import Synchronization
 import WebSocketProtocol
-
-/// The bytes that all partly received messages of a server hold together.
-final class AssemblyBudget: Sendable {
-    private let used = Atomic<Int>(0)
-    let max: Int
-
-    init(max: Int) { self.max = max }
-
-    var bytesUsed: Int { used.load(ordering: .relaxed) }
-
-    /// Takes `count` bytes of the budget, or none.
-    func take(_ count: Int) -> Bool {
-        let (_, now) = used.wrappingAdd(count, ordering: .relaxed)
-        if now <= max { return true }
-        used.wrappingSubtract(count, ordering: .relaxed)
-        return false
-    }
-
-    func give(_ count: Int) { used.wrappingSubtract(count, ordering: .relaxed) }
-}
 
 /// One loop's memory for messages that span reads: a few released buffers are kept, since the
 /// kernel charges a page fault for every page of a new one.
@@ -31,13 +10,13 @@ struct AssemblyPool: ~Copyable {
     private static let keptMax = 4 << 20
     private static let keptSizeMax = 2 << 20
 
-    private let budget: AssemblyBudget
+    private let budget: ByteBudget
     private var kept: [(base: UnsafeMutableRawPointer, capacity: Int)] = unsafe []
     private var keptBytes = 0
     /// Buffers handed out and not yet given back (the ledger).
     private(set) var outstanding = 0
 
-    init(budget: AssemblyBudget) { self.budget = budget }
+    init(budget: ByteBudget) { self.budget = budget }
 
     /// Makes a buffer hold `capacity` bytes, keeping its contents. A kept buffer that fits what
     /// is expected is better, as its memory is there already. False when the budget is spent.

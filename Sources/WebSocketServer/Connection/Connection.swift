@@ -34,6 +34,14 @@ public struct Connection: Sendable, Hashable {
         unsafe payload.withUnsafeBytes { unsafe core.sendMessage($0, kind) }
     }
 
+    /// Sends one message as it is, though compression was agreed on: for what must not share a
+    /// compressor with text that others choose (a secret's length would tell), or is compressed
+    /// already.
+    @discardableResult
+    public func sendUncompressed(_ payload: RawSpan, as kind: MessageKind) -> SendOutcome {
+        unsafe payload.withUnsafeBytes { unsafe core.sendPlain($0, kind) }
+    }
+
     /// Sends one text message.
     @discardableResult
     public func send(_ text: String) -> SendOutcome {
@@ -59,6 +67,12 @@ public struct Connection: Sendable, Hashable {
     public func close(_ code: CloseCode = .normalClosure, reason: String = "") {
         precondition(code.isValidOnWire, "close code \(code) must not be sent")
         core.onLoop { core in core.beginClosing(code, reason) }
+    }
+
+    /// Says that the peer has proved who it is, on a route that waits for it: larger limits hold
+    /// from its next frame on. See ``UpgradeDecision/accept(_:subprotocol:awaitsAuthentication:)``.
+    public func authenticated() {
+        core.onLoop { core in core.authenticated() }
     }
 
     /// Stops reading from the peer until ``resumeReading()``; what it sends waits in the kernel.

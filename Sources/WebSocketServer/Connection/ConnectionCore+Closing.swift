@@ -12,8 +12,7 @@ extension ConnectionCore {
             sendControl(.close, code, reason)
             unsafe stage = .closing
             // A reader at rest would never see the peer's Close frame.
-            setReadingPaused(false, .application)
-            setReadingPaused(false, .outbox)
+            resumeReadingForGood()
             enter(.closing)
         case .opening: terminate()
         case .closing, .lingering, .over: return
@@ -39,6 +38,7 @@ extension ConnectionCore {
     /// Fails the connection (§7.1.7): the one place where a peer's fault becomes a close code.
     func fail(_ fault: SessionFault) {
         context.counters.failed(fault.code)
+        if let limit = fault.limit { context.counters.limits.hit(limit) }
         context.logger.debug(
             "connection failed",
             metadata: [
@@ -99,6 +99,10 @@ extension ConnectionCore {
         if unsafe options.idleTimeout > 0 {
             next = unsafe min(next, lastMessage + options.idleTimeout)
         }
+        if let compression = unsafe compression, compression.canRest {
+            next = unsafe min(next, lastMessage + options.contextIdleTimeout)
+        }
+        if let guards = unsafe guards { next = min(next, guards.nextDeadline) }
         if next == .max { loop.cancel(self) } else { loop.schedule(self, at: next) }
     }
 
@@ -114,12 +118,23 @@ extension ConnectionCore {
             context.counters.idleTimeouts += 1
             return beginClosing(.goingAway, "idle timeout")
         }
+        if let compression = unsafe compression, compression.canRest,
+            unsafe now >= lastMessage + options.contextIdleTimeout
+        {
+            compression.rest()
+        }
+        if let guards = unsafe guards, now >= guards.nextDeadline {
+            guardDeadlinePassed(guards, now: now)
+            guard unsafe stage == .open else { return }
+        }
         // Who doesn't read can't tell a silent peer from a live one.
-        if unsafe pauseReasons.contains(.application) { unsafe lastReceived = now }
+        if unsafe !pauseReasons.isDisjoint(with: [.application, .rate]) {
+            unsafe lastReceived = now
+        }
         if unsafe pingSent != 0, unsafe lastReceived >= pingSent { unsafe pingSent = 0 }
         if unsafe pingSent != 0, unsafe now >= pingSent + options.pongTimeout {
             // The ping waits behind what is queued: a peer that takes some of that is alive.
-            let queued = outboxCount
+            let queued = UInt32(clamping: outboxCount)
             if unsafe queued < queuedAtPing {
                 unsafe queuedAtPing = queued
                 unsafe pingSent = now
@@ -134,7 +149,7 @@ extension ConnectionCore {
             unsafe now >= lastReceived + jittered(options.pingInterval)
         {
             unsafe pingSent = now
-            unsafe queuedAtPing = outboxCount
+            unsafe queuedAtPing = UInt32(clamping: outboxCount)
             context.counters.pingsSent += 1
             unsafe sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
         }

@@ -4,7 +4,7 @@ import WebSocketProtocol
 /// The writing half: frames are encoded straight into the loop's cork, or into the outbox.
 extension ConnectionCore {
     /// A payload of at least this goes to the kernel from where it lies, uncopied.
-    private static let gatherSizeMax = 64 << 10
+    static let gatherSizeMin = 64 << 10
 
     /// Sends a message; any thread.
     ///
@@ -18,51 +18,86 @@ extension ConnectionCore {
         let counts = unsafe context.messageCounts
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payload.count)
-        if role == .server, payload.count < Self.gatherSizeMax {
-            let size = FrameHeader.size(payload: payload.count, isMasked: false)
-            if let place = unsafe appendCorked(size &+ payload.count) {
-                unsafe encode(FrameHeader.fin | kind.rawValue, payload, to: place, size)
+        if unsafe payload.count < Int(corkableSizeMax) {
+            // It fits, and so the longest form of a header is left out of the code.
+            let count = Int(UInt16(truncatingIfNeeded: payload.count))
+            let size = FrameHeader.size(payload: count, isMasked: false)
+            if let place = unsafe appendCorked(size &+ count) {
+                let short = unsafe UnsafeRawBufferPointer(start: payload.baseAddress, count: count)
+                unsafe encode(FrameHeader.fin | kind.rawValue, short, to: place, size)
                 return .accepted
             }
         }
         return unsafe sendSlowly(payload, kind)
     }
 
-    @inline(never)
-    private func sendFromElsewhere(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
+    /// Sends a message without compressing it; any thread.
+    func sendPlain(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
         -> Connection.SendOutcome
     {
+        guard loop.isCurrent else {
+            return unsafe sendFromElsewhere(payload, kind, compresses: false)
+        }
+        guard unsafe stage == .open else { return .dropped }
+        unsafe context.messageCounts.pointee.messagesSent &+= 1
+        unsafe context.messageCounts.pointee.bytesSent &+= UInt64(payload.count)
+        return unsafe sendSlowly(payload, kind, compresses: false)
+    }
+
+    @inline(never)
+    private func sendFromElsewhere(
+        _ payload: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
+    ) -> Connection.SendOutcome {
         let copy = unsafe [UInt8](payload)
         let handedOver = loop.execute { [self] in
-            _ = unsafe copy.withUnsafeBytes { unsafe sendMessage($0, kind) }
+            _ = unsafe copy.withUnsafeBytes {
+                unsafe compresses ? sendMessage($0, kind) : sendPlain($0, kind)
+            }
         }
         return handedOver ? .accepted : .dropped
     }
 
     /// The first message of a turn, and any that the cork can't take.
     @inline(never)
-    private func sendSlowly(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
-        -> Connection.SendOutcome
-    {
-        if role == .server, payload.count < Self.gatherSizeMax {
-            let size = FrameHeader.size(payload: payload.count, isMasked: false)
-            if let place = unsafe takeCork(size &+ payload.count) {
-                unsafe lastMessage = loop.now
-                unsafe encode(FrameHeader.fin | kind.rawValue, payload, to: place, size)
-                return .accepted
-            }
-        }
-        let queued = outboxCount
-        if unsafe queued > options.outboxMax {
+    private func sendSlowly(
+        _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
+    ) -> Connection.SendOutcome {
+        if hasOutbox, unsafe outboxCount > options.outboxMax {
             dropSlowConsumer()
             return .dropped
         }
         unsafe lastMessage = loop.now
-        unsafe sendFrame(FrameHeader.fin | kind.rawValue, payload)
+        var payload = unsafe plain
+        var firstByte = FrameHeader.fin | kind.rawValue
+        if compresses, unsafe plain.count >= Int(corkableSizeMax),
+            let deflated = unsafe deflate(plain)
+        {
+            // It must be sent from here on: the peer's window will hold it.
+            unsafe payload = unsafe deflated
+            firstByte |= FrameHeader.rsv1
+        }
+        if role == .server, payload.count < Self.gatherSizeMin {
+            let size = FrameHeader.size(payload: payload.count, isMasked: false)
+            if let place = unsafe takeCork(size &+ payload.count) {
+                unsafe encode(firstByte, payload, to: place, size)
+                return .accepted
+            }
+        }
+        unsafe sendFrame(firstByte, payload)
         // Who owns the cork has no outbox.
         guard !ownsCork, unsafe outboxCount > options.outboxHighWater else { return .accepted }
         unsafe owesDrain = true
         return .aboveHighWater
+    }
+
+    private func deflate(_ payload: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard let compression = unsafe compression, payload.count >= compression.threshold
+        else { return nil }
+        let couldRest = compression.canRest
+        let deflated = unsafe compression.deflate(payload)
+        // It has begun a context, which is given back once the connection rests.
+        if !couldRest, compression.canRest { scheduleHeartbeat(now: loop.now) }
+        return unsafe deflated
     }
 
     /// Writes an unmasked frame whose header takes `size` bytes.
@@ -80,7 +115,7 @@ extension ConnectionCore {
     private func sendFrame(_ firstByte: UInt8, _ payload: UnsafeRawBufferPointer) {
         let isMasked = role == .client
         let size = FrameHeader.size(payload: payload.count, isMasked: isMasked)
-        if payload.count >= Self.gatherSizeMax, !isMasked {
+        if payload.count >= Self.gatherSizeMin, !isMasked {
             return unsafe sendLarge(firstByte, payload)
         }
         guard let place = unsafe append(size &+ payload.count) else { return }

@@ -12,6 +12,16 @@ protocol OpeningPhase: AnyObject {
     func drain(on connection: ConnectionCore) -> Bool
 }
 
+/// What a connection becomes by its opening handshake.
+struct Upgraded {
+    var handler: any ConnectionHandler
+    var options: SessionOptions
+    var subprotocol: String?
+    var compression: MessageCompression?
+    /// Smaller limits hold until the peer has proved who it is.
+    var awaitsAuthentication = false
+}
+
 /// One connection: the stream, the session that reads it, and the handler it reports to.
 ///
 /// Its memory is the price of an idle connection, so it is one object and holds nothing that
@@ -39,6 +49,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         static let outbox = PauseReasons(rawValue: 2)
         /// An HTTP request is being answered.
         static let http = PauseReasons(rawValue: 4)
+        /// The peer sends more a second than it may.
+        static let rate = PauseReasons(rawValue: 8)
     }
 
     // In the order of use: what a message touches comes first, on as few cache lines as can be.
@@ -56,20 +68,26 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var owesDrain = false
     @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
     let admission: Admission.Verdict
+    /// Payloads below this are neither compressed nor written around the cork; bytes.
+    @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
     /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
     // Safety of both: only `receive` of this class mutates them; it isn't called from within
     // itself, and nothing that a handler may call puts others in their place.
     @exclusivity(unchecked) private var sink: ConnectionSink?
     @exclusivity(unchecked) var session: Session
+    /// permessage-deflate, if it was agreed on.
+    @exclusivity(unchecked) private(set) var compression: MessageCompression?
+    /// What limits the peer further, if anything does.
+    @exclusivity(unchecked) var guards: ConnectionGuards?
     @exclusivity(unchecked) var options: SessionOptions
     @exclusivity(unchecked) var opening: (any OpeningPhase)?
     @exclusivity(unchecked) var closing = ClosingHandshake()
     /// Position in the context's list.
     var listIndex: Int32 = -1
-    /// When the ping was sent that awaits an answer, in milliseconds; 0: none does.
+    /// What was queued when the ping was sent that awaits an answer; bytes, if not too many.
+    @exclusivity(unchecked) var queuedAtPing: UInt32 = 0
+    /// When that was, in milliseconds; 0: none does.
     @exclusivity(unchecked) var pingSent: UInt64 = 0
-    /// What was queued when that ping was sent.
-    @exclusivity(unchecked) var queuedAtPing = 0
     let id: UInt64
     let peer: SocketAddress
 
@@ -110,16 +128,22 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     // MARK: - From HTTP to WebSocket
 
     /// The opening handshake is done and its response written: from here on there are messages.
-    func becomeWebSocket(
-        options: SessionOptions, handler: any ConnectionHandler, subprotocol: String?
-    ) {
-        if unsafe options !== self.options {
-            unsafe self.options = options
-            unsafe session = Session(role: role, limits: options.sessionLimits)
-        }
+    func becomeWebSocket(_ upgraded: Upgraded) {
+        let handler = upgraded.handler
+        unsafe options = upgraded.options
+        unsafe compression = upgraded.compression
+        let guards = ConnectionGuards.make(for: upgraded, now: loop.now)
+        unsafe self.guards = guards
+        unsafe session = Session(
+            role: role, limits: guards?.limits ?? options.sessionLimits,
+            allowsCompression: compression != nil)
         unsafe opening = nil
         unsafe sink = ConnectionSink(connection: self, handler: handler)
-        if let subprotocol { context.subprotocols[id] = subprotocol }
+        if let subprotocol = upgraded.subprotocol { context.subprotocols[id] = subprotocol }
+        if role == .server {
+            let threshold = unsafe compression?.threshold ?? .max
+            unsafe corkableSizeMax = UInt16(clamping: threshold)
+        }
         unsafe stage = .open
         unsafe lastMessage = loop.now
         unsafe pauseReasons.remove(.http)
@@ -143,10 +167,15 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Hands bytes to the session, and its verdict to where it belongs.
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.baseAddress else { return }
-        let messages = unsafe context.messageCounts.pointee.messagesReceived
+        let (messages, payloads) = unsafe (
+            context.messageCounts.pointee.messagesReceived,
+            context.messageCounts.pointee.bytesReceived
+        )
         let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
         if unsafe context.messageCounts.pointee.messagesReceived != messages {
             unsafe lastMessage = unsafe lastReceived
+            if unsafe guards != nil { chargeRates(since: messages, payloads) }
+            if unsafe compression != nil { context.codecs.trim(&context.assemblies) }
         }
         switch action {
         case .proceed:
@@ -186,6 +215,12 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         } else {
             pauseReading()
         }
+    }
+
+    /// Whatever reading waited for, it must see the peer's Close frame or its end now.
+    func resumeReadingForGood() {
+        unsafe pauseReasons = []
+        updateReading()
     }
 
     override func outboxShrank() {
@@ -234,6 +269,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         unsafe sink = nil
         unsafe opening = nil
+        unsafe compression?.end()
+        unsafe compression = nil
         if reset { self.reset() } else { close() }
     }
 

@@ -33,6 +33,14 @@ struct ConnectionSink: ~Copyable, SessionSink {
         connection.context.counters.pongsReceived += 1
     }
 
+    mutating func inflate(
+        _ payload: UnsafeRawBufferPointer, limit: Int
+    ) -> InflatedMessage {
+        guard let compression = unsafe connection.compression else { return unsafe .corrupt }
+        return unsafe compression.inflate(
+            payload, limit: limit, assemblies: &connection.context.assemblies)
+    }
+
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
         unsafe connection.context.assemblies.grow(&buffer, to: capacity, expected: expected)
     }

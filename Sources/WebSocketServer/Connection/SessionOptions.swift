@@ -5,6 +5,13 @@ import WebSocketProtocol
 /// Made once from the configuration (or once a route), shared by all its connections.
 final class SessionOptions: Sendable {
     let sessionLimits: SessionLimits
+    /// Those of a connection that has yet to prove who it is.
+    let unauthenticatedLimits: SessionLimits
+    let compression: Compression
+    /// Messages and payload bytes a second; 0 means no limit.
+    let messageRateMax: Int
+    let byteRateMax: Int
+    let ratePolicy: Limits.RatePolicy
     /// Bytes.
     let outboxHighWater: Int
     let outboxMax: Int
@@ -13,18 +20,35 @@ final class SessionOptions: Sendable {
     let idleTimeout: UInt64
     let pongTimeout: UInt64
     let closeTimeout: UInt64
+    let authenticationTimeout: UInt64
+    let contextIdleTimeout: UInt64
 
-    init(limits: Limits, heartbeat: Heartbeat) {
+    init(_ options: ConnectionOptions) {
+        let limits = options.limits
         sessionLimits = SessionLimits(
             frameSizeMax: (limits.frameSizeMax ?? limits.messageSizeMax).bytes,
             messageSizeMax: limits.messageSizeMax.bytes, fragmentsMax: limits.fragmentsMax)
+        let unauthenticatedMax = min(
+            limits.unauthenticatedMessageSizeMax, limits.messageSizeMax
+        ).bytes
+        unauthenticatedLimits = SessionLimits(
+            frameSizeMax: min(unauthenticatedMax, limits.frameSizeMax?.bytes ?? .max),
+            messageSizeMax: unauthenticatedMax, fragmentsMax: limits.fragmentsMax)
+        compression = options.compression
+        messageRateMax = limits.messageRateMax ?? 0
+        byteRateMax = limits.byteRateMax?.bytes ?? 0
+        ratePolicy = limits.ratePolicy
         outboxHighWater = limits.outboxHighWater.bytes
         outboxMax = limits.outboxMax.bytes
-        pingInterval = heartbeat.interval?.milliseconds ?? 0
-        pongTimeout = heartbeat.timeout.milliseconds
+        pingInterval = options.heartbeat.interval?.milliseconds ?? 0
+        pongTimeout = options.heartbeat.timeout.milliseconds
         idleTimeout = limits.idleTimeout?.milliseconds ?? 0
         closeTimeout = limits.closeTimeout.milliseconds
+        authenticationTimeout = limits.authenticationTimeout.milliseconds
+        contextIdleTimeout = options.compression.contextIdleTimeout.milliseconds
     }
+
+    var hasRates: Bool { messageRateMax > 0 || byteRateMax > 0 }
 }
 
 extension Duration {

@@ -91,8 +91,9 @@ final class HTTPExchange: OpeningPhase {
         }
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
         switch server.router.find(request.method, head.pathSegments, isUpgrade: isUpgrade) {
-        case .webSocket(let upgrade, let parameters):
-            unsafe self.upgrade(head, upgrade, parameters, &rest, on: connection)
+        case .webSocket(let upgrade, let parameters, let route):
+            let options = server.options(of: route)
+            unsafe self.upgrade(head, upgrade, parameters, options, &rest, on: connection)
         case .respond(let respond, let parameters):
             state = .body(head, respond, parameters)
             connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
@@ -206,7 +207,8 @@ final class HTTPExchange: OpeningPhase {
 
     private func upgrade(
         _ head: RequestHead, _ upgrade: Router.Upgrade, _ parameters: PathParameters,
-        _ rest: inout UnsafeMutableRawBufferPointer, on connection: ConnectionCore
+        _ options: SessionOptions, _ rest: inout UnsafeMutableRawBufferPointer,
+        on connection: ConnectionCore
     ) {
         do {
             let handshake = try OpeningHandshake.check(head.request)
@@ -218,8 +220,11 @@ final class HTTPExchange: OpeningPhase {
                 subprotocols: handshake.subprotocols, remoteAddress: connection.peer.host)
             switch try upgrade(request).kind {
             case .refuse(let status, let detail): throw Problem(status, detail)
-            case .accept(let handler, let subprotocol):
-                unsafe accept(handler, subprotocol, handshake, &rest, on: connection)
+            case .accept(let handler, let subprotocol, let awaitsAuthentication):
+                let upgraded = Upgraded(
+                    handler: handler, options: options, subprotocol: subprotocol,
+                    awaitsAuthentication: awaitsAuthentication)
+                unsafe accept(upgraded, handshake, &rest, on: connection)
             }
         } catch let fault as HandshakeFault {
             refuse(
@@ -235,25 +240,35 @@ final class HTTPExchange: OpeningPhase {
     }
 
     private func accept(
-        _ handler: any ConnectionHandler, _ subprotocol: String?, _ handshake: HandshakeRequest,
+        _ upgraded: consuming Upgraded, _ handshake: HandshakeRequest,
         _ rest: inout UnsafeMutableRawBufferPointer, on connection: ConnectionCore
     ) {
-        let response = OpeningHandshake.response(to: handshake, subprotocol: subprotocol)
+        let isRefused = connection.admission == .overLimit
+        var extensions: [ExtensionOffer] = []
+        // Nothing is inflated for who has yet to prove who it is, so nothing is agreed on.
+        if !isRefused, !upgraded.awaitsAuthentication,
+            let agreed = connection.context.codecs.accept(
+                handshake.extensions, options: upgraded.options)
+        {
+            upgraded.compression = agreed.compression
+            extensions = [agreed.response]
+        }
+        let response = OpeningHandshake.response(
+            to: handshake, subprotocol: upgraded.subprotocol, extensions: extensions)
         var output: [UInt8] = []
         ResponseEncoder.encodeUpgrade(response, into: &output)
         connection.sendRaw(output)
         // What came behind the handshake is frames already.
         let frames = unsafe rest
         unsafe rest = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
-        if connection.admission == .overLimit {
+        if isRefused {
             connection.context.counters.refusedByLimit += 1
             connection.becomeWebSocket(
-                options: server.sessionOptions, handler: NoHandler.refused, subprotocol: nil)
+                Upgraded(handler: NoHandler.refused, options: server.sessionOptions))
             return connection.beginClosing(.policyViolation, "too many connections")
         }
         retire(to: connection.context)
-        connection.becomeWebSocket(
-            options: server.sessionOptions, handler: handler, subprotocol: subprotocol)
+        connection.becomeWebSocket(upgraded)
         if unsafe connection.stage != .over { unsafe connection.receive(frames) }
     }
 

@@ -70,17 +70,25 @@ public struct Response: Sendable {
 /// What a route makes of an ``UpgradeRequest``.
 public struct UpgradeDecision {
     enum Kind {
-        case accept(any ConnectionHandler, subprotocol: String?)
+        case accept(any ConnectionHandler, subprotocol: String?, awaitsAuthentication: Bool)
         case refuse(HTTPResponse.Status, detail: String)
     }
 
     let kind: Kind
 
     /// Upgrade; the handler gets the connection. `subprotocol` must be one of those offered.
+    ///
+    /// - Parameter awaitsAuthentication: the peer has yet to prove who it is, by its first message
+    ///   say. Until the handler calls ``Connection/authenticated()`` smaller limits hold
+    ///   (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``). Nothing that
+    ///   such a peer sends is ever inflated: compression is not agreed on.
     public static func accept(
-        _ handler: any ConnectionHandler, subprotocol: String? = nil
+        _ handler: any ConnectionHandler, subprotocol: String? = nil,
+        awaitsAuthentication: Bool = false
     ) -> UpgradeDecision {
-        UpgradeDecision(kind: .accept(handler, subprotocol: subprotocol))
+        UpgradeDecision(
+            kind: .accept(
+                handler, subprotocol: subprotocol, awaitsAuthentication: awaitsAuthentication))
     }
 
     /// Answer with a status and a problem+json body instead (RFC 9457).

@@ -13,8 +13,11 @@ public struct Router: Sendable {
     /// Talks on a connection until it returns; the connection is closed then.
     public typealias Talk = @Sendable (AsyncConnection) async throws -> Void
 
+    /// Which of ``adjustments`` is a route's.
+    typealias OptionsIndex = Int
+
     enum Target: Sendable {
-        case webSocket(Upgrade)
+        case webSocket(Upgrade, OptionsIndex?)
         case respond(HTTPRequest.Method, Respond)
     }
 
@@ -24,7 +27,7 @@ public struct Router: Sendable {
     }
 
     enum Found {
-        case webSocket(Upgrade, PathParameters)
+        case webSocket(Upgrade, PathParameters, OptionsIndex?)
         case respond(Respond, PathParameters)
         case wrongType(name: String, value: String)
         case methodNotAllowed([HTTPRequest.Method])
@@ -34,6 +37,7 @@ public struct Router: Sendable {
     }
 
     private var routes: [Route] = []
+    private(set) var adjustments: [ConnectionOptions.Adjust] = []
 
     public init() {}
 
@@ -46,13 +50,23 @@ public struct Router: Sendable {
     }
 
     /// A WebSocket route whose closure decides on each upgrade.
-    public mutating func webSocket(_ path: String, upgrade: @escaping Upgrade) {
-        add(path, .webSocket(upgrade))
+    ///
+    /// - Parameter adjusting: changes limits, heartbeat or compression for this route, from the
+    ///   server's values.
+    public mutating func webSocket(
+        _ path: String, adjusting: ConnectionOptions.Adjust? = nil, upgrade: @escaping Upgrade
+    ) {
+        if let adjusting { adjustments.append(adjusting) }
+        add(path, .webSocket(upgrade, adjusting.map { _ in adjustments.count - 1 }))
     }
 
     /// A WebSocket route whose closure runs as long as the connection is wanted.
-    public mutating func webSocket(_ path: String, talk: @escaping Talk) {
-        add(path, .webSocket { request in .accept(TalkBridge(request: request, talk: talk)) })
+    public mutating func webSocket(
+        _ path: String, adjusting: ConnectionOptions.Adjust? = nil, talk: @escaping Talk
+    ) {
+        webSocket(path, adjusting: adjusting) { request in
+            .accept(TalkBridge(request: request, talk: talk))
+        }
     }
 
     public mutating func get(_ path: String, respond: @escaping Respond) {
@@ -82,8 +96,8 @@ public struct Router: Sendable {
             case .yes(let values):
                 let parameters = PathParameters(values: values)
                 switch route.target {
-                case .webSocket(let upgrade):
-                    if isUpgrade { return .webSocket(upgrade, parameters) }
+                case .webSocket(let upgrade, let options):
+                    if isUpgrade { return .webSocket(upgrade, parameters, options) }
                     isWebSocket = true
                 case .respond(let own, let respond):
                     if own == method || own == .get && method == .head {

@@ -17,6 +17,8 @@ public struct Counters: Sendable, Equatable {
     public var acceptErrors = 0
 
     public var messages = MessageCounts()
+    public var compression = CompressionCounts()
+    public var limits = LimitCounts()
 
     public var pingsSent = 0
     public var pingsReceived = 0
@@ -60,6 +62,8 @@ public struct Counters: Sendable, Equatable {
         closeTimeouts += other.closeTimeouts
         slowConsumers += other.slowConsumers
         requests += other.requests
+        compression.add(other.compression)
+        limits.add(other.limits)
     }
 }
 
@@ -71,4 +75,33 @@ public struct MessageCounts: Sendable, Equatable {
     public var bytesSent: UInt64 = 0
 
     public init() {}
+}
+
+/// How often peers ran into a limit, by kind.
+public struct LimitCounts: Sendable, Equatable {
+    /// Closed with 1009: a frame or a message was too big, came in too many frames, or would have
+    /// inflated to too much.
+    public var frameSize: UInt64 { self[.frameSize] }
+    public var messageSize: UInt64 { self[.messageSize] }
+    public var fragments: UInt64 { self[.fragments] }
+    public var inflatedSize: UInt64 { self[.inflatedSize] }
+    /// Closed with 1013: all partly received messages together were too much.
+    public var assemblySize: UInt64 { self[.assemblySize] }
+    /// Paused or closed, as ``Limits/ratePolicy`` says: more messages or bytes a second.
+    public var messageRate: UInt64 { self[.messageRate] }
+    public var byteRate: UInt64 { self[.byteRate] }
+    /// Closed with 3000: did not authenticate in time.
+    public var authenticationTime: UInt64 { self[.authenticationTime] }
+
+    private var counts = [UInt64](repeating: 0, count: SessionLimit.allCases.count)
+
+    public init() {}
+
+    subscript(limit: SessionLimit) -> UInt64 { counts[limit.rawValue] }
+
+    mutating func hit(_ limit: SessionLimit) { counts[limit.rawValue] += 1 }
+
+    mutating func add(_ other: LimitCounts) {
+        for index in counts.indices { counts[index] += other.counts[index] }
+    }
 }

@@ -6,6 +6,8 @@ package struct Ledger: Sendable, Hashable {
     /// Buffers of partly received messages, and the bytes of the budget that they take.
     package var buffers = 0
     package var assemblyBytes = 0
+    /// Bytes taken of the budget for contexts of compression.
+    package var contextBytes = 0
     /// Connections that were counted in and not out.
     package var connections = 0
     /// Subprotocols and close reasons kept for connections that are gone.

@@ -18,6 +18,7 @@ final class LoopContext: @unchecked Sendable {
     /// Counted for every message, so behind a pointer: reached without an exclusivity check.
     let messageCounts: UnsafeMutablePointer<MessageCounts>
     var assemblies: AssemblyPool
+    let codecs: LoopCodecs
     var maskingKeys = MaskingKeys()
     /// What few connections have is kept beside them, by their number.
     var subprotocols: [UInt64: String] = [:]
@@ -39,11 +40,15 @@ final class LoopContext: @unchecked Sendable {
     private var dateText = ""
     private var dateSecond: time_t = -1
 
-    init(loop: EventLoop, logger: Logger, budget: AssemblyBudget, admission: Admission?) {
+    init(
+        loop: EventLoop, logger: Logger, budget: ByteBudget, contextBudget: ByteBudget,
+        admission: Admission?
+    ) {
         self.loop = loop
         self.logger = logger
         self.admission = admission
         self.assemblies = AssemblyPool(budget: budget)
+        self.codecs = LoopCodecs(budget: contextBudget)
         unsafe messageCounts = .allocate(capacity: 1)
         unsafe messageCounts.initialize(to: MessageCounts())
     }
@@ -54,6 +59,7 @@ final class LoopContext: @unchecked Sendable {
     var total: Counters {
         var total = counters
         unsafe total.messages = messageCounts.pointee
+        unsafe total.compression = codecs.counts
         return total
     }
 
@@ -89,6 +95,7 @@ final class LoopContext: @unchecked Sendable {
         if connection.role == .server { admission?.leave(connection.peer) }
         openStreams -= 1
         guard openStreams == 0 else { return }
+        codecs.release(&assemblies)
         let waiting = onEmpty
         onEmpty = []
         waiting.forEach { $0() }

@@ -33,6 +33,7 @@ final class RunningServer: Sendable {
         contexts = group.loops.map {
             LoopContext(
                 loop: $0, logger: shared.logger, budget: shared.budget,
+                contextBudget: shared.contextBudget,
                 admission: shared.admission)
         }
         for (index, context) in contexts.enumerated() {
@@ -116,21 +117,20 @@ final class RunningServer: Sendable {
         }
     }
 
-    /// Stops accepting; the sockets' files go too.
-    func closeListeners() {
+    /// Stops accepting, on all loops when it returns; the sockets' files go too.
+    func closeListeners() async {
         // On each loop, after what starts to listen there: a stop may come that soon.
-        for context in contexts {
-            context.loop.execute {
-                for listener in context.listeners { listener.close() }
-                context.listeners = []
-            }
+        await onEachLoop { context, done in
+            for listener in context.listeners { listener.close() }
+            context.listeners = []
+            done()
         }
         for socket in sockets.joined() { socket.removeFile() }
     }
 
     /// Lets all connections go as configured; returns when none is left.
     func drain(_ drain: Drain) async {
-        closeListeners()
+        await closeListeners()
         await onEachLoop { context, done in
             context.isDraining = true
             context.drain = ConnectionDrain(context: context, drain: drain)
@@ -144,7 +144,7 @@ final class RunningServer: Sendable {
 
     /// Cuts all connections now.
     func cut() async {
-        closeListeners()
+        await closeListeners()
         await onEachLoop { context, done in
             context.isDraining = true
             for connection in context.snapshot() { connection.terminate() }
@@ -166,6 +166,7 @@ final class RunningServer: Sendable {
             handles: group.shutdown(),
             buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
             assemblyBytes: shared.budget.bytesUsed,
+            contextBytes: shared.contextBudget.bytesUsed,
             connections: shared.admission.current.total,
             notes: contexts.reduce(0) { $0 + $1.closeReasons.count + $1.subprotocols.count })
         shared.setLedger(ledger)

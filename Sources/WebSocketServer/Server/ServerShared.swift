@@ -9,8 +9,12 @@ final class ServerShared: Sendable {
     let router: Router
     let logger: Logger
     let admission: Admission
-    let budget: AssemblyBudget
+    let budget: ByteBudget
+    /// What contexts of compression may hold.
+    let contextBudget: ByteBudget
+    /// Of routes that adjust nothing, and, by the router's numbers, of those that do.
     let sessionOptions: SessionOptions
+    private let adjustedOptions: [SessionOptions]
     let httpLimits: HTTPLimits
     /// Milliseconds.
     let handshakeTimeout: UInt64
@@ -23,8 +27,17 @@ final class ServerShared: Sendable {
         let limits = configuration.limits
         admission = Admission(
             max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax)
-        budget = AssemblyBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
-        sessionOptions = SessionOptions(limits: limits, heartbeat: configuration.heartbeat)
+        budget = ByteBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)
+        let options = ConnectionOptions(
+            limits: limits, heartbeat: configuration.heartbeat,
+            compression: configuration.compression)
+        sessionOptions = SessionOptions(options)
+        adjustedOptions = router.adjustments.map { adjust in
+            var adjusted = options
+            adjust(&adjusted)
+            return SessionOptions(adjusted)
+        }
         httpLimits = HTTPLimits(
             headSizeMax: limits.handshakeSizeMax.bytes,
             headerCountMax: limits.handshakeHeadersMax, bodySizeMax: limits.bodySizeMax.bytes)
@@ -34,6 +47,10 @@ final class ServerShared: Sendable {
     /// What was left open when the server last stopped; `nil` while it hasn't.
     var ledger: Ledger? { lastLedger.withLock { $0 } }
     func setLedger(_ ledger: Ledger) { lastLedger.withLock { $0 = ledger } }
+
+    func options(of route: Router.OptionsIndex?) -> SessionOptions {
+        route.map { adjustedOptions[$0] } ?? sessionOptions
+    }
 
     /// Makes an accepted descriptor a connection of a loop; on that loop.
     func accept(_ descriptor: Int32, from peer: SocketAddress, on context: LoopContext) {

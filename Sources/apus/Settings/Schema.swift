@@ -1,8 +1,10 @@
+import RealtimeApp
 import WebSocketServer
 
 /// The one list of what can be configured, in the order of the shipped file.
 enum Schema {
-    static let keys: [Key] = server + limits + heartbeatAndDrain + logging
+    static let keys: [Key] =
+        server + limits + heartbeatAndDrain + compression + routes + logging
 
     static func key(named name: String) -> Key? { byName[name] }
 
@@ -61,6 +63,26 @@ enum Schema {
             "limits.fragments.max", WholeNumber(1...1_000_000), \.server.limits.fragmentsMax,
             "Frames of one message"),
         Key(
+            "limits.rate.messages", WholeNumber(1...10_000_000).orZero("off"),
+            \.server.limits.messageRateMax,
+            "Messages a second, and a burst, from one connection"),
+        Key(
+            "limits.rate.bytes", Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off"),
+            \.server.limits.byteRateMax,
+            "Payload bytes a second, as inflated"),
+        Key(
+            "limits.rate.policy", Choice([("pause", .pause), ("close", .close)]),
+            \.server.limits.ratePolicy,
+            "Above its rates a connection rests unread, or is closed with 1008"),
+        Key(
+            "limits.before_auth.message", Size(.bytes(1) ... .mebibytes(1)),
+            \.server.limits.unauthenticatedMessageSizeMax,
+            "A message's payload before a peer has proved itself"),
+        Key(
+            "limits.before_auth.timeout", TimeSpan(.milliseconds(10) ... .seconds(3_600)),
+            \.server.limits.authenticationTimeout,
+            "Time for a peer to prove who it is"),
+        Key(
             "limits.outbox.high_water", Size(.bytes(1) ... .mebibytes(1_024)),
             \.server.limits.outboxHighWater,
             "Queued bytes that mean backpressure"),
@@ -113,6 +135,91 @@ enum Schema {
             \.server.drain.closeCode,
             "Close code at a stop, going away or restart"),
     ]
+
+    private static let compression: [Key] = [
+        Key(
+            "compression.enabled", Choice.flag, \.server.compression.isEnabled,
+            "Agree on permessage-deflate with clients that offer it"),
+        Key(
+            "compression.engine", Choice([("auto", .automatic), ("zlib", .zlib)]),
+            \.server.compression.engine,
+            "auto is the faster library for the level"),
+        Key(
+            "compression.level", WholeNumber(1...9), \.server.compression.level,
+            "1 is the fastest, 9 the smallest"),
+        Key(
+            "compression.memory_level", WholeNumber(1...9), \.server.compression.memoryLevel,
+            "Memory of one of zlib's compressors, of which each loop has a few"),
+        Key(
+            "compression.threshold", Size(.bytes(0) ... .mebibytes(1_024)),
+            \.server.compression.threshold,
+            "Payloads below this go out plain"),
+        Key(
+            "compression.server_window_bits", WholeNumber(9...15),
+            \.server.compression.serverWindowBits,
+            "Window of what the server sends, 2 to the power of that in bytes"),
+        Key(
+            "compression.client_window_bits", WholeNumber(8...15),
+            \.server.compression.clientWindowBits,
+            "Window of what clients send, if they let us choose"),
+        Key(
+            "compression.context_takeover",
+            Choice([("off", .off), ("per_connection", .perConnection)]),
+            \.server.compression.contextTakeover,
+            "Whether what the server sends refers to earlier messages"),
+        Key(
+            "compression.client_context_takeover",
+            Choice([("off", false), ("per_connection", true)]),
+            \.server.compression.allowsPeerContextTakeover,
+            "Whether what clients send may refer to their earlier messages"),
+        Key(
+            "compression.memory.max", Size(.bytes(0) ... .mebibytes(65_536)),
+            \.server.compression.memoryMax,
+            "All contexts together", change: .restart),
+        Key(
+            "compression.idle.timeout", TimeSpan(.seconds(1) ... .seconds(86_400)),
+            \.server.compression.contextIdleTimeout,
+            "Silence after which a context is given back"),
+    ]
+
+    /// What a route may have of its own.
+    private static let routes: [Key] = RealtimeApp.Route.allCases.flatMap { route in
+        let name = "routes.\(route.rawValue)"
+        return [
+            Key(
+                "\(name).message.max", Size(.bytes(1) ... .mebibytes(1_024)).inherited,
+                \.routes[route].messageSizeMax,
+                "One message on \(route.path)"),
+            Key(
+                "\(name).rate.messages",
+                WholeNumber(1...10_000_000).orZero("off").inherited,
+                \.routes[route].messageRateMax,
+                "Messages a second from one connection"),
+            Key(
+                "\(name).rate.bytes",
+                Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off").inherited,
+                \.routes[route].byteRateMax,
+                "Payload bytes a second"),
+            Key(
+                "\(name).compression.enabled", Choice.flag.inherited,
+                \.routes[route].isCompressionEnabled,
+                "Agree on permessage-deflate"),
+            Key(
+                "\(name).compression.threshold", Size(.bytes(0) ... .mebibytes(1_024)).inherited,
+                \.routes[route].compressionThreshold,
+                "Payloads below this go out plain"),
+            Key(
+                "\(name).heartbeat.interval",
+                TimeSpan(.milliseconds(100) ... .seconds(86_400)).orZero("off").inherited,
+                \.routes[route].heartbeatInterval,
+                "Silence before a ping"),
+            Key(
+                "\(name).heartbeat.timeout",
+                TimeSpan(.milliseconds(100) ... .seconds(3_600)).inherited,
+                \.routes[route].heartbeatTimeout,
+                "Time for the pong to arrive"),
+        ]
+    }
 
     private static let logging: [Key] = [
         Key(

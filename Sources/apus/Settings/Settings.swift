@@ -9,6 +9,7 @@ struct Settings: Sendable {
     let tools: Bool
     /// Records below this level are dropped.
     let logLevel: Logger.Level
+    let routes: PerRoute<RouteSettings>
 
     /// The settings that `draft`, whose values are all within their ranges, stands for.
     init(_ draft: SettingsDraft) {
@@ -23,6 +24,7 @@ struct Settings: Sendable {
         self.server = server
         self.tools = draft.tools
         self.logLevel = draft.logLevel
+        self.routes = draft.routes
     }
 }
 
@@ -43,5 +45,6 @@ struct SettingsDraft: Sendable {
     /// Everything else; ``Settings`` fills in the values above.
     var server = ServerConfiguration()
     var tools = false
+    var routes = PerRoute(RouteSettings())
     var logLevel = Logger.Level.info
 }

@@ -1,0 +1,49 @@
+import RealtimeApp
+import WebSocketServer
+
+/// What one route has of its own; `nil` is as everywhere.
+struct RouteSettings: Sendable {
+    var messageSizeMax: ByteCount?
+    var messageRateMax: Int??
+    var byteRateMax: ByteCount??
+    var isCompressionEnabled: Bool?
+    var compressionThreshold: ByteCount?
+    var heartbeatInterval: Duration??
+    var heartbeatTimeout: Duration?
+
+    /// Puts these values in the place of the server's.
+    @Sendable
+    func adjust(_ options: inout ConnectionOptions) {
+        if let messageSizeMax {
+            options.limits.messageSizeMax = messageSizeMax
+            // A frame can't be larger than its message.
+            options.limits.frameSizeMax = options.limits.frameSizeMax.map {
+                min($0, messageSizeMax)
+            }
+        }
+        if let messageRateMax { options.limits.messageRateMax = messageRateMax }
+        if let byteRateMax { options.limits.byteRateMax = byteRateMax }
+        if let isCompressionEnabled { options.compression.isEnabled = isCompressionEnabled }
+        if let compressionThreshold { options.compression.threshold = compressionThreshold }
+        if let heartbeatInterval { options.heartbeat.interval = heartbeatInterval }
+        if let heartbeatTimeout { options.heartbeat.timeout = heartbeatTimeout }
+    }
+}
+
+/// A value for each route.
+struct PerRoute<Value: Sendable>: Sendable {
+    private var values: [Value]
+
+    init(_ value: Value) {
+        values = RealtimeApp.Route.allCases.map { _ in value }
+    }
+
+    subscript(route: RealtimeApp.Route) -> Value {
+        get { values[Self.index(of: route)] }
+        set { values[Self.index(of: route)] = newValue }
+    }
+
+    private static func index(of route: RealtimeApp.Route) -> Int {
+        RealtimeApp.Route.allCases.firstIndex(of: route)!
+    }
+}

@@ -1,0 +1,195 @@
+import Testing
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite("permessage-deflate, end to end") struct CompressionTests {
+    typealias Frame = RawClient.Frame
+
+    static let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    static let json = (0..<12).map { (n: Int) -> String in
+        #"{"symbol":"S\#(n * n)","bid":\#(101 + n).25,"ask":\#(97 * n).5,"size":\#(300 - n)}"#
+    }.joined()
+
+    static let settings: [Compression] = {
+        var all: [Compression] = []
+        for engine in [Compression.Engine.automatic, .zlib] {
+            for takeover in [Compression.ContextTakeover.off, .perConnection] {
+                for allowsPeer in [false, true] {
+                    var compression = Compression()
+                    compression.engine = engine
+                    compression.contextTakeover = takeover
+                    compression.allowsPeerContextTakeover = allowsPeer
+                    all.append(compression)
+                }
+            }
+        }
+        return all
+    }()
+
+    @Test("client and server understand each other", arguments: settings)
+    func roundTrips(compression: Compression) async throws {
+        try await withServer(.echo) {
+            $0.compression = compression
+        } _: { server in
+            try await withClient(compression: compression) { client in
+                let connection = try await client.connect(to: server.url("/ws"))
+                for round in 0..<20 {
+                    for size in [0, 1, 255, 256, 257, 5_000, 70_000, 300_000] {
+                        let text = String("\(round) \(Self.json)".utf8.prefix(size))!
+                        let noise = (0..<size).map { _ in UInt8.random(in: 0...255) }
+                        try await connection.send(text)
+                        try await connection.send(Message(noise, as: .binary))
+                        #expect(await connection.receive() == Message(text))
+                        #expect(await connection.receive() == Message(noise, as: .binary))
+                    }
+                }
+                await connection.close()
+            }
+            let counts = await server.server.counters().compression
+            #expect(counts.agreed == 1)
+            #expect(counts.contexts == 0)
+            #expect(counts.messagesDeflated > 60)
+            #expect(counts.messagesInflated == counts.messagesDeflated)
+            #expect(counts.bytesBeforeDeflate == counts.bytesAfterInflate)
+            #expect(counts.bytesAfterDeflate * 3 < counts.bytesBeforeDeflate)
+            #expect(counts.messagesSentIncompressible > 0)
+            #expect(counts.codecNanoseconds > 0)
+        }
+    }
+
+    @Test("a message is compressed from the threshold on, whatever came before in the turn")
+    func threshold() async throws {
+        try await withServer(.echo) {
+            $0.compression.threshold = .bytes(100)
+        } _: { server in
+            let client = try server.raw()
+            try await client.upgrade("/ws", Self.offer)
+            let text = String(Self.json.prefix(100))
+            let below = Frame.text(String(text.prefix(99)))
+            try await client.send(below.encoded() + Frame.text(text).encoded() + below.encoded())
+            #expect(try await client.readFrame() == below)
+            #expect(try await client.readFrame().first == 0xC1)
+            #expect(try await client.readFrame() == below)
+            await client.close()
+        }
+    }
+
+    @Test("nothing is compressed, or taken compressed, where it was not agreed on")
+    func notAgreed() async throws {
+        try await withServer(.echo) {
+            $0.compression.isEnabled = false
+        } _: { server in
+            let client = try server.raw()
+            #expect(try await !client.upgrade("/ws", Self.offer).contains("Extensions"))
+            try await client.send(.text(Self.json))
+            #expect(try await client.readFrame() == .text(Self.json))
+            try await client.send(
+                Frame(first: 0xC1, payload: [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 7, 0]))
+            #expect(try await client.readFrame().closeCode == .protocolError)
+            await client.close()
+        }
+    }
+
+    @Test("a secret can be sent uncompressed")
+    func uncompressed() async throws {
+        var router = Router()
+        final class Sender: ConnectionHandler, Sendable {
+            func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+                connection.sendUncompressed(payload, as: kind)
+                connection.send(payload, as: kind)
+            }
+        }
+        router.webSocket("/ws") { _ in .accept(Sender()) }
+        try await withServer(router) { server in
+            let client = try server.raw()
+            try await client.upgrade("/ws", Self.offer)
+            try await client.send(.text(Self.json))
+            #expect(try await client.readFrame() == .text(Self.json))
+            #expect(try await client.readFrame().first == 0xC1)
+            await client.close()
+        }
+    }
+
+    @Test("once the memory for contexts is spent, connections do without and are counted")
+    func budget() async throws {
+        var compression = Compression()
+        compression.contextTakeover = .perConnection
+        compression.allowsPeerContextTakeover = true
+        compression.memoryMax = .kibibytes(50)  // One connection's 4 KiB and 32 KiB, and slack.
+        try await withServer(.echo) { [compression] in
+            $0.compression = compression
+            $0.loops = 1
+        } _: { server in
+            func answer() async throws -> (RawClient, String) {
+                let client = try server.raw()
+                return (client, try await client.upgrade("/ws", Self.offer))
+            }
+            let without = "permessage-deflate; server_no_context_takeover; client_no_context"
+            let (first, one) = try await answer()
+            #expect(one.contains("permessage-deflate\r\n"))
+            let (second, two) = try await answer()
+            #expect(two.contains(without))
+            #expect(await server.server.counters().compression.contextsRefused == 1)
+            #expect(await server.server.counters().compression.contexts == 2)
+            try await first.send(.close(.normalClosure))
+            _ = try await first.readToEnd()
+            await first.close()
+            let (third, three) = try await answer()
+            #expect(three.contains("permessage-deflate\r\n"))
+            for client in [second, third] { await client.close() }
+        }
+    }
+
+    @Test("a context at rest is given back, and the next message stands alone")
+    func rest() async throws {
+        let recorder = Recorder(echoes: true)
+        try await withServer(.single(recorder)) {
+            $0.compression.contextTakeover = .perConnection
+            $0.compression.contextIdleTimeout = .milliseconds(50)
+            $0.heartbeat.interval = nil
+        } _: { server in
+            let client = try server.raw()
+            try await client.upgrade("/ws", Self.offer)
+            let connection = try await recorder.connections.next()
+            // Two messages in one read: no rest comes between them.
+            let twice = Frame.text(Self.json).encoded() + Frame.text(Self.json).encoded()
+            var alone: Frame?
+            for _ in 0..<2 {
+                try await client.send(twice)
+                let first = try await client.readFrame()
+                #expect(try await client.readFrame().payload.count * 2 < first.payload.count)
+                #expect(first == alone ?? first)
+                alone = first
+                try await connection.until { $0.compression?.canRest == false }
+                #expect(await connection.onLoop { $0.context.codecs.budget.bytesUsed } == 0)
+            }
+            await client.close()
+        }
+    }
+
+    @Test("a route may have limits, a heartbeat and compression of its own")
+    func perRoute() async throws {
+        var router = Router.echo
+        let recorder = Recorder(echoes: true)
+        router.webSocket("/small") {
+            $0.compression.isEnabled = false
+            $0.limits.messageSizeMax = .bytes(10)
+        } upgrade: { _ in
+            .accept(recorder)
+        }
+        try await withServer(router) { server in
+            let client = try server.raw()
+            #expect(try await !client.upgrade("/small", Self.offer).contains("Extensions"))
+            try await client.send(.text("0123456789"))
+            #expect(try await client.readFrame() == .text("0123456789"))
+            try await client.send(.text("0123456789x"))
+            #expect(try await client.readFrame().closeCode == .messageTooBig)
+            let other = try server.raw()
+            #expect(try await other.upgrade("/ws", Self.offer).contains("Extensions"))
+            try await other.send(.text("0123456789x"))
+            #expect(try await other.readFrame() == .text("0123456789x"))
+            for client in [client, other] { await client.close() }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+import Testing
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite("Token bucket") struct TokenBucketTests {
+    @Test("a burst of a second's tokens, then as many a second")
+    func rate() {
+        var bucket = TokenBucket(rate: 10, now: 1_000)
+        #expect(bucket.take(10, now: 1_000) == 0)
+        #expect(bucket.take(1, now: 1_000) == 100)
+        #expect(bucket.take(0, now: 1_099) == 1)
+        #expect(bucket.take(0, now: 1_100) == 0)
+        #expect(bucket.take(1, now: 1_200) == 0)
+        // A debt is paid at the same rate, and rest is no credit beyond a second's.
+        #expect(bucket.take(25, now: 1_200) == 2_500)
+        #expect(bucket.take(10, now: 1_000_000) == 0)
+        #expect(bucket.take(1, now: 1_000_000) == 100)
+    }
+
+    @Test("never more than the rate and a burst, by a slow count of milliseconds")
+    func property() {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<200 {
+            let rate = Int.random(in: 1...100_000, using: &generator)
+            var now = UInt64.random(in: 0...1 << 40, using: &generator)
+            var bucket = TokenBucket(rate: rate, now: now)
+            var level = Double(rate)
+            for _ in 0..<200 {
+                let passed = UInt64.random(in: 0...2_000, using: &generator)
+                now += passed
+                let count = UInt64.random(in: 0...UInt64(rate) / 2 + 2, using: &generator)
+                level = min(Double(rate), level + Double(rate) * Double(passed) / 1_000)
+                level -= Double(count)
+                let wait = bucket.take(count, now: now)
+                let due = level >= -1e-6 ? 0 : -level * 1_000 / Double(rate)
+                #expect(abs(Double(wait) - due) <= 1.001)
+            }
+        }
+    }
+
+    @Test("extremes don't overflow")
+    func extremes() {
+        var bucket = TokenBucket(rate: 64 << 30, now: 0)
+        #expect(bucket.take(.max, now: 0) > 0)
+        #expect(bucket.take(.max, now: .max) > 0)
+        #expect(bucket.take(0, now: 0) > 0)
+        var slow = TokenBucket(rate: 1, now: .max)
+        #expect(slow.take(1 << 30, now: .max) == (1 << 30 - 1) * 1_000)
+    }
+}
+
+@Suite("Rates and authentication") struct GuardTests {
+    typealias Frame = RawClient.Frame
+
+    @Test("above its message rate a connection rests unread, and loses nothing")
+    func pause() async throws {
+        try await withServer(.echo) {
+            $0.limits.messageRateMax = 10
+            $0.heartbeat.interval = .milliseconds(200)
+            $0.heartbeat.timeout = .seconds(1)
+        } _: { server in
+            let client = try await server.upgraded()
+            // Three times the burst, in one read: two seconds' rest. That is longer than a peer
+            // may be silent, but one that isn't read from is never taken for dead.
+            let frames = (0..<30).map { Frame.text("\($0)") }
+            try await client.send(frames.flatMap { $0.encoded() })
+            for frame in frames { #expect(try await Self.next(client) == frame) }
+            try await client.send(.text("late"))
+            #expect(try await Self.next(client) == .text("late"))
+            let counters = await server.server.counters()
+            #expect(counters.limits.messageRate >= 1)
+            #expect(counters.heartbeatTimeouts == 0)
+            await client.close()
+        }
+    }
+
+    /// The next frame that is no ping; pings are answered.
+    private static func next(_ client: RawClient) async throws -> Frame {
+        while true {
+            let frame = try await client.readFrame()
+            guard frame.first == 0x89 else { return frame }
+            try await client.send(Frame(first: 0x8A, payload: frame.payload))
+        }
+    }
+
+    @Test("or it is closed, if that is the policy", arguments: [false, true])
+    func close(byBytes: Bool) async throws {
+        try await withServer(.echo) {
+            $0.limits.ratePolicy = .close
+            if byBytes {
+                $0.limits.byteRateMax = .bytes(1_024)
+            } else {
+                $0.limits.messageRateMax = 3
+            }
+        } _: { server in
+            let client = try await server.upgraded()
+            let frame = Frame.text(String(repeating: "x", count: 300))
+            // One past the burst, in one read: no token comes between them.
+            try await client.send((0..<4).flatMap { _ in frame.encoded() })
+            for _ in 0..<4 { #expect(try await client.readFrame() == frame) }
+            let end = try await client.readFrame()
+            #expect(end.closeCode == .policyViolation)
+            let limits = await server.server.counters().limits
+            #expect(limits.byteRate == (byBytes ? 1 : 0))
+            #expect(limits.messageRate == (byBytes ? 0 : 1))
+            await client.close()
+        }
+    }
+
+    @Test("what a message inflates to is what counts")
+    func inflatedRate() async throws {
+        try await withServer(.echo) {
+            $0.limits.ratePolicy = .close
+            $0.limits.byteRateMax = .kibibytes(64)
+        } _: { server in
+            try await withClient(compression: Compression()) { client in
+                let connection = try await client.connect(to: server.url("/ws"))
+                try await connection.send(String(repeating: "a", count: 65_537))
+                _ = await connection.receive()
+                #expect(await connection.waitUntilClosed().code == .policyViolation)
+            }
+            #expect(await server.server.counters().limits.byteRate == 1)
+        }
+    }
+
+    /// Takes a first message for a token, and echoes what follows.
+    private final class Guarded: ConnectionHandler {
+        private var isAuthenticated = false
+
+        func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+            if isAuthenticated {
+                connection.send(payload, as: kind)
+            } else {
+                isAuthenticated = true
+                connection.authenticated()
+            }
+        }
+    }
+
+    private static var guarded: Router {
+        var router = Router()
+        router.webSocket("/ws") { _ in .accept(Guarded(), awaitsAuthentication: true) }
+        return router
+    }
+
+    @Test("before authentication messages are small, from the next frame on they are not")
+    func beforeAuthentication() async throws {
+        try await withServer(Self.guarded) { server in
+            let large = Frame.text(String(repeating: "x", count: 5_000))
+            let client = try await server.upgraded()
+            // One read: the token, and what only who is known may send.
+            try await client.send(Frame.text("token").encoded() + large.encoded())
+            #expect(try await client.readFrame() == large)
+            try await client.send(large)
+            #expect(try await client.readFrame() == large)
+            let other = try await server.upgraded()
+            try await other.send(large)
+            #expect(try await other.readFrame().closeCode == .messageTooBig)
+            for client in [client, other] { await client.close() }
+        }
+    }
+
+    @Test("nothing is inflated for who has yet to prove who it is")
+    func bombBeforeAuthentication() async throws {
+        try await withServer(Self.guarded) { server in
+            let client = try server.raw()
+            let head = try await client.upgrade("/ws", CompressionTests.offer)
+            #expect(!head.contains("Sec-WebSocket-Extensions"))
+            try await client.send(
+                Frame(first: 0xC1, payload: [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 7, 0]))
+            #expect(try await client.readFrame().closeCode == .protocolError)
+            #expect(await server.server.counters().compression == CompressionCounts())
+            await client.close()
+        }
+    }
+
+    @Test("who doesn't authenticate in time is closed with 3000")
+    func authenticationTimeout() async throws {
+        try await withServer(Self.guarded) {
+            $0.limits.authenticationTimeout = .milliseconds(50)
+        } _: { server in
+            let client = try await server.upgraded()
+            #expect(try await client.readFrame() == .close(.unauthorized, "authentication timeout"))
+            #expect(await server.server.counters().limits.authenticationTime == 1)
+            await client.close()
+        }
+    }
+}
