@@ -1,0 +1,51 @@
+import Synchronization
+public import WebSocketProtocol
+
+/// One message for all subscribers of a topic: made once, shared by reference, never changed.
+public final class Publication: Sendable {
+    public let topic: String
+    public let kind: MessageKind
+    /// What the message is about, for topics that keep only the last of each key for slow
+    /// subscribers; `nil`: about the topic as a whole.
+    public let key: String?
+    /// A number that no other publication of this process has.
+    let id: UInt64
+    /// The whole frame, as it goes to whoever gets it uncompressed.
+    let frame: [UInt8]
+    private let headerSize: Int
+
+    private static let count = Atomic<UInt64>(0)
+
+    /// A publication of any length; text must be UTF-8, which is not checked here.
+    public init(_ payload: RawSpan, as kind: MessageKind, to topic: String, key: String? = nil) {
+        self.topic = topic
+        self.kind = kind
+        self.key = key
+        id = Self.count.wrappingAdd(1, ordering: .relaxed).newValue
+        let size = FrameHeader.size(payload: payload.byteCount, isMasked: false)
+        headerSize = size
+        frame = unsafe [UInt8](unsafeUninitializedCapacity: size + payload.byteCount) {
+            frame, count in
+            // Safety: there is room for the header and the payload, which are all that is written.
+            let base = unsafe UnsafeMutableRawPointer(frame.baseAddress!)
+            _ = unsafe FrameHeader.encode(
+                firstByte: FrameHeader.fin | kind.rawValue, payload: payload.byteCount,
+                maskingKey: nil, to: base)
+            unsafe payload.withUnsafeBytes { bytes in
+                guard let source = bytes.baseAddress else { return }
+                unsafe (base + size).copyMemory(from: source, byteCount: bytes.count)
+            }
+            count = size + payload.byteCount
+        }
+    }
+
+    /// Bytes of the payload.
+    public var payloadCount: Int { frame.count - headerSize }
+
+    /// The payload; valid until the call returns.
+    public func withPayload<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
+        try unsafe frame.withUnsafeBytes {
+            try body(RawSpan(_unsafeBytes: unsafe .init(rebasing: $0[headerSize...])))
+        }
+    }
+}
