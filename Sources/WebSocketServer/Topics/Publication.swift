@@ -27,7 +27,7 @@ public final class Publication: Sendable {
         frame = unsafe [UInt8](unsafeUninitializedCapacity: size + payload.byteCount) {
             frame, count in
             // Safety: there is room for the header and the payload, which are all that is written.
-            let base = unsafe UnsafeMutableRawPointer(frame.baseAddress!)
+            let base = UnsafeMutableRawPointer(frame.baseAddress!)
             _ = unsafe FrameHeader.encode(
                 firstByte: FrameHeader.fin | kind.rawValue, payload: payload.byteCount,
                 maskingKey: nil, to: base)
@@ -45,7 +45,7 @@ public final class Publication: Sendable {
     /// The payload; valid until the call returns.
     public func withPayload<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
         try unsafe frame.withUnsafeBytes {
-            try body(RawSpan(_unsafeBytes: unsafe .init(rebasing: $0[headerSize...])))
+            try unsafe body(RawSpan(_unsafeBytes: unsafe .init(rebasing: $0[headerSize...])))
         }
     }
 }
