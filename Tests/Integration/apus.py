@@ -188,6 +188,7 @@ class Apus:
         log = self.stderr.text()
         assert status == 0, f"exit status {status}; log:\n{log}"
         assert not CRASH.search(log), log
+        assert "something was left open" not in log, log
 
     def kill(self):
         if self.process.poll() is None:
