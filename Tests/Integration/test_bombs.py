@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import random
 import time
+import zlib
 
 import pytest
 from apus import wait_until
@@ -122,6 +123,21 @@ def test_a_mebibyte_of_blocks_of_nothing(deflating, peak_within):
             assert cpu_seconds_of(server, payload) < 2
 
 
+@pytest.mark.parametrize("blocks", ["fixed", "dynamic"])
+def test_blocks_of_nothing_cost_about_what_they_cost_zlib(deflating, record_property, blocks):
+    """Else one peer alone takes a loop's time from all others, within every limit."""
+    payload = NOTHING[blocks]
+    server = deflating()
+    spent = cpu_seconds_of(server, payload)
+    begun = time.process_time()
+    for _ in range(2):
+        assert zlib.decompressobj(-15).decompress(payload) == b""
+    by_zlib = time.process_time() - begun
+    record_property("cpu_seconds", (spent, by_zlib))
+    # Whole ticks are counted, and there is more to a message than to inflate it.
+    assert spent < 3 * by_zlib + 0.05
+
+
 # The cap, to the byte
 
 
@@ -219,6 +235,21 @@ def is_held(wire):
     return answer.opcode == PONG
 
 
+def test_what_a_bomb_took_is_given_back(deflating):
+    """Others may use it as soon as the bomb is refused, before its loop inflates again."""
+    server = deflating("limits.message.max=2MiB", "limits.assembly.max=3MiB")
+    plain = NOISE + NOISE[: MIB // 2]
+    with DeflateWire.to(server) as other:
+        for payload, opcode, code in (
+            (TO_64_MIB, BINARY, 1009),
+            (bomb(2 * MIB)[:-9], BINARY, 1007),
+            (deflate(b"a" * (2 * MIB - 1) + b"\xff"), TEXT, 1007),
+        ):
+            expect(server, payload, code, opcode)
+            other.send_frame(BINARY, plain)
+            other.expect(plain)
+
+
 # Rates: 1 KiB that inflates to 1 MiB
 
 
@@ -245,3 +276,14 @@ def test_small_bombs_above_the_byte_rate_are_1008(deflating, beside_honest):
                 wire.send_deflated(bomb(MIB))
                 wire.expect(bytes(MIB))
                 wire.expect(1008)
+
+
+def test_small_bombs_in_one_read_are_held_to_the_byte_rate_too(deflating):
+    server = deflating("limits.rate.bytes=2MiB", "limits.rate.policy=close")
+    with DeflateWire.to(server) as wire:
+        wire.send(frame(BINARY, bomb(MIB), rsv=RSV1) * 60)
+        echoes = 0
+        while isinstance(answer := wire.message(), bytes):
+            echoes += 1
+        assert answer == 1008
+        assert echoes < 10, f"{echoes} MiB at 2 MiB a second"
