@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from apus import clean_environment
 from conftest import missing
-from deflate import CLIENT_FLAG, LONG, SERVER_FLAG
+from deflate import CLIENT_FLAG, LONG, SERVER_FLAG, SHORT
 from test_node import node_environment
 
 HERE = pathlib.Path(__file__).parent
@@ -53,10 +53,11 @@ WS = [
 @pytest.mark.parametrize("options", WS, ids=json.dumps)
 def test_ws(deflating, tap, program, options):
     node = program("node", "nodejs", package="node-ws")
+    samples = LONG if options is WS[0] else SHORT
     command = [node, str(HERE / "deflate_echo.js"), "ws", tap.ws("/echo"), json.dumps(options)]
-    found = echoes(*command, environment=node_environment(node))
-    assert found == [sample.content for sample in LONG]
-    tap.conversation().check(LONG, deflating.configuration, fragments=True)
+    found = echoes(*command, environment=node_environment(node), samples=samples)
+    assert found == [sample.content for sample in samples]
+    tap.conversation().check(samples, deflating.configuration, fragments=True)
 
 
 def flags_for_websocket(node):
