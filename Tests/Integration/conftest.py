@@ -13,6 +13,8 @@ import sys
 import apus
 import pytest
 from deflate import DeflateWire, deflate
+from negotiation import CONFIGURATIONS
+from tap import Tap
 from websockets.sync.client import connect as websockets_connect
 
 HERE = pathlib.Path(__file__).parent
@@ -60,7 +62,7 @@ def start():
 @pytest.fixture(
     params=itertools.product(("auto", "zlib"), ("off", "per_connection")), ids="-".join
 )
-def deflating(start, request):
+def inflating(start, request):
     """Starts servers that inflate by either engine, with and without the clients' contexts.
 
     On one loop, unless told otherwise, and with one round trip made: what is made once, is made.
@@ -101,10 +103,10 @@ def peak_within(record_property):
     return within
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A server with the defaults, shared by a module's tests; what they leave behind shows."""
-    server = apus.Apus(*QUICK_STOP)
+@contextlib.contextmanager
+def shared(*settings, **options):
+    """A server for a module's tests; what they leave behind shows."""
+    server = apus.Apus(*QUICK_STOP, *settings, **options)
     try:
         before = server.sockets()
         yield server
@@ -114,6 +116,31 @@ def server():
         server.stop()
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server with the defaults, shared by a module's tests."""
+    with shared() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=CONFIGURATIONS)
+def deflating(request):
+    """A server that echoes at `/echo`, in each configuration of compression; and its name."""
+    with shared(*CONFIGURATIONS[request.param], args=["--tools"]) as server:
+        server.configuration = request.param
+        yield server
+
+
+@pytest.fixture
+def tap(deflating):
+    """Stands in for the `deflating` server, and keeps what passes."""
+    tap = Tap(deflating)
+    try:
+        yield tap
+    finally:
+        tap.close()
 
 
 @pytest.fixture

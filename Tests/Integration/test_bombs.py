@@ -69,17 +69,17 @@ def room(cap, compressed=len(TO_64_MIB)):
     return cap + cap // 2 + 2 * compressed
 
 
-def test_64_kib_that_inflate_to_64_mib(deflating, peak_within):
+def test_64_kib_that_inflate_to_64_mib(inflating, peak_within):
     assert 60 * KIB < len(TO_64_MIB) < 64 * KIB
-    server = deflating()
+    server = inflating()
     with peak_within(server, room(MIB)):
         for _ in range(8):
             expect(server, TO_64_MIB, 1009)
 
 
 @pytest.mark.parametrize("cap", [4 * KIB, 16 * MIB], ids=["4KiB", "16MiB"])
-def test_memory_follows_the_cap(deflating, peak_within, cap):
-    server = deflating(f"limits.message.max={cap}")
+def test_memory_follows_the_cap(inflating, peak_within, cap):
+    server = inflating(f"limits.message.max={cap}")
     with peak_within(server, room(cap)):
         expect(server, TO_64_MIB, 1009)
         # As it comes it is within the smaller cap, too.
@@ -88,8 +88,8 @@ def test_memory_follows_the_cap(deflating, peak_within, cap):
         expect(server, TO_64_MIB, 1009)
 
 
-def test_bombs_in_many_fragments(deflating, peak_within):
-    server = deflating()
+def test_bombs_in_many_fragments(inflating, peak_within):
+    server = inflating()
     with peak_within(server, room(MIB)):
         expect_of_fragments(server, TO_64_MIB, 1_000, 1009)
         expect_of_fragments(server, TO_64_MIB, 1_025, 1009)
@@ -116,18 +116,18 @@ def cpu_seconds_of(server, payload):
     return server.cpu_seconds() - before
 
 
-def test_a_mebibyte_of_blocks_of_nothing(deflating, peak_within):
-    server = deflating()
+def test_a_mebibyte_of_blocks_of_nothing(inflating, peak_within):
+    server = inflating()
     with peak_within(server, room(0, compressed=MIB)):
         for payload in NOTHING.values():
             assert cpu_seconds_of(server, payload) < 2
 
 
 @pytest.mark.parametrize("blocks", ["fixed", "dynamic"])
-def test_blocks_of_nothing_cost_about_what_they_cost_zlib(deflating, record_property, blocks):
+def test_blocks_of_nothing_cost_about_what_they_cost_zlib(inflating, record_property, blocks):
     """Else one peer alone takes a loop's time from all others, within every limit."""
     payload = NOTHING[blocks]
-    server = deflating()
+    server = inflating()
     spent = cpu_seconds_of(server, payload)
     begun = time.process_time()
     for _ in range(2):
@@ -141,8 +141,8 @@ def test_blocks_of_nothing_cost_about_what_they_cost_zlib(deflating, record_prop
 # The cap, to the byte
 
 
-def test_a_message_that_inflates_to_one_past_the_cap_is_1009(deflating, peak_within):
-    server = deflating()
+def test_a_message_that_inflates_to_one_past_the_cap_is_1009(inflating, peak_within):
+    server = inflating()
     words = NOISE[: MIB // 2].hex().encode()
     # As it came, as inflated, and both of the echo, deflated and queued.
     with peak_within(server, 4 * MIB):
@@ -153,8 +153,8 @@ def test_a_message_that_inflates_to_one_past_the_cap_is_1009(deflating, peak_wit
     expect(server, bomb(MIB + 1), 1009)
 
 
-def test_a_message_that_grew_when_compressed_is_taken(deflating):
-    server = deflating()
+def test_a_message_that_grew_when_compressed_is_taken(inflating):
+    server = inflating()
     payload = stored(NOISE) + FLUSH
     assert len(payload) > MIB
     expect(server, payload, NOISE)
@@ -164,8 +164,8 @@ def test_a_message_that_grew_when_compressed_is_taken(deflating):
     expect(server, EMPTY_STORED * (MIB // 64) + payload, 1009)
 
 
-def test_text_bombs_that_end_in_no_utf8(deflating, peak_within):
-    server = deflating()
+def test_text_bombs_that_end_in_no_utf8(inflating, peak_within):
+    server = inflating()
     with peak_within(server, room(MIB)):
         for end in (b"\xff", b"\xe2\x82", b"\xed\xa0\x80"):
             text = b"a" * (MIB - len(end)) + end
@@ -192,10 +192,10 @@ CROWD = {
 }
 
 
-def test_a_thousand_at_once(deflating, beside_honest, peak_within):
+def test_a_thousand_at_once(inflating, beside_honest, peak_within):
     """All but the last byte of each is held at once, then they go off, eight at a time."""
     assembly = 8 * MIB
-    server = deflating(f"limits.assembly.max={assembly}", "server.loops=2")
+    server = inflating(f"limits.assembly.max={assembly}", "server.loops=2")
     before = server.sockets()
     kinds = itertools.islice(itertools.cycle(CROWD), 1_000)
     # What is partly received and inflating, and as much again that malloc doesn't give back; what
@@ -235,9 +235,9 @@ def is_held(wire):
     return answer.opcode == PONG
 
 
-def test_what_a_bomb_took_is_given_back(deflating):
+def test_what_a_bomb_took_is_given_back(inflating):
     """Others may use it as soon as the bomb is refused, before its loop inflates again."""
-    server = deflating("limits.message.max=2MiB", "limits.assembly.max=3MiB")
+    server = inflating("limits.message.max=2MiB", "limits.assembly.max=3MiB")
     plain = NOISE + NOISE[: MIB // 2]
     with DeflateWire.to(server) as other:
         for payload, opcode, code in (
@@ -253,8 +253,8 @@ def test_what_a_bomb_took_is_given_back(deflating):
 # Rates: 1 KiB that inflates to 1 MiB
 
 
-def test_small_bombs_above_the_byte_rate_are_slowed(deflating, beside_honest):
-    server = deflating("limits.rate.bytes=8MiB", "limits.rate.policy=pause")
+def test_small_bombs_above_the_byte_rate_are_slowed(inflating, beside_honest):
+    server = inflating("limits.rate.bytes=8MiB", "limits.rate.policy=pause")
     with beside_honest(server), DeflateWire.to(server) as one, DeflateWire.to(server) as two:
         begun = time.monotonic()
         for _ in range(7):
@@ -266,8 +266,8 @@ def test_small_bombs_above_the_byte_rate_are_slowed(deflating, beside_honest):
         assert time.monotonic() - begun > 0.4
 
 
-def test_small_bombs_above_the_byte_rate_are_1008(deflating, beside_honest):
-    server = deflating("limits.rate.bytes=64KiB", "limits.rate.policy=close")
+def test_small_bombs_above_the_byte_rate_are_1008(inflating, beside_honest):
+    server = inflating("limits.rate.bytes=64KiB", "limits.rate.policy=close")
     with beside_honest(server):
         for _ in range(20):
             with DeflateWire.to(server) as wire:
@@ -278,8 +278,8 @@ def test_small_bombs_above_the_byte_rate_are_1008(deflating, beside_honest):
                 wire.expect(1008)
 
 
-def test_small_bombs_in_one_read_are_held_to_the_byte_rate_too(deflating):
-    server = deflating("limits.rate.bytes=2MiB", "limits.rate.policy=close")
+def test_small_bombs_in_one_read_are_held_to_the_byte_rate_too(inflating):
+    server = inflating("limits.rate.bytes=2MiB", "limits.rate.policy=close")
     with DeflateWire.to(server) as wire:
         wire.send(frame(BINARY, bomb(MIB), rsv=RSV1) * 60)
         echoes = 0

@@ -68,8 +68,8 @@ STREAMS = {
 }
 
 
-def test_a_message_cut_short_is_1007(deflating):
-    server = deflating()
+def test_a_message_cut_short_is_1007(inflating):
+    server = inflating()
     neighbour = Neighbour(server)
     for name, payload in STREAMS.items():
         cuts = [*range(1, len(payload) - 12, 9), *range(len(payload) - 12, len(payload) + 1)]
@@ -104,8 +104,8 @@ CORRUPT = {
 }
 
 
-def test_codes_that_are_none_are_1007(deflating):
-    server = deflating()
+def test_codes_that_are_none_are_1007(inflating):
+    server = inflating()
     neighbour = Neighbour(server)
     payloads = {name: bits.number(0, 64).message() for name, bits in CORRUPT.items()}
     payloads["a length unlike its complement"] = b"\x00\x05\x00\xfb\xffabcde" + FLUSH
@@ -119,9 +119,9 @@ def test_codes_that_are_none_are_1007(deflating):
         neighbour.check()
 
 
-def test_a_distance_too_far_back_is_1007(deflating):
+def test_a_distance_too_far_back_is_1007(inflating):
     """It reaches neither what others have sent, nor what this peer has where no context is kept."""
-    server = deflating()
+    server = inflating()
     neighbour = Neighbour(server)
     reaches = 0
     for known in (b"", NOISE[:300], NOISE[:30_000]):
