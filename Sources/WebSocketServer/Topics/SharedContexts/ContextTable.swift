@@ -135,8 +135,8 @@ final class ContextTable {
     private func grow() {
         let before = unsafe buckets
         unsafe buckets = unsafe Array(repeating: nil, count: 2 * before.count)
-        for unsafe first in unsafe before {
-            var next = unsafe first
+        for index in unsafe before.indices {
+            var next = unsafe before[index]
             while let context = unsafe next?.takeUnretainedValue() {
                 unsafe next = unsafe context.nextInBucket
                 insert(context)

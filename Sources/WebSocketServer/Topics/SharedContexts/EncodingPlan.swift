@@ -90,8 +90,13 @@ struct EncodingPlan {
             }
             switch best.depth {
             case .deep:
-                lasts[groups[best.index].last].readers -= groups[best.index].readers
+                let group = groups[best.index]
                 groups[best.index].depth = .deep
+                lasts[group.last].readers -= group.readers
+                if lasts[group.last].isEncoded, lasts[group.last].readers == 0 {
+                    lasts[group.last].isEncoded = false
+                    encodings -= 1
+                }
             case .last: lasts[best.index].isEncoded = true
             case .cold:
                 includesCold = cold > 0
@@ -106,8 +111,12 @@ struct EncodingPlan {
     }
 
     private mutating func settle() {
-        for index in groups.indices where groups[index].depth == .cold {
-            if lasts[groups[index].last].isEncoded { groups[index].depth = .last }
+        for (index, group) in groups.enumerated() where group.depth == .cold {
+            guard lasts[group.last].isEncoded else { continue }
+            // A group that has one for itself is as well served deep.
+            let isAlone = group.readers == lasts[group.last].readers
+            groups[index].depth = isAlone ? .deep : .last
+            lasts[group.last].isEncoded = !isAlone
         }
     }
 

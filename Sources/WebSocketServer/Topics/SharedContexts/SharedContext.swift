@@ -27,7 +27,7 @@ final class SharedContext {
             capacity: kept.count + 1)
         _ = unsafe memory.initialize(fromContentsOf: kept)
         unsafe memory.initializeElement(at: kept.count, to: candidate.added)
-        for unsafe part in unsafe memory { unsafe part.pointee.holders += 1 }
+        for index in memory.indices { unsafe memory[index].pointee.holders += 1 }
         unsafe parts = UnsafeBufferPointer(memory)
         size = candidate.size
         hash = candidate.hash
@@ -35,7 +35,7 @@ final class SharedContext {
 
     deinit {
         table.remove(self)
-        for unsafe part in unsafe parts { unsafe table.release(part) }
+        for index in unsafe parts.indices { unsafe table.release(parts[index]) }
         unsafe parts.deallocate()
     }
 
@@ -44,8 +44,10 @@ final class SharedContext {
     /// Copies the last bytes to the end of `window`, as many as it holds, and returns them there.
     func copy(to window: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer {
         var start = window.count
-        for unsafe part in unsafe parts.reversed() where start > 0 {
-            let bytes = unsafe ContextPart.bytes(of: part).suffix(start)
+        var index = unsafe parts.count
+        while index > 0, start > 0 {
+            index -= 1
+            let bytes = unsafe ContextPart.bytes(of: parts[index]).suffix(start)
             unsafe start -= bytes.count
             unsafe UnsafeMutableRawBufferPointer(rebasing: window[start...]).copyMemory(
                 from: UnsafeRawBufferPointer(rebasing: bytes))
