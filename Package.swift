@@ -102,7 +102,7 @@ let package = Package(
         .testTarget(
             name: "WebSocketServerTests",
             dependencies: [
-                "WebSocketServer", "WebSocketTesting", "UVTransport", "WebSocketProtocol",
+                "WebSocketServer", "WebSocketTesting", "UVTransport", "WebSocketProtocol", "CZlib",
             ],
             swiftSettings: common),
         .testTarget(

@@ -1,0 +1,60 @@
+/// A publication in the contexts of one loop: its id and the end of its payload, as far as a
+/// window reaches, which follows it in memory.
+///
+/// The end is copied, so that an idle connection holds some KiB and not the longest message it was
+/// ever sent. There is one for an id, so that equal pointers are equal publications. Holders are
+/// counted by hand: a context has dozens of parts, and a new one is made for each group of readers
+/// and publication, where counting atomically would cost more than all the rest.
+struct ContextPart {
+    typealias Pointer = UnsafeMutablePointer<ContextPart>
+
+    let id: UInt64
+    /// Bytes kept of the payload, at its end.
+    let size: Int
+    var holders = 1
+    /// Where the ``SharedContexts`` of that number has the readers who got this last.
+    var epoch: UInt64 = 0
+    var slot = 0
+
+    private init(id: UInt64, size: Int) {
+        self.id = id
+        self.size = size
+    }
+
+    /// Holds it once.
+    static func make(_ publication: Publication, windowSize: Int) -> Pointer {
+        unsafe publication.withPayload { payload in
+            let size = min(payload.byteCount, windowSize)
+            let memory = UnsafeMutableRawPointer.allocate(
+                byteCount: MemoryLayout<ContextPart>.size + size,
+                alignment: MemoryLayout<ContextPart>.alignment)
+            let part = unsafe memory.bindMemory(to: ContextPart.self, capacity: 1)
+            unsafe part.initialize(to: ContextPart(id: publication.id, size: size))
+            unsafe payload.withUnsafeBytes { bytes in
+                guard size > 0 else { return }
+                // Safety: there is room for `size` bytes behind the structure.
+                unsafe UnsafeMutableRawPointer(part + 1).copyMemory(
+                    from: bytes.baseAddress! + (bytes.count - size), byteCount: size)
+            }
+            return unsafe part
+        }
+    }
+
+    static func free(_ part: Pointer) {
+        unsafe UnsafeMutableRawPointer(part).deallocate()
+    }
+
+    /// The end of the payload; valid while the part is held.
+    static func bytes(of part: Pointer) -> UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: UnsafeRawPointer(part + 1), count: part.pointee.size)
+    }
+
+    /// A number for the id that adds up to a context's hash: sums of the ids themselves would
+    /// often be the same (SplitMix64's last steps).
+    static func hash(of part: Pointer) -> UInt64 {
+        var z = unsafe part.pointee.id &* 0x9E37_79B9_7F4A_7C15
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+}

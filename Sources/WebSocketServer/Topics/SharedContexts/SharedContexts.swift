@@ -1,0 +1,204 @@
+import WebSocketProtocol
+
+/// One loop's contexts, and the encoding of one publication at a time for all its readers: the
+/// ratio of context takeover at the price of compressing a few times.
+///
+/// Between ``begin(_:)`` and ``end()`` each reader is counted, then ``plan()`` decides, then each
+/// gets its frame and the context to keep if, and only if, that frame is really written. Whoever
+/// gets another compressed message has `nil` from then on; what goes plain changes nothing.
+/// `nil` is always right, and so is counting a reader who gets no frame, or the reverse.
+///
+/// It has no socket, clock or thread. A reader costs no hashing and no allocation.
+// Safety: the buffer is allocated and freed here alone; the part is held from when it is made
+// until `end`.
+@safe
+final class SharedContexts {
+    /// Raw deflate after a history that the peer's window ends with, flushed, without the tail;
+    /// `nil` when the payload would not shrink. Valid until the next call.
+    typealias Deflate = (
+        _ payload: UnsafeRawBufferPointer, _ history: UnsafeRawBufferPointer
+    ) -> UnsafeRawBufferPointer?
+
+    /// The readers with one context, and what they get.
+    private struct Group {
+        let context: SharedContext
+        var frame: SharedFrame?
+        var next: SharedContext?
+    }
+
+    /// What is shorter can't shrink: a block's three bits, a match (12) and the two ends (7 and 3)
+    /// come to four bytes.
+    private static let payloadMin = 5
+
+    private let deflate: Deflate
+    private let table: ContextTable
+    private let window: UnsafeMutableRawBufferPointer
+
+    // Nothing here calls back into an instance while one of these is changed: what goes when they
+    // do are contexts, which touch the table alone.
+    @exclusivity(unchecked) private var epoch: UInt64 = 0
+    @exclusivity(unchecked) private var publication: Publication?
+    @exclusivity(unchecked) private var part: ContextPart.Pointer?
+    @exclusivity(unchecked) private var encodings = EncodingPlan()
+    /// In the plan's order.
+    @exclusivity(unchecked) private var groups: [Group] = []
+    /// The encodings after the last publication alone, in the plan's order.
+    @exclusivity(unchecked) private var lastFrames: [SharedFrame?] = []
+    @exclusivity(unchecked) private var coldFrame: SharedFrame?
+    @exclusivity(unchecked) private var plainFrame: SharedFrame?
+    @exclusivity(unchecked) private var afterCold: SharedContext?
+
+    /// - Parameter windowBits: 9…15: a context fills 2 to the power of that. At most what `deflate`
+    ///   refers back to and each peer's window holds.
+    init(windowBits: Int, deflate: @escaping Deflate) {
+        precondition(9...15 ~= windowBits)
+        unsafe self.deflate = unsafe deflate
+        table = ContextTable(windowSize: 1 << windowBits)
+        unsafe window = .allocate(byteCount: 1 << windowBits, alignment: 16)
+    }
+
+    deinit {
+        end()
+        unsafe window.deallocate()
+    }
+
+    /// Contexts that someone holds: none once every connection is gone.
+    var liveContexts: Int { table.count }
+
+    // MARK: - One publication
+
+    func begin(_ publication: Publication) {
+        precondition(unsafe self.publication == nil, "end the one before")
+        unsafe self.publication = publication
+        unsafe epoch += 1
+    }
+
+    /// First pass: one reader whose window holds `context`; `nil`: nothing that is known.
+    @inline(__always)
+    func count(_ context: SharedContext?) {
+        guard let context else {
+            unsafe encodings.unknownReaders &+= 1
+            return
+        }
+        let group = unsafe context.epoch == epoch ? context.slot : addGroup(context)
+        unsafe encodings.groups[group].readers &+= 1
+    }
+
+    /// Between the passes: decides on the encodings.
+    func plan() {
+        guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
+        if publication.payloadCount >= Self.payloadMin {
+            unsafe encodings.decide(payload: publication.payloadCount)
+        }
+    }
+
+    /// Second pass: the frame for a reader with `context`, and its context once that frame was
+    /// really written.
+    @inline(__always)
+    func encoding(for context: SharedContext?) -> (frame: SharedFrame, context: SharedContext?) {
+        guard let context else { return (cold(), contextAfterCold()) }
+        let index = unsafe context.epoch == epoch ? context.slot : addGroup(context)
+        if let frame = unsafe groups[index].frame { return unsafe (frame, groups[index].next) }
+        return encode(index)
+    }
+
+    /// The frame that stands alone, for readers that demanded `server_no_context_takeover`.
+    func cold() -> SharedFrame {
+        if let frame = unsafe coldFrame { return frame }
+        let none = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        let frame = unsafe encodings.takesCold() ? compressed(after: none) : plain()
+        unsafe coldFrame = frame
+        return frame
+    }
+
+    /// The context of a reader of whose window nothing was known after ``cold()`` was written.
+    func contextAfterCold() -> SharedContext? {
+        if let context = unsafe afterCold { return context }
+        guard cold().isCompressed else { return nil }
+        let context = context(after: nil)
+        unsafe afterCold = context
+        return context
+    }
+
+    /// The frame as it is.
+    func plain() -> SharedFrame {
+        if let frame = unsafe plainFrame { return frame }
+        guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
+        let frame = SharedFrame(publication)
+        unsafe plainFrame = frame
+        return frame
+    }
+
+    /// Lets go of what this publication needed.
+    func end() {
+        unsafe publication = nil
+        unsafe encodings.reset()
+        unsafe groups.removeAll(keepingCapacity: true)
+        unsafe lastFrames.removeAll(keepingCapacity: true)
+        unsafe coldFrame = nil
+        unsafe plainFrame = nil
+        unsafe afterCold = nil
+        if let part = unsafe part { unsafe table.release(part) }
+        unsafe part = nil
+    }
+
+    // MARK: - Groups
+
+    /// The first reader with `context`.
+    @inline(never)
+    private func addGroup(_ context: SharedContext) -> Int {
+        let last = unsafe context.last
+        if unsafe last.pointee.epoch != epoch {
+            unsafe last.pointee.epoch = unsafe epoch
+            unsafe last.pointee.slot = unsafe encodings.lasts.count
+            unsafe encodings.lasts.append(.init())
+            unsafe lastFrames.append(nil)
+        }
+        let index = unsafe groups.count
+        unsafe context.epoch = unsafe epoch
+        unsafe context.slot = index
+        unsafe groups.append(Group(context: context))
+        let slot = unsafe last.pointee.slot
+        unsafe encodings.groups.append(.init(last: slot, depth: encodings.depth(last: slot)))
+        return index
+    }
+
+    /// The first reader of a group to get a frame.
+    @inline(never)
+    private func encode(_ index: Int) -> (frame: SharedFrame, context: SharedContext?) {
+        let context = unsafe groups[index].context
+        let group = unsafe encodings.groups[index]
+        let frame: SharedFrame
+        switch group.depth {
+        case .deep: frame = unsafe compressed(after: context.copy(to: window))
+        case .last:
+            frame =
+                unsafe lastFrames[group.last]
+                ?? compressed(after: ContextPart.bytes(of: context.last))
+            unsafe lastFrames[group.last] = frame
+        case .cold: frame = cold()
+        }
+        let next = frame.isCompressed ? self.context(after: context) : context
+        unsafe groups[index].frame = frame
+        unsafe groups[index].next = next
+        return (frame, next)
+    }
+
+    private func context(after context: SharedContext?) -> SharedContext {
+        guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
+        let part = unsafe part ?? table.part(for: publication)
+        unsafe self.part = unsafe part
+        return unsafe table.context(after: context, adding: part)
+    }
+
+    private func compressed(after history: UnsafeRawBufferPointer) -> SharedFrame {
+        guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
+        guard publication.payloadCount >= Self.payloadMin else { return plain() }
+        return publication.withPayload { payload in
+            unsafe payload.withUnsafeBytes { payload in
+                guard let deflated = unsafe deflate(payload, history) else { return plain() }
+                return unsafe SharedFrame(publication, compressed: deflated)
+            }
+        }
+    }
+}

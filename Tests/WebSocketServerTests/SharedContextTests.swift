@@ -1,0 +1,145 @@
+import Testing
+import WebSocketProtocol
+
+@testable import WebSocketServer
+
+@Suite("Shared-context compression") struct SharedContextTests {
+    /// A small generator of bytes (an LCG's high bits), so that a failure can be run again.
+    final class Choices {
+        private var state: UInt64
+
+        init(seed: UInt64) { state = seed }
+
+        func next() -> UInt8 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return UInt8(truncatingIfNeeded: state >> 56)
+        }
+    }
+
+    static let runs = DeflateEngine.available.flatMap { engine in
+        [UInt64](1...2).map { (engine, $0) }
+    }
+
+    @Test("every inflater gets what was published, whatever else happens", arguments: runs)
+    func inflates(engine: DeflateEngine, seed: UInt64) {
+        let world = SharedContextWorld(engine: engine)
+        let choices = Choices(seed: seed)
+        var script = SharedContextScript(world, readersMax: 200, choose: choices.next)
+        for _ in 0..<200 { script.join() }
+        while world.publications < 2_000, world.faults.isEmpty {
+            script.step()
+            if world.publications % 64 == 0 { world.checkIdentity() }
+        }
+        world.end()
+        #expect(world.faults == [])
+        #expect(world.compressedDeliveries > 50_000)
+    }
+
+    /// Counts what is compressed; what it returns is the payload's first half.
+    private func halving() -> (contexts: SharedContexts, histories: () -> [Int]) {
+        final class Calls { var histories: [Int] = [] }
+        let calls = Calls()
+        let contexts = SharedContexts(windowBits: 12) { payload, history in
+            calls.histories.append(history.count)
+            return UnsafeRawBufferPointer(rebasing: payload[..<(payload.count / 2)])
+        }
+        return (contexts, { calls.histories })
+    }
+
+    private func publication(_ size: Int) -> Publication {
+        Publication([UInt8](repeating: 7, count: size).span.bytes, as: .binary, to: "t")
+    }
+
+    @Test("nothing is compressed for nobody, and nothing twice")
+    func laziness() {
+        let (contexts, histories) = halving()
+        contexts.begin(publication(100))
+        contexts.count(nil)
+        contexts.plan()
+        contexts.end()
+        #expect(histories() == [])
+        contexts.begin(publication(100))
+        for _ in 0..<5 { contexts.count(nil) }
+        contexts.plan()
+        let first = contexts.encoding(for: nil)
+        for _ in 0..<4 {
+            let other = contexts.encoding(for: nil)
+            #expect(other.frame === first.frame)
+            #expect(other.context === first.context)
+        }
+        #expect(contexts.cold() === first.frame)
+        #expect(contexts.contextAfterCold() === first.context)
+        #expect(first.context != nil)
+        contexts.end()
+        #expect(histories() == [0])
+    }
+
+    @Test("what is too short to shrink is not tried", arguments: 0...6)
+    func short(size: Int) {
+        let (contexts, histories) = halving()
+        let publication = publication(size)
+        contexts.begin(publication)
+        contexts.count(nil)
+        contexts.plan()
+        let (frame, context) = contexts.encoding(for: nil)
+        #expect(frame.isCompressed == (size > 4))
+        #expect((context == nil) == (size < 5))
+        #expect(frame.isCompressed || frame.bytes.elementsEqual(publication.frame))
+        #expect(histories() == (size < 5 ? [] : [0]))
+        contexts.end()
+    }
+
+    @Test("a context holds the publications that fill the window, and no more than their ends")
+    func filling() {
+        let (contexts, histories) = halving()
+        var context: SharedContext?
+        func publish(_ size: Int) -> Int {
+            contexts.begin(publication(size))
+            contexts.count(context)
+            contexts.plan()
+            context = contexts.encoding(for: context).context
+            contexts.end()
+            return histories().last!
+        }
+        #expect([1_000, 1_000, 2_000, 50].map(publish) == [0, 1_000, 2_000, 4_000])
+        #expect(publish(50) == 4_050)
+        #expect(publish(50) == 4_096)
+        // 4,150 bytes: without the oldest, too few.
+        #expect(context?.parts.count == 6)
+        #expect(publish(1_000) == 4_096)
+        #expect(context?.parts.count == 6)
+        #expect(publish(1 << 20) == 4_096)
+        #expect(context?.parts.count == 1)
+        #expect(context?.size == 4_096)
+        #expect(publish(5) == 4_096)
+        #expect(context?.parts.count == 2)
+        for _ in 0..<200 { #expect(publish(5) > 600) }
+        #expect(context?.parts.count == 128)
+        #expect(contexts.liveContexts == 1)
+        context = nil
+        #expect(contexts.liveContexts == 0)
+    }
+
+    @Test("what doesn't shrink goes plain, and changes nothing")
+    func incompressible() {
+        var shrinks = true
+        let contexts = SharedContexts(windowBits: 12) { payload, _ in
+            shrinks ? UnsafeRawBufferPointer(rebasing: payload[..<9]) : nil
+        }
+        var context: SharedContext?
+        for round in 0..<4 {
+            shrinks = round % 2 == 0
+            contexts.begin(publication(100))
+            contexts.count(context)
+            contexts.count(nil)
+            contexts.plan()
+            let (frame, next) = contexts.encoding(for: context)
+            #expect(frame.isCompressed == shrinks)
+            #expect((next === context) != shrinks)
+            #expect((contexts.contextAfterCold() != nil) == shrinks)
+            #expect(!contexts.plain().isCompressed)
+            context = next
+            contexts.end()
+        }
+    }
+}
