@@ -95,6 +95,13 @@ extension Inflater {
 
 /// Messages for the codec, by a seed.
 enum DeflateSamples {
+    /// Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`, finished: `b"Hello, Hello, World"`.
+    static let finished: [UInt8] = [
+        0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0xD7, 0x51, 0xF0, 0x80, 0x50, 0xE1, 0xF9, 0x45, 0x39, 0x29,
+        0x00,
+    ]
+    static let finishedText = Array("Hello, Hello, World".utf8)
+
     private static let words = [
         "order", "book", "market", "spread", "latency", "the", "again", "chart", "volume",
     ]
