@@ -106,14 +106,3 @@ extension Inflater {
             capacity: min(input.limit, input.message.count * 31 % 700))
     }
 }
-
-extension InflateRun {
-    /// Whether it is what the twin says of an input.
-    func agrees(with verdict: InflateTwin.Verdict) -> Bool {
-        switch verdict {
-        case .done(let bytes): result == bytes
-        case .tooBig: outcome == .tooBig
-        case .corrupt, .incomplete: outcome == .corrupt
-        }
-    }
-}

@@ -44,6 +44,17 @@ struct InflateRun {
     var result: [UInt8]? { outcome == .done(bytes.count) ? bytes : nil }
 }
 
+extension InflateRun {
+    /// Whether it is what the twin says of an input.
+    func agrees(with verdict: InflateTwin.Verdict) -> Bool {
+        switch verdict {
+        case .done(let bytes): result == bytes
+        case .tooBig: outcome == .tooBig
+        case .corrupt, .incomplete: outcome == .corrupt
+        }
+    }
+}
+
 extension Inflater {
     /// Decompresses into a buffer that starts out with `capacity` bytes and holds `budget` at most.
     mutating func run(
