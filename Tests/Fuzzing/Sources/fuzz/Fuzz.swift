@@ -12,7 +12,10 @@ enum Fuzz {
         case "handshake": return HandshakeTarget.test
         case "server": return SessionTarget.testServer
         case "client": return SessionTarget.testClient
-        default: fail("--target= must be request, response, handshake, server or client")
+        case "inflate": return InflateTarget.test
+        case "deflate": return DeflateTarget.test
+        case "deflate-offers": return DeflateOffersTarget.test
+        default: fail("--target= must be one of those in Tests/Fuzzing/run")
         }
     }()
 }
