@@ -58,7 +58,7 @@ import WebSocketTesting
             #expect(topics.map(\.name) == ["a", "b"])
             #expect(topics.map(\.subscribers) == [6, 8])
             try await server.server.publish(
-                Publication([1, 2].span.bytes, as: .binary, to: "a"))
+                Publication(([1, 2] as [UInt8]).span.bytes, as: .binary, to: "a"))
             #expect(try await clients[0].readFrame() == Frame(first: 0x82, payload: [1, 2]))
             for client in clients { await client.close() }
         }
