@@ -203,3 +203,42 @@ import WebSocketTesting
         }
     }
 }
+
+@Suite("Broker") struct BrokerTests {
+    @Test("the one in memory conforms")
+    func memory() async throws {
+        try await BrokerConformance([MemoryBroker()]).run()
+    }
+
+    /// Publishes every tenth publication twice.
+    private final class Stuttering: Broker {
+        private let base = MemoryBroker()
+        private let count = Locked(0)
+
+        func start(_ receive: @escaping @Sendable (Publication) -> Void) { base.start(receive) }
+
+        func publish(
+            _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
+        ) {
+            let number = count.withLock { count in
+                count += 1
+                return count
+            }
+            if number % 10 == 0 { base.publish(publication, completion: nil) }
+            base.publish(publication, completion: completion)
+        }
+
+        func subscribe(to topic: String) {}
+        func unsubscribe(from topic: String) {}
+        func stop() async { await base.stop() }
+    }
+
+    @Test("one that stutters does not")
+    func stuttering() async {
+        await #expect(throws: (any Error).self) {
+            try await within(.seconds(60), "conformance") {
+                try await BrokerConformance([Stuttering()]).run()
+            }
+        }
+    }
+}

@@ -184,8 +184,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
         if unsafe context.messageCounts.pointee.messagesReceived != messages {
             unsafe lastMessage = unsafe lastReceived
-            if unsafe guards != nil { chargeRates(since: messages, payloads) }
         }
+        if unsafe guards != nil { chargeRates(since: messages, payloads, read: bytes.count) }
         if unsafe compression != nil { context.codecs.trim(&context.assemblies) }
         switch action {
         case .proceed:

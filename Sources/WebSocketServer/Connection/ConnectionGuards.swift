@@ -92,13 +92,14 @@ extension ConnectionCore {
     }
 
     /// Holds the peer to its rates after what a piece has brought.
-    func chargeRates(since messages: UInt64, _ bytes: UInt64) {
-        guard unsafe stage == .open, let guards = unsafe guards else { return }
+    func chargeRates(since messages: UInt64, _ bytes: UInt64, read: Int) {
+        guard unsafe stage == .open, let guards = unsafe guards, guards.hasRates else { return }
         let counts = unsafe context.messageCounts.pointee
         guard
             let (limit, wait) = guards.charge(
                 messages: counts.messagesReceived - messages,
-                bytes: counts.bytesReceived - bytes, now: loop.now)
+                // What inflates to nothing has its price, too.
+                bytes: max(counts.bytesReceived - bytes, UInt64(read)), now: loop.now)
         else { return }
         switch unsafe options.ratePolicy {
         case .close:

@@ -69,7 +69,7 @@ enum Schema {
         Key(
             "limits.rate.bytes", Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off"),
             \.server.limits.byteRateMax,
-            "Payload bytes a second, as inflated"),
+            "Bytes a second, as inflated"),
         Key(
             "limits.rate.policy", Choice([("pause", .pause), ("close", .close)]),
             \.server.limits.ratePolicy,
@@ -223,7 +223,7 @@ enum Schema {
                 "\(name).rate.bytes",
                 Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off").inherited,
                 \.routes[route].byteRateMax,
-                "Payload bytes a second"),
+                "Bytes a second"),
             Key(
                 "\(name).compression.enabled", Choice.flag.inherited,
                 \.routes[route].isCompressionEnabled,
