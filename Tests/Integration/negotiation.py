@@ -17,8 +17,15 @@ CONFIGURATIONS = {
         "compression.context_takeover=per_connection",
         "compression.client_context_takeover=per_connection",
     ),
-    "zlib": ("compression.engine=zlib",),
+    "alone": ("compression.engine=zlib", "compression.context_takeover=off"),
 }
+
+
+def server_may_keep(configuration):
+    """By default the server asks clients for their window, though an echo doesn't use it."""
+    return configuration != "alone"
+
+
 THRESHOLD = 256
 OUR_BITS = 12  # compression.server_window_bits
 

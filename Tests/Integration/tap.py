@@ -10,7 +10,7 @@ import threading
 import zlib
 from dataclasses import dataclass
 
-from negotiation import CLIENT_FLAG, OUR_BITS, SERVER_FLAG, THRESHOLD, agreement
+from negotiation import CLIENT_FLAG, OUR_BITS, SERVER_FLAG, THRESHOLD, agreement, server_may_keep
 from wire import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, mask
 
 EXTENSIONS = "sec-websocket-extensions"
@@ -134,7 +134,8 @@ class Conversation:
         assert agreed, self.offers
         takeovers = configuration == "takeovers"
         offered = " ".join(self.offers)
-        assert agreed.server_keeps == (takeovers and SERVER_FLAG not in offered)
+        may_keep = server_may_keep(configuration) and SERVER_FLAG not in offered
+        assert agreed.server_keeps == may_keep
         assert agreed.client_keeps == (takeovers and CLIENT_FLAG not in offered)
 
         sent, received = self.sent, self.received
@@ -157,7 +158,7 @@ class Conversation:
             elif not sample.incompressible:
                 assert message.compressed and len(message.payload) < len(sample.data)
         self._check_context(samples, sent, agreed.client_keeps, agreed.client_bits)
-        self._check_context(samples, received, agreed.server_keeps, server_bits)
+        self._check_context(samples, received, takeovers and may_keep, server_bits)
 
     @staticmethod
     def _check_context(samples, messages, keeps, bits):
