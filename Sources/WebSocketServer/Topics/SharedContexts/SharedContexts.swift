@@ -65,6 +65,9 @@ final class SharedContexts {
     /// Contexts that someone holds: none once every connection is gone.
     var liveContexts: Int { table.count }
 
+    /// Publications that they hold: none either.
+    var livePublications: Int { table.partCount }
+
     // MARK: - One publication
 
     func begin(_ publication: Publication) {
