@@ -12,7 +12,8 @@ enum Fuzz {
         case "handshake": return HandshakeTarget.test
         case "server": return SessionTarget.testServer
         case "client": return SessionTarget.testClient
-        default: fail("--target= must be request, response, handshake, server or client")
+        case "shared-context": return SharedContextTarget.test
+        default: fail("--target= must be one of those in Tests/Fuzzing/run")
         }
     }()
 }
