@@ -39,8 +39,18 @@ tsan: deps-build ## the tests of what runs on several threads, under ThreadSanit
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
 
 .PHONY: conformance
-conformance: build deps ## the Autobahn suite against the server (ARGS='--cases 7.*')
+conformance: build deps ## the Autobahn suite against the server, some 12 minutes (ARGS='--cases 7.*': one run)
+ifdef ARGS
 	Tests/Conformance/run $(ARGS)
+else
+	Tests/Conformance/run
+	Tests/Conformance/run --deflate --out .build/conformance-deflate
+	Tests/Conformance/run --deflate --out .build/conformance-takeover \
+	    --set compression.context_takeover=per_connection \
+	    --set compression.client_context_takeover=per_connection
+	Tests/Conformance/run --deflate --out .build/conformance-zlib \
+	    --set compression.context_takeover=off --set compression.engine=zlib
+endif
 
 .PHONY: fuzz
 fuzz: deps-build ## every fuzz target, SECONDS=60 each

@@ -21,13 +21,6 @@ final class Echo: ConnectionHandler, Sendable {
     }
 }
 
-/// Sends each message back as it is, for load and conformance tools.
-final class RawEcho: ConnectionHandler, Sendable {
-    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        connection.send(payload, as: kind)
-    }
-}
-
 extension RawSpan {
     /// The bytes, copied.
     var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }

@@ -15,7 +15,7 @@ public struct RealtimeApp: Sendable {
     }
 
     private let logger: Logger
-    /// Adds `/echo`, `/echo/async` and `/broadcast`, for conformance and load tools.
+    /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
     private let hasTools: Bool
     private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
 
@@ -37,11 +37,10 @@ public struct RealtimeApp: Sendable {
         let echo = Echo(prefix: "Message received: ", logger: logger)
         router.webSocket(Route.echo.path, adjusting: adjustment(.echo)) { _ in .accept(echo) }
 
-        let chat = ChatRoom()
         router.webSocket(Route.chat.path, adjusting: adjustment(.chat)) { request in
             .accept(
                 ChatMember(
-                    clientID: request.parameters.integer("client_id"), room: chat, logger: logger))
+                    clientID: request.parameters.integer("client_id"), logger: logger))
         }
 
         router.get("/") { _ in Page.response }
@@ -53,8 +52,10 @@ public struct RealtimeApp: Sendable {
             router.webSocket("/echo/async") { connection in
                 for try await message in connection.messages { try await connection.send(message) }
             }
-            let room = ChatRoom()
-            router.webSocket("/broadcast") { _ in .accept(Broadcaster(room: room)) }
+            let broadcaster = Broadcaster()
+            router.webSocket("/broadcast") { _ in .accept(broadcaster) }
+            let topics = TopicTool()
+            router.webSocket("/topics") { _ in .accept(topics) }
         }
         return router
     }

@@ -41,6 +41,8 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
     @inlinable public static var badGateway: CloseCode { 1014 }
     /// 3000: who it is was not proved, or not in time (IANA registry).
     @inlinable public static var unauthorized: CloseCode { 3000 }
+    /// 4008, ours: too slow a consumer of what it is sent; reconnect.
+    @inlinable public static var slowConsumer: CloseCode { 4008 }
 
     /// Whether a Close frame may carry it: 1000…1003, 1007…1014 and 3000…4999 (RFC 6455 §7.4
     /// and the IANA registry); 1004 is reserved, 1005, 1006 and 1015 are local only.

@@ -3,10 +3,20 @@
 
     /// An ISA-L stream that inflates messages without final blocks; at one of those it fails.
     ///
+    /// So it does where input comes to nothing: reading a block's codes takes it seven times as
+    /// long as zlib (0.37 s for a MiB of blocks that say nothing but their codes), which it makes
+    /// up for where there is something to decode.
+    ///
     /// Safety: the state is allocated and freed here alone.
     @safe
     final class ISALInflater: InflateStream {
         private let state: UnsafeMutablePointer<inflate_state>
+        /// Bytes read and written since the last look at what they come to.
+        private var read = 0
+        private var written = 0
+
+        /// Bytes of input between two looks; what was worth compressing comes to more than half.
+        private static let sliceSize = 8 << 10
 
         static var memorySize: Int { unsafe MemoryLayout<inflate_state>.size }
 
@@ -19,6 +29,8 @@
 
         func start(after history: UnsafeRawBufferPointer) {
             unsafe isal_inflate_reset(state)
+            read = 0
+            written = 0
             guard let dictionary = history.baseAddress, unsafe !history.isEmpty else { return }
             // Safety: the caller vouches for the history, which ISA-L copies. It does not write to
             // it, though it is not declared so.
@@ -34,8 +46,8 @@
         func step(
             _ input: inout UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
         ) -> InflateStep {
-            // ISA-L counts in 32 bits; the loop comes again with what is left.
-            let inputSize = min(input.count, 1 << 30)
+            // The loop comes again with what is left. ISA-L counts in 32 bits.
+            let inputSize = min(input.count, Self.sliceSize)
             let outputSize = min(output.count, 1 << 30)
             // Safety: the caller vouches for both buffers, and ISA-L keeps neither after the call.
             // It does not write to its input, though it is not declared so.
@@ -51,9 +63,18 @@
                 return InflateStep(status: .failed, count: 0)
             }
             let count = unsafe outputSize - Int(state.pointee.avail_out)
-            unsafe input = unsafe UnsafeRawBufferPointer(
-                rebasing: input.dropFirst(inputSize - Int(state.pointee.avail_in)))
+            let consumed = unsafe inputSize - Int(state.pointee.avail_in)
+            unsafe input = unsafe UnsafeRawBufferPointer(rebasing: input.dropFirst(consumed))
+            guard isWorthIt(consumed, count) else { return InflateStep(status: .failed, count: 0) }
             return InflateStep(status: .paused, count: count)
+        }
+
+        private func isWorthIt(_ consumed: Int, _ count: Int) -> Bool {
+            read += consumed
+            written += count
+            guard read >= Self.sliceSize else { return true }
+            defer { (read, written) = (0, 0) }
+            return 2 * written >= read
         }
 
         var isAtFlush: Bool { unsafe apus_isal_is_at_flush(state) }

@@ -45,8 +45,10 @@ package struct Inflater: ~Copyable {
 
     /// - Parameters:
     ///   - engine: zlib for its own judgement of every byte; ISA-L to use that for larger
-    ///     messages. ISA-L also takes blocks whose Huffman codes are incomplete, which zlib calls
-    ///     corrupt; all else that it does not take is put to zlib, whose word is the last.
+    ///     messages. That differs in one thing: where a block's Huffman code leaves a part of its
+    ///     space unused, zlib calls it corrupt (but for a single code of one bit), and ISA-L goes
+    ///     on and reads what it says, until a code comes that is not there. All else that ISA-L
+    ///     does not take is put to zlib, whose word is the last. The tests' twin knows both.
     ///   - windowBits: 8…15, as agreed for the peer's direction: how much of a history is used.
     ///     15 fits all. Within a message, a distance may be as long as deflate can say.
     package init(engine: DeflateEngine, windowBits: Int) {

@@ -158,6 +158,16 @@ class Apus:
         with open(f"/proc/{self.pid}/statm") as file:
             return int(file.read().split()[1]) * PAGE_BYTES
 
+    def forget_peak(self):
+        """`peak_bytes` counts anew, where the kernel lets us; a new server is near its peak."""
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/clear_refs", "w") as file:
+            file.write("5")
+
+    def peak_bytes(self):
+        """The most that was resident."""
+        with open(f"/proc/{self.pid}/status") as file:
+            return int(re.search(r"^VmHWM:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) << 10
+
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
@@ -188,6 +198,7 @@ class Apus:
         log = self.stderr.text()
         assert status == 0, f"exit status {status}; log:\n{log}"
         assert not CRASH.search(log), log
+        assert "something was left open" not in log, log
 
     def kill(self):
         if self.process.poll() is None:

@@ -1,7 +1,9 @@
 import contextlib
+import itertools
 import json
 import os
 import pathlib
+import random
 import resource
 import shutil
 import statistics
@@ -10,6 +12,9 @@ import sys
 
 import apus
 import pytest
+from deflate import DeflateWire, deflate
+from negotiation import CONFIGURATIONS
+from tap import Tap
 from websockets.sync.client import connect as websockets_connect
 
 HERE = pathlib.Path(__file__).parent
@@ -54,10 +59,54 @@ def start():
             server.kill()
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A server with the defaults, shared by a module's tests; what they leave behind shows."""
-    server = apus.Apus(*QUICK_STOP)
+@pytest.fixture(
+    params=itertools.product(("auto", "zlib"), ("off", "per_connection")), ids="-".join
+)
+def inflating(start, request):
+    """Starts servers that inflate by either engine, with and without the clients' contexts.
+
+    On one loop, unless told otherwise, and with one round trip made: what is made once, is made.
+    """
+    engine, contexts = request.param
+
+    def start_one(*settings):
+        server = start(
+            "server.loops=1", f"compression.engine={engine}",
+            f"compression.client_context_takeover={contexts}", *settings, args=["--tools"],
+        )
+        server.takes_over = contexts != "off"
+        with DeflateWire.to(server) as wire:
+            words = random.Random(1).randbytes(1_000).hex().encode()
+            wire.send_deflated(deflate(words))
+            assert wire.message() == words
+        return server
+
+    return start_one
+
+
+@pytest.fixture
+def peak_within(record_property):
+    """`with peak_within(server, size):` the process's peak may grow by no more, and the slack.
+
+    The slack is for stacks, pages of malloc's, and what the kernel counts late.
+    """
+
+    @contextlib.contextmanager
+    def within(server, size, slack=512 << 10):
+        server.forget_peak()
+        before = server.peak_bytes()
+        yield
+        grown = server.peak_bytes() - before
+        record_property("peak_kib", grown >> 10)
+        assert grown <= size + slack, f"{grown >> 10} KiB, expected {size >> 10} and slack"
+
+    return within
+
+
+@contextlib.contextmanager
+def shared(*settings, **options):
+    """A server for a module's tests; what they leave behind shows."""
+    server = apus.Apus(*QUICK_STOP, *settings, **options)
     try:
         before = server.sockets()
         yield server
@@ -67,6 +116,31 @@ def server():
         server.stop()
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server with the defaults, shared by a module's tests."""
+    with shared() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=CONFIGURATIONS)
+def deflating(request):
+    """A server that echoes at `/echo`, in each configuration of compression; and its name."""
+    with shared(*CONFIGURATIONS[request.param], args=["--tools"]) as server:
+        server.configuration = request.param
+        yield server
+
+
+@pytest.fixture
+def tap(deflating):
+    """Stands in for the `deflating` server, and keeps what passes."""
+    tap = Tap(deflating)
+    try:
+        yield tap
+    finally:
+        tap.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Node's `ws` as the client."""
 
+import functools
 import json
 import os
 import pathlib
@@ -13,15 +14,22 @@ HERE = pathlib.Path(__file__).parent
 DEBIAN_MODULES = "/usr/share/nodejs"
 
 
-@pytest.fixture
-def node_ws(program):
-    node = program("node", "nodejs", package="node-ws")
+@functools.cache
+def node_environment(node):
+    """The environment in which `node` finds `ws`."""
     environment = clean_environment()
     paths = [environment.get("NODE_PATH"), DEBIAN_MODULES]
     environment["NODE_PATH"] = os.pathsep.join(filter(None, paths))
     found = subprocess.run([node, "-e", "require('ws')"], env=environment, capture_output=True)
     if found.returncode != 0:
         missing("Node's ws", "node-ws")
+    return environment
+
+
+@pytest.fixture
+def node_ws(program):
+    node = program("node", "nodejs", package="node-ws")
+    environment = node_environment(node)
 
     def run(url):
         command = [node, str(HERE / "node_ws.js"), url]

@@ -28,7 +28,7 @@ struct DeflateBombTests {
 
     @Test("A bomb in final blocks ends at the limit", arguments: DeflateEngine.available)
     func bombInFinalBlocks(_ engine: DeflateEngine) {
-        let block = DeflateExamplesTests.finished
+        let block = DeflateSamples.finished
         let message = Array(repeatElement(block, count: 4_000).joined())
         var inflater = Inflater(engine: engine, windowBits: 15)
         let run = inflater.run(message, limit: 50_000)

@@ -35,7 +35,8 @@ struct DeflateContextTests {
             // A byte at a time, so that the window is the limit it should be.
             let read = PlainZlib.inflate(
                 sent, windowBits: windowBits, step: level == 1 ? 1 : 4_096, keepContext: true)
-            #expect(read == plain)
+            let isSame = read == plain  // Too much to be printed.
+            #expect(isSame)
             let alone = PlainZlib.deflate(plain, level: level, windowBits: windowBits)
             #expect(sent.joined().count < alone.joined().count)
         }

@@ -42,12 +42,8 @@ struct DeflateExamplesTests {
         #expect(inflater.run([], limit: 0).outcome == .done(0))
     }
 
-    /// Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`, finished: `b"Hello, Hello, World"`.
-    static let finished: [UInt8] = [
-        0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0xD7, 0x51, 0xF0, 0x80, 0x50, 0xE1, 0xF9, 0x45, 0x39, 0x29,
-        0x00,
-    ]
-    static let finishedText = Array("Hello, Hello, World".utf8)
+    private static let finished = DeflateSamples.finished
+    private static let finishedText = DeflateSamples.finishedText
 
     @Test("A final block may end a message, with or without the byte of an empty block behind")
     func finalBlock() {

@@ -16,7 +16,8 @@ struct DeflateHistoryTests {
                 let piece = random.bytes(Int.random(in: 0...sizeMax, using: &random))
                 piece.withUnsafeBytes { history.append($0) }
                 all += piece
-                #expect(Array(history.bytes) == Array(all.suffix(capacity)))
+                let isSame = Array(history.bytes) == Array(all.suffix(capacity))
+                #expect(isSame)
                 #expect(history.memorySize <= DeflateHistory.memorySizeMax(windowBits: windowBits))
                 // With what came: never more than twice that, but for the least there is.
                 #expect(history.memorySize <= max(1_024, 2 * all.count))

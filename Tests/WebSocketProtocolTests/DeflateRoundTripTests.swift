@@ -37,7 +37,8 @@ struct DeflateRoundTripTests {
                 let isStrict = setting.level % 4 == 1 && memoryLevel == 5
                 let read = PlainZlib.inflate(
                     sent.compactMap { $0 }, windowBits: windowBits, step: isStrict ? 1 : 4_096)
-                #expect(read == plain)
+                let isSame = read == plain  // Too much to be printed.
+                #expect(isSame)
             }
         }
     }

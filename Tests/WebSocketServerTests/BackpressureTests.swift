@@ -158,7 +158,7 @@ import WebSocketTesting
                 for connection in connections { connection.send(payload) }
                 _ = try await quickClient.readFrame()
             }
-            #expect(try await slow.end() == .closed(.policyViolation, "slow consumer"))
+            #expect(try await slow.end() == .closed(.slowConsumer, "slow consumer"))
             _ = try await slowClient.readToEnd(orReset: true)
             #expect(await server.server.counters().slowConsumers == 1)
             await quickClient.close()

@@ -1,4 +1,5 @@
 import Testing
+import UVTransport
 import WebSocketTesting
 
 @testable import WebSocketServer
@@ -55,32 +56,30 @@ import WebSocketTesting
 
     @Test("above its message rate a connection rests unread, and loses nothing")
     func pause() async throws {
-        try await withServer(.echo) {
-            $0.limits.messageRateMax = 10
-            $0.heartbeat.interval = .milliseconds(200)
-            $0.heartbeat.timeout = .seconds(1)
+        let recorder = Recorder(echoes: true)
+        try await withServer(.single(recorder)) {
+            $0.limits.messageRateMax = 1
         } _: { server in
             let client = try await server.upgraded()
-            // Three times the burst, in one read: two seconds' rest. That is longer than a peer
-            // may be silent, but one that isn't read from is never taken for dead.
-            let frames = (0..<30).map { Frame.text("\($0)") }
+            let connection = try await recorder.connections.next()
+            // In one read, and with that 120 seconds' rest.
+            let frames = (0..<121).map { Frame.text("\($0)") }
             try await client.send(frames.flatMap { $0.encoded() })
-            for frame in frames { #expect(try await Self.next(client) == frame) }
+            for frame in frames { #expect(try await client.readFrame() == frame) }
+            try await connection.until { $0.pauseReasons.contains(.rate) }
             try await client.send(.text("late"))
-            #expect(try await Self.next(client) == .text("late"))
-            let counters = await server.server.counters()
-            #expect(counters.limits.messageRate >= 1)
-            #expect(counters.heartbeatTimeouts == 0)
+            // That is longer than a peer may be silent, but one that isn't read from is never
+            // taken for dead.
+            let timeouts = await connection.onLoop { core in
+                for second in stride(from: UInt64(30), through: 130, by: 10) {
+                    core.checkLiveness(now: core.loop.now + second * 1_000)
+                }
+                return core.context.counters.heartbeatTimeouts
+            }
+            #expect(timeouts == 0)
+            #expect(try await client.readFrame() == .text("late"))
+            #expect(await server.server.counters().limits.messageRate >= 1)
             await client.close()
-        }
-    }
-
-    /// The next frame that is no ping; pings are answered.
-    private static func next(_ client: RawClient) async throws -> Frame {
-        while true {
-            let frame = try await client.readFrame()
-            guard frame.first == 0x89 else { return frame }
-            try await client.send(Frame(first: 0x8A, payload: frame.payload))
         }
     }
 

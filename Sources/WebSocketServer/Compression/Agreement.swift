@@ -11,14 +11,14 @@ extension LoopCodecs {
         var policy = DeflatePolicy(
             serverWindowBits: compression.serverWindowBits,
             clientWindowBits: compression.clientWindowBits,
-            server: compression.contextTakeover == .perConnection ? .allowed : .off,
+            server: compression.contextTakeover == .off ? .off : .allowed,
             client: compression.allowsPeerContextTakeover ? .allowed : .off)
         guard var agreed = DeflateParameters.accept(offers, policy: policy) else { return nil }
         var reserve = reserve(for: agreed.parameters, role: .server, options: options)
         if !reserve.isNone, !budget.take(reserve.total) {
             // Every client can do without: §7.1.1.2 binds it to what the response says.
             unsafe counts.contextsRefused += 1
-            policy.server = .off
+            if compression.contextTakeover == .perConnection { policy.server = .off }
             policy.client = .off
             reserve = .init()
             guard let without = DeflateParameters.accept(offers, policy: policy) else { return nil }
@@ -68,7 +68,7 @@ extension Compression {
         guard isEnabled else { return nil }
         return DeflateParameters.offer(
             serverNoContextTakeover: !allowsPeerContextTakeover,
-            clientNoContextTakeover: contextTakeover == .off,
+            clientNoContextTakeover: contextTakeover != .perConnection,
             clientMaxWindowBits: max(clientWindowBits, 9))
     }
 }

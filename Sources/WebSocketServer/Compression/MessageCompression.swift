@@ -19,6 +19,8 @@ final class MessageCompression {
     private let inflater: LoopCodecs.SharedInflater
     private let sendWindowBits: Int
     private let isShared: Bool
+    /// How what is published to topics is compressed for the connection.
+    let topicMode: Subscriber.Mode
     private var reserve: Reserve
     private var sent: Context?
     private var received: Context?
@@ -43,6 +45,15 @@ final class MessageCompression {
         sendWindowBits = bits ?? 0
         deflater = bits.map { codecs.deflater(compression, windowBits: $0) }
         inflater = codecs.inflater(compression.inflateEngine)
+        topicMode =
+            switch compression.contextTakeover {
+            case _ where bits == nil: .plain
+            // Frames that all share are made for the window that the server has by itself.
+            case _ where bits! < compression.serverWindowBits: .own
+            case .shared where parameters.deflateMayKeepContext(as: role): .shared
+            case .perConnection where reserve.sending > 0: .own
+            case .shared, .perConnection, .off: .alone
+            }
         if reserve.sending > 0, let bits { sent = Context(windowBits: bits) }
         if reserve.receiving > 0 {
             received = Context(windowBits: parameters.inflateWindowBits(as: role))

@@ -12,6 +12,10 @@ public struct Compression: Sendable, Hashable {
     public enum ContextTakeover: Sendable, Hashable {
         /// Every message stands alone: a connection costs no memory.
         case off
+        /// Publications refer to those before them, by frames that all subscribers with the same
+        /// past share: next to no memory a connection, and the ratio of real takeover. What is
+        /// sent to one connection alone stands alone.
+        case shared
         /// For each connection the last bytes that it was sent are kept, within ``Compression/memoryMax``.
         case perConnection
     }
@@ -30,8 +34,8 @@ public struct Compression: Sendable, Hashable {
     /// The same of the client's, `8...15`; it holds for clients that let us choose
     /// (RFC 7692 §7.1.2.2). Default 15: no wish.
     public var clientWindowBits = 15
-    /// Of what this side sends. Default ``ContextTakeover/off``.
-    public var contextTakeover = ContextTakeover.off
+    /// Of what this side sends. Default ``ContextTakeover/shared``.
+    public var contextTakeover = ContextTakeover.shared
     /// Whether the messages that the peer sends may refer to earlier ones, for which up to 32 KiB a
     /// connection are kept, within ``memoryMax``. Default false.
     public var allowsPeerContextTakeover = false

@@ -20,8 +20,8 @@ public struct Limits: Sendable {
 
     /// Messages a second that one connection may send, and a burst of as many; `nil` is no limit. Default `nil`, `1 ... 10_000_000`.
     public var messageRateMax: Int?
-    /// Bytes of payload a second, counted as inflated, and a burst of as many; `nil` is no limit.
-    /// Default `nil`, `1 KiB ... 64 GiB`.
+    /// Bytes a second that one connection may send, as received or as inflated, whichever is more,
+    /// and a burst of as many; `nil` is no limit. Default `nil`, `1 KiB ... 64 GiB`.
     public var byteRateMax: ByteCount?
     /// What happens to a connection above its rates. Default ``RatePolicy/pause``.
     public var ratePolicy = RatePolicy.pause

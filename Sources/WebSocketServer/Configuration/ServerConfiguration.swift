@@ -13,6 +13,7 @@ public struct ServerConfiguration: Sendable {
     public var limits = Limits()
     public var heartbeat = Heartbeat()
     public var compression = Compression()
+    public var topics = TopicOptions()
     public var drain = Drain()
 
     /// SIGTERM and SIGINT stop the server, gracefully the first time, at once the second; once it

@@ -8,6 +8,10 @@ extension ConnectionCore {
         switch unsafe stage {
         case .open:
             guard unsafe closing.close(code) else { return }
+            // What was sent before still goes out.
+            if let subscriber = unsafe subscriber {
+                context.topics?.resume(subscriber, all: true)
+            }
             context.closeReasons[id] = reason
             sendControl(.close, code, reason)
             unsafe stage = .closing
@@ -75,7 +79,7 @@ extension ConnectionCore {
                 "connection": "\(id)", "peer": "\(peer)", "queued": "\(outboxCount)",
                 "limit": unsafe "\(options.outboxMax)",
             ])
-        _ = unsafe closing.close(.policyViolation)
+        _ = unsafe closing.close(.slowConsumer)
         context.closeReasons[id] = "slow consumer"
         unsafe stage = .lingering
         // The handler may be in the middle of a broadcast: report when it has returned.

@@ -62,10 +62,28 @@ extension ConnectionCore {
     private func sendSlowly(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
     ) -> Connection.SendOutcome {
-        if hasOutbox, unsafe outboxCount > options.outboxMax {
-            dropSlowConsumer()
-            return .dropped
+        if hasOutbox {
+            if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty,
+                let topics = context.topics
+            {
+                // Behind the publications that wait; what is sent keeps its order.
+                let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
+                guard topics.wait(item, for: subscriber) else { return .dropped }
+                unsafe owesDrain = true
+                return .aboveHighWater
+            }
+            if unsafe outboxCount > options.outboxMax {
+                dropSlowConsumer()
+                return .dropped
+            }
         }
+        return unsafe sendNow(plain, kind, compresses: compresses)
+    }
+
+    /// Sends a message behind what is queued, whatever that is.
+    func sendNow(
+        _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool
+    ) -> Connection.SendOutcome {
         unsafe lastMessage = loop.now
         var payload = unsafe plain
         var firstByte = FrameHeader.fin | kind.rawValue
@@ -95,6 +113,10 @@ extension ConnectionCore {
         else { return nil }
         let couldRest = compression.canRest
         let deflated = unsafe compression.deflate(payload)
+        // Its window now holds what no one else's does.
+        if let subscriber = unsafe subscriber, unsafe deflated != nil {
+            unsafe subscriber.context = nil
+        }
         // It has begun a context, which is given back once the connection rests.
         if !couldRest, compression.canRest { scheduleHeartbeat(now: loop.now) }
         return unsafe deflated

@@ -77,6 +77,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var session: Session
     /// permessage-deflate, if it was agreed on.
     @exclusivity(unchecked) private(set) var compression: MessageCompression?
+    /// What it holds for the topics it subscribes to, if it does.
+    @exclusivity(unchecked) var subscriber: Subscriber?
     /// What limits the peer further, if anything does.
     @exclusivity(unchecked) var guards: ConnectionGuards?
     @exclusivity(unchecked) var options: SessionOptions
@@ -164,8 +166,16 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
     }
 
-    /// Hands bytes to the session, and its verdict to where it belongs.
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
+        if let guards = unsafe guards, guards.hasRates {
+            unsafe receiveByRates(bytes, guards)
+        } else {
+            unsafe receivePiece(bytes)
+        }
+    }
+
+    /// Hands bytes to the session, and its verdict to where it belongs.
+    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) {
         guard let base = bytes.baseAddress else { return }
         let (messages, payloads) = unsafe (
             context.messageCounts.pointee.messagesReceived,
@@ -174,9 +184,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
         if unsafe context.messageCounts.pointee.messagesReceived != messages {
             unsafe lastMessage = unsafe lastReceived
-            if unsafe guards != nil { chargeRates(since: messages, payloads) }
-            if unsafe compression != nil { context.codecs.trim(&context.assemblies) }
         }
+        if unsafe guards != nil { chargeRates(since: messages, payloads, read: bytes.count) }
+        if unsafe compression != nil { context.codecs.trim(&context.assemblies) }
         switch action {
         case .proceed:
             if unsafe readsDirectly || !session.isBetweenFrames {
@@ -220,6 +230,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Whatever reading waited for, it must see the peer's Close frame or its end now.
     func resumeReadingForGood() {
         unsafe pauseReasons = []
+        if var held = unsafe guards?.takeHeld() {
+            unsafe held.withUnsafeMutableBytes { unsafe receivePiece($0) }
+        }
         updateReading()
     }
 
@@ -228,6 +241,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         unsafe lastReceived = loop.now
         guard unsafe stage == .open || stage == .closing else { return }
         guard unsafe outboxCount <= options.outboxHighWater / 2 else { return }
+        if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty {
+            context.topics?.resume(subscriber)
+            if unsafe !subscriber.backlog.isEmpty { return }
+        }
         setReadingPaused(false, .outbox)
         if unsafe owesDrain, unsafe stage == .open {
             unsafe owesDrain = false
@@ -269,6 +286,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         unsafe sink = nil
         unsafe opening = nil
+        if let subscriber = unsafe subscriber {
+            context.topics?.leave(subscriber)
+            unsafe self.subscriber = nil
+        }
         unsafe compression?.end()
         unsafe compression = nil
         if reset { self.reset() } else { close() }

@@ -12,6 +12,8 @@ final class ConnectionGuards {
     private var resumesAt = UInt64.max
     private var messages: TokenBucket?
     private var bytes: TokenBucket?
+    /// What was read and not looked at when the connection was put to rest.
+    private var held: [UInt8] = []
 
     /// `nil` when nothing needs guarding; without an object that lives for a moment, whose memory
     /// would be carved up by what stays.
@@ -30,6 +32,16 @@ final class ConnectionGuards {
             messages = TokenBucket(rate: options.messageRateMax, now: now)
         }
         if options.byteRateMax > 0 { bytes = TokenBucket(rate: options.byteRateMax, now: now) }
+    }
+
+    var hasRates: Bool { messages != nil || bytes != nil }
+
+    func hold(_ bytes: UnsafeMutableRawBufferPointer) { unsafe held.append(contentsOf: bytes) }
+
+    /// What was held, if anything.
+    func takeHeld() -> [UInt8]? {
+        defer { held = [] }
+        return held.isEmpty ? nil : held
     }
 
     var nextDeadline: UInt64 { min(authenticationDue, resumesAt) }
@@ -64,14 +76,30 @@ final class ConnectionGuards {
 }
 
 extension ConnectionCore {
-    /// Holds the peer to its rates after what one read has brought.
-    func chargeRates(since messages: UInt64, _ bytes: UInt64) {
-        guard unsafe stage == .open, let guards = unsafe guards else { return }
+    /// Bytes between two looks at the rates: a read may hold many messages, and compressed ones
+    /// inflate a thousandfold.
+    private static let pieceSize = 1_024
+
+    func receiveByRates(_ bytes: UnsafeMutableRawBufferPointer, _ guards: ConnectionGuards) {
+        var rest = unsafe bytes
+        while unsafe !rest.isEmpty {
+            if unsafe pauseReasons.contains(.rate) { return unsafe guards.hold(rest) }
+            let size = min(rest.count, Self.pieceSize)
+            unsafe receivePiece(UnsafeMutableRawBufferPointer(rebasing: rest[..<size]))
+            guard unsafe stage == .open || stage == .closing else { return }
+            unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[size...])
+        }
+    }
+
+    /// Holds the peer to its rates after what a piece has brought.
+    func chargeRates(since messages: UInt64, _ bytes: UInt64, read: Int) {
+        guard unsafe stage == .open, let guards = unsafe guards, guards.hasRates else { return }
         let counts = unsafe context.messageCounts.pointee
         guard
             let (limit, wait) = guards.charge(
                 messages: counts.messagesReceived - messages,
-                bytes: counts.bytesReceived - bytes, now: loop.now)
+                // What inflates to nothing has its price, too.
+                bytes: max(counts.bytesReceived - bytes, UInt64(read)), now: loop.now)
         else { return }
         switch unsafe options.ratePolicy {
         case .close:
@@ -85,7 +113,13 @@ extension ConnectionCore {
     }
 
     func guardDeadlinePassed(_ guards: ConnectionGuards, now: UInt64) {
-        if guards.takeResumption(now: now) { setReadingPaused(false, .rate) }
+        if guards.takeResumption(now: now) {
+            setReadingPaused(false, .rate)
+            if var held = guards.takeHeld() {
+                unsafe held.withUnsafeMutableBytes { unsafe receiveByRates($0, guards) }
+                guard unsafe stage == .open else { return }
+            }
+        }
         if guards.isAuthenticationOverdue(now: now) {
             context.counters.limits.hit(.authenticationTime)
             beginClosing(.unauthorized, "authentication timeout")

@@ -17,5 +17,10 @@ final class ByteBudget: Sendable {
         return false
     }
 
+    /// Takes `count` bytes, whether they are there or not.
+    func add(_ count: Int) { used.wrappingAdd(count, ordering: .relaxed) }
+
+    var hasRoom: Bool { bytesUsed <= max }
+
     func give(_ count: Int) { used.wrappingSubtract(count, ordering: .relaxed) }
 }

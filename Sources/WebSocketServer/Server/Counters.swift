@@ -19,6 +19,7 @@ public struct Counters: Sendable, Equatable {
     public var messages = MessageCounts()
     public var compression = CompressionCounts()
     public var limits = LimitCounts()
+    public var topics = TopicCounts()
 
     public var pingsSent = 0
     public var pingsReceived = 0
@@ -64,6 +65,7 @@ public struct Counters: Sendable, Equatable {
         requests += other.requests
         compression.add(other.compression)
         limits.add(other.limits)
+        topics.add(other.topics)
     }
 }
 

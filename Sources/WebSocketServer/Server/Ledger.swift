@@ -8,6 +8,9 @@ package struct Ledger: Sendable, Hashable {
     package var assemblyBytes = 0
     /// Bytes taken of the budget for contexts of compression.
     package var contextBytes = 0
+    /// Topics and contexts of them, and the bytes that wait for slow subscribers.
+    package var topics = 0
+    package var backlogBytes = 0
     /// Connections that were counted in and not out.
     package var connections = 0
     /// Subprotocols and close reasons kept for connections that are gone.

@@ -23,6 +23,8 @@ final class LoopContext: @unchecked Sendable {
     /// What few connections have is kept beside them, by their number.
     var subprotocols: [UInt64: String] = [:]
     var closeReasons: [UInt64: String] = [:]
+    /// Topics, on the loops of a server.
+    var topics: LoopTopics?
     /// What accepts on this loop.
     var listeners: [Listener] = []
     /// Exchanges that upgraded connections have left, for those to come.
@@ -60,6 +62,7 @@ final class LoopContext: @unchecked Sendable {
         var total = counters
         unsafe total.messages = messageCounts.pointee
         unsafe total.compression = codecs.counts
+        if let topics { unsafe total.topics = topics.counts }
         return total
     }
 

@@ -36,7 +36,13 @@ final class RunningServer: Sendable {
                 contextBudget: shared.contextBudget,
                 admission: shared.admission)
         }
+        let hub = Hub(loops: group.loops) { [contexts] in contexts[$0].topics?.deliver() }
+        shared.broker.start { hub.publish($0) }
         for (index, context) in contexts.enumerated() {
+            context.topics = LoopTopics(
+                number: index, hub: hub, broker: shared.broker,
+                options: shared.configuration.topics, budget: shared.backlogBudget,
+                compression: shared.configuration.compression, codecs: context.codecs)
             // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.
             for group in sockets where index < group.count {
                 context.loop.execute { [self] in
@@ -167,6 +173,8 @@ final class RunningServer: Sendable {
             buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
             assemblyBytes: shared.budget.bytesUsed,
             contextBytes: shared.contextBudget.bytesUsed,
+            topics: contexts.reduce(0) { $0 + ($1.topics?.leftovers ?? 0) },
+            backlogBytes: shared.backlogBudget.bytesUsed,
             connections: shared.admission.current.total,
             notes: contexts.reduce(0) { $0 + $1.closeReasons.count + $1.subprotocols.count })
         shared.setLedger(ledger)
@@ -191,6 +199,21 @@ final class RunningServer: Sendable {
                 }
             }
         }
+    }
+
+    /// Asked for loop by loop, like counters.
+    func topics() async -> [TopicStatistics] {
+        var sums: [String: Int] = [:]
+        for context in contexts {
+            let topics = await withCheckedContinuation { continuation in
+                let runs = context.loop.execute {
+                    continuation.resume(returning: context.topics?.topics ?? [])
+                }
+                if !runs { continuation.resume(returning: []) }
+            }
+            for topic in topics { sums[topic.name, default: 0] += topic.subscribers }
+        }
+        return sums.map { TopicStatistics(name: $0.key, subscribers: $0.value) }
     }
 
     /// Asked for loop by loop, each answering for itself: no lock that loops contend for.

@@ -13,13 +13,15 @@ public final class Server: Service, Sendable {
     private let running = Mutex<RunningServer?>(nil)
     private let stopper = Stopper()
 
-    /// A server that doesn't listen yet. `onListening` hears once where it does.
+    /// A server that doesn't listen yet. `onListening` hears once where it does. Without a broker
+    /// its topics are its own.
     public init(
-        configuration: ServerConfiguration, router: Router,
+        configuration: ServerConfiguration, router: Router, broker: any Broker = MemoryBroker(),
         logger: Logger = Logger(label: "apus"),
         onListening: @escaping @Sendable ([BoundAddress]) -> Void = { _ in }
     ) {
-        shared = ServerShared(configuration: configuration, router: router, logger: logger)
+        shared = ServerShared(
+            configuration: configuration, router: router, broker: broker, logger: logger)
         self.onListening = onListening
     }
 
@@ -49,6 +51,7 @@ public final class Server: Service, Sendable {
         } else {
             await drain(server)
         }
+        await shared.broker.stop()
         server.stopLoops()
         shared.logger.info("stopped")
     }
@@ -103,6 +106,21 @@ public final class Server: Service, Sendable {
 
     /// Begins a graceful stop; ``run()`` returns when it is done. Any thread, any number of times.
     public func stop() { stopper.stop() }
+
+    /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
+    /// taken it, which for the one in memory is at once; throws when it hasn't.
+    public func publish(_ publication: Publication) async throws {
+        let error = await withCheckedContinuation { continuation in
+            shared.broker.publish(publication) { continuation.resume(returning: $0) }
+        }
+        if let error { throw error }
+    }
+
+    /// The topics that this server's connections subscribe to, and by how many, in no order.
+    public func topics() async -> [TopicStatistics] {
+        guard let server = running.withLock({ $0 }) else { return [] }
+        return await server.topics()
+    }
 
     /// What has been counted so far, over all loops; zeros while the server doesn't run.
     public func counters() async -> Counters {

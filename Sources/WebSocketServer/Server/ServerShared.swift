@@ -15,12 +15,19 @@ final class ServerShared: Sendable {
     /// Of routes that adjust nothing, and, by the router's numbers, of those that do.
     let sessionOptions: SessionOptions
     private let adjustedOptions: [SessionOptions]
+    let broker: any Broker
+    /// What may wait for slow subscribers.
+    let backlogBudget: ByteBudget
     let httpLimits: HTTPLimits
     /// Milliseconds.
     let handshakeTimeout: UInt64
     private let lastLedger = Mutex<Ledger?>(nil)
 
-    init(configuration: ServerConfiguration, router: Router, logger: Logger) {
+    init(
+        configuration: ServerConfiguration, router: Router, broker: any Broker, logger: Logger
+    ) {
+        self.broker = broker
+        backlogBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         self.configuration = configuration
         self.router = router
         self.logger = logger

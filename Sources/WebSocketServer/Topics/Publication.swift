@@ -2,7 +2,9 @@ import Synchronization
 public import WebSocketProtocol
 
 /// One message for all subscribers of a topic: made once, shared by reference, never changed.
-public final class Publication: Sendable {
+// Safety: it owns the frame's memory, which is written once, by the initializer.
+@safe
+public final class Publication: @unchecked Sendable {
     public let topic: String
     public let kind: MessageKind
     /// What the message is about, for topics that keep only the last of each key for slow
@@ -10,8 +12,9 @@ public final class Publication: Sendable {
     public let key: String?
     /// A number that no other publication of this process has.
     let id: UInt64
-    /// The whole frame, as it goes to whoever gets it uncompressed.
-    let frame: [UInt8]
+    /// The whole frame, as it goes to whoever gets it uncompressed; valid as long as the
+    /// publication.
+    let frame: UnsafeRawBufferPointer
     private let headerSize: Int
 
     private static let count = Atomic<UInt64>(0)
@@ -24,28 +27,32 @@ public final class Publication: Sendable {
         id = Self.count.wrappingAdd(1, ordering: .relaxed).newValue
         let size = FrameHeader.size(payload: payload.byteCount, isMasked: false)
         headerSize = size
-        frame = unsafe [UInt8](unsafeUninitializedCapacity: size + payload.byteCount) {
-            frame, count in
-            // Safety: there is room for the header and the payload, which are all that is written.
-            let base = UnsafeMutableRawPointer(frame.baseAddress!)
-            _ = unsafe FrameHeader.encode(
-                firstByte: FrameHeader.fin | kind.rawValue, payload: payload.byteCount,
-                maskingKey: nil, to: base)
-            unsafe payload.withUnsafeBytes { bytes in
-                guard let source = bytes.baseAddress else { return }
-                unsafe (base + size).copyMemory(from: source, byteCount: bytes.count)
-            }
-            count = size + payload.byteCount
+        let memory = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: size + payload.byteCount, alignment: 1)
+        // Safety: there is room for the header and the payload, which are all that is written.
+        _ = unsafe FrameHeader.encode(
+            firstByte: FrameHeader.fin | kind.rawValue, payload: payload.byteCount,
+            maskingKey: nil, to: memory.baseAddress!)
+        unsafe payload.withUnsafeBytes { bytes in
+            guard let source = bytes.baseAddress else { return }
+            unsafe (memory.baseAddress! + size).copyMemory(
+                from: source, byteCount: bytes.count)
         }
+        unsafe frame = UnsafeRawBufferPointer(memory)
     }
 
+    deinit { unsafe frame.deallocate() }
+
     /// Bytes of the payload.
-    public var payloadCount: Int { frame.count - headerSize }
+    public var payloadCount: Int { unsafe frame.count - headerSize }
+
+    /// The payload, valid as long as the publication.
+    var payload: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(rebasing: frame[headerSize...])
+    }
 
     /// The payload; valid until the call returns.
     public func withPayload<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
-        try unsafe frame.withUnsafeBytes {
-            try unsafe body(RawSpan(_unsafeBytes: unsafe .init(rebasing: $0[headerSize...])))
-        }
+        try unsafe body(RawSpan(_unsafeBytes: payload))
     }
 }

@@ -4,7 +4,7 @@ import WebSocketServer
 /// The one list of what can be configured, in the order of the shipped file.
 enum Schema {
     static let keys: [Key] =
-        server + limits + heartbeatAndDrain + compression + routes + logging
+        server + limits + heartbeatAndDrain + compression + topics + routes + logging
 
     static func key(named name: String) -> Key? { byName[name] }
 
@@ -69,7 +69,7 @@ enum Schema {
         Key(
             "limits.rate.bytes", Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off"),
             \.server.limits.byteRateMax,
-            "Payload bytes a second, as inflated"),
+            "Bytes a second, as inflated"),
         Key(
             "limits.rate.policy", Choice([("pause", .pause), ("close", .close)]),
             \.server.limits.ratePolicy,
@@ -164,8 +164,9 @@ enum Schema {
             "Window of what clients send, if they let us choose"),
         Key(
             "compression.context_takeover",
-            Choice([("off", .off), ("per_connection", .perConnection)]),
-            \.server.compression.contextTakeover,
+            Choice([
+                ("off", .off), ("shared", .shared), ("per_connection", .perConnection),
+            ]), \.server.compression.contextTakeover,
             "Whether what the server sends refers to earlier messages"),
         Key(
             "compression.client_context_takeover",
@@ -180,6 +181,29 @@ enum Schema {
             "compression.idle.timeout", TimeSpan(.seconds(1) ... .seconds(86_400)),
             \.server.compression.contextIdleTimeout,
             "Silence after which a context is given back"),
+    ]
+
+    private static let policies: [(word: String, value: SlowSubscriberPolicy)] = [
+        ("disconnect", .disconnect), ("drop_oldest", .dropOldest), ("conflate", .conflate),
+    ]
+
+    private static let topics: [Key] = [
+        Key(
+            "topics.per_connection", WholeNumber(1...100_000), \.server.topics.perConnectionMax,
+            "Topics that one connection may subscribe to"),
+        Key(
+            "topics.name.max", WholeNumber(1...4_096), \.server.topics.nameSizeMax,
+            "Bytes of a topic's name"),
+        Key(
+            "topics.slow_subscribers", Choice(policies), \.server.topics.slowSubscribers,
+            "Who goes past limits.outbox.max"),
+        Key(
+            "topics.rules", TopicRules(policies: Choice(policies)), \.server.topics.rules,
+            "Other policies by a topic's prefix"),
+        Key(
+            "topics.backlog.max", Size(.mebibytes(1) ... .mebibytes(65_536)),
+            \.server.topics.backlogMax,
+            "What waits for slow subscribers", change: .restart),
     ]
 
     /// What a route may have of its own.
@@ -199,7 +223,7 @@ enum Schema {
                 "\(name).rate.bytes",
                 Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off").inherited,
                 \.routes[route].byteRateMax,
-                "Payload bytes a second"),
+                "Bytes a second"),
             Key(
                 "\(name).compression.enabled", Choice.flag.inherited,
                 \.routes[route].isCompressionEnabled,

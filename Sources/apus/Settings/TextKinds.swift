@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import WebSocketServer
 
 /// One of a few words.
 struct Choice<Value: Sendable & Equatable>: Kind {
@@ -83,4 +84,32 @@ struct SocketPath: Kind {
     }
 
     func write(_ value: String?) -> String { value ?? "" }
+}
+
+/// Policies by prefix of a topic's name: `ticks/=conflate, logs/=drop_oldest`; the first that fits.
+struct TopicRules: Kind {
+    let policies: Choice<SlowSubscriberPolicy>
+
+    var accepted: String { "PREFIX=POLICY, comma between, or empty (none)" }
+
+    func parse(_ text: String) throws(Rejection) -> [TopicOptions.Rule] {
+        if text.isEmpty { return [] }
+        var rules: [TopicOptions.Rule] = []
+        for rule in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let sides = rule.split(separator: "=", omittingEmptySubsequences: false)
+                .map { $0.trimmingCharacters(in: .whitespaces) }
+            guard sides.count == 2, !sides[0].isEmpty else {
+                throw Rejection(problem: "not PREFIX=POLICY, as ticks/=conflate")
+            }
+            guard let option = policies.options.first(where: { $0.word == sides[1] }) else {
+                throw Rejection(problem: "not a policy: \(policies.accepted)")
+            }
+            rules.append(.init(prefix: sides[0], policy: option.value))
+        }
+        return rules
+    }
+
+    func write(_ value: [TopicOptions.Rule]) -> String {
+        value.map { "\($0.prefix)=\(policies.write($0.policy))" }.joined(separator: ", ")
+    }
 }

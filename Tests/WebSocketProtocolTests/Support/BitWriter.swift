@@ -16,6 +16,9 @@ struct BitWriter {
         for bit in (0..<width).reversed() { bits(value >> bit & 1, 1) }
     }
 
+    /// Fills up the last byte.
+    mutating func align() { count = 8 * bytes.count }
+
     /// A block with codes of its own and nothing in it, in 90 bits. With `isComplete` false, its
     /// codes leave half of their space unused, in a way that zlib refuses.
     mutating func emptyDynamicBlock(isComplete: Bool = true) {

@@ -44,6 +44,17 @@ struct InflateRun {
     var result: [UInt8]? { outcome == .done(bytes.count) ? bytes : nil }
 }
 
+extension InflateRun {
+    /// Whether it is what the twin says of an input.
+    func agrees(with verdict: InflateTwin.Verdict) -> Bool {
+        switch verdict {
+        case .done(let bytes): result == bytes
+        case .tooBig: outcome == .tooBig
+        case .corrupt, .incomplete: outcome == .corrupt
+        }
+    }
+}
+
 extension Inflater {
     /// Decompresses into a buffer that starts out with `capacity` bytes and holds `budget` at most.
     mutating func run(
@@ -95,6 +106,13 @@ extension Inflater {
 
 /// Messages for the codec, by a seed.
 enum DeflateSamples {
+    /// Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`, finished: `b"Hello, Hello, World"`.
+    static let finished: [UInt8] = [
+        0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0xD7, 0x51, 0xF0, 0x80, 0x50, 0xE1, 0xF9, 0x45, 0x39, 0x29,
+        0x00,
+    ]
+    static let finishedText = Array("Hello, Hello, World".utf8)
+
     private static let words = [
         "order", "book", "market", "spread", "latency", "the", "again", "chart", "volume",
     ]

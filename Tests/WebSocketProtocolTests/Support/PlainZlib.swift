@@ -71,12 +71,15 @@ enum PlainZlib {
     }
 
     /// One call with room for `limit` bytes, and another for each final block that more follows.
-    static func oneShot(_ message: [UInt8], limit: Int) -> Verdict {
+    static func oneShot(
+        _ message: [UInt8], after history: [UInt8] = [], limit: Int
+    ) -> Verdict {
         // Nothing is taken for nothing.
         if message.isEmpty { return .bytes([]) }
         var stream = z_stream()
         precondition(apus_inflate_init(&stream, 15) == Z_OK)
         defer { inflateEnd(&stream) }
+        precondition(inflateSetDictionary(&stream, history, UInt32(history.count)) == Z_OK)
         var input = message + tail
         var output = [UInt8](repeating: 0, count: limit + 1)
         let refusal: String? = input.withUnsafeMutableBufferPointer { input in

@@ -157,22 +157,21 @@ final class SharedContextWorld {
         bytesWritten += frame.count
         bytesPlain += publication.frame.count
         if frame.payloadCount != publication.payloadCount { fault("payloadCount") }
-        publication.frame.withUnsafeBytes { plain in
-            guard frame.isCompressed else {
-                check(frame.bytes, equals: plain, "plain frame")
-                if next !== reader.context { fault("a plain frame changes the context") }
-                return
-            }
-            compressedDeliveries += 1
-            let (first, payload) = Self.split(frame.bytes)
-            if first != plain[0] | 0x40 { fault("first byte \(first)") }
-            check(reader.inflater.inflate(payload), equals: Self.split(plain).payload, "frame")
-            if !reader.takesOver { return reader.inflater.reset() }
-            reader.context = next
-            reader.sent.append(Sent(id: publication.id, size: publication.payloadCount))
-            if reader.sent.count > 2 * Self.partsMax { reader.sent.removeFirst(Self.partsMax) }
-            if deliveries % windowCheckInterval == 0 { checkWindow(of: reader) }
+        let plain = publication.frame
+        guard frame.isCompressed else {
+            check(frame.bytes, equals: plain, "plain frame")
+            if next !== reader.context { fault("a plain frame changes the context") }
+            return
         }
+        compressedDeliveries += 1
+        let (first, payload) = Self.split(frame.bytes)
+        if first != plain[0] | 0x40 { fault("first byte \(first)") }
+        check(reader.inflater.inflate(payload), equals: Self.split(plain).payload, "frame")
+        if !reader.takesOver { return reader.inflater.reset() }
+        reader.context = next
+        reader.sent.append(Sent(id: publication.id, size: publication.payloadCount))
+        if reader.sent.count > 2 * Self.partsMax { reader.sent.removeFirst(Self.partsMax) }
+        if deliveries % windowCheckInterval == 0 { checkWindow(of: reader) }
     }
 
     private static func split(

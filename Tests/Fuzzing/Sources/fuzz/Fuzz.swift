@@ -12,6 +12,9 @@ enum Fuzz {
         case "handshake": return HandshakeTarget.test
         case "server": return SessionTarget.testServer
         case "client": return SessionTarget.testClient
+        case "inflate": return InflateTarget.test
+        case "deflate": return DeflateTarget.test
+        case "deflate-offers": return DeflateOffersTarget.test
         case "shared-context": return SharedContextTarget.test
         default: fail("--target= must be one of those in Tests/Fuzzing/run")
         }

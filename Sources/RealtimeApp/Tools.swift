@@ -1,0 +1,49 @@
+import WebSocketServer
+
+/// Sends each message back as it is, for load and conformance tools.
+final class RawEcho: ConnectionHandler, Sendable {
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        connection.send(payload, as: kind)
+    }
+}
+
+/// Sends each message as it is to every connection of its route, for load tools.
+final class Broadcaster: ConnectionHandler, Sendable {
+    private static let topic = "tools/broadcast"
+
+    func onOpen(_ connection: Connection) { connection.subscribe(to: Self.topic) }
+
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        connection.publish(payload, as: kind, to: Self.topic)
+    }
+}
+
+/// Subscribes and publishes as it is told, for tests of topics from outside: a message's first
+/// line says what to do, what follows it is a payload.
+///
+///     subscribe TOPIC         answered «subscribed TOPIC», or with the outcome's name
+///     unsubscribe TOPIC       answered «unsubscribed TOPIC»
+///     publish TOPIC [KEY]     the payload goes to all subscribers
+///     echo                    the payload comes back, to this connection alone
+final class TopicTool: ConnectionHandler, Sendable {
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        let bytes = payload.bytes
+        let end = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
+        let words = String(decoding: bytes[..<end], as: UTF8.self).split(separator: " ")
+        let rest = Array(bytes[min(end + 1, bytes.endIndex)...])
+        switch (words.first, words.count) {
+        case ("subscribe", 2):
+            let outcome = connection.subscribe(to: String(words[1]))
+            connection.send("\(outcome) \(words[1])")
+        case ("unsubscribe", 2):
+            connection.unsubscribe(from: String(words[1]))
+            connection.send("unsubscribed \(words[1])")
+        case ("publish", 2...3):
+            connection.publish(
+                rest.span.bytes, as: kind, to: String(words[1]),
+                key: words.count == 3 ? String(words[2]) : nil)
+        case ("echo", 1): connection.send(rest, as: kind)
+        default: connection.close(.policyViolation, reason: "unknown command")
+        }
+    }
+}

@@ -1,0 +1,41 @@
+/// What subscribing and publishing may cost, and what becomes of slow subscribers.
+public struct TopicOptions: Sendable {
+    /// Topics that one connection may subscribe to. Default 128, `1 ... 100_000`.
+    public var perConnectionMax = 128
+    /// Bytes of a topic's name. Default 255, `1 ... 4_096`.
+    public var nameSizeMax = 255
+    /// For topics that no rule names. Default ``SlowSubscriberPolicy/disconnect``.
+    public var slowSubscribers = SlowSubscriberPolicy.disconnect
+    /// For topics whose name begins with a prefix; the first that fits counts.
+    public var rules: [Rule] = []
+    /// Bytes of publications that may wait for slow subscribers together, each counted for each.
+    /// Default 256 MiB, `1 MiB ... 64 GiB`.
+    public var backlogMax: ByteCount = .mebibytes(256)
+
+    public init() {}
+
+    /// A policy for the topics whose names begin with `prefix`.
+    public struct Rule: Sendable, Hashable {
+        public var prefix: String
+        public var policy: SlowSubscriberPolicy
+
+        public init(prefix: String, policy: SlowSubscriberPolicy) {
+            self.prefix = prefix
+            self.policy = policy
+        }
+    }
+
+    func policy(of topic: String) -> SlowSubscriberPolicy {
+        rules.first { topic.hasPrefix($0.prefix) }?.policy ?? slowSubscribers
+    }
+}
+
+/// What happens when more publications wait for a subscriber than ``Limits/outboxMax`` bytes.
+public enum SlowSubscriberPolicy: Sendable, Hashable {
+    /// It is disconnected; it will see the gap, and may come back.
+    case disconnect
+    /// It loses the oldest that wait.
+    case dropOldest
+    /// Only the last publication of each key waits at all; past the limit the oldest go.
+    case conflate
+}

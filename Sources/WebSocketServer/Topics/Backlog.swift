@@ -1,0 +1,83 @@
+import WebSocketProtocol
+
+/// What waits for a subscriber whose outbox is not empty, in order, not encoded yet: publications,
+/// which their topics' policies may drop, and its own messages, which nothing may.
+struct Backlog {
+    enum Item {
+        case publication(Publication, SlowSubscriberPolicy)
+        case own([UInt8], MessageKind, compresses: Bool)
+
+        var size: Int {
+            switch self {
+            case .publication(let publication, _): unsafe publication.frame.count
+            case .own(let bytes, _, _): bytes.count
+            }
+        }
+    }
+
+    private struct Subject: Hashable {
+        let topic: String
+        let key: String?
+    }
+
+    /// Items that were taken or dropped are `nil`; those before `first` all are.
+    private var items: [Item?] = []
+    private var first = 0
+    /// How many items have been cut off the front: what is at `index` has the number
+    /// `cut + index`, which stays its own.
+    private var cut = 0
+    /// The number of the publication that waits for a subject, on topics that conflate.
+    private var latest: [Subject: Int] = [:]
+    private(set) var count = 0
+    /// Bytes of all that wait.
+    private(set) var size = 0
+
+    var isEmpty: Bool { count == 0 }
+
+    /// Adds an item behind all others. On a topic that conflates it takes the place of the
+    /// publication of its subject, if one waits: the size of that one, else `nil`.
+    mutating func append(_ item: Item) -> Int? {
+        var replaced: Int?
+        if case .publication(let publication, .conflate) = item {
+            let subject = Subject(topic: publication.topic, key: publication.key)
+            if let number = latest[subject] { replaced = take(number - cut)?.size }
+            latest[subject] = cut + items.count
+        }
+        items.append(item)
+        count += 1
+        size += item.size
+        return replaced
+    }
+
+    /// The oldest, taken out.
+    mutating func takeFirst() -> Item? {
+        first < items.count ? take(first) : nil
+    }
+
+    /// Drops the oldest publication that may be; its size, or `nil` if there is none.
+    mutating func dropOldest() -> Int? {
+        for index in first..<items.count {
+            if case .publication(_, let policy) = items[index], policy != .disconnect {
+                return take(index)?.size
+            }
+        }
+        return nil
+    }
+
+    private mutating func take(_ index: Int) -> Item? {
+        guard let item = items[index] else { return nil }
+        items[index] = nil
+        count -= 1
+        size -= item.size
+        if case .publication(let publication, .conflate) = item {
+            latest[Subject(topic: publication.topic, key: publication.key)] = nil
+        }
+        while first < items.count, items[first] == nil { first += 1 }
+        if first == items.count || first > 64 && first * 2 > items.count {
+            items.removeFirst(first)
+            cut += first
+            first = 0
+        }
+        return item
+    }
+}

@@ -1,0 +1,73 @@
+import Synchronization
+import UVTransport
+
+/// Carries publications to the loops that have subscribers, in one order for all of them.
+///
+/// The order of a topic is the order in which its publications come here, under one lock; each
+/// loop takes what has come for it once a turn, with one wake-up however much that is.
+final class Hub: Sendable {
+    private let state: Mutex<HubState>
+    /// Where each loop takes its publications; by the loop's number.
+    private let loops: [EventLoop]
+    private let deliver: @Sendable (_ loop: Int) -> Void
+
+    /// - Parameter deliver: called on a loop when publications wait for it: ``take(for:into:)``.
+    init(loops: [EventLoop], deliver: @escaping @Sendable (_ loop: Int) -> Void) {
+        self.loops = loops
+        self.deliver = deliver
+        state = Mutex(HubState(loops: loops.count))
+    }
+
+    /// Hands a publication to every loop that has subscribers to its topic; any thread. The
+    /// number of those loops.
+    @discardableResult
+    func publish(_ publication: Publication) -> Int {
+        let (wake, count) = state.withLock { state -> ([Int], Int) in
+            let interested = state.interested[publication.topic] ?? []
+            var wake: [Int] = []
+            for loop in interested {
+                if state.waiting[loop].isEmpty { wake.append(loop) }
+                state.waiting[loop].append(publication)
+            }
+            return (wake, interested.count)
+        }
+        for loop in wake { loops[loop].execute { [deliver] in deliver(loop) } }
+        return count
+    }
+
+    /// What waits for a loop, in order; on that loop.
+    func take(for loop: Int, into batch: inout [Publication]) {
+        state.withLock { swap(&$0.waiting[loop], &batch) }
+    }
+
+    /// A loop has its first subscriber to a topic; whether the server has.
+    func add(_ loop: Int, to topic: String) -> Bool {
+        state.withLock { state in
+            state.interested[topic, default: []].append(loop)
+            return state.interested[topic]!.count == 1
+        }
+    }
+
+    /// A loop has no subscriber to a topic left; whether the server has none.
+    func remove(_ loop: Int, from topic: String) -> Bool {
+        state.withLock { state in
+            state.interested[topic]?.removeAll { $0 == loop }
+            guard state.interested[topic]?.isEmpty == true else { return false }
+            state.interested[topic] = nil
+            return true
+        }
+    }
+
+    /// Topics that anyone subscribes to.
+    var topicCount: Int { state.withLock { $0.interested.count } }
+}
+
+/// What a ``Hub`` guards; not nested in it, which Swift 6.3 miscompiles.
+struct HubState {
+    /// Loops with subscribers, by topic.
+    var interested: [String: [Int]] = [:]
+    /// What each loop has not taken yet.
+    var waiting: [[Publication]]
+
+    init(loops: Int) { waiting = Array(repeating: [], count: loops) }
+}

@@ -1,0 +1,52 @@
+import WebSocketProtocol
+
+/// What a connection that subscribes to topics holds for them; others pay a word.
+// Safety: a connection owns its subscriber, and ends it before it goes itself.
+@safe
+final class Subscriber {
+    struct Membership {
+        let topic: LoopTopic
+        /// Place in the topic's list.
+        var place: Int32
+    }
+
+    /// How publications are compressed for the connection.
+    enum Mode {
+        /// Not at all.
+        case plain
+        /// By a frame that stands alone, the same for all.
+        case alone
+        /// By frames that refer to earlier publications, the same for all with the same context.
+        case shared
+        /// By its own context.
+        case own
+    }
+
+    private unowned(unsafe) let owner: ConnectionCore?
+    var memberships: [Membership] = []
+    let mode: Mode
+    /// For ``Mode/alone``: smaller payloads go plain; bytes.
+    let threshold: Int
+    /// For ``Mode/shared``: what its inflater is known to hold.
+    @exclusivity(unchecked) var context: SharedContext?
+    /// What waits until its outbox is empty.
+    @exclusivity(unchecked) var backlog = Backlog()
+    /// First and last of its frames of this turn, in ``LoopTopics``; -1: none.
+    @exclusivity(unchecked) var firstPending: Int32 = -1
+    @exclusivity(unchecked) var lastPending: Int32 = -1
+
+    init(connection: ConnectionCore?, mode: Mode, threshold: Int = 0) {
+        unsafe owner = connection
+        self.mode = mode
+        self.threshold = threshold
+    }
+
+    /// Whose it is; there is one but in tests of the table.
+    @inline(__always)
+    var connection: ConnectionCore { unsafe owner.unsafelyUnwrapped }
+
+    /// Place of a topic in this list.
+    func index(of topic: LoopTopic) -> Int? {
+        memberships.firstIndex { $0.topic === topic }
+    }
+}

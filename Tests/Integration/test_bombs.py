@@ -1,0 +1,289 @@
+"""Decompression bombs: memory follows the limits, not what a message would inflate to.
+
+Each against both engines, without and with the clients' context takeover.
+"""
+
+import contextlib
+import itertools
+import random
+import time
+import zlib
+
+import pytest
+from apus import wait_until
+from deflate import (
+    EMPTY_DYNAMIC,
+    EMPTY_FIXED,
+    EMPTY_STORED,
+    FLUSH,
+    KIB,
+    LONG,
+    MIB,
+    RSV1,
+    TAIL,
+    DeflateWire,
+    bomb,
+    brief,
+    deflate,
+    header,
+    stored,
+)
+from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
+
+NOISE = random.Random(2).randbytes(MIB)
+
+
+def fragments(payload, count):
+    """A compressed message in so many frames."""
+    cuts = [len(payload) * index // count for index in range(count + 1)]
+    return b"".join(
+        frame(
+            CONTINUATION if index else BINARY, payload[start:end],
+            rsv=0 if index else RSV1, fin=index == count - 1,
+        )
+        for index, (start, end) in enumerate(itertools.pairwise(cuts))
+    )
+
+
+def expect(server, payload, expected, opcode=BINARY):
+    """What a new connection gets for this message."""
+    with DeflateWire.to(server) as wire:
+        wire.send_deflated(payload, opcode)
+        wire.expect(expected)
+
+
+def expect_of_fragments(server, payload, count, expected):
+    with DeflateWire.to(server) as wire:
+        wire.send(fragments(payload, count))
+        wire.expect(expected)
+
+
+# A server without the cap would hold the 64 MiB.
+
+TO_64_MIB = bomb(64 * MIB)
+
+
+def room(cap, compressed=len(TO_64_MIB)):
+    """What one message may take: the output up to the cap, and the half of it that it outgrew,
+    where growing it moves it; the message as it came, in a buffer of up to twice its size."""
+    return cap + cap // 2 + 2 * compressed
+
+
+def test_64_kib_that_inflate_to_64_mib(inflating, peak_within):
+    assert 60 * KIB < len(TO_64_MIB) < 64 * KIB
+    server = inflating()
+    with peak_within(server, room(MIB)):
+        for _ in range(8):
+            expect(server, TO_64_MIB, 1009)
+
+
+@pytest.mark.parametrize("cap", [4 * KIB, 16 * MIB], ids=["4KiB", "16MiB"])
+def test_memory_follows_the_cap(inflating, peak_within, cap):
+    server = inflating(f"limits.message.max={cap}")
+    with peak_within(server, room(cap)):
+        expect(server, TO_64_MIB, 1009)
+        # As it comes it is within the smaller cap, too.
+        assert len(bomb(3 * MIB)) < 4 * KIB
+        expect(server, bomb(3 * MIB), 1009 if cap < MIB else bytes(3 * MIB))
+        expect(server, TO_64_MIB, 1009)
+
+
+def test_bombs_in_many_fragments(inflating, peak_within):
+    server = inflating()
+    with peak_within(server, room(MIB)):
+        expect_of_fragments(server, TO_64_MIB, 1_000, 1009)
+        expect_of_fragments(server, TO_64_MIB, 1_025, 1009)
+    # Only the number of the frames is wrong with this.
+    expect_of_fragments(server, deflate(b"honest"), 1_024, b"honest")
+    expect_of_fragments(server, deflate(b"honest"), 1_025, 1009)
+
+
+# Messages that inflate to nothing: what costs is what came
+
+NOTHING = {
+    "stored": EMPTY_STORED * (MIB // 5),
+    "fixed": EMPTY_FIXED.times(MIB).message() + TAIL,
+    "dynamic": EMPTY_DYNAMIC.times(MIB).message() + TAIL,
+    "final": b"\x03\x00" * (MIB // 2),
+}
+
+
+def cpu_seconds_of(server, payload):
+    """Of the server's, for it alone and with one byte of content behind it."""
+    before = server.cpu_seconds()
+    expect(server, payload + FLUSH, b"")
+    expect(server, payload + stored(b"x") + FLUSH, b"x")
+    return server.cpu_seconds() - before
+
+
+def test_a_mebibyte_of_blocks_of_nothing(inflating, peak_within):
+    server = inflating()
+    with peak_within(server, room(0, compressed=MIB)):
+        for payload in NOTHING.values():
+            assert cpu_seconds_of(server, payload) < 2
+
+
+@pytest.mark.parametrize("blocks", ["fixed", "dynamic"])
+def test_blocks_of_nothing_cost_about_what_they_cost_zlib(inflating, record_property, blocks):
+    """Else one peer alone takes a loop's time from all others, within every limit."""
+    payload = NOTHING[blocks]
+    server = inflating()
+    spent = cpu_seconds_of(server, payload)
+    begun = time.process_time()
+    for _ in range(2):
+        assert zlib.decompressobj(-15).decompress(payload) == b""
+    by_zlib = time.process_time() - begun
+    record_property("cpu_seconds", (spent, by_zlib))
+    # Whole ticks are counted, and there is more to a message than to inflate it.
+    assert spent < 3 * by_zlib + 0.05
+
+
+# The cap, to the byte
+
+
+def test_a_message_that_inflates_to_one_past_the_cap_is_1009(inflating, peak_within):
+    server = inflating()
+    words = NOISE[: MIB // 2].hex().encode()
+    # As it came, as inflated, and both of the echo, deflated and queued.
+    with peak_within(server, 4 * MIB):
+        for level in (0, 1, 9):
+            expect(server, deflate(words, level), words)
+            expect(server, deflate(words + b"x", level), 1009)
+    expect(server, bomb(MIB), bytes(MIB))
+    expect(server, bomb(MIB + 1), 1009)
+
+
+def test_a_message_that_grew_when_compressed_is_taken(inflating):
+    server = inflating()
+    payload = stored(NOISE) + FLUSH
+    assert len(payload) > MIB
+    expect(server, payload, NOISE)
+    expect_of_fragments(server, payload, 100, NOISE)
+    expect(server, stored(NOISE + b"x") + FLUSH, 1009)
+    # Past what honest blocks could add, it is refused unread.
+    expect(server, EMPTY_STORED * (MIB // 64) + payload, 1009)
+
+
+def test_text_bombs_that_end_in_no_utf8(inflating, peak_within):
+    server = inflating()
+    with peak_within(server, room(MIB)):
+        for end in (b"\xff", b"\xe2\x82", b"\xed\xa0\x80"):
+            text = b"a" * (MIB - len(end)) + end
+            expect(server, deflate(text), 1007, TEXT)
+            expect(server, deflate(text), text)
+        expect(server, deflate(bytes(16 * MIB) + b"\xff"), 1009, TEXT)
+    good = "€".encode() * 300_000
+    expect(server, deflate(good), good, TEXT)
+
+
+# Many peers
+
+CROWD = {
+    "a bomb": (TO_64_MIB, BINARY, 1009),
+    "a smaller bomb": (bomb(16 * MIB), BINARY, 1009),
+    "a text bomb": (deflate(b"a" * (MIB - 1) + b"\xff"), TEXT, 1007),
+    "the cap": (bomb(MIB), BINARY, bytes(MIB)),
+    "empty stored blocks": (EMPTY_STORED * 13_000 + FLUSH, BINARY, b""),
+    "empty fixed blocks": (EMPTY_FIXED.times(8 * KIB).message(), BINARY, b""),
+    "empty dynamic blocks": (EMPTY_DYNAMIC.times(8 * KIB).message(), BINARY, b""),
+    "no type of block": (LONG + header(3).message(), BINARY, 1007),
+    "cut short": (deflate(NOISE)[: 40 * KIB], BINARY, 1007),
+    "honest": (deflate(NOISE[: 60 * KIB]), BINARY, NOISE[: 60 * KIB]),
+}
+
+
+def test_a_thousand_at_once(inflating, beside_honest, peak_within):
+    """All but the last byte of each is held at once, then they go off, eight at a time."""
+    assembly = 8 * MIB
+    server = inflating(f"limits.assembly.max={assembly}", "server.loops=2")
+    before = server.sockets()
+    kinds = itertools.islice(itertools.cycle(CROWD), 1_000)
+    # What is partly received and inflating, and as much again that malloc doesn't give back; what
+    # each loop keeps of both for reuse (4 MiB), and an echo as it is deflated; the connections.
+    bound = 2 * assembly + 2 * 5 * MIB + 1_000 * 2 * KIB
+    assert sum(len(payload) for payload, _, _ in CROWD.values()) * 100 > 25 * MIB
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(beside_honest(server))
+        stack.enter_context(beside_honest(server))
+        stack.enter_context(peak_within(server, bound))
+        wires = [(stack.enter_context(DeflateWire.to(server)), kind) for kind in kinds]
+        for wire, kind in wires:
+            payload, opcode, _ = CROWD[kind]
+            wire.send_deflated(payload[:-1], opcode, fin=False)
+            wire.send_frame(PING)
+        held = [(wire, kind) for wire, kind in wires if is_held(wire)]
+        assert 100 < len(held) < 900
+        met = set()
+        for start in range(0, len(held), 8):
+            batch = held[start : start + 8]
+            for wire, kind in batch:
+                wire.send_frame(CONTINUATION, CROWD[kind][0][-1:])
+            for wire, kind in batch:
+                answer = wire.message()
+                if answer != 1013:
+                    assert brief(answer) == brief(CROWD[kind][2]), kind
+                    met.add(kind)
+        assert met == set(CROWD)
+    wait_until(lambda: server.sockets() <= before, "every connection let go")
+    server.stop()
+
+
+def is_held(wire):
+    """Whether what was sent is kept; else it was refused, as too much is being received."""
+    answer = wire.frame()
+    assert answer.opcode == PONG or answer.opcode == CLOSE and answer.code == 1013, answer
+    return answer.opcode == PONG
+
+
+def test_what_a_bomb_took_is_given_back(inflating):
+    """Others may use it as soon as the bomb is refused, before its loop inflates again."""
+    server = inflating("limits.message.max=2MiB", "limits.assembly.max=3MiB")
+    plain = NOISE + NOISE[: MIB // 2]
+    with DeflateWire.to(server) as other:
+        for payload, opcode, code in (
+            (TO_64_MIB, BINARY, 1009),
+            (bomb(2 * MIB)[:-9], BINARY, 1007),
+            (deflate(b"a" * (2 * MIB - 1) + b"\xff"), TEXT, 1007),
+        ):
+            expect(server, payload, code, opcode)
+            other.send_frame(BINARY, plain)
+            other.expect(plain)
+
+
+# Rates: 1 KiB that inflates to 1 MiB
+
+
+def test_small_bombs_above_the_byte_rate_are_slowed(inflating, beside_honest):
+    server = inflating("limits.rate.bytes=8MiB", "limits.rate.policy=pause")
+    with beside_honest(server), DeflateWire.to(server) as one, DeflateWire.to(server) as two:
+        begun = time.monotonic()
+        for _ in range(7):
+            for wire in (one, two):
+                wire.send(frame(BINARY, bomb(MIB), rsv=RSV1) * 2)
+            for wire in (one, two):
+                assert [len(wire.message()) for _ in range(2)] == [MIB] * 2
+        # Of each a burst of 8 MiB, then 8 MiB a second; nothing waits for what it is itself.
+        assert time.monotonic() - begun > 0.4
+
+
+def test_small_bombs_above_the_byte_rate_are_1008(inflating, beside_honest):
+    server = inflating("limits.rate.bytes=64KiB", "limits.rate.policy=close")
+    with beside_honest(server):
+        for _ in range(20):
+            with DeflateWire.to(server) as wire:
+                wire.send_deflated(deflate(b"x"))
+                assert wire.message() == b"x"
+                wire.send_deflated(bomb(MIB))
+                wire.expect(bytes(MIB))
+                wire.expect(1008)
+
+
+def test_small_bombs_in_one_read_are_held_to_the_byte_rate_too(inflating):
+    server = inflating("limits.rate.bytes=2MiB", "limits.rate.policy=close")
+    with DeflateWire.to(server) as wire:
+        wire.send(frame(BINARY, bomb(MIB), rsv=RSV1) * 60)
+        echoes = 0
+        while isinstance(answer := wire.message(), bytes):
+            echoes += 1
+        assert answer == 1008
+        assert echoes < 10, f"{echoes} MiB at 2 MiB a second"

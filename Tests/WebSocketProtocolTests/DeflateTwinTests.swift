@@ -1,0 +1,108 @@
+import Testing
+import WebSocketProtocol
+
+/// The twin against zlib, then both engines against the twin.
+@Suite("Deflate: the twin")
+struct DeflateTwinTests {
+    /// What zlib calls a code that leaves space unused; one with too many codes, too.
+    private static let codeFaults: Set<String> = [
+        "invalid code lengths set", "invalid literal/lengths set", "invalid distances set",
+    ]
+
+    @Test("The twin reads what plain zlib writes", arguments: 0...9)
+    func whole(level: Int) {
+        let samples = [1, 20, 300, 5_000].map { DeflateSamples.json($0, seed: UInt64($0)) }
+        let sent = PlainZlib.deflate(samples, level: level, keepContext: true)
+        var history: [UInt8] = []
+        for (message, sample) in zip(sent, samples) {
+            #expect(
+                InflateTwin.inflate(message, after: history, limit: 5_000) == .done(sample))
+            #expect(
+                InflateTwin.inflate(message, after: history, limit: sample.count - 1) == .tooBig)
+            history += sample
+        }
+    }
+
+    @Test(
+        "The twin's verdict is zlib's, whatever the bytes", arguments: 0..<4 as Range<UInt64>)
+    func verdicts(seed: UInt64) {
+        var inputs = DeflateInputs(seed: seed)
+        var counts = [Int](repeating: 0, count: 4)
+        for round in 0..<1_000 {
+            let input = inputs.next()
+            let exact = PlainZlib.oneShot(input.message, after: input.history, limit: input.limit)
+            let twin = InflateTwin.inflate(
+                input.message, after: input.history, limit: input.limit)
+            let isEqual =
+                switch (twin, exact) {
+                case (.done(let bytes), .bytes(let exact)): bytes == exact
+                case (.tooBig, .tooBig), (.corrupt, .refused): true
+                case (.incomplete, .refused(let reason)): Self.codeFaults.contains(reason)
+                default: false
+                }
+            if !isEqual { Issue.record("seed \(seed), round \(round): \(twin), \(exact)") }
+            switch twin {
+            case .done: counts[0] += 1
+            case .tooBig: counts[1] += 1
+            case .corrupt: counts[2] += 1
+            case .incomplete: counts[3] += 1
+            }
+        }
+        #expect(counts.allSatisfy { $0 > 30 }, "\(counts)")
+    }
+
+    @Test(
+        "Zlib's outcome is the twin's; ISA-L's, too, but that it takes incomplete codes",
+        arguments: 8..<14 as Range<UInt64>)
+    func outcomes(seed: UInt64) {
+        var inputs = DeflateInputs(seed: seed)
+        var strict = Inflater(engine: .zlib, windowBits: 15)
+        var fast = Inflater(engine: DeflateEngine.available.last!, windowBits: 15)
+        var laxities = 0
+        for round in 0..<1_000 {
+            let input = inputs.next()
+            let twin = InflateTwin.inflate(
+                input.message, after: input.history, limit: input.limit)
+            let exact = strict.run(input)
+            if !exact.agrees(with: twin) {
+                Issue.record("seed \(seed), round \(round): \(exact.outcome), \(twin)")
+            }
+            let run = fast.run(input)
+            if run.agrees(with: twin) { continue }
+            let lenient = InflateTwin.inflate(
+                input.message, after: input.history, limit: input.limit,
+                acceptsIncompleteCodes: true)
+            if twin == .incomplete, run.agrees(with: lenient) {
+                laxities += 1
+            } else {
+                Issue.record("seed \(seed), round \(round): \(run.outcome), \(twin)")
+            }
+        }
+        #expect((laxities > 0) == (DeflateEngine.available.count > 1))
+    }
+
+    @Test("Incomplete codes: zlib refuses them, ISA-L reads what they say")
+    func incompleteCodes() {
+        var writer = BitWriter()
+        for _ in 0..<100 { writer.emptyDynamicBlock(isComplete: false) }
+        writer.bits(0, 3)
+        #expect(InflateTwin.inflate(writer.bytes, limit: 100) == .incomplete)
+        #expect(
+            InflateTwin.inflate(writer.bytes, limit: 100, acceptsIncompleteCodes: true)
+                == .done([]))
+        for engine in DeflateEngine.available {
+            var inflater = Inflater(engine: engine, windowBits: 15)
+            let outcome = inflater.run(writer.bytes).outcome
+            #expect(outcome == (engine == .zlib ? .corrupt : .done(0)))
+        }
+    }
+}
+
+extension Inflater {
+    /// Starts out with any room, so that memory grows anywhere.
+    mutating func run(_ input: DeflateInput) -> InflateRun {
+        run(
+            input.message, after: input.history, limit: input.limit,
+            capacity: min(input.limit, input.message.count * 31 % 700))
+    }
+}

@@ -1,0 +1,244 @@
+import Testing
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite("Topics, end to end") struct TopicTests {
+    typealias Frame = RawClient.Frame
+
+    /// Subscribes to the topics in its path's query, and publishes what it is sent to the topic
+    /// before the first colon.
+    private final class Relay: ConnectionHandler, Sendable {
+        let topics: [String]
+
+        init(_ topics: [String]) { self.topics = topics }
+
+        func onOpen(_ connection: Connection) {
+            for topic in topics { connection.subscribe(to: topic) }
+            connection.send("ready")
+        }
+
+        func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+            let topic = String(payload).prefix { $0 != ":" }
+            connection.publish(payload, as: kind, to: String(topic))
+        }
+    }
+
+    private static var relay: Router {
+        var router = Router()
+        router.webSocket("/ws") { request in
+            .accept(Relay(request.query?.split(separator: ",").map(String.init) ?? []))
+        }
+        return router
+    }
+
+    private static func join(_ server: TestServer, _ topics: String) async throws -> RawClient {
+        let client = try await server.upgraded("/ws?\(topics)")
+        #expect(try await client.readFrame() == .text("ready"))
+        return client
+    }
+
+    @Test("a publication reaches the subscribers of its topic, on all loops, and no one else")
+    func reaches() async throws {
+        try await withServer(Self.relay) {
+            $0.loops = 2
+            $0.heartbeat.interval = nil
+        } _: { server in
+            var clients: [RawClient] = []
+            for index in 0..<8 {
+                clients.append(try await Self.join(server, index < 6 ? "a,b" : "b"))
+            }
+            try await clients[7].send(.text("a:1"))
+            try await clients[7].send(.text("b:2"))
+            for (index, client) in clients.enumerated() {
+                if index < 6 { #expect(try await client.readFrame() == .text("a:1")) }
+                #expect(try await client.readFrame() == .text("b:2"))
+            }
+            let topics = await server.server.topics().sorted { $0.name < $1.name }
+            #expect(topics.map(\.name) == ["a", "b"])
+            #expect(topics.map(\.subscribers) == [6, 8])
+            try await server.server.publish(
+                Publication(([1, 2] as [UInt8]).span.bytes, as: .binary, to: "a"))
+            #expect(try await clients[0].readFrame() == Frame(first: 0x82, payload: [1, 2]))
+            for client in clients { await client.close() }
+        }
+    }
+
+    @Test("ten publishers on two loops: one order of a topic for everyone")
+    func order() async throws {
+        try await withServer(Self.relay) {
+            $0.loops = 2
+            $0.limits.outboxMax = .mebibytes(64)
+            $0.heartbeat.interval = nil
+        } _: { server in
+            let topics = ["a", "b", "c"]
+            var readers: [RawClient] = []
+            for _ in 0..<6 { readers.append(try await Self.join(server, "a,b,c")) }
+            var publishers: [RawClient] = []
+            for _ in 0..<10 { publishers.append(try await Self.join(server, "")) }
+            let each = 60
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                for (number, publisher) in publishers.enumerated() {
+                    tasks.addTask {
+                        for count in 0..<each {
+                            let topic = topics[(number + count) % topics.count]
+                            try await publisher.send(.text("\(topic):\(number).\(count)"))
+                        }
+                    }
+                }
+                try await tasks.waitForAll()
+            }
+            var orders: [[String: [String]]] = []
+            for reader in readers {
+                var order: [String: [String]] = [:]
+                for _ in 0..<publishers.count * each {
+                    let text = String(decoding: try await reader.readFrame().payload, as: UTF8.self)
+                    order[String(text.prefix(1)), default: []].append(text)
+                }
+                orders.append(order)
+            }
+            for order in orders { #expect(order == orders[0]) }
+            #expect(orders[0].values.reduce(0) { $0 + $1.count } == publishers.count * each)
+            for client in readers + publishers { await client.close() }
+        }
+    }
+
+    @Test("subscribing is capped, checked, and once for each topic")
+    func outcomes() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.topics.perConnectionMax = 2
+            $0.topics.nameSizeMax = 5
+        } _: { server in
+            let client = try await server.upgraded()
+            let connection = try await recorder.connections.next()
+            let outcomes = await connection.onLoop { core in
+                ["", "123456", "a\nb", "é12", "é123", "a", "a", "b", "c"].map {
+                    Connection(core: core).subscribe(to: $0)
+                }
+            }
+            #expect(
+                outcomes == [
+                    .invalidName, .invalidName, .invalidName, .subscribed, .subscribed, .tooMany,
+                    .tooMany, .tooMany, .tooMany,
+                ])
+            #expect(await connection.onLoop { Connection(core: $0).subscriptions }.count == 2)
+            #expect(connection.subscribe(to: "x") == .handedOver)
+            let again = await connection.onLoop { core -> [Connection.SubscribeOutcome] in
+                let connection = Connection(core: core)
+                connection.unsubscribe(from: "é12")
+                return [connection.subscribe(to: "é123"), connection.subscribe(to: "new")]
+            }
+            #expect(again == [.alreadySubscribed, .subscribed])
+            await client.close()
+            _ = try await recorder.end()
+            #expect(connection.subscribe(to: "x") != .subscribed)
+            #expect(await server.server.topics() == [])
+        }
+    }
+
+    @Test("nothing arrives after unsubscribing")
+    func unsubscribe() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) { server in
+            let client = try await server.upgraded()
+            let connection = try await recorder.connections.next()
+            _ = await connection.onLoop { Connection(core: $0).subscribe(to: "a") }
+            connection.publish("1", to: "a")
+            #expect(try await client.readFrame() == .text("1"))
+            connection.unsubscribe(from: "a")
+            connection.publish("2", to: "a")
+            connection.send("3")
+            #expect(try await client.readFrame() == .text("3"))
+            await client.close()
+        }
+    }
+
+    @Test(
+        "what waits for a slow subscriber follows its topic's policy",
+        arguments: [SlowSubscriberPolicy.disconnect, .dropOldest, .conflate])
+    func slow(policy: SlowSubscriberPolicy) async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.loops = 1
+            $0.limits.outboxMax = .kibibytes(256)
+            $0.heartbeat.interval = nil
+            $0.topics.rules = [.init(prefix: "slow/", policy: policy)]
+        } _: { server in
+            let client = try await server.upgraded(receiveBuffer: 4_096)
+            let connection = try await recorder.connections.next()
+            let size = 10_000
+            let count = 2_000
+            let isSlow = await connection.onLoop { core -> Bool in
+                let connection = Connection(core: core)
+                connection.subscribe(to: "slow/x")
+                return true
+            }
+            #expect(isSlow)
+            for number in 0..<count {
+                let text = "\(number) " + String(repeating: "x", count: size)
+                connection.publish(text, to: "slow/x", key: "\(number % 7)")
+            }
+            if policy == .disconnect {
+                #expect(try await recorder.end() == .closed(.slowConsumer, "slow consumer"))
+                await client.close()
+                return
+            }
+            _ = await connection.onLoop { _ in }
+            // Its own message keeps its place behind what is left.
+            connection.send("end")
+            var numbers: [Int] = []
+            while true {
+                let text = String(decoding: try await client.readFrame().payload, as: UTF8.self)
+                if text == "end" { break }
+                numbers.append(Int(text.prefix { $0 != " " })!)
+            }
+            #expect(numbers == numbers.sorted())
+            #expect(numbers.count < count)
+            #expect(numbers.suffix(7) == Array(count - 7..<count).suffix(7))
+            let counts = await server.server.counters().topics
+            #expect(counts.dropped + counts.conflated == UInt64(count - numbers.count))
+            #expect(policy == .conflate ? counts.conflated > 0 : counts.dropped > 0)
+            await client.close()
+        }
+    }
+}
+
+@Suite("Broker") struct BrokerTests {
+    @Test("the one in memory conforms")
+    func memory() async throws {
+        try await BrokerConformance([MemoryBroker()]).run()
+    }
+
+    /// Publishes every tenth publication twice.
+    private final class Stuttering: Broker {
+        private let base = MemoryBroker()
+        private let count = Locked(0)
+
+        func start(_ receive: @escaping @Sendable (Publication) -> Void) { base.start(receive) }
+
+        func publish(
+            _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
+        ) {
+            let number = count.withLock { count in
+                count += 1
+                return count
+            }
+            if number % 10 == 0 { base.publish(publication, completion: nil) }
+            base.publish(publication, completion: completion)
+        }
+
+        func subscribe(to topic: String) {}
+        func unsubscribe(from topic: String) {}
+        func stop() async { await base.stop() }
+    }
+
+    @Test("one that stutters does not")
+    func stuttering() async {
+        await #expect(throws: (any Error).self) {
+            try await within(.seconds(60), "conformance") {
+                try await BrokerConformance([Stuttering()]).run()
+            }
+        }
+    }
+}
