@@ -206,11 +206,7 @@ final class SharedContexts {
     private func compressed(after history: UnsafeRawBufferPointer) -> SharedFrame {
         guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
         guard publication.payloadCount >= Self.payloadMin else { return plain() }
-        return publication.withPayload { payload in
-            unsafe payload.withUnsafeBytes { payload in
-                guard let deflated = unsafe deflate(payload, history) else { return plain() }
-                return unsafe SharedFrame(publication, compressed: deflated)
-            }
-        }
+        guard let deflated = unsafe deflate(publication.payload, history) else { return plain() }
+        return unsafe SharedFrame(publication, compressed: deflated)
     }
 }
