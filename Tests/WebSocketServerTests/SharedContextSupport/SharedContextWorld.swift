@@ -248,5 +248,6 @@ final class SharedContextWorld {
     func end() {
         readers = []
         if contexts.liveContexts != 0 { fault("\(contexts.liveContexts) contexts live on") }
+        if contexts.livePublications != 0 { fault("\(contexts.livePublications) publications do") }
     }
 }

@@ -23,21 +23,17 @@ struct ContextPart {
 
     /// Holds it once.
     static func make(_ publication: Publication, windowSize: Int) -> Pointer {
-        unsafe publication.withPayload { payload in
-            let size = min(payload.byteCount, windowSize)
-            let memory = UnsafeMutableRawPointer.allocate(
-                byteCount: MemoryLayout<ContextPart>.size + size,
-                alignment: MemoryLayout<ContextPart>.alignment)
-            let part = unsafe memory.bindMemory(to: ContextPart.self, capacity: 1)
-            unsafe part.initialize(to: ContextPart(id: publication.id, size: size))
-            unsafe payload.withUnsafeBytes { bytes in
-                guard size > 0 else { return }
-                // Safety: there is room for `size` bytes behind the structure.
-                unsafe UnsafeMutableRawPointer(part + 1).copyMemory(
-                    from: bytes.baseAddress! + (bytes.count - size), byteCount: size)
-            }
-            return unsafe part
-        }
+        let size = min(publication.payloadCount, windowSize)
+        let memory = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: MemoryLayout<ContextPart>.stride + size,
+            alignment: MemoryLayout<ContextPart>.alignment)
+        let part = unsafe memory.baseAddress!.bindMemory(to: ContextPart.self, capacity: 1)
+        unsafe part.initialize(to: ContextPart(id: publication.id, size: size))
+        // Safety: there is room for `size` bytes behind the structure.
+        unsafe UnsafeMutableRawBufferPointer(
+            rebasing: memory[MemoryLayout<ContextPart>.stride...]
+        ).copyMemory(from: UnsafeRawBufferPointer(rebasing: publication.payload.suffix(size)))
+        return unsafe part
     }
 
     static func free(_ part: Pointer) {

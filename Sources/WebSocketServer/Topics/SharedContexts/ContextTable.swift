@@ -41,6 +41,8 @@ final class ContextTable {
 
     // MARK: - Publications
 
+    var partCount: Int { unsafe parts.count }
+
     /// The part for a publication, held once more.
     func part(for publication: Publication) -> ContextPart.Pointer {
         if let part = unsafe parts[publication.id] {

@@ -15,9 +15,16 @@ final class SharedContext {
     let hash: UInt64
     /// The next in the table's bucket.
     @exclusivity(unchecked) var nextInBucket: Unmanaged<SharedContext>?
-    /// Where the ``SharedContexts`` of that number has its readers: what a delivery looks up.
+
+    // What a delivery looks up: here, so that it costs no search. For ``SharedContexts`` alone.
+
+    /// The publication, by its number among those begun, that the rest is about.
     @exclusivity(unchecked) var epoch: UInt64 = 0
-    @exclusivity(unchecked) var slot = 0
+    @exclusivity(unchecked) var group = 0
+    @exclusivity(unchecked) var readers = 0
+    /// What its readers get, and the context after that; `nil` again at the end.
+    @exclusivity(unchecked) var frame: SharedFrame?
+    @exclusivity(unchecked) var next: SharedContext?
 
     /// Holds the parts.
     init(_ table: ContextTable, _ candidate: ContextTable.Candidate) {

@@ -19,13 +19,6 @@ final class SharedContexts {
         _ payload: UnsafeRawBufferPointer, _ history: UnsafeRawBufferPointer
     ) -> UnsafeRawBufferPointer?
 
-    /// The readers with one context, and what they get.
-    private struct Group {
-        let context: SharedContext
-        var frame: SharedFrame?
-        var next: SharedContext?
-    }
-
     /// What is shorter can't shrink: a block's three bits, a match (12) and the two ends (7 and 3)
     /// come to four bytes.
     private static let payloadMin = 5
@@ -40,8 +33,8 @@ final class SharedContexts {
     @exclusivity(unchecked) private var publication: Publication?
     @exclusivity(unchecked) private var part: ContextPart.Pointer?
     @exclusivity(unchecked) private var encodings = EncodingPlan()
-    /// In the plan's order.
-    @exclusivity(unchecked) private var groups: [Group] = []
+    /// The contexts of those counted, each once, in the plan's order.
+    @exclusivity(unchecked) private var groups: [SharedContext] = []
     /// The encodings after the last publication alone, in the plan's order.
     @exclusivity(unchecked) private var lastFrames: [SharedFrame?] = []
     @exclusivity(unchecked) private var coldFrame: SharedFrame?
@@ -65,6 +58,9 @@ final class SharedContexts {
     /// Contexts that someone holds: none once every connection is gone.
     var liveContexts: Int { table.count }
 
+    /// Publications that they hold: none either.
+    var livePublications: Int { table.partCount }
+
     // MARK: - One publication
 
     func begin(_ publication: Publication) {
@@ -80,16 +76,21 @@ final class SharedContexts {
             unsafe encodings.unknownReaders &+= 1
             return
         }
-        let group = unsafe context.epoch == epoch ? context.slot : addGroup(context)
-        unsafe encodings.groups[group].readers &+= 1
+        if unsafe context.epoch == epoch {
+            unsafe context.readers &+= 1
+        } else {
+            countFirst(context)
+        }
     }
 
     /// Between the passes: decides on the encodings.
     func plan() {
         guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
-        if publication.payloadCount >= Self.payloadMin {
-            unsafe encodings.decide(payload: publication.payloadCount)
+        guard publication.payloadCount >= Self.payloadMin else { return }
+        for (index, context) in unsafe groups.enumerated() {
+            unsafe encodings.groups[index].readers = unsafe context.readers
         }
+        unsafe encodings.decide(payload: publication.payloadCount)
     }
 
     /// Second pass: the frame for a reader with `context`, and its context once that frame was
@@ -97,9 +98,10 @@ final class SharedContexts {
     @inline(__always)
     func encoding(for context: SharedContext?) -> (frame: SharedFrame, context: SharedContext?) {
         guard let context else { return (cold(), contextAfterCold()) }
-        let index = unsafe context.epoch == epoch ? context.slot : addGroup(context)
-        if let frame = unsafe groups[index].frame { return unsafe (frame, groups[index].next) }
-        return encode(index)
+        if unsafe context.epoch == epoch, let frame = unsafe context.frame {
+            return unsafe (frame, context.next)
+        }
+        return encodeFirst(for: context)
     }
 
     /// The frame that stands alone, for readers that demanded `server_no_context_takeover`.
@@ -133,6 +135,10 @@ final class SharedContexts {
     func end() {
         unsafe publication = nil
         unsafe encodings.reset()
+        for context in unsafe groups {
+            unsafe context.frame = nil
+            unsafe context.next = nil
+        }
         unsafe groups.removeAll(keepingCapacity: true)
         unsafe lastFrames.removeAll(keepingCapacity: true)
         unsafe coldFrame = nil
@@ -146,7 +152,12 @@ final class SharedContexts {
 
     /// The first reader with `context`.
     @inline(never)
-    private func addGroup(_ context: SharedContext) -> Int {
+    private func countFirst(_ context: SharedContext) {
+        addGroup(context)
+        unsafe context.readers = 1
+    }
+
+    private func addGroup(_ context: SharedContext) {
         let last = unsafe context.last
         if unsafe last.pointee.epoch != epoch {
             unsafe last.pointee.epoch = unsafe epoch
@@ -154,20 +165,21 @@ final class SharedContexts {
             unsafe encodings.lasts.append(.init())
             unsafe lastFrames.append(nil)
         }
-        let index = unsafe groups.count
         unsafe context.epoch = unsafe epoch
-        unsafe context.slot = index
-        unsafe groups.append(Group(context: context))
+        unsafe context.group = unsafe groups.count
+        unsafe context.readers = 0
+        unsafe groups.append(context)
         let slot = unsafe last.pointee.slot
         unsafe encodings.groups.append(.init(last: slot, depth: encodings.depth(last: slot)))
-        return index
     }
 
     /// The first reader of a group to get a frame.
     @inline(never)
-    private func encode(_ index: Int) -> (frame: SharedFrame, context: SharedContext?) {
-        let context = unsafe groups[index].context
-        let group = unsafe encodings.groups[index]
+    private func encodeFirst(
+        for context: SharedContext
+    ) -> (frame: SharedFrame, context: SharedContext?) {
+        if unsafe context.epoch != epoch { addGroup(context) }
+        let group = unsafe encodings.groups[context.group]
         let frame: SharedFrame
         switch group.depth {
         case .deep: frame = unsafe compressed(after: context.copy(to: window))
@@ -179,8 +191,8 @@ final class SharedContexts {
         case .cold: frame = cold()
         }
         let next = frame.isCompressed ? self.context(after: context) : context
-        unsafe groups[index].frame = frame
-        unsafe groups[index].next = next
+        unsafe context.frame = frame
+        unsafe context.next = next
         return (frame, next)
     }
 
@@ -194,11 +206,7 @@ final class SharedContexts {
     private func compressed(after history: UnsafeRawBufferPointer) -> SharedFrame {
         guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
         guard publication.payloadCount >= Self.payloadMin else { return plain() }
-        return publication.withPayload { payload in
-            unsafe payload.withUnsafeBytes { payload in
-                guard let deflated = unsafe deflate(payload, history) else { return plain() }
-                return unsafe SharedFrame(publication, compressed: deflated)
-            }
-        }
+        guard let deflated = unsafe deflate(publication.payload, history) else { return plain() }
+        return unsafe SharedFrame(publication, compressed: deflated)
     }
 }

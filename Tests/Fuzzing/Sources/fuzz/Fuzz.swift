@@ -15,6 +15,7 @@ enum Fuzz {
         case "inflate": return InflateTarget.test
         case "deflate": return DeflateTarget.test
         case "deflate-offers": return DeflateOffersTarget.test
+        case "shared-context": return SharedContextTarget.test
         default: fail("--target= must be one of those in Tests/Fuzzing/run")
         }
     }()
