@@ -1,5 +1,8 @@
 // libuv, and the C facilities its Swift side needs and Swift's Glibc module leaves out.
 #pragma once
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <uv.h>
 
 // GNU extensions: defining _GNU_SOURCE here would give Swift a second, different fd_set.
@@ -9,4 +12,14 @@ extern int pthread_setname_np(pthread_t thread, const char *name);
 // A word that tells threads apart, in one instruction and without a call.
 static inline unsigned long apus_thread_word(void) {
     return (unsigned long)__builtin_thread_pointer();
+}
+
+// write(2) without its cancellation point, which no thread of ours has a use for: the bytes taken,
+// or an error as libuv writes them.
+static inline long apus_write(int descriptor, const void *bytes, size_t count) {
+    long taken;
+    do {
+        taken = syscall(SYS_write, descriptor, bytes, count);
+    } while (taken < 0 && errno == EINTR);
+    return taken < 0 ? -(long)errno : taken;
 }

@@ -154,9 +154,9 @@ extension Stream {
         let count = unsafe turn.pointee.corkCount
         disownCork()
         guard count > 0, unsafe isOpen || !hasFailed else { return }
-        var buffer = unsafe uv_buf_t(
-            base: turn.pointee.cork.assumingMemoryBound(to: CChar.self), len: count)
-        guard let taken = unsafe checkSent(Int(uv_try_write(handle, &buffer, 1))) else { return }
+        // Safety: the cork holds so many bytes; a closed stream has no descriptor.
+        guard let taken = unsafe checkSent(apus_write(descriptor, turn.pointee.cork, count))
+        else { return }
         if taken < count {
             unsafe keepUnsent(
                 [UnsafeRawBufferPointer(start: turn.pointee.cork, count: count)], skipping: taken)

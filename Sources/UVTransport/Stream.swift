@@ -21,6 +21,11 @@ open class Stream: TimerEntry, @unchecked Sendable {
     /// While true, reads go to ``readTarget()`` instead of the loop's shared buffer.
     @exclusivity(unchecked) private final var wantsOwnReadBuffer = false
 
+    /// What the handle was given; -1 before and after. While there is no outbox, and so nothing that
+    /// libuv has yet to write, bytes are written to it directly: that touches no handle's memory,
+    /// which of a thousand receivers would be a thousand cache misses.
+    @exclusivity(unchecked) final var descriptor: Int32 = -1
+
     private enum State: UInt8 { case open, finishing, closed }
 
     /// Makes a stream for a kind of address, without a connection yet.
@@ -56,6 +61,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
             close()
             throw TransportError(code: code, operation: "open a socket")
         }
+        unsafe self.descriptor = descriptor
         resumeReading()
     }
 
@@ -180,6 +186,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
         unsafe state = .closed
         dropUnsent()
         loop.cancel(self)
+        // Its number may soon be another's.
+        unsafe descriptor = -1
         unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
             let stream = unsafe Stream.of($0!)
             stream.loop.openHandles -= 1

@@ -14,6 +14,9 @@ final class LoopTopics {
         var next: Int32
     }
 
+    /// Bytes of one connection's frames that are gathered, at most, and one frame more.
+    private static let pendingSizeMax = 32 << 10
+
     let hub: Hub
     let broker: any Broker
     let options: TopicOptions
@@ -92,7 +95,7 @@ final class LoopTopics {
     }
 
     /// What is left when all connections are gone: nothing.
-    var leftovers: Int { table.count + encodings.liveContexts }
+    var leftovers: Int { table.count + encodings.liveContexts + encodings.livePublications }
 
     // MARK: - Delivering
 
@@ -114,12 +117,14 @@ final class LoopTopics {
     private func deliver(_ publication: Publication, on topic: LoopTopic, gathers: Bool) {
         // Who subscribes or leaves meanwhile changes the list, and not this copy of it.
         let entries = topic.entries
-        let shares = entries.count > 1
+        let shares = topic.sharing > 1
         encodings.begin(publication)
         if shares {
             for index in entries.indices {
                 unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                    if subscriber.mode == .shared, isReady(subscriber) {
+                    if subscriber.mode == .shared,
+                        subscriber.withConnection({ isReady(subscriber, $0) })
+                    {
                         unsafe encodings.count(subscriber.context)
                     }
                 }
@@ -128,7 +133,9 @@ final class LoopTopics {
         }
         for index in entries.indices {
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                deliver(publication, to: subscriber, topic, shares, gathers)
+                subscriber.withConnection { connection in
+                    deliver(publication, to: subscriber, connection, topic, shares, gathers)
+                }
             }
         }
         encodings.end()
@@ -137,18 +144,19 @@ final class LoopTopics {
 
     /// Nothing is queued for it: what it is sent now is really written.
     @inline(__always)
-    private func isReady(_ subscriber: Subscriber) -> Bool {
-        unsafe !subscriber.connection.hasOutbox && subscriber.backlog.isEmpty
+    private func isReady(_ subscriber: Subscriber, _ connection: ConnectionCore) -> Bool {
+        unsafe !connection.hasOutbox && subscriber.backlog.isEmpty
     }
 
     @inline(__always)
     private func deliver(
-        _ publication: Publication, to subscriber: Subscriber, _ topic: LoopTopic,
-        _ shares: Bool, _ gathers: Bool
+        _ publication: Publication, to subscriber: Subscriber, _ connection: ConnectionCore,
+        _ topic: LoopTopic, _ shares: Bool, _ gathers: Bool
     ) {
-        let connection = subscriber.connection
         guard unsafe connection.stage == .open else { return }
-        guard isReady(subscriber) else {
+        // Only what has been written shows whether it is slow.
+        if unsafe subscriber.pendingSize > Self.pendingSizeMax { writePending(of: subscriber) }
+        guard isReady(subscriber, connection) else {
             wait(.publication(publication, topic.policy), for: subscriber)
             return
         }
@@ -203,23 +211,27 @@ final class LoopTopics {
             unsafe pending[Int(subscriber.lastPending)].next = place
         }
         unsafe subscriber.lastPending = place
+        unsafe subscriber.pendingSize += frame.count
     }
 
     /// One connection after the other, so that all its frames leave together.
     private func writePending() {
-        for subscriber in unsafe written {
-            var place = unsafe subscriber.firstPending
-            unsafe subscriber.firstPending = -1
-            let connection = subscriber.connection
-            while place >= 0 {
-                let entry = unsafe pending[Int(place)]
-                unsafe connection.sendFrame(entry.frame, payloadCount: entry.payloadCount)
-                place = entry.next
-            }
-        }
+        for subscriber in unsafe written { writePending(of: subscriber) }
         unsafe written.removeAll(keepingCapacity: true)
         unsafe pending.removeAll(keepingCapacity: true)
         unsafe frames.removeAll(keepingCapacity: true)
+    }
+
+    private func writePending(of subscriber: Subscriber) {
+        var place = unsafe subscriber.firstPending
+        unsafe subscriber.firstPending = -1
+        unsafe subscriber.pendingSize = 0
+        let connection = subscriber.connection
+        while place >= 0 {
+            let entry = unsafe pending[Int(place)]
+            unsafe connection.sendFrame(entry.frame, payloadCount: entry.payloadCount)
+            place = entry.next
+        }
     }
 
     // MARK: - Slow subscribers
@@ -233,12 +245,16 @@ final class LoopTopics {
         while unsafe connection.outboxCount + subscriber.backlog.size
             > connection.options.outboxMax || !budget.hasRoom
         {
-            guard let dropped = unsafe subscriber.backlog.dropOldest() else {
+            if let dropped = unsafe subscriber.backlog.dropOldest() {
+                budget.give(dropped)
+                unsafe counts.dropped &+= 1
+            } else if case .publication(_, let policy) = item, policy != .disconnect {
+                unsafe counts.dropped &+= 1
+                return true
+            } else {
                 connection.dropSlowConsumer()
                 return false
             }
-            budget.give(dropped)
-            unsafe counts.dropped &+= 1
         }
         budget.add(item.size)
         if let replaced = unsafe subscriber.backlog.append(item) {

@@ -22,7 +22,7 @@ final class Subscriber {
         case own
     }
 
-    private unowned(unsafe) let owner: ConnectionCore?
+    private let owner: Unmanaged<ConnectionCore>?
     var memberships: [Membership] = []
     let mode: Mode
     /// For ``Mode/alone``: smaller payloads go plain; bytes.
@@ -34,16 +34,24 @@ final class Subscriber {
     /// First and last of its frames of this turn, in ``LoopTopics``; -1: none.
     @exclusivity(unchecked) var firstPending: Int32 = -1
     @exclusivity(unchecked) var lastPending: Int32 = -1
+    /// Bytes of those.
+    @exclusivity(unchecked) var pendingSize = 0
 
     init(connection: ConnectionCore?, mode: Mode, threshold: Int = 0) {
-        unsafe owner = connection
+        unsafe owner = unsafe connection.map { unsafe Unmanaged.passUnretained($0) }
         self.mode = mode
         self.threshold = threshold
     }
 
     /// Whose it is; there is one but in tests of the table.
     @inline(__always)
-    var connection: ConnectionCore { unsafe owner.unsafelyUnwrapped }
+    var connection: ConnectionCore { unsafe owner.unsafelyUnwrapped.takeUnretainedValue() }
+
+    /// The same without retaining it: once for each delivery, that counts.
+    @inline(__always)
+    func withConnection<Result>(_ body: (ConnectionCore) -> Result) -> Result {
+        unsafe owner.unsafelyUnwrapped._withUnsafeGuaranteedRef(body)
+    }
 
     /// Place of a topic in this list.
     func index(of topic: LoopTopic) -> Int? {

@@ -17,6 +17,7 @@ struct TopicTable {
         if let topic, subscriber.index(of: topic) != nil { return nil }
         let joined = topic ?? LoopTopic(name: name, policy: policy)
         if topic == nil { topics[name] = joined }
+        if subscriber.mode == .shared { joined.sharing += 1 }
         subscriber.memberships.append(.init(topic: joined, place: Int32(joined.entries.count)))
         unsafe joined.entries.append(
             .init(
@@ -51,6 +52,7 @@ struct TopicTable {
             lastMembership.topic.entries[Int(lastMembership.place)].membership = Int32(index)
         }
         let topic = membership.topic
+        if subscriber.mode == .shared { topic.sharing -= 1 }
         let lastEntry = topic.entries.removeLast()
         if Int(membership.place) < topic.entries.count {
             topic.entries[Int(membership.place)] = lastEntry
@@ -76,6 +78,8 @@ final class LoopTopic {
     let name: String
     let policy: SlowSubscriberPolicy
     fileprivate(set) var entries: ContiguousArray<Entry> = []
+    /// Those whose frames refer to earlier publications.
+    fileprivate(set) var sharing = 0
 
     fileprivate init(name: String, policy: SlowSubscriberPolicy) {
         self.name = name
