@@ -1,8 +1,9 @@
 import WebSocketServer
 
 final class Lobby: ConnectionHandler {  // runs on its connection's loop, never suspends
+    func onOpen(_ connection: Connection) { connection.subscribe(to: "lobby") }
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        connection.send(payload, as: kind)
+        connection.publish(payload, as: kind, to: "lobby")
     }
 }
 var router = Router()

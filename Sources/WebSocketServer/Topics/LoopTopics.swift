@@ -48,6 +48,9 @@ final class LoopTopics {
 
     func subscribe(_ subscriber: Subscriber, to name: String) -> Connection.SubscribeOutcome {
         guard isValid(name) else { return .invalidName }
+        if let topic = table[name], subscriber.index(of: topic) != nil {
+            return .alreadySubscribed
+        }
         if subscriber.memberships.count >= options.perConnectionMax { return .tooMany }
         let policy = options.policy(of: name)
         guard let isFirst = table.subscribe(subscriber, to: name, policy: policy)

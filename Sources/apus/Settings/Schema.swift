@@ -34,7 +34,7 @@ enum Schema {
             "Connections the kernel queues for each listener", change: .restart),
         Key(
             "server.tools", Choice.flag, \.tools,
-            "Serve /echo and /broadcast for conformance and load tools", change: .restart),
+            "Serve /echo, /echo/async, /broadcast and /topics", change: .restart),
     ]
 
     private static let limits: [Key] = [
@@ -69,7 +69,7 @@ enum Schema {
         Key(
             "limits.rate.bytes", Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off"),
             \.server.limits.byteRateMax,
-            "Bytes a second, as inflated"),
+            "Bytes a second, received or inflated"),
         Key(
             "limits.rate.policy", Choice([("pause", .pause), ("close", .close)]),
             \.server.limits.ratePolicy,
