@@ -114,7 +114,11 @@ struct SharedContextRatioTests {
             // Half of them demanded no context, and get nothing that is longer.
             world.join(.init(takesOver: index % 2 == 0, windowBits: 15, topics: 1))
         }
-        for _ in 0..<100 { world.publish((0..<60).map { _ in choices.next() }, topic: 0) }
+        for round in 0..<100 {
+            world.publish((0..<60).map { _ in choices.next() }, topic: 0)
+            // Those who come later see that it helps nobody.
+            if round == 50 { world.join(.init(takesOver: true, windowBits: 15, topics: 1)) }
+        }
         #expect(world.bytesWritten == world.bytesPlain + 10 * 6)
         #expect(world.contexts.liveContexts == 1)
         world.end()
