@@ -84,4 +84,44 @@ struct SharedContextRatioTests {
         world.end()
         #expect(world.faults == [])
     }
+
+    @Test(
+        "tiny events, none of which shrinks alone, get contexts too, and late joiners the same one",
+        arguments: DeflateEngine.available)
+    func tiny(engine: DeflateEngine) {
+        let world = World(engine: engine)
+        var quotes = Quotes(seed: 3)
+        func publish() { world.publish(Array(quotes.next(0).prefix(48)), topic: 0) }
+        for _ in 0..<20 { world.join(.init(takesOver: true, windowBits: 12, topics: 1)) }
+        for _ in 0..<300 { publish() }
+        let ratio = Double(world.bytesWritten) / Double(world.bytesPlain)
+        #expect(ratio < 0.5, "\(ratio)")
+        for _ in 0..<5 {
+            world.join(.init(takesOver: true, windowBits: 12, topics: 1))
+            publish()
+        }
+        for _ in 0..<(World.windowSize / 48 + 1) { publish() }
+        #expect(world.contexts.liveContexts == 1)
+        world.end()
+        #expect(world.faults == [])
+    }
+
+    @Test("noise costs a reader six bytes, once", arguments: DeflateEngine.available)
+    func noise(engine: DeflateEngine) {
+        let world = World(engine: engine)
+        let choices = SharedContextTests.Choices(seed: 4)
+        for index in 0..<20 {
+            // Half of them demanded no context, and get nothing that is longer.
+            world.join(.init(takesOver: index % 2 == 0, windowBits: 15, topics: 1))
+        }
+        for round in 0..<100 {
+            world.publish((0..<60).map { _ in choices.next() }, topic: 0)
+            // Those who come later see that it helps nobody.
+            if round == 50 { world.join(.init(takesOver: true, windowBits: 15, topics: 1)) }
+        }
+        #expect(world.bytesWritten == world.bytesPlain + 10 * 6)
+        #expect(world.contexts.liveContexts == 1)
+        world.end()
+        #expect(world.faults == [])
+    }
 }

@@ -129,7 +129,7 @@ import WebSocketProtocol
         var context: SharedContext?
         for round in 0..<4 {
             shrinks = round % 2 == 0
-            contexts.begin(publication(100))
+            contexts.begin(publication(300))
             contexts.count(context)
             contexts.count(nil)
             contexts.plan()

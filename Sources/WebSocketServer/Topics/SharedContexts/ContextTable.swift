@@ -24,7 +24,7 @@ final class ContextTable {
     }
 
     /// The publications in a context, at most: what bounds its memory and the time to make one
-    /// (1 KiB) if they are tiny. From 32 B each, the window is full before.
+    /// (1 KiB) if they are tiny. From 32 B each, a window of 12 bits is full before.
     private static let partsMax = 128
     private static let bucketsMin = 16
 
