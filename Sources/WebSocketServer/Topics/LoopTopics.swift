@@ -155,7 +155,10 @@ final class LoopTopics {
     ) {
         guard unsafe connection.stage == .open else { return }
         // Only what has been written shows whether it is slow.
-        if unsafe subscriber.pendingSize > Self.pendingSizeMax { writePending(of: subscriber) }
+        if unsafe subscriber.pendingSize > Self.pendingSizeMax {
+            writePending(of: subscriber)
+            connection.flushIfCorked()
+        }
         guard isReady(subscriber, connection) else {
             wait(.publication(publication, topic.policy), for: subscriber)
             return
