@@ -90,7 +90,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     // MARK: - As a phase
 
-    func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
+    override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         var rest = unsafe bytes
         while unsafe connection.stage == .opening {
             let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(rest))
@@ -152,17 +152,17 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         complete(.success((Connection(core: connection), accepted.0)))
     }
 
-    func deadlinePassed(on connection: ConnectionCore) {
+    override func deadlinePassed(on connection: ConnectionCore) {
         connection.context.counters.handshakeTimeouts += 1
         fail(.timedOut, attempt == nil ? "no answer in time" : "no connection in time")
     }
 
-    func ended(_ error: TransportError, on connection: ConnectionCore) {
+    override func ended(_ error: TransportError, on connection: ConnectionCore) {
         complete(
             .handshakeFailed, "the server left before it answered: \(error)", underlying: error)
     }
 
-    func drain(on connection: ConnectionCore) -> Bool {
+    override func drain(on connection: ConnectionCore) -> Bool {
         complete(.shutDown, "the client is shut down")
         attempt?.cancel()
         return true

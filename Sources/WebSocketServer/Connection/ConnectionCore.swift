@@ -1,15 +1,23 @@
 import UVTransport
 import WebSocketProtocol
 
-/// What speaks on a stream before it is a WebSocket: HTTP of a server or of a client.
-protocol OpeningPhase: AnyObject {
+/// What speaks on a stream before it is a WebSocket: HTTP of a server or of a client. A class, since
+/// each connection holds one: an existential takes two words.
+class OpeningPhase {
     /// Bytes arrived; they are valid until the call returns.
-    func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore)
-    func deadlinePassed(on connection: ConnectionCore)
+    func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
+        preconditionFailure("overridden")
+    }
+
+    func deadlinePassed(on connection: ConnectionCore) { preconditionFailure("overridden") }
+
     /// The stream ended before the connection became a WebSocket.
-    func ended(_ error: TransportError, on connection: ConnectionCore)
+    func ended(_ error: TransportError, on connection: ConnectionCore) {
+        preconditionFailure("overridden")
+    }
+
     /// Let go when nothing is under way; true if the connection is to be ended right now.
-    func drain(on connection: ConnectionCore) -> Bool
+    func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }
 }
 
 /// What a connection becomes by its opening handshake.
@@ -82,7 +90,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// What limits the peer further, if anything does.
     @exclusivity(unchecked) var guards: ConnectionGuards?
     @exclusivity(unchecked) var options: SessionOptions
-    @exclusivity(unchecked) var opening: (any OpeningPhase)?
+    @exclusivity(unchecked) var opening: OpeningPhase?
     @exclusivity(unchecked) var closing = ClosingHandshake()
     /// Position in the context's list.
     var listIndex: Int32 = -1
@@ -100,7 +108,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     init(
         context: LoopContext, peer: SocketAddress, role: Session.Role, options: SessionOptions,
-        admission: Admission.Verdict, opening: any OpeningPhase
+        admission: Admission.Verdict, opening: OpeningPhase
     ) {
         self.context = context
         self.id = context.nextConnectionID()

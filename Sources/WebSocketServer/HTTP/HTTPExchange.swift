@@ -54,7 +54,7 @@ final class HTTPExchange: OpeningPhase {
         connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
     }
 
-    func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
+    override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         var rest = unsafe bytes
         // An event may need no bytes: the end of a request without content.
         while unsafe connection.stage == .opening {
@@ -274,15 +274,15 @@ final class HTTPExchange: OpeningPhase {
 
     // MARK: - Ends
 
-    func deadlinePassed(on connection: ConnectionCore) {
+    override func deadlinePassed(on connection: ConnectionCore) {
         connection.context.counters.handshakeTimeouts += 1
         if parser.isIdle { return connection.terminate(reason: "handshake timeout") }
         refuse(.requestTimeout, isHead: false, on: connection)
     }
 
-    func ended(_ error: TransportError, on connection: ConnectionCore) {}
+    override func ended(_ error: TransportError, on connection: ConnectionCore) {}
 
-    func drain(on connection: ConnectionCore) -> Bool {
+    override func drain(on connection: ConnectionCore) -> Bool {
         if case .responding = state { return false }
         return parser.isIdle
     }
