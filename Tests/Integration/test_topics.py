@@ -1,0 +1,251 @@
+"""Topics with clients that others wrote: every frame of a shared context decodes, in order."""
+
+import asyncio
+import base64
+import json
+import pathlib
+import random
+import subprocess
+
+import aiohttp
+import pytest
+import websockets.asyncio.client
+from apus import clean_environment
+from chromium import chromium
+from firefox import firefox
+from test_deflate_programs import flags_for_websocket
+from test_node import node_environment
+
+COLLECT = pathlib.Path(__file__).parent / "topics_collect.js"
+TOPICS = ("quotes", "chat", "books")
+
+
+@pytest.fixture(scope="module")
+def topics():
+    """A server on two loops, with /topics."""
+    from conftest import shared
+
+    with shared("server.loops=2", args=["--tools"]) as server:
+        yield server
+
+
+def quote(chosen):
+    """An event of a feed, some 120 bytes."""
+    bid = chosen.randrange(10_000, 90_000)
+    symbol = chosen.choice(["APUS", "SWFT", "LARK"])
+    return json.dumps(
+        {"type": "quote", "symbol": symbol, "currency": "EUR", "bid": bid / 100,
+         "ask": (bid + 7) / 100, "volume": chosen.randrange(5_000), "venue": "XAMS"}
+    )
+
+
+def payloads(seed, count=300):
+    """What is published: mostly small events, some that are large, empty, binary or noise."""
+    chosen = random.Random(seed)
+    for number in range(count):
+        topic = chosen.choice(TOPICS)
+        match number % 20:
+            case 5: content = ""
+            case 9: content = chosen.randbytes(chosen.randrange(3_000))
+            case 13: content = "order book " + " ".join(quote(chosen) for _ in range(60))
+            case 17: content = bytes(chosen.randrange(70_000))
+            case _: content = quote(chosen)
+        yield topic, content
+    for topic in TOPICS:
+        yield topic, f"end {topic}"
+
+
+def by_topic(published):
+    found = {topic: [] for topic in TOPICS}
+    for topic, content in published:
+        found[topic].append(content)
+    return found
+
+
+async def publish(server, published):
+    """All from one client, so that one order is known."""
+    async with websockets.asyncio.client.connect(server.ws("/topics"), proxy=None) as socket:
+        for topic, content in published:
+            head = f"publish {topic}\n"
+            text = isinstance(content, str)
+            await socket.send(head + content if text else head.encode() + content)
+        await socket.send("echo\ndone")
+        assert await socket.recv() == "done"
+
+
+def check(received, published):
+    """One publisher's messages come in its order, whatever the topics."""
+    own = [message for message in received if not str(message).startswith("private ")]
+    assert own == [content for _, content in published]
+    private = [message for message in received if str(message).startswith("private ")]
+    assert len(private) == len(own) // 40 or private
+    for message in private:
+        assert message.endswith("what only one is told, " * 30)
+
+
+def run_collector(server, command, environment, published):
+    process = subprocess.Popen(
+        [*command, server.ws("/topics"), *TOPICS],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    try:
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+        asyncio.run(publish(server, published))
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    finally:
+        process.kill()
+    return [content_of(message) for message in json.loads(out)]
+
+
+def content_of(message):
+    return message["text"] if "text" in message else base64.b64decode(message["binary"])
+
+
+def test_node_ws(topics, program):
+    published = list(payloads(1))
+    node = program("node", "nodejs", package="node-ws")
+    command = [node, str(COLLECT), "ws"]
+    check(run_collector(topics, command, node_environment(node), published), published)
+
+
+def test_undici(topics, program):
+    published = list(payloads(2))
+    node = program("node", "nodejs", package="nodejs")
+    command = [node, *flags_for_websocket(node), str(COLLECT), "undici"]
+    check(run_collector(topics, command, clean_environment(), published), published)
+
+
+@pytest.mark.parametrize("name", ["chromium", "firefox"])
+def test_a_browser(topics, program, name):
+    published = list(payloads(3))
+
+    def collect(page):
+        script = COLLECT.read_text()
+        names = json.dumps(TOPICS)
+        page.evaluate(
+            f"""(async () => {{
+                {script}
+                const socket = new WebSocket("ws://" + location.host + "/topics");
+                await new Promise((ready) => {{
+                    window.collected = collect(socket, {names}, ready);
+                }});
+                return "ready";
+            }})()"""
+        )
+        asyncio.run(publish(topics, published))
+        found = page.evaluate("window.collected.then((all) => JSON.stringify(all))")
+        check([content_of(message) for message in json.loads(found)], published)
+
+    if name == "chromium":
+        with chromium(program("chromium", "chromium-browser", package="chromium")) as browser:
+            collect(browser.page(topics.url("/")))
+    else:
+        with firefox(program("firefox-esr", "firefox", package="firefox-esr")) as page:
+            page.go(topics.url("/"))
+            collect(page)
+
+
+class Subscriber:
+    """A client of `websockets` or `aiohttp`, as it offers compression by itself."""
+
+    def __init__(self, server, session, kind, seed):
+        self.server, self.session, self.kind = server, session, kind
+        self.chosen = random.Random(seed)
+        self.received, self.private = [], 0
+
+    async def __aenter__(self):
+        if self.kind == "websockets":
+            self.socket = await websockets.asyncio.client.connect(
+                self.server.ws("/topics"), proxy=None, ping_interval=None, max_queue=None)
+            self.send, self.next = self.socket.send, self.socket.recv
+        else:
+            self.socket = await self.session.ws_connect(
+                self.server.ws("/topics"), compress=15, max_msg_size=0)
+            self.send = self.socket.send_str
+            self.next = self._next_of_aiohttp
+        return self
+
+    async def _next_of_aiohttp(self):
+        message = await self.socket.receive(60)
+        assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), message
+        return message.data
+
+    async def __aexit__(self, *_):
+        await self.socket.close()
+
+    async def subscribe(self, topic):
+        await self.send(f"subscribe {topic}")
+        await self._until(lambda message: message == f"subscribed {topic}")
+
+    async def say(self):
+        """Something private, long enough to be compressed, which makes its context its own."""
+        self.private += 1
+        text = f"private {self.private} " + "between us, " * 40
+        await self.send(f"echo\n{text}")
+        await self._until(lambda message: message == text)
+
+    async def _until(self, holds):
+        while not holds(message := await self.next()):
+            self.received.append(message)
+
+
+def test_two_hundred_clients_come_and_go(topics):
+    """Each sees, of every topic, a run of what was published: no gap, no mismatch, in order."""
+    seed = 11
+    rounds = 24
+
+    async def main():
+        numbers = dict.fromkeys(TOPICS, 0)
+        chosen = random.Random(seed)
+        deliveries = 0
+
+        async def client(index, session, first, last):
+            nonlocal deliveries
+            one = Subscriber(topics, session, "websockets" if index % 4 else "aiohttp", index)
+            await first.wait()
+            async with one:
+                mine = one.chosen.sample(TOPICS, 1 + index % 3)
+                for topic in mine:
+                    await one.subscribe(topic)
+                while not last.is_set():
+                    await one.say()
+                    await asyncio.sleep(0)
+                await one.say()  # what was published before it has come
+            deliveries += len(one.received)
+            for topic in mine:
+                found = [json.loads(message) for message in one.received
+                         if json.loads(message)["topic"] == topic]
+                run = [message["number"] for message in found]
+                assert run == list(range(run[0], run[0] + len(run))) if run else True, (index, topic)
+                for message in found:
+                    assert message["text"] == text_of(topic, message["number"])
+
+        def text_of(topic, number):
+            return random.Random(f"{topic} {number}").choice(["bid", "ask", "none"]) * (number % 9)
+
+        events = [asyncio.Event() for _ in range(rounds + 1)]
+        async with (
+            aiohttp.ClientSession() as session,
+            websockets.asyncio.client.connect(topics.ws("/topics"), proxy=None) as publisher,
+        ):
+            tasks = []
+            for index in range(200):
+                start = chosen.randrange(rounds - 1)
+                end = chosen.randrange(start + 1, rounds)
+                tasks.append(
+                    asyncio.create_task(client(index, session, events[start], events[end])))
+            for step in range(rounds):
+                events[step].set()
+                for _ in range(30):
+                    topic = chosen.choice(TOPICS)
+                    number = numbers[topic]
+                    numbers[topic] += 1
+                    event = {"topic": topic, "number": number, "text": text_of(topic, number)}
+                    await publisher.send(f"publish {topic}\n" + json.dumps(event))
+                    await asyncio.sleep(0.002)
+            events[rounds].set()
+            await asyncio.wait_for(asyncio.gather(*tasks), 90)
+        assert deliveries > 10_000, deliveries
+
+    asyncio.run(main())
