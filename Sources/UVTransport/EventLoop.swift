@@ -180,7 +180,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     @inlinable
     public func endTurn() {
         if unsafe turn.pointee.hasWork { runReady() }
-        if unsafe turn.pointee.corkCount > 0 { flushCork() }
+        if unsafe turn.pointee.corkCount > 0 {
+            flushCork()
+            // A write that failed just now is to be reported, and no event may be coming.
+            if unsafe turn.pointee.hasWork { wake() }
+        }
+    }
+
+    @usableFromInline func wake() {
+        if !isStopping { unsafe uv_async_send(wakeUp) }
     }
 
     @usableFromInline func flushCork() {
@@ -207,7 +215,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             unsafe turn.pointee.hasWork = false
         } else {
             ready.removeFirst(next)
-            if !isStopping { unsafe uv_async_send(wakeUp) }
+            wake()
         }
     }
 
