@@ -70,7 +70,11 @@ let package = Package(
             ],
             swiftSettings: library),
         .target(
-            name: "RealtimeApp", dependencies: ["WebSocketServer"],
+            name: "RealtimeApp",
+            dependencies: [
+                "WebSocketServer",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             resources: [.embedInCode("Page/index.html")], swiftSettings: common),
         .target(
             name: "WebSocketTesting", dependencies: ["WebSocketServer"], swiftSettings: library),

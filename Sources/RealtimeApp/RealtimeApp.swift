@@ -14,17 +14,22 @@ public struct RealtimeApp: Sendable {
         }
     }
 
-    private let logger: Logger
+    let logger: Logger
+    /// Where the features publish; the server's own.
+    let broker: any Broker
     /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
     private let hasTools: Bool
     private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
 
-    /// - Parameter adjusting: changes the server's values to those of a route.
+    /// - Parameters:
+    ///   - broker: the one that the server has too.
+    ///   - adjusting: changes the server's values to those of a route.
     public init(
-        logger: Logger, tools: Bool = false,
+        logger: Logger, broker: any Broker, tools: Bool = false,
         adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
     ) {
         self.logger = logger
+        self.broker = broker
         hasTools = tools
         adjust = adjusting
     }
@@ -60,7 +65,7 @@ public struct RealtimeApp: Sendable {
         return router
     }
 
-    private func adjustment(_ route: Route) -> ConnectionOptions.Adjust {
+    func adjustment(_ route: Route) -> ConnectionOptions.Adjust {
         { [adjust] options in adjust(route, &options) }
     }
 }

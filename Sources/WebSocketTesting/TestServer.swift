@@ -32,7 +32,7 @@ public struct LeakError: Error, CustomStringConvertible {
 ///   - body: Gets the running server; what it returns or throws is returned or thrown.
 /// - Throws: ``LeakError``, and what `body` or the server throws.
 public func withServer<Value: Sendable>(
-    _ router: Router, logger: Logger = .silent,
+    _ router: Router, broker: any Broker = MemoryBroker(), logger: Logger = .silent,
     configure: (inout ServerConfiguration) -> Void = { _ in },
     _ body: @escaping @Sendable (TestServer) async throws -> Value
 ) async throws -> Value {
@@ -42,7 +42,9 @@ public func withServer<Value: Sendable>(
     configuration.drain.deadline = .seconds(5)
     configure(&configuration)
     let (listening, continuation) = AsyncStream<[BoundAddress]>.makeStream()
-    let server = Server(configuration: configuration, router: router, logger: logger) {
+    let server = Server(
+        configuration: configuration, router: router, broker: broker, logger: logger
+    ) {
         continuation.yield($0)
     }
     let running = Task {

@@ -15,10 +15,13 @@ func serve(settings: Settings) async throws {
     logger.logLevel = settings.logLevel
     var configuration = settings.server
     configuration.handlesSignals = true
-    let app = RealtimeApp(logger: logger, tools: settings.tools) {
+    let broker = MemoryBroker()
+    let app = RealtimeApp(logger: logger, broker: broker, tools: settings.tools) {
         [routes = settings.routes] route, options in routes[route].adjust(&options)
     }
-    let server = Server(configuration: configuration, router: app.router(), logger: logger) {
+    let server = Server(
+        configuration: configuration, router: app.router(), broker: broker, logger: logger
+    ) {
         for address in $0 { announce(address) }
     }
     try await server.run()

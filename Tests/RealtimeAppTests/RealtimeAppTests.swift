@@ -4,7 +4,9 @@ import WebSocketServer
 import WebSocketTesting
 
 @Suite struct RealtimeAppTests {
-    private let router = RealtimeApp(logger: .silent, tools: true).router()
+    private let router = RealtimeApp(
+        logger: .silent, broker: MemoryBroker(), tools: true
+    ).router()
 
     @Test("echo answers text with its prefix, bytes in kind, and is the same again next time")
     func echo() async throws {

@@ -109,11 +109,8 @@ public final class Server: Service, Sendable {
 
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
     /// taken it, which for the one in memory is at once; throws when it hasn't.
-    public func publish(_ publication: Publication) async throws {
-        let error = await withCheckedContinuation { continuation in
-            shared.broker.publish(publication) { continuation.resume(returning: $0) }
-        }
-        if let error { throw error }
+    public func publish(_ publication: Publication) async throws(BrokerError) {
+        try await shared.broker.publish(publication)
     }
 
     /// The topics that this server's connections subscribe to, and by how many, in no order.

@@ -26,6 +26,16 @@ public protocol Broker: AnyObject, Sendable {
     func stop() async
 }
 
+extension Broker {
+    /// Publishes; returns once the broker has taken it, throws when it hasn't.
+    public func publish(_ publication: Publication) async throws(BrokerError) {
+        let error = await withCheckedContinuation { continuation in
+            publish(publication) { continuation.resume(returning: $0) }
+        }
+        if let error { throw error }
+    }
+}
+
 /// Why a broker has not taken a publication.
 public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
     public struct Code: Sendable, Hashable {
