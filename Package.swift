@@ -39,6 +39,7 @@ let package = Package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
         .systemLibrary(
@@ -72,8 +73,10 @@ let package = Package(
         .target(
             name: "RealtimeApp",
             dependencies: [
-                "WebSocketServer",
+                "WebSocketServer", "COpenSSL",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Page/index.html")], swiftSettings: common),
         .target(

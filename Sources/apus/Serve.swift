@@ -16,12 +16,16 @@ func serve(settings: Settings) async throws {
     var configuration = settings.server
     configuration.handlesSignals = true
     let broker = MemoryBroker()
-    let app = RealtimeApp(logger: logger, broker: broker, tools: settings.tools) {
+    let authentication = try await readForCommand(settings.auth, logger: logger)
+    let app = RealtimeApp(
+        logger: logger, broker: broker, authentication: authentication, tools: settings.tools
+    ) {
         [routes = settings.routes] route, options in routes[route].adjust(&options)
     }
     let server = Server(
         configuration: configuration, router: app.router(), broker: broker, logger: logger
     ) {
+        authentication.logStart($0)
         for address in $0 { announce(address) }
     }
     try await server.run()

@@ -1,4 +1,5 @@
 import Logging
+import RealtimeApp
 import WebSocketServer
 
 /// What the program runs with: a validated snapshot that never changes; a reload makes another.
@@ -10,6 +11,7 @@ struct Settings: Sendable {
     /// Records below this level are dropped.
     let logLevel: Logger.Level
     let routes: PerRoute<RouteSettings>
+    let auth: AuthenticationOptions
 
     /// The settings that `draft`, whose values are all within their ranges, stands for.
     init(_ draft: SettingsDraft) {
@@ -25,6 +27,7 @@ struct Settings: Sendable {
         self.tools = draft.tools
         self.logLevel = draft.logLevel
         self.routes = draft.routes
+        self.auth = draft.auth
     }
 }
 
@@ -46,5 +49,6 @@ struct SettingsDraft: Sendable {
     var server = ServerConfiguration()
     var tools = false
     var routes = PerRoute(RouteSettings())
+    var auth = AuthenticationOptions()
     var logLevel = Logger.Level.info
 }
