@@ -114,7 +114,11 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "RealtimeAppTests",
-            dependencies: ["RealtimeApp", "WebSocketServer", "WebSocketTesting"],
+            dependencies: [
+                "RealtimeApp", "WebSocketServer", "WebSocketTesting",
+                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "ApusTests",

@@ -17,7 +17,7 @@ struct FaultsTests {
         for text in ends.refused {
             let lines = faults(set: [(ends.key, text)])
             let line = try #require(lines.first)
-            let shown = text.isEmpty ? "\"\"" : text
+            let shown = try #require(Schema.key(named: ends.key)).shown(text)
             #expect(lines.count == 1)
             #expect(line.hasPrefix("--set: \(ends.key): \(shown) is "))
             #expect(line.contains("; allowed: "))
@@ -88,6 +88,30 @@ struct FaultsTests {
         #expect(lines.count == 1)
         #expect(try #require(lines.first).contains(expected))
         #expect(try #require(lines.first).contains(text))
+    }
+
+    @Test("a path or a claim with a zero byte is refused", arguments: ["auth.users", "auth.jwt.issuer"])
+    func zeroByte(_ key: String) throws {
+        let line = try #require(faults(set: [(key, "a\0b")]).first)
+        #expect(line.hasPrefix("--set: \(key): a\\0b is not a text; allowed: "))
+    }
+
+    @Test("a secret is as long as its algorithm's hash")
+    func secretSizes() throws {
+        for (algorithm, size) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+            let secret = String(repeating: "s", count: size)
+            #expect(
+                faults(set: [("auth.jwt.algorithm", algorithm), ("auth.jwt.secret", secret)]) == [])
+            let lines = faults(
+                set: [
+                    ("auth.jwt.algorithm", algorithm),
+                    ("auth.jwt.secret", String(secret.dropLast())),
+                ])
+            #expect(lines.count == 1)
+            let line = try #require(lines.first)
+            #expect(line.contains("auth.jwt.secret: <secret>"))
+            #expect(line.contains(" bytes at least"))
+        }
     }
 
     @Test("equal values of keys that bound one another are valid")

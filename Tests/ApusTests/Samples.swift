@@ -111,7 +111,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
                 $0.server.topics.backlogMax == .mebibytes(2)
             },
         ]
-        + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
+        + auth + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
             Sample("log.level", "warning") { $0.logLevel == .warning }
         ]
 

@@ -22,13 +22,13 @@ final class PasswordWorkers: Sendable {
 
     /// Runs `work` once it is its turn; throws ``Busy`` when too many are before it.
     func run(_ work: @escaping @Sendable () -> Bool) async throws(Busy) -> Bool {
-        let result = await withCheckedContinuation { continuation in
+        let result: Bool? = await withCheckedContinuation { continuation in
             let job: @Sendable () -> Void = { continuation.resume(returning: work()) }
             let turn = state.withLock { $0.enter(job, runningMax, waitingMax) }
             switch turn {
             case .run: start(job)
             case .wait: break
-            case .refuse: continuation.resume(returning: Bool?.none)
+            case .refuse: continuation.resume(returning: nil)
             }
         }
         guard let result else { throw Busy() }

@@ -133,7 +133,7 @@ extension Response {
     ) -> Response {
         var response = Response.encoding(value, status: status)
         response.headerFields[.cacheControl] = "no-store"
-        response.headerFields[.pragma] = "no-cache"
+        response.headerFields[HTTPField.Name("Pragma")!] = "no-cache"
         return response
     }
 

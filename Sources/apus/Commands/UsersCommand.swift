@@ -53,12 +53,19 @@ struct UsersFileOptions: ParsableArguments {
     }
 
     /// Puts `users` in the place of what the file at `path` says, all at once: who reads it
-    /// meanwhile sees the old or the new. Only its owner may read it.
+    /// meanwhile sees the old or the new. A new file only its owner may read; one that is there
+    /// stays whose it was, the server's user's perhaps.
     func write(_ users: UsersFile, to path: String) throws {
         let temporary = "\(path).\(ProcessInfo.processInfo.processIdentifier).new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw complaint("\(temporary) can't be written: \(String(cString: strerror(errno)))")
+        }
+        var old = stat()
+        if stat(path, &old) == 0 {
+            // Only root may give files away; else the owner is the same, or becomes so.
+            _ = fchown(descriptor, old.st_uid, old.st_gid)
+            fchmod(descriptor, old.st_mode & 0o777)
         }
         do {
             let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)

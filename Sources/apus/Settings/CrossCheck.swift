@@ -1,3 +1,4 @@
+import RealtimeApp
 import WebSocketServer
 
 /// A rule that two keys keep together.

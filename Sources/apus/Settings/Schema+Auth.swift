@@ -6,7 +6,7 @@ extension Schema {
     static let auth: [Key] = [
         Key(
             "auth.jwt.secret", Secret(), \.auth.secret,
-            "Signs and verifies tokens, 48 bytes for HS384, 64 for HS512", change: .restart,
+            "Signs tokens; HS384 needs 48, HS512 64 bytes", change: .restart,
             isSecret: true),
         Key(
             "auth.jwt.algorithm",
@@ -56,6 +56,6 @@ extension Schema {
             "Sign-ins a minute as one user", change: .restart),
         Key(
             "origins.allowed", Origins(), \.server.origins,
-            "Pages that may use the server", change: .restart),
+            "Pages let in", change: .restart),
     ]
 }
