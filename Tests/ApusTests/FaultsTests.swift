@@ -90,7 +90,9 @@ struct FaultsTests {
         #expect(try #require(lines.first).contains(text))
     }
 
-    @Test("a path or a claim with a zero byte is refused", arguments: ["auth.users", "auth.jwt.issuer"])
+    @Test(
+        "a path or a claim with a zero byte is refused",
+        arguments: ["auth.users", "auth.jwt.issuer"])
     func zeroByte(_ key: String) throws {
         let line = try #require(faults(set: [(key, "a\0b")]).first)
         #expect(line.hasPrefix("--set: \(key): a\\0b is not a text; allowed: "))

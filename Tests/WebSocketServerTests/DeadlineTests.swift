@@ -58,13 +58,15 @@ struct DeadlineTests {
         #expect(setter.passed.all == ["1", "2", "0"])
     }
 
-    @Test("it goes with its connection, however that ends; nothing is left", arguments: [true, false])
+    @Test(
+        "it goes with its connection, however that ends; nothing is left",
+        arguments: [true, false])
     func ending(isReset: Bool) async throws {
         let setter = Setter()
         // Throws if the ledger isn't even.
         try await withServer(.single(setter)) { server in
             let client = try await server.upgraded()
-            try await client.sendFrame(.text, Array("3600000".utf8))
+            try await client.send(RawClient.Frame.text("3600000").encoded())
             _ = try await client.readFrame()
             if isReset { await client.reset() } else { await client.close() }
             _ = try await setter.closed.next()

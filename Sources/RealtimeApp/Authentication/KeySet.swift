@@ -74,7 +74,8 @@ struct KeySet: Sendable {
             } catch let fault as AuthenticationFault {
                 throw fault
             } catch {
-                throw AuthenticationFault("auth.jwt.jwks", "key \(name) is not a good key: \(error)")
+                throw AuthenticationFault(
+                    "auth.jwt.jwks", "key \(name) is not a good key: \(error)")
             }
         }
         guard added > 0 else {
@@ -166,7 +167,8 @@ private struct JSONWebKey: Decodable {
         }
         guard secret.count >= algorithm.secretSizeMin else {
             throw WeakKey(
-                description: "\(name) needs \(algorithm.secretSizeMin) bytes, it has \(secret.count)")
+                description: "\(name) needs \(algorithm.secretSizeMin) bytes, "
+                    + "it has \(secret.count)")
         }
         return await KeySet.secretKey(secret, algorithm, id: kid)
     }

@@ -29,7 +29,9 @@ struct TokenSource {
     /// RFC 6750 §2.1; the scheme's case doesn't matter (RFC 9110 §11.1). Other schemes are for
     /// someone else, a proxy say.
     private static func bearer(_ field: String?) -> String? {
-        guard let field, field.prefix(7).lowercased() == "bearer " else { return nil }
-        return String(field.dropFirst(7).drop { $0 == " " })
+        guard let field else { return nil }
+        let scheme = field.prefix { $0 != " " }
+        guard scheme.lowercased() == "bearer" else { return nil }
+        return String(field[scheme.endIndex...].drop { $0 == " " })
     }
 }

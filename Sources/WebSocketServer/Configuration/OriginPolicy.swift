@@ -82,7 +82,8 @@ struct Origin: Sendable, Hashable {
     /// Whether `authority` names the same host and port. Behind a proxy that ends TLS the request's
     /// own scheme isn't known, so that a port left out is the default of the page's scheme.
     func isOf(_ authority: String) -> Bool {
-        guard let other = Self.defaultPort(of: scheme), let (host, port) = Self.split(authority[...])
+        guard let other = Self.defaultPort(of: scheme),
+            let (host, port) = Self.split(authority[...])
         else { return false }
         return host == self.host && (port ?? other) == self.port
     }
