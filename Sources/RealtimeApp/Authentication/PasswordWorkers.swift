@@ -1,6 +1,6 @@
 import Dispatch
-import Foundation
 import Synchronization
+import WebSocketServer
 
 /// Runs what is dear, as checking passwords is, away from the event loops: as many at once as there
 /// are cores, and a bounded number that waits.
@@ -13,9 +13,7 @@ final class PasswordWorkers: Sendable {
     private let queue = DispatchQueue(label: "passwords", attributes: .concurrent)
     private let state = Mutex(PasswordWorkersState())
 
-    init(
-        runningMax: Int = ProcessInfo.processInfo.activeProcessorCount, waitingMax: Int = 64
-    ) {
+    init(runningMax: Int = availableCores(), waitingMax: Int = 64) {
         self.runningMax = max(1, runningMax)
         self.waitingMax = waitingMax
     }

@@ -12,7 +12,8 @@ package struct UsersFile: Sendable {
 
     /// Reads a file's text; throws what is wrong with which line.
     package init(_ text: String) throws(UsersFault) {
-        lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            .map(String.init)
         if lines.last == "" { lines.removeLast() }
         for (index, line) in lines.enumerated() {
             guard let (name, hash) = Self.parts(of: line) else { continue }

@@ -9,14 +9,15 @@ struct TokenCommand: AsyncParsableCommand {
         commandName: "token",
         abstract: "Make a token to try things with.",
         discussion: """
-            Signs with auth.jwt.secret by auth.jwt.algorithm, for auth.jwt.issuer and
-            auth.jwt.audience, and prints the token to standard output. Give the server the same
-            secret, best in the file or the environment: other users see command lines.
+            Signs with auth.jwt.secret by auth.jwt.algorithm, for auth.jwt.issuer \
+            and auth.jwt.audience, and prints the token to standard output. Give the \
+            server the same secret, best in the file or the environment: other users \
+            of the machine see command lines.
 
             EXAMPLES:
               export APUS_AUTH_JWT_SECRET=$(openssl rand -hex 32)
               apus token --sub ada --lifetime 1h
-              curl -H "Authorization: Bearer $(apus token --sub ada)" http://127.0.0.1:8080/…
+              apus token --sub ada --config apus.yaml --audience tests
             """)
 
     @OptionGroup var source: SourceOptions

@@ -8,8 +8,9 @@ struct UsersCommand: AsyncParsableCommand {
         commandName: "users",
         abstract: "Add, remove and list those who may sign in.",
         discussion: """
-            The file has a line for each, NAME:HASH, with a scrypt hash of the password. It is
-            --file, or else auth.users of the configuration. A running server sees the change.
+            The file has a line for each, NAME:HASH, with a scrypt hash of the \
+            password. It is --file, or else auth.users of the configuration. A running \
+            server sees the change.
 
             EXAMPLES:
               apus users add ada --file users         asks for the password
@@ -90,8 +91,9 @@ struct AddUserCommand: AsyncParsableCommand {
         commandName: "add",
         abstract: "Add a user, or give one another password.",
         discussion: """
-            Asks for the password at a terminal, twice and unseen; otherwise it is the first line
-            of standard input. A file that isn't there yet is made, readable for its owner alone.
+            Asks for the password at a terminal, twice and unseen; otherwise it is the \
+            first line of standard input. A file that isn't there yet is made, readable \
+            for its owner alone.
 
             EXAMPLES:
               apus users add ada --file users
@@ -162,18 +164,25 @@ struct ListUsersCommand: AsyncParsableCommand {
     }
 }
 
+/// What the terminal was before the prompt.
+private nonisolated(unsafe) var terminalBefore = termios()
+
 /// Asks for a password.
 private enum PasswordPrompt {
     /// The first line of standard input; at a terminal it is asked for, twice and unseen. `nil` if
     /// there is none, or the two differ.
     static func read(for name: String) -> String? {
         guard isatty(STDIN_FILENO) == 1 else { return line() }
-        var before = termios()
-        guard tcgetattr(STDIN_FILENO, &before) == 0 else { return nil }
-        var unseen = before
+        guard tcgetattr(STDIN_FILENO, &terminalBefore) == 0 else { return nil }
+        var unseen = terminalBefore
         unseen.c_lflag &= ~tcflag_t(ECHO)
+        // Who gives up would be left with a terminal that shows nothing.
+        signal(SIGINT) { _ in
+            tcsetattr(STDIN_FILENO, TCSANOW, &terminalBefore)
+            _exit(130)
+        }
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen)
-        defer { tcsetattr(STDIN_FILENO, TCSAFLUSH, &before) }
+        defer { tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminalBefore) }
         say("Password for \(name): ")
         let first = line()
         say("\nAgain: ")

@@ -89,6 +89,7 @@ struct PasswordTests {
         #expect(removed == [true, false])
         #expect(file.text == "# staff\neve:\(hash)\n\nada:\(hash)\n")
         #expect(try UsersFile(file.text).users == file.users)
+        #expect(try UsersFile("eve:\(hash)\r\n# x\r\n").text == "eve:\(hash)\n# x\n")
         for name in ["", "a:b", "#a", "a b", "a\n", "a\u{0}"] {
             #expect(throws: UsersFault.self) { _ = try file.set(name, hash) }
         }
