@@ -3,11 +3,12 @@ import WebSocketServer
 
 /// A member of a topic for those with a token (S5): text `x` by ada reaches all as `ada: x`.
 final class SecureMember: ConnectionHandler {
-    private let subject: String
+    /// `ada: `
+    private let prefix: [UInt8]
     private let topic: String
 
     init(_ identity: Identity, topic: String) {
-        subject = identity.subject
+        prefix = [UInt8]("\(identity.subject): ".utf8)
         self.topic = "secure/\(topic)"
     }
 
@@ -20,7 +21,7 @@ final class SecureMember: ConnectionHandler {
     }
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        let said = [UInt8]("\(subject): ".utf8) + payload.bytes
+        let said = prefix + payload.bytes
         connection.publish(said.span.bytes, as: kind, to: topic)
     }
 }
