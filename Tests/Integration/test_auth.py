@@ -7,13 +7,9 @@ import time
 
 import pytest
 from conftest import shared
-from tokens import KEYED, SECRET, Key, encoded, token, write_jwks
-from wire import BINARY, Wire, upgrade_request
-from websockets.exceptions import ConnectionClosed
-
-PATH = "/ws/secure/room"
-INVALID = 'Bearer error="invalid_token"'
-
+from tokens import INVALID, KEYED, PATH, SECRET, Key
+from tokens import answer, bearer, closed_with, encoded, token, write_jwks
+from wire import BINARY, Wire
 
 @pytest.fixture(scope="module")
 def keys():
@@ -38,27 +34,6 @@ def secured(keys, tmp_path_factory):
 
 def good(**changes):
     return {"aud": "apus", "iss": "tests"} | changes
-
-
-def bearer(text):
-    return {"additional_headers": {"Authorization": f"Bearer {text}"}}
-
-
-def answer(server, text=None, path=PATH, **changes):
-    """The answer to a handshake with a token in its header."""
-    if text is not None:
-        changes["Authorization"] = f"Bearer {text}"
-    with Wire.to(server) as wire:
-        wire.send(upgrade_request(path, server.authority, **changes))
-        return wire.response()
-
-
-def closed_with(socket):
-    """The close code and reason of a connection that the server ends; text before is dropped."""
-    with pytest.raises(ConnectionClosed) as raised:
-        while True:
-            socket.recv(timeout=30)
-    return raised.value.rcvd.code, raised.value.rcvd.reason
 
 
 def test_text_reaches_all_of_the_topic_under_the_senders_name(secured, client):

@@ -6,8 +6,8 @@ import json
 import pytest
 from apus import run
 from chromium import chromium
-from test_auth import INVALID, PATH, answer, bearer, closed_with
-from tokens import KEYED, SECRET, Key, token, write_jwks
+from tokens import INVALID, KEYED, PATH, SECRET, Key
+from tokens import answer, bearer, closed_with, token, write_jwks
 from websockets.exceptions import ConnectionClosed
 from wire import Wire, upgrade_request
 

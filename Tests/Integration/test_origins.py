@@ -5,8 +5,7 @@ import json
 import pytest
 from apus import run
 from chromium import chromium
-from test_auth import PATH, answer
-from tokens import KEYED, token
+from tokens import KEYED, PATH, answer, token
 from wire import Wire
 
 

@@ -1,13 +1,18 @@
-"""Keys and tokens for tests, by PyJWT and cryptography."""
+"""Keys and tokens for tests, by PyJWT and cryptography, and what a server makes of them."""
 
 import base64
 import json
 import time
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from websockets.exceptions import ConnectionClosed
+from wire import Wire, upgrade_request
 
+PATH = "/ws/secure/room"
+INVALID = 'Bearer error="invalid_token"'
 SECRET = "a secret for tests alone, of sixty-four bytes, which HS512 needs"
 assert len(SECRET) == 64
 KEYED = f"auth.jwt.secret={SECRET}"
@@ -65,3 +70,24 @@ class Key:
 def write_jwks(path, *keys):
     path.write_text(json.dumps({"keys": list(keys)}))
     return f"auth.jwt.jwks={path}"
+
+
+def bearer(text):
+    return {"additional_headers": {"Authorization": f"Bearer {text}"}}
+
+
+def answer(server, text=None, path=PATH, **changes):
+    """The answer to a handshake with a token in its header."""
+    if text is not None:
+        changes["Authorization"] = f"Bearer {text}"
+    with Wire.to(server) as wire:
+        wire.send(upgrade_request(path, server.authority, **changes))
+        return wire.response()
+
+
+def closed_with(socket):
+    """The close code and reason of a connection that the server ends; text before is dropped."""
+    with pytest.raises(ConnectionClosed) as raised:
+        while True:
+            socket.recv(timeout=30)
+    return raised.value.rcvd.code, raised.value.rcvd.reason
