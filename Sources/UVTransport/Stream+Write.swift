@@ -243,7 +243,7 @@ extension Stream {
         }
         startWriting()
         if unsafe outbox == nil { shutDownWritingIfFinishing() }
-        if isOpen { outboxShrank() }
+        if isSending { outboxShrank() }
     }
 
     /// Empties the cork if it is this stream's, and leaves it to no one.
