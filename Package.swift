@@ -25,6 +25,7 @@ let package = Package(
     name: "apus",
     products: [
         .library(name: "WebSocketServer", targets: ["WebSocketServer"]),
+        .library(name: "RedisBroker", targets: ["RedisBroker"]),
         .executable(name: "apus", targets: ["apus"]),
     ],
     traits: [
@@ -47,6 +48,8 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        // Without pkg-config, whose one flag for it SwiftPM refuses.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
         .target(
             name: "HTTPProtocol",
@@ -70,6 +73,13 @@ let package = Package(
             ],
             swiftSettings: library),
         .target(
+            name: "RedisBroker",
+            dependencies: [
+                "WebSocketServer", "UVTransport", "CHiredis",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: library),
+        .target(
             name: "RealtimeApp",
             dependencies: [
                 "WebSocketServer",
@@ -81,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "RealtimeApp", "WebSocketServer",
+                "RealtimeApp", "RedisBroker", "WebSocketServer",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -108,6 +118,10 @@ let package = Package(
             dependencies: [
                 "WebSocketServer", "WebSocketTesting", "UVTransport", "WebSocketProtocol", "CZlib",
             ],
+            swiftSettings: common),
+        .testTarget(
+            name: "RedisBrokerTests",
+            dependencies: ["RedisBroker", "WebSocketServer", "WebSocketTesting", "UVTransport"],
             swiftSettings: common),
         .testTarget(
             name: "RealtimeAppTests",
