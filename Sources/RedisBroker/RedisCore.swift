@@ -93,21 +93,23 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
 
     // MARK: - Health
 
+    // Who hears of an event and asks for the health then, is to be told what fits.
+
     private func established() {
-        if isInGap {
-            isInGap = false
-            receive(.restored)
-        }
+        let endsGap = isInGap
+        isInGap = false
         changed()
+        if endsGap { receive(.restored) }
     }
 
     private func lost(_ reason: String, wasUp: Bool) {
-        if wasUp, !isInGap {
+        let beginsGap = wasUp && !isInGap
+        if beginsGap {
             isInGap = true
             gaps += 1
-            receive(.gap(reason))
         }
         changed()
+        if beginsGap { receive(.gap(reason)) }
     }
 
     /// One of the connections has come up or gone down, or an attempt has failed.

@@ -95,8 +95,8 @@ enum PublishedMessage {
             if byte == UInt8(ascii: "+") {
                 result.append(UInt8(ascii: " "))
             } else if byte == UInt8(ascii: "%"), rest.count >= 2,
-                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16),
-                rest[rest.startIndex] != UInt8(ascii: "+")
+                rest.prefix(2).allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }),
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
             {
                 result.append(value)
                 rest = rest.dropFirst(2)

@@ -6,15 +6,14 @@ extension Schema {
     static let broker: [Key] = [
         Key(
             "broker.url", BrokerURL(), \.broker.place,
-            "Carries publications", change: .restart, isSecret: true),
+            "Broker", change: .restart, isSecret: true),
         Key(
             "broker.prefix", ChannelPrefix(), \.broker.prefix,
             "Before a topic's name in Redis", change: .restart),
         Key(
             "broker.on_gap", Choice([("keep", .keep), ("close", .close)]),
             \.server.topics.onGap,
-            "Subscribers who may have missed something stay, or are closed with 1012",
-            change: .restart),
+            "Subscribers who may have missed something stay, or are closed with 1012"),
     ]
 }
 
@@ -33,8 +32,7 @@ struct BrokerSettings: Sendable {
 struct BrokerURL: Kind {
     private static let memory = "memory:"
 
-    let accepted = "memory: (this process alone), redis://[[user]:password@]host[:port][/db]"
-        + " or unix:///path[?db=N]"
+    let accepted = "memory:, redis://[[user]:password@]host[:port][/db] or unix:///path[?db=N]"
 
     func parse(_ text: String) throws(Rejection) -> BrokerSettings.Place {
         if text == Self.memory { return .memory }
@@ -58,7 +56,7 @@ struct BrokerURL: Kind {
 struct ChannelPrefix: Kind {
     static let bytesMax = 64
 
-    let accepted = "up to \(bytesMax) bytes without spaces and control characters, or empty"
+    let accepted = "up to \(bytesMax) bytes, no spaces or control characters"
 
     func parse(_ text: String) throws(Rejection) -> String {
         guard text.utf8.count <= Self.bytesMax else { throw Rejection(problem: "too long") }
