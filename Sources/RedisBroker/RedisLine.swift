@@ -94,7 +94,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         )
         let pause = min(most, least << UInt64(min(failures, 16)))
         failures += 1
-        return UInt64.random(in: pause / 2 ... pause)
+        return UInt64.random(in: pause / 2...pause)
     }
 
     override func deadlinePassed(now: UInt64) {

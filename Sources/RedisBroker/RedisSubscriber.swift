@@ -66,7 +66,9 @@ final class RedisSubscriber {
         guard reply.count > 0 else { return line.fail("Redis pushed something else") }
         switch (reply.text(at: 0), reply.count) {
         case ("message", 3):
-            let channel = reply.withBytes(at: 1) { unsafe $0.withUnsafeBytes { unsafe [UInt8]($0) } }
+            let channel = reply.withBytes(at: 1) {
+                unsafe $0.withUnsafeBytes { unsafe [UInt8]($0) }
+            }
             if channel == probeChannel {
                 if reply.text(at: 2) == "\(probe)" { echoDeadline = nil }
             } else {

@@ -159,7 +159,8 @@ public struct RedisURL: Sendable, Hashable {
             guard let high = rest.popFirst().flatMap(hexadecimal),
                 let low = rest.popFirst().flatMap(hexadecimal)
             else {
-                throw Fault(problem: "has a \(what) with a % that two hexadecimal digits follow not")
+                throw Fault(
+                    problem: "has a \(what) with a % that two hexadecimal digits follow not")
             }
             bytes.append(high << 4 | low)
         }

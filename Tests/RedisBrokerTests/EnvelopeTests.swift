@@ -21,7 +21,8 @@ import WebSocketTesting
             let key: String? = [nil, "", text][round % 3]
             let bytes: [UInt8] =
                 round % 2 == 0
-                ? Array(text.utf8) : (0..<round % 300).map { _ in .random(in: 0...255, using: &random) }
+                ? Array(text.utf8)
+                : (0..<round % 300).map { _ in .random(in: 0...255, using: &random) }
             let publication = Publication(
                 bytes.span.bytes, as: round % 2 == 0 ? .text : .binary, to: "topic", key: key)
             let envelope = try #require(Envelope.encode(publication))

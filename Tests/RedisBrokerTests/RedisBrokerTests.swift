@@ -41,12 +41,16 @@ import WebSocketTesting
             try await withBroker(try redis.url) { broker, events in
                 broker.subscribe(to: "topic")
                 try await takeEffect("topic", broker, events)
-                
+
                 try await redis.run(["PUBLISH", "apus:topic", "grüße"])
                 #expect(try await events.nextText() == "grüße")
                 // 0xA9 "aps" and a version to come: dropped, with nothing delivered.
-                try await redis.run(["EVAL", #"redis.call('PUBLISH', 'apus:topic', '\169aps\2 x')"#, "0"])
-                try await redis.run(["EVAL", #"redis.call('PUBLISH', 'apus:topic', '\255\0')"#, "0"])
+                try await redis.run([
+                    "EVAL", #"redis.call('PUBLISH', 'apus:topic', '\169aps\2 x')"#, "0",
+                ])
+                try await redis.run([
+                    "EVAL", #"redis.call('PUBLISH', 'apus:topic', '\255\0')"#, "0",
+                ])
                 let binary = try await events.nextPublication()
                 #expect(binary.kind == .binary && binary.bytes == [255, 0])
             }

@@ -18,7 +18,8 @@ final class RedisServer: Sendable {
 
     /// Returns once it accepts connections.
     init(_ arguments: [String] = []) async throws {
-        let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
+        let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(
+            separator: ":")
         guard
             let program = paths.map({ "\($0)/redis-server" })
                 .first(where: FileManager.default.isExecutableFile)

@@ -15,7 +15,8 @@ final class ChannelSubscriber: ConnectionHandler, Sendable {
         switch connection.subscribe(to: topic) {
         case .subscribed, .alreadySubscribed, .handedOver: break
         // The name was checked before the upgrade, by larger limits than are set here.
-        case .invalidName: connection.close(.policyViolation, reason: "the channel's name is too long")
+        case .invalidName:
+            connection.close(.policyViolation, reason: "the channel's name is too long")
         case .tooMany, .unavailable:
             connection.close(.policyViolation, reason: "can't subscribe to the channel")
         }

@@ -39,10 +39,11 @@ enum PublishedMessage {
         throw PublishFaults(faults: [.missing("query", "message")])
     }
 
-    /// Without parameters, in small letters.
+    /// Without parameters, in small letters; `nil` if none is named.
     private static func mediaType(of request: Request) -> String? {
-        request.head.headerFields[.contentType]?.prefix { $0 != ";" }
+        let type = request.head.headerFields[.contentType]?.prefix { $0 != ";" }
             .trimmingCharacters(in: .whitespaces).lowercased()
+        return type?.isEmpty == true ? nil : type
     }
 
     private static func inJSON(_ body: [UInt8]) throws(PublishFaults) -> String {
