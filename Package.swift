@@ -48,6 +48,7 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         // Without pkg-config, whose one flag for it SwiftPM refuses.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
@@ -62,6 +63,7 @@ let package = Package(
                 .target(name: "CISAL", condition: .when(traits: ["ISAL"])),
             ],
             swiftSettings: library),
+        .target(name: "TLSFilter", dependencies: ["CLibSSL"], swiftSettings: library),
         .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
         .target(
             name: "WebSocketServer",
@@ -75,7 +77,7 @@ let package = Package(
         .target(
             name: "RedisBroker",
             dependencies: [
-                "WebSocketServer", "UVTransport", "CHiredis",
+                "WebSocketServer", "UVTransport", "TLSFilter", "CHiredis",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: library),

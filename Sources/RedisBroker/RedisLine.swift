@@ -1,3 +1,4 @@
+import TLSFilter
 import UVTransport
 
 /// Keeps one connection to Redis up: finds the address, connects, logs in, and after each loss
@@ -24,6 +25,8 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     private var failures = 0
     /// A name server that hangs must not cost a thread for each attempt.
     private var isLookingUp = false
+    /// Made with the first encrypted connection.
+    private var tlsContext: TLSClientContext?
     private(set) var link: RedisLink?
     private(set) var reason = "not connected yet"
 
@@ -132,7 +135,13 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     /// Tries the addresses in turn.
     private func connect(_ addresses: [ConnectAddress]) {
         guard let address = addresses.first else { return fail("the host has no address") }
-        let link = RedisLink(loop: loop, isUnixDomain: address.isUnixDomain, options: options)
+        let tls: TLSClient?
+        do throws(TLSClient.Fault) {
+            tls = try makeTLS()
+        } catch { return fail(error.description) }
+        let link = RedisLink(
+            loop: loop, isUnixDomain: address.isUnixDomain, tls: tls, options: options)
+        link.onEnd = { [self] in fail($0) }
         self.link = link
         let number = attempt
         link.open(address) { [self] error in
@@ -145,10 +154,21 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
                     fail("\(error)")
                 }
             } else {
-                link.onEnd = { [self] in fail($0) }
                 logIn(link)
             }
         }
+    }
+
+    private func makeTLS() throws(TLSClient.Fault) -> TLSClient? {
+        guard url.isEncrypted, case .host(let host, _) = url.place else { return nil }
+        let context: TLSClientContext
+        if let made = tlsContext {
+            context = made
+        } else {
+            context = try TLSClientContext()
+            tlsContext = context
+        }
+        return try TLSClient(context: context, host: host)
     }
 
     private func logIn(_ link: RedisLink) {

@@ -1,3 +1,4 @@
+import TLSFilter
 import UVTransport
 
 /// One connection to Redis, from its making to its end: commands out, answers in their order and
@@ -26,25 +27,36 @@ final class RedisLink: Stream, @unchecked Sendable {
     private var reader = ReplyReader()
     private var awaited = FIFO<Awaited>()
     private var attempt: ConnectAttempt?
+    /// What stands between the socket and Redis's protocol, if anything.
+    private let tls: TLSClient?
+    /// Hears of the handshake's end.
+    private var onSecured: (() -> Void)?
     private var isOver = false
     /// Replies that no command awaits: the messages of subscriptions.
     var onPush: ((borrowing RedisReply) -> Void)?
     /// The connection ended by itself, and why; called once, unless it is ``shut(_:)`` before.
     var onEnd: ((String) -> Void)?
 
-    init(loop: EventLoop, isUnixDomain: Bool, options: RedisOptions) {
+    init(loop: EventLoop, isUnixDomain: Bool, tls: TLSClient?, options: RedisOptions) {
+        self.tls = tls
         commandTimeout = options.commandTimeout.milliseconds
         replySizeMax = options.replySizeMax
         super.init(loop: loop, isUnixDomain: isUnixDomain)
     }
 
     /// Connects; `completion` hears once, with `nil` when the link can be used, unless the link is
-    /// shut before.
+    /// shut before, or ends in the TLS handshake, of which ``onEnd`` hears.
     func open(_ address: ConnectAddress, completion: @escaping (TransportError?) -> Void) {
         do throws(TransportError) {
             attempt = try connect(to: address) { [self] error in
                 attempt = nil
-                if !isOver { completion(error) }
+                if isOver { return }
+                if error == nil, tls != nil {
+                    onSecured = { completion(nil) }
+                    receiveEncrypted()
+                } else {
+                    completion(error)
+                }
             }
         } catch {
             completion(error)
@@ -62,11 +74,23 @@ final class RedisLink: Stream, @unchecked Sendable {
             if awaited.count == 1 { scheduleDeadline() }
         }
         let command = redisCommand(arguments)
-        // Safety: there is room for as many bytes as are copied.
-        unsafe command.withUnsafeBytes { bytes in
+        unsafe command.withUnsafeBytes { unsafe write($0) }
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer) {
+        guard let tls else {
+            // Safety: there is room for as many bytes as are copied.
             if let place = unsafe append(bytes.count) {
                 unsafe place.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
             }
+            return
+        }
+        do throws(TLSClient.Fault) {
+            try unsafe tls.write(bytes)
+            sendEncrypted(tls)
+        } catch {
+            // The caller is in the middle of something.
+            loop.execute { [self] in end(error.description) }
         }
     }
 
@@ -74,6 +98,7 @@ final class RedisLink: Stream, @unchecked Sendable {
     func shut(_ reason: String) {
         guard !isOver else { return }
         isOver = true
+        onSecured = nil
         onPush = nil
         onEnd = nil
         attempt?.cancel()
@@ -91,8 +116,43 @@ final class RedisLink: Stream, @unchecked Sendable {
     // MARK: - From the loop
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
+        guard let tls else { return unsafe receivePlain(UnsafeRawBufferPointer(bytes)) }
+        unsafe tls.receive(UnsafeRawBufferPointer(bytes))
+        receiveEncrypted()
+    }
+
+    private func receiveEncrypted() {
+        guard let tls else { return }
+        do throws(TLSClient.Fault) {
+            let wasEstablished = tls.isEstablished
+            let isEstablished = try tls.shakeHands()
+            sendEncrypted(tls)
+            guard isEstablished else { return }
+            if !wasEstablished {
+                let onSecured = self.onSecured
+                self.onSecured = nil
+                onSecured?()
+            }
+            let goesOn = try unsafe tls.read { bytes in
+                if !isOver { unsafe receivePlain(bytes) }
+            }
+            if isOver { return }
+            sendEncrypted(tls)
+            if !goesOn { end("Redis closed the connection") }
+        } catch {
+            // What the peer is told of it, on the way to the close.
+            sendEncrypted(tls)
+            end(error.description)
+        }
+    }
+
+    private func sendEncrypted(_ tls: TLSClient) {
+        unsafe tls.takeOutput { unsafe append($0) }
+    }
+
+    private func receivePlain(_ bytes: UnsafeRawBufferPointer) {
         do throws(ProtocolFault) {
-            try unsafe reader.feed(UnsafeRawBufferPointer(bytes))
+            try unsafe reader.feed(bytes)
             while !isOver, let reply = try reader.next() { receive(reply) }
             if reader.waitingCount > replySizeMax {
                 throw ProtocolFault(description: "a reply of more than \(replySizeMax) bytes")

@@ -1,6 +1,6 @@
 /// Where a Redis is and how to log in there, read from a URL.
 ///
-///     redis://[[user]:password@]host[:port][/database]
+///     redis://[[user]:password@]host[:port][/database]        rediss: the same with TLS
 ///     unix://[[user]:password@]/path[?db=database]        or redis+unix:
 ///
 /// User, password and path may be percent-encoded, and have to be where they hold `@`, `:`, `/`,
@@ -19,6 +19,8 @@ public struct RedisURL: Sendable, Hashable {
     }
 
     public let place: Place
+    /// Whether the connection is encrypted, and the server's certificate checked.
+    public let isEncrypted: Bool
     /// An ACL user of Redis 6 and later; `nil`: the default one.
     public let user: String?
     public let password: String?
@@ -36,10 +38,12 @@ public struct RedisURL: Sendable, Hashable {
         }
         guard let colon = text.firstIndex(of: ":") else { throw Self.unknownScheme }
         var rest = text[text.index(after: colon)...]
-        switch text[..<colon].lowercased() {
-        case "redis":
+        let scheme = text[..<colon].lowercased()
+        isEncrypted = scheme == "rediss"
+        switch scheme {
+        case "redis", "rediss":
             guard rest.hasPrefix("//") else {
-                throw Fault(problem: "must begin with redis://")
+                throw Fault(problem: "must begin with \(scheme)://")
             }
             rest = rest.dropFirst(2)
             (user, password) = try Self.credentials(&rest)
@@ -52,15 +56,11 @@ public struct RedisURL: Sendable, Hashable {
                 (user, password) = (nil, nil)
             }
             (place, database) = try Self.path(rest)
-        case "rediss":
-            throw Fault(
-                problem: "asks for TLS, which the Redis client of this build doesn't speak; "
-                    + "put a TLS tunnel such as stunnel beside it, and use redis:// or unix://")
         default: throw Self.unknownScheme
         }
     }
 
-    private static let unknownScheme = Fault(problem: "must begin with redis:// or unix://")
+    private static let unknownScheme = Fault(problem: "must begin with redis://, rediss:// or unix://")
 
     /// Takes `user:password@` off the front. The last `@` before the path counts, as many
     /// passwords have one that isn't encoded.
@@ -186,7 +186,8 @@ extension RedisURL: CustomStringConvertible {
         switch place {
         case .host(let host, let port):
             let host = host.contains(":") ? "[\(host)]" : host
-            return "redis://\(host):\(port)" + (database == 0 ? "" : "/\(database)")
+            let scheme = isEncrypted ? "rediss" : "redis"
+            return "\(scheme)://\(host):\(port)" + (database == 0 ? "" : "/\(database)")
         case .unix(let path):
             return "unix://\(path)" + (database == 0 ? "" : "?db=\(database)")
         }

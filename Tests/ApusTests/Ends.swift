@@ -101,9 +101,9 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "topics.backlog.max", "1MiB to 64GiB", accepted: ["1MiB", "64GiB"],
                 refused: ["1048575", "68719476737"]),
             Ends(
-                "broker.url", "memory:, redis://",
-                accepted: ["memory:", "redis://h", "redis://u:p@[::1]:1/2", "unix:///a?db=1"],
-                refused: ["", "memory", "redis:", "rediss://h", "redis://h:0", "http://h"]),
+                "broker.url", "memory:, redis[s]://",
+                accepted: ["memory:", "rediss://h", "redis://u:p@[::1]:1/2", "unix:///a?db=1"],
+                refused: ["", "memory", "redis:", "rediss:h", "redis://h:0", "http://h"]),
             Ends(
                 "broker.prefix", "up to 64 bytes",
                 accepted: ["", "apus:", String(repeating: "p", count: 64)],

@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 from apus import run, wait_until
-from redis_server import Proxy, Redis
+from redis_server import Proxy, Redis, free_port
 from websockets.exceptions import ConnectionClosed
 from wire import Wire, upgrade_request
 
@@ -517,6 +517,72 @@ def test_urls_say_who_logs_in_and_where(redis, start, client, how):
     assert "p@ss" not in log and quoted not in log
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for localhost and 127.0.0.1 that is its own authority, and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", names,
+         "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
+        capture_output=True, timeout=30, check=True,
+    )
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+@pytest.fixture
+def encrypted(redis, certificate):
+    """A Redis with a second port that speaks TLS: and that port."""
+    port = free_port()
+    files = ("--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1]))
+    return redis("--tls-port", str(port), *files, "--tls-auth-clients", "no"), port
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_messages_cross_by_tls(encrypted, certificate, start, client, host):
+    broker, port = encrypted
+    trusting = {"SSL_CERT_FILE": str(certificate[0])}
+    servers = [
+        start(f"broker.url=rediss://{host}:{port}", environment=trusting) for _ in range(2)
+    ]
+    wait_ready(*servers)
+    clients = [client(server, "/ws/redis/news") for server in servers]
+    wait_until(lambda: broker.subscribers(NEWS) == 2, "both subscriptions", 30)
+    crosses(servers, clients, "hello")
+    # More than TLS puts into one record, in each direction.
+    large = "x" * 60_000
+    status, _, _ = request(servers[0], "/publish/news", "POST", large.encode())
+    assert status == 200
+    assert all(one.recv(timeout=30) == large for one in clients)
+    broker.cli("CLIENT", "KILL", "TYPE", "pubsub")
+    for server in servers:
+        wait_until(lambda: readiness(server)[1]["broker"]["gaps"] == 1, "the gap", 30)
+    assert_gap_and_recovery(broker, servers, clients)
+
+
+@pytest.mark.parametrize(
+    "host, trusts, why",
+    [
+        ("localhost", False, "self-signed certificate"),
+        ("127.0.0.2", True, "IP address mismatch"),
+        # Redis waits for the rest of what it takes for a command, or calls it none.
+        ("plain", True, "publishing: "),
+    ],
+)
+def test_a_redis_that_proves_nothing_is_not_talked_to(
+    encrypted, certificate, start, host, trusts, why
+):
+    broker, port = encrypted
+    broker.cli("CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2")
+    environment = {"SSL_CERT_FILE": str(certificate[0])} if trusts else {}
+    at = f"127.0.0.1:{broker.port}" if host == "plain" else f"{host}:{port}"
+    server = start(f"broker.url=rediss://:hunter2@{at}", environment=environment)
+    wait_until(lambda: why in str(readiness(server)[1]["faults"]), "the reason", 30)
+    assert post(server, "lost")[0] == 503
+    assert "AUTH" not in broker.cli("INFO", "commandstats").upper()
+
+
 @pytest.mark.parametrize("user", ["", "nobody"])
 def test_who_is_not_let_in_is_not_ready_and_says_why(redis, start, user):
     broker = redis("--requirepass", "right")
@@ -532,9 +598,9 @@ def test_who_is_not_let_in_is_not_ready_and_says_why(redis, start, user):
 @pytest.mark.parametrize(
     "url, why",
     [
-        ("rediss://user:hunter2@host", "stunnel"),
+        ("rediss://user:hunter2@host?db=1", "query"),
         ("redis://user:hunter2@host:port", "port"),
-        ("http://hunter2@host", "must begin with redis:// or unix://"),
+        ("http://hunter2@host", "must begin with redis://, rediss:// or unix://"),
         ("redis:", "must begin with redis://"),
     ],
 )

@@ -53,17 +53,19 @@ import Testing
             "redis://h/-1", "redis://h/65536", "redis://h/1/2", "redis://h?db=1", "redis://h#1",
             "redis://[::1", "redis://[::1]x", "redis://a b", "redis://h\n", "redis://u:%4@h",
             "redis://u:%zz@h", "redis://u:%ff@h", "redis://::1", "redis://a*b", "http://h",
-            "rediss://h", "unix://", "unix://run/redis.sock", "unix:///a?x=1", "unix:///a?db=",
+            "rediss:h", "rediss://h:0", "unix://", "unix://run/redis.sock", "unix:///a?x=1", "unix:///a?db=",
             "unix:///a%00b", "unix:///" + String(repeating: "s", count: 107),
         ])
     func refuses(text: String) {
         #expect(throws: RedisURL.Fault.self) { try RedisURL(text) }
     }
 
-    @Test("TLS is refused with what to do instead")
-    func tls() {
-        let fault = #expect(throws: RedisURL.Fault.self) { try RedisURL("rediss://h") }
-        #expect(fault?.problem.contains("stunnel") == true)
+    @Test("rediss is redis with TLS, and nothing else is")
+    func tls() throws {
+        #expect(try RedisURL("rediss://h:1").isEncrypted)
+        #expect(try RedisURL("rediss://h:1").place == .host("h", port: 1))
+        #expect("\(try RedisURL("rediss://u:p@h"))" == "rediss://h:6379")
+        #expect(try !RedisURL("redis://h").isEncrypted && !RedisURL("unix:///a").isEncrypted)
     }
 
     @Test("neither its text nor a fault's shows who logs in")

@@ -32,7 +32,7 @@ struct BrokerSettings: Sendable {
 struct BrokerURL: Kind {
     private static let memory = "memory:"
 
-    let accepted = "memory:, redis://[[user]:password@]host[:port][/db] or unix:///path[?db=N]"
+    let accepted = "memory:, redis[s]://[[user]:password@]host[:port][/db] or unix:///path[?db=N]"
 
     func parse(_ text: String) throws(Rejection) -> BrokerSettings.Place {
         if text == Self.memory { return .memory }
