@@ -1,15 +1,16 @@
 public import WebSocketServer
 
-/// The features that `apus serve` offers: echo, chat, a page to try them on, health.
+/// The features that `apus serve` offers: echo, chat, channels, a page to try them on, health.
 public struct RealtimeApp: Sendable {
     /// The routes whose limits, heartbeat and compression can be adjusted.
     public enum Route: String, CaseIterable, Sendable {
-        case echo, chat
+        case echo, chat, channels
 
         public var path: String {
             switch self {
             case .echo: "/ws"
             case .chat: "/ws/{client_id:int}"
+            case .channels: "/ws/redis/{channel}"
             }
         }
     }
@@ -17,19 +18,24 @@ public struct RealtimeApp: Sendable {
     let logger: Logger
     /// Where the features publish; the server's own.
     let broker: any Broker
+    /// The server's: what a topic's name may be.
+    let topics: TopicOptions
     /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
     private let hasTools: Bool
     private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
 
     /// - Parameters:
     ///   - broker: the one that the server has too.
+    ///   - topics: the server's.
     ///   - adjusting: changes the server's values to those of a route.
     public init(
-        logger: Logger, broker: any Broker, tools: Bool = false,
+        logger: Logger, broker: any Broker, topics: TopicOptions = TopicOptions(),
+        tools: Bool = false,
         adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
     ) {
         self.logger = logger
         self.broker = broker
+        self.topics = topics
         hasTools = tools
         adjust = adjusting
     }
@@ -49,7 +55,8 @@ public struct RealtimeApp: Sendable {
         }
 
         router.get("/") { _ in Page.response }
-        router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
+        addHealth(to: &router)
+        addChannels(to: &router)
 
         if hasTools {
             let raw = RawEcho()

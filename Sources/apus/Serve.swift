@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import RealtimeApp
+import RedisBroker
 import ServiceLifecycle
 import WebSocketServer
 
@@ -15,8 +16,10 @@ func serve(settings: Settings) async throws {
     logger.logLevel = settings.logLevel
     var configuration = settings.server
     configuration.handlesSignals = true
-    let broker = MemoryBroker()
-    let app = RealtimeApp(logger: logger, broker: broker, tools: settings.tools) {
+    let broker = makeBroker(settings.broker, logger: logger)
+    let app = RealtimeApp(
+        logger: logger, broker: broker, topics: configuration.topics, tools: settings.tools
+    ) {
         [routes = settings.routes] route, options in routes[route].adjust(&options)
     }
     let server = Server(
@@ -25,6 +28,14 @@ func serve(settings: Settings) async throws {
         for address in $0 { announce(address) }
     }
     try await server.run()
+}
+
+/// What carries publications, within this process or to others.
+private func makeBroker(_ settings: BrokerSettings, logger: Logger) -> any Broker {
+    switch settings.place {
+    case .memory: MemoryBroker()
+    case .redis(let url): RedisBroker(url: url, prefix: settings.prefix, logger: logger)
+    }
 }
 
 /// One line for scripts and people to wait for.

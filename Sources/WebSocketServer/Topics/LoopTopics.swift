@@ -52,7 +52,7 @@ final class LoopTopics {
     // MARK: - Subscribing
 
     func subscribe(_ subscriber: Subscriber, to name: String) -> Connection.SubscribeOutcome {
-        guard isValid(name) else { return .invalidName }
+        guard options.isValidName(name) else { return .invalidName }
         if let topic = table[name], subscriber.index(of: topic) != nil {
             return .alreadySubscribed
         }
@@ -60,7 +60,7 @@ final class LoopTopics {
         let policy = options.policy(of: name)
         guard let isFirst = table.subscribe(subscriber, to: name, policy: policy)
         else { return .alreadySubscribed }
-        if isFirst, hub.add(number, to: name) { broker.subscribe(to: name) }
+        if isFirst { hub.add(number, to: name) { broker.subscribe(to: name) } }
         unsafe counts.subscriptions += 1
         return .subscribed
     }
@@ -82,14 +82,7 @@ final class LoopTopics {
     }
 
     private func emptied(_ name: String) {
-        if hub.remove(number, from: name) { broker.unsubscribe(from: name) }
-    }
-
-    /// Not empty, not too long, and nothing that would spoil a log's line.
-    func isValid(_ name: String) -> Bool {
-        let bytes = name.utf8
-        return (1...options.nameSizeMax).contains(bytes.count)
-            && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+        hub.remove(number, from: name) { broker.unsubscribe(from: name) }
     }
 
     var topics: [TopicStatistics] {

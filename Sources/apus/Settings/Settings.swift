@@ -10,6 +10,7 @@ struct Settings: Sendable {
     /// Records below this level are dropped.
     let logLevel: Logger.Level
     let routes: PerRoute<RouteSettings>
+    let broker: BrokerSettings
 
     /// The settings that `draft`, whose values are all within their ranges, stands for.
     init(_ draft: SettingsDraft) {
@@ -25,6 +26,7 @@ struct Settings: Sendable {
         self.tools = draft.tools
         self.logLevel = draft.logLevel
         self.routes = draft.routes
+        self.broker = draft.broker
     }
 }
 
@@ -46,5 +48,6 @@ struct SettingsDraft: Sendable {
     var server = ServerConfiguration()
     var tools = false
     var routes = PerRoute(RouteSettings())
+    var broker = BrokerSettings()
     var logLevel = Logger.Level.info
 }
