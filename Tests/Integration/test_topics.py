@@ -13,9 +13,11 @@ import pytest
 import websockets.asyncio.client
 from apus import clean_environment
 from chromium import chromium
+from deflate import MIB
 from firefox import firefox
 from test_deflate_programs import flags_for_websocket
 from test_node import node_environment
+from wire import TEXT, Wire, frame
 
 COLLECT = pathlib.Path(__file__).parent / "topics_collect.js"
 TOPICS = ("quotes", "chat", "books")
@@ -284,3 +286,27 @@ def test_two_hundred_clients_come_and_go(topics):
         assert deliveries > 10_000, deliveries
 
     asyncio.run(main())
+
+
+def test_publishing_is_no_dearer_the_hundred_thousandth_time(start, peak_within):
+    """Nor does anything of a publication stay that nobody subscribes to."""
+    server = start("server.loops=1", args=["--tools"])
+    batch = frame(TEXT, b"publish nobody\nhears this") * 1_000
+    with Wire.to(server, "/topics") as wire:
+        wire.socket.settimeout(30)
+        spent = []
+
+        def publish_ten_thousand():
+            before = server.cpu_seconds()
+            for _ in range(10):
+                wire.send(batch)
+            wire.send_text("echo\ndone")
+            assert wire.text() == "done"
+            spent.append(server.cpu_seconds() - before)
+
+        publish_ten_thousand()
+        with peak_within(server, 0, slack=2 * MIB):
+            for _ in range(9):
+                publish_ten_thousand()
+    # Whole ticks are counted.
+    assert min(spent[-3:]) < 2 * max(spent[:3]) + 0.1, spent
