@@ -19,8 +19,8 @@ from conftest import HERE
 from test_node import node_environment
 from wire import BINARY, TEXT, Wire, frame
 
-# How much is published; `make soak` sets 100,000.
-PUBLICATIONS = int(os.environ.get("APUS_TESTS_PUBLICATIONS", "20000"))
+# How much is published; `make soak` says more.
+PUBLICATIONS = int(os.environ.get("APUS_TESTS_PUBLICATIONS", "100000"))
 PUBLISHERS = 4
 EACH = 5  # messages for each topic in a round
 CLIENTS = {"websockets": 80, "aiohttp": 60, "ws": 60}
