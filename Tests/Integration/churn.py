@@ -86,11 +86,9 @@ class Client:
         self.floor = {}  # of topics that it left: what comes later has a higher number
 
     async def run(self):
-        try:
-            while not await self.live():
-                pass
-        finally:
-            await self.connection.leave()
+        while not await self.live():
+            pass
+        await self.connection.leave()
 
     async def live(self):
         """Whether it stayed until the end."""
