@@ -46,7 +46,10 @@ import WebSocketTesting
     @Test("joins, leaves and publications on four loops and from other threads leave nothing")
     func churn() async throws {
         let relay = Relay()
-        try await withServer(.single(relay)) {
+        let slowRelay = Relay()
+        var router = Router.single(relay)
+        router.webSocket("/slow") { _ in .accept(slowRelay) }
+        try await withServer(router) {
             $0.loops = 4
             $0.limits.outboxMax = .kibibytes(256)
             $0.limits.closeTimeout = .seconds(2)
@@ -63,8 +66,9 @@ import WebSocketTesting
             }
             let counters = await server.server.counters()
             #expect(counters.opened == counters.closedTotal)
-            #expect(counters.opened == relay.closed.value)
+            #expect(counters.opened == relay.closed.value + slowRelay.closed.value)
             #expect(relay.members.value.isEmpty)
+            #expect(slowRelay.members.value.isEmpty)
             #expect(await server.server.topics() == [])
             #expect(counters.topics.subscriptions == 0)
             #expect(counters.topics.deliveries > 1_000)
@@ -80,17 +84,21 @@ import WebSocketTesting
     ) async throws {
         var slow: [RawClient] = []
         for index in Self.slow.indices {
-            let client = try await server.upgraded(receiveBuffer: 4_096)
+            let client = try await server.upgraded("/slow", receiveBuffer: 4_096)
             try await client.send(.text("subscribe slow/\(index)"))
             #expect(try await client.readFrame() == .text("subscribed"))
             slow.append(client)
         }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            for number in 0..<12 {
-                tasks.addTask { try await live(number, server, client, relay) }
+            let living = Locked(16)
+            for number in 0..<living.value {
+                tasks.addTask {
+                    defer { living.withLock { $0 -= 1 } }
+                    try await live(number, server, client, relay)
+                }
             }
             for publisher in 100..<104 {
-                tasks.addTask { try await publish(as: publisher, server) }
+                tasks.addTask { try await publish(as: publisher, server, while: living) }
             }
             tasks.addTask {
                 let long = String(repeating: "x", count: 10_000)
@@ -108,27 +116,36 @@ import WebSocketTesting
         for client in slow { await client.reset() }
     }
 
-    private static func publish(as publisher: Int, _ server: TestServer) async throws {
+    /// Publishes as long as others live, no faster than the loops turn.
+    private static func publish(
+        as publisher: Int, _ server: TestServer, while living: Locked<Int>
+    ) async throws {
         var chosen = SplitMix(UInt64(publisher))
-        for number in 0..<400 {
-            let topic = topics.randomElement(using: &chosen)!
-            let text = content(topic, publisher, number)
-            try await server.server.publish(
-                Publication(text.utf8Span.span.bytes, as: .text, to: topic))
+        var number = 0
+        while living.value > 0 {
+            for _ in 0..<20 {
+                let topic = topics.randomElement(using: &chosen)!
+                let text = content(topic, publisher, number)
+                number += 1
+                try await server.server.publish(
+                    Publication(text.utf8Span.span.bytes, as: .text, to: topic))
+            }
+            _ = await server.server.counters()
+            _ = await server.server.topics()
         }
     }
 
-    /// Five connections, one after the other, that subscribe, unsubscribe, publish and are sent
+    /// Twelve connections, one after the other, that subscribe, unsubscribe, publish and are sent
     /// echoes, and end one way or the other; meddles with others' subscriptions from this thread.
     private static func live(
         _ publisher: Int, _ server: TestServer, _ client: WebSocketClient, _ relay: Relay
     ) async throws {
         var chosen = SplitMix(UInt64(publisher))
         var number = 0
-        for _ in 0..<5 {
+        for _ in 0..<12 {
             let connection = try await client.connect(to: server.url("/ws"))
             let reading = Task { await read(connection) }
-            for _ in 0..<Int.random(in: 10..<40, using: &chosen) {
+            for _ in 0..<Int.random(in: 20..<80, using: &chosen) {
                 let topic = topics.randomElement(using: &chosen)!
                 let other = relay.members.value.randomElement()
                 switch Int.random(in: 0..<8, using: &chosen) {
