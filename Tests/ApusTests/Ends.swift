@@ -143,7 +143,7 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 refused: ["on", "v2"]),
             Ends(
                 "proxies.trusted",
-                "addresses, CIDR ranges or unix, comma between; or empty (none)",
+                "IPs, CIDR ranges or unix, comma between, or empty (none)",
                 accepted: ["", "0.0.0.0/0,::/0", "10.0.0.1, fd00::/8,unix", "::1/128"],
                 refused: ["10.0.0.1/8", "10.0.0.0/33", "::/129", "1.2.3", "unix,", "host", "a b"]),
             Ends(

@@ -1,12 +1,10 @@
 """Starting and stopping: a stop lets every client go, in time, and none of them twice."""
 
-import random
 import signal
-import socket
 import time
 
 import pytest
-from apus import Apus, wait_until
+from apus import Apus, port_that_no_client_gets, wait_until
 from wire import CLOSE, TEXT, Ended, Wire, frame
 
 
@@ -94,18 +92,6 @@ def test_ready_is_told_once_on_standard_output_and_the_rest_on_standard_error(st
     server.stop()
     assert server.stdout.text() == f"listening on http://{server.authority}"
     assert "loop" in server.stderr.text()
-
-
-def port_that_no_client_gets():
-    """A free port below those that the kernel gives to clients, who may be anyone at any time."""
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 def test_the_same_port_can_be_used_again_at_once():

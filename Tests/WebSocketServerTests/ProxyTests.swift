@@ -5,15 +5,18 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
+/// Tells each client its address.
+private final class Greeter: ConnectionHandler {
+    func onOpen(_ connection: Connection) { connection.send(connection.remoteAddress) }
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {}
+}
+
 @Suite struct ProxyTests {
     /// `/who` answers with the client's address, `/ws` sends it.
     private static var router: Router {
         var router = Router()
         router.get("/who") { .text($0.remoteAddress) }
-        router.webSocket("/ws") { connection in
-            try await connection.send(connection.remoteAddress)
-            for try await _ in connection.messages {}
-        }
+        router.webSocket("/ws") { _ in .accept(Greeter()) }
         return router
     }
 

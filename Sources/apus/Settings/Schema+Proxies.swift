@@ -5,7 +5,7 @@ extension Schema {
     static let proxies: [Key] = [
         Key(
             "proxies.trusted", TrustedProxies(), \.server.proxies.trusted,
-            "Who is believed to name its client", change: .restart),
+            "Who may name its client", change: .restart),
         Key(
             "proxies.header",
             Choice([("x-forwarded-for", .xForwardedFor), ("forwarded", .forwarded)]),
@@ -16,7 +16,7 @@ extension Schema {
 
 /// Ranges of addresses and the word `unix`, comma between.
 struct TrustedProxies: Kind {
-    let accepted = "addresses, CIDR ranges or unix, comma between; or empty (none)"
+    let accepted = "IPs, CIDR ranges or unix, comma between, or empty (none)"
 
     func parse(_ text: String) throws(Rejection) -> [TrustedProxy] {
         if text.isEmpty { return [] }
