@@ -118,17 +118,17 @@ class HAProxy(Balancer):
                     "APUS_A": a,
                     "APUS_B": b,
                     "APUS_STICKY": sticky,
-                    "APUS_READINESS": readiness(a),
+                    "APUS_READINESS": readiness(a, b"PROXY UNKNOWN\r\n" if announces else b""),
                 },
                 descriptors=[listening.fileno()],
             )
 
 
-def readiness(authority):
+def readiness(authority, first):
     """`/readyz`, or `/healthz` of a server that has no readiness."""
     host, _, port = authority.rpartition(":")
     with contextlib.closing(socket.create_connection((host, int(port)), timeout=30)) as plain:
-        plain.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        plain.sendall(first + b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         status = Wire(plain, seconds=30).take_through(b"\r\n").split()[1]
     return "/healthz" if status == b"404" else "/readyz"
 

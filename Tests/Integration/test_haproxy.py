@@ -170,7 +170,7 @@ def test_an_instance_can_be_drained_and_come_back_without_a_client_seeing_an_err
         for name, other, server in (("a", "b", a), ("b", "a", b)):
             server.signal(signal.SIGTERM)
             crowd.wait_for(other, 4)
-            server.stop(seconds=30)
+            assert server.wait(30) == 0
             crowd.wait_for(other, 4)
             server.again()
             # Its checks must succeed first.

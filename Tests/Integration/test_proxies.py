@@ -17,11 +17,13 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 ONE_EACH = ("limits.connections.per_address=1", "limits.close.timeout=1h")
 
 
-def held(server, forwarded=None, *, sock=None, first=b"", name="X-Forwarded-For"):
+def held(
+    server, forwarded=None, *, sock=None, source="127.0.0.1", first=b"", name="X-Forwarded-For"
+):
     """A connection that is left open, and whether it is a WebSocket's or how it was refused."""
-    wire = Wire(sock or server.connect())
+    wire = Wire(sock or server.connect(source_address=(source, 0)))
     headers = {name: forwarded} if forwarded else {}
-    wire.send(first + upgrade_request(host=server.authority, **headers))
+    wire.send(first + upgrade_request(**headers))
     response = wire.response()
     if response.status != 101:
         return wire, response.status
@@ -66,9 +68,9 @@ def test_who_is_no_trusted_proxy_is_not_believed(start):
     assert_one_each(
         server,
         {"forwarded": "192.0.2.1"},
-        {"forwarded": "192.0.2.2", "sock": server.connect(source_address=("127.0.0.2", 0))},
+        {"forwarded": "192.0.2.2", "source": "127.0.0.2"},
         {"forwarded": "192.0.2.3"},
-        {"forwarded": "10.0.0.1", "sock": server.connect(source_address=("127.0.0.2", 0))},
+        {"forwarded": "10.0.0.1", "source": "127.0.0.2"},
         {"forwarded": "192.0.2.4"},
     )
 
@@ -93,8 +95,7 @@ def test_the_log_has_the_address_of_the_client(start):
     server = start("log.level=debug", "proxies.trusted=127.0.0.1")
     for source, expected in (("127.0.0.1", "192.0.2.7"), ("127.0.0.2", "127.0.0.2")):
         logged = len(server.stderr.lines)
-        sock = server.connect(source_address=(source, 0))
-        wire, outcome = held(server, "203.0.113.1, 192.0.2.7", sock=sock)
+        wire, outcome = held(server, "203.0.113.1, 192.0.2.7", source=source)
         assert outcome == "open"
         with wire:
             wire.send(frame(BINARY, b"unmasked", masked=False))
