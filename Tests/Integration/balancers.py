@@ -118,7 +118,7 @@ class HAProxy(Balancer):
                     "APUS_A": a,
                     "APUS_B": b,
                     "APUS_STICKY": sticky,
-                    "APUS_READINESS": readiness(a, b"PROXY UNKNOWN\r\n" if announces else b""),
+                    "APUS_READINESS": readiness(b, b"PROXY UNKNOWN\r\n" if announces else b""),
                 },
                 descriptors=[listening.fileno()],
             )

@@ -4,13 +4,14 @@ import contextlib
 import itertools
 import re
 import signal
+import socket
 import threading
 
 import pytest
 from apus import port_that_no_client_gets, wait_until
 from balancers import HAProxy, cookie_of
 from websockets.exceptions import ConnectionClosed
-from wire import BINARY, frame
+from wire import BINARY, Ended, Wire, frame
 
 TRUSTED = "proxies.trusted=127.0.0.1"
 
@@ -179,6 +180,63 @@ def test_an_instance_can_be_drained_and_come_back_without_a_client_seeing_an_err
         crowd.finish()
     assert not crowd.faults, haproxy.log.text()
     assert crowd.codes == {1012}, "who stayed was let go"
+
+
+class Leaving:
+    """Stands in for an instance on its way out: it is ready, and answers nothing else, or 503."""
+
+    BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    READY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked = []
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.authority = f"127.0.0.1:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                plain, _ = self.listening.accept()
+            except OSError:
+                return
+            with plain, contextlib.suppress(Ended, OSError):
+                request = Wire(plain, seconds=30).take_through(b"\r\n\r\n")
+                if request.startswith((b"GET /readyz ", b"GET /healthz ")):
+                    plain.sendall(self.READY)
+                else:
+                    self.asked.append(request.split()[0])
+                    plain.sendall(self.answer)
+                    plain.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("answer", [b"", Leaving.BUSY], ids=["nothing", "503"])
+def test_what_an_instance_on_its_way_out_does_not_take_goes_to_the_other(
+    start, program, answer
+):
+    leaving = Leaving(answer)
+    server = start(TRUSTED)
+    path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
+    haproxy = HAProxy(path, leaving.authority, server.authority)
+    try:
+        for _ in range(4):
+            wire, outcome = haproxy.attempt(Cookie="APUS=a")
+            assert outcome == "open"
+            wire.close()
+        assert leaving.asked == [b"GET"] * 4
+        # What may have been done is not done again.
+        with contextlib.closing(haproxy.socket()) as plain:
+            plain.sendall(
+                b"POST /publish HTTP/1.1\r\nHost: a\r\nCookie: APUS=a\r\n"
+                b"Content-Length: 2\r\n\r\nhi"
+            )
+            assert Wire(plain, seconds=30).response().status in (502, 503)
+        assert leaving.asked == [b"GET"] * 4 + [b"POST"]
+        haproxy.stop()
+    finally:
+        haproxy.kill()
+        leaving.listening.close()
 
 
 @pytest.mark.parametrize("announces", [False, True], ids=["header", "PROXY"])
