@@ -161,6 +161,6 @@ class Nginx(Balancer):
             check=True, capture_output=True, timeout=60,
         )
         self.tls = ssl.create_default_context(cafile=f"{name}/certificate.pem")
-        self.run([program, "-p", name, "-c", f"{name}/nginx.conf"])
+        self.run([program, "-e", "stderr", "-p", name, "-c", f"{name}/nginx.conf"])
         started = self.log.wait_for(lambda lines: "start worker process" in "\n".join(lines), 30)
         assert started, self.log.text()
