@@ -68,6 +68,24 @@ def test_a_second_signal_stops_at_once(start):
         wire.close()
 
 
+def test_a_delayed_stop_serves_everyone_until_a_second_signal(start):
+    server = start("drain.delay=1h")
+    with Wire.to(server, "/ws") as early:
+        server.signal(signal.SIGTERM)
+        delayed = server.stderr.wait_for(
+            lambda lines: any("not ready any more" in line for line in lines), 30
+        )
+        assert delayed, "the delay is not logged"
+        with Wire.to(server, "/ws") as late:
+            for wire in (early, late):
+                wire.send_text("x")
+                assert wire.text() == "Message received: x"
+            server.signal(signal.SIGTERM)
+            assert server.wait(30) == 0
+            early.ends()
+            late.ends()
+
+
 def test_no_new_client_is_let_in_during_a_stop(start):
     server = start("drain.spread=2s", "drain.deadline=5s")
     wires = [Wire.to(server, "/ws") for _ in range(2)]

@@ -7,10 +7,11 @@ public struct ProxyOptions: Sendable {
     /// Peers that are believed when they say for whom they connect. Their own addresses don't count
     /// against ``Limits/connectionsPerAddressMax``. Default none.
     public var trusted: [TrustedProxy] = []
-    /// Where a trusted peer's requests tell it. The client is the nearest hop, seen from the server,
-    /// that isn't trusted itself. Default ``Header/xForwardedFor``.
+    /// Where a trusted peer's requests tell it. The client is the nearest hop, seen from here, that
+    /// isn't trusted itself. Default ``Header/xForwardedFor``.
     public var header = Header.xForwardedFor
-    /// Whether connections begin with a header of the PROXY protocol. Default ``PROXYProtocol/off``.
+    /// Whether connections begin with a header of the PROXY protocol. Default
+    /// ``PROXYProtocol/off``.
     public var proxyProtocol = PROXYProtocol.off
 
     public enum Header: Sendable, Hashable {
@@ -60,8 +61,8 @@ public struct TrustedProxy: Sendable, Hashable, CustomStringConvertible {
         self.description = description
     }
 
-    /// An IPv4 or IPv6 address, a range of them as `10.0.0.0/8`, or `unix`; `nil` for anything else,
-    /// and for a range whose address has bits behind its prefix.
+    /// An IPv4 or IPv6 address, a range of them as `10.0.0.0/8`, or `unix`; `nil` for anything
+    /// else, and for a range whose address has bits behind its prefix.
     public init?(_ text: String) {
         if text == "unix" {
             self = .unix

@@ -75,7 +75,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// `send` has reported backpressure since the last drain.
     @exclusivity(unchecked) var owesDrain = false
     @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
-    private(set) var admission: Admission.Verdict
+    var admission: Admission.Verdict
     /// Payloads below this are neither compressed nor written around the cork; bytes.
     @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
     /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
@@ -99,9 +99,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// When that was, in milliseconds; 0: none does.
     @exclusivity(unchecked) var pingSent: UInt64 = 0
     let id: UInt64
-    /// Whom the connection serves: who connected, or for whom a trusted proxy did. It changes in the
-    /// opening phase only, before other threads know of the connection.
-    private(set) var peer: SocketAddress
+    /// Whom it serves: who connected, or for whom a trusted proxy did. It changes in the opening
+    /// phase only, before other threads know of the connection.
+    var peer: SocketAddress
 
     var handler: any ConnectionHandler {
         if unsafe sink == nil { return NoHandler.shared }
@@ -136,14 +136,6 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     var subprotocol: String? { context.subprotocols[id] }
-
-    /// From here on the connection is another's, and counts as one of theirs. `ofAll` is what it may
-    /// do by the limit of all connections.
-    func attribute(to client: SocketAddress, ofAll: Admission.Verdict) {
-        let ofAddress = context.admission?.move(from: peer, to: client) ?? .admitted
-        peer = client
-        admission = ofAll.stricter(ofAddress)
-    }
 
     // MARK: - From HTTP to WebSocket
 

@@ -26,3 +26,13 @@ extension HTTPExchange {
         connection.attribute(to: proxy.address, ofAll: proxy.ofAll)
     }
 }
+
+extension ConnectionCore {
+    /// From here on the connection is another's, and counts as one of theirs. `ofAll` is what it
+    /// may do by the limit of all connections.
+    func attribute(to client: SocketAddress, ofAll: Admission.Verdict) {
+        let ofAddress = context.admission?.move(from: peer, to: client) ?? .admitted
+        peer = client
+        admission = ofAll.stricter(ofAddress)
+    }
+}

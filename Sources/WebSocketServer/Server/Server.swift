@@ -130,8 +130,7 @@ public final class Server: Service, Sendable {
         let proxies = shared.configuration.proxies
         if proxies.proxyProtocol == .required, proxies.trusted.isEmpty {
             shared.logger.warning(
-                "the PROXY protocol is required of everyone and everyone is believed: no proxies are trusted"
-            )
+                "PROXY protocol required, and whoever connects is believed: no proxies are trusted")
         }
     }
 
@@ -159,8 +158,8 @@ public final class Server: Service, Sendable {
     /// What was left open when the server stopped; `nil` before.
     package var ledger: Ledger? { shared.ledger }
 
-    /// Whether a stop has begun: true from then on, also while ``Drain/delay`` lasts and everyone is
-    /// still served. What load balancers ask should say so.
+    /// Whether a stop has begun: true from then on, also while ``Drain/delay`` lasts and everyone
+    /// is still served. What load balancers ask should say so.
     public var isDraining: Bool { shared.isDraining.load(ordering: .relaxed) }
 
     /// Open connections, those that are not WebSockets (yet) included.
