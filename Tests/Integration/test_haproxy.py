@@ -182,7 +182,7 @@ def test_an_instance_can_be_drained_and_come_back_without_a_client_seeing_an_err
 
 
 def test_an_instance_that_will_stop_gets_no_one_new_and_keeps_whom_it_has(balanced):
-    haproxy, a, _ = balanced("drain.delay=1h")
+    haproxy, a, b = balanced("drain.delay=1h")
     with haproxy.connect("/ws", cookie="a") as stayer:
         a.signal(signal.SIGTERM)
         down = haproxy.log.wait_for(
@@ -194,9 +194,12 @@ def test_an_instance_that_will_stop_gets_no_one_new_and_keeps_whom_it_has(balanc
                 assert cookie_of(connection) == "b"
         stayer.send("x")
         assert stayer.recv(timeout=30) == "Message received: x"
+    b.signal(signal.SIGTERM)
+    for server in (a, b):
+        assert server.stderr.wait_for(lambda lines: "not ready any more" in "".join(lines), 30)
         # The second signal, which stops at once.
-        a.signal(signal.SIGTERM)
-        assert a.wait(30) == 0
+        server.signal(signal.SIGTERM)
+        assert server.wait(30) == 0
 
 
 @pytest.mark.parametrize("answer", [b"", Leaving.BUSY], ids=["nothing", "503"])
