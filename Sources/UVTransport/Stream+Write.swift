@@ -155,7 +155,7 @@ extension Stream {
         disownCork()
         guard count > 0, unsafe isOpen || !hasFailed else { return }
         // Safety: the cork holds so many bytes; a closed stream has no descriptor.
-        guard let taken = unsafe checkSent(apus_write(descriptor, turn.pointee.cork, count))
+        guard let taken = unsafe checkSent(apus_send(descriptor, turn.pointee.cork, count))
         else { return }
         if taken < count {
             unsafe keepUnsent(
@@ -243,7 +243,7 @@ extension Stream {
         }
         startWriting()
         if unsafe outbox == nil { shutDownWritingIfFinishing() }
-        if isOpen { outboxShrank() }
+        if isSending { outboxShrank() }
     }
 
     /// Empties the cork if it is this stream's, and leaves it to no one.

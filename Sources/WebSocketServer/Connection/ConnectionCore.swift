@@ -247,6 +247,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     override func outboxShrank() {
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
         unsafe lastReceived = loop.now
+        if unsafe stage == .lingering, hasEnded, outboxCount == 0 { return terminate() }
         guard unsafe stage == .open || stage == .closing else { return }
         guard unsafe outboxCount <= options.outboxHighWater / 2 else { return }
         if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty {
@@ -274,6 +275,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func ended(_ error: TransportError) {
+        // Who has said its last word may still be reading: it gets what is queued, in time.
+        if error.isEndOfFile, outboxCount > 0, unsafe stage == .lingering || stage == .opening {
+            return linger(finishing: true)
+        }
         if unsafe stage == .opening { unsafe opening?.ended(error, on: self) }
         terminate(reason: error.isEndOfFile ? "" : error.name)
     }
