@@ -101,6 +101,10 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "topics.backlog.max", "1MiB to 64GiB", accepted: ["1MiB", "64GiB"],
                 refused: ["1048575", "68719476737"]),
             Ends(
+                "tasks.database", "path of a file, or empty (no /tasks)",
+                accepted: ["", "apus.sqlite", "/tmp/a b"],
+                refused: [":memory:", "file:a", "a\0b"]),
+            Ends(
                 "compression.client_context_takeover", "off or per_connection",
                 accepted: ["off", "per_connection"], refused: ["on", "shared"]),
             Ends(

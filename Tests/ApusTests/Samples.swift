@@ -110,6 +110,9 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("topics.backlog.max", "2MiB") {
                 $0.server.topics.backlogMax == .mebibytes(2)
             },
+            Sample("tasks.database", "/var/lib/apus/tasks.sqlite") {
+                $0.tasksDatabase == "/var/lib/apus/tasks.sqlite"
+            },
         ]
         + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
             Sample("log.level", "warning") { $0.logLevel == .warning }

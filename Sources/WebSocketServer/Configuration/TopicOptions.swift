@@ -25,6 +25,14 @@ public struct TopicOptions: Sendable {
         }
     }
 
+    /// Whether a topic may have this name: not empty, not too long, and nothing that would spoil a
+    /// log's line.
+    public func accepts(_ name: String) -> Bool {
+        let bytes = name.utf8
+        return (1...nameSizeMax).contains(bytes.count)
+            && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    }
+
     func policy(of topic: String) -> SlowSubscriberPolicy {
         rules.first { topic.hasPrefix($0.prefix) }?.policy ?? slowSubscribers
     }

@@ -50,7 +50,7 @@ final class LoopTopics {
     // MARK: - Subscribing
 
     func subscribe(_ subscriber: Subscriber, to name: String) -> Connection.SubscribeOutcome {
-        guard isValid(name) else { return .invalidName }
+        guard options.accepts(name) else { return .invalidName }
         if let topic = table[name], subscriber.index(of: topic) != nil {
             return .alreadySubscribed
         }
@@ -81,13 +81,6 @@ final class LoopTopics {
 
     private func emptied(_ name: String) {
         if hub.remove(number, from: name) { broker.unsubscribe(from: name) }
-    }
-
-    /// Not empty, not too long, and nothing that would spoil a log's line.
-    func isValid(_ name: String) -> Bool {
-        let bytes = name.utf8
-        return (1...options.nameSizeMax).contains(bytes.count)
-            && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
 
     var topics: [TopicStatistics] {

@@ -9,6 +9,8 @@ struct Settings: Sendable {
     let tools: Bool
     /// Records below this level are dropped.
     let logLevel: Logger.Level
+    /// The SQLite file of the tasks; `nil`: no tasks.
+    let tasksDatabase: String?
     let routes: PerRoute<RouteSettings>
 
     /// The settings that `draft`, whose values are all within their ranges, stands for.
@@ -24,6 +26,7 @@ struct Settings: Sendable {
         self.server = server
         self.tools = draft.tools
         self.logLevel = draft.logLevel
+        self.tasksDatabase = draft.tasksDatabase
         self.routes = draft.routes
     }
 }
@@ -45,6 +48,7 @@ struct SettingsDraft: Sendable {
     /// Everything else; ``Settings`` fills in the values above.
     var server = ServerConfiguration()
     var tools = false
+    var tasksDatabase: String? = "apus.sqlite"
     var routes = PerRoute(RouteSettings())
     var logLevel = Logger.Level.info
 }
