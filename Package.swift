@@ -114,7 +114,12 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "RealtimeAppTests",
-            dependencies: ["RealtimeApp", "WebSocketServer", "WebSocketTesting"],
+            dependencies: [
+                "RealtimeApp", "WebSocketServer", "WebSocketTesting",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "ApusTests",

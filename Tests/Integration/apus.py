@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -77,7 +78,10 @@ class Lines:
 
 
 class Apus:
-    """A running server. `settings` are `KEY=VALUE` for `--set`."""
+    """A running server. `settings` are `KEY=VALUE` for `--set`.
+
+    It has a tasks' database of its own, which goes with it, unless `settings` name one.
+    """
 
     def __init__(self, *settings, args=(), environment=None, descriptors=None, ready=True):
         command = [binary(), "serve", *args]
@@ -86,6 +90,8 @@ class Apus:
         for setting in settings:
             command += ["--set", setting]
         limit = (descriptors, descriptors)
+        self._folder = tempfile.TemporaryDirectory(prefix="apus-")
+        own = {"APUS_TASKS_DATABASE": f"{self._folder.name}/tasks.sqlite"}
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -93,7 +99,7 @@ class Apus:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env=clean_environment(**(environment or {})),
+            env=clean_environment(**own | (environment or {})),
             preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)),
         )
         self.pid = self.process.pid
@@ -204,6 +210,7 @@ class Apus:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self._folder.cleanup()
 
 
 def run(*args, environment=None, seconds=10):

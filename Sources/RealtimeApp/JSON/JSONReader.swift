@@ -70,8 +70,14 @@ struct JSONReader {
     private mutating func value() throws(JSONFault) -> JSONValue {
         skipBlanks()
         switch next {
-        case UInt8(ascii: "{"): return try nested { reader throws(JSONFault) in try reader.object() }
-        case UInt8(ascii: "["): return try nested { reader throws(JSONFault) in try reader.array() }
+        case UInt8(ascii: "{"):
+            return try nested { (reader) throws(JSONFault) in
+                try reader.object()
+            }
+        case UInt8(ascii: "["):
+            return try nested { (reader) throws(JSONFault) in
+                try reader.array()
+            }
         case UInt8(ascii: "\""): return try string().map(JSONValue.string) ?? .brokenString
         default:
             if take(literal: "null") { return .null }

@@ -11,7 +11,7 @@ public final class TaskStore: Sendable {
     private static let busyTimeout: Double = 5
 
     let pool: DatabasePool
-    private let writer: TaskWriter
+    let writer: TaskWriter
     private let logger: Logger
 
     private init(pool: DatabasePool, unansweredMax: Int, logger: Logger) {
@@ -95,6 +95,9 @@ public final class TaskStore: Sendable {
     public func close() {
         writer.close()
         do {
+            // SQLite's last connection to close would do this, were it not one for reading. The
+            // file alone then has all tasks, if no other server is at it.
+            try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
             try pool.close()
         } catch {
             logger.warning(

@@ -37,6 +37,9 @@ final class TaskWriter: Sendable {
         try outcome.get()
     }
 
+    /// Tasks that wait or are being stored.
+    var unanswered: Int { state.withLock { $0.unanswered } }
+
     /// Takes no more tasks; those that it has are answered yet.
     func close() { state.withLock { $0.isClosed = true } }
 
@@ -94,7 +97,8 @@ final class TaskWriter: Sendable {
         } catch {
             let reason = TaskStore.reason(error)
             logger.error(
-                "tasks were not stored", metadata: ["tasks": "\(batch.count)", "error": "\(reason)"])
+                "tasks were not stored",
+                metadata: ["tasks": "\(batch.count)", "error": "\(reason)"])
             return batch.map { _ in .failure(.unavailable(reason)) }
         }
     }
