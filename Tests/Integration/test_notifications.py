@@ -100,7 +100,7 @@ def test_a_subscription_ends_with_its_connection(start):
     server.stop()
 
 
-@pytest.mark.parametrize("topic", ["a%00b", "x" * 242, "%7F"])
+@pytest.mark.parametrize("topic", ["a%0Ab", "x" * 242, "%7F"])
 def test_a_name_that_no_topic_may_have_is_refused_before_the_upgrade(server, client, topic):
     with pytest.raises(InvalidStatus) as refused:
         client(server, f"/ws/notifications/{topic}")

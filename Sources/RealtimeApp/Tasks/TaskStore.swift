@@ -95,9 +95,12 @@ public final class TaskStore: Sendable {
     public func close() {
         writer.close()
         do {
-            // SQLite's last connection to close would do this, were it not one for reading. The
-            // file alone then has all tasks, if no other server is at it.
-            try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
+            // So that the file alone has all tasks: SQLite's last connection to close sees to
+            // that, but not when it is one for reading. A server that is at it will do it later.
+            try pool.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA busy_timeout = 0")
+                _ = try? db.checkpoint(.truncate)
+            }
             try pool.close()
         } catch {
             logger.warning(
