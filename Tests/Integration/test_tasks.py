@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import itertools
 import json
 import pathlib
 import random
@@ -200,19 +201,25 @@ def test_each_answered_task_outlives_kill_9(start, tmp_path, seed):
         again.stop()
 
 
-def test_many_at_once_are_each_answered(start):
-    server = start("server.loops=2")
+def statuses_at_once(urls, ids):
+    """Posts tasks with these ids, all at once, to the URLs in turn; the statuses answered."""
 
-    async def post(session, id):
-        async with session.post(server.url("/tasks"), json={"id": id, "title": "t"}) as response:
+    async def post(session, url, id):
+        async with session.post(url, json={"id": id, "title": "t"}) as response:
             return response.status
 
-    async def all_at_once():
+    async def post_all():
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            return await asyncio.gather(*(post(session, id % 300) for id in range(600)))
+            urls_in_turn = itertools.cycle(urls)
+            return await asyncio.gather(*(post(session, next(urls_in_turn), id) for id in ids))
 
-    statuses = asyncio.run(all_at_once())
+    return asyncio.run(post_all())
+
+
+def test_many_at_once_are_each_answered(start):
+    server = start("server.loops=2")
+    statuses = statuses_at_once([server.url("/tasks")], [id % 300 for id in range(600)])
     assert (statuses.count(200), statuses.count(409)) == (300, 300)
     assert [task["id"] for task in tasks(server)] == list(range(300))
 
@@ -228,6 +235,20 @@ def test_two_servers_share_a_file(start, tmp_path):
     # One's end is nothing to the other.
     servers[0].kill()
     assert create(servers[1], 20)[0] == 200
+
+
+def test_servers_that_start_at_once_make_one_database(start, tmp_path):
+    for turn in range(3):
+        path = f"tasks.database={tmp_path}/tasks{turn}.sqlite"
+        servers = [start(path, ready=False) for _ in range(3)]
+        for server in servers:
+            server.addresses = server.wait_for_listeners(seconds=30)
+        urls = [server.url("/tasks") for server in servers]
+        # Each id goes to each of them once.
+        statuses = statuses_at_once(urls, [id // 3 for id in range(150)])
+        assert (statuses.count(200), statuses.count(409)) == (50, 100)
+        for server in servers:
+            assert [task["id"] for task in tasks(server)] == list(range(50))
 
 
 def test_echoes_go_on_while_a_task_waits_for_the_disk(start, client, tmp_path):
