@@ -148,6 +148,20 @@ extension Stream {
             ], skipping: taken)
     }
 
+    /// Sends bytes that other streams are sent too, uncopied as far as the kernel takes them now.
+    public final func sendShared(_ bytes: UnsafeRawBufferPointer) {
+        flushIfCorked()
+        guard isOpen else { return }
+        guard unsafe outbox == nil else {
+            return unsafe outbox!.waiting.append(bytes.count).copyMemory(
+                from: bytes.baseAddress!, byteCount: bytes.count)
+        }
+        // Safety: an open stream has a descriptor.
+        guard let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress, bytes.count))
+        else { return }
+        if taken < bytes.count { unsafe keepUnsent([bytes], skipping: taken) }
+    }
+
     /// Sends what the cork holds for this stream.
     final func flush() {
         let turn = unsafe loop.turn
