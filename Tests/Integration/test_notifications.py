@@ -1,12 +1,11 @@
 """S3: `/ws/notifications/{topic}`, and the tasks that it tells of, with clients of others."""
 
 import asyncio
-import json
 import subprocess
 
 import aiohttp
 import pytest
-from test_tasks import CREATED, create, tasks
+from task_client import CREATED, create, tasks
 from websockets.exceptions import InvalidStatus
 from wire import CLOSE, TEXT, Wire, close_payload
 
