@@ -13,7 +13,7 @@ SECONDS ?= 60
 VENV := .build/venv
 PYTEST := $(VENV)/bin/python -m pytest
 SOURCES := Package.swift Sources Tests Benchmarks
-RACY := UVTransportTests|WebSocketServerTests
+RACY := UVTransportTests|WebSocketServerTests|RedisBrokerTests
 
 .PHONY: help
 help: ## list these commands
@@ -34,7 +34,7 @@ integration: build deps $(VENV)/installed ## only the tests against the real ser
 	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
 
 .PHONY: tsan
-tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
+tsan: deps ## the tests of what runs on several threads, under ThreadSanitizer
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
 

@@ -25,6 +25,7 @@ let package = Package(
     name: "apus",
     products: [
         .library(name: "WebSocketServer", targets: ["WebSocketServer"]),
+        .library(name: "RedisBroker", targets: ["RedisBroker"]),
         .executable(name: "apus", targets: ["apus"]),
     ],
     traits: [
@@ -48,6 +49,9 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        // Without pkg-config, whose one flag for it SwiftPM refuses.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
         .target(
             name: "HTTPProtocol",
@@ -60,6 +64,7 @@ let package = Package(
                 .target(name: "CISAL", condition: .when(traits: ["ISAL"])),
             ],
             swiftSettings: library),
+        .target(name: "TLSFilter", dependencies: ["CLibSSL"], swiftSettings: library),
         .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
         .target(
             name: "WebSocketServer",
@@ -68,6 +73,13 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: library),
+        .target(
+            name: "RedisBroker",
+            dependencies: [
+                "WebSocketServer", "UVTransport", "TLSFilter", "CHiredis",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: library),
         .target(
@@ -84,7 +96,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "RealtimeApp", "WebSocketServer",
+                "RealtimeApp", "RedisBroker", "WebSocketServer",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -113,6 +125,10 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
+            name: "RedisBrokerTests",
+            dependencies: ["RedisBroker", "WebSocketServer", "WebSocketTesting", "UVTransport"],
+            swiftSettings: common),
+        .testTarget(
             name: "RealtimeAppTests",
             dependencies: [
                 "RealtimeApp", "WebSocketServer", "WebSocketTesting",
@@ -124,7 +140,7 @@ let package = Package(
         .testTarget(
             name: "ApusTests",
             dependencies: [
-                "apus", "WebSocketServer",
+                "apus", "RedisBroker", "WebSocketServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,17 +1,18 @@
 public import WebSocketServer
 
-/// The features that `apus serve` offers: echo, chat, notifications, tasks, a page to try them on,
-/// health.
+/// The features that `apus serve` offers: echo, chat, notifications, tasks, channels, a page to try
+/// them on, health.
 public struct RealtimeApp: Sendable {
     /// The routes whose limits, heartbeat and compression can be adjusted.
     public enum Route: String, CaseIterable, Sendable {
-        case echo, chat, notifications
+        case echo, chat, notifications, channels
 
         public var path: String {
             switch self {
             case .echo: "/ws"
             case .chat: "/ws/{client_id:int}"
             case .notifications: "/ws/notifications/{topic}"
+            case .channels: "/ws/redis/{channel}"
             }
         }
     }
@@ -19,7 +20,7 @@ public struct RealtimeApp: Sendable {
     let logger: Logger
     /// Where the features publish; the server's own.
     let broker: any Broker
-    /// What holds for the topics of the server.
+    /// The server's: what a topic's name may be.
     let topics: TopicOptions
     /// Where tasks are stored; without it there are none.
     let tasks: TaskStore?
@@ -63,7 +64,8 @@ public struct RealtimeApp: Sendable {
         addTasks(to: &router)
 
         router.get("/") { _ in Page.response }
-        router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
+        addHealth(to: &router)
+        addChannels(to: &router)
 
         if hasTools {
             let raw = RawEcho()

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import RealtimeApp
+import RedisBroker
 import ServiceLifecycle
 import WebSocketServer
 
@@ -17,7 +18,7 @@ func serve(settings: Settings) async throws {
     logger.logLevel = settings.logLevel
     var configuration = settings.server
     configuration.handlesSignals = true
-    let broker = MemoryBroker()
+    let broker = makeBroker(settings.broker, logger: logger)
     let tasks = try await openTasks(settings, logger)
     defer { tasks?.close() }
     let app = RealtimeApp(
@@ -32,6 +33,14 @@ func serve(settings: Settings) async throws {
         for address in $0 { announce(address) }
     }
     try await server.run()
+}
+
+/// What carries publications, within this process or to others.
+private func makeBroker(_ settings: BrokerSettings, logger: Logger) -> any Broker {
+    switch settings.place {
+    case .memory: MemoryBroker()
+    case .redis(let url): RedisBroker(url: url, prefix: settings.prefix, logger: logger)
+    }
 }
 
 /// The tasks' database, before anything listens.

@@ -101,6 +101,16 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "topics.backlog.max", "1MiB to 64GiB", accepted: ["1MiB", "64GiB"],
                 refused: ["1048575", "68719476737"]),
             Ends(
+                "broker.url", "memory:, redis[s]://",
+                accepted: ["memory:", "rediss://h", "redis://u:p@[::1]:1/2", "unix:///a?db=1"],
+                refused: ["", "memory", "redis:", "rediss:h", "redis://h:0", "http://h"]),
+            Ends(
+                "broker.prefix", "up to 64 bytes",
+                accepted: ["", "apus:", String(repeating: "p", count: 64)],
+                refused: ["a b", String(repeating: "p", count: 65)]),
+            Ends(
+                "broker.on_gap", "keep or close", accepted: ["keep", "close"],
+                refused: ["", "ignore"]),
                 "tasks.database", "path of a file, or empty (no /tasks)",
                 accepted: ["", "apus.sqlite", "/tmp/a b"],
                 refused: [":memory:", "file:a"]),

@@ -1,5 +1,6 @@
 import Logging
 import RealtimeApp
+import RedisBroker
 import Testing
 import WebSocketServer
 
@@ -110,6 +111,11 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("topics.backlog.max", "2MiB") {
                 $0.server.topics.backlogMax == .mebibytes(2)
             },
+            Sample("broker.url", "redis://cache:7/1") {
+                $0.broker.place == (try? RedisURL("redis://cache:7/1")).map { .redis($0) }
+            },
+            Sample("broker.prefix", "team/") { $0.broker.prefix == "team/" },
+            Sample("broker.on_gap", "close") { $0.server.topics.onGap == .close },
             Sample("tasks.database", "/var/lib/apus/tasks.sqlite") {
                 $0.tasksDatabase == "/var/lib/apus/tasks.sqlite"
             },

@@ -266,7 +266,8 @@ import WebSocketTesting
         private let base = MemoryBroker()
         private let count = Locked(0)
 
-        func start(_ receive: @escaping @Sendable (Publication) -> Void) { base.start(receive) }
+        var health: BrokerHealth { base.health }
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) { base.start(receive) }
 
         func publish(
             _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?

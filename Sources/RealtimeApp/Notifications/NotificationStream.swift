@@ -28,7 +28,7 @@ extension RealtimeApp {
         let adjusting = adjustment(.notifications)
         router.webSocket(Route.notifications.path, adjusting: adjusting) { [topics] request in
             let topic = NotificationStream.topic(request.parameters["topic"] ?? "")
-            guard topics.accepts(topic) else {
+            guard topics.isValidName(topic) else {
                 let sizeMax = topics.nameSizeMax - NotificationStream.topic("").utf8.count
                 return .refuse(
                     .unprocessableContent,

@@ -122,7 +122,7 @@ final class HTTPExchange: OpeningPhase {
         guard case .body(let head, let respond, let parameters) = state else { return }
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
-            remoteAddress: connection.peer.host)
+            remoteAddress: connection.peer.host, isDraining: connection.context.isDraining)
         body = []
         state = .responding(head)
         connection.setReadingPaused(true, .http)

@@ -12,6 +12,8 @@ public struct Request: Sendable {
     public let body: [UInt8]
     /// The peer's address without its port.
     public let remoteAddress: String
+    /// Whether the server is letting its connections go, before a stop.
+    public let isDraining: Bool
 }
 
 /// A request to become a WebSocket, its opening handshake already checked (RFC 6455 §4.2.1).

@@ -52,7 +52,7 @@ final class LoopTopics {
     // MARK: - Subscribing
 
     func subscribe(_ subscriber: Subscriber, to name: String) -> Connection.SubscribeOutcome {
-        guard options.accepts(name) else { return .invalidName }
+        guard options.isValidName(name) else { return .invalidName }
         if let topic = table[name], subscriber.index(of: topic) != nil {
             return .alreadySubscribed
         }
@@ -60,7 +60,7 @@ final class LoopTopics {
         let policy = options.policy(of: name)
         guard let isFirst = table.subscribe(subscriber, to: name, policy: policy)
         else { return .alreadySubscribed }
-        if isFirst, hub.add(number, to: name) { broker.subscribe(to: name) }
+        if isFirst { hub.add(number, to: name) { broker.subscribe(to: name) } }
         unsafe counts.subscriptions += 1
         return .subscribed
     }
@@ -82,7 +82,7 @@ final class LoopTopics {
     }
 
     private func emptied(_ name: String) {
-        if hub.remove(number, from: name) { broker.unsubscribe(from: name) }
+        hub.remove(number, from: name) { broker.unsubscribe(from: name) }
     }
 
     var topics: [TopicStatistics] {

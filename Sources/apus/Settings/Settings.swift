@@ -12,6 +12,7 @@ struct Settings: Sendable {
     /// The SQLite file of the tasks; `nil`: no tasks.
     let tasksDatabase: String?
     let routes: PerRoute<RouteSettings>
+    let broker: BrokerSettings
 
     /// The settings that `draft`, whose values are all within their ranges, stands for.
     init(_ draft: SettingsDraft) {
@@ -28,6 +29,7 @@ struct Settings: Sendable {
         self.logLevel = draft.logLevel
         self.tasksDatabase = draft.tasksDatabase
         self.routes = draft.routes
+        self.broker = draft.broker
     }
 }
 
@@ -50,5 +52,6 @@ struct SettingsDraft: Sendable {
     var tools = false
     var tasksDatabase: String? = "apus.sqlite"
     var routes = PerRoute(RouteSettings())
+    var broker = BrokerSettings()
     var logLevel = Logger.Level.info
 }
