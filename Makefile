@@ -9,6 +9,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTEST_ARGS ?=
 SECONDS ?= 60
+PUBLICATIONS ?= 1000000
 
 VENV := .build/venv
 PYTEST := $(VENV)/bin/python -m pytest
@@ -32,6 +33,10 @@ test: deps $(VENV)/installed ## install what is missing, then run all tests
 .PHONY: integration
 integration: build deps $(VENV)/installed ## only the tests against the real server (PYTEST_ARGS='-k chat')
 	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: build deps $(VENV)/installed ## a million publications to clients that come and go, some minutes (PUBLICATIONS=N)
+	APUS_TESTS_PUBLICATIONS=$(PUBLICATIONS) $(PYTEST) Tests/Integration/test_topics_churn.py -s
 
 .PHONY: tsan
 tsan: deps ## the tests of what runs on several threads, under ThreadSanitizer

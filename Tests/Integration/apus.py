@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import random
 import re
 import resource
 import signal
@@ -35,6 +36,18 @@ def clean_environment(**extra):
     """This process's environment without settings that would reach the server by accident."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("APUS_")}
     return kept | extra
+
+
+def port_that_no_client_gets():
+    """A free port below those that the kernel gives to clients, who may be anyone at any time."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 def wait_until(condition, what, seconds=5.0):

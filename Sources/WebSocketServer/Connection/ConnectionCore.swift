@@ -75,7 +75,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// `send` has reported backpressure since the last drain.
     @exclusivity(unchecked) var owesDrain = false
     @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
-    let admission: Admission.Verdict
+    var admission: Admission.Verdict
     /// Payloads below this are neither compressed nor written around the cork; bytes.
     @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
     /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
@@ -99,7 +99,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// When that was, in milliseconds; 0: none does.
     @exclusivity(unchecked) var pingSent: UInt64 = 0
     let id: UInt64
-    let peer: SocketAddress
+    /// Whom it serves: who connected, or for whom a trusted proxy did. It changes in the opening
+    /// phase only, before other threads know of the connection.
+    var peer: SocketAddress
 
     var handler: any ConnectionHandler {
         if unsafe sink == nil { return NoHandler.shared }

@@ -22,6 +22,8 @@ final class HTTPExchange: OpeningPhase {
     private var body: [UInt8] = []
     /// What was read behind a request that is being answered; at most one read.
     private var behind: [UInt8] = []
+    /// The trusted proxy that connected, if one did.
+    var proxy: Proxy?
 
     init(server: ServerShared) {
         self.server = server
@@ -35,6 +37,7 @@ final class HTTPExchange: OpeningPhase {
         }
         exchange.parser = RequestParser(limits: server.httpLimits)
         exchange.state = .head
+        exchange.proxy = nil
         return exchange
     }
 
@@ -49,8 +52,9 @@ final class HTTPExchange: OpeningPhase {
 
     private static let sparesMax = 256
 
-    /// Starts the clock of the first request; the connection is new.
+    /// Starts the clock of the next request.
     func begin(on connection: ConnectionCore) {
+        returnToProxy(connection)
         connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
     }
 
@@ -83,6 +87,7 @@ final class HTTPExchange: OpeningPhase {
     ) {
         connection.context.counters.requests += 1
         let request = head.request
+        attributeToClient(request.headerFields, connection)
         let isHead = request.method == .head
         // A request was made, so there is something to answer 503 to.
         if connection.admission == .overHeadroom {

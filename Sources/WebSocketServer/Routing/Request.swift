@@ -10,7 +10,8 @@ public struct Request: Sendable {
     public let query: String?
     /// The body, at most ``Limits/bodySizeMax``.
     public let body: [UInt8]
-    /// The peer's address without its port.
+    /// The client's address without its port: the peer's, or the one that a trusted proxy names
+    /// (``ProxyOptions``).
     public let remoteAddress: String
     /// Whether the server is letting its connections go, before a stop.
     public let isDraining: Bool
