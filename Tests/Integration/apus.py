@@ -227,12 +227,13 @@ class Apus:
 
 
 def run(*args, environment=None, seconds=10):
-    """Runs `apus ARGS` to its end."""
+    """Runs `apus ARGS` to its end; a server has no tasks, unless ARGS name a database."""
+    own = {"APUS_TASKS_DATABASE": ""} if args[0] == "serve" else {}
     return subprocess.run(
         [binary(), *args],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=seconds,
-        env=clean_environment(**(environment or {})),
+        env=clean_environment(**own | (environment or {})),
     )

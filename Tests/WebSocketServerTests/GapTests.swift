@@ -26,8 +26,9 @@ import WebSocketTesting
     }
 
     /// Subscribes if its path says so.
-    private struct Listener: ConnectionHandler {
+    private final class Listener: ConnectionHandler {
         let subscribes: Bool
+        init(subscribes: Bool) { self.subscribes = subscribes }
         func onOpen(_ connection: Connection) {
             if subscribes { connection.subscribe(to: "topic") }
             connection.send("ready")
