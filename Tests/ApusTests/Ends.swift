@@ -111,6 +111,9 @@ struct Ends: Sendable, CustomTestStringConvertible {
             Ends(
                 "broker.on_gap", "keep or close", accepted: ["keep", "close"],
                 refused: ["", "ignore"]),
+                "tasks.database", "path of a file, or empty (no /tasks)",
+                accepted: ["", "apus.sqlite", "/tmp/a b"],
+                refused: [":memory:", "file:a"]),
             Ends(
                 "compression.client_context_takeover", "off or per_connection",
                 accepted: ["off", "per_connection"], refused: ["on", "shared"]),

@@ -127,6 +127,9 @@ struct Sample: Sendable, CustomTestStringConvertible {
                 ]
             },
             Sample("proxies.header", "forwarded") { $0.server.proxies.header == .forwarded },
+            Sample("tasks.database", "/var/lib/apus/tasks.sqlite") {
+                $0.tasksDatabase == "/var/lib/apus/tasks.sqlite"
+            },
         ]
         + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
             Sample("log.level", "warning") { $0.logLevel == .warning }

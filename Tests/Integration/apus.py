@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -90,7 +91,10 @@ class Lines:
 
 
 class Apus:
-    """A running server. `settings` are `KEY=VALUE` for `--set`."""
+    """A running server. `settings` are `KEY=VALUE` for `--set`.
+
+    It has a tasks' database of its own, which goes with it, unless `settings` name one.
+    """
 
     def __init__(self, *settings, args=(), environment=None, descriptors=None, ready=True):
         command = [binary(), "serve", *args]
@@ -99,6 +103,8 @@ class Apus:
         for setting in settings:
             command += ["--set", setting]
         limit = (descriptors, descriptors)
+        self._folder = tempfile.TemporaryDirectory(prefix="apus-")
+        own = {"APUS_TASKS_DATABASE": f"{self._folder.name}/tasks.sqlite"}
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -106,7 +112,7 @@ class Apus:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env=clean_environment(**(environment or {})),
+            env=clean_environment(**own | (environment or {})),
             preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)),
         )
         self.pid = self.process.pid
@@ -217,15 +223,17 @@ class Apus:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self._folder.cleanup()
 
 
 def run(*args, environment=None, seconds=10):
-    """Runs `apus ARGS` to its end."""
+    """Runs `apus ARGS` to its end; a server has no tasks, unless ARGS name a database."""
+    own = {"APUS_TASKS_DATABASE": ""} if args[0] == "serve" else {}
     return subprocess.run(
         [binary(), *args],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=seconds,
-        env=clean_environment(**(environment or {})),
+        env=clean_environment(**own | (environment or {})),
     )

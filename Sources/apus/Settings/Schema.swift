@@ -4,7 +4,8 @@ import WebSocketServer
 /// The one list of what can be configured, in the order of the shipped file.
 enum Schema {
     static let keys: [Key] =
-        server + limits + heartbeatAndDrain + compression + topics + broker + proxies + routes
+        server + limits + heartbeatAndDrain + compression + topics + broker + proxies + tasks
+        + routes
         + logging
 
     static func key(named name: String) -> Key? { byName[name] }
