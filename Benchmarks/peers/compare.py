@@ -76,7 +76,6 @@ def check(peers: list[Peer], kinds: list[str]) -> dict[tuple[str, str], Verdict]
     port = 9800
     for peer in peers:
         for kind in filter(peer.takes, kinds):
-            # The floor broadcasts and echoes frames of text as well, but checks nothing.
             verdict = verify(peer, kind, port, BUILD / "logs" / f"{peer.name}.log")
             verdicts[peer.name, kind] = verdict
             print(f"{peer.name:14} {kind:11} {verdict.fault or 'right'} [{verdict.extension}]")

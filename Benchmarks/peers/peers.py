@@ -46,6 +46,8 @@ class Peer:
     broadcast_path: str = "/broadcast"
     # Where a broadcast is sent, if not where it is received.
     publish_path: str | None = None
+    # Whether what is broadcast goes to its sender too.
+    answers_sender: bool = True
     environment: dict[str, str] = field(default_factory=dict)
 
     def takes(self, kind: str) -> bool:
@@ -90,7 +92,8 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
             PLAIN + COMPRESSED, output(apus, "--version"), f"one loop, release build{more}"),
         Peer(
             "floor-epoll", f"{shlex.quote(str(LOAD / 'limit_echo'))} {{port}} {{mode}}", PLAIN,
-            "ours", "the least C that echoes frames; no protocol checks, no compression"),
+            "ours", "the least C that echoes frames; no protocol checks, no compression",
+            answers_sender=False),
         Peer(
             "libwebsockets", f"{build}/lws {{port}}", PLAIN + COMPRESSED,
             debian("libwebsockets-dev"), "one service thread; library's deflate settings"),
@@ -101,12 +104,15 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
         Peer(
             "node-ws", f"node {servers}/node_ws.js {{port}}", PLAIN + COMPRESSED,
             f"{debian('node-ws')}, Node {output('node', '--version')}",
-            "deflate at any size, zlib's default level, in libuv's thread pool"),
+            "deflate at any size, zlib's default level, in libuv's thread pool",
+            # For a Node that isn't Debian's.
+            environment={"NODE_PATH": "/usr/share/nodejs"}),
         Peer(
             "nchan", f"{servers}/nchan {{port}} {{comp}}", ("fanout", "fanoutdef", "fanouttake"),
             f"{debian('libnginx-mod-nchan')}, nginx {nginx[1] if nginx else '?'}",
             "one process; deflate level 6, once a message",
-            broadcast_path="/subscribe", publish_path="/publish"),
+            broadcast_path="/subscribe", publish_path="/publish",
+            answers_sender=False),
         Peer(
             "websockets", f"{python} {servers}/python_websockets.py {{port}}",
             PLAIN + COMPRESSED, f"{version('websockets')}, {on_python}",
