@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,7 @@ from pathlib import Path
 
 import report
 from notifications import Load, measure
-from peers import BUILD, LOAD, Peer, apus_binary, fastapi_version, output, uvicorn
-from peers import HERE
+from peers import BUILD, HERE, LOAD, Peer, apus_binary, fastapi_version, output, uvicorn
 from verify import raise_descriptor_limit, running
 from verify_app import CHECKS, verify_work
 
@@ -51,16 +51,16 @@ def parse() -> argparse.Namespace:
 
 
 def servers(apus: str, arguments: str, folder: Path) -> list[Peer]:
-    """Both with an empty database in that folder, which is one of a disk and not of memory."""
-    tasks = folder / "tasks.db"
+    """Each with an empty database of its own in that folder, which is one of a disk."""
     return [
         Peer(
             "FastAPI", uvicorn("fastapi_app"), ("app",), fastapi_version(),
             "uvicorn, one process", environment={
-                "PYTHONPATH": str(HERE), "TASKS_DB": str(tasks)}),
+                "PYTHONPATH": str(HERE), "TASKS_DB": str(folder / "fastapi.db")}),
         Peer(
-            "Apus", f"'{apus}' serve --port {{port}} --loops 1 --set log.level=error "
-            f"--set 'tasks.database={tasks}' {arguments}",
+            "Apus",
+            f"{shlex.quote(apus)} serve --port {{port}} --loops 1 --set log.level=error "
+            f"--set {shlex.quote('tasks.database=' + str(folder / 'apus.db'))} {arguments}",
             ("app",), output(apus, "--version"), f"one loop{'; ' if arguments else ''}{arguments}"),
     ]
 

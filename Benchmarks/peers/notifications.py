@@ -122,7 +122,7 @@ class Scenario:
             "server_cpu_share": cpu / wall, "gen_cpu_share": own / wall,
             "other_cpu_share": (busy - cpu - own) / wall,
             "lat_us": {"p50": quantiles[49] * 1e6, "p99": quantiles[98] * 1e6},
-            "wire_in_per_msg": 0, "errors": 0,
+            "errors": 0,
         }
 
 
