@@ -56,7 +56,7 @@ def check_chat(port: int) -> None:
 def check_tasks(port: int) -> None:
     task = {"id": 1, "title": "Zürich", "description": "a first one"}
     with client(port, "/ws/notifications/tasks") as subscriber:
-        # A pong says that the server is past what it does for a new connection.
+        # A server may answer the opening handshake before it subscribes the connection.
         subscriber.ping().wait(DEADLINE)
         expect("POST", request(port, "POST", "/tasks", task),
                (200, {"message": "Task created successfully"}))

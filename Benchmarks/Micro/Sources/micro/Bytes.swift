@@ -17,12 +17,14 @@ let maskingCases = [20, 125, 1_024, 65_536].map { size in
 
 /// Whether a text is UTF-8: ASCII alone, and with longer characters.
 let textCases =
-    [20, 1_024, 65_536].map { textCase("ascii", Sample.ascii($0)) }
-    + [20, 1_024, 65_536].map { textCase("mixed", Sample.mixedText($0)) }
+    [20, 1_024, 65_536].map { textCase("ascii", size: $0, Sample.ascii) }
+    + [20, 1_024, 65_536].map { textCase("mixed", size: $0, Sample.mixedText) }
 
-private func textCase(_ kind: String, _ text: [UInt8]) -> MicroCase {
-    MicroCase(name: "utf8-\(kind)-\(text.count)", times: text.count > 10_000 ? 200 : 20_000) {
-        times in
+private func textCase(
+    _ kind: String, size: Int, _ sample: @escaping @Sendable (Int) -> [UInt8]
+) -> MicroCase {
+    MicroCase(name: "utf8-\(kind)-\(size)", times: size > 10_000 ? 200 : 20_000) { times in
+        let text = sample(size)
         let valid = text.withUnsafeBytes { bytes in
             (0..<times).count { _ in
                 UTF8Validator.isValid(bytes.baseAddress!, count: bytes.count)
