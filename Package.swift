@@ -25,6 +25,7 @@ let package = Package(
     name: "apus",
     products: [
         .library(name: "WebSocketServer", targets: ["WebSocketServer"]),
+        .library(name: "RedisBroker", targets: ["RedisBroker"]),
         .executable(name: "apus", targets: ["apus"]),
     ],
     traits: [
@@ -39,6 +40,7 @@ let package = Package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
@@ -48,6 +50,9 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        // Without pkg-config, whose one flag for it SwiftPM refuses.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
         .target(
             name: "HTTPProtocol",
@@ -60,6 +65,7 @@ let package = Package(
                 .target(name: "CISAL", condition: .when(traits: ["ISAL"])),
             ],
             swiftSettings: library),
+        .target(name: "TLSFilter", dependencies: ["CLibSSL"], swiftSettings: library),
         .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
         .target(
             name: "WebSocketServer",
@@ -71,9 +77,17 @@ let package = Package(
             ],
             swiftSettings: library),
         .target(
+            name: "RedisBroker",
+            dependencies: [
+                "WebSocketServer", "UVTransport", "TLSFilter", "CHiredis",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: library),
+        .target(
             name: "RealtimeApp",
             dependencies: [
                 "WebSocketServer", "COpenSSL",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
@@ -84,7 +98,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "RealtimeApp", "WebSocketServer",
+                "RealtimeApp", "RedisBroker", "WebSocketServer",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -113,9 +127,15 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
+            name: "RedisBrokerTests",
+            dependencies: ["RedisBroker", "WebSocketServer", "WebSocketTesting", "UVTransport"],
+            swiftSettings: common),
+        .testTarget(
             name: "RealtimeAppTests",
             dependencies: [
                 "RealtimeApp", "WebSocketServer", "WebSocketTesting",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -123,7 +143,7 @@ let package = Package(
         .testTarget(
             name: "ApusTests",
             dependencies: [
-                "apus", "WebSocketServer",
+                "apus", "RedisBroker", "WebSocketServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

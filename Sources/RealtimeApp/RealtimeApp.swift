@@ -1,16 +1,18 @@
 public import WebSocketServer
 
-/// The features that `apus serve` offers: echo, chat, topics for those with a token, a page to
-/// try them on, health.
+/// The features that `apus serve` offers: echo, chat, notifications, tasks, channels, topics for
+/// those with a token, a page to try them on, health.
 public struct RealtimeApp: Sendable {
     /// The routes whose limits, heartbeat and compression can be adjusted.
     public enum Route: String, CaseIterable, Sendable {
-        case echo, chat, secure
+        case echo, chat, notifications, channels, secure
 
         public var path: String {
             switch self {
             case .echo: "/ws"
             case .chat: "/ws/{client_id:int}"
+            case .notifications: "/ws/notifications/{topic}"
+            case .channels: "/ws/redis/{channel}"
             case .secure: "/ws/secure/{topic}"
             }
         }
@@ -19,6 +21,10 @@ public struct RealtimeApp: Sendable {
     let logger: Logger
     /// Where the features publish; the server's own.
     let broker: any Broker
+    /// The server's: what a topic's name may be.
+    let topics: TopicOptions
+    /// Where tasks are stored; without it there are none.
+    let tasks: TaskStore?
     /// Who may use them.
     let authentication: Authentication
     /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
@@ -27,15 +33,19 @@ public struct RealtimeApp: Sendable {
 
     /// - Parameters:
     ///   - broker: the one that the server has too.
+    ///   - topics: the server's.
+    ///   - tasks: where they are stored; `nil`: nowhere, and `/tasks` is not found.
     ///   - authentication: who may use the features; by default anyone.
     ///   - adjusting: changes the server's values to those of a route.
     public init(
-        logger: Logger, broker: any Broker, authentication: Authentication? = nil,
-        tools: Bool = false,
+        logger: Logger, broker: any Broker, topics: TopicOptions = TopicOptions(),
+        tasks: TaskStore? = nil, authentication: Authentication? = nil, tools: Bool = false,
         adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
     ) {
         self.logger = logger
         self.broker = broker
+        self.topics = topics
+        self.tasks = tasks
         self.authentication = authentication ?? .none(logger: logger)
         hasTools = tools
         adjust = adjusting
@@ -59,9 +69,12 @@ public struct RealtimeApp: Sendable {
             }
         }
         addAuthentication(to: &router)
+        addNotifications(to: &router)
+        addTasks(to: &router)
 
         router.get("/") { _ in Page.response }
-        router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
+        addHealth(to: &router)
+        addChannels(to: &router)
 
         if hasTools {
             let raw = RawEcho()

@@ -188,5 +188,7 @@ struct FaultsTests {
         let fault = Fault(.option("--set"), key: key, text: "hunter2", .outOfRange)
         #expect(!fault.description.contains("hunter2"))
         #expect(key.shown("hunter2") == "<secret>")
+        let line = faults(set: [("broker.url", "redis://hunter:hunter2@h:port")])
+        #expect(line.count == 1 && !line[0].contains("hunter"))
     }
 }

@@ -9,14 +9,16 @@ final class SecureMember: ConnectionHandler {
 
     init(_ identity: Identity, topic: String) {
         prefix = [UInt8]("\(identity.subject): ".utf8)
-        self.topic = "secure/\(topic)"
+        self.topic = topic
     }
 
+    /// The topic behind a name: none but those below `secure/` can be reached.
+    static func topic(_ name: String) -> String { "secure/\(name)" }
+
     func onOpen(_ connection: Connection) {
-        switch connection.subscribe(to: topic) {
-        case .invalidName: connection.close(.policyViolation, reason: "not a topic's name")
-        case .tooMany: connection.close(.policyViolation, reason: "too many topics")
-        default: break
+        // The name was checked before; its first topic is not too many.
+        guard connection.subscribe(to: topic) == .subscribed else {
+            return connection.close(.internalError, reason: "not subscribed")
         }
     }
 
@@ -29,10 +31,17 @@ final class SecureMember: ConnectionHandler {
 extension RealtimeApp {
     /// `/ws/secure/{topic}` and `POST /token`.
     func addAuthentication(to router: inout Router) {
-        let authentication = self.authentication
+        let (authentication, topics) = (self.authentication, self.topics)
         router.webSocket(Route.secure.path, adjusting: adjustment(.secure)) { request in
-            let topic = request.parameters["topic"] ?? ""
-            return try authentication.admit(request) { SecureMember($0, topic: topic) }
+            let topic = SecureMember.topic(request.parameters["topic"] ?? "")
+            let decision = try authentication.admit(request) { SecureMember($0, topic: topic) }
+            guard topics.isValidName(topic) else {
+                let sizeMax = topics.nameSizeMax - SecureMember.topic("").utf8.count
+                return .refuse(
+                    .unprocessableContent,
+                    "A topic's name has up to \(sizeMax) bytes and no control characters.")
+            }
+            return decision
         }
         router.post("/token") { try await authentication.signIn($0) }
     }

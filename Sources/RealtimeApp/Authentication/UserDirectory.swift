@@ -63,18 +63,17 @@ struct UserDirectoryState {
 
 /// What changes when a file does.
 struct FileStamp: Hashable {
-    let inode: UInt64
-    let size: Int64
-    let seconds: Int
-    let nanoseconds: Int
+    private let number: Int?
+    private let size: Int?
+    private let changed: Date?
 
     /// `nil` when there is no such file.
     init?(_ path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        inode = UInt64(status.st_ino)
-        size = Int64(status.st_size)
-        seconds = status.st_mtim.tv_sec
-        nanoseconds = status.st_mtim.tv_nsec
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
+            return nil
+        }
+        number = attributes[.systemFileNumber] as? Int
+        size = attributes[.size] as? Int
+        changed = attributes[.modificationDate] as? Date
     }
 }

@@ -15,6 +15,7 @@ public struct ServerConfiguration: Sendable {
     public var compression = Compression()
     public var topics = TopicOptions()
     public var drain = Drain()
+    public var proxies = ProxyOptions()
     /// Which pages may upgrade, and send requests that change something. Default: the server's own.
     public var origins = OriginPolicy.sameOrigin
 
@@ -52,6 +53,10 @@ public struct Heartbeat: Sendable {
 
 /// How connections are let go before a stop.
 public struct Drain: Sendable {
+    /// The time from the stop until listeners are closed and the first connection is let go: so
+    /// long is everyone still served, while ``Server/isDraining`` tells load balancers to send no
+    /// one more. Default 0 s, `0 s ... 1 h`.
+    public var delay: Duration = .zero
     /// The time over which the Close frames to all connections are spread evenly.
     /// Default 10 s, `0 s ... 1 h`.
     public var spread: Duration = .seconds(10)

@@ -62,11 +62,14 @@ struct UsersFileOptions: ParsableArguments {
         guard descriptor >= 0 else {
             throw complaint("\(temporary) can't be written: \(String(cString: strerror(errno)))")
         }
-        var old = stat()
-        if stat(path, &old) == 0 {
+        if let old = try? FileManager.default.attributesOfItem(atPath: path),
+            let owner = old[.ownerAccountID] as? Int,
+            let group = old[.groupOwnerAccountID] as? Int,
+            let permissions = old[.posixPermissions] as? Int
+        {
             // Only root may give files away; else the owner is the same, or becomes so.
-            _ = fchown(descriptor, old.st_uid, old.st_gid)
-            fchmod(descriptor, old.st_mode & 0o777)
+            _ = fchown(descriptor, uid_t(owner), gid_t(group))
+            fchmod(descriptor, mode_t(permissions & 0o777))
         }
         do {
             let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)

@@ -10,7 +10,10 @@ struct Settings: Sendable {
     let tools: Bool
     /// Records below this level are dropped.
     let logLevel: Logger.Level
+    /// The SQLite file of the tasks; `nil`: no tasks.
+    let tasksDatabase: String?
     let routes: PerRoute<RouteSettings>
+    let broker: BrokerSettings
     let auth: AuthenticationOptions
 
     /// The settings that `draft`, whose values are all within their ranges, stands for.
@@ -26,7 +29,9 @@ struct Settings: Sendable {
         self.server = server
         self.tools = draft.tools
         self.logLevel = draft.logLevel
+        self.tasksDatabase = draft.tasksDatabase
         self.routes = draft.routes
+        self.broker = draft.broker
         self.auth = draft.auth
     }
 }
@@ -48,7 +53,9 @@ struct SettingsDraft: Sendable {
     /// Everything else; ``Settings`` fills in the values above.
     var server = ServerConfiguration()
     var tools = false
+    var tasksDatabase: String? = "apus.sqlite"
     var routes = PerRoute(RouteSettings())
+    var broker = BrokerSettings()
     var auth = AuthenticationOptions()
     var logLevel = Logger.Level.info
 }
