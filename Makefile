@@ -65,10 +65,25 @@ fuzz: deps-build ## every fuzz target, SECONDS=60 each
 bench: build ## the benchmarks (ARGS go to Benchmarks/run)
 	Benchmarks/run $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: build ## the server beside peers of Debian and PyPI, as a table (ARGS=--quick)
+	Benchmarks/peers/install
+	Benchmarks/peers/run $(ARGS)
+
+.PHONY: bench-app
+bench-app: build ## the application on FastAPI and on Apus, as a ratio (ARGS=--quick)
+	Benchmarks/peers/install
+	Benchmarks/peers/app $(ARGS)
+
 .PHONY: instructions
 instructions: deps-build ## instructions a message on the echo path, against thresholds (valgrind)
 	@.ci/install instructions
 	Benchmarks/instructions
+
+.PHONY: micro
+micro: deps-build ## instructions of the small parts, against thresholds (ARGS=--record writes them)
+	@.ci/install instructions
+	Benchmarks/micro $(ARGS)
 
 .PHONY: lint
 lint: ## check the format of all Swift sources
@@ -92,7 +107,7 @@ deps-build:
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf .build .build-* Benchmarks/.build
+	rm -rf .build .build-* Benchmarks/.build Benchmarks/Micro/.build
 
 $(VENV)/installed: Tests/Integration/requirements.txt | deps
 	python3 -m venv --clear $(VENV)

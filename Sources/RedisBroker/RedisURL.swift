@@ -60,7 +60,8 @@ public struct RedisURL: Sendable, Hashable {
         }
     }
 
-    private static let unknownScheme = Fault(problem: "must begin with redis://, rediss:// or unix://")
+    private static let unknownScheme = Fault(
+        problem: "must begin with redis://, rediss:// or unix://")
 
     /// Takes `user:password@` off the front. The last `@` before the path counts, as many
     /// passwords have one that isn't encoded.

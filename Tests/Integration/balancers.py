@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 
 from apus import ROOT, Lines, clean_environment, port_that_no_client_gets
 from websockets.sync.client import connect
@@ -118,19 +119,38 @@ class HAProxy(Balancer):
                     "APUS_A": a,
                     "APUS_B": b,
                     "APUS_STICKY": sticky,
-                    "APUS_READINESS": readiness(b, b"PROXY UNKNOWN\r\n" if announces else b""),
                 },
                 descriptors=[listening.fileno()],
             )
 
 
-def readiness(authority, first):
-    """`/readyz`, or `/healthz` of a server that has no readiness."""
-    host, _, port = authority.rpartition(":")
-    with contextlib.closing(socket.create_connection((host, int(port)), timeout=30)) as plain:
-        plain.sendall(first + b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        status = Wire(plain, seconds=30).take_through(b"\r\n").split()[1]
-    return "/healthz" if status == b"404" else "/readyz"
+class Leaving:
+    """Stands in for an instance on its way out: it is ready, and answers nothing else, or 503."""
+
+    BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    READY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked = []
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.authority = f"127.0.0.1:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                plain, _ = self.listening.accept()
+            except OSError:
+                return
+            with plain, contextlib.suppress(Ended, OSError):
+                request = Wire(plain, seconds=30).take_through(b"\r\n\r\n")
+                if request.startswith(b"GET /readyz "):
+                    plain.sendall(self.READY)
+                else:
+                    self.asked.append(request.split()[0])
+                    plain.sendall(self.answer)
+                    plain.shutdown(socket.SHUT_WR)
 
 
 class Nginx(Balancer):

@@ -3,8 +3,9 @@
     python crowd.py HOST PORT COUNT TOPIC...
 
 Every second one takes compressed frames, with context. Prints `ready`, then each number of the
-first topic once all have it. For each line of input it prints the 99th percentile of what has been
-delivered since the last, by phase, in milliseconds, as JSON. What is published is made by `message`.
+first topic once all have it. For each line of input it prints the 99th percentile of what has
+been delivered since the last, by phase, in milliseconds, as JSON. What is published is made by
+`message`.
 """
 
 import functools

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import threading
 
-from apus import Lines
+import pytest
+from apus import Lines, wait_until
+from channels import NEWS, wait_ready
 
 
 def free_port():
@@ -114,3 +116,49 @@ class Proxy:
             self.listener.shutdown(socket.SHUT_RDWR)
         for end in [self.listener, *self.sockets]:
             end.close()
+
+
+# Fixtures, for the tests that import them
+
+
+@pytest.fixture
+def redis(tmp_path, program):
+    """Starts a Redis: `redis()`, `redis("--requirepass", "x")`; not yet: `redis(start=False)`."""
+    program("redis-server", package="redis-server")
+    servers = []
+
+    def make(*arguments, start=True):
+        server = Redis(tmp_path, *arguments)
+        servers.append(server)
+        return server.start() if start else server
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def proxy():
+    proxies = []
+
+    def make(redis, pass_on):
+        proxies.append(Proxy(redis.port, pass_on))
+        return proxies[-1]
+
+    yield make
+    for one in proxies:
+        one.close()
+
+
+@pytest.fixture
+def pair(start, client):
+    """Two ready servers with a client each on `/ws/redis/news`: `pair(redis, *settings)`."""
+
+    def make(redis, *settings, url=None):
+        servers = [start(f"broker.url={url or redis.url}", *settings) for _ in range(2)]
+        wait_ready(*servers)
+        clients = [client(server, "/ws/redis/news") for server in servers]
+        wait_until(lambda: redis.subscribers(NEWS) == 2, "both subscriptions", 30)
+        return servers, clients
+
+    return make

@@ -4,14 +4,13 @@ import contextlib
 import itertools
 import re
 import signal
-import socket
 import threading
 
 import pytest
 from apus import port_that_no_client_gets, wait_until
-from balancers import HAProxy, cookie_of
+from balancers import HAProxy, Leaving, cookie_of
 from websockets.exceptions import ConnectionClosed
-from wire import BINARY, Ended, Wire, frame
+from wire import BINARY, Wire, frame
 
 TRUSTED = "proxies.trusted=127.0.0.1"
 
@@ -182,33 +181,25 @@ def test_an_instance_can_be_drained_and_come_back_without_a_client_seeing_an_err
     assert crowd.codes == {1012}, "who stayed was let go"
 
 
-class Leaving:
-    """Stands in for an instance on its way out: it is ready, and answers nothing else, or 503."""
-
-    BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    READY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.asked = []
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.authority = f"127.0.0.1:{self.listening.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                plain, _ = self.listening.accept()
-            except OSError:
-                return
-            with plain, contextlib.suppress(Ended, OSError):
-                request = Wire(plain, seconds=30).take_through(b"\r\n\r\n")
-                if request.startswith((b"GET /readyz ", b"GET /healthz ")):
-                    plain.sendall(self.READY)
-                else:
-                    self.asked.append(request.split()[0])
-                    plain.sendall(self.answer)
-                    plain.shutdown(socket.SHUT_WR)
+def test_an_instance_that_will_stop_gets_no_one_new_and_keeps_whom_it_has(balanced):
+    haproxy, a, b = balanced("drain.delay=1h")
+    with haproxy.connect("/ws", cookie="a") as stayer:
+        a.signal(signal.SIGTERM)
+        down = haproxy.log.wait_for(
+            lambda lines: any("by_cookie/a is DOWN" in line and "503" in line for line in lines), 30
+        )
+        assert down, haproxy.log.text()
+        for cookie in (None, "a", None, "a"):
+            with haproxy.connect("/ws", cookie=cookie) as connection:
+                assert cookie_of(connection) == "b"
+        stayer.send("x")
+        assert stayer.recv(timeout=30) == "Message received: x"
+    b.signal(signal.SIGTERM)
+    for server in (a, b):
+        assert server.stderr.wait_for(lambda lines: "not ready any more" in "".join(lines), 30)
+        # The second signal, which stops at once.
+        server.signal(signal.SIGTERM)
+        assert server.wait(30) == 0
 
 
 @pytest.mark.parametrize("answer", [b"", Leaving.BUSY], ids=["nothing", "503"])

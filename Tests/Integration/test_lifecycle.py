@@ -80,6 +80,10 @@ def test_a_delayed_stop_serves_everyone_until_a_second_signal(start):
             for wire in (early, late):
                 wire.send_text("x")
                 assert wire.text() == "Message received: x"
+            for path, status in (("/healthz", 200), ("/readyz", 503)):
+                with Wire.to(server) as asking:
+                    asking.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                    assert asking.response().status == status
             server.signal(signal.SIGTERM)
             assert server.wait(30) == 0
             early.ends()

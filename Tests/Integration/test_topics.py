@@ -8,7 +8,6 @@ import pathlib
 import random
 import subprocess
 
-import aiohttp
 import pytest
 import websockets.asyncio.client
 from apus import clean_environment
@@ -181,111 +180,6 @@ def test_a_browser(topics, program, name):
         with firefox(program("firefox-esr", "firefox", package="firefox-esr")) as page:
             page.go(topics.url("/"))
             collect(page)
-
-
-class Subscriber:
-    """A client of `websockets` or `aiohttp`, as it offers compression by itself."""
-
-    def __init__(self, server, session, kind, seed):
-        self.server, self.session, self.kind = server, session, kind
-        self.chosen = random.Random(seed)
-        self.received, self.private = [], 0
-
-    async def __aenter__(self):
-        if self.kind == "websockets":
-            self.socket = await websockets.asyncio.client.connect(
-                self.server.ws("/topics"), proxy=None, ping_interval=None, max_queue=None)
-            self.send, self.next = self.socket.send, self.socket.recv
-        else:
-            self.socket = await self.session.ws_connect(
-                self.server.ws("/topics"), compress=15, max_msg_size=0)
-            self.send = self.socket.send_str
-            self.next = self._next_of_aiohttp
-        return self
-
-    async def _next_of_aiohttp(self):
-        message = await self.socket.receive(60)
-        assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), message
-        return message.data
-
-    async def __aexit__(self, *_):
-        await self.socket.close()
-
-    async def subscribe(self, topic):
-        await self.send(f"subscribe {topic}")
-        await self._until(lambda message: message == f"subscribed {topic}")
-
-    async def say(self):
-        """Something private, long enough to be compressed, which makes its context its own."""
-        self.private += 1
-        text = f"private {self.private} " + "between us, " * 40
-        await self.send(f"echo\n{text}")
-        await self._until(lambda message: message == text)
-
-    async def _until(self, holds):
-        while not holds(message := await self.next()):
-            self.received.append(message)
-
-
-def test_two_hundred_clients_come_and_go(topics):
-    """Each sees, of every topic, a run of what was published: no gap, no mismatch, in order."""
-    seed = 11
-    rounds = 24
-
-    async def main():
-        numbers = dict.fromkeys(TOPICS, 0)
-        chosen = random.Random(seed)
-        deliveries = 0
-
-        async def client(index, session, first, last):
-            nonlocal deliveries
-            one = Subscriber(topics, session, "websockets" if index % 4 else "aiohttp", index)
-            await first.wait()
-            async with one:
-                mine = one.chosen.sample(TOPICS, 1 + index % 3)
-                for topic in mine:
-                    await one.subscribe(topic)
-                while not last.is_set():
-                    await one.say()
-                    await asyncio.sleep(0)
-                await one.say()  # what was published before it has come
-            deliveries += len(one.received)
-            for topic in mine:
-                found = [json.loads(message) for message in one.received
-                         if json.loads(message)["topic"] == topic]
-                run = [message["number"] for message in found]
-                assert run == list(range(run[0], run[0] + len(run))) if run else True, (index, topic)
-                for message in found:
-                    assert message["text"] == text_of(topic, message["number"])
-
-        def text_of(topic, number):
-            return random.Random(f"{topic} {number}").choice(["bid", "ask", "none"]) * (number % 9)
-
-        events = [asyncio.Event() for _ in range(rounds + 1)]
-        async with (
-            aiohttp.ClientSession() as session,
-            websockets.asyncio.client.connect(topics.ws("/topics"), proxy=None) as publisher,
-        ):
-            tasks = []
-            for index in range(200):
-                start = chosen.randrange(rounds - 1)
-                end = chosen.randrange(start + 1, rounds)
-                tasks.append(
-                    asyncio.create_task(client(index, session, events[start], events[end])))
-            for step in range(rounds):
-                events[step].set()
-                for _ in range(30):
-                    topic = chosen.choice(TOPICS)
-                    number = numbers[topic]
-                    numbers[topic] += 1
-                    event = {"topic": topic, "number": number, "text": text_of(topic, number)}
-                    await publisher.send(f"publish {topic}\n" + json.dumps(event))
-                    await asyncio.sleep(0.002)
-            events[rounds].set()
-            await asyncio.wait_for(asyncio.gather(*tasks), 90)
-        assert deliveries > 10_000, deliveries
-
-    asyncio.run(main())
 
 
 def test_publishing_is_no_dearer_the_hundred_thousandth_time(start, peak_within):

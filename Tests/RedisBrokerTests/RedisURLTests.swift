@@ -53,7 +53,8 @@ import Testing
             "redis://h/-1", "redis://h/65536", "redis://h/1/2", "redis://h?db=1", "redis://h#1",
             "redis://[::1", "redis://[::1]x", "redis://a b", "redis://h\n", "redis://u:%4@h",
             "redis://u:%zz@h", "redis://u:%ff@h", "redis://::1", "redis://a*b", "http://h",
-            "rediss:h", "rediss://h:0", "unix://", "unix://run/redis.sock", "unix:///a?x=1", "unix:///a?db=",
+            "rediss:h", "rediss://h:0", "unix://", "unix://run/redis.sock", "unix:///a?x=1",
+            "unix:///a?db=",
             "unix:///a%00b", "unix:///" + String(repeating: "s", count: 107),
         ])
     func refuses(text: String) {

@@ -26,7 +26,7 @@ import WebSocketTesting
     }
 
     /// Subscribes if its path says so.
-    private final class Listener: ConnectionHandler {
+    private final class Listener: ConnectionHandler, Sendable {
         let subscribes: Bool
         init(subscribes: Bool) { self.subscribes = subscribes }
         func onOpen(_ connection: Connection) {

@@ -1,5 +1,6 @@
 import HTTPProtocol
 import HTTPTypes
+import Synchronization
 import UVTransport
 import WebSocketProtocol
 
@@ -127,7 +128,8 @@ final class HTTPExchange: OpeningPhase {
         guard case .body(let head, let respond, let parameters) = state else { return }
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
-            remoteAddress: connection.peer.host, isDraining: connection.context.isDraining)
+            remoteAddress: connection.peer.host,
+            isDraining: server.isDraining.load(ordering: .relaxed))
         body = []
         state = .responding(head)
         connection.setReadingPaused(true, .http)

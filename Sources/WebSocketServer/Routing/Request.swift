@@ -13,7 +13,7 @@ public struct Request: Sendable {
     /// The client's address without its port: the peer's, or the one that a trusted proxy names
     /// (``ProxyOptions``).
     public let remoteAddress: String
-    /// Whether the server is letting its connections go, before a stop.
+    /// Whether a stop of the server has begun: ``Server/isDraining``.
     public let isDraining: Bool
 }
 
