@@ -111,6 +111,7 @@ struct Ends: Sendable, CustomTestStringConvertible {
             Ends(
                 "broker.on_gap", "keep or close", accepted: ["keep", "close"],
                 refused: ["", "ignore"]),
+            Ends(
                 "tasks.database", "path of a file, or empty (no /tasks)",
                 accepted: ["", "apus.sqlite", "/tmp/a b"],
                 refused: [":memory:", "file:a"]),

@@ -117,7 +117,9 @@ private func ask(_ request: String, _ server: TestServer) async throws -> String
 
 /// A broker that takes nothing.
 private final class DeadBroker: Broker {
-    func start(_ receive: @escaping @Sendable (Publication) -> Void) {}
+    let health = BrokerHealth(isReady: false, description: "dead")
+
+    func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {}
     func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
     ) {

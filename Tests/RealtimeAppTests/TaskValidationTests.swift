@@ -15,7 +15,7 @@ import Testing
         return NewTask.read(
             Request(
                 head: head, parameters: PathParameters(values: [:]), query: nil,
-                body: [UInt8](body.utf8), remoteAddress: "::1"))
+                body: [UInt8](body.utf8), remoteAddress: "::1", isDraining: false))
     }
 
     private func faults(_ body: String, type: String? = "application/json") -> [String] {
