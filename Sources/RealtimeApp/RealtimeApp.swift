@@ -1,11 +1,11 @@
 public import WebSocketServer
 
-/// The features that `apus serve` offers: echo, chat, notifications, tasks, channels, a page to try
-/// them on, health.
+/// The features that `apus serve` offers: echo, chat, notifications, tasks, channels, topics for
+/// those with a token, a page to try them on, health.
 public struct RealtimeApp: Sendable {
     /// The routes whose limits, heartbeat and compression can be adjusted.
     public enum Route: String, CaseIterable, Sendable {
-        case echo, chat, notifications, channels
+        case echo, chat, notifications, channels, secure
 
         public var path: String {
             switch self {
@@ -13,6 +13,7 @@ public struct RealtimeApp: Sendable {
             case .chat: "/ws/{client_id:int}"
             case .notifications: "/ws/notifications/{topic}"
             case .channels: "/ws/redis/{channel}"
+            case .secure: "/ws/secure/{topic}"
             }
         }
     }
@@ -24,6 +25,8 @@ public struct RealtimeApp: Sendable {
     let topics: TopicOptions
     /// Where tasks are stored; without it there are none.
     let tasks: TaskStore?
+    /// Who may use them.
+    let authentication: Authentication
     /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
     private let hasTools: Bool
     private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
@@ -32,16 +35,18 @@ public struct RealtimeApp: Sendable {
     ///   - broker: the one that the server has too.
     ///   - topics: the server's.
     ///   - tasks: where they are stored; `nil`: nowhere, and `/tasks` is not found.
+    ///   - authentication: who may use the features; by default anyone.
     ///   - adjusting: changes the server's values to those of a route.
     public init(
         logger: Logger, broker: any Broker, topics: TopicOptions = TopicOptions(),
-        tasks: TaskStore? = nil, tools: Bool = false,
+        tasks: TaskStore? = nil, authentication: Authentication? = nil, tools: Bool = false,
         adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
     ) {
         self.logger = logger
         self.broker = broker
         self.topics = topics
         self.tasks = tasks
+        self.authentication = authentication ?? .none(logger: logger)
         hasTools = tools
         adjust = adjusting
     }
@@ -50,16 +55,20 @@ public struct RealtimeApp: Sendable {
     public func router() -> Router {
         var router = Router()
         let logger = self.logger
+        let authentication = self.authentication
 
         let echo = Echo(prefix: "Message received: ", logger: logger)
-        router.webSocket(Route.echo.path, adjusting: adjustment(.echo)) { _ in .accept(echo) }
-
-        router.webSocket(Route.chat.path, adjusting: adjustment(.chat)) { request in
-            .accept(
-                ChatMember(
-                    clientID: request.parameters.integer("client_id"), logger: logger))
+        router.webSocket(Route.echo.path, adjusting: adjustment(.echo)) { request in
+            try authentication.admit(request, for: .echo) { _ in echo }
         }
 
+        router.webSocket(Route.chat.path, adjusting: adjustment(.chat)) { request in
+            let clientID = request.parameters.integer("client_id")
+            return try authentication.admit(request, for: .chat) { _ in
+                ChatMember(clientID: clientID, logger: logger)
+            }
+        }
+        addAuthentication(to: &router)
         addNotifications(to: &router)
         addTasks(to: &router)
 

@@ -41,6 +41,8 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
     @inlinable public static var badGateway: CloseCode { 1014 }
     /// 3000: who it is was not proved, or not in time (IANA registry).
     @inlinable public static var unauthorized: CloseCode { 3000 }
+    /// 4001, ours: the token that the connection was made with has expired; come with a new one.
+    @inlinable public static var tokenExpired: CloseCode { 4001 }
     /// 4008, ours: too slow a consumer of what it is sent; reconnect.
     @inlinable public static var slowConsumer: CloseCode { 4008 }
 

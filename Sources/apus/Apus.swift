@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// The program's entry point: `apus serve`, `apus config check` and `apus config defaults`.
+/// The program's entry point: `apus serve`, and what prepares for it.
 @main
 struct Apus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -10,6 +10,8 @@ struct Apus: AsyncParsableCommand {
             EXAMPLES:
               apus serve                                start on 127.0.0.1:8080
               apus serve --config config/apus.yaml      start with a configuration file
+              apus users add ada --file users           a user for POST /token
+              apus token --sub ada --config apus.yaml   a token to try things with
               apus config check --config apus.yaml      validate, start nothing
               apus config defaults > apus.yaml          write every key with its default
               apus --generate-completion-script bash    completions for bash, zsh or fish
@@ -18,5 +20,7 @@ struct Apus: AsyncParsableCommand {
             configuration with faults; the faults are on standard error.
             """,
         version: "0.1.0",
-        subcommands: [ServeCommand.self, ConfigCommand.self])
+        subcommands: [
+            ServeCommand.self, ConfigCommand.self, TokenCommand.self, UsersCommand.self,
+        ])
 }

@@ -19,17 +19,19 @@ func serve(settings: Settings) async throws {
     var configuration = settings.server
     configuration.handlesSignals = true
     let broker = makeBroker(settings.broker, logger: logger)
+    let authentication = try await readForCommand(settings.auth, logger: logger)
     let tasks = try await openTasks(settings, logger)
     defer { tasks?.close() }
     let app = RealtimeApp(
         logger: logger, broker: broker, topics: configuration.topics, tasks: tasks,
-        tools: settings.tools
+        authentication: authentication, tools: settings.tools
     ) {
         [routes = settings.routes] route, options in routes[route].adjust(&options)
     }
     let server = Server(
         configuration: configuration, router: app.router(), broker: broker, logger: logger
     ) {
+        authentication.logStart($0)
         for address in $0 { announce(address) }
     }
     try await server.run()

@@ -35,7 +35,10 @@ struct CommandLineTests {
 
     @Test("help teaches by examples")
     func help() throws {
-        let commands = [[], ["serve"], ["config", "check"], ["config", "defaults"]]
+        let commands = [
+            [], ["serve"], ["config", "check"], ["config", "defaults"], ["token", "--sub", "ada"],
+            ["users", "add", "ada"], ["users", "remove", "ada"], ["users", "list"],
+        ]
         for command in commands {
             let message = Apus.helpMessage(for: try type(of: Apus.parseAsRoot(command)))
             #expect(message.contains("EXAMPLES:"), "\(command)")
@@ -86,7 +89,9 @@ struct CommandLineTests {
         "a wrong command line has exit status 64",
         arguments: [
             ["serve", "--nonsense"], ["nonsense"], ["serve", "--set", "no-equals"],
-            ["serve", "--set", "=value"], ["serve", "--config"],
+            ["serve", "--set", "=value"], ["serve", "--config"], ["token"],
+            ["token", "--sub", ""], ["token", "--sub", "ada", "--lifetime", "1"],
+            ["users", "add"], ["users", "remove"],
         ])
     func usage(_ arguments: [String]) {
         do {

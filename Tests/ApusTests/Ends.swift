@@ -179,7 +179,7 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "server.host", "an IPv4 address",
                 accepted: ["::", "0.0.0.0", "fe80::1%eth0", "localhost", "a-b.example", "my_box"],
                 refused: ["", "localhost:80", "[::1]", "999.0.0.1", "a b", "-a", "a..b"]),
-        ] + RealtimeApp.Route.allCases.flatMap(Ends.ofRoute)
+        ] + Ends.auth + RealtimeApp.Route.allCases.flatMap(Ends.ofRoute)
 
     private static func ofRoute(_ route: RealtimeApp.Route) -> [Ends] {
         let name = "routes.\(route.rawValue)"

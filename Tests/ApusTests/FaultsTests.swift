@@ -90,6 +90,32 @@ struct FaultsTests {
         #expect(try #require(lines.first).contains(text))
     }
 
+    @Test(
+        "a path or a claim with a zero byte is refused",
+        arguments: ["auth.users", "auth.jwt.issuer"])
+    func zeroByte(_ key: String) throws {
+        let line = try #require(faults(set: [(key, "a\0b")]).first)
+        #expect(line.hasPrefix("--set: \(key): a\\0b is not a text; allowed: "))
+    }
+
+    @Test("a secret is as long as its algorithm's hash")
+    func secretSizes() throws {
+        for (algorithm, size) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+            let secret = String(repeating: "s", count: size)
+            #expect(
+                faults(set: [("auth.jwt.algorithm", algorithm), ("auth.jwt.secret", secret)]) == [])
+            let lines = faults(
+                set: [
+                    ("auth.jwt.algorithm", algorithm),
+                    ("auth.jwt.secret", String(secret.dropLast())),
+                ])
+            #expect(lines.count == 1)
+            let line = try #require(lines.first)
+            #expect(line.contains("auth.jwt.secret: <secret>"))
+            #expect(line.contains(" bytes at least"))
+        }
+    }
+
     @Test("equal values of keys that bound one another are valid")
     func crossChecksAtTheEdge() {
         #expect(

@@ -131,7 +131,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
                 $0.tasksDatabase == "/var/lib/apus/tasks.sqlite"
             },
         ]
-        + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
+        + auth + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
             Sample("log.level", "warning") { $0.logLevel == .warning }
         ]
 

@@ -67,6 +67,7 @@ import WebSocketTesting
             try await withServer(router) {
                 $0.addresses = [address]
                 $0.loops = 2
+                $0.origins = .any
             } _: { server in
                 try await withClient(loops: 2) { client in
                     let connection = try await client.connect(

@@ -21,16 +21,20 @@ extension RealtimeApp {
     /// Adds `/ws/redis/{channel}` and `POST /publish/{channel}`.
     func addChannels(to router: inout Router) {
         let topics = self.topics
+        let authentication = self.authentication
         router.webSocket(Route.channels.path, adjusting: adjustment(.channels)) { request in
             let channel = request.parameters["channel"] ?? ""
             if let fault = Channels.fault(of: channel, topics: topics) {
                 return .refuse(.unprocessableContent, "The channel's name: \(fault.msg).")
             }
-            return .accept(ChannelSubscriber(channel: channel))
+            return try authentication.admit(request, for: .channels) { _ in
+                ChannelSubscriber(channel: channel)
+            }
         }
 
         let broker = self.broker
         router.post("/publish/{channel}") { request in
+            try authentication.authorize(request, for: .publish)
             let channel = request.parameters["channel"] ?? ""
             let message: String
             do throws(PublishFaults) {

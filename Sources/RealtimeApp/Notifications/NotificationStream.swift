@@ -26,6 +26,7 @@ extension RealtimeApp {
     /// `/ws/notifications/{topic}`.
     func addNotifications(to router: inout Router) {
         let adjusting = adjustment(.notifications)
+        let authentication = self.authentication
         router.webSocket(Route.notifications.path, adjusting: adjusting) { [topics] request in
             let topic = NotificationStream.topic(request.parameters["topic"] ?? "")
             guard topics.isValidName(topic) else {
@@ -34,7 +35,9 @@ extension RealtimeApp {
                     .unprocessableContent,
                     "A topic's name has up to \(sizeMax) bytes and no control characters.")
             }
-            return .accept(NotificationStream(topic: topic))
+            return try authentication.admit(request, for: .notifications) { _ in
+                NotificationStream(topic: topic)
+            }
         }
     }
 }

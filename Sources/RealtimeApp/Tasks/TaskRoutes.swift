@@ -69,7 +69,14 @@ extension RealtimeApp {
     func addTasks(to router: inout Router) {
         guard let tasks else { return }
         let routes = TaskRoutes(store: tasks, broker: broker, logger: logger)
-        router.post("/tasks", respond: routes.create)
-        router.get("/tasks", respond: routes.list)
+        let authentication = self.authentication
+        router.post("/tasks") { request in
+            try authentication.authorize(request, for: .tasks)
+            return try await routes.create(request)
+        }
+        router.get("/tasks") { request in
+            try authentication.authorize(request, for: .tasks)
+            return try await routes.list(request)
+        }
     }
 }

@@ -161,7 +161,9 @@ public final class WebSocketClient: Sendable {
                 buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
                 assemblyBytes: budget.bytesUsed,
                 contextBytes: contextBudget.bytesUsed,
-                notes: contexts.reduce(0) { $0 + $1.closeReasons.count + $1.subprotocols.count })
+                notes: contexts.reduce(0) {
+                    $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count
+                })
             lastLedger.withLock { $0 = ledger }
         }
     }

@@ -16,6 +16,8 @@ public struct ServerConfiguration: Sendable {
     public var topics = TopicOptions()
     public var drain = Drain()
     public var proxies = ProxyOptions()
+    /// Which pages may upgrade, and send requests that change something. Default: the server's own.
+    public var origins = OriginPolicy.sameOrigin
 
     /// SIGTERM and SIGINT stop the server, gracefully the first time, at once the second; once it
     /// has stopped they are ignored, so that a late one can't spoil the program's own end.

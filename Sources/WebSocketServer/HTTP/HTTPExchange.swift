@@ -98,9 +98,13 @@ final class HTTPExchange: OpeningPhase {
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
         switch server.router.find(request.method, head.pathSegments, isUpgrade: isUpgrade) {
         case .webSocket(let upgrade, let parameters, let route):
+            if let fault = originFault(of: request) { return refuse(fault, head, on: connection) }
             let options = server.options(of: route)
             unsafe self.upgrade(head, upgrade, parameters, options, &rest, on: connection)
         case .respond(let respond, let parameters):
+            if request.method.changesState, let fault = originFault(of: request) {
+                return refuse(fault, head, on: connection)
+            }
             state = .body(head, respond, parameters)
             connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
             if head.expectsContinue { connection.sendRaw(ResponseEncoder.continue100) }
@@ -144,7 +148,11 @@ final class HTTPExchange: OpeningPhase {
             } catch {
                 logger.error(
                     "request handler failed",
-                    metadata: ["path": "\(request.head.path ?? "")", "error": "\(error)"])
+                    metadata: [
+                        // Without the query, in which secrets may stand.
+                        "path": "/\(head.pathSegments.joined(separator: "/"))",
+                        "error": "\(error)",
+                    ])
                 response = Problem(.internalServerError, "The server failed to answer.").response
             }
             connection.onLoop { connection in

@@ -13,7 +13,7 @@ package struct Ledger: Sendable, Hashable {
     package var backlogBytes = 0
     /// Connections that were counted in and not out.
     package var connections = 0
-    /// Subprotocols and close reasons kept for connections that are gone.
+    /// Subprotocols, close reasons and deadlines kept for connections that are gone.
     package var notes = 0
 
     package var isZero: Bool { self == Ledger() }

@@ -23,6 +23,7 @@ final class LoopContext: @unchecked Sendable {
     /// What few connections have is kept beside them, by their number.
     var subprotocols: [UInt64: String] = [:]
     var closeReasons: [UInt64: String] = [:]
+    var deadlines: [UInt64: ConnectionDeadline] = [:]
     /// Topics, on the loops of a server.
     var topics: LoopTopics?
     /// What accepts on this loop.
@@ -91,6 +92,7 @@ final class LoopContext: @unchecked Sendable {
             unsafe last._withUnsafeGuaranteedRef { $0.listIndex = Int32(index) }
         }
         if !subprotocols.isEmpty { subprotocols[connection.id] = nil }
+        clearDeadline(of: connection.id)
     }
 
     /// A connection's descriptor is closed: it counts no more.

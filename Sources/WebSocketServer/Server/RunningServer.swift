@@ -184,7 +184,9 @@ final class RunningServer: Sendable {
             topics: contexts.reduce(0) { $0 + ($1.topics?.leftovers ?? 0) },
             backlogBytes: shared.backlogBudget.bytesUsed,
             connections: shared.admission.current.total,
-            notes: contexts.reduce(0) { $0 + $1.closeReasons.count + $1.subprotocols.count })
+            notes: contexts.reduce(0) {
+                $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count
+            })
         shared.setLedger(ledger)
         if !ledger.isZero {
             shared.logger.error("something was left open", metadata: ["ledger": "\(ledger)"])

@@ -1,7 +1,8 @@
 import ArgumentParser
+import Logging
 
 /// `apus config`: looks at configuration without serving.
-struct ConfigCommand: ParsableCommand {
+struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config",
         abstract: "Check a configuration or print the default one.",
@@ -9,14 +10,14 @@ struct ConfigCommand: ParsableCommand {
 }
 
 /// `apus config check`: validates and shows what differs from the defaults.
-struct CheckCommand: ParsableCommand {
+struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Validate the configuration and show what differs from the defaults.",
         discussion: """
             Reads what "apus serve" would read: the file, APUS_… environment variables and --set.
             All faults are printed together, each with its place, key, value and what is allowed;
-            the exit status is then 78.
+            the exit status is then 78. The files of auth.jwt.jwks and auth.users are read, too.
 
             EXAMPLES:
               apus config check --config apus.yaml
@@ -25,8 +26,10 @@ struct CheckCommand: ParsableCommand {
 
     @OptionGroup var source: SourceOptions
 
-    func run() throws {
+    func run() async throws {
         let loaded = try loadForCommand(source.sources())
+        let logger = Logger(label: "apus", factory: { StreamLogHandler.standardError(label: $0) })
+        _ = try await readForCommand(loaded.settings.auth, logger: logger)
         print(report(on: loaded))
     }
 }

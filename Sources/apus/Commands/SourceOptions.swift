@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import Logging
+import RealtimeApp
 
 /// The options that say where configuration comes from; every command that reads it has them.
 struct SourceOptions: ParsableArguments {
@@ -42,6 +44,19 @@ struct Assignment: ExpressibleByArgument {
             option: "--set",
             key: String(argument[..<equals]),
             text: String(argument[argument.index(after: equals)...]))
+    }
+}
+
+/// Reads the files that the keys below `auth` name; faults are told as those of keys are.
+func readForCommand(
+    _ options: AuthenticationOptions, logger: Logger
+) async throws(ExitCode) -> Authentication {
+    do {
+        return try await Authentication(options, logger: logger)
+    } catch {
+        let faults = ConfigurationFaults(faults: [Fault(error.key, error.problem)])
+        FileHandle.standardError.write(Data((faults.description + "\n").utf8))
+        throw ExitCode(78)
     }
 }
 

@@ -1,3 +1,4 @@
+import RealtimeApp
 import WebSocketServer
 
 /// A rule that two keys keep together.
@@ -21,6 +22,13 @@ struct CrossCheck: Sendable {
         CrossCheck(
             key: "limits.outbox.high_water", relation: "at most", other: "limits.outbox.max"
         ) { $0.server.limits.outboxHighWater <= $0.server.limits.outboxMax },
+        CrossCheck(
+            key: "auth.jwt.secret",
+            relation: "of 32, 48 or 64 bytes at least, as the hash is, for",
+            other: "auth.jwt.algorithm"
+        ) { draft in
+            draft.auth.secret.map { $0.utf8.count >= draft.auth.algorithm.secretSizeMin } ?? true
+        },
         CrossCheck(
             key: "drain.deadline", relation: "at least", other: "drain.spread"
         ) { $0.server.drain.deadline >= $0.server.drain.spread },

@@ -5,8 +5,7 @@ import WebSocketServer
 enum Schema {
     static let keys: [Key] =
         server + limits + heartbeatAndDrain + compression + topics + broker + proxies + tasks
-        + routes
-        + logging
+        + auth + routes + logging
 
     static func key(named name: String) -> Key? { byName[name] }
 

@@ -1,4 +1,5 @@
 import Logging
+import RealtimeApp
 import WebSocketServer
 
 /// What the program runs with: a validated snapshot that never changes; a reload makes another.
@@ -13,6 +14,7 @@ struct Settings: Sendable {
     let tasksDatabase: String?
     let routes: PerRoute<RouteSettings>
     let broker: BrokerSettings
+    let auth: AuthenticationOptions
 
     /// The settings that `draft`, whose values are all within their ranges, stands for.
     init(_ draft: SettingsDraft) {
@@ -30,6 +32,7 @@ struct Settings: Sendable {
         self.tasksDatabase = draft.tasksDatabase
         self.routes = draft.routes
         self.broker = draft.broker
+        self.auth = draft.auth
     }
 }
 
@@ -53,5 +56,6 @@ struct SettingsDraft: Sendable {
     var tasksDatabase: String? = "apus.sqlite"
     var routes = PerRoute(RouteSettings())
     var broker = BrokerSettings()
+    var auth = AuthenticationOptions()
     var logLevel = Logger.Level.info
 }

@@ -1,0 +1,119 @@
+import Foundation
+import JWTKit
+
+/// Whom a token is of.
+public struct Identity: Sendable, Hashable {
+    /// The token's `sub`.
+    public let subject: String
+    /// Seconds since 1970 at which the token is over, the leeway included; `nil`: never.
+    let end: Double?
+}
+
+/// Verifies tokens with the keys that are configured, and makes new ones with the secret.
+///
+/// By JWTKit's algorithms rather than its collection of keys, which is an actor: a handshake is
+/// answered on its loop, without a hop.
+struct Authenticator: Sendable {
+    /// Seconds since 1970.
+    typealias Clock = @Sendable () -> Double
+
+    static let systemClock: Clock = { Date().timeIntervalSince1970 }
+
+    private let keys: KeySet
+    private let signingKey: KeySet.Key?
+    private let options: AuthenticationOptions
+    let now: Clock
+
+    /// Reads the keys that `options` refers to; `skipped` hears which of the set are no good to us.
+    init(
+        _ options: AuthenticationOptions, now: @escaping Clock = systemClock,
+        skipped: (String) -> Void = { _ in }
+    ) async throws(AuthenticationFault) {
+        var keys = KeySet()
+        if let secret = options.secret {
+            let key = await KeySet.secretKey(Array(secret.utf8), options.algorithm)
+            signingKey = key
+            try keys.add(key)
+        } else {
+            signingKey = nil
+        }
+        if let path = options.keySetPath {
+            let data = try readFile(path, for: "auth.jwt.jwks")
+            for sentence in try await keys.add(jwks: data) { skipped(sentence) }
+        }
+        self.keys = keys
+        self.options = options
+        self.now = now
+    }
+
+    /// Whether tokens can be made.
+    var canSign: Bool { signingKey != nil }
+
+    /// Whom a token is of, if its signature and claims hold.
+    func verify(_ text: some StringProtocol) throws(TokenFault) -> Identity {
+        let token = try Token(text)
+        guard let key = keys.key(for: token.header) else {
+            throw TokenFault("of no key with its kid and alg")
+        }
+        let isSigned = try? key.algorithm.verify(token.signature, signs: token.signedPart)
+        guard isSigned == true else { throw TokenFault("its signature is wrong") }
+        guard let claims = try? JSONDecoder().decode(TokenClaims.self, from: Data(token.claims))
+        else { throw TokenFault("its claims are not as they must be") }
+        try claims.check(options, at: now())
+        return Identity(
+            subject: claims.subject,
+            end: claims.expiry.map { $0 + options.leeway / .seconds(1) })
+    }
+
+    /// A new token, signed with the secret; `nil` without one.
+    func mint(subject: String, lifetime: Duration, audience: String? = nil) -> String? {
+        guard let signingKey else { return nil }
+        let issued = now().rounded(.down)
+        let claims = MintedClaims(
+            sub: subject, iat: issued, exp: issued + (lifetime / .seconds(1)).rounded(.up),
+            iss: options.issuer, aud: audience ?? options.audience)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
+        let header = MintedHeader(alg: signingKey.algorithm.name, typ: "JWT")
+        // Strings and numbers of ours: nothing that JSON can't say. An HMAC can't fail.
+        let parts = [try! encoder.encode(header), try! encoder.encode(claims)]
+        let signed = parts.map { Base64URL.encode($0) }.joined(separator: ".")
+        let signature = try! signingKey.algorithm.sign(Array(signed.utf8))
+        return "\(signed).\(Base64URL.encode(signature))"
+    }
+}
+
+private struct MintedHeader: Encodable {
+    let alg: String
+    let typ: String
+}
+
+private struct MintedClaims: Encodable {
+    let sub: String
+    let iat: Double
+    let exp: Double
+    let iss: String?
+    let aud: String?
+}
+
+/// A file that a key of the configuration names.
+func readFile(_ path: String, for key: String) throws(AuthenticationFault) -> Data {
+    let sizeMax = 4 << 20
+    do {
+        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+        defer { try? file.close() }
+        let data = try file.read(upToCount: sizeMax + 1) ?? Data()
+        guard data.count <= sizeMax else {
+            throw AuthenticationFault(key, "\(path): larger than 4MiB")
+        }
+        return data
+    } catch let fault as AuthenticationFault {
+        throw fault
+    } catch {
+        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        let reason = (underlying ?? error as NSError)
+        let posix = reason.domain == NSPOSIXErrorDomain
+        let text = posix ? String(cString: strerror(Int32(reason.code))) : "\(error)"
+        throw AuthenticationFault(key, "\(path): can't be read: \(text)")
+    }
+}

@@ -1,0 +1,147 @@
+import HTTPTypes
+import Logging
+import WebSocketServer
+
+/// How often one address, and one name, may try to sign in.
+struct SignInLimits: Sendable {
+    private let perAddress: RateLimiter?
+    private let perUser: RateLimiter?
+
+    init(_ options: AuthenticationOptions) {
+        perAddress = options.attemptsPerAddress.map { RateLimiter(perMinute: $0) }
+        perUser = options.attemptsPerUser.map { RateLimiter(perMinute: $0) }
+    }
+
+    /// Counts an attempt; the seconds to wait if it is one too many.
+    func attempt(from address: String, as user: String, at now: Double) -> Double? {
+        if let perAddress {
+            let name = RateLimiter.name(ofAddress: address)
+            if let wait = perAddress.attempt(by: name, at: now) { return wait }
+        }
+        return perUser?.attempt(by: user, at: now)
+    }
+}
+
+/// `POST /token` (S6): a name and a password for a token (RFC 6749 §4.3).
+extension Authentication {
+    /// Bytes: more than a name or a password that anyone has.
+    private static let fieldSizeMax = 1_024
+
+    func signIn(_ request: Request) async throws(Problem) -> Response {
+        guard let authenticator, authenticator.canSign else {
+            throw .cannotSignIn("no key to sign tokens with: set auth.jwt.secret")
+        }
+        guard let users else {
+            throw .cannotSignIn("there are no users: set auth.users")
+        }
+        let credentials: (user: String, password: String)
+        switch Self.credentials(request) {
+        case .success(let given): credentials = given
+        case .failure(let fault): return fault.response
+        }
+        if let wait = signIns.attempt(
+            from: request.remoteAddress, as: credentials.user, at: authenticator.now())
+        {
+            return .tooManyRequests(wait)
+        }
+        let isRight: Bool
+        do {
+            isRight = try await workers.run {
+                users.isPassword(credentials.password, of: credentials.user)
+            }
+        } catch {
+            return .tooManyRequests(1)
+        }
+        guard isRight else {
+            logger.info("sign-in refused", metadata: ["peer": "\(request.remoteAddress)"])
+            return SignInFault("invalid_grant", "Incorrect username or password").response
+        }
+        let lifetime = options.lifetime
+        // It can sign, as was seen above.
+        let token = authenticator.mint(subject: credentials.user, lifetime: lifetime)!
+        return .unstored(
+            TokenAnswer(
+                access_token: token, token_type: "bearer",
+                expires_in: Int((lifetime / .seconds(1)).rounded(.up))))
+    }
+
+    private static func credentials(
+        _ request: Request
+    ) -> Result<(user: String, password: String), SignInFault> {
+        let type = request.head.headerFields[.contentType]?.prefix { $0 != ";" }
+        guard type?.lowercased() == "application/x-www-form-urlencoded",
+            let form = Form(request.body)
+        else {
+            return .failure(
+                SignInFault(
+                    "invalid_request", "The body must be application/x-www-form-urlencoded."))
+        }
+        guard let grant = form["grant_type"] else {
+            return .failure(SignInFault("invalid_request", "The field grant_type is missing."))
+        }
+        guard grant == "password" else {
+            return .failure(
+                SignInFault("unsupported_grant_type", "The grant_type must be password."))
+        }
+        guard let user = form["username"], let password = form["password"],
+            !user.isEmpty, !password.isEmpty
+        else {
+            return .failure(
+                SignInFault("invalid_request", "The fields username and password are needed."))
+        }
+        guard user.utf8.count <= fieldSizeMax, password.utf8.count <= fieldSizeMax else {
+            return .failure(
+                SignInFault(
+                    "invalid_request", "A name or password has up to \(fieldSizeMax) bytes."))
+        }
+        return .success((user, password))
+    }
+}
+
+/// RFC 6749 §5.1.
+private struct TokenAnswer: Encodable {
+    let access_token: String
+    let token_type: String
+    let expires_in: Int
+}
+
+/// RFC 6749 §5.2, with the `detail` that FastAPI's users look for.
+private struct SignInFault: Error, Encodable {
+    let error: String
+    let error_description: String
+    let detail: String
+
+    init(_ error: String, _ description: String) {
+        self.error = error
+        error_description = description
+        detail = description
+    }
+
+    var response: Response { .unstored(self, status: .badRequest) }
+}
+
+extension Problem {
+    fileprivate static func cannotSignIn(_ reason: String) -> Problem {
+        Problem(.serviceUnavailable, reason, headerFields: [.cacheControl: "no-store"])
+    }
+}
+
+extension Response {
+    /// RFC 6749 §5.1: answers with tokens, and refusals of them, are kept by no cache.
+    fileprivate static func unstored(
+        _ value: some Encodable, status: HTTPResponse.Status = .ok
+    ) -> Response {
+        var response = Response.encoding(value, status: status)
+        response.headerFields[.cacheControl] = "no-store"
+        response.headerFields[HTTPField.Name("Pragma")!] = "no-cache"
+        return response
+    }
+
+    fileprivate static func tooManyRequests(_ wait: Double) -> Response {
+        var response = unstored(
+            ["detail": "Too many attempts to sign in: try again later."],
+            status: .tooManyRequests)
+        response.headerFields[.retryAfter] = "\(Int(max(1, wait.rounded(.up))))"
+        return response
+    }
+}

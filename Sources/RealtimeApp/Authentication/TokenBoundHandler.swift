@@ -1,0 +1,127 @@
+import Foundation
+import Logging
+import WebSocketServer
+
+/// Stands before a handler and lets the peer through as long as its token holds.
+///
+/// A text message that is a JSON object with the one member `token` is for it, and no one else sees
+/// it: `{"token":"…"}`. It is the first message where the peer has yet to prove who it is, and
+/// later brings a new token of the same `sub` before the old one is over.
+final class TokenBoundHandler: ConnectionHandler {
+    private let authenticator: Authenticator
+    private let logger: Logger
+    private let make: (Identity) -> any ConnectionHandler
+    /// `nil` while the peer's first message is awaited.
+    private var identity: Identity?
+    /// `nil` until it has been told that the connection is open.
+    private var handler: (any ConnectionHandler)?
+
+    /// For a connection whose first message is to bring a token.
+    init(
+        _ authenticator: Authenticator, _ logger: Logger,
+        _ make: @escaping (Identity) -> any ConnectionHandler
+    ) {
+        self.authenticator = authenticator
+        self.logger = logger
+        self.make = make
+    }
+
+    /// For one whose token is verified.
+    init(
+        _ authenticator: Authenticator, _ logger: Logger, _ identity: Identity,
+        _ handler: any ConnectionHandler
+    ) {
+        self.authenticator = authenticator
+        self.logger = logger
+        self.identity = identity
+        self.handler = handler
+        make = { _ in handler }
+    }
+
+    func onOpen(_ connection: Connection) {
+        guard let identity else { return }
+        watch(connection, until: identity.end)
+        handler?.onOpen(connection)
+    }
+
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        if kind == .text, let token = TokenMessage.token(in: payload) {
+            return take(token, from: connection)
+        }
+        guard identity != nil else {
+            return connection.close(.unauthorized, reason: "a token is awaited")
+        }
+        handler?.onMessage(payload, as: kind, from: connection)
+    }
+
+    func onDrain(_ connection: Connection) { handler?.onDrain(connection) }
+
+    func onClose(_ connection: Connection, code: CloseCode, reason: String) {
+        if identity != nil { handler?.onClose(connection, code: code, reason: reason) }
+    }
+
+    // MARK: - Tokens
+
+    private func take(_ token: String, from connection: Connection) {
+        do throws(TokenFault) {
+            let new = try authenticator.verify(token)
+            if let identity, identity.subject != new.subject {
+                throw TokenFault("of another sub than the connection's")
+            }
+            let isFirst = identity == nil
+            identity = new
+            watch(connection, until: new.end)
+            if isFirst {
+                connection.authenticated()
+                let handler = make(new)
+                self.handler = handler
+                handler.onOpen(connection)
+            }
+        } catch {
+            logger.debug(
+                "token refused",
+                metadata: ["reason": "\(error.reason)", "connection": "\(connection.id)"])
+            connection.close(.unauthorized, reason: "invalid token")
+        }
+    }
+
+    /// Between two looks at the clock of the calendar, which may be set anew.
+    private static let lookInterval = 3_600.0
+
+    /// Closes the connection when its token is over.
+    private func watch(_ connection: Connection, until end: Double?) {
+        guard let end else { return connection.clearDeadline() }
+        let left = end - authenticator.now()
+        connection.setDeadline(after: .seconds(min(max(left, 0), Self.lookInterval))) {
+            [unowned self] connection in
+            if authenticator.now() < end {
+                watch(connection, until: end)
+            } else {
+                connection.close(.tokenExpired, reason: "token expired")
+            }
+        }
+    }
+}
+
+/// A message that brings a token: `{"token":"…"}`.
+enum TokenMessage {
+    /// What stands around a token of the largest size, spaces included.
+    private static let sizeMax = Token.sizeMax + 256
+
+    /// The token, if the payload is such a message and not one for the handler.
+    static func token(in payload: RawSpan) -> String? {
+        // Cheap for all other messages: looked at whole only if it begins like one.
+        payload.withUnsafeBytes { bytes in
+            guard let first = bytes.first(where: { !isSpace($0) }), first == UInt8(ascii: "{"),
+                bytes.count <= sizeMax,
+                let members = try? JSONDecoder().decode([String: String].self, from: Data(bytes)),
+                members.count == 1
+            else { return nil }
+            return members["token"]
+        }
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D
+    }
+}

@@ -1,0 +1,95 @@
+import Foundation
+
+/// The text of a users file: a line `NAME:HASH` for each, and comments that are kept.
+package struct UsersFile: Sendable {
+    /// Bytes of a name.
+    static let nameSizeMax = 64
+
+    private var lines: [String] = []
+    package private(set) var users: [String: PasswordHash] = [:]
+
+    package init() {}
+
+    /// Reads a file's text; throws what is wrong with which line.
+    package init(_ text: String) throws(UsersFault) {
+        lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            .map(String.init)
+        if lines.last == "" { lines.removeLast() }
+        for (index, line) in lines.enumerated() {
+            guard let (name, hash) = Self.parts(of: line) else { continue }
+            do throws(UsersFault) {
+                guard let hash else { throw UsersFault("not NAME:HASH") }
+                try Self.check(name: name)
+                guard users[name] == nil else { throw UsersFault("\(name) stands there twice") }
+                users[name] = try PasswordHash(hash)
+            } catch {
+                throw UsersFault(error.problem, line: index + 1)
+            }
+        }
+    }
+
+    /// `nil` for a comment or an empty line.
+    private static func parts(of line: String) -> (name: String, hash: Substring?)? {
+        let line = line.trimmingCharacters(in: .whitespaces)
+        if line.isEmpty || line.hasPrefix("#") { return nil }
+        let colon = line.firstIndex(of: ":")
+        return (
+            String(line[..<(colon ?? line.endIndex)]), colon.map { line[line.index(after: $0)...] }
+        )
+    }
+
+    package static func check(name: String) throws(UsersFault) {
+        let isClean = name.unicodeScalars.allSatisfy {
+            !$0.properties.isWhitespace && $0.properties.generalCategory != .control
+        }
+        guard isClean, !name.contains(":"), !name.hasPrefix("#"), !name.isEmpty,
+            name.utf8.count <= nameSizeMax
+        else {
+            throw UsersFault(
+                "a name is 1 to \(nameSizeMax) bytes without spaces and colons, and no # first")
+        }
+    }
+
+    /// The costs of checking a password that is nobody's: of the dearest hash, so that the time
+    /// doesn't tell who is known.
+    var costs: PasswordHash.Costs {
+        users.values.map(\.costs).max { $0.work < $1.work } ?? .standard
+    }
+
+    // MARK: - Changes
+
+    /// Adds a user, or gives one that is there another password; true if it was there.
+    package mutating func set(_ name: String, _ hash: PasswordHash) throws(UsersFault) -> Bool {
+        try Self.check(name: name)
+        let line = "\(name):\(hash)"
+        let index = lines.firstIndex { Self.parts(of: $0)?.name == name }
+        if let index { lines[index] = line } else { lines.append(line) }
+        users[name] = hash
+        return index != nil
+    }
+
+    /// Removes a user; false if there was none.
+    package mutating func remove(_ name: String) -> Bool {
+        lines.removeAll { Self.parts(of: $0)?.name == name }
+        return users.removeValue(forKey: name) != nil
+    }
+
+    package var text: String { lines.map { $0 + "\n" }.joined() }
+}
+
+extension PasswordHash.Costs {
+    fileprivate var work: Int { memory * parallelism }
+}
+
+/// What is wrong with a users file, a name or a hash.
+package struct UsersFault: Error, Hashable, CustomStringConvertible {
+    package let problem: String
+    package let line: Int?
+
+    init(_ problem: String, line: Int? = nil) {
+        self.problem = problem
+        self.line = line
+    }
+
+    package var description: String { line.map { "line \($0): \(problem)" } ?? problem }
+}

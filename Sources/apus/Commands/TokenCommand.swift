@@ -1,0 +1,76 @@
+import ArgumentParser
+import Foundation
+import Logging
+import RealtimeApp
+
+/// `apus token`: prints a token that the server with the same configuration accepts.
+struct TokenCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "token",
+        abstract: "Make a token to try things with.",
+        discussion: """
+            Signs with auth.jwt.secret by auth.jwt.algorithm, for auth.jwt.issuer \
+            and auth.jwt.audience, and prints the token to standard output. Give the \
+            server the same secret, best in the file or the environment: other users \
+            of the machine see command lines.
+
+            EXAMPLES:
+              export APUS_AUTH_JWT_SECRET=$(openssl rand -hex 32)
+              apus token --sub ada --lifetime 1h
+              apus token --sub ada --config apus.yaml --audience tests
+            """)
+
+    @OptionGroup var source: SourceOptions
+
+    @Option(help: ArgumentHelp("Whom the token is of.", valueName: "name"))
+    var sub: String
+
+    @Option(
+        help: ArgumentHelp(
+            "How long it is good, as 90s or 1h. Default: auth.token.lifetime.",
+            valueName: "duration"))
+    var lifetime: Lifetime?
+
+    @Option(help: ArgumentHelp("Default: auth.jwt.audience.", valueName: "name"))
+    var audience: String?
+
+    func validate() throws {
+        guard !sub.isEmpty else { throw ValidationError("--sub must not be empty.") }
+    }
+
+    func run() async throws {
+        let settings = try loadForCommand(source.sources()).settings
+        // Only the secret counts: the files need not be there.
+        var options = settings.auth
+        options.keySetPath = nil
+        options.usersPath = nil
+        options.requiredFor = []
+        let logger = Logger(label: "apus", factory: { StreamLogHandler.standardError(label: $0) })
+        let authentication = try await readForCommand(options, logger: logger)
+        guard
+            let token = authentication.mint(
+                subject: sub, lifetime: lifetime?.duration, audience: audience)
+        else {
+            throw complaint("auth.jwt.secret is not set: there is nothing to sign with", 78)
+        }
+        print(token)
+    }
+}
+
+/// The duration of a `--lifetime`.
+struct Lifetime: ExpressibleByArgument {
+    let duration: Duration
+
+    /// `nil`, which is a usage error, for what is none or out of range.
+    init?(argument: String) {
+        let kind = TimeSpan(.seconds(1) ... .seconds(3_650 * 86_400))
+        guard let duration = try? kind.parse(argument) else { return nil }
+        self.duration = duration
+    }
+}
+
+/// Says what is wrong on standard error; throw what it returns.
+func complaint(_ problem: String, _ status: Int32 = 1) -> ExitCode {
+    FileHandle.standardError.write(Data("apus: \(problem)\n".utf8))
+    return ExitCode(status)
+}

@@ -1,0 +1,235 @@
+"""Where tokens come from, how connections end with them, and which features demand one."""
+
+import contextlib
+import json
+
+import pytest
+from apus import run
+from chromium import chromium
+from tokens import INVALID, KEYED, PATH, SECRET, Key
+from tokens import answer, bearer, closed_with, token, write_jwks
+from websockets.exceptions import ConnectionClosed
+from wire import Wire, upgrade_request
+
+
+def message(text):
+    return json.dumps({"token": text})
+
+
+def test_a_token_among_the_subprotocols_is_never_sent_back(start):
+    server = start(KEYED)
+    text = token()
+    for offer in [f"bearer, {text}", f"chat, bearer, {text}", f"bearer,{text},more"]:
+        response = answer(server, Sec_WebSocket_Protocol=offer)
+        assert response.status == 101
+        assert response.headers["sec-websocket-protocol"] == "bearer"
+        assert text not in str(response)
+    for offer, error in [("bearer", "Bearer"), ("chat", "Bearer"), ("bearer, x", INVALID)]:
+        response = answer(server, Sec_WebSocket_Protocol=offer)
+        assert response.status == 401 and response.headers["www-authenticate"] == error
+
+
+def test_a_header_wins_and_its_scheme_is_bearer_in_any_case(start):
+    server = start(KEYED)
+    assert answer(server, token(), Sec_WebSocket_Protocol="bearer, x").status == 101
+    assert answer(server, Authorization=f"bEARER {token()}").status == 101
+    assert answer(server, Authorization="Basic YTpi").headers["www-authenticate"] == "Bearer"
+    both = {"Authorization": "Basic YTpi", "Sec_WebSocket_Protocol": f"bearer, {token()}"}
+    assert answer(server, **both).status == 101
+
+
+@pytest.fixture(scope="module")
+def browser(program):
+    with chromium(program("chromium", "chromium-browser", package="chromium")) as browser:
+        yield browser
+
+
+def test_a_browser_brings_its_token_by_subprotocol(start, browser):
+    server = start(KEYED)
+    page = browser.page(server.url("/healthz"))
+    script = """new Promise((resolve) => {{
+        const socket = new WebSocket("{url}", {protocols});
+        socket.onopen = () => socket.send("hello");
+        socket.onmessage = (event) => resolve([event.data, socket.protocol]);
+        socket.onclose = (event) => resolve(["closed", event.code]);
+    }})"""
+    for path, expected in [(PATH, "ada: hello"), ("/ws", "Message received: hello")]:
+        protocols = json.dumps(["bearer", token()])
+        said = page.evaluate(script.format(url=server.ws(path), protocols=protocols))
+        assert said == [expected, "bearer"]
+    refused = page.evaluate(
+        script.format(url=server.ws(PATH), protocols=json.dumps(["bearer", "x"]))
+    )
+    assert refused == ["closed", 1006]
+
+
+def test_a_token_in_the_url_counts_only_where_it_is_turned_on(start):
+    text = token()
+    off, on = start(KEYED), start(KEYED, "auth.query_token=true", "log.level=trace")
+    assert answer(off, path=f"{PATH}?token={text}").headers["www-authenticate"] == "Bearer"
+    assert answer(on, path=f"{PATH}?a=b&token={text}").status == 101
+    assert answer(on, path=f"{PATH}?token=x").headers["www-authenticate"] == INVALID
+    assert answer(on, path=PATH).headers["www-authenticate"] == "Bearer"
+
+
+def test_no_token_ever_reaches_the_log(start, client):
+    server = start(
+        *[KEYED, "auth.query_token=true", "auth.first_message=true", "log.level=trace"],
+        *["auth.required_for=echo, chat", "limits.before_auth.timeout=30s"],
+    )
+    texts = [token(), token(seconds=-5), token("ada", key="x" * 64), token() + ".x", "secret-word"]
+    for text in texts:
+        for path in [PATH, "/ws", "/ws/7", "/nothing", "/token", "/", "/healthz"]:
+            answer(server, path=f"{path}?token={text}")
+            answer(server, text, path=path)
+            answer(server, path=path, Sec_WebSocket_Protocol=f"bearer, {text}")
+            with Wire.to(server) as wire:
+                wire.send(f"GET {path}?token={text} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                wire.response()
+        waiting = client(server, PATH)
+        waiting.send(message(text))
+        # The first may have ended it already.
+        with contextlib.suppress(ConnectionClosed):
+            waiting.send(message(text + "x"))
+        closed_with(waiting)
+    server.stop()
+    log = server.stderr.text() + server.stdout.text()
+    assert "token refused" in log, log
+    for text in texts:
+        for part in text.split("."):
+            assert len(part) < 5 or part not in log
+
+
+def test_the_first_message_brings_the_token(start, client):
+    server = start(KEYED, "auth.first_message=true")
+    ada = client(server, PATH)
+    ada.send(message(token()))
+    # The limits of before are lifted with it.
+    ada.send("x" * 100_000)
+    assert ada.recv(timeout=30) == "ada: " + "x" * 100_000
+    # A token that is there and bad is refused at once.
+    assert answer(server, "x").status == 401
+
+
+@pytest.mark.parametrize(
+    "first, reason",
+    [
+        (message("x"), "invalid token"),
+        (message(token(seconds=-5)), "invalid token"),
+        (message(""), "invalid token"),
+        ("hello", "a token is awaited"),
+        ("{}", "a token is awaited"),
+        ('{"token":7}', "a token is awaited"),
+        ('{"token":"x","more":"y"}', "a token is awaited"),
+        (b'{"token":"x"}', "a token is awaited"),
+        ("", "a token is awaited"),
+    ],
+)
+def test_a_first_message_without_a_good_token_ends_the_connection(start, client, first, reason):
+    server = start(KEYED, "auth.first_message=true")
+    ada = client(server, PATH, **bearer(token()))
+    waiting = client(server, PATH)
+    waiting.send(first)
+    assert closed_with(waiting) == (3000, reason)
+    # It was never a subscriber, nor heard.
+    ada.send("alone")
+    assert ada.recv(timeout=30) == "ada: alone"
+
+
+def test_who_brings_no_token_in_time_is_let_go(start, client):
+    server = start(KEYED, "auth.first_message=true", "limits.before_auth.timeout=100ms")
+    assert closed_with(client(server, PATH)) == (3000, "authentication timeout")
+
+
+def test_a_connection_ends_with_its_token_unless_refreshed(start, client):
+    server = start(KEYED, "auth.first_message=true")
+    short = token(seconds=5)
+    ends, first, stays = client(server, PATH, **bearer(short)), client(server, PATH), None
+    first.send(message(short))
+    stays = client(server, PATH, **bearer(short))
+    stays.send(" " + message(token()) + "\n")
+    for socket in (ends, first):
+        assert closed_with(socket) == (4001, "token expired")
+    stays.send("here")
+    assert stays.recv(timeout=30) == "ada: here"
+    # A later token may be over sooner.
+    stays.send(message(token(seconds=1)))
+    assert closed_with(stays) == (4001, "token expired")
+
+
+@pytest.mark.parametrize("text", ["x", token("eve"), token(seconds=-5), token(key="x" * 64)])
+def test_a_refresh_must_be_of_the_same_sub_and_good(start, client, text):
+    server = start(KEYED)
+    ada = client(server, PATH, **bearer(token()))
+    ada.send(message(text))
+    assert closed_with(ada) == (3000, "invalid token")
+
+
+def test_text_that_only_resembles_a_refresh_is_passed_on(start, client):
+    server = start(KEYED)
+    ada = client(server, PATH, **bearer(token()))
+    for text in ['{"token":7}', '{"token":"a","b":"c"}', '["token"]', '{"Token":"a"}', '{"token":']:
+        ada.send(text)
+        assert ada.recv(timeout=30) == f"ada: {text}"
+
+
+def test_features_demand_a_token_where_configured(start, client):
+    server = start(KEYED, "auth.required_for=echo, chat", "auth.first_message=true")
+    strict = start(KEYED, "auth.required_for=chat")
+    assert answer(strict, path="/ws/7").status == 401
+    assert answer(strict, "x", path="/ws/7").headers["www-authenticate"] == INVALID
+    assert answer(strict, path="/ws").status == 101
+    assert answer(strict, path="/ws/x").status == 422
+    echo = client(server, "/ws", **bearer(token()))
+    echo.send("hello")
+    assert echo.recv(timeout=30) == "Message received: hello"
+    seven = client(server, "/ws/7", **bearer(token()))
+    eight = client(server, "/ws/8")
+    eight.send(message(token()))
+    eight.send("hello")
+    assert [socket.recv(timeout=30) for socket in (seven, eight)] == ["Client 8: hello"] * 2
+    # Who has never come in does not leave either.
+    with Wire.to(server, "/ws/9") as wire:
+        wire.reset()
+    eight.close()
+    assert seven.recv(timeout=30) == "Client 8 left the chat"
+    ends = client(server, "/ws", **bearer(token(seconds=2)))
+    assert closed_with(ends) == (4001, "token expired")
+
+
+def test_an_open_server_beyond_this_machine_warns_once(start):
+    def warnings(*settings, host="127.0.0.1"):
+        server = start(*settings, args=["--host", host, "--port", "0"])
+        server.stop()
+        return server.stderr.text().count("auth.required_for")
+
+    assert warnings() == 0
+    assert warnings(host="0.0.0.0") == 1
+    assert warnings(KEYED, "auth.required_for=echo", host="0.0.0.0") == 0
+
+
+def test_faults_of_what_is_referred_to_are_told_at_the_start(tmp_path):
+    good = Key("ES256", "k").jwk()
+    (tmp_path / "users").write_text("ada:plain\n")
+    for settings, part in [
+        (["auth.required_for=echo"], "auth.required_for: needs keys"),
+        (["auth.jwt.jwks=/nonexistent"], "/nonexistent: can't be read: No such file"),
+        ([write_jwks(tmp_path / "a", good | {"x": "AA"})], 'key "k" is not a good key'),
+        ([write_jwks(tmp_path / "b", good, good)], 'two keys have kid "k" and ES256'),
+        ([write_jwks(tmp_path / "c")], "no key that can verify tokens"),
+        ([f"auth.users={tmp_path / 'users'}"], f"{tmp_path / 'users'}:1: not $scrypt$"),
+        (["auth.users=/nonexistent"], "auth.users: /nonexistent: can't be read"),
+        ([f"auth.jwt.secret={SECRET[:31]}"], "auth.jwt.secret: <secret> is too short"),
+    ]:
+        arguments = [word for setting in settings for word in ("--set", setting)]
+        for command in (["serve", "--port", "0"], ["config", "check"]):
+            done = run(*command, *arguments)
+            assert done.returncode == 78, done
+            assert part in done.stderr and SECRET[:31] not in done.stderr, done.stderr
+
+
+def test_a_handshake_that_is_none_is_refused_as_before(start):
+    server = start(KEYED)
+    with Wire.to(server) as wire:
+        wire.send(upgrade_request(PATH, server.authority, Sec_WebSocket_Version="12"))
+        assert wire.response().status == 426

@@ -1,0 +1,100 @@
+import HTTPTypes
+import Logging
+import Testing
+import WebSocketServer
+import WebSocketTesting
+
+@testable import RealtimeApp
+
+@Suite("Who may do what")
+struct AuthorizationTests {
+    private static func authentication(
+        _ change: (inout AuthenticationOptions) -> Void = { _ in }
+    ) async throws -> Authentication {
+        var options = AuthenticationOptions()
+        options.secret = String(repeating: "s", count: 32)
+        options.requiredFor = [.tasks]
+        change(&options)
+        return try await Authentication(options, logger: .silent)
+    }
+
+    /// A router with a plain route for tasks, which demand a token, and for what is published.
+    private static func router(_ authentication: Authentication) -> Router {
+        var router = Router()
+        router.post("/tasks") { request in
+            let identity = try authentication.authorize(request, for: .tasks)
+            return .text("for \(identity?.subject ?? "anyone")")
+        }
+        router.post("/publish") { request in
+            let identity = try authentication.authorize(request, for: .publish)
+            return .text("for \(identity?.subject ?? "anyone")")
+        }
+        return router
+    }
+
+    private static func post(
+        _ target: String, _ field: String, to server: TestServer
+    ) async throws -> (head: String, body: String) {
+        let client = try server.raw()
+        try await client.send(
+            "POST \(target) HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\(field)\r\n")
+        return try await client.readResponse()
+    }
+
+    @Test("a plain request needs a token where its feature demands one, and only there")
+    func plain() async throws {
+        let authentication = try await Self.authentication()
+        let token = try #require(authentication.mint(subject: "ada"))
+        try await withServer(Self.router(authentication)) { server in
+            for (target, field, status, body) in [
+                ("/tasks", "Authorization: Bearer \(token)\r\n", 200, "for ada"),
+                ("/tasks", "authorization: BEARER  \(token)\r\n", 200, "for ada"),
+                ("/tasks", "", 401, nil),
+                ("/tasks", "Authorization: Bearer\r\n", 401, nil),
+                ("/tasks", "Authorization: Bearer \(token)x\r\n", 401, nil),
+                ("/tasks", "Authorization: Basic \(token)\r\n", 401, nil),
+                ("/tasks?token=\(token)", "", 401, nil),
+                ("/publish", "", 200, "for anyone"),
+                ("/publish", "Authorization: Bearer x\r\n", 200, "for anyone"),
+            ] as [(String, String, Int, String?)] {
+                let response = try await Self.post(target, field, to: server)
+                #expect(response.head.hasPrefix("HTTP/1.1 \(status) "), "\(target) \(field)")
+                if let body { #expect(response.body == body) }
+                guard status == 401 else { continue }
+                let hasTried = field.contains("Bearer")
+                let challenge = hasTried ? #"Bearer error="invalid_token""# : "Bearer"
+                let lines = response.head.lowercased().split(separator: "\r\n")
+                #expect(lines.contains("www-authenticate: \(challenge.lowercased())"))
+                #expect(response.body.contains("A valid token is needed."))
+            }
+        }
+    }
+
+    @Test("a token in the query counts only where that is turned on")
+    func query() async throws {
+        let authentication = try await Self.authentication { $0.acceptsQuery = true }
+        let token = try #require(authentication.mint(subject: "ada"))
+        try await withServer(Self.router(authentication)) { server in
+            let response = try await Self.post("/tasks?a=b&token=\(token)", "", to: server)
+            #expect(response.body == "for ada")
+        }
+    }
+
+    @Test("what demands a token can't be served without keys")
+    func withoutKeys() async throws {
+        let fault = await #expect(throws: AuthenticationFault.self) {
+            try await Self.authentication { $0.secret = nil }
+        }
+        #expect(fault?.key == "auth.required_for")
+        let none = Authentication.none(logger: .silent)
+        #expect(none.mint(subject: "ada") == nil)
+        try await withServer(Self.router(none)) { server in
+            let response = try await Self.post("/tasks", "", to: server)
+            #expect(response.body == "for anyone")
+        }
+    }
+}
+
+extension TestServer {
+    fileprivate func raw() throws -> RawClient { try RawClient(to: addresses[0]) }
+}
