@@ -9,11 +9,12 @@ SHELL := /bin/bash
 ARGS ?=
 PYTEST_ARGS ?=
 SECONDS ?= 60
+PUBLICATIONS ?= 1000000
 
 VENV := .build/venv
 PYTEST := $(VENV)/bin/python -m pytest
 SOURCES := Package.swift Sources Tests Benchmarks
-RACY := UVTransportTests|WebSocketServerTests
+RACY := UVTransportTests|WebSocketServerTests|RedisBrokerTests
 
 .PHONY: help
 help: ## list these commands
@@ -33,8 +34,12 @@ test: deps $(VENV)/installed ## install what is missing, then run all tests
 integration: build deps $(VENV)/installed ## only the tests against the real server (PYTEST_ARGS='-k chat')
 	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
 
+.PHONY: soak
+soak: build deps $(VENV)/installed ## a million publications to clients that come and go, some minutes (PUBLICATIONS=N)
+	APUS_TESTS_PUBLICATIONS=$(PUBLICATIONS) $(PYTEST) Tests/Integration/test_topics_churn.py -s
+
 .PHONY: tsan
-tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
+tsan: deps ## the tests of what runs on several threads, under ThreadSanitizer
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
 

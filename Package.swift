@@ -25,6 +25,7 @@ let package = Package(
     name: "apus",
     products: [
         .library(name: "WebSocketServer", targets: ["WebSocketServer"]),
+        .library(name: "RedisBroker", targets: ["RedisBroker"]),
         .executable(name: "apus", targets: ["apus"]),
     ],
     traits: [
@@ -39,6 +40,7 @@ let package = Package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         .systemLibrary(
@@ -47,6 +49,9 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        // Without pkg-config, whose one flag for it SwiftPM refuses.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
         .target(
             name: "HTTPProtocol",
@@ -59,6 +64,7 @@ let package = Package(
                 .target(name: "CISAL", condition: .when(traits: ["ISAL"])),
             ],
             swiftSettings: library),
+        .target(name: "TLSFilter", dependencies: ["CLibSSL"], swiftSettings: library),
         .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
         .target(
             name: "WebSocketServer",
@@ -70,10 +76,19 @@ let package = Package(
             ],
             swiftSettings: library),
         .target(
+            name: "RedisBroker",
+            dependencies: [
+                "WebSocketServer", "UVTransport", "TLSFilter", "CHiredis",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: library),
+        .target(
             name: "RealtimeApp",
             dependencies: [
                 "WebSocketServer",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Page/index.html")], swiftSettings: common),
         .target(
@@ -81,7 +96,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "RealtimeApp", "WebSocketServer",
+                "RealtimeApp", "RedisBroker", "WebSocketServer",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -110,13 +125,22 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
+            name: "RedisBrokerTests",
+            dependencies: ["RedisBroker", "WebSocketServer", "WebSocketTesting", "UVTransport"],
+            swiftSettings: common),
+        .testTarget(
             name: "RealtimeAppTests",
-            dependencies: ["RealtimeApp", "WebSocketServer", "WebSocketTesting"],
+            dependencies: [
+                "RealtimeApp", "WebSocketServer", "WebSocketTesting",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "ApusTests",
             dependencies: [
-                "apus", "WebSocketServer",
+                "apus", "RedisBroker", "WebSocketServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -25,13 +25,15 @@ public struct BrokerConformance: Sendable {
     private let brokers: [any Broker]
     private let received: [Reports<Received>]
 
-    /// Starts the brokers, which no one else has.
+    /// Starts the brokers, which no one else has, and which can reach what is between them.
     public init(_ brokers: [any Broker]) {
         self.brokers = brokers
         let received = brokers.map { _ in Reports<Received>() }
         self.received = received
         for (broker, reports) in zip(brokers, received) {
-            broker.start { reports.add(Received($0)) }
+            broker.start { event in
+                if case .publication(let publication) = event { reports.add(Received(publication)) }
+            }
         }
     }
 
@@ -55,9 +57,27 @@ public struct BrokerConformance: Sendable {
         return Received(publication)
     }
 
+    /// Subscribes all, and waits until that has taken effect everywhere: until each server gets
+    /// what is published from then on.
+    private func subscribeAll(to topic: String) async throws {
+        for broker in brokers { broker.subscribe(to: topic) }
+        try await within(.seconds(30), "subscribing to \(topic)") {
+            var seen = Set<Int>()
+            while seen.count < brokers.count {
+                try Task.checkCancellation()
+                // Answered by the broker, so this doesn't spin faster than it works.
+                _ = try await publish(Array("probe".utf8), to: topic, by: brokers[0])
+                for (number, reports) in received.enumerated()
+                where reports.all.contains(where: { $0.topic == topic }) { seen.insert(number) }
+            }
+        }
+        let last = try await publish(Array("last probe".utf8), to: topic, by: brokers[0])
+        for reports in received { try await reports.next { $0 == last } }
+    }
+
     /// Every server gets each publication as it was made, once, its publisher included.
     private func carriesAnything() async throws {
-        for broker in brokers { broker.subscribe(to: "conformance/any") }
+        try await subscribeAll(to: "conformance/any")
         let payloads: [[UInt8]] = [
             [], [0], Array("grüße\r\n\0".utf8), (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0) },
         ]
@@ -82,7 +102,7 @@ public struct BrokerConformance: Sendable {
     /// Publishers on all servers at once: all servers see the same order, and each publisher's own.
     private func keepsOneOrder() async throws {
         let (publishers, each, topic) = (8, 50, "conformance/order")
-        for broker in brokers { broker.subscribe(to: topic) }
+        try await subscribeAll(to: topic)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for publisher in 0..<publishers {
                 tasks.addTask {
@@ -114,6 +134,9 @@ public struct BrokerConformance: Sendable {
     }
 
     private func refusesAfterStop() async throws {
+        for (number, broker) in brokers.enumerated() where !broker.health.isReady {
+            throw Fault(description: "broker \(number) isn't ready: \(broker.health.description)")
+        }
         for broker in brokers { await broker.stop() }
         do {
             _ = try await publish([1], to: "conformance/any", by: brokers[0])

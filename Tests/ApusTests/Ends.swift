@@ -101,6 +101,21 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "topics.backlog.max", "1MiB to 64GiB", accepted: ["1MiB", "64GiB"],
                 refused: ["1048575", "68719476737"]),
             Ends(
+                "broker.url", "memory:, redis[s]://",
+                accepted: ["memory:", "rediss://h", "redis://u:p@[::1]:1/2", "unix:///a?db=1"],
+                refused: ["", "memory", "redis:", "rediss:h", "redis://h:0", "http://h"]),
+            Ends(
+                "broker.prefix", "up to 64 bytes",
+                accepted: ["", "apus:", String(repeating: "p", count: 64)],
+                refused: ["a b", String(repeating: "p", count: 65)]),
+            Ends(
+                "broker.on_gap", "keep or close", accepted: ["keep", "close"],
+                refused: ["", "ignore"]),
+            Ends(
+                "tasks.database", "path of a file, or empty (no /tasks)",
+                accepted: ["", "apus.sqlite", "/tmp/a b"],
+                refused: [":memory:", "file:a"]),
+            Ends(
                 "compression.client_context_takeover", "off or per_connection",
                 accepted: ["off", "per_connection"], refused: ["on", "shared"]),
             Ends(
@@ -138,6 +153,18 @@ struct Ends: Sendable, CustomTestStringConvertible {
             Ends(
                 "heartbeat.timeout", "100ms to 1h", accepted: ["100ms", "1h"],
                 refused: ["99ms", "3600001ms"]),
+            Ends(
+                "server.proxy_protocol", "off or required", accepted: ["off", "required"],
+                refused: ["on", "v2"]),
+            Ends(
+                "proxies.trusted",
+                "IPs, CIDR ranges or unix, comma between, or empty (none)",
+                accepted: ["", "0.0.0.0/0,::/0", "10.0.0.1, fd00::/8,unix", "::1/128"],
+                refused: ["10.0.0.1/8", "10.0.0.0/33", "::/129", "1.2.3", "unix,", "host", "a b"]),
+            Ends(
+                "proxies.header", "x-forwarded-for or forwarded",
+                accepted: ["x-forwarded-for", "forwarded"], refused: ["X-Real-IP", "off"]),
+            Ends("drain.delay", "0s to 1h", accepted: ["0s", "1h"], refused: ["3600001ms"]),
             Ends("drain.spread", "0s to 1h", accepted: ["0s", "30s"], refused: ["3600001ms"]),
             Ends("drain.deadline", "0s to 1h", accepted: ["10s", "1h"], refused: ["3600001ms"]),
             Ends(

@@ -17,7 +17,7 @@ struct FaultsTests {
         for text in ends.refused {
             let lines = faults(set: [(ends.key, text)])
             let line = try #require(lines.first)
-            let shown = text.isEmpty ? "\"\"" : text
+            let shown = try #require(Schema.key(named: ends.key)).shown(text)
             #expect(lines.count == 1)
             #expect(line.hasPrefix("--set: \(ends.key): \(shown) is "))
             #expect(line.contains("; allowed: "))
@@ -162,5 +162,7 @@ struct FaultsTests {
         let fault = Fault(.option("--set"), key: key, text: "hunter2", .outOfRange)
         #expect(!fault.description.contains("hunter2"))
         #expect(key.shown("hunter2") == "<secret>")
+        let line = faults(set: [("broker.url", "redis://hunter:hunter2@h:port")])
+        #expect(line.count == 1 && !line[0].contains("hunter"))
     }
 }

@@ -11,6 +11,8 @@ public struct TopicOptions: Sendable {
     /// Bytes of publications that may wait for slow subscribers together, each counted for each.
     /// Default 256 MiB, `1 MiB ... 64 GiB`.
     public var backlogMax: ByteCount = .mebibytes(256)
+    /// What becomes of subscribers who may have missed publications. Default ``GapPolicy/keep``.
+    public var onGap = GapPolicy.keep
 
     public init() {}
 
@@ -23,6 +25,13 @@ public struct TopicOptions: Sendable {
             self.prefix = prefix
             self.policy = policy
         }
+    }
+
+    /// Not empty, not too long, and nothing that would spoil a log's line.
+    public func isValidName(_ name: String) -> Bool {
+        let bytes = name.utf8
+        return (1...nameSizeMax).contains(bytes.count)
+            && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
 
     func policy(of topic: String) -> SlowSubscriberPolicy {
@@ -38,4 +47,13 @@ public enum SlowSubscriberPolicy: Sendable, Hashable {
     case dropOldest
     /// Only the last publication of each key waits at all; past the limit the oldest go.
     case conflate
+}
+
+/// What becomes of a server's subscribers when its broker lost its subscriptions for a while.
+public enum GapPolicy: Sendable, Hashable {
+    /// They stay, and are not told.
+    case keep
+    /// All connections with subscriptions are closed with 1012: those there when the gap begins,
+    /// and those that came meanwhile when it ends. They come back and ask for the state anew.
+    case close
 }

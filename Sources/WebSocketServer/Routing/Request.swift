@@ -10,8 +10,11 @@ public struct Request: Sendable {
     public let query: String?
     /// The body, at most ``Limits/bodySizeMax``.
     public let body: [UInt8]
-    /// The peer's address without its port.
+    /// The client's address without its port: the peer's, or the one that a trusted proxy names
+    /// (``ProxyOptions``).
     public let remoteAddress: String
+    /// Whether a stop of the server has begun: ``Server/isDraining``.
+    public let isDraining: Bool
 }
 
 /// A request to become a WebSocket, its opening handshake already checked (RFC 6455 §4.2.1).

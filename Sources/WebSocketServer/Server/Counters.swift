@@ -20,6 +20,9 @@ public struct Counters: Sendable, Equatable {
     public var compression = CompressionCounts()
     public var limits = LimitCounts()
     public var topics = TopicCounts()
+    /// Times that the broker lost its subscriptions, and connections closed for that.
+    public var brokerGaps = 0
+    public var closedForGaps = 0
 
     public var pingsSent = 0
     public var pingsReceived = 0
@@ -66,6 +69,8 @@ public struct Counters: Sendable, Equatable {
         compression.add(other.compression)
         limits.add(other.limits)
         topics.add(other.topics)
+        brokerGaps += other.brokerGaps
+        closedForGaps += other.closedForGaps
     }
 }
 

@@ -37,12 +37,20 @@ final class RunningServer: Sendable {
                 admission: shared.admission)
         }
         let hub = Hub(loops: group.loops) { [contexts] in contexts[$0].topics?.deliver() }
-        shared.broker.start { hub.publish($0) }
         for (index, context) in contexts.enumerated() {
             context.topics = LoopTopics(
                 number: index, hub: hub, broker: shared.broker,
                 options: shared.configuration.topics, budget: shared.backlogBudget,
                 compression: shared.configuration.compression, codecs: context.codecs)
+        }
+        shared.broker.start { [self] event in
+            switch event {
+            case .publication(let publication): hub.publish(publication)
+            case .gap(let reason): brokerGap(reason)
+            case .restored: brokerRestored()
+            }
+        }
+        for (index, context) in contexts.enumerated() {
             // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.
             for group in sockets where index < group.count {
                 context.loop.execute { [self] in

@@ -5,16 +5,24 @@ import Synchronization
 /// Guarantees that every broker gives, and ``WebSocketTesting`` checks for each:
 ///
 /// - **At most once.** A publication reaches a subscriber once or not at all; what was published
-///   before it subscribed, or while the broker was out of reach, is not made up for.
+///   before its subscription took effect, or while the broker was out of reach, is not made up for.
+/// - **No silent gap.** When a subscription that had taken effect is lost, so that publications may
+///   be missed, the server is told (``BrokerEvent/gap(_:)``), and told again when all of its
+///   subscriptions are in effect once more (``BrokerEvent/restored``).
+/// - **No false success.** A publication counts as taken only when the broker has said so. One that
+///   failed may still arrive: its answer may be what was lost.
 /// - **One order a topic.** All servers hand the publications of one topic to the hub in the same
-///   order. Between topics there is none.
+///   order, and those of one caller in the order of its calls. Between topics there is none.
 /// - **No echo by halves.** The publisher's own server gets its publications by the same way as
 ///   every other, and never twice.
 ///
-/// Calls may come from any thread and must not block.
+/// A subscription takes effect at once in ``MemoryBroker``, and elsewhere a moment after
+/// ``subscribe(to:)``: once the other side knows of it. Calls may come from any thread, must not
+/// block, and must not call `receive` before they return, but for ``publish(_:completion:)``.
 public protocol Broker: AnyObject, Sendable {
-    /// Told once, before anything else, where publications for this server's subscribers go.
-    func start(_ receive: @escaping @Sendable (Publication) -> Void)
+    /// Told once, before anything else, where publications for this server's subscribers go. It
+    /// goes on trying to be of use until ``stop()``; ``health`` says whether it is.
+    func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void)
     /// Publishes; `completion` hears whether the broker has taken it, on any thread.
     func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?)
@@ -22,8 +30,36 @@ public protocol Broker: AnyObject, Sendable {
     func subscribe(to topic: String)
     /// This server has no subscriber to a topic left.
     func unsubscribe(from topic: String)
+    /// Whether the broker can be relied on now; any thread.
+    var health: BrokerHealth { get }
     /// Nothing more is published; returns once nothing is received any more.
     func stop() async
+}
+
+/// What a broker tells its server.
+public enum BrokerEvent: Sendable {
+    /// For this server's subscribers.
+    case publication(Publication)
+    /// The subscriptions were lost, for a reason: from here on publications may be missed.
+    case gap(String)
+    /// After a gap: all subscriptions are in effect again.
+    case restored
+}
+
+/// Whether a broker can be relied on.
+public struct BrokerHealth: Sendable, Hashable {
+    /// Publications are taken and received.
+    public var isReady: Bool
+    /// In what state it is, or what is wrong, for people; without secrets.
+    public var description: String
+    /// How often the subscriptions were lost so far.
+    public var gaps: Int
+
+    public init(isReady: Bool, description: String, gaps: Int = 0) {
+        self.isReady = isReady
+        self.description = description
+        self.gaps = gaps
+    }
 }
 
 extension Broker {
@@ -40,7 +76,8 @@ extension Broker {
 public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
     public struct Code: Sendable, Hashable {
         private let name: String
-        /// The broker can't be reached; the publication is lost.
+        /// The broker can't be reached, refused, or has too much to do. The publication is lost,
+        /// or at least nothing is known of it.
         public static let unavailable = Code(name: "unavailable")
         /// The broker was stopped, or never started.
         public static let stopped = Code(name: "stopped")
@@ -58,27 +95,34 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
 /// The broker within one process: what is published is with all loops at once, and never lost on
 /// the way. It is the default.
 public final class MemoryBroker: Broker {
-    private let receiver = Mutex<(@Sendable (Publication) -> Void)?>(nil)
+    private let receiver = Mutex<MemoryBrokerReceiver?>(nil)
 
     public init() {}
 
-    public func start(_ receive: @escaping @Sendable (Publication) -> Void) {
-        receiver.withLock { $0 = receive }
+    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {
+        receiver.withLock { $0 = MemoryBrokerReceiver(receive: receive) }
     }
 
     public func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
     ) {
         // The order of a topic is that of the calls: a caller's own are in sequence.
-        guard let receive = receiver.withLock({ $0 }) else {
+        guard let receiver = receiver.withLock({ $0 }) else {
             completion?(BrokerError(.stopped, "the broker is stopped"))
             return
         }
-        receive(publication)
+        receiver.receive(.publication(publication))
         completion?(nil)
     }
 
     public func subscribe(to topic: String) {}
     public func unsubscribe(from topic: String) {}
+    public var health: BrokerHealth { BrokerHealth(isReady: true, description: "in memory") }
     public func stop() async { receiver.withLock { $0 = nil } }
+}
+
+/// Whom a ``MemoryBroker`` tells. A function that a `Mutex` guards bare is wrapped anew each time
+/// the lock is taken and put back so: each call would be slower than the one before.
+private struct MemoryBrokerReceiver: Sendable {
+    let receive: @Sendable (BrokerEvent) -> Void
 }

@@ -40,21 +40,23 @@ final class Hub: Sendable {
         state.withLock { swap(&$0.waiting[loop], &batch) }
     }
 
-    /// A loop has its first subscriber to a topic; whether the server has.
-    func add(_ loop: Int, to topic: String) -> Bool {
+    /// A loop has its first subscriber to a topic. `isFirst` is called if the server has: under
+    /// the lock, since of two loops the broker must hear in the order in which they came here.
+    func add(_ loop: Int, to topic: String, isFirst: () -> Void) {
         state.withLock { state in
             state.interested[topic, default: []].append(loop)
-            return state.interested[topic]!.count == 1
+            if state.interested[topic]!.count == 1 { isFirst() }
         }
     }
 
-    /// A loop has no subscriber to a topic left; whether the server has none.
-    func remove(_ loop: Int, from topic: String) -> Bool {
+    /// A loop has no subscriber to a topic left. `isLast` is called, as in
+    /// ``add(_:to:isFirst:)``, if the server has none.
+    func remove(_ loop: Int, from topic: String, isLast: () -> Void) {
         state.withLock { state in
             state.interested[topic]?.removeAll { $0 == loop }
-            guard state.interested[topic]?.isEmpty == true else { return false }
+            guard state.interested[topic]?.isEmpty == true else { return }
             state.interested[topic] = nil
-            return true
+            isLast()
         }
     }
 

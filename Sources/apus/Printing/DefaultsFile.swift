@@ -44,4 +44,7 @@ extension Schema {
 
 private func indentation(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
 
-private func yamlScalar(_ text: String) -> String { text.isEmpty ? "\"\"" : text }
+/// A colon at the end would make the text a key.
+private func yamlScalar(_ text: String) -> String {
+    text.isEmpty || text.last == ":" ? "\"\(text)\"" : text
+}

@@ -1,0 +1,54 @@
+import HTTPTypes
+import WebSocketServer
+
+/// Channels that anything can publish to by a request, and clients listen to, on every server
+/// that has the same broker (S7).
+enum Channels {
+    static func topic(of channel: String) -> String { "channel/\(channel)" }
+
+    /// What is wrong with a channel's name, as the name of its topic.
+    static func fault(of channel: String, topics: TopicOptions) -> ValidationFault? {
+        if topics.isValidName(topic(of: channel)) { return nil }
+        let sizeMax = topics.nameSizeMax - topic(of: "").utf8.count
+        return ValidationFault(
+            loc: ["path", "channel"],
+            msg: "String should have 1 to \(sizeMax) bytes and no control characters",
+            type: channel.utf8.count > sizeMax ? "string_too_long" : "value_error")
+    }
+}
+
+extension RealtimeApp {
+    /// Adds `/ws/redis/{channel}` and `POST /publish/{channel}`.
+    func addChannels(to router: inout Router) {
+        let topics = self.topics
+        router.webSocket(Route.channels.path, adjusting: adjustment(.channels)) { request in
+            let channel = request.parameters["channel"] ?? ""
+            if let fault = Channels.fault(of: channel, topics: topics) {
+                return .refuse(.unprocessableContent, "The channel's name: \(fault.msg).")
+            }
+            return .accept(ChannelSubscriber(channel: channel))
+        }
+
+        let broker = self.broker
+        router.post("/publish/{channel}") { request in
+            let channel = request.parameters["channel"] ?? ""
+            let message: String
+            do throws(PublishFaults) {
+                if let fault = Channels.fault(of: channel, topics: topics) {
+                    throw PublishFaults(faults: [fault])
+                }
+                message = try PublishedMessage.of(request)
+            } catch { return .unprocessable(error.faults) }
+            let publication = Publication(
+                Array(message.utf8).span.bytes, as: .text, to: Channels.topic(of: channel))
+            do throws(BrokerError) {
+                try await broker.publish(publication)
+            } catch {
+                throw Problem(
+                    .serviceUnavailable, "The message was not published: \(error.description).",
+                    headerFields: [.retryAfter: "1"])
+            }
+            return .json(#"{"message":"Published"}"#)
+        }
+    }
+}

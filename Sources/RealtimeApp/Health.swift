@@ -1,0 +1,41 @@
+import HTTPTypes
+import WebSocketServer
+
+/// What `GET /readyz` answers: whether this server wants traffic, and if not, why not.
+struct Readiness: Encodable {
+    struct Broker: Encodable {
+        let ready: Bool
+        let state: String
+        let gaps: Int
+    }
+
+    /// `ready` or `not ready`.
+    let status: String
+    /// What is wrong, for people; empty when nothing is.
+    let faults: [String]
+    let broker: Broker
+
+    init(broker health: BrokerHealth, isDraining: Bool) {
+        var faults: [String] = []
+        if isDraining { faults.append("the server is letting its connections go") }
+        if !health.isReady { faults.append("broker: \(health.description)") }
+        status = faults.isEmpty ? "ready" : "not ready"
+        self.faults = faults
+        broker = Broker(ready: health.isReady, state: health.description, gaps: health.gaps)
+    }
+}
+
+extension RealtimeApp {
+    /// Adds `GET /healthz`, which says that the server is alive, and `GET /readyz`.
+    func addHealth(to router: inout Router) {
+        router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
+        let broker = self.broker
+        router.get("/readyz") { request in
+            let readiness = Readiness(broker: broker.health, isDraining: request.isDraining)
+            var response = Response.encoding(
+                readiness, status: readiness.faults.isEmpty ? .ok : .serviceUnavailable)
+            response.headerFields[.cacheControl] = "no-store"
+            return response
+        }
+    }
+}

@@ -1,0 +1,223 @@
+import TLSFilter
+import UVTransport
+
+/// One connection to Redis, from its making to its end: commands out, answers in their order and
+/// pushed messages in. For its loop's thread.
+final class RedisLink: Stream, @unchecked Sendable {
+    /// What became of a command.
+    enum Answer {
+        case text(String)
+        case integer(Int)
+        /// Redis refused it, and says why.
+        case error(String)
+        case other
+        /// The connection ended first, and why.
+        case lost(String)
+    }
+
+    typealias OnAnswer = (Answer) -> Void
+
+    private struct Awaited {
+        let deadline: UInt64
+        let onAnswer: OnAnswer
+    }
+
+    private let commandTimeout: UInt64
+    private let replySizeMax: Int
+    private var reader = ReplyReader()
+    private var awaited = FIFO<Awaited>()
+    private var attempt: ConnectAttempt?
+    /// What stands between the socket and Redis's protocol, if anything.
+    private let tls: TLSClient?
+    /// Hears of the handshake's end.
+    private var onSecured: (() -> Void)?
+    private var isOver = false
+    /// Replies that no command awaits: the messages of subscriptions.
+    var onPush: ((borrowing RedisReply) -> Void)?
+    /// The connection ended by itself, and why; called once, unless it is ``shut(_:)`` before.
+    var onEnd: ((String) -> Void)?
+
+    init(loop: EventLoop, isUnixDomain: Bool, tls: TLSClient?, options: RedisOptions) {
+        self.tls = tls
+        commandTimeout = options.commandTimeout.milliseconds
+        replySizeMax = options.replySizeMax
+        super.init(loop: loop, isUnixDomain: isUnixDomain)
+    }
+
+    /// Connects; `completion` hears once, with `nil` when the link can be used, unless the link is
+    /// shut before, or ends in the TLS handshake, of which ``onEnd`` hears.
+    func open(_ address: ConnectAddress, completion: @escaping (TransportError?) -> Void) {
+        do throws(TransportError) {
+            attempt = try connect(to: address) { [self] error in
+                attempt = nil
+                if isOver { return }
+                if error == nil, tls != nil {
+                    onSecured = { completion(nil) }
+                    receiveEncrypted()
+                } else {
+                    completion(error)
+                }
+            }
+        } catch {
+            completion(error)
+        }
+    }
+
+    /// Sends a command whose answer is awaited, or, with no `onAnswer`, comes as a push.
+    func send(_ arguments: [[UInt8]], onAnswer: OnAnswer?) {
+        guard !isOver, isOpen else {
+            onAnswer?(.lost("the connection to Redis is over"))
+            return
+        }
+        if let onAnswer {
+            awaited.append(Awaited(deadline: loop.now + commandTimeout, onAnswer: onAnswer))
+            if awaited.count == 1 { scheduleDeadline() }
+        }
+        let command = redisCommand(arguments)
+        unsafe command.withUnsafeBytes { unsafe write($0) }
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer) {
+        guard let tls else {
+            // Safety: there is room for as many bytes as are copied.
+            if let place = unsafe append(bytes.count) {
+                unsafe place.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+            }
+            return
+        }
+        do throws(TLSClient.Fault) {
+            try unsafe tls.write(bytes)
+            sendEncrypted(tls)
+        } catch {
+            // The caller is in the middle of something.
+            loop.execute { [self] in end(error.description) }
+        }
+    }
+
+    /// Ends the connection at once; commands that are awaited hear of it, ``onEnd`` does not.
+    func shut(_ reason: String) {
+        guard !isOver else { return }
+        isOver = true
+        onSecured = nil
+        onPush = nil
+        onEnd = nil
+        attempt?.cancel()
+        attempt = nil
+        close()
+        while let command = awaited.popFirst() { command.onAnswer(.lost(reason)) }
+    }
+
+    private func end(_ reason: String) {
+        let onEnd = self.onEnd
+        shut(reason)
+        onEnd?(reason)
+    }
+
+    // MARK: - From the loop
+
+    override func received(_ bytes: UnsafeMutableRawBufferPointer) {
+        guard let tls else { return unsafe receivePlain(UnsafeRawBufferPointer(bytes)) }
+        unsafe tls.receive(UnsafeRawBufferPointer(bytes))
+        receiveEncrypted()
+    }
+
+    private func receiveEncrypted() {
+        guard let tls else { return }
+        do throws(TLSClient.Fault) {
+            let wasEstablished = tls.isEstablished
+            let isEstablished = try tls.shakeHands()
+            sendEncrypted(tls)
+            guard isEstablished else { return }
+            if !wasEstablished {
+                let onSecured = self.onSecured
+                self.onSecured = nil
+                onSecured?()
+            }
+            let goesOn = try unsafe tls.read { bytes in
+                if !isOver { unsafe receivePlain(bytes) }
+            }
+            if isOver { return }
+            sendEncrypted(tls)
+            if !goesOn { end("Redis closed the connection") }
+        } catch {
+            // What the peer is told of it, on the way to the close.
+            sendEncrypted(tls)
+            end(error.description)
+        }
+    }
+
+    private func sendEncrypted(_ tls: TLSClient) {
+        unsafe tls.takeOutput { unsafe append($0) }
+    }
+
+    private func receivePlain(_ bytes: UnsafeRawBufferPointer) {
+        do throws(ProtocolFault) {
+            try unsafe reader.feed(bytes)
+            while !isOver, let reply = try reader.next() { receive(reply) }
+            if reader.waitingCount > replySizeMax {
+                throw ProtocolFault(description: "a reply of more than \(replySizeMax) bytes")
+            }
+        } catch {
+            end("Redis sent what is no reply: \(error.description)")
+        }
+    }
+
+    private func receive(_ reply: borrowing RedisReply) {
+        guard let command = awaited.popFirst() else {
+            onPush?(reply)
+            return
+        }
+        scheduleDeadline()
+        let answer: Answer =
+            switch reply.kind {
+            case .text: .text(reply.text)
+            case .integer: .integer(reply.integer)
+            case .error: .error(reply.text)
+            case .null, .array, .other: .other
+            }
+        command.onAnswer(answer)
+    }
+
+    override func ended(_ error: TransportError) {
+        end(error.isEndOfFile ? "Redis closed the connection" : "\(error)")
+    }
+
+    // MARK: - Deadlines
+
+    /// Answers come in order, so that the first deadline is the one to watch.
+    private func scheduleDeadline() {
+        if let first = awaited.first {
+            loop.schedule(self, at: first.deadline)
+        } else {
+            loop.cancel(self)
+        }
+    }
+
+    override func deadlinePassed(now: UInt64) {
+        end("Redis did not answer within \(commandTimeout) ms")
+    }
+}
+
+/// First in, first out.
+struct FIFO<Element> {
+    private var elements: [Element?] = []
+    private var start = 0
+
+    var count: Int { elements.count - start }
+    var first: Element? { start < elements.count ? elements[start] : nil }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func popFirst() -> Element? {
+        guard start < elements.count else { return nil }
+        let element = elements[start]
+        elements[start] = nil
+        start += 1
+        // Half of it is used up: each element is moved once or twice at most.
+        if start * 2 >= elements.count {
+            elements.removeFirst(start)
+            start = 0
+        }
+        return element
+    }
+}

@@ -1,0 +1,43 @@
+import Logging
+import UVTransport
+import WebSocketProtocol
+
+/// What a server does about gaps in its broker's subscriptions.
+extension RunningServer {
+    /// The broker lost its subscriptions; any thread.
+    func brokerGap(_ reason: String) {
+        shared.logger.warning(
+            "the broker's subscriptions are lost: publications may be missed",
+            metadata: ["reason": "\(reason)"])
+        let first = contexts[0]
+        first.loop.execute { first.counters.brokerGaps += 1 }
+        closeSubscribersIfWanted()
+    }
+
+    /// The gap is over; any thread.
+    func brokerRestored() {
+        shared.logger.notice("the broker's subscriptions are in effect again")
+        // Who came during the gap has missed something too, and has not been told.
+        closeSubscribersIfWanted()
+    }
+
+    private func closeSubscribersIfWanted() {
+        guard shared.configuration.topics.onGap == .close else { return }
+        for context in contexts {
+            context.loop.execute {
+                for connection in context.snapshot() where connection.isSubscriber {
+                    context.counters.closedForGaps += 1
+                    connection.beginClosing(.serviceRestart, "publications may have been missed")
+                }
+            }
+        }
+    }
+}
+
+extension ConnectionCore {
+    /// Open, and with a subscription at least.
+    fileprivate var isSubscriber: Bool {
+        guard unsafe stage == .open, let subscriber = unsafe subscriber else { return false }
+        return !subscriber.memberships.isEmpty
+    }
+}

@@ -1,0 +1,70 @@
+import RedisBroker
+import WebSocketServer
+
+/// What carries publications between servers, and what happens when it doesn't.
+extension Schema {
+    static let broker: [Key] = [
+        Key(
+            "broker.url", BrokerURL(), \.broker.place,
+            "Broker", change: .restart, isSecret: true),
+        Key(
+            "broker.prefix", ChannelPrefix(), \.broker.prefix,
+            "Before a topic's name in Redis", change: .restart),
+        Key(
+            "broker.on_gap", Choice([("keep", .keep), ("close", .close)]),
+            \.server.topics.onGap,
+            "Subscribers who may have missed something stay, or are closed with 1012"),
+    ]
+}
+
+/// Where publications go.
+struct BrokerSettings: Sendable {
+    enum Place: Sendable, Hashable {
+        case memory
+        case redis(RedisURL)
+    }
+
+    var place = Place.memory
+    var prefix = "apus:"
+}
+
+/// `memory:`, or the URL of a Redis.
+struct BrokerURL: Kind {
+    private static let memory = "memory:"
+
+    let accepted = "memory:, redis[s]://[[user]:password@]host[:port][/db] or unix:///path[?db=N]"
+
+    func parse(_ text: String) throws(Rejection) -> BrokerSettings.Place {
+        if text == Self.memory { return .memory }
+        do throws(RedisURL.Fault) {
+            return .redis(try RedisURL(text))
+        } catch {
+            throw Rejection(problem: "not a broker's URL: it \(error.problem)")
+        }
+    }
+
+    /// Without user and password: this is only ever printed where secrets are not.
+    func write(_ value: BrokerSettings.Place) -> String {
+        switch value {
+        case .memory: Self.memory
+        case .redis(let url): url.description
+        }
+    }
+}
+
+/// Text before a topic's name.
+struct ChannelPrefix: Kind {
+    static let bytesMax = 64
+
+    let accepted = "up to \(bytesMax) bytes, no spaces or control characters"
+
+    func parse(_ text: String) throws(Rejection) -> String {
+        guard text.utf8.count <= Self.bytesMax else { throw Rejection(problem: "too long") }
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            throw Rejection(problem: "not without spaces and control characters")
+        }
+        return text
+    }
+
+    func write(_ value: String) -> String { value }
+}

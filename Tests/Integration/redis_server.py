@@ -1,0 +1,164 @@
+"""A real `redis-server` for one test, and a proxy that does to its replies what networks do."""
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+from apus import Lines, wait_until
+from channels import NEWS, wait_ready
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class Redis:
+    """Starts with `start()`, any number of times, always on the same port and Unix socket."""
+
+    def __init__(self, folder, *arguments):
+        self.port = free_port()
+        self.socket = f"{folder}/redis.sock"
+        self.command = [
+            shutil.which("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1",
+            "--unixsocket", self.socket, "--save", "", "--dir", str(folder), *arguments,
+        ]
+        self.process = None
+        self.credentials = []
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Returns once it accepts connections."""
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )
+        self.output = Lines(self.process.stdout)
+        ready = self.output.wait_for(
+            lambda lines: any("eady to accept connections" in line for line in lines), 30
+        )
+        assert ready, self.output.text()
+        return self
+
+    def cli(self, *arguments):
+        """What `redis-cli` prints, without its last line's end."""
+        return subprocess.run(
+            ["redis-cli", "-s", self.socket, "--no-auth-warning", *self.credentials, *arguments],
+            capture_output=True, text=True, timeout=30, check=True,
+        ).stdout.removesuffix("\n")
+
+    def subscribers(self, channel):
+        """How many connections subscribe to a channel."""
+        return int(self.cli("PUBSUB", "NUMSUB", channel).split("\n")[1])
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Proxy:
+    """Stands before a Redis. `pass_on(data)` gets what comes from it in pieces, and returns what
+    goes on to the client; `Proxy.Cut(data)` raised: the last piece, then the connection ends."""
+
+    class Cut(Exception):
+        pass
+
+    def __init__(self, port, pass_on):
+        self.target = port
+        self.pass_on = pass_on
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.sockets = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                redis = socket.create_connection(("127.0.0.1", self.target))
+                self.sockets += [client, redis]
+                for ends in ((client, redis, bytes), (redis, client, self.pass_on)):
+                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _pump(self, source, sink, pass_on):
+        with contextlib.suppress(OSError):
+            try:
+                while data := source.recv(65_536):
+                    sink.sendall(pass_on(data))
+            except Proxy.Cut as cut:
+                sink.sendall(cut.args[0])
+            finally:
+                for end in (source, sink):
+                    with contextlib.suppress(OSError):
+                        end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        # A shutdown wakes the thread that accepts; a close alone does not.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        for end in [self.listener, *self.sockets]:
+            end.close()
+
+
+# Fixtures, for the tests that import them
+
+
+@pytest.fixture
+def redis(tmp_path, program):
+    """Starts a Redis: `redis()`, `redis("--requirepass", "x")`; not yet: `redis(start=False)`."""
+    program("redis-server", package="redis-server")
+    servers = []
+
+    def make(*arguments, start=True):
+        server = Redis(tmp_path, *arguments)
+        servers.append(server)
+        return server.start() if start else server
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def proxy():
+    proxies = []
+
+    def make(redis, pass_on):
+        proxies.append(Proxy(redis.port, pass_on))
+        return proxies[-1]
+
+    yield make
+    for one in proxies:
+        one.close()
+
+
+@pytest.fixture
+def pair(start, client):
+    """Two ready servers with a client each on `/ws/redis/news`: `pair(redis, *settings)`."""
+
+    def make(redis, *settings, url=None):
+        servers = [start(f"broker.url={url or redis.url}", *settings) for _ in range(2)]
+        wait_ready(*servers)
+        clients = [client(server, "/ws/redis/news") for server in servers]
+        wait_until(lambda: redis.subscribers(NEWS) == 2, "both subscriptions", 30)
+        return servers, clients
+
+    return make

@@ -1,0 +1,196 @@
+"""Two servers and a real Redis: what is published at one is with the clients of both (S7)."""
+
+import json
+
+from apus import wait_until
+from channels import (
+    NEWS, assert_gap_and_recovery, closed, crosses, post, publish, readiness, request,
+    wait_not_ready, wait_ready,
+)
+from redis_server import Proxy, pair, proxy, redis  # noqa: F401
+
+
+def test_messages_cross_both_ways(redis, pair, client):
+    servers, clients = pair(redis())
+    crosses(servers, clients)
+    # The chat goes the same way: who has heard itself at both is in both rooms.
+    ada, bob = client(servers[0], "/ws/1"), client(servers[1], "/ws/2")
+    wait_ready(*servers)
+    ada.send("hello")
+    while ada.recv(timeout=30) != "Client 1: hello":
+        pass
+    bob.send("hi")
+    assert ada.recv(timeout=30) == "Client 2: hi"
+    ada.close()
+    while bob.recv(timeout=30) != "Client 1 left the chat":
+        pass
+
+
+def test_what_others_publish_arrives(redis, pair):
+    broker = redis()
+    servers, clients = pair(broker)
+    assert broker.cli("PUBLISH", NEWS, "hello from redis-cli") == "2"
+    broker.cli("EVAL", f"return redis.call('PUBLISH', '{NEWS}', '\\255\\0')", "0")
+    for one in clients:
+        assert one.recv(timeout=30) == "hello from redis-cli"
+        assert one.recv(timeout=30) == b"\xff\x00"
+
+
+def test_only_channels_with_subscribers_are_subscribed_to(redis, pair):
+    broker = redis()
+    servers, clients = pair(broker)
+    assert broker.cli("PUBSUB", "CHANNELS", "apus:[a-z]*") == NEWS
+    clients[0].close()
+    wait_until(lambda: broker.subscribers(NEWS) == 1, "one subscription", 30)
+    clients[1].close()
+    wait_until(lambda: broker.subscribers(NEWS) == 0, "no subscription", 30)
+
+
+def test_prefixes_keep_servers_apart(redis, start, client):
+    broker = redis()
+    ours = start(f"broker.url={broker.url}", "broker.prefix=ours/")
+    theirs = start(f"broker.url={broker.url}", "broker.prefix=theirs/")
+    wait_ready(ours, theirs)
+    here, there = client(ours, "/ws/redis/news"), client(theirs, "/ws/redis/news")
+    for prefix in ("ours", "theirs"):
+        wait_until(lambda: broker.subscribers(f"{prefix}/channel/news") == 1, prefix, 30)
+    publish(ours, "one")
+    publish(theirs, "two")
+    assert (here.recv(timeout=30), there.recv(timeout=30)) == ("one", "two")
+
+
+def test_a_redis_that_is_killed_and_restarted_is_a_gap(redis, pair):
+    broker = redis()
+    servers, clients = pair(broker)
+    broker.kill()
+    for server in servers:
+        told = wait_not_ready(server)
+        assert told["faults"] and told["broker"]["gaps"] == 1
+        status, headers, body = post(server, "lost")
+        assert status == 503 and headers["Retry-After"] == "1"
+        assert headers["Content-Type"] == "application/problem+json"
+        assert "was not published" in json.loads(body)["detail"]
+        assert request(server, "/healthz")[0] == 200
+    broker.start()
+    assert_gap_and_recovery(broker, servers, clients)
+
+
+def test_a_redis_that_is_paused_is_a_gap(redis, pair):
+    broker = redis()
+    servers, clients = pair(broker)
+    broker.pause()
+    for server in servers:
+        assert wait_not_ready(server)["broker"]["gaps"] == 1
+        assert post(server, "lost")[0] == 503
+    broker.resume()
+    assert_gap_and_recovery(broker, servers, clients)
+
+
+def test_a_subscription_that_is_cut_is_a_gap(redis, pair):
+    broker = redis()
+    servers, clients = pair(broker)
+    assert broker.cli("CLIENT", "KILL", "TYPE", "pubsub") == "2"
+    for server in servers:
+        wait_until(lambda: readiness(server)[1]["broker"]["gaps"] == 1, "the gap", 30)
+    assert_gap_and_recovery(broker, servers, clients)
+
+
+def test_a_publishing_connection_that_is_cut_is_no_gap(redis, pair):
+    broker = redis()
+    servers, clients = pair(broker)
+    assert int(broker.cli("CLIENT", "KILL", "TYPE", "normal")) == 2
+    for server in servers:
+        # Which of the two it notices first, the cut or the message, is left open.
+        wait_until(lambda: post(server, "maybe")[0] == 200, "publishing again", 30)
+    assert_gap_and_recovery(broker, servers, [], gaps=0)
+
+
+def test_a_reply_that_is_cut_in_its_middle_is_a_gap(redis, proxy, start, client):
+    broker = redis()
+    cuts = iter([True])
+
+    def cut_once(data):
+        if b"to be cut" in data and next(cuts, False):
+            raise Proxy.Cut(data[: data.index(b"be cut")])
+        return data
+
+    before = proxy(broker, cut_once)
+    servers = [start(f"broker.url={before.url}") for _ in range(2)]
+    wait_ready(*servers)
+    clients = [client(server, "/ws/redis/news") for server in servers]
+    wait_until(lambda: broker.subscribers(NEWS) == 2, "both subscriptions", 30)
+    publish(servers[0], "to be cut")
+    # One connection was cut; the other server got the message whole.
+    gaps = lambda: [readiness(server)[1]["broker"]["gaps"] for server in servers]
+    wait_until(lambda: sorted(gaps()) == [0, 1], "one gap", 30)
+    wait_ready(*servers)
+    wait_until(lambda: broker.subscribers(NEWS) == 2, "both subscriptions", 30)
+    unharmed = clients[gaps().index(0)]
+    assert unharmed.recv(timeout=30) == "to be cut"
+    crosses(servers, clients, "again")
+
+
+def test_an_answer_to_a_publication_that_is_cut_is_503(redis, proxy, start):
+    broker = redis()
+    cuts = []
+
+    def cut_answer(data):
+        if data.startswith(b":") and cuts == ["next"]:
+            cuts.append(data)
+            raise Proxy.Cut(data[:1])
+        return data
+
+    server = start(f"broker.url={proxy(broker, cut_answer).url}")
+    wait_ready(server)
+    cuts.append("next")
+    # A probe's answer may be the one that is cut, and what follows it is refused at once.
+    wait_until(lambda: post(server, "unanswered")[0] == 503, "a refusal", 30)
+    wait_ready(server)
+    publish(server, "taken")
+
+
+def test_a_subscription_that_is_dead_behind_an_open_connection_is_found_out(
+    redis, proxy, start, client
+):
+    broker = redis()
+    silent = []
+
+    def swallow(data):
+        # All but the answers to pings, so that the connection looks well.
+        return b"" if silent and b"$7\r\nmessage\r\n" in data else data
+
+    server = start(f"broker.url={proxy(broker, swallow).url}")
+    wait_ready(server)
+    listener = client(server, "/ws/redis/news")
+    wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
+    silent.append(True)
+    wait_until(lambda: readiness(server)[1]["broker"]["gaps"] == 1, "the gap", 30)
+    silent.clear()
+    wait_until(lambda: "a probe did not come back" in server.stderr.text(), "the log", 30)
+    wait_ready(server)
+    wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
+    publish(server, "alive")
+    while listener.recv(timeout=30) != "alive":
+        pass
+
+
+def test_a_gap_closes_subscribers_where_it_shall(redis, start, client):
+    broker = redis()
+    server = start(f"broker.url={broker.url}", "broker.on_gap=close")
+    wait_ready(server)
+    early, echo = client(server, "/ws/redis/news"), client(server, "/ws")
+    wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
+    broker.kill()
+    assert closed(early) == (1012, "publications may have been missed")
+    # Who comes during the gap misses something too, and is told when it ends.
+    during = client(server, "/ws/redis/news")
+    broker.start()
+    assert closed(during) == (1012, "publications may have been missed")
+    wait_ready(server)
+    after = client(server, "/ws/redis/news")
+    wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
+    publish(server, "after")
+    assert after.recv(timeout=30) == "after"
+    # Who subscribes to nothing has missed nothing.
+    echo.send("still here")
+    assert echo.recv(timeout=30) == "Message received: still here"

@@ -1,0 +1,174 @@
+"""How servers start, stop and log in with a Redis (S7)."""
+
+import subprocess
+import threading
+import urllib.parse
+
+import pytest
+from apus import run, wait_until
+from channels import (
+    NEWS, assert_gap_and_recovery, crosses, post, publish, readiness, request, wait_logged,
+    wait_not_ready, wait_ready,
+)
+from redis_server import free_port, pair, redis  # noqa: F401
+
+
+def test_a_redis_that_is_not_there_yet_is_waited_for(redis, start, client):
+    broker = redis(start=False)
+    server = start(f"broker.url={broker.url}")
+    told = wait_not_ready(server)
+    assert told["broker"]["gaps"] == 0
+    assert post(server, "lost")[0] == 503
+    wait_logged(server, "no connection to Redis; trying on")
+    listener = client(server, "/ws/redis/news")
+    broker.start()
+    wait_ready(server)
+    wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
+    publish(server, "found")
+    assert listener.recv(timeout=30) == "found"
+    assert readiness(server)[1]["broker"]["gaps"] == 0
+
+
+def test_a_publication_right_after_the_start_is_taken(redis, start):
+    broker = redis()
+    for _ in range(5):
+        server = start(f"broker.url={broker.url}")
+        publish(server, "at once")
+        server.stop()
+
+
+def test_a_stop_is_quick_while_redis_hangs(redis, pair):
+    broker = redis()
+    servers, _ = pair(broker)
+    broker.pause()
+    for server in servers:
+        # Before its deadline for a command, of 5 s, could have passed.
+        server.stop(seconds=4)
+
+
+@pytest.mark.parametrize("how", ["password", "user", "database", "socket", "all"])
+def test_urls_say_who_logs_in_and_where(redis, start, client, how):
+    with_password = ("--requirepass", "p@ss:/?#%")
+    with_user = (
+        *"--user default off --user apus on >p@ss:/?#%".split(),
+        *"resetchannels &apus:* +@pubsub +@connection".split(),
+    )
+    quoted = urllib.parse.quote("p@ss:/?#%", safe="")
+    broker = redis(*{"password": with_password, "user": with_user, "all": with_user}.get(how, ()))
+    at = f"127.0.0.1:{broker.port}"
+    url = {
+        "password": f"redis://:{quoted}@{at}",
+        "user": f"redis://apus:{quoted}@{at}",
+        "database": f"redis://{at}/3",
+        "socket": f"unix://{broker.socket}",
+        "all": f"redis+unix://apus:{quoted}@{broker.socket}?db=0",
+    }[how]
+    server = start(f"broker.url={url}")
+    wait_ready(server)
+    listener = client(server, "/ws/redis/news")
+    # Redis may not tell this user who subscribes: published until it arrives.
+    heard = threading.Event()
+    listening = threading.Thread(target=lambda: (listener.recv(timeout=30), heard.set()))
+    listening.start()
+    wait_until(lambda: publish(server, "let in") or heard.is_set(), "a message", 30)
+    listening.join()
+    if how == "database":
+        assert "db=3" in broker.cli("CLIENT", "LIST")
+    server.stop()
+    log = server.stderr.text()
+    assert "connected to Redis" in log
+    assert "p@ss" not in log and quoted not in log
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for localhost and 127.0.0.1 that is its own authority, and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", names,
+         "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
+        capture_output=True, timeout=30, check=True,
+    )
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+@pytest.fixture
+def encrypted(redis, certificate):
+    """A Redis with a second port that speaks TLS: and that port."""
+    port = free_port()
+    files = ("--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1]))
+    return redis("--tls-port", str(port), *files, "--tls-auth-clients", "no"), port
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_messages_cross_by_tls(encrypted, certificate, start, client, host):
+    broker, port = encrypted
+    trusting = {"SSL_CERT_FILE": str(certificate[0])}
+    servers = [
+        start(f"broker.url=rediss://{host}:{port}", environment=trusting) for _ in range(2)
+    ]
+    wait_ready(*servers)
+    clients = [client(server, "/ws/redis/news") for server in servers]
+    wait_until(lambda: broker.subscribers(NEWS) == 2, "both subscriptions", 30)
+    crosses(servers, clients, "hello")
+    # More than TLS puts into one record, in each direction.
+    large = "x" * 60_000
+    status, _, _ = request(servers[0], "/publish/news", "POST", large.encode())
+    assert status == 200
+    assert all(one.recv(timeout=30) == large for one in clients)
+    broker.cli("CLIENT", "KILL", "TYPE", "pubsub")
+    for server in servers:
+        wait_until(lambda: readiness(server)[1]["broker"]["gaps"] == 1, "the gap", 30)
+    assert_gap_and_recovery(broker, servers, clients)
+
+
+@pytest.mark.parametrize(
+    "host, trusts, why",
+    [
+        ("localhost", False, "self-signed certificate"),
+        ("127.0.0.2", True, "IP address mismatch"),
+        # Redis waits for the rest of what it takes for a command, or calls it none.
+        ("plain", True, "publishing: "),
+    ],
+)
+def test_a_redis_that_proves_nothing_is_not_talked_to(
+    encrypted, certificate, start, host, trusts, why
+):
+    broker, port = encrypted
+    broker.cli("CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2")
+    environment = {"SSL_CERT_FILE": str(certificate[0])} if trusts else {}
+    at = f"127.0.0.1:{broker.port}" if host == "plain" else f"{host}:{port}"
+    server = start(f"broker.url=rediss://:hunter2@{at}", environment=environment)
+    wait_until(lambda: why in str(readiness(server)[1]["faults"]), "the reason", 30)
+    assert post(server, "lost")[0] == 503
+    assert "AUTH" not in broker.cli("INFO", "commandstats").upper()
+
+
+@pytest.mark.parametrize("user", ["", "nobody"])
+def test_who_is_not_let_in_is_not_ready_and_says_why(redis, start, user):
+    broker = redis("--requirepass", "right")
+    server = start(f"broker.url=redis://{user}:hunter2@127.0.0.1:{broker.port}")
+    told = wait_until(
+        lambda: (found := readiness(server)[1]) and "WRONGPASS" in str(found) and found,
+        "the reason", 30,
+    )
+    assert "Redis refuses AUTH" in told["faults"][0]
+    assert "hunter2" not in server.stderr.text() and "hunter2" not in str(told)
+
+
+@pytest.mark.parametrize(
+    "url, why",
+    [
+        ("rediss://user:hunter2@host?db=1", "query"),
+        ("redis://user:hunter2@host:port", "port"),
+        ("http://hunter2@host", "must begin with redis://, rediss:// or unix://"),
+        ("redis:", "must begin with redis://"),
+    ],
+)
+def test_a_faulty_url_is_refused_without_being_shown(url, why):
+    refused = run("serve", "--port", "0", "--set", f"broker.url={url}")
+    assert refused.returncode == 78
+    assert "broker.url: <secret> is not a broker's URL" in refused.stderr
+    assert why in refused.stderr and "hunter2" not in refused.stderr

@@ -1,0 +1,232 @@
+import Foundation
+import Logging
+import RedisBroker
+import Testing
+import WebSocketServer
+import WebSocketTesting
+
+/// The broker against a real Redis.
+@Suite(.serialized) struct RedisBrokerTests {
+    @Test("it conforms", arguments: [1, 3])
+    func conforms(count: Int) async throws {
+        try await withRedis { redis in
+            let url = try redis.url
+            let brokers = (0..<count).map { _ in RedisBroker(url: url, logger: .silent) }
+            try await BrokerConformance(brokers).run()
+            for broker in brokers { #expect(broker.leftovers == 0) }
+        }
+    }
+
+    @Test("what is published before the first connection waits for it, and fails with it")
+    func early() async throws {
+        try await withRedis { redis in
+            try await withBroker(try redis.url) { broker, _ in
+                try await broker.publish(Publication("first", to: "topic"))
+            }
+        }
+        try await withBroker(try RedisURL("unix:///nowhere/redis.sock")) { broker, events in
+            let error = await #expect(throws: BrokerError.self) {
+                try await broker.publish(Publication("lost", to: "topic"))
+            }
+            #expect(error?.code == .unavailable)
+            #expect(!broker.health.isReady)
+            // Never ready, so nothing was lost.
+            #expect(events.all.isEmpty && broker.health.gaps == 0)
+        }
+    }
+
+    @Test("what others publish arrives, and what is no envelope of ours does not")
+    func foreign() async throws {
+        try await withRedis { redis in
+            try await withBroker(try redis.url) { broker, events in
+                broker.subscribe(to: "topic")
+                try await takeEffect("topic", broker, events)
+
+                try await redis.run(["PUBLISH", "apus:topic", "grüße"])
+                #expect(try await events.nextText() == "grüße")
+                // 0xA9 "aps" and a version to come: dropped, with nothing delivered.
+                try await redis.run([
+                    "EVAL", #"redis.call('PUBLISH', 'apus:topic', '\169aps\2 x')"#, "0",
+                ])
+                try await redis.run([
+                    "EVAL", #"redis.call('PUBLISH', 'apus:topic', '\255\0')"#, "0",
+                ])
+                let binary = try await events.nextPublication()
+                #expect(binary.kind == .binary && binary.bytes == [255, 0])
+            }
+        }
+    }
+
+    @Test("a paused Redis is a gap: told, counted, not ready; publications fail; then it is over")
+    func paused() async throws {
+        try await withRedis { redis in
+            try await withBroker(try redis.url) { broker, events in
+                broker.subscribe(to: "topic")
+                try await takeEffect("topic", broker, events)
+                #expect(broker.health.isReady)
+                redis.signal(SIGSTOP)
+                guard case .gap = try await events.nextOther() else {
+                    Issue.record("not told of a gap")
+                    return
+                }
+                #expect(!broker.health.isReady && broker.health.gaps == 1)
+                let error = await #expect(throws: BrokerError.self) {
+                    try await broker.publish(Publication("lost", to: "topic"))
+                }
+                #expect(error?.code == .unavailable)
+                redis.signal(SIGCONT)
+                guard case .restored = try await events.nextOther() else {
+                    Issue.record("not told of its end")
+                    return
+                }
+                try await takeEffect("topic", broker, events)
+                #expect(broker.health.gaps == 1)
+            }
+        }
+    }
+
+    @Test("a stop is quick and leaves nothing while Redis hangs")
+    func stopsWhilePaused() async throws {
+        try await withRedis { redis in
+            let broker = RedisBroker(
+                url: try redis.url, prefix: "apus:", logger: .silent, options: RedisOptions())
+            broker.start { _ in }
+            try await broker.publish(Publication("first", to: "topic"))
+            redis.signal(SIGSTOP)
+            let outcomes = Reports<BrokerError?>()
+            for _ in 0..<10 {
+                broker.publish(Publication("unanswered", to: "topic")) { outcomes.add($0) }
+            }
+            // The deadline of a command is ten times as long.
+            try await within(.seconds(4), "the stop") { await broker.stop() }
+            #expect(outcomes.all.count == 10 && outcomes.all.allSatisfy { $0 != nil })
+            #expect(broker.leftovers == 0)
+        }
+    }
+
+    @Test("publications that await their answers are bounded, and one of any size fits")
+    func bounded() async throws {
+        try await withRedis { redis in
+            var options = RedisOptions()
+            options.inFlightSizeMax = 1_000
+            options.commandTimeout = .milliseconds(500)
+            try await withBroker(try redis.url, options: options) { broker, _ in
+                try await broker.publish(Publication("first", to: "topic"))
+                redis.signal(SIGSTOP)
+                let outcomes = Reports<BrokerError?>()
+                let large = String(repeating: "x", count: 4_000)
+                broker.publish(Publication(large, to: "topic")) { outcomes.add($0) }
+                broker.publish(Publication("refused", to: "topic")) { outcomes.add($0) }
+                #expect(try await outcomes.next()?.description.contains("too many") == true)
+                #expect(try await outcomes.next()?.description.contains("no answer") == true)
+                redis.signal(SIGCONT)
+            }
+        }
+    }
+
+    @Test("subscriptions of the broker are those of its server, also after a reconnection")
+    func subscriptions() async throws {
+        try await withRedis { redis in
+            try await withBroker(try redis.url) { broker, events in
+                for topic in ["one", "two"] {
+                    broker.subscribe(to: topic)
+                    try await takeEffect(topic, broker, events)
+                }
+                broker.unsubscribe(from: "one")
+                // Redis kills every connection but the one that asks.
+                try await redis.run(["CLIENT", "KILL", "TYPE", "pubsub"])
+                guard case .gap = try await events.nextOther(),
+                    case .restored = try await events.nextOther()
+                else {
+                    Issue.record("no gap and its end")
+                    return
+                }
+                try await takeEffect("two", broker, events)
+                let channels = try await redis.run(["PUBSUB", "CHANNELS", "apus:[a-z]*"])
+                #expect(channels == "apus:two\n")
+            }
+        }
+    }
+
+    // MARK: -
+
+    /// Runs `body` with a broker that has started, and makes sure that it leaves nothing.
+    private func withBroker(
+        _ url: RedisURL, options: RedisOptions = .quick,
+        _ body: (RedisBroker, Reports<BrokerEvent>) async throws -> Void
+    ) async throws {
+        let broker = RedisBroker(url: url, prefix: "apus:", logger: .silent, options: options)
+        let events = Reports<BrokerEvent>()
+        broker.start { events.add($0) }
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await body(broker, events))
+        } catch { result = .failure(error) }
+        await broker.stop()
+        #expect(broker.leftovers == 0)
+        try result.get()
+    }
+
+    /// Publishes until it arrives, then takes all of that out of `events`.
+    private func takeEffect(
+        _ topic: String, _ broker: RedisBroker, _ events: Reports<BrokerEvent>
+    ) async throws {
+        let before = events.all.count
+        try await within(.seconds(30), "subscribing") {
+            while !events.all.dropFirst(before).contains(where: \.isPublication) {
+                try Task.checkCancellation()
+                try? await broker.publish(Publication("probe", to: topic))
+            }
+        }
+        try await broker.publish(Publication("last", to: topic))
+        while try await events.nextText() != "last" {}
+    }
+}
+
+extension Publication {
+    convenience init(_ text: String, to topic: String) {
+        self.init(Array(text.utf8).span.bytes, as: .text, to: topic)
+    }
+
+    var bytes: [UInt8] { withPayload { $0.withUnsafeBytes { [UInt8]($0) } } }
+}
+
+extension BrokerEvent {
+    fileprivate var isPublication: Bool {
+        if case .publication = self { true } else { false }
+    }
+}
+
+extension Reports<BrokerEvent> {
+    /// The next publication; what comes before it is passed over.
+    fileprivate func nextPublication() async throws -> Publication {
+        while true {
+            if case .publication(let publication) = try await next() { return publication }
+        }
+    }
+
+    fileprivate func nextText() async throws -> String {
+        String(decoding: try await nextPublication().bytes, as: UTF8.self)
+    }
+
+    /// The next event that is no publication.
+    fileprivate func nextOther() async throws -> BrokerEvent {
+        try await next { !$0.isPublication }
+    }
+}
+
+extension RedisServer {
+    /// Runs one command by `redis-cli`, and returns what it prints.
+    @discardableResult
+    fileprivate func run(_ command: [String]) async throws -> String {
+        let client = Process()
+        client.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        client.arguments = ["redis-cli", "-s", socket] + command
+        let output = Pipe()
+        client.standardOutput = output
+        try client.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        client.waitUntilExit()
+        return String(decoding: data, as: UTF8.self)
+    }
+}

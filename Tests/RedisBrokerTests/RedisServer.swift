@@ -1,0 +1,81 @@
+import Foundation
+import Logging
+import RedisBroker
+import Synchronization
+import WebSocketServer
+import WebSocketTesting
+
+/// A real `redis-server` on a Unix-domain socket of its own, for the time of one test.
+final class RedisServer: Sendable {
+    struct Failure: Error, CustomStringConvertible { let description: String }
+
+    let folder: URL
+    private let process: Process
+    private let lines = Reports<String>()
+
+    var socket: String { folder.path + "/redis.sock" }
+    var url: RedisURL { get throws { try RedisURL("unix://\(socket)") } }
+
+    /// Returns once it accepts connections.
+    init(_ arguments: [String] = []) async throws {
+        let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(
+            separator: ":")
+        guard
+            let program = paths.map({ "\($0)/redis-server" })
+                .first(where: FileManager.default.isExecutableFile)
+        else { throw Failure(description: "needs redis-server: apt-get install redis-server") }
+        folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("apus-redis-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments =
+            [
+                "--port", "0", "--unixsocket", folder.path + "/redis.sock", "--save", "",
+                "--dir", folder.path,
+            ] + arguments
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = output
+        output.fileHandleForReading.readabilityHandler = { [lines] handle in
+            let data = handle.availableData
+            if data.isEmpty { handle.readabilityHandler = nil }
+            for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
+                lines.add(String(line))
+            }
+        }
+        try process.run()
+        try await lines.next { $0.contains("eady to accept connections") }
+    }
+
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    func stop() {
+        // It may have been stopped in the other sense.
+        signal(SIGKILL)
+        process.waitUntilExit()
+        try? FileManager.default.removeItem(at: folder)
+    }
+}
+
+/// Runs `body` with a Redis of its own.
+func withRedis<Value>(
+    _ arguments: [String] = [], _ body: (RedisServer) async throws -> Value
+) async throws -> Value {
+    let server = try await RedisServer(arguments)
+    defer { server.stop() }
+    return try await body(server)
+}
+
+extension RedisOptions {
+    /// As patient as a test.
+    static var quick: RedisOptions {
+        var options = RedisOptions()
+        options.connectTimeout = .milliseconds(500)
+        options.commandTimeout = .milliseconds(500)
+        options.probeInterval = .milliseconds(100)
+        options.probeTimeout = .milliseconds(500)
+        options.backoff = .milliseconds(10) ... .milliseconds(100)
+        return options
+    }
+}

@@ -1,0 +1,95 @@
+import Testing
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// What a server does when its broker tells it of a gap.
+@Suite struct GapTests {
+    /// In memory, and tells what it is told to tell.
+    private final class Telling: Broker {
+        private let base = MemoryBroker()
+        private let receiver = Locked<(@Sendable (BrokerEvent) -> Void)?>(nil)
+
+        func tell(_ event: BrokerEvent) { receiver.value?(event) }
+
+        var health: BrokerHealth { base.health }
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {
+            receiver.withLock { $0 = receive }
+            base.start(receive)
+        }
+        func publish(
+            _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
+        ) { base.publish(publication, completion: completion) }
+        func subscribe(to topic: String) {}
+        func unsubscribe(from topic: String) {}
+        func stop() async { await base.stop() }
+    }
+
+    /// Subscribes if its path says so.
+    private final class Listener: ConnectionHandler, Sendable {
+        let subscribes: Bool
+        init(subscribes: Bool) { self.subscribes = subscribes }
+        func onOpen(_ connection: Connection) {
+            if subscribes { connection.subscribe(to: "topic") }
+            connection.send("ready")
+        }
+        func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+            connection.send(payload, as: kind)
+        }
+    }
+
+    private static var router: Router {
+        var router = Router()
+        router.webSocket("/subscribed") { _ in .accept(Listener(subscribes: true)) }
+        router.webSocket("/alone") { _ in .accept(Listener(subscribes: false)) }
+        return router
+    }
+
+    private static func join(_ server: TestServer, _ path: String) async throws -> RawClient {
+        let client = try await server.upgraded(path)
+        #expect(try await client.readFrame() == .text("ready"))
+        return client
+    }
+
+    @Test("a gap and its end close subscribers, on all loops, and no one else")
+    func closes() async throws {
+        let broker = Telling()
+        try await withServer(Self.router, broker: broker) {
+            $0.loops = 2
+            $0.topics.onGap = .close
+        } _: { server in
+            let alone = try await Self.join(server, "/alone")
+            for event in [BrokerEvent.gap("for a test"), .restored] {
+                var subscribed: [RawClient] = []
+                for _ in 0..<6 { subscribed.append(try await Self.join(server, "/subscribed")) }
+                broker.tell(event)
+                for client in subscribed {
+                    let frame = try await client.readFrame()
+                    #expect(frame == .close(.serviceRestart, "publications may have been missed"))
+                    await client.close()
+                }
+            }
+            let counters = await server.server.counters()
+            #expect(counters.brokerGaps == 1 && counters.closedForGaps == 12)
+            try await alone.send(.text("still here"))
+            #expect(try await alone.readFrame() == .text("still here"))
+            await alone.close()
+        }
+    }
+
+    @Test("a gap is counted and leaves subscribers alone by default")
+    func keeps() async throws {
+        let broker = Telling()
+        try await withServer(Self.router, broker: broker) { server in
+            let client = try await Self.join(server, "/subscribed")
+            broker.tell(.gap("for a test"))
+            broker.tell(.restored)
+            try await server.server.publish(
+                Publication(Array("after".utf8).span.bytes, as: .text, to: "topic"))
+            #expect(try await client.readFrame() == .text("after"))
+            let counters = await server.server.counters()
+            #expect(counters.brokerGaps == 1 && counters.closedForGaps == 0)
+            await client.close()
+        }
+    }
+}
