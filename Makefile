@@ -34,7 +34,8 @@ integration: build deps $(VENV)/installed ## only the tests against the real ser
 	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
 
 .PHONY: tsan
-tsan: deps ## the tests of what runs on several threads, under ThreadSanitizer
+tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
+	@.ci/install redis
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
 
