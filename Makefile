@@ -9,6 +9,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTEST_ARGS ?=
 SECONDS ?= 60
+PUBLICATIONS ?= 1000000
 
 VENV := .build/venv
 PYTEST := $(VENV)/bin/python -m pytest
@@ -32,6 +33,10 @@ test: deps $(VENV)/installed ## install what is missing, then run all tests
 .PHONY: integration
 integration: build deps $(VENV)/installed ## only the tests against the real server (PYTEST_ARGS='-k chat')
 	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: build deps $(VENV)/installed ## a million publications to clients that come and go, some minutes (PUBLICATIONS=N)
+	APUS_TESTS_PUBLICATIONS=$(PUBLICATIONS) $(PYTEST) Tests/Integration/test_topics_churn.py -s
 
 .PHONY: tsan
 tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
@@ -61,10 +66,25 @@ fuzz: deps-build ## every fuzz target, SECONDS=60 each
 bench: build ## the benchmarks (ARGS go to Benchmarks/run)
 	Benchmarks/run $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: build ## the server beside peers of Debian and PyPI, as a table (ARGS=--quick)
+	Benchmarks/peers/install
+	Benchmarks/peers/run $(ARGS)
+
+.PHONY: bench-app
+bench-app: build ## the application on FastAPI and on Apus, as a ratio (ARGS=--quick)
+	Benchmarks/peers/install
+	Benchmarks/peers/app $(ARGS)
+
 .PHONY: instructions
 instructions: deps-build ## instructions a message on the echo path, against thresholds (valgrind)
 	@.ci/install instructions
 	Benchmarks/instructions
+
+.PHONY: micro
+micro: deps-build ## instructions of the small parts, against thresholds (ARGS=--record writes them)
+	@.ci/install instructions
+	Benchmarks/micro $(ARGS)
 
 .PHONY: lint
 lint: ## check the format of all Swift sources
@@ -88,7 +108,7 @@ deps-build:
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf .build .build-* Benchmarks/.build
+	rm -rf .build .build-* Benchmarks/.build Benchmarks/Micro/.build
 
 $(VENV)/installed: Tests/Integration/requirements.txt | deps
 	python3 -m venv --clear $(VENV)

@@ -40,6 +40,7 @@ let package = Package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         .systemLibrary(
@@ -85,7 +86,9 @@ let package = Package(
             name: "RealtimeApp",
             dependencies: [
                 "WebSocketServer",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Page/index.html")], swiftSettings: common),
         .target(
@@ -127,7 +130,12 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "RealtimeAppTests",
-            dependencies: ["RealtimeApp", "WebSocketServer", "WebSocketTesting"],
+            dependencies: [
+                "RealtimeApp", "WebSocketServer", "WebSocketTesting",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "ApusTests",

@@ -1,15 +1,17 @@
 public import WebSocketServer
 
-/// The features that `apus serve` offers: echo, chat, channels, a page to try them on, health.
+/// The features that `apus serve` offers: echo, chat, notifications, tasks, channels, a page to try
+/// them on, health.
 public struct RealtimeApp: Sendable {
     /// The routes whose limits, heartbeat and compression can be adjusted.
     public enum Route: String, CaseIterable, Sendable {
-        case echo, chat, channels
+        case echo, chat, notifications, channels
 
         public var path: String {
             switch self {
             case .echo: "/ws"
             case .chat: "/ws/{client_id:int}"
+            case .notifications: "/ws/notifications/{topic}"
             case .channels: "/ws/redis/{channel}"
             }
         }
@@ -20,6 +22,8 @@ public struct RealtimeApp: Sendable {
     let broker: any Broker
     /// The server's: what a topic's name may be.
     let topics: TopicOptions
+    /// Where tasks are stored; without it there are none.
+    let tasks: TaskStore?
     /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
     private let hasTools: Bool
     private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
@@ -27,15 +31,17 @@ public struct RealtimeApp: Sendable {
     /// - Parameters:
     ///   - broker: the one that the server has too.
     ///   - topics: the server's.
+    ///   - tasks: where they are stored; `nil`: nowhere, and `/tasks` is not found.
     ///   - adjusting: changes the server's values to those of a route.
     public init(
         logger: Logger, broker: any Broker, topics: TopicOptions = TopicOptions(),
-        tools: Bool = false,
+        tasks: TaskStore? = nil, tools: Bool = false,
         adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
     ) {
         self.logger = logger
         self.broker = broker
         self.topics = topics
+        self.tasks = tasks
         hasTools = tools
         adjust = adjusting
     }
@@ -53,6 +59,9 @@ public struct RealtimeApp: Sendable {
                 ChatMember(
                     clientID: request.parameters.integer("client_id"), logger: logger))
         }
+
+        addNotifications(to: &router)
+        addTasks(to: &router)
 
         router.get("/") { _ in Page.response }
         addHealth(to: &router)

@@ -5,15 +5,37 @@ import WebSocketServer
 /// What a request lacks or has wrong, answered with 422 in the shape that FastAPI's users know:
 /// `{"detail":[{"loc":["body","title"],"msg":"Field required","type":"missing"}]}`.
 struct ValidationFault: Error, Sendable, Encodable, Hashable {
-    /// Where it stands: `body`, `query` or `path`, then the field, or nothing for the whole.
-    var loc: [String]
+    /// Where it stands: `body`, `query` or `path`, then the field, or nothing for the whole; in
+    /// what is no JSON, how many characters in.
+    var loc: [Item]
     /// What is wrong and what was expected, for people.
     var msg: String
     /// The kind of fault, for programs: `missing`, `json_invalid`, `string_type`, ….
     var type: String
+    /// The limit that was passed, or what a parser expected.
+    var ctx: [String: Item]?
+
+    /// A word or a number.
+    enum Item: Sendable, Encodable, Hashable, ExpressibleByStringLiteral,
+        ExpressibleByIntegerLiteral
+    {
+        case text(String)
+        case number(Int)
+
+        init(stringLiteral value: String) { self = .text(value) }
+        init(integerLiteral value: Int) { self = .number(value) }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .text(let text): try container.encode(text)
+            case .number(let number): try container.encode(number)
+            }
+        }
+    }
 
     /// A field that has to be there and isn't.
-    static func missing(_ loc: String...) -> ValidationFault {
+    static func missing(_ loc: Item...) -> ValidationFault {
         ValidationFault(loc: loc, msg: "Field required", type: "missing")
     }
 }

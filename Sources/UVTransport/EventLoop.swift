@@ -41,21 +41,28 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     init(index: Int) throws(TransportError) {
         self.index = index
         unsafe uv = .allocate(capacity: 1)
-        let code = unsafe uv_loop_init(uv)
+        var code = unsafe uv_loop_init(uv)
         if code < 0 {
             unsafe uv.deallocate()
             throw TransportError(code: code, operation: "make an event loop")
         }
         unsafe wakeUp = .allocate(capacity: 1)
+        // Its first handle needs a descriptor.
+        code = unsafe uv_async_init(uv, wakeUp) { handle in
+            unsafe EventLoop.of(handle!.pointee.loop).runMailbox()
+        }
+        if code < 0 {
+            unsafe uv_loop_close(uv)
+            unsafe uv.deallocate()
+            unsafe wakeUp.deallocate()
+            throw TransportError(code: code, operation: "make an event loop")
+        }
         unsafe timer = .allocate(capacity: 1)
         unsafe turn = .allocate(capacity: 1)
         unsafe turn.initialize(to: TurnState(corkCapacity: Self.corkSize))
         unsafe readBuffer = .allocate(byteCount: Self.readBufferSize, alignment: 64)
         wheel = unsafe TimerWheel(now: uv_now(uv))
         unsafe uv.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe uv_async_init(uv, wakeUp) { handle in
-            unsafe EventLoop.of(handle!.pointee.loop).runMailbox()
-        }
         unsafe uv_timer_init(uv, timer)
         unsafe uv_unref(UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self))
     }
@@ -121,6 +128,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
                 UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self), nil)
             unsafe uv_stop(uv)
         }
+    }
+
+    /// Ends a loop whose thread could not be started.
+    func closeUnstarted() {
+        unsafe uv_close(
+            UnsafeMutableRawPointer(wakeUp).assumingMemoryBound(to: uv_handle_t.self), nil)
+        unsafe uv_close(
+            UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self), nil)
+        unsafe uv_run(uv, UV_RUN_NOWAIT)
+        unsafe uv_loop_close(uv)
     }
 
     func join() { unsafe uv_thread_join(&joinable) }

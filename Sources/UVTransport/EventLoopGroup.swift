@@ -9,9 +9,24 @@ public final class EventLoopGroup: Sendable {
     public init(count: Int) throws(TransportError) {
         precondition(count > 0)
         var loops: [EventLoop] = []
-        for index in 0..<count { loops.append(try EventLoop(index: index)) }
+        do throws(TransportError) {
+            for index in 0..<count {
+                let loop = try EventLoop(index: index)
+                do throws(TransportError) {
+                    try loop.start()
+                } catch {
+                    loop.closeUnstarted()
+                    throw error
+                }
+                loops.append(loop)
+            }
+        } catch {
+            // No descriptor for a later one, say: those that run are not left behind.
+            for loop in loops { loop.stop() }
+            for loop in loops { loop.join() }
+            throw error
+        }
         self.loops = loops
-        for loop in loops { try loop.start() }
     }
 
     /// Stops every loop and waits for its thread. Handles must have been closed before; the

@@ -13,7 +13,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
     public static let unix = SocketAddress(family: .unix, port: 0, high: 0, low: 0)
 
-    init(family: Family, port: UInt16, high: UInt64, low: UInt64) {
+    package init(family: Family, port: UInt16, high: UInt64, low: UInt64) {
         self.family = family
         self.port = port
         self.high = high
@@ -70,8 +70,10 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
     }
 
+    /// The address with its port, if that is known.
     public var description: String {
-        switch family {
+        if port == 0 { return host }
+        return switch family {
         case .ipv4: "\(host):\(port)"
         case .ipv6: "[\(host)]:\(port)"
         case .unix: "unix"

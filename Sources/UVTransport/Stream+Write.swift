@@ -148,6 +148,20 @@ extension Stream {
             ], skipping: taken)
     }
 
+    /// Sends bytes that other streams are sent too, uncopied as far as the kernel takes them now.
+    public final func sendShared(_ bytes: UnsafeRawBufferPointer) {
+        flushIfCorked()
+        guard isOpen else { return }
+        guard unsafe outbox == nil else {
+            return unsafe outbox!.waiting.append(bytes.count).copyMemory(
+                from: bytes.baseAddress!, byteCount: bytes.count)
+        }
+        // Safety: an open stream has a descriptor.
+        guard let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress, bytes.count))
+        else { return }
+        if taken < bytes.count { unsafe keepUnsent([bytes], skipping: taken) }
+    }
+
     /// Sends what the cork holds for this stream.
     final func flush() {
         let turn = unsafe loop.turn
@@ -155,7 +169,7 @@ extension Stream {
         disownCork()
         guard count > 0, unsafe isOpen || !hasFailed else { return }
         // Safety: the cork holds so many bytes; a closed stream has no descriptor.
-        guard let taken = unsafe checkSent(apus_write(descriptor, turn.pointee.cork, count))
+        guard let taken = unsafe checkSent(apus_send(descriptor, turn.pointee.cork, count))
         else { return }
         if taken < count {
             unsafe keepUnsent(
@@ -243,7 +257,7 @@ extension Stream {
         }
         startWriting()
         if unsafe outbox == nil { shutDownWritingIfFinishing() }
-        if isOpen { outboxShrank() }
+        if isSending { outboxShrank() }
     }
 
     /// Empties the cork if it is this stream's, and leaves it to no one.

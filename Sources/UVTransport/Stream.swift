@@ -101,6 +101,9 @@ open class Stream: TimerEntry, @unchecked Sendable {
     /// Whether bytes can still be sent and received.
     public final var isOpen: Bool { unsafe state == .open && !hasFailed }
 
+    /// Whether what is queued still leaves: the stream is open, or finishing.
+    final var isSending: Bool { unsafe state != .closed && !hasFailed }
+
     /// Stops reading: the peer's next bytes wait in the kernel, which pushes back on it.
     public final func pauseReading() {
         guard unsafe isReading else { return }
@@ -144,7 +147,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
         unsafe hasEnded = true
         ended(error)
     }
-    @exclusivity(unchecked) private final var hasEnded = false
+    /// The peer's last byte has been read, or the connection has failed.
+    @exclusivity(unchecked) public final private(set) var hasEnded = false
 
     /// Reports a failed write after the code that wrote has returned.
     final func fail(_ code: Int32) {

@@ -1,4 +1,5 @@
-import Glibc
+import ArgumentParser
+import Foundation
 import Logging
 import RealtimeApp
 import RedisBroker
@@ -10,15 +11,19 @@ import WebSocketServer
 /// Prints `listening on URL` to standard output for each listener once it accepts; logs go to
 /// standard error.
 ///
-/// - Throws: what kept it from starting, or stopped it.
+/// - Throws: what kept it from starting, or stopped it; exit status 78 for a database that can't be
+///   used.
 func serve(settings: Settings) async throws {
     var logger = Logger(label: "apus", factory: { StreamLogHandler.standardError(label: $0) })
     logger.logLevel = settings.logLevel
     var configuration = settings.server
     configuration.handlesSignals = true
     let broker = makeBroker(settings.broker, logger: logger)
+    let tasks = try await openTasks(settings, logger)
+    defer { tasks?.close() }
     let app = RealtimeApp(
-        logger: logger, broker: broker, topics: configuration.topics, tools: settings.tools
+        logger: logger, broker: broker, topics: configuration.topics, tasks: tasks,
+        tools: settings.tools
     ) {
         [routes = settings.routes] route, options in routes[route].adjust(&options)
     }
@@ -35,6 +40,21 @@ private func makeBroker(_ settings: BrokerSettings, logger: Logger) -> any Broke
     switch settings.place {
     case .memory: MemoryBroker()
     case .redis(let url): RedisBroker(url: url, prefix: settings.prefix, logger: logger)
+    }
+}
+
+/// The tasks' database, before anything listens.
+private func openTasks(_ settings: Settings, _ logger: Logger) async throws -> TaskStore? {
+    guard let path = settings.tasksDatabase else { return nil }
+    // A file that may not grow is then an error like a full disk, which a request can be answered
+    // with, and not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
+    do {
+        return try await TaskStore.open(path: path, logger: logger)
+    } catch {
+        let fault = "tasks.database: \(path) can't be used: \(error)\n"
+        FileHandle.standardError.write(Data(fault.utf8))
+        throw ExitCode(78)
     }
 }
 

@@ -112,6 +112,10 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "broker.on_gap", "keep or close", accepted: ["keep", "close"],
                 refused: ["", "ignore"]),
             Ends(
+                "tasks.database", "path of a file, or empty (no /tasks)",
+                accepted: ["", "apus.sqlite", "/tmp/a b"],
+                refused: [":memory:", "file:a"]),
+            Ends(
                 "compression.client_context_takeover", "off or per_connection",
                 accepted: ["off", "per_connection"], refused: ["on", "shared"]),
             Ends(
@@ -149,6 +153,18 @@ struct Ends: Sendable, CustomTestStringConvertible {
             Ends(
                 "heartbeat.timeout", "100ms to 1h", accepted: ["100ms", "1h"],
                 refused: ["99ms", "3600001ms"]),
+            Ends(
+                "server.proxy_protocol", "off or required", accepted: ["off", "required"],
+                refused: ["on", "v2"]),
+            Ends(
+                "proxies.trusted",
+                "IPs, CIDR ranges or unix, comma between, or empty (none)",
+                accepted: ["", "0.0.0.0/0,::/0", "10.0.0.1, fd00::/8,unix", "::1/128"],
+                refused: ["10.0.0.1/8", "10.0.0.0/33", "::/129", "1.2.3", "unix,", "host", "a b"]),
+            Ends(
+                "proxies.header", "x-forwarded-for or forwarded",
+                accepted: ["x-forwarded-for", "forwarded"], refused: ["X-Real-IP", "off"]),
+            Ends("drain.delay", "0s to 1h", accepted: ["0s", "1h"], refused: ["3600001ms"]),
             Ends("drain.spread", "0s to 1h", accepted: ["0s", "30s"], refused: ["3600001ms"]),
             Ends("drain.deadline", "0s to 1h", accepted: ["10s", "1h"], refused: ["3600001ms"]),
             Ends(

@@ -29,6 +29,9 @@ struct Sample: Sendable, CustomTestStringConvertible {
             },
             Sample("server.loops", "256") { $0.server.loops == 256 },
             Sample("server.backlog", "17") { $0.server.backlog == 17 },
+            Sample("server.proxy_protocol", "required") {
+                $0.server.proxies.proxyProtocol == .required
+            },
             Sample("server.tools", "true") { $0.tools },
             Sample("limits.connections.max", "18") { $0.server.limits.connectionsMax == 18 },
             Sample("limits.connections.per_address", "19") {
@@ -69,6 +72,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("limits.close.timeout", "31s") { $0.server.limits.closeTimeout == .seconds(31) },
             Sample("heartbeat.interval", "0s") { $0.server.heartbeat.interval == nil },
             Sample("heartbeat.timeout", "33m") { $0.server.heartbeat.timeout == .seconds(33 * 60) },
+            Sample("drain.delay", "15s") { $0.server.drain.delay == .seconds(15) },
             Sample("drain.spread", "14s") { $0.server.drain.spread == .seconds(14) },
             Sample("drain.deadline", "1h") { $0.server.drain.deadline == .seconds(3_600) },
             Sample("drain.close_code", "1001") { $0.server.drain.closeCode == 1001 },
@@ -116,6 +120,16 @@ struct Sample: Sendable, CustomTestStringConvertible {
             },
             Sample("broker.prefix", "team/") { $0.broker.prefix == "team/" },
             Sample("broker.on_gap", "close") { $0.server.topics.onGap == .close },
+            Sample("proxies.trusted", "10.0.0.0/8, fd00::/8, 192.0.2.1, unix") {
+                $0.server.proxies.trusted == [
+                    TrustedProxy("10.0.0.0/8"), TrustedProxy("fd00::/8"),
+                    TrustedProxy("192.0.2.1"), .unix,
+                ]
+            },
+            Sample("proxies.header", "forwarded") { $0.server.proxies.header == .forwarded },
+            Sample("tasks.database", "/var/lib/apus/tasks.sqlite") {
+                $0.tasksDatabase == "/var/lib/apus/tasks.sqlite"
+            },
         ]
         + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
             Sample("log.level", "warning") { $0.logLevel == .warning }

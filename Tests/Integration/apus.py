@@ -3,11 +3,13 @@
 import contextlib
 import os
 import pathlib
+import random
 import re
 import resource
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -34,6 +36,18 @@ def clean_environment(**extra):
     """This process's environment without settings that would reach the server by accident."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("APUS_")}
     return kept | extra
+
+
+def port_that_no_client_gets():
+    """A free port below those that the kernel gives to clients, who may be anyone at any time."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 def wait_until(condition, what, seconds=5.0):
@@ -77,7 +91,10 @@ class Lines:
 
 
 class Apus:
-    """A running server. `settings` are `KEY=VALUE` for `--set`."""
+    """A running server. `settings` are `KEY=VALUE` for `--set`.
+
+    It has a tasks' database of its own, which goes with it, unless `settings` name one.
+    """
 
     def __init__(self, *settings, args=(), environment=None, descriptors=None, ready=True):
         command = [binary(), "serve", *args]
@@ -86,6 +103,8 @@ class Apus:
         for setting in settings:
             command += ["--set", setting]
         limit = (descriptors, descriptors)
+        self._folder = tempfile.TemporaryDirectory(prefix="apus-")
+        own = {"APUS_TASKS_DATABASE": f"{self._folder.name}/tasks.sqlite"}
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -93,7 +112,7 @@ class Apus:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env=clean_environment(**(environment or {})),
+            env=clean_environment(**own | (environment or {})),
             preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)),
         )
         self.pid = self.process.pid
@@ -204,15 +223,17 @@ class Apus:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self._folder.cleanup()
 
 
 def run(*args, environment=None, seconds=10):
-    """Runs `apus ARGS` to its end."""
+    """Runs `apus ARGS` to its end; a server has no tasks, unless ARGS name a database."""
+    own = {"APUS_TASKS_DATABASE": ""} if args[0] == "serve" else {}
     return subprocess.run(
         [binary(), *args],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=seconds,
-        env=clean_environment(**(environment or {})),
+        env=clean_environment(**own | (environment or {})),
     )

@@ -18,6 +18,8 @@ from tap import Tap
 from websockets.sync.client import connect as websockets_connect
 
 HERE = pathlib.Path(__file__).parent
+GOCODE = pathlib.Path("/usr/share/gocode")
+GORILLA, NHOOYR = "golang-github-gorilla-websocket-dev", "golang-nhooyr-websocket-dev"
 
 # A stop in these tests need not spare the clients; the test of the spread sets its own.
 QUICK_STOP = ("drain.spread=0s", "drain.deadline=2s")
@@ -224,3 +226,19 @@ def program():
         missing(" or ".join(names), package)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def go_clients(program, tmp_path_factory):
+    go = program("go", package="golang-go")
+    for library, package in (("github.com/gorilla", GORILLA), ("nhooyr.io", NHOOYR)):
+        if not (GOCODE / "src" / library / "websocket").exists():
+            missing(f"{library}/websocket", package)
+    built = tmp_path_factory.mktemp("go") / "go_clients"
+    subprocess.run(
+        [go, "build", "-o", str(built), "."],
+        cwd=HERE / "go_clients",
+        env=os.environ | {"GO111MODULE": "off", "GOPATH": str(GOCODE), "GOFLAGS": ""},
+        check=True,
+    )
+    return str(built)

@@ -3,32 +3,27 @@
 Each against both engines, without and with the clients' context takeover.
 """
 
-import contextlib
 import itertools
 import random
 import time
 import zlib
 
 import pytest
-from apus import wait_until
 from deflate import (
     EMPTY_DYNAMIC,
     EMPTY_FIXED,
     EMPTY_STORED,
     FLUSH,
     KIB,
-    LONG,
     MIB,
     RSV1,
     TAIL,
     DeflateWire,
     bomb,
-    brief,
     deflate,
-    header,
     stored,
 )
-from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
+from wire import BINARY, CONTINUATION, TEXT, frame
 
 NOISE = random.Random(2).randbytes(MIB)
 
@@ -174,65 +169,6 @@ def test_text_bombs_that_end_in_no_utf8(inflating, peak_within):
         expect(server, deflate(bytes(16 * MIB) + b"\xff"), 1009, TEXT)
     good = "€".encode() * 300_000
     expect(server, deflate(good), good, TEXT)
-
-
-# Many peers
-
-CROWD = {
-    "a bomb": (TO_64_MIB, BINARY, 1009),
-    "a smaller bomb": (bomb(16 * MIB), BINARY, 1009),
-    "a text bomb": (deflate(b"a" * (MIB - 1) + b"\xff"), TEXT, 1007),
-    "the cap": (bomb(MIB), BINARY, bytes(MIB)),
-    "empty stored blocks": (EMPTY_STORED * 13_000 + FLUSH, BINARY, b""),
-    "empty fixed blocks": (EMPTY_FIXED.times(8 * KIB).message(), BINARY, b""),
-    "empty dynamic blocks": (EMPTY_DYNAMIC.times(8 * KIB).message(), BINARY, b""),
-    "no type of block": (LONG + header(3).message(), BINARY, 1007),
-    "cut short": (deflate(NOISE)[: 40 * KIB], BINARY, 1007),
-    "honest": (deflate(NOISE[: 60 * KIB]), BINARY, NOISE[: 60 * KIB]),
-}
-
-
-def test_a_thousand_at_once(inflating, beside_honest, peak_within):
-    """All but the last byte of each is held at once, then they go off, eight at a time."""
-    assembly = 8 * MIB
-    server = inflating(f"limits.assembly.max={assembly}", "server.loops=2")
-    before = server.sockets()
-    kinds = itertools.islice(itertools.cycle(CROWD), 1_000)
-    # What is partly received and inflating, and as much again that malloc doesn't give back; what
-    # each loop keeps of both for reuse (4 MiB), and an echo as it is deflated; the connections.
-    bound = 2 * assembly + 2 * 5 * MIB + 1_000 * 2 * KIB
-    assert sum(len(payload) for payload, _, _ in CROWD.values()) * 100 > 25 * MIB
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(beside_honest(server))
-        stack.enter_context(beside_honest(server))
-        stack.enter_context(peak_within(server, bound))
-        wires = [(stack.enter_context(DeflateWire.to(server)), kind) for kind in kinds]
-        for wire, kind in wires:
-            payload, opcode, _ = CROWD[kind]
-            wire.send_deflated(payload[:-1], opcode, fin=False)
-            wire.send_frame(PING)
-        held = [(wire, kind) for wire, kind in wires if is_held(wire)]
-        assert 100 < len(held) < 900
-        met = set()
-        for start in range(0, len(held), 8):
-            batch = held[start : start + 8]
-            for wire, kind in batch:
-                wire.send_frame(CONTINUATION, CROWD[kind][0][-1:])
-            for wire, kind in batch:
-                answer = wire.message()
-                if answer != 1013:
-                    assert brief(answer) == brief(CROWD[kind][2]), kind
-                    met.add(kind)
-        assert met == set(CROWD)
-    wait_until(lambda: server.sockets() <= before, "every connection let go")
-    server.stop()
-
-
-def is_held(wire):
-    """Whether what was sent is kept; else it was refused, as too much is being received."""
-    answer = wire.frame()
-    assert answer.opcode == PONG or answer.opcode == CLOSE and answer.code == 1013, answer
-    return answer.opcode == PONG
 
 
 def test_what_a_bomb_took_is_given_back(inflating):

@@ -2,19 +2,15 @@
 
 import base64
 import json
-import os
 import pathlib
 import subprocess
 
 import pytest
 from apus import clean_environment
-from conftest import missing
 from negotiation import CLIENT_FLAG, LONG, SERVER_FLAG, SHORT
 from test_node import node_environment
 
 HERE = pathlib.Path(__file__).parent
-GOCODE = pathlib.Path("/usr/share/gocode")
-GORILLA, NHOOYR = "golang-github-gorilla-websocket-dev", "golang-nhooyr-websocket-dev"
 
 
 def as_json(sample):
@@ -79,22 +75,6 @@ def test_undici(deflating, tap, program):
     assert found == [sample.content for sample in LONG]
     # It inflates, but does not deflate.
     tap.conversation().check(LONG, deflating.configuration, client_compresses=False)
-
-
-@pytest.fixture(scope="session")
-def go_clients(program, tmp_path_factory):
-    go = program("go", package="golang-go")
-    for library, package in (("github.com/gorilla", GORILLA), ("nhooyr.io", NHOOYR)):
-        if not (GOCODE / "src" / library / "websocket").exists():
-            missing(f"{library}/websocket", package)
-    built = tmp_path_factory.mktemp("go") / "go_clients"
-    subprocess.run(
-        [go, "build", "-o", str(built), "."],
-        cwd=HERE / "go_clients",
-        env=os.environ | {"GO111MODULE": "off", "GOPATH": str(GOCODE), "GOFLAGS": ""},
-        check=True,
-    )
-    return str(built)
 
 
 def flags(conversation):

@@ -1,12 +1,10 @@
 """Starting and stopping: a stop lets every client go, in time, and none of them twice."""
 
-import random
 import signal
-import socket
 import time
 
 import pytest
-from apus import Apus, wait_until
+from apus import Apus, port_that_no_client_gets, wait_until
 from wire import CLOSE, TEXT, Ended, Wire, frame
 
 
@@ -70,6 +68,28 @@ def test_a_second_signal_stops_at_once(start):
         wire.close()
 
 
+def test_a_delayed_stop_serves_everyone_until_a_second_signal(start):
+    server = start("drain.delay=1h")
+    with Wire.to(server, "/ws") as early:
+        server.signal(signal.SIGTERM)
+        delayed = server.stderr.wait_for(
+            lambda lines: any("not ready any more" in line for line in lines), 30
+        )
+        assert delayed, "the delay is not logged"
+        with Wire.to(server, "/ws") as late:
+            for wire in (early, late):
+                wire.send_text("x")
+                assert wire.text() == "Message received: x"
+            for path, status in (("/healthz", 200), ("/readyz", 503)):
+                with Wire.to(server) as asking:
+                    asking.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                    assert asking.response().status == status
+            server.signal(signal.SIGTERM)
+            assert server.wait(30) == 0
+            early.ends()
+            late.ends()
+
+
 def test_no_new_client_is_let_in_during_a_stop(start):
     server = start("drain.spread=2s", "drain.deadline=5s")
     wires = [Wire.to(server, "/ws") for _ in range(2)]
@@ -94,18 +114,6 @@ def test_ready_is_told_once_on_standard_output_and_the_rest_on_standard_error(st
     server.stop()
     assert server.stdout.text() == f"listening on http://{server.authority}"
     assert "loop" in server.stderr.text()
-
-
-def port_that_no_client_gets():
-    """A free port below those that the kernel gives to clients, who may be anyone at any time."""
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 def test_the_same_port_can_be_used_again_at_once():

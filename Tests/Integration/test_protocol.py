@@ -1,5 +1,7 @@
 """RFC 6455 at the wire: what must fail, with which code, and how a connection ends."""
 
+import socket
+
 import pytest
 from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, close_payload, frame
 
@@ -111,3 +113,14 @@ def test_a_close_between_fragments_is_answered(wire):
     wire.send(frame(TEXT, b"half", fin=False) + frame(CLOSE, close_payload(1000)))
     assert wire.close_frame().code == 1000
     assert wire.ends() == b""
+
+
+def test_a_peer_that_half_closes_after_its_goodbye_still_gets_what_is_queued(start):
+    server = start("limits.outbox.max=64MiB", "limits.message.max=8MiB", args=["--tools"])
+    text = "x" * (8 << 20)
+    with Wire.to(server, "/echo", receive_buffer=65_536) as wire:
+        wire.send(frame(TEXT, text.encode()) + frame(CLOSE, close_payload(1000)))
+        wire.socket.shutdown(socket.SHUT_WR)
+        assert wire.text() == text
+        assert wire.close_frame().code == 1000
+        assert wire.ends() == b""

@@ -2,19 +2,21 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import pathlib
 import random
 import subprocess
 
-import aiohttp
 import pytest
 import websockets.asyncio.client
 from apus import clean_environment
 from chromium import chromium
+from deflate import MIB
 from firefox import firefox
 from test_deflate_programs import flags_for_websocket
 from test_node import node_environment
+from wire import TEXT, Wire, frame
 
 COLLECT = pathlib.Path(__file__).parent / "topics_collect.js"
 TOPICS = ("quotes", "chat", "books")
@@ -83,19 +85,38 @@ def check(received, published):
         assert message.endswith("what only one is told, " * 30)
 
 
+class Collector:
+    """A program that subscribes to the topics and prints what came until all have ended."""
+
+    def __init__(self, server, command, environment):
+        self.process = subprocess.Popen(
+            [*command, server.ws("/topics"), *TOPICS],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+
+    def __enter__(self):
+        assert self.process.stdout.readline() == "ready\n", self.process.stderr.read()
+        return self
+
+    def received(self):
+        out, err = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, err
+        return [content_of(message) for message in json.loads(out)]
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
 def run_collector(server, command, environment, published):
-    process = subprocess.Popen(
-        [*command, server.ws("/topics"), *TOPICS],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )
-    try:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    """Three at once, so that two of them are on one loop: one alone has no context to share."""
+    collectors = [Collector(server, command, environment) for _ in range(3)]
+    with contextlib.ExitStack() as stack:
+        for collector in collectors:
+            stack.enter_context(collector)
         asyncio.run(publish(server, published))
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-    finally:
-        process.kill()
-    return [content_of(message) for message in json.loads(out)]
+        for collector in collectors:
+            check(collector.received(), published)
 
 
 def content_of(message):
@@ -106,14 +127,21 @@ def test_node_ws(topics, program):
     published = list(payloads(1))
     node = program("node", "nodejs", package="node-ws")
     command = [node, str(COLLECT), "ws"]
-    check(run_collector(topics, command, node_environment(node), published), published)
+    run_collector(topics, command, node_environment(node), published)
 
 
 def test_undici(topics, program):
     published = list(payloads(2))
     node = program("node", "nodejs", package="nodejs")
     command = [node, *flags_for_websocket(node), str(COLLECT), "undici"]
-    check(run_collector(topics, command, clean_environment(), published), published)
+    run_collector(topics, command, clean_environment(), published)
+
+
+@pytest.mark.parametrize("client", ["gorilla", "nhooyr", "nhooyr-takeover"])
+def test_go(topics, go_clients, client):
+    """The last takes context over, and so gets frames of the context that it shares."""
+    published = list(payloads(4))
+    run_collector(topics, [go_clients, client], clean_environment(), published)
 
 
 @pytest.mark.parametrize("name", ["chromium", "firefox"])
@@ -126,16 +154,24 @@ def test_a_browser(topics, program, name):
         page.evaluate(
             f"""(async () => {{
                 {script}
-                const socket = new WebSocket("ws://" + location.host + "/topics");
-                await new Promise((ready) => {{
-                    window.collected = collect(socket, {names}, ready);
+                const all = [0, 1, 2].map(() => {{
+                    const socket = new WebSocket("ws://" + location.host + "/topics");
+                    let collected;
+                    const ready = new Promise((ready) => {{
+                        collected = collect(socket, {names}, ready);
+                    }});
+                    return {{ ready, collected }};
                 }});
+                await Promise.all(all.map((each) => each.ready));
+                window.collected = Promise.all(all.map((each) => each.collected));
                 return "ready";
             }})()"""
         )
         asyncio.run(publish(topics, published))
         found = page.evaluate("window.collected.then((all) => JSON.stringify(all))")
-        check([content_of(message) for message in json.loads(found)], published)
+        assert len(json.loads(found)) == 3
+        for received in json.loads(found):
+            check([content_of(message) for message in received], published)
 
     if name == "chromium":
         with chromium(program("chromium", "chromium-browser", package="chromium")) as browser:
@@ -146,106 +182,25 @@ def test_a_browser(topics, program, name):
             collect(page)
 
 
-class Subscriber:
-    """A client of `websockets` or `aiohttp`, as it offers compression by itself."""
+def test_publishing_is_no_dearer_the_hundred_thousandth_time(start, peak_within):
+    """Nor does anything of a publication stay that nobody subscribes to."""
+    server = start("server.loops=1", args=["--tools"])
+    batch = frame(TEXT, b"publish nobody\nhears this") * 1_000
+    with Wire.to(server, "/topics") as wire:
+        wire.socket.settimeout(30)
+        spent = []
 
-    def __init__(self, server, session, kind, seed):
-        self.server, self.session, self.kind = server, session, kind
-        self.chosen = random.Random(seed)
-        self.received, self.private = [], 0
+        def publish_ten_thousand():
+            before = server.cpu_seconds()
+            for _ in range(10):
+                wire.send(batch)
+            wire.send_text("echo\ndone")
+            assert wire.text() == "done"
+            spent.append(server.cpu_seconds() - before)
 
-    async def __aenter__(self):
-        if self.kind == "websockets":
-            self.socket = await websockets.asyncio.client.connect(
-                self.server.ws("/topics"), proxy=None, ping_interval=None, max_queue=None)
-            self.send, self.next = self.socket.send, self.socket.recv
-        else:
-            self.socket = await self.session.ws_connect(
-                self.server.ws("/topics"), compress=15, max_msg_size=0)
-            self.send = self.socket.send_str
-            self.next = self._next_of_aiohttp
-        return self
-
-    async def _next_of_aiohttp(self):
-        message = await self.socket.receive(60)
-        assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), message
-        return message.data
-
-    async def __aexit__(self, *_):
-        await self.socket.close()
-
-    async def subscribe(self, topic):
-        await self.send(f"subscribe {topic}")
-        await self._until(lambda message: message == f"subscribed {topic}")
-
-    async def say(self):
-        """Something private, long enough to be compressed, which makes its context its own."""
-        self.private += 1
-        text = f"private {self.private} " + "between us, " * 40
-        await self.send(f"echo\n{text}")
-        await self._until(lambda message: message == text)
-
-    async def _until(self, holds):
-        while not holds(message := await self.next()):
-            self.received.append(message)
-
-
-def test_two_hundred_clients_come_and_go(topics):
-    """Each sees, of every topic, a run of what was published: no gap, no mismatch, in order."""
-    seed = 11
-    rounds = 24
-
-    async def main():
-        numbers = dict.fromkeys(TOPICS, 0)
-        chosen = random.Random(seed)
-        deliveries = 0
-
-        async def client(index, session, first, last):
-            nonlocal deliveries
-            one = Subscriber(topics, session, "websockets" if index % 4 else "aiohttp", index)
-            await first.wait()
-            async with one:
-                mine = one.chosen.sample(TOPICS, 1 + index % 3)
-                for topic in mine:
-                    await one.subscribe(topic)
-                while not last.is_set():
-                    await one.say()
-                    await asyncio.sleep(0)
-                await one.say()  # what was published before it has come
-            deliveries += len(one.received)
-            for topic in mine:
-                found = [json.loads(message) for message in one.received
-                         if json.loads(message)["topic"] == topic]
-                run = [message["number"] for message in found]
-                assert run == list(range(run[0], run[0] + len(run))) if run else True, (index, topic)
-                for message in found:
-                    assert message["text"] == text_of(topic, message["number"])
-
-        def text_of(topic, number):
-            return random.Random(f"{topic} {number}").choice(["bid", "ask", "none"]) * (number % 9)
-
-        events = [asyncio.Event() for _ in range(rounds + 1)]
-        async with (
-            aiohttp.ClientSession() as session,
-            websockets.asyncio.client.connect(topics.ws("/topics"), proxy=None) as publisher,
-        ):
-            tasks = []
-            for index in range(200):
-                start = chosen.randrange(rounds - 1)
-                end = chosen.randrange(start + 1, rounds)
-                tasks.append(
-                    asyncio.create_task(client(index, session, events[start], events[end])))
-            for step in range(rounds):
-                events[step].set()
-                for _ in range(30):
-                    topic = chosen.choice(TOPICS)
-                    number = numbers[topic]
-                    numbers[topic] += 1
-                    event = {"topic": topic, "number": number, "text": text_of(topic, number)}
-                    await publisher.send(f"publish {topic}\n" + json.dumps(event))
-                    await asyncio.sleep(0.002)
-            events[rounds].set()
-            await asyncio.wait_for(asyncio.gather(*tasks), 90)
-        assert deliveries > 10_000, deliveries
-
-    asyncio.run(main())
+        publish_ten_thousand()
+        with peak_within(server, 0, slack=2 * MIB):
+            for _ in range(9):
+                publish_ten_thousand()
+    # Whole ticks are counted.
+    assert min(spent[-3:]) < 2 * max(spent[:3]) + 0.1, spent

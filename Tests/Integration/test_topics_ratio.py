@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 from negotiation import CLIENT_BITS, NAME, SERVER_FLAG
-from tap import Inflater, Message
+from tap import TAIL, Inflater, Message
 from test_deflate_negotiation import offering
 from test_topics import quote
 from wire import TEXT
@@ -61,3 +61,48 @@ def test_small_events_shrink_to_a_quarter(start, engine, record_property):
     assert one <= 0.27
     assert three <= 0.36
     assert 0.7 < alone <= 1
+
+
+def stands_alone(payload, text):
+    """Whether an inflater that has seen nothing makes the text of it."""
+    try:
+        return zlib.decompressobj(-15).decompress(payload + TAIL) == text.encode()
+    except zlib.error:
+        return False
+
+
+def test_a_context_is_shared_from_two_subscribers_on(start):
+    """One alone on its loop gets small messages plain, and others by themselves."""
+    server = start("server.loops=1", args=["--tools"])
+    chosen = random.Random(4)
+    one, two, publisher = (Reader(server, BROWSER, topics) for topics in (["quotes"], [], []))
+
+    def published(text, *readers):
+        publisher.wire.send_text(f"publish quotes\n{text}")
+        frames = [reader.frame() for reader in readers]
+        for reader, frame in zip(readers, frames):
+            assert reader.inflate(Message(TEXT, bool(frame.rsv), frame.payload)).decode() == text
+        return frames
+
+    def alone():
+        for _ in range(10):
+            assert published(quote(chosen), one)[0].rsv == 0
+            long = "".join(quote(chosen) for _ in range(4))
+            frame = published(long, one)[0]
+            assert frame.rsv and stands_alone(frame.payload, long)
+
+    with one.wire, two.wire, publisher.wire:
+        alone()
+        for _ in range(3):
+            two.wire.send_text("subscribe quotes")
+            assert two.text() == "subscribed quotes"
+            published(quote(chosen), one, two)  # of which no one has the one before in common
+            for _ in range(20):
+                text = quote(chosen)
+                first, second = published(text, one, two)
+                assert first.rsv and first.payload == second.payload
+                assert not stands_alone(first.payload, text)
+                assert len(first.payload) < len(text) / 2
+            two.wire.send_text("unsubscribe quotes")
+            assert two.text() == "unsubscribed quotes"
+            alone()

@@ -87,11 +87,14 @@ class Wire:
         self.buffer = bytearray()
 
     @classmethod
-    def to(cls, server, path=None, *, receive_buffer=None, **changes):
-        """Connects; with a `path`, upgrades there too."""
+    def to(cls, server, path=None, *, receive_buffer=None, segment=None, **changes):
+        """Connects; with a `path`, upgrades there too. With small segments and a small buffer the
+        kernels on both sides hold little for who doesn't read."""
         sock = socket.socket(socket.AF_INET)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         sock.settimeout(5)
         sock.connect((server.host, server.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -64,6 +64,57 @@ import WebSocketTesting
         }
     }
 
+    /// Sizes on both sides of what is gathered for one write, and one or two topics a turn.
+    @Test(
+        "what is published in one turn arrives whole and in order, plain and compressed",
+        arguments: [10, 3_000, 40_000], [["a"], ["a", "b"]])
+    func bursts(size: Int, topics: [String]) async throws {
+        let count = 24
+        @Sendable func text(_ number: Int) -> String {
+            let topic = topics[number % topics.count]
+            return "\(topic):\(number) " + String(repeating: "\(number),", count: size / 3)
+        }
+        try await withServer(Self.relay) {
+            $0.limits.outboxMax = .mebibytes(64)
+            $0.heartbeat.interval = nil
+        } _: { server in
+            let all = topics.joined(separator: ",")
+            try await withClient(compression: Compression()) { client in
+                var compressed: [ClientConnection] = []
+                var plain: [RawClient] = []
+                for _ in 0..<3 {
+                    plain.append(try await Self.join(server, all))
+                    compressed.append(try await client.connect(to: server.url("/ws?\(all)")))
+                    #expect(await compressed.last!.receive() == Message("ready"))
+                }
+                var burst: [UInt8] = []
+                for number in 0..<count { burst += Frame.text(text(number)).encoded() }
+                try await plain[0].send(burst)
+                // One order a topic; between topics there is none.
+                func check(_ texts: [String]) {
+                    for topic in topics {
+                        let numbers = (0..<count).filter { topics[$0 % topics.count] == topic }
+                        #expect(texts.filter { $0.hasPrefix(topic) } == numbers.map(text))
+                    }
+                }
+                for one in plain {
+                    var texts: [String] = []
+                    for _ in 0..<count {
+                        texts.append(
+                            String(decoding: try await one.readFrame().payload, as: UTF8.self))
+                    }
+                    check(texts)
+                }
+                for one in compressed {
+                    var texts: [String] = []
+                    for _ in 0..<count { texts.append(await one.receive()?.text ?? "") }
+                    check(texts)
+                }
+                for one in plain { await one.close() }
+            }
+        }
+    }
+
     @Test("ten publishers on two loops: one order of a topic for everyone")
     func order() async throws {
         try await withServer(Self.relay) {

@@ -77,13 +77,13 @@ enum PublishedMessage {
 
     /// The last value of a name in `name=value&…`, as FastAPI takes it; `nil` if there is none.
     private static func value(
-        of name: String, inForm form: [UInt8], _ place: String
+        of name: String, inForm form: [UInt8], _ place: ValidationFault.Item
     ) throws(PublishFaults) -> String? {
         for pair in form.split(separator: UInt8(ascii: "&")).reversed() {
             let sides = pair.split(
                 separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             guard decoded(sides[0]) == Array(name.utf8) else { continue }
-            return try text(sides.count == 2 ? decoded(sides[1]) : [], place, name)
+            return try text(sides.count == 2 ? decoded(sides[1]) : [], place, .text(name))
         }
         return nil
     }
@@ -109,7 +109,7 @@ enum PublishedMessage {
     }
 
     private static func text(
-        _ bytes: [UInt8], _ loc: String...
+        _ bytes: [UInt8], _ loc: ValidationFault.Item...
     ) throws(PublishFaults) -> String {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw PublishFaults(faults: [

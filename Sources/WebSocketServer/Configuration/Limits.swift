@@ -5,7 +5,8 @@ public struct Limits: Sendable {
     /// less 64 descriptors for everything else. `1 ... 10_000_000`.
     public var connectionsMax: Int = Limits.connectionsFromDescriptors()
     /// Open connections from one address (IPv6: one /64); `nil` is no limit. Default `nil`,
-    /// since a proxy in front shares one address. `1 ... 10_000_000`.
+    /// since a proxy in front shares one address, unless ``ProxyOptions`` trust it.
+    /// `1 ... 10_000_000`.
     public var connectionsPerAddressMax: Int?
 
     /// One message's payload. Default 1 MiB, `1 ... 1 GiB`.

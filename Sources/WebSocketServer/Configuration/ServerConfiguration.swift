@@ -15,6 +15,7 @@ public struct ServerConfiguration: Sendable {
     public var compression = Compression()
     public var topics = TopicOptions()
     public var drain = Drain()
+    public var proxies = ProxyOptions()
 
     /// SIGTERM and SIGINT stop the server, gracefully the first time, at once the second; once it
     /// has stopped they are ignored, so that a late one can't spoil the program's own end.
@@ -50,6 +51,10 @@ public struct Heartbeat: Sendable {
 
 /// How connections are let go before a stop.
 public struct Drain: Sendable {
+    /// The time from the stop until listeners are closed and the first connection is let go: so
+    /// long is everyone still served, while ``Server/isDraining`` tells load balancers to send no
+    /// one more. Default 0 s, `0 s ... 1 h`.
+    public var delay: Duration = .zero
     /// The time over which the Close frames to all connections are spread evenly.
     /// Default 10 s, `0 s ... 1 h`.
     public var spread: Duration = .seconds(10)

@@ -22,7 +22,8 @@ public struct Connection: Sendable, Hashable {
     /// A number that no other connection of this process has.
     public var id: UInt64 { core.id }
 
-    /// The peer's address without its port: `192.0.2.1`, `2001:db8::1`, `unix`.
+    /// The client's address without its port: `192.0.2.1`, `2001:db8::1`, `unix`. Behind a trusted
+    /// proxy it is the one that this names (``ProxyOptions``).
     public var remoteAddress: String { core.peer.host }
 
     /// The subprotocol agreed on in the opening handshake (RFC 6455 §1.9).

@@ -75,7 +75,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// `send` has reported backpressure since the last drain.
     @exclusivity(unchecked) var owesDrain = false
     @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
-    let admission: Admission.Verdict
+    var admission: Admission.Verdict
     /// Payloads below this are neither compressed nor written around the cork; bytes.
     @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
     /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
@@ -99,7 +99,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// When that was, in milliseconds; 0: none does.
     @exclusivity(unchecked) var pingSent: UInt64 = 0
     let id: UInt64
-    let peer: SocketAddress
+    /// Whom it serves: who connected, or for whom a trusted proxy did. It changes in the opening
+    /// phase only, before other threads know of the connection.
+    var peer: SocketAddress
 
     var handler: any ConnectionHandler {
         if unsafe sink == nil { return NoHandler.shared }
@@ -247,6 +249,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     override func outboxShrank() {
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
         unsafe lastReceived = loop.now
+        if unsafe stage == .lingering, hasEnded, outboxCount == 0 { return terminate() }
         guard unsafe stage == .open || stage == .closing else { return }
         guard unsafe outboxCount <= options.outboxHighWater / 2 else { return }
         if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty {
@@ -274,6 +277,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func ended(_ error: TransportError) {
+        // Who has said its last word may still be reading: it gets what is queued, in time.
+        if error.isEndOfFile, outboxCount > 0, unsafe stage == .lingering || stage == .opening {
+            return linger(finishing: true)
+        }
         if unsafe stage == .opening { unsafe opening?.ended(error, on: self) }
         terminate(reason: error.isEndOfFile ? "" : error.name)
     }

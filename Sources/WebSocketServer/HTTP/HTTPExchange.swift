@@ -1,5 +1,6 @@
 import HTTPProtocol
 import HTTPTypes
+import Synchronization
 import UVTransport
 import WebSocketProtocol
 
@@ -22,6 +23,8 @@ final class HTTPExchange: OpeningPhase {
     private var body: [UInt8] = []
     /// What was read behind a request that is being answered; at most one read.
     private var behind: [UInt8] = []
+    /// The trusted proxy that connected, if one did.
+    var proxy: Proxy?
 
     init(server: ServerShared) {
         self.server = server
@@ -35,6 +38,7 @@ final class HTTPExchange: OpeningPhase {
         }
         exchange.parser = RequestParser(limits: server.httpLimits)
         exchange.state = .head
+        exchange.proxy = nil
         return exchange
     }
 
@@ -49,8 +53,9 @@ final class HTTPExchange: OpeningPhase {
 
     private static let sparesMax = 256
 
-    /// Starts the clock of the first request; the connection is new.
+    /// Starts the clock of the next request.
     func begin(on connection: ConnectionCore) {
+        returnToProxy(connection)
         connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
     }
 
@@ -83,6 +88,7 @@ final class HTTPExchange: OpeningPhase {
     ) {
         connection.context.counters.requests += 1
         let request = head.request
+        attributeToClient(request.headerFields, connection)
         let isHead = request.method == .head
         // A request was made, so there is something to answer 503 to.
         if connection.admission == .overHeadroom {
@@ -122,7 +128,8 @@ final class HTTPExchange: OpeningPhase {
         guard case .body(let head, let respond, let parameters) = state else { return }
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
-            remoteAddress: connection.peer.host, isDraining: connection.context.isDraining)
+            remoteAddress: connection.peer.host,
+            isDraining: server.isDraining.load(ordering: .relaxed))
         body = []
         state = .responding(head)
         connection.setReadingPaused(true, .http)

@@ -10,9 +10,10 @@ public struct Request: Sendable {
     public let query: String?
     /// The body, at most ``Limits/bodySizeMax``.
     public let body: [UInt8]
-    /// The peer's address without its port.
+    /// The client's address without its port: the peer's, or the one that a trusted proxy names
+    /// (``ProxyOptions``).
     public let remoteAddress: String
-    /// Whether the server is letting its connections go, before a stop.
+    /// Whether a stop of the server has begun: ``Server/isDraining``.
     public let isDraining: Bool
 }
 

@@ -12,31 +12,67 @@ final class Admission: Sendable {
         case overLimit
         /// Over the headroom above a limit too: answered 503.
         case overHeadroom
+
+        func stricter(_ other: Verdict) -> Verdict { rawValue >= other.rawValue ? self : other }
+    }
+
+    /// What a connection may do by each of the limits.
+    struct Judgement: Sendable {
+        let ofAll: Verdict
+        let ofAddress: Verdict
+
+        /// The stricter of both.
+        var verdict: Verdict { ofAll.stricter(ofAddress) }
     }
 
     private let max: Int
     private let perAddressMax: Int?
+    private let proxies: ProxyOptions
     private let counts = Mutex(AdmissionCounts())
 
-    init(max: Int, perAddressMax: Int?) {
+    init(max: Int, perAddressMax: Int?, proxies: ProxyOptions = ProxyOptions()) {
         self.max = max
         self.perAddressMax = perAddressMax
+        self.proxies = proxies
     }
 
     /// Connections above a limit that are still told so by 1008: an eighth of it, one at least.
     static func headroom(_ limit: Int) -> Int { Swift.max(1, limit / 8) }
 
     /// Counts a new connection in and judges it; ``leave(_:)`` counts it out again.
-    func enter(_ peer: SocketAddress) -> Verdict {
+    func enter(_ peer: SocketAddress) -> Judgement {
         counts.withLock { counts in
             counts.total += 1
-            let verdict = Self.judge(counts.total, max)
-            guard let perAddressMax, let key = peer.clientKey else { return verdict }
-            let sharing = counts.byAddress[key, default: 0] + 1
-            counts.byAddress[key] = sharing
-            let second = Self.judge(sharing, perAddressMax)
-            return verdict.rawValue >= second.rawValue ? verdict : second
+            return Judgement(
+                ofAll: Self.judge(counts.total, max), ofAddress: enter(peer, &counts))
         }
+    }
+
+    /// Counts a connection as another address's from here on, and judges that.
+    func move(from old: SocketAddress, to new: SocketAddress) -> Verdict {
+        guard perAddressMax != nil else { return .admitted }
+        return counts.withLock { counts in
+            leave(old, &counts)
+            return enter(new, &counts)
+        }
+    }
+
+    private func enter(_ peer: SocketAddress, _ counts: inout AdmissionCounts) -> Verdict {
+        guard let perAddressMax, let key = key(of: peer) else { return .admitted }
+        let sharing = counts.byAddress[key, default: 0] + 1
+        counts.byAddress[key] = sharing
+        return Self.judge(sharing, perAddressMax)
+    }
+
+    private func leave(_ peer: SocketAddress, _ counts: inout AdmissionCounts) {
+        guard perAddressMax != nil, let key = key(of: peer) else { return }
+        let left = counts.byAddress[key, default: 0] - 1
+        counts.byAddress[key] = left > 0 ? left : nil
+    }
+
+    /// Proxies have the connections of many.
+    private func key(of peer: SocketAddress) -> UInt64? {
+        proxies.trusts(peer) ? nil : peer.clientKey
     }
 
     private static func judge(_ count: Int, _ limit: Int) -> Verdict {
@@ -46,9 +82,7 @@ final class Admission: Sendable {
     func leave(_ peer: SocketAddress) {
         counts.withLock { counts in
             counts.total -= 1
-            guard perAddressMax != nil, let key = peer.clientKey else { return }
-            let left = counts.byAddress[key, default: 0] - 1
-            counts.byAddress[key] = left > 0 ? left : nil
+            leave(peer, &counts)
         }
     }
 

@@ -12,6 +12,8 @@ public final class Server: Service, Sendable {
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let running = Mutex<RunningServer?>(nil)
     private let stopper = Stopper()
+    /// Ends ``Drain/delay`` early.
+    private let hurry = Stopper()
 
     /// A server that doesn't listen yet. `onListening` hears once where it does. Without a broker
     /// its topics are its own.
@@ -46,6 +48,8 @@ public final class Server: Service, Sendable {
         } onCancelOrGracefulShutdown: { [stopper] in
             stopper.stop()
         }
+        shared.isDraining.store(true, ordering: .relaxed)
+        if !Task.isCancelled { await delayDrain() }
         if Task.isCancelled {
             await server.cut()
         } else {
@@ -54,6 +58,24 @@ public final class Server: Service, Sendable {
         await shared.broker.stop()
         server.stopLoops()
         shared.logger.info("stopped")
+    }
+
+    /// Serves on for a while, so that load balancers notice before anyone is refused. Ends early by
+    /// a second signal or cancellation.
+    private func delayDrain() async {
+        let delay = shared.configuration.drain.delay
+        guard delay > .zero else { return }
+        shared.logger.info("not ready any more", metadata: ["delay": "\(delay)"])
+        let timer = Task { [hurry] in
+            try? await Task.sleep(for: delay)
+            hurry.stop()
+        }
+        await withTaskCancellationHandler {
+            await hurry.wait()
+        } onCancel: { [hurry] in
+            hurry.stop()
+        }
+        timer.cancel()
     }
 
     private func drain(_ server: RunningServer) async {
@@ -84,7 +106,10 @@ public final class Server: Service, Sendable {
                 stopper.stop()
             } else {
                 shared.logger.info("second signal: stopping at once")
-                Task { await server.cut() }
+                Task { [hurry] in
+                    await server.cut()
+                    hurry.stop()
+                }
             }
         }
     }
@@ -102,6 +127,11 @@ public final class Server: Service, Sendable {
                 "message.max": "\(limits.messageSizeMax.bytes)",
                 "outbox.max": "\(limits.outboxMax.bytes)",
             ])
+        let proxies = shared.configuration.proxies
+        if proxies.proxyProtocol == .required, proxies.trusted.isEmpty {
+            shared.logger.warning(
+                "PROXY protocol required, and whoever connects is believed: no proxies are trusted")
+        }
     }
 
     /// Begins a graceful stop; ``run()`` returns when it is done. Any thread, any number of times.
@@ -127,6 +157,10 @@ public final class Server: Service, Sendable {
 
     /// What was left open when the server stopped; `nil` before.
     package var ledger: Ledger? { shared.ledger }
+
+    /// Whether a stop has begun: true from then on, also while ``Drain/delay`` lasts and everyone
+    /// is still served. What load balancers ask should say so.
+    public var isDraining: Bool { shared.isDraining.load(ordering: .relaxed) }
 
     /// Open connections, those that are not WebSockets (yet) included.
     public var connectionCount: Int { shared.admission.current.total }

@@ -1,3 +1,4 @@
+import Glibc
 import HTTPProtocol
 import Logging
 import Synchronization
@@ -21,6 +22,8 @@ final class ServerShared: Sendable {
     let httpLimits: HTTPLimits
     /// Milliseconds.
     let handshakeTimeout: UInt64
+    /// A stop has begun; connections may still be served, see ``Drain/delay``.
+    let isDraining = Atomic<Bool>(false)
     private let lastLedger = Mutex<Ledger?>(nil)
 
     init(
@@ -33,7 +36,8 @@ final class ServerShared: Sendable {
         self.logger = logger
         let limits = configuration.limits
         admission = Admission(
-            max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax)
+            max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
+            proxies: configuration.proxies)
         budget = ByteBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
         contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)
         let options = ConnectionOptions(
@@ -61,11 +65,23 @@ final class ServerShared: Sendable {
 
     /// Makes an accepted descriptor a connection of a loop; on that loop.
     func accept(_ descriptor: Int32, from peer: SocketAddress, on context: LoopContext) {
-        let verdict = admission.enter(peer)
+        let isAnnounced = configuration.proxies.proxyProtocol == .required
+        if isAnnounced, !configuration.proxies.mayAnnounce(peer) {
+            logger.info(
+                "refused: not a trusted proxy, and the PROXY protocol is required",
+                metadata: ["peer": "\(peer)"])
+            Glibc.close(descriptor)
+            return
+        }
+        let judgement = admission.enter(peer)
         let exchange = HTTPExchange.take(for: context, of: self)
+        if configuration.proxies.trusts(peer) {
+            exchange.proxy = HTTPExchange.Proxy(address: peer, ofAll: judgement.ofAll)
+        }
         let connection = ConnectionCore(
             context: context, peer: peer, role: .server, options: sessionOptions,
-            admission: verdict, opening: exchange)
+            admission: judgement.verdict,
+            opening: isAnnounced ? ProxyPreamble(for: exchange, judgement.ofAll) : exchange)
         context.counters.accepted += 1
         do {
             try connection.adopt(ownedDescriptor: descriptor)

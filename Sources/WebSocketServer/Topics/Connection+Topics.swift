@@ -73,6 +73,15 @@ extension ConnectionCore {
         return made
     }
 
+    /// Sends whole frames that others are sent too, from where they are.
+    func sendFrames(_ frames: UnsafeRawBufferPointer, count: Int, payloadCount: Int) {
+        let counts = unsafe context.messageCounts
+        unsafe counts.pointee.messagesSent &+= UInt64(count)
+        unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
+        unsafe lastMessage = loop.now
+        unsafe sendShared(frames)
+    }
+
     /// Sends a whole frame of a server's, which may be shared with others.
     func sendFrame(_ frame: UnsafeRawBufferPointer, payloadCount: Int) {
         let counts = unsafe context.messageCounts

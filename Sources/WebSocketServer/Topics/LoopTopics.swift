@@ -21,15 +21,17 @@ final class LoopTopics {
     let broker: any Broker
     let options: TopicOptions
     private let number: Int
-    private let budget: ByteBudget
-    private let encodings: SharedContexts
+    let budget: ByteBudget
+    let encodings: SharedContexts
     @exclusivity(unchecked) var counts = TopicCounts()
     private var table = TopicTable()
     private var batch: [Publication] = []
     @exclusivity(unchecked) private var pending: [Pending] = []
     @exclusivity(unchecked) private var written: [Subscriber] = []
     /// Keeps the frames of a batch until they are written.
-    @exclusivity(unchecked) private var frames: [SharedFrame] = []
+    @exclusivity(unchecked) var frames: [SharedFrame] = []
+    /// The frames of a batch one behind the other.
+    @exclusivity(unchecked) private var run: [UInt8] = []
 
     init(
         number: Int, hub: Hub, broker: any Broker, options: TopicOptions, budget: ByteBudget,
@@ -97,17 +99,62 @@ final class LoopTopics {
         batch.removeAll(keepingCapacity: true)
         hub.take(for: number, into: &batch)
         let gathers = batch.count > 1
+        // Who is sent the same bytes is sent them from one place.
+        let plainRuns = gathers && batch.allSatisfy { $0.topic == batch[0].topic }
+        if plainRuns, let topic = table[batch[0].topic], topic.plain > 0 {
+            deliverPlainRuns(on: topic)
+        }
         for publication in batch {
             if let topic = table[publication.topic] {
                 unsafe counts.publications &+= 1
-                deliver(publication, on: topic, gathers: gathers)
+                if plainRuns, topic.plain == topic.entries.count { continue }
+                deliver(publication, on: topic, gathers: gathers, sparesPlain: plainRuns)
             }
         }
         if gathers { writePending() }
         batch.removeAll(keepingCapacity: true)
     }
 
-    private func deliver(_ publication: Publication, on topic: LoopTopic, gathers: Bool) {
+    /// Sends the whole batch, which is of one topic, to those who get it as it is.
+    private func deliverPlainRuns(on topic: LoopTopic) {
+        let entries = topic.entries
+        var start = 0
+        while start < batch.count {
+            unsafe run.removeAll(keepingCapacity: true)
+            var (end, payloadCount) = (start, 0)
+            repeat {
+                unsafe run.append(contentsOf: batch[end].frame)
+                payloadCount += batch[end].payloadCount
+                end += 1
+            } while unsafe end < batch.count
+                && run.count + batch[end].frame.count <= Self.pendingSizeMax
+            unsafe run.withUnsafeBytes { bytes in
+                for index in entries.indices {
+                    unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
+                        guard subscriber.mode == .plain else { return }
+                        subscriber.withConnection { connection in
+                            guard unsafe connection.stage == .open else { return }
+                            guard isReady(subscriber, connection) else {
+                                for publication in batch[start..<end] {
+                                    wait(.publication(publication, topic.policy), for: subscriber)
+                                }
+                                return
+                            }
+                            unsafe counts.deliveries &+= UInt64(end - start)
+                            unsafe connection.sendFrames(
+                                bytes, count: end - start, payloadCount: payloadCount)
+                        }
+                    }
+                }
+            }
+            start = end
+        }
+    }
+
+    /// - Parameter sparesPlain: those who get it as it is have it already.
+    private func deliver(
+        _ publication: Publication, on topic: LoopTopic, gathers: Bool, sparesPlain: Bool
+    ) {
         // Who subscribes or leaves meanwhile changes the list, and not this copy of it.
         let entries = topic.entries
         let shares = topic.sharing > 1
@@ -126,6 +173,7 @@ final class LoopTopics {
         }
         for index in entries.indices {
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
+                if sparesPlain, subscriber.mode == .plain { return }
                 subscriber.withConnection { connection in
                     deliver(publication, to: subscriber, connection, topic, shares, gathers)
                 }
@@ -165,13 +213,14 @@ final class LoopTopics {
         if gathers {
             unsafe gather(frame, publication.payloadCount, for: subscriber)
         } else {
-            unsafe connection.sendFrame(frame, payloadCount: publication.payloadCount)
+            unsafe connection.sendFrames(
+                frame, count: 1, payloadCount: publication.payloadCount)
         }
     }
 
     /// The frame of the publication at hand for a subscriber that is about to be sent it.
     @inline(__always)
-    private func encode(
+    func encode(
         _ publication: Publication, for subscriber: Subscriber, shares: Bool
     ) -> UnsafeRawBufferPointer {
         switch subscriber.mode {
@@ -228,94 +277,5 @@ final class LoopTopics {
             unsafe connection.sendFrame(entry.frame, payloadCount: entry.payloadCount)
             place = entry.next
         }
-    }
-
-    // MARK: - Slow subscribers
-
-    /// Queues something behind what a slow subscriber has not taken yet. Past the limit the oldest
-    /// publications go that may, or else the subscriber; false then.
-    @discardableResult
-    func wait(_ item: Backlog.Item, for subscriber: Subscriber) -> Bool {
-        let connection = subscriber.connection
-        // What was queued before counts, so one message always fits.
-        while unsafe connection.outboxCount + subscriber.backlog.size
-            > connection.options.outboxMax || !budget.hasRoom
-        {
-            if let dropped = unsafe subscriber.backlog.dropOldest() {
-                budget.give(dropped)
-                unsafe counts.dropped &+= 1
-            } else if case .publication(_, let policy) = item, policy != .disconnect {
-                unsafe counts.dropped &+= 1
-                return true
-            } else {
-                connection.dropSlowConsumer()
-                return false
-            }
-        }
-        budget.add(item.size)
-        if let replaced = unsafe subscriber.backlog.append(item) {
-            budget.give(replaced)
-            unsafe counts.conflated &+= 1
-        } else if case .publication = item {
-            unsafe counts.delayed &+= 1
-        }
-        return true
-    }
-
-    /// Sends what waits, until the outbox is above its high water mark again, or all of it.
-    func resume(_ subscriber: Subscriber, all: Bool = false) {
-        let connection = subscriber.connection
-        while unsafe all || connection.outboxCount <= connection.options.outboxHighWater,
-            let item = unsafe subscriber.backlog.takeFirst()
-        {
-            budget.give(item.size)
-            switch item {
-            case .own(let bytes, let kind, let compresses):
-                unsafe bytes.withUnsafeBytes {
-                    _ = unsafe connection.sendNow($0, kind, compresses: compresses)
-                }
-            case .publication(let publication, _) where subscriber.mode == .own:
-                _ = unsafe connection.sendNow(
-                    publication.payload, publication.kind, compresses: true)
-            case .publication(let publication, _):
-                encodings.begin(publication)
-                let frame = unsafe encode(publication, for: subscriber, shares: false)
-                unsafe counts.deliveries &+= 1
-                unsafe connection.sendFrame(frame, payloadCount: publication.payloadCount)
-                encodings.end()
-                unsafe frames.removeAll(keepingCapacity: true)
-            }
-        }
-    }
-}
-
-/// A topic that someone subscribes to.
-public struct TopicStatistics: Sendable, Hashable {
-    public let name: String
-    public internal(set) var subscribers: Int
-}
-
-/// What topics did.
-public struct TopicCounts: Sendable, Equatable {
-    /// Subscriptions now.
-    public var subscriptions = 0
-    /// Publications that reached a loop with subscribers, and the frames sent for them.
-    public var publications: UInt64 = 0
-    public var deliveries: UInt64 = 0
-    /// Publications that had to wait for a slow subscriber; of those, the ones that were dropped,
-    /// and that a later one of their key took the place of.
-    public var delayed: UInt64 = 0
-    public var dropped: UInt64 = 0
-    public var conflated: UInt64 = 0
-
-    public init() {}
-
-    mutating func add(_ other: TopicCounts) {
-        subscriptions += other.subscriptions
-        publications += other.publications
-        deliveries += other.deliveries
-        delayed += other.delayed
-        dropped += other.dropped
-        conflated += other.conflated
     }
 }

@@ -18,6 +18,7 @@ struct TopicTable {
         let joined = topic ?? LoopTopic(name: name, policy: policy)
         if topic == nil { topics[name] = joined }
         if subscriber.mode == .shared { joined.sharing += 1 }
+        if subscriber.mode == .plain { joined.plain += 1 }
         subscriber.memberships.append(.init(topic: joined, place: Int32(joined.entries.count)))
         unsafe joined.entries.append(
             .init(
@@ -53,6 +54,7 @@ struct TopicTable {
         }
         let topic = membership.topic
         if subscriber.mode == .shared { topic.sharing -= 1 }
+        if subscriber.mode == .plain { topic.plain -= 1 }
         let lastEntry = topic.entries.removeLast()
         if Int(membership.place) < topic.entries.count {
             topic.entries[Int(membership.place)] = lastEntry
@@ -80,6 +82,8 @@ final class LoopTopic {
     fileprivate(set) var entries: ContiguousArray<Entry> = []
     /// Those whose frames refer to earlier publications.
     fileprivate(set) var sharing = 0
+    /// Those whose frames are not compressed.
+    fileprivate(set) var plain = 0
 
     fileprivate init(name: String, policy: SlowSubscriberPolicy) {
         self.name = name

@@ -4,7 +4,9 @@ import WebSocketServer
 /// The one list of what can be configured, in the order of the shipped file.
 enum Schema {
     static let keys: [Key] =
-        server + limits + heartbeatAndDrain + compression + topics + broker + routes + logging
+        server + limits + heartbeatAndDrain + compression + topics + broker + proxies + tasks
+        + routes
+        + logging
 
     static func key(named name: String) -> Key? { byName[name] }
 
@@ -32,6 +34,10 @@ enum Schema {
         Key(
             "server.backlog", WholeNumber(1...65_535), \.server.backlog,
             "Connections the kernel queues for each listener", change: .restart),
+        Key(
+            "server.proxy_protocol", Choice([("off", .off), ("required", .required)]),
+            \.server.proxies.proxyProtocol,
+            "PROXY protocol, version 1 or 2, from proxies.trusted", change: .restart),
         Key(
             "server.tools", Choice.flag, \.tools,
             "Serve /echo, /echo/async, /broadcast and /topics", change: .restart),
@@ -124,6 +130,9 @@ enum Schema {
             "heartbeat.timeout", TimeSpan(.milliseconds(100) ... .seconds(3_600)),
             \.server.heartbeat.timeout,
             "Time for the pong to arrive"),
+        Key(
+            "drain.delay", TimeSpan(.zero ... .seconds(3_600)), \.server.drain.delay,
+            "Time at a stop in which all are served and readiness says no"),
         Key(
             "drain.spread", TimeSpan(.zero ... .seconds(3_600)), \.server.drain.spread,
             "Time over which Close frames are spread at a stop"),

@@ -9,6 +9,8 @@ struct Settings: Sendable {
     let tools: Bool
     /// Records below this level are dropped.
     let logLevel: Logger.Level
+    /// The SQLite file of the tasks; `nil`: no tasks.
+    let tasksDatabase: String?
     let routes: PerRoute<RouteSettings>
     let broker: BrokerSettings
 
@@ -25,6 +27,7 @@ struct Settings: Sendable {
         self.server = server
         self.tools = draft.tools
         self.logLevel = draft.logLevel
+        self.tasksDatabase = draft.tasksDatabase
         self.routes = draft.routes
         self.broker = draft.broker
     }
@@ -47,6 +50,7 @@ struct SettingsDraft: Sendable {
     /// Everything else; ``Settings`` fills in the values above.
     var server = ServerConfiguration()
     var tools = false
+    var tasksDatabase: String? = "apus.sqlite"
     var routes = PerRoute(RouteSettings())
     var broker = BrokerSettings()
     var logLevel = Logger.Level.info

@@ -1,8 +1,9 @@
-// Sends samples to an echo one by one with a WebSocket library for Go.
+// Sends samples to an echo one by one with a WebSocket library for Go, or collects topics.
 //
-//	go_clients gorilla|nhooyr|nhooyr-takeover URL
+//	go_clients gorilla|nhooyr|nhooyr-takeover URL [TOPIC...]
 //
-// The samples come as JSON on standard input, the echoes go as JSON to standard output.
+// The samples come as JSON on standard input, the echoes go as JSON to standard output; so does
+// what was collected.
 package main
 
 import (
@@ -135,6 +136,15 @@ func withNhooyr(url string, mode nhooyr.CompressionMode, samples []message) (ech
 }
 
 func main() {
+	if len(os.Args) > 3 {
+		dialers := map[string]dialer{
+			"gorilla":         dialGorilla,
+			"nhooyr":          dialNhooyr(nhooyr.CompressionNoContextTakeover),
+			"nhooyr-takeover": dialNhooyr(nhooyr.CompressionContextTakeover),
+		}
+		collect(dialers[os.Args[1]], os.Args[2], os.Args[3:])
+		return
+	}
 	var samples []message
 	check(json.NewDecoder(os.Stdin).Decode(&samples))
 	url := os.Args[2]

@@ -9,6 +9,7 @@ enum Fuzz {
         switch name {
         case "request": return RequestTarget.test
         case "response": return ResponseTarget.test
+        case "proxy-header": return ProxyHeaderTarget.test
         case "handshake": return HandshakeTarget.test
         case "server": return SessionTarget.testServer
         case "client": return SessionTarget.testClient

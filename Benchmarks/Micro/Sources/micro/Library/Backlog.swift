@@ -1,0 +1,1 @@
+../../../../../Sources/WebSocketServer/Topics/Backlog.swift

@@ -1,0 +1,1 @@
+../../../../../Sources/UVTransport/TimerWheel.swift

@@ -1,0 +1,149 @@
+"""The servers that are compared: how each is started, what it can do, and what it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BUILD = HERE.parent / ".build" / "peers"
+LOAD = HERE.parent / "load"
+PYTHON = BUILD / "venv" / "bin" / "python"
+
+PLAIN = ("plain", "fanout")
+COMPRESSED = ("deflate", "takeover", "fanoutdef", "fanouttake")
+
+
+def debian(package: str) -> str:
+    """The version of one of Debian's packages, as it is installed."""
+    result = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
+    return result.stdout if result.returncode == 0 else "?"
+
+
+def output(*command: str) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return (result.stdout + result.stderr).strip()
+
+
+@dataclass
+class Peer:
+    """A server, and the kinds of case it takes part in (those of load/run_case.py)."""
+
+    name: str
+    command: str
+    kinds: tuple[str, ...]
+    version: str
+    settings: str
+    echo_path: str = "/echo"
+    broadcast_path: str = "/broadcast"
+    # Where a broadcast is sent, if not where it is received.
+    publish_path: str | None = None
+    # Whether what is broadcast goes to its sender too.
+    answers_sender: bool = True
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def takes(self, kind: str) -> bool:
+        return kind in self.kinds
+
+    def for_run_case(self, kinds: list[str]) -> dict[str, object]:
+        fanout = f"--path {self.broadcast_path}"
+        if self.publish_path:
+            fanout += f" --pub-path {self.publish_path}"
+        return {
+            "name": self.name, "cmd": self.command, "tags": kinds, "env": self.environment,
+            "opts": f"--path {self.echo_path}", "fanopts": fanout,
+        }
+
+    def argv(self, port: int, kind: str) -> list[str]:
+        compression = "none" if kind in PLAIN else "deflate"
+        mode = "fanout" if kind.startswith("fanout") else "echo"
+        return [
+            part.format(port=port, mode=mode, comp=compression)
+            for part in shlex.split(self.command)
+        ]
+
+
+def apus_binary() -> str:
+    default = HERE.parent.parent / ".build" / "release" / "apus"
+    return os.path.abspath(os.environ.get("APUS_BIN", default))
+
+
+def all_peers(apus: str, arguments: str = "") -> list[Peer]:
+    """Every peer that is installed here; `arguments` are more of them for Apus."""
+    python = shlex.quote(str(PYTHON))
+    servers = shlex.quote(str(HERE / "servers"))
+    build = shlex.quote(str(BUILD))
+    on_python = f"Python {platform.python_version()}, uvloop {version('uvloop')}"
+    nginx = re.search(r"nginx/(\S+)", output("/usr/sbin/nginx", "-v"))
+    more = f"; {arguments}" if arguments else ""
+    return [
+        Peer(
+            "apus",
+            f"{shlex.quote(apus)} serve --port {{port}} --loops 1 --tools "
+            f"--set log.level=error {arguments}",
+            PLAIN + COMPRESSED, output(apus, "--version"), f"one loop, release build{more}"),
+        Peer(
+            "floor-epoll", f"{shlex.quote(str(LOAD / 'limit_echo'))} {{port}} {{mode}}", PLAIN,
+            "ours", "the least C that echoes frames; no protocol checks, no compression",
+            answers_sender=False),
+        Peer(
+            "libwebsockets", f"{build}/lws {{port}}", PLAIN + COMPRESSED,
+            debian("libwebsockets-dev"), "one service thread; library's deflate settings"),
+        Peer(
+            "gorilla", f"{build}/gorilla {{port}}", PLAIN + COMPRESSED,
+            f"{debian('golang-github-gorilla-websocket-dev')}, {go_version()}",
+            "one core; deflate level 1, never takeover; broadcast by PreparedMessage"),
+        Peer(
+            "node-ws", f"node {servers}/node_ws.js {{port}}", PLAIN + COMPRESSED,
+            f"{debian('node-ws')}, Node {output('node', '--version')}",
+            "deflate at any size, zlib's default level, in libuv's thread pool",
+            # For a Node that isn't Debian's.
+            environment={"NODE_PATH": "/usr/share/nodejs"}),
+        Peer(
+            "nchan", f"{servers}/nchan {{port}} {{comp}}", ("fanout", "fanoutdef", "fanouttake"),
+            f"{debian('libnginx-mod-nchan')}, nginx {nginx[1] if nginx else '?'}",
+            "one process; deflate level 6, once a message",
+            broadcast_path="/subscribe", publish_path="/publish",
+            answers_sender=False),
+        Peer(
+            "websockets", f"{python} {servers}/python_websockets.py {{port}}",
+            PLAIN + COMPRESSED, f"{version('websockets')}, {on_python}",
+            "deflate level 6, 12 window bits; broadcast()"),
+        Peer(
+            "picows", f"{python} {servers}/python_picows.py {{port}}", PLAIN,
+            f"{version('picows')}, {on_python}", "core API, no compression"),
+        Peer(
+            "aiohttp", f"{python} {servers}/python_aiohttp.py {{port}}", PLAIN + COMPRESSED,
+            f"{version('aiohttp')}, {on_python}", "deflate level 1; a loop of sends"),
+        Peer(
+            "fastapi", f"{uvicorn('fastapi_tools')}", PLAIN + COMPRESSED, fastapi_version(),
+            "uvicorn's deflate settings; a loop of sends",
+            environment={"PYTHONPATH": str(HERE / "servers")}),
+    ]
+
+
+@cache
+def go_version() -> str:
+    return output("go", "version").split()[2]
+
+
+def fastapi_version() -> str:
+    return (
+        f"{version('fastapi')}, uvicorn {version('uvicorn')}, websockets "
+        f"{version('websockets')}, httptools {version('httptools')}, "
+        f"Python {platform.python_version()}, uvloop {version('uvloop')}")
+
+
+def uvicorn(module: str) -> str:
+    """Runs one of our modules as uvicorn[standard] does by default, in one process."""
+    return (
+        f"{shlex.quote(str(PYTHON))} -m uvicorn --host 127.0.0.1 --port {{port}} --backlog 4096 "
+        f"--no-access-log --log-level warning {module}:app")

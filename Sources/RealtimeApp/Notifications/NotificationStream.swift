@@ -1,0 +1,40 @@
+import WebSocketServer
+
+/// A client of a topic's notifications (S3): it gets what is published to `notifications/{topic}`
+/// while it is connected. What it sends is read and dropped: the stream has one direction.
+final class NotificationStream: ConnectionHandler {
+    private let topic: String
+
+    init(topic: String) { self.topic = topic }
+
+    /// The topic behind a name: clients can reach no topic but those below `notifications/`.
+    static func topic(_ name: String) -> String { "notifications/\(name)" }
+
+    func onOpen(_ connection: Connection) {
+        // Otherwise it would wait for what never comes.
+        guard connection.subscribe(to: topic) == .subscribed else {
+            return connection.close(.internalError, reason: "not subscribed")
+        }
+    }
+
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {}
+
+    func onClose(_ connection: Connection, code: CloseCode, reason: String) {}
+}
+
+extension RealtimeApp {
+    /// `/ws/notifications/{topic}`.
+    func addNotifications(to router: inout Router) {
+        let adjusting = adjustment(.notifications)
+        router.webSocket(Route.notifications.path, adjusting: adjusting) { [topics] request in
+            let topic = NotificationStream.topic(request.parameters["topic"] ?? "")
+            guard topics.isValidName(topic) else {
+                let sizeMax = topics.nameSizeMax - NotificationStream.topic("").utf8.count
+                return .refuse(
+                    .unprocessableContent,
+                    "A topic's name has up to \(sizeMax) bytes and no control characters.")
+            }
+            return .accept(NotificationStream(topic: topic))
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import HTTPTypes
+import WebSocketServer
+
+/// A task as a client asks for it, found valid (S4): `{"id":7,"title":"…","description":"…"}`.
+///
+/// What else a client sends is ignored, `created_at` too: that is the server's to say.
+struct NewTask: Sendable, Hashable {
+    static let titleSize = 1...200
+    static let descriptionSize = 0...10_000
+
+    var id: Int64
+    var title: String
+    var description: String?
+}
+
+extension NewTask {
+    /// The task in a request's body, or all that is wrong with it.
+    static func read(_ request: Request) -> Result<NewTask, ValidationFaults> {
+        if request.body.isEmpty { return .failure([.missing("body")]) }
+        guard isJSON(request.head.headerFields[.contentType]) else { return .failure([.noObject]) }
+        do throws(JSONFault) {
+            guard case .object(let members) = try JSONReader.read(request.body) else {
+                return .failure([.noObject])
+            }
+            return read(members)
+        } catch {
+            let fault = ValidationFault(
+                loc: ["body", .number(error.position)], msg: "JSON decode error",
+                type: "json_invalid", ctx: ["error": .text(error.expected)])
+            return .failure([fault])
+        }
+    }
+
+    private static func read(_ members: [String: JSONValue]) -> Result<NewTask, ValidationFaults> {
+        var faults: [ValidationFault] = []
+        func field<Value>(
+            _ name: String,
+            _ read: (JSONValue, [ValidationFault.Item]) -> Result<Value, ValidationFault>
+        ) -> Value? {
+            guard let member = members[name] else {
+                faults.append(.missing("body", .text(name)))
+                return nil
+            }
+            switch read(member, ["body", .text(name)]) {
+            case .success(let value): return value
+            case .failure(let fault):
+                faults.append(fault)
+                return nil
+            }
+        }
+        let id = field("id", Fields.integer)
+        let title = field("title") { Fields.text($0, titleSize, at: $1) }
+        var description: String?
+        if let member = members["description"], member != .null {
+            description = field("description") { _, loc in
+                Fields.text(member, descriptionSize, at: loc)
+            }
+        }
+        guard let id, let title, faults.isEmpty else { return .failure(ValidationFaults(faults)) }
+        return .success(NewTask(id: id, title: title, description: description))
+    }
+
+    /// Whether a body of this media type is read as JSON.
+    ///
+    /// Any is but those that a page of another origin may send without asking (the Fetch
+    /// standard's CORS-safelisted types): its form must not be able to make tasks.
+    private static func isJSON(_ type: String?) -> Bool {
+        guard let type = type?.prefix(while: { $0 != ";" && $0 != "," }) else { return true }
+        let name = type.filter { !$0.isWhitespace }.lowercased()
+        return ![
+            "application/x-www-form-urlencoded", "multipart/form-data", "text/plain",
+        ].contains(name)
+    }
+}
+
+/// All that is wrong with a request.
+struct ValidationFaults: Error, ExpressibleByArrayLiteral {
+    let all: [ValidationFault]
+
+    init(_ all: [ValidationFault]) { self.all = all }
+    init(arrayLiteral elements: ValidationFault...) { all = elements }
+}
+
+extension ValidationFault {
+    /// A body that is something else than an object.
+    fileprivate static let noObject = ValidationFault(
+        loc: ["body"],
+        msg: "Input should be a valid dictionary or object to extract fields from",
+        type: "model_attributes_type")
+}

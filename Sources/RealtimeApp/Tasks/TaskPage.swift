@@ -1,0 +1,42 @@
+import Foundation
+
+/// Which part of the list of tasks is wanted: `?limit=100&after=7`; without either, all of it.
+struct TaskPage: Sendable, Hashable {
+    static let limits: ClosedRange<Int64> = 1...100_000
+
+    /// At most so many; `nil`: all.
+    var limit: Int64?
+    /// Those with larger ids than this.
+    var after: Int64?
+}
+
+extension TaskPage {
+    /// The page that a query asks for, or all that is wrong with it. The last of several values
+    /// counts, as in FastAPI.
+    static func read(query: String?) -> Result<TaskPage, ValidationFaults> {
+        var values: [String: String] = [:]
+        for pair in (query ?? "").split(separator: "&") {
+            let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                .map { String($0).replacingOccurrences(of: "+", with: " ") }
+                .map { $0.removingPercentEncoding ?? $0 }
+            values[sides[0]] = sides.count == 2 ? sides[1] : ""
+        }
+        var page = TaskPage()
+        var faults: [ValidationFault] = []
+        func number(_ name: String, _ range: ClosedRange<Int64>) -> Int64? {
+            guard let text = values[name] else { return nil }
+            let loc: [ValidationFault.Item] = ["query", .text(name)]
+            switch Fields.integer(text, at: loc)
+                .flatMap({ Fields.within(range, $0, at: loc) })
+            {
+            case .success(let value): return value
+            case .failure(let fault):
+                faults.append(fault)
+                return nil
+            }
+        }
+        page.limit = number("limit", limits)
+        page.after = number("after", .min ... .max)
+        return faults.isEmpty ? .success(page) : .failure(ValidationFaults(faults))
+    }
+}

@@ -1,0 +1,75 @@
+import HTTPTypes
+import Logging
+import WebSocketServer
+
+/// Tasks over HTTP (S4): POST stores one and tells topic `tasks`, GET lists them.
+struct TaskRoutes: Sendable {
+    let store: TaskStore
+    let broker: any Broker
+    let logger: Logger
+
+    func create(_ request: Request) async throws -> Response {
+        let task: NewTask
+        switch NewTask.read(request) {
+        case .success(let valid): task = valid
+        case .failure(let faults): return .unprocessable(faults.all)
+        }
+        do {
+            try await store.add(task) { announce(task) }
+        } catch {
+            throw Problem(error, id: task.id)
+        }
+        return .json(#"{"message":"Task created successfully"}"#)
+    }
+
+    func list(_ request: Request) async throws -> Response {
+        switch TaskPage.read(query: request.query) {
+        case .failure(let faults): return .unprocessable(faults.all)
+        case .success(let page):
+            do {
+                return Response(
+                    headerFields: [.contentType: "application/json"],
+                    body: try await store.list(page))
+            } catch {
+                throw Problem(
+                    .serviceUnavailable, "The tasks can't be read: \(error).",
+                    headerFields: [.retryAfter: "1"])
+            }
+        }
+    }
+
+    /// The task is stored whether or not anyone hears of it.
+    private func announce(_ task: NewTask) {
+        let text = [UInt8]("New task created: \(task.title)".utf8)
+        let topic = NotificationStream.topic("tasks")
+        broker.publish(Publication(text.span.bytes, as: .text, to: topic)) { [logger] error in
+            guard let error else { return }
+            logger.warning(
+                "a new task was not announced",
+                metadata: ["task": "\(task.id)", "error": "\(error)"])
+        }
+    }
+}
+
+extension Problem {
+    /// Why a task was not stored.
+    fileprivate init(_ error: TaskStoreError, id: Int64) {
+        switch error {
+        case .duplicate: self.init(.conflict, "There is a task with id \(id) already.")
+        default:
+            self.init(
+                .serviceUnavailable, "The task was not stored: \(error).",
+                headerFields: [.retryAfter: "1"])
+        }
+    }
+}
+
+extension RealtimeApp {
+    /// `POST /tasks` and `GET /tasks`, where there is a store.
+    func addTasks(to router: inout Router) {
+        guard let tasks else { return }
+        let routes = TaskRoutes(store: tasks, broker: broker, logger: logger)
+        router.post("/tasks", respond: routes.create)
+        router.get("/tasks", respond: routes.list)
+    }
+}

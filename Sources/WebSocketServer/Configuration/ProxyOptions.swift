@@ -1,0 +1,113 @@
+import HTTPProtocol
+import HTTPTypes
+import UVTransport
+
+/// Which proxies stand in front, and how they tell for whom they connect.
+public struct ProxyOptions: Sendable {
+    /// Peers that are believed when they say for whom they connect. Their own addresses don't count
+    /// against ``Limits/connectionsPerAddressMax``. Default none.
+    public var trusted: [TrustedProxy] = []
+    /// Where a trusted peer's requests tell it. The client is the nearest hop, seen from here, that
+    /// isn't trusted itself. Default ``Header/xForwardedFor``.
+    public var header = Header.xForwardedFor
+    /// Whether connections begin with a header of the PROXY protocol. Default
+    /// ``PROXYProtocol/off``.
+    public var proxyProtocol = PROXYProtocol.off
+
+    public enum Header: Sendable, Hashable {
+        case xForwardedFor
+        /// RFC 7239.
+        case forwarded
+    }
+
+    /// HAProxy's PROXY protocol, versions 1 and 2.
+    public enum PROXYProtocol: Sendable, Hashable {
+        case off
+        /// Who doesn't begin with a header is let go, and so is who isn't ``trusted``, unless that
+        /// is empty: then whoever connects is believed.
+        case required
+    }
+
+    public init() {}
+
+    func trusts(_ peer: SocketAddress) -> Bool { trusted.contains { $0.contains(peer) } }
+
+    func mayAnnounce(_ peer: SocketAddress) -> Bool { trusted.isEmpty || trusts(peer) }
+
+    /// Whom a request of a trusted proxy is from.
+    func client(of fields: HTTPFields, from proxy: SocketAddress) -> SocketAddress {
+        let hops: ForwardedHops = header == .forwarded ? .forwarded : .xForwardedFor
+        let client = hops.last(of: fields) { !trusts(SocketAddress($0, port: 0)) }
+        return client.map { SocketAddress($0, port: 0) } ?? proxy
+    }
+}
+
+/// Peers that are believed: a range of addresses, or whoever comes by a Unix-domain socket.
+public struct TrustedProxy: Sendable, Hashable, CustomStringConvertible {
+    private enum Peers: Hashable {
+        case range(IPAddress, prefix: Int)
+        case unix
+    }
+
+    private let peers: Peers
+    /// As in the configuration: `10.0.0.0/8`, `2001:db8::1`, `unix`.
+    public let description: String
+
+    /// Whoever comes by a Unix-domain socket.
+    public static let unix = TrustedProxy(peers: .unix, description: "unix")
+
+    private init(peers: Peers, description: String) {
+        self.peers = peers
+        self.description = description
+    }
+
+    /// An IPv4 or IPv6 address, a range of them as `10.0.0.0/8`, or `unix`; `nil` for anything
+    /// else, and for a range whose address has bits behind its prefix.
+    public init?(_ text: String) {
+        if text == "unix" {
+            self = .unix
+            return
+        }
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let address = IPAddress(parts[0]) else { return nil }
+        let size = if case .v4 = address { 32 } else { 128 }
+        var prefix = size
+        if parts.count == 2 {
+            let isNumber = parts[1].utf8.allSatisfy { (0x30...0x39).contains($0) }
+            guard isNumber, let number = Int(parts[1]), number <= size else { return nil }
+            prefix = number
+        }
+        guard Self.cut(address, to: prefix) == address else { return nil }
+        self.init(peers: .range(address, prefix: prefix), description: text)
+    }
+
+    func contains(_ peer: SocketAddress) -> Bool {
+        switch (peers, peer.family) {
+        case (.unix, .unix): true
+        case (.range(let first, let prefix), .ipv4):
+            first == Self.cut(.v4(UInt32(truncatingIfNeeded: peer.low)), to: prefix)
+        case (.range(let first, let prefix), .ipv6):
+            first == Self.cut(.v6(high: peer.high, low: peer.low), to: prefix)
+        default: false
+        }
+    }
+
+    /// An address with only its first bits kept.
+    private static func cut(_ address: IPAddress, to prefix: Int) -> IPAddress {
+        switch address {
+        case .v4(let number): .v4(number & ~(UInt32.max >> prefix))
+        case .v6(let high, let low):
+            .v6(high: high & ~(.max >> prefix), low: low & ~(.max >> max(0, prefix - 64)))
+        }
+    }
+}
+
+extension SocketAddress {
+    init(_ address: IPAddress, port: UInt16) {
+        switch address {
+        case .v4(let number):
+            self.init(family: .ipv4, port: port, high: 0, low: UInt64(number))
+        case .v6(let high, let low): self.init(family: .ipv6, port: port, high: high, low: low)
+        }
+    }
+}

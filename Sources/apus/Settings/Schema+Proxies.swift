@@ -1,0 +1,38 @@
+import WebSocketServer
+
+/// The keys about what stands in front of the server.
+extension Schema {
+    static let proxies: [Key] = [
+        Key(
+            "proxies.trusted", TrustedProxies(), \.server.proxies.trusted,
+            "Who may name its client", change: .restart),
+        Key(
+            "proxies.header",
+            Choice([("x-forwarded-for", .xForwardedFor), ("forwarded", .forwarded)]),
+            \.server.proxies.header,
+            "Header in which they do; forwarded is RFC 7239's", change: .restart),
+    ]
+}
+
+/// Ranges of addresses and the word `unix`, comma between.
+struct TrustedProxies: Kind {
+    let accepted = "IPs, CIDR ranges or unix, comma between, or empty (none)"
+
+    func parse(_ text: String) throws(Rejection) -> [TrustedProxy] {
+        if text.isEmpty { return [] }
+        var proxies: [TrustedProxy] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let word = part.split(separator: " ")
+            guard word.count == 1, let proxy = TrustedProxy(String(word[0])) else {
+                throw Rejection(
+                    problem: "not a list of addresses, as 10.0.0.0/8, fd00::/8, 192.0.2.1, unix")
+            }
+            proxies.append(proxy)
+        }
+        return proxies
+    }
+
+    func write(_ value: [TrustedProxy]) -> String {
+        value.map(\.description).joined(separator: ", ")
+    }
+}

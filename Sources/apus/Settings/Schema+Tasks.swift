@@ -1,0 +1,23 @@
+/// What can be configured of tasks.
+extension Schema {
+    static let tasks: [Key] = [
+        Key(
+            "tasks.database", DatabasePath(), \.tasksDatabase,
+            "SQLite file of the tasks, made if missing", change: .restart)
+    ]
+}
+
+/// The path of an SQLite file; empty is `nil`.
+struct DatabasePath: Kind {
+    let accepted = "path of a file, or empty (no /tasks)"
+
+    func parse(_ text: String) throws(Rejection) -> String? {
+        // SQLite would take these for something else than a path.
+        guard !text.utf8.contains(0), !text.hasPrefix(":"), !text.hasPrefix("file:") else {
+            throw Rejection(problem: "not a path")
+        }
+        return text.isEmpty ? nil : text
+    }
+
+    func write(_ value: String?) -> String { value ?? "" }
+}

@@ -1,0 +1,186 @@
+"""HAProxy and nginx in front of servers under test, with the files in `config`."""
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+
+from apus import ROOT, Lines, clean_environment, port_that_no_client_gets
+from websockets.sync.client import connect
+from wire import Ended, Wire, upgrade_request
+
+PROXY_OPTION = "    #default-server send-proxy-v2 check-send-proxy\n"
+
+
+class Balancer:
+    """A running program that clients connect to instead of a server; stopped by `stop`."""
+
+    host = "127.0.0.1"
+    scheme = "ws"
+    tls = None
+
+    def run(self, command, *, environment=None, descriptors=()):
+        self.folder = getattr(self, "folder", None) or tempfile.TemporaryDirectory()
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=clean_environment(**(environment or {})),
+            pass_fds=descriptors,
+        )
+        self.log = Lines(self.process.stderr)
+
+    @property
+    def authority(self):
+        return f"{self.host}:{self.port}"
+
+    def stop(self):
+        assert self.process.poll() is None, f"it ended by itself:\n{self.log.text()}"
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.folder.cleanup()
+
+    def socket(self, source="127.0.0.1"):
+        """A connection from an address of this machine, with TLS where that is spoken."""
+        plain = socket.create_connection(
+            (self.host, self.port), timeout=30, source_address=(source, 0)
+        )
+        return self.tls.wrap_socket(plain, server_hostname="localhost") if self.tls else plain
+
+    def connect(self, path, *, source="127.0.0.1", cookie=None, **options):
+        """A `websockets` client's connection."""
+        headers = options.pop("headers", {}) | ({"Cookie": f"APUS={cookie}"} if cookie else {})
+        options = {"compression": None, "max_size": None, "ping_interval": None} | options
+        return connect(
+            f"ws://{self.authority}{path}",
+            sock=self.socket(source),
+            additional_headers=headers,
+            open_timeout=30,
+            close_timeout=30,
+            **options,
+        )
+
+    def attempt(self, path="/ws", source="127.0.0.1", **headers):
+        """A connection by hand that is left open, and how it was answered: a status, the code of
+        a Close frame, or `open`."""
+        wire = Wire(self.socket(source), seconds=30)
+        try:
+            wire.send(upgrade_request(path, self.authority, **headers))
+            response = wire.response()
+            if response.status != 101:
+                return wire, response.status
+            wire.send_text("x")
+            received = wire.frame()
+            return wire, received.code if received.opcode == 8 else "open"
+        except Ended:
+            return wire, None
+
+
+def cookie_of(connection):
+    """The instance that HAProxy has just tied a client to; None if it was tied already."""
+    value = connection.response.headers.get("Set-Cookie")
+    return value and value.partition("=")[2].partition(";")[0]
+
+
+class HAProxy(Balancer):
+    """HAProxy with `config/haproxy.cfg`, or with the PROXY protocol that it has as an option.
+
+    It takes over a socket that listens already: no port can be lost to others, and clients may
+    connect at once.
+    """
+
+    def __init__(self, program, a, b, *, announces=False, sticky="by_cookie"):
+        self.folder = tempfile.TemporaryDirectory()
+        file = ROOT / "config/haproxy.cfg"
+        if announces:
+            text = file.read_text()
+            assert text.count(PROXY_OPTION) == 1
+            file = os.path.join(self.folder.name, "haproxy.cfg")
+            with open(file, "w") as changed:
+                changed.write(text.replace(PROXY_OPTION, PROXY_OPTION.replace("#", "")))
+        with socket.create_server((self.host, 0), backlog=1_024) as listening:
+            self.port = listening.getsockname()[1]
+            self.run(
+                [program, "-db", "-f", str(file)],
+                environment={
+                    "APUS_LISTEN": f"fd@{listening.fileno()}",
+                    "APUS_A": a,
+                    "APUS_B": b,
+                    "APUS_STICKY": sticky,
+                },
+                descriptors=[listening.fileno()],
+            )
+
+
+class Leaving:
+    """Stands in for an instance on its way out: it is ready, and answers nothing else, or 503."""
+
+    BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    READY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked = []
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.authority = f"127.0.0.1:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                plain, _ = self.listening.accept()
+            except OSError:
+                return
+            with plain, contextlib.suppress(Ended, OSError):
+                request = Wire(plain, seconds=30).take_through(b"\r\n\r\n")
+                if request.startswith(b"GET /readyz "):
+                    plain.sendall(self.READY)
+                else:
+                    self.asked.append(request.split()[0])
+                    plain.sendall(self.answer)
+                    plain.shutdown(socket.SHUT_WR)
+
+
+class Nginx(Balancer):
+    """nginx with `config/nginx.conf`, its addresses replaced, and a certificate made for it."""
+
+    def __init__(self, program, openssl, server):
+        self.folder = tempfile.TemporaryDirectory()
+        self.port = port_that_no_client_gets()
+        text = (ROOT / "config/nginx.conf").read_text()
+        for old, new in (
+            ("listen 127.0.0.1:8443 ssl;", f"listen {self.authority} ssl;"),
+            ("server 127.0.0.1:8080;", f"server {server.authority};"),
+        ):
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        name = self.folder.name
+        # The workers of a root's nginx are somebody else.
+        os.chmod(name, 0o755)
+        with open(f"{name}/nginx.conf", "w") as file:
+            file.write(text)
+        subprocess.run(
+            [
+                openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                "-addext", "subjectAltName=DNS:localhost",
+                "-keyout", f"{name}/key.pem", "-out", f"{name}/certificate.pem",
+            ],
+            check=True, capture_output=True, timeout=60,
+        )
+        self.tls = ssl.create_default_context(cafile=f"{name}/certificate.pem")
+        self.run([program, "-e", "stderr", "-p", name, "-c", f"{name}/nginx.conf"])
+        started = self.log.wait_for(lambda lines: "start worker process" in "\n".join(lines), 30)
+        assert started, self.log.text()

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+	nhooyr "nhooyr.io/websocket"
+)
+
+// Subscribes to topics and collects what comes until each has said "end", as topics_collect.js
+// does: every 40th message it asks for an echo of its own, long enough to be compressed.
+func collect(dial dialer, url string, topics []string) {
+	client := dial(url)
+	for _, topic := range topics {
+		check(client.send("subscribe " + topic))
+	}
+	all := []any{}
+	subscribed, ended, owed := 0, 0, 0
+	for ended < len(topics) || owed > 0 {
+		text, data, err := client.receive()
+		check(err)
+		if text && strings.HasPrefix(string(data), "subscribed ") {
+			if subscribed++; subscribed == len(topics) {
+				fmt.Println("ready")
+			}
+			continue
+		}
+		all = append(all, received(text, data))
+		if text && strings.HasPrefix(string(data), "private ") {
+			owed--
+		}
+		if text && strings.HasPrefix(string(data), "end ") {
+			ended++
+		}
+		if len(all)%40 == 0 {
+			owed++
+			words := strings.Repeat("what only one is told, ", 30)
+			check(client.send(fmt.Sprintf("echo\nprivate %d %s", len(all), words)))
+		}
+	}
+	check(client.leave())
+	check(json.NewEncoder(os.Stdout).Encode(all))
+}
+
+type subscriber struct {
+	send    func(text string) error
+	receive func() (text bool, data []byte, err error)
+	leave   func() error
+}
+
+type dialer func(url string) subscriber
+
+func dialGorilla(url string) subscriber {
+	dialer := websocket.Dialer{EnableCompression: true}
+	client, _, err := dialer.Dial(url, nil)
+	check(err)
+	return subscriber{
+		send: func(text string) error {
+			return client.WriteMessage(websocket.TextMessage, []byte(text))
+		},
+		receive: func() (bool, []byte, error) {
+			kind, data, err := client.ReadMessage()
+			return kind == websocket.TextMessage, data, err
+		},
+		leave: func() error {
+			bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+			if err := client.WriteMessage(websocket.CloseMessage, bye); err != nil {
+				return err
+			}
+			if _, _, err := client.ReadMessage(); !websocket.IsCloseError(err, 1000) {
+				return err
+			}
+			return client.Close()
+		},
+	}
+}
+
+func dialNhooyr(mode nhooyr.CompressionMode) dialer {
+	return func(url string) subscriber {
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+		options := &nhooyr.DialOptions{CompressionMode: mode, CompressionThreshold: 1}
+		client, response, err := nhooyr.Dial(ctx, url, options)
+		check(err)
+		if !strings.HasPrefix(response.Header.Get("Sec-WebSocket-Extensions"), "permessage-") {
+			log.Fatal("no compression was agreed on")
+		}
+		client.SetReadLimit(1 << 21)
+		return subscriber{
+			send: func(text string) error {
+				return client.Write(ctx, nhooyr.MessageText, []byte(text))
+			},
+			receive: func() (bool, []byte, error) {
+				kind, data, err := client.Read(ctx)
+				return kind == nhooyr.MessageText, data, err
+			},
+			leave: func() error {
+				defer cancel()
+				return client.Close(nhooyr.StatusNormalClosure, "")
+			},
+		}
+	}
+}

@@ -1,0 +1,277 @@
+"""HAProxy in front of two servers, with the file that comes with them."""
+
+import contextlib
+import itertools
+import re
+import signal
+import threading
+
+import pytest
+from apus import port_that_no_client_gets, wait_until
+from balancers import HAProxy, Leaving, cookie_of
+from websockets.exceptions import ConnectionClosed
+from wire import BINARY, Wire, frame
+
+TRUSTED = "proxies.trusted=127.0.0.1"
+
+
+@pytest.fixture
+def balanced(start, program):
+    """Two servers and HAProxy before them: `haproxy, a, b = balanced("KEY=VALUE")`.
+
+    `again(server)` starts one anew where it was. Their logs tell who had a client.
+    """
+    path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
+    running = contextlib.ExitStack()
+
+    def make(*settings, announces=False, **options):
+        settings = (TRUSTED, *settings)
+        if announces:
+            settings += ("server.proxy_protocol=required",)
+
+        def instance(port):
+            server = start(*settings, args=["--port", str(port)])
+            server.again = lambda: instance(port)
+            return server
+
+        servers = [instance(port_that_no_client_gets()) for _ in range(2)]
+        authorities = [server.authority for server in servers]
+        haproxy = HAProxy(path, *authorities, announces=announces, **options)
+        running.callback(haproxy.kill)
+        running.callback(haproxy.stop)
+        return haproxy, *servers
+
+    with running:
+        yield make
+
+
+def visits(server, client, count):
+    """Waits until a server has seen a chat's client leave `count` times; the times it has."""
+    line = re.compile(rf"\bclient={client}\b.*client left the chat")
+
+    def times(lines):
+        return sum(1 for text in lines if line.search(text))
+
+    server.stderr.wait_for(lambda lines: times(lines) >= count, 30 if count else 0)
+    return times(server.stderr.text().split("\n"))
+
+
+def visit(haproxy, client, **options):
+    """Joins the chat and leaves; the cookie that came with it."""
+    with haproxy.connect(f"/ws/{client}", **options) as connection:
+        connection.send("hello")
+        assert connection.recv(timeout=30) == f"Client {client}: hello"
+        return cookie_of(connection)
+
+
+def test_a_client_stays_with_its_instance_by_its_cookie(balanced):
+    haproxy, a, b = balanced()
+    instances = {"a": a, "b": b}
+    seen = set()
+    for client in range(6):
+        cookie = visit(haproxy, client)
+        seen.add(cookie)
+        for _ in range(3):
+            assert visit(haproxy, client, cookie=cookie) is None, "the cookie is set once"
+        assert visits(instances[cookie], client, 4) == 4
+        other = instances["b" if cookie == "a" else "a"]
+        assert visits(other, client, 0) == 0
+    assert seen == {"a", "b"}
+
+
+def test_a_client_stays_with_its_instance_by_its_address(balanced):
+    haproxy, a, b = balanced(sticky="by_source")
+    count = {a: 0, b: 0}
+    for client in range(2, 22):
+        for _ in range(3):
+            assert visit(haproxy, client, source=f"127.0.0.{client}") is None
+    # By the time that both together have seen all, neither can see more.
+    for client in range(2, 22):
+        wait_until(
+            lambda: visits(a, client, 0) + visits(b, client, 0) == 3, f"{client} left", 30
+        )
+        there, elsewhere = sorted((a, b), key=lambda one: -visits(one, client, 0))
+        assert (visits(there, client, 0), visits(elsewhere, client, 0)) == (3, 0)
+        count[there] += 1
+    assert min(count.values()) > 0, "all addresses on one instance"
+
+
+class Crowd:
+    """Clients that reconnect for as long as they are wanted; all that goes wrong is in `faults`.
+
+    Stayers keep their cookie and their connection until the server lets them go; guests come
+    without a cookie and go.
+    """
+
+    def __init__(self, haproxy, stayers=6, guests=2):
+        self.haproxy = haproxy
+        self.over = threading.Event()
+        self.faults = []
+        self.codes = set()
+        self.opened = {"a": 0, "b": 0}
+        self._lock = threading.Lock()
+        self.threads = [
+            threading.Thread(target=self._guarded, args=(number, number < stayers), daemon=True)
+            for number in range(stayers + guests)
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    def _guarded(self, number, stays):
+        try:
+            cookie = None
+            while not self.over.is_set():
+                cookie = self._connect_once(number, cookie, stays)
+        except Exception as error:
+            self.faults.append(f"client {number}: {error!r}")
+
+    def _connect_once(self, number, cookie, stays):
+        with self.haproxy.connect("/ws", cookie=cookie if stays else None) as connection:
+            cookie = cookie_of(connection) or cookie
+            with self._lock:
+                self.opened[cookie] += 1
+            try:
+                for text in map(str, itertools.count()):
+                    connection.send(text)
+                    assert connection.recv(timeout=30) == f"Message received: {text}"
+                    if self.over.wait(0.02) or not stays:
+                        return cookie
+            except ConnectionClosed as closed:
+                self.codes.add(closed.rcvd and closed.rcvd.code)
+        return cookie
+
+    def wait_for(self, instance, more):
+        """Waits until an instance was reached `more` times from now on."""
+        goal = self.opened[instance] + more
+        wait_until(
+            lambda: self.faults or self.opened[instance] >= goal, f"{more} reach {instance}", 30
+        )
+        assert not self.faults, self.faults
+
+    def finish(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("announces", [False, True], ids=["header", "PROXY"])
+@pytest.mark.parametrize("delay", ["0s", "2s"])
+def test_an_instance_can_be_drained_and_come_back_without_a_client_seeing_an_error(
+    balanced, delay, announces
+):
+    haproxy, a, b = balanced(
+        f"drain.delay={delay}", "drain.spread=500ms", "drain.deadline=20s", announces=announces
+    )
+    crowd = Crowd(haproxy)
+    try:
+        crowd.wait_for("a", 4)
+        crowd.wait_for("b", 4)
+        for name, other, server in (("a", "b", a), ("b", "a", b)):
+            server.signal(signal.SIGTERM)
+            crowd.wait_for(other, 4)
+            assert server.wait(30) == 0
+            crowd.wait_for(other, 4)
+            server.again()
+            # Its checks must succeed first.
+            crowd.wait_for(name, 4)
+    finally:
+        crowd.finish()
+    assert not crowd.faults, haproxy.log.text()
+    assert crowd.codes == {1012}, "who stayed was let go"
+
+
+def test_an_instance_that_will_stop_gets_no_one_new_and_keeps_whom_it_has(balanced):
+    haproxy, a, b = balanced("drain.delay=1h")
+    with haproxy.connect("/ws", cookie="a") as stayer:
+        a.signal(signal.SIGTERM)
+        down = haproxy.log.wait_for(
+            lambda lines: any("by_cookie/a is DOWN" in line and "503" in line for line in lines), 30
+        )
+        assert down, haproxy.log.text()
+        for cookie in (None, "a", None, "a"):
+            with haproxy.connect("/ws", cookie=cookie) as connection:
+                assert cookie_of(connection) == "b"
+        stayer.send("x")
+        assert stayer.recv(timeout=30) == "Message received: x"
+    b.signal(signal.SIGTERM)
+    for server in (a, b):
+        assert server.stderr.wait_for(lambda lines: "not ready any more" in "".join(lines), 30)
+        # The second signal, which stops at once.
+        server.signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+
+
+@pytest.mark.parametrize("answer", [b"", Leaving.BUSY], ids=["nothing", "503"])
+def test_what_an_instance_on_its_way_out_does_not_take_goes_to_the_other(
+    start, program, answer
+):
+    leaving = Leaving(answer)
+    server = start(TRUSTED)
+    path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
+    haproxy = HAProxy(path, leaving.authority, server.authority)
+    try:
+        for _ in range(4):
+            wire, outcome = haproxy.attempt(Cookie="APUS=a")
+            assert outcome == "open"
+            wire.close()
+        assert leaving.asked == [b"GET"] * 4
+        # What may have been done is not done again.
+        with contextlib.closing(haproxy.socket()) as plain:
+            plain.sendall(
+                b"POST /publish HTTP/1.1\r\nHost: a\r\nCookie: APUS=a\r\n"
+                b"Content-Length: 2\r\n\r\nhi"
+            )
+            assert Wire(plain, seconds=30).response().status in (502, 503)
+        assert leaving.asked == [b"GET"] * 4 + [b"POST"]
+        haproxy.stop()
+    finally:
+        haproxy.kill()
+        leaving.listening.close()
+
+
+@pytest.mark.parametrize("announces", [False, True], ids=["header", "PROXY"])
+def test_an_address_is_the_clients_own_whatever_it_says(balanced, announces):
+    haproxy, a, _ = balanced(
+        "limits.connections.per_address=1", "limits.close.timeout=1h", "log.level=debug",
+        announces=announces,
+    )
+
+    def attempt(source, claimed):
+        # All on one instance: each counts for itself.
+        return haproxy.attempt(
+            source=source, Cookie="APUS=a", X_Forwarded_For=claimed, Forwarded=f"for={claimed}"
+        )
+
+    first, outcome = attempt("127.0.0.2", "192.0.2.1")
+    assert outcome == "open"
+    second, outcome = attempt("127.0.0.2", "192.0.2.2")
+    assert outcome == 1008
+    third, outcome = attempt("127.0.0.3", "192.0.2.1")
+    assert outcome == "open"
+    third.send(frame(BINARY, b"unmasked", masked=False))
+    third.expect_failure(1002)
+    line = a.stderr.wait_for(
+        lambda lines: next((line for line in lines if "connection failed" in line), None), 30
+    )
+    assert re.search(r"peer=127\.0\.0\.3\b", line), line
+    for wire in (first, second, third):
+        wire.close()
+
+
+def test_refusals_pass_with_their_status(balanced):
+    haproxy, _, _ = balanced("limits.connections.per_address=1", "limits.close.timeout=1h")
+    for path, headers, status in (
+        ("/nowhere", {}, 404), ("/ws/seven", {}, 422), ("/ws", {"Upgrade": None}, 426),
+        ("/ws", {"Sec_WebSocket_Version": "7"}, 426), ("/ws", {"Sec_WebSocket_Key": "x"}, 400),
+    ):
+        wire, outcome = haproxy.attempt(path, **headers)
+        assert outcome == status
+        wire.close()
+    # One on each instance, one more on each that is told so, and then there is room on neither.
+    attempts = [haproxy.attempt(source="127.0.0.2") for _ in range(5)]
+    outcomes = [outcome for _, outcome in attempts]
+    assert sorted(map(str, outcomes[:4])) == ["1008", "1008", "open", "open"]
+    assert outcomes[4] == 503
+    for wire, _ in attempts:
+        wire.close()

@@ -1,0 +1,77 @@
+"""nginx in front of a server for TLS, with the file that comes with it."""
+
+import contextlib
+import random
+
+import pytest
+from balancers import Nginx
+
+TRUSTED = "proxies.trusted=127.0.0.1"
+
+
+@pytest.fixture
+def secured(start, program):
+    """A server and nginx before it: `nginx, server = secured("KEY=VALUE")`."""
+    path = program("nginx", "/usr/sbin/nginx", package="nginx-light")
+    openssl = program("openssl", package="openssl")
+    running = contextlib.ExitStack()
+
+    def make(*settings, **options):
+        server = start(TRUSTED, *settings, **options)
+        nginx = Nginx(path, openssl, server)
+        running.callback(nginx.kill)
+        running.callback(nginx.stop)
+        return nginx, server
+
+    with running:
+        yield make
+
+
+def test_messages_of_all_sizes_pass_compressed_over_tls(secured):
+    nginx, _ = secured("limits.message.max=16MiB", args=["--tools"])
+    random.seed(7)
+    words = " ".join(random.choices(["tick", "trade", "order", "quote", "é", "☃"], k=200_000))
+    with nginx.connect("/echo", compression="deflate") as connection:
+        agreed = [extension.name for extension in connection.protocol.extensions]
+        assert agreed == ["permessage-deflate"]
+        assert connection.socket.version() == "TLSv1.3"
+        for message in ("", "x", words[:65_536], words, random.randbytes(8 << 20)):
+            connection.send(message)
+            assert connection.recv(timeout=30) == message
+
+
+def test_an_address_is_the_clients_own_whatever_it_says(secured):
+    nginx, _ = secured("limits.connections.per_address=1", "limits.close.timeout=1h")
+    attempts = [
+        nginx.attempt(source=source, X_Forwarded_For=claimed, Forwarded=f"for={claimed}")
+        for source, claimed in (
+            ("127.0.0.2", "192.0.2.1"), ("127.0.0.2", "192.0.2.2"), ("127.0.0.3", "192.0.2.1"),
+            ("127.0.0.2", "192.0.2.3"),
+        )
+    ]
+    assert [outcome for _, outcome in attempts] == ["open", 1008, "open", 503]
+    for wire, _ in attempts:
+        wire.close()
+
+
+def test_requests_and_refusals_pass_with_their_status(secured):
+    nginx, _ = secured()
+    with contextlib.closing(nginx.socket()) as tls:
+        tls.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert tls.recv(65_536).startswith(b"HTTP/1.1 200 ")
+    for path, headers, status in (
+        ("/nowhere", {}, 404), ("/ws/seven", {}, 422), ("/ws", {"Upgrade": None}, 426),
+        ("/ws", {"Sec_WebSocket_Version": "7"}, 426), ("/ws", {"Sec_WebSocket_Key": "x"}, 400),
+    ):
+        wire, outcome = nginx.attempt(path, **headers)
+        assert outcome == status
+        wire.close()
+
+
+def test_the_servers_goodbye_reaches_the_client(secured):
+    nginx, server = secured()
+    wire, outcome = nginx.attempt()
+    assert outcome == "open"
+    server.process.terminate()
+    wire.expect_failure(1012)
+    wire.close()

@@ -1,0 +1,175 @@
+"""S4: the tasks' file outlives the server however it ends, and is shared; or it is refused."""
+
+import http.client
+import json
+import random
+import resource
+import sqlite3
+import threading
+
+import apus
+import pytest
+from task_client import CREATED, TIME, ask, create, database, statuses_at_once, tasks
+
+
+def test_tasks_outlive_a_stop(start, tmp_path):
+    server = start(database(tmp_path))
+    assert create(server, 1, "é", description="d")[0] == 200
+    before = tasks(server)
+    server.stop()
+    # The file alone has them, as a copy of it would.
+    with sqlite3.connect(f"file:{tmp_path}/tasks.sqlite?immutable=1", uri=True) as file:
+        assert file.execute("SELECT id, title, description FROM tasks").fetchall() == [
+            (1, "é", "d")
+        ]
+    assert tasks(start(database(tmp_path))) == before
+
+
+class Poster(threading.Thread):
+    """Posts tasks until the server is gone; remembers what was sent and what was answered."""
+
+    def __init__(self, server, first, on_answer):
+        super().__init__(daemon=True)
+        self.server, self.first, self.on_answer = server, first, on_answer
+        self.sent, self.answered, self.other = [], [], []
+
+    def run(self):
+        connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=30)
+        for id in range(self.first, self.first + 100_000):
+            self.sent.append(id)
+            try:
+                body = json.dumps({"id": id, "title": f"task {id}", "description": f"{id} " * 500})
+                connection.request("POST", "/tasks", body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                answer = response.read()
+            except (OSError, http.client.HTTPException):
+                return
+            if response.status != 200 or json.loads(answer) != CREATED:
+                self.other.append((id, response.status, answer))
+                return
+            self.answered.append(id)
+            self.on_answer()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_answered_task_outlives_kill_9(start, tmp_path, seed):
+    chosen = random.Random(seed)
+    for turn in range(2):
+        server = start(database(tmp_path))
+        moment, answers = chosen.randrange(1, 400), iter(range(1, 1_000_000))
+        posters = [
+            Poster(server, (turn * 8 + n) * 1_000_000,
+                   lambda: next(answers) == moment and server.process.kill())
+            for n in range(8)
+        ]
+        for poster in posters:
+            poster.start()
+        for poster in posters:
+            poster.join(60)
+            assert not poster.is_alive()
+        server.process.wait()
+        assert not any(poster.other for poster in posters)
+        again = start(database(tmp_path))
+        stored = {task["id"]: task for task in tasks(again)}
+        for poster in posters:
+            assert set(poster.answered) <= set(stored), "an answered task is gone"
+            for id in poster.sent:
+                if task := stored.get(id):
+                    assert (task["title"], task["description"]) == (f"task {id}", f"{id} " * 500)
+                    assert TIME.fullmatch(task["created_at"])
+            assert create(again, poster.answered[0])[0] == 409 if poster.answered else True
+        assert sum(len(poster.answered) for poster in posters) >= moment
+        assert set(stored) <= {
+            id for t in range(turn + 1) for n in range(8)
+            for id in range((t * 8 + n) * 1_000_000, (t * 8 + n) * 1_000_000 + 100_000)
+        }
+        again.stop()
+
+
+def test_two_servers_share_a_file(start, tmp_path):
+    servers = [start(database(tmp_path)) for _ in range(2)]
+    for id in range(20):
+        assert create(servers[id % 2], id)[0] == 200
+        assert create(servers[(id + 1) % 2], id)[0] == 409
+    lists = [tasks(server) for server in servers]
+    assert lists[0] == lists[1]
+    assert [task["id"] for task in lists[0]] == list(range(20))
+    # One's end is nothing to the other.
+    servers[0].kill()
+    assert create(servers[1], 20)[0] == 200
+
+
+def test_servers_that_start_at_once_make_one_database(start, tmp_path):
+    for turn in range(3):
+        path = f"tasks.database={tmp_path}/tasks{turn}.sqlite"
+        servers = [start(path, ready=False) for _ in range(3)]
+        for server in servers:
+            server.addresses = server.wait_for_listeners(seconds=30)
+        urls = [server.url("/tasks") for server in servers]
+        # Each id goes to each of them once.
+        statuses = statuses_at_once(urls, [id // 3 for id in range(150)])
+        assert (statuses.count(200), statuses.count(409)) == (50, 100)
+        for server in servers:
+            assert [task["id"] for task in tasks(server)] == list(range(50))
+
+
+def test_echoes_go_on_while_a_task_waits_for_the_disk(start, client, tmp_path):
+    server = start("server.loops=1", database(tmp_path))
+    other = sqlite3.connect(tmp_path / "tasks.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(create(server, 1)))
+    waiting.start()
+    echo = client(server)
+    for n in range(50):
+        echo.send(f"{n}")
+        assert echo.recv(timeout=30) == f"Message received: {n}"
+    assert tasks(server) == []
+    assert answers == []
+    other.execute("ROLLBACK")
+    waiting.join(30)
+    assert answers == [(200, CREATED)]
+
+
+def test_a_file_that_may_not_grow_is_503_and_loses_nothing(start, tmp_path):
+    server = start(database(tmp_path))
+    assert create(server, 1)[0] == 200
+    _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    size = (tmp_path / "tasks.sqlite-wal").stat().st_size
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, hard))
+    status, problem, fields = ask(server, body={"id": 2, "title": "t"})
+    assert status == 503 and problem["detail"].startswith("The task was not stored: "), problem
+    assert fields["Retry-After"] == "1"
+    assert [task["id"] for task in tasks(server)] == [1]
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert create(server, 2)[0] == 200
+    server.kill()
+    assert [task["id"] for task in tasks(start(database(tmp_path)))] == [1, 2]
+
+
+def refused(path):
+    """What a server says that can't use a database; exit status 78."""
+    done = apus.run("serve", "--port", "0", "--set", f"tasks.database={path}")
+    assert done.returncode == 78, done
+    assert done.stdout == ""
+    assert f"tasks.database: {path} can't be used: " in done.stderr
+    return done.stderr
+
+
+def test_a_database_that_cant_be_used_is_told_at_the_start(tmp_path):
+    assert "unable to open" in refused(tmp_path / "none" / "tasks.sqlite")
+    assert "unable to open" in refused(tmp_path)
+    (tmp_path / "letter").write_text("Dear server, this is a letter, and none too short a one.")
+    assert "not a database" in refused(tmp_path / "letter")
+
+
+def test_a_database_that_can_only_be_read_is_told_at_the_start(start, tmp_path):
+    server = start(database(tmp_path))
+    assert create(server, 1)[0] == 200
+    server.stop()
+    # Its header's write version: that of a later SQLite, whose files may only be read.
+    path = tmp_path / "tasks.sqlite"
+    content = bytearray(path.read_bytes())
+    content[18] = 3
+    path.write_bytes(content)
+    assert "readonly" in refused(path)

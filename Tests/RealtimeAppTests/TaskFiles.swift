@@ -1,0 +1,58 @@
+import Foundation
+import GRDB
+import Testing
+import WebSocketTesting
+
+@testable import RealtimeApp
+
+/// A task as it is listed.
+struct Listed: Decodable, Hashable {
+    var id: Int64
+    var title: String
+    var description: String?
+    var created_at: String
+}
+
+/// Runs `body` with a folder of its own.
+func withFolder(_ body: (String) async throws -> Void) async throws {
+    let folder = FileManager.default.temporaryDirectory.appending(
+        path: "apus-tasks-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try await body(folder.path())
+}
+
+/// The database in a folder.
+func path(_ folder: String) -> String { "\(folder)/tasks.sqlite" }
+
+func open(_ folder: String, unansweredMax: Int = 1_024) async throws -> TaskStore {
+    try await TaskStore.open(path: path(folder), unansweredMax: unansweredMax, logger: .silent)
+}
+
+func list(_ store: TaskStore, _ page: TaskPage = TaskPage()) async throws -> [Listed] {
+    try JSONDecoder().decode([Listed].self, from: Data(try await store.list(page)))
+}
+
+/// Waits for what only can be asked for.
+func waitUntil(_ what: String, _ condition: @escaping @Sendable () -> Bool) async throws {
+    try await within(.seconds(30), what) {
+        while !condition() {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
+    }
+}
+
+/// Another program that writes to the database, and lets nobody else.
+final class Lock {
+    private let queue: DatabaseQueue
+
+    init(_ folder: String) throws {
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        queue = try DatabaseQueue(path: path(folder), configuration: configuration)
+        try queue.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE") }
+    }
+
+    func release() throws { try queue.inDatabase { try $0.execute(sql: "ROLLBACK") } }
+}

@@ -1,0 +1,137 @@
+import Foundation
+import HTTPTypes
+import Testing
+
+@testable import RealtimeApp
+@testable import WebSocketServer
+
+/// What a task must be; `Tests/Integration/test_tasks.py` compares more with FastAPI's answers.
+@Suite struct TaskValidationTests {
+    private func read(
+        _ body: String, type: String? = "application/json"
+    ) -> Result<NewTask, ValidationFaults> {
+        var head = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/tasks")
+        if let type { head.headerFields[.contentType] = type }
+        return NewTask.read(
+            Request(
+                head: head, parameters: PathParameters(values: [:]), query: nil,
+                body: [UInt8](body.utf8), remoteAddress: "::1", isDraining: false))
+    }
+
+    private func faults(_ body: String, type: String? = "application/json") -> [String] {
+        guard case .failure(let faults) = read(body, type: type) else { return [] }
+        return faults.all.map { fault in
+            let place = fault.loc.map {
+                switch $0 {
+                case .text(let text): text
+                case .number(let number): "\(number)"
+                }
+            }
+            return "\(place.joined(separator: ".")) \(fault.type)"
+        }
+    }
+
+    @Test(
+        "ids are read from all that can be meant",
+        arguments: [
+            ("7", 7), ("-7", -7), ("7.0", 7), ("1e2", 100), ("true", 1), (#"" +7 ""#, 7),
+            (#""7.00""#, 7), ("9223372036854775807", .max), (#""-9223372036854775808""#, .min),
+        ] as [(String, Int64)])
+    func ids(literal: String, id: Int64) throws {
+        let task = try read(#"{"id":\#(literal),"title":"t","x":[]}"#).get()
+        #expect(task == NewTask(id: id, title: "t", description: nil))
+    }
+
+    @Test(
+        "ids that are none are told apart",
+        arguments: [
+            ("9223372036854775808", "int_parsing_size"), ("1e30", "int_parsing_size"),
+            (#""-9223372036854775809""#, "int_parsing_size"), ("7.5", "int_from_float"),
+            ("1e400", "finite_number"), ("null", "int_type"), ("[]", "int_type"),
+            (#""""#, "int_parsing"), (#"".0""#, "int_parsing"), (#""7.""#, "int_parsing"),
+            (#""7.5""#, "int_parsing"), (#""- 7""#, "int_parsing"), (#""+""#, "int_parsing"),
+            (#""\ud800""#, "int_type"),
+        ])
+    func noIDs(literal: String, type: String) {
+        #expect(faults(#"{"id":\#(literal),"title":"t"}"#) == ["body.id \(type)"])
+    }
+
+    @Test("texts are counted in Unicode scalars, at both ends of what is allowed")
+    func lengths() throws {
+        func body(_ title: String, _ description: String = "") -> String {
+            #"{"id":1,"title":"\#(title)","description":"\#(description)"}"#
+        }
+        let long = String(repeating: "😀", count: 200)
+        #expect(try read(body(long)).get().title == long)
+        #expect(faults(body(long + "a")) == ["body.title string_too_long"])
+        #expect(faults(body("")) == ["body.title string_too_short"])
+        let text = String(repeating: "é", count: 10_000)
+        #expect(try read(body("t", text)).get().description == text)
+        #expect(faults(body("t", text + "a")) == ["body.description string_too_long"])
+        #expect(faults(body(#"a\u0000"#)) == ["body.title value_error"])
+        #expect(faults(body(#"\udfff"#)) == ["body.title string_unicode"])
+    }
+
+    @Test("all faults are told at once, in the order of the fields")
+    func several() {
+        #expect(
+            faults(#"{"description":7,"title":null}"#) == [
+                "body.id missing", "body.title string_type", "body.description string_type",
+            ])
+        #expect(faults("") == ["body missing"])
+        #expect(faults("[]") == ["body model_attributes_type"])
+    }
+
+    @Test(
+        "a form of another origin's page makes no task",
+        arguments: [
+            ("application/x-www-form-urlencoded", false),
+            ("Multipart/Form-Data; boundary=x", false),
+            (" text/plain ;charset=utf-8", false), ("text/plain, application/json", false),
+            (nil, true), ("application/json; charset=utf-8", true),
+            ("application/vnd.api+json", true),
+        ] as [(String?, Bool)])
+    func mediaTypes(type: String?, isRead: Bool) {
+        let expected = isRead ? [] : ["body model_attributes_type"]
+        #expect(faults(#"{"id":1,"title":"t"}"#, type: type) == expected)
+    }
+
+    @Test("a fault is written as FastAPI writes it")
+    func wording() throws {
+        let fault = ValidationFault(
+            loc: ["body", 16], msg: "JSON decode error", type: "json_invalid",
+            ctx: ["error": "Expecting value"])
+        let expected =
+            #"{"detail":[{"ctx":{"error":"Expecting value"},"loc":["body",16],"#
+            + #""msg":"JSON decode error","type":"json_invalid"}]}"#
+        let response = Response.unprocessable([fault])
+        #expect(String(decoding: response.body, as: UTF8.self) == expected)
+        #expect(response.status.code == 422)
+    }
+
+    @Test("a page is read from the query, and its faults are told")
+    func pages() throws {
+        #expect(try TaskPage.read(query: nil).get() == TaskPage())
+        #expect(
+            try TaskPage.read(query: "x&limit=1&limit=%31%30&after=-5").get()
+                == TaskPage(limit: 10, after: -5))
+        #expect(throws: ValidationFaults.self) { try TaskPage.read(query: "limit=100001").get() }
+        guard case .failure(let faults) = TaskPage.read(query: "limit=0&after=") else {
+            Issue.record("a limit of nothing was accepted")
+            return
+        }
+        #expect(faults.all.map(\.type) == ["greater_than_equal", "int_parsing"])
+        #expect(faults.all.map(\.loc) == [["query", "limit"], ["query", "after"]])
+    }
+
+    @Test(
+        "times are UTC to the microsecond",
+        arguments: [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_795_489_200.123456, "2026-11-24T03:00:00.123456Z"),
+            (951_782_400.000001, "2000-02-29T00:00:00.000001Z"),
+        ] as [(Double, String)])
+    func times(seconds: Double, text: String) {
+        #expect(TaskStore.timestamp(Date(timeIntervalSince1970: seconds)) == text)
+    }
+}
