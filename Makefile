@@ -39,7 +39,8 @@ soak: build deps $(VENV)/installed ## a million publications to clients that com
 	APUS_TESTS_PUBLICATIONS=$(PUBLICATIONS) $(PYTEST) Tests/Integration/test_topics_churn.py -s
 
 .PHONY: tsan
-tsan: deps ## the tests of what runs on several threads, under ThreadSanitizer
+tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
+	@.ci/install redis
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
 

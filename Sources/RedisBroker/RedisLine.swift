@@ -125,7 +125,10 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
                 // Of an attempt that has failed meanwhile it serves the next.
                 guard state == .connecting, link == nil else { return }
                 switch result {
-                case .success(let addresses): connect(addresses)
+                case .success(let addresses):
+                    // One that doesn't answer must not keep the others from their turn.
+                    let first = failures % max(1, addresses.count)
+                    connect(Array(addresses[first...] + addresses[..<first]))
                 case .failure(let error): fail("\(error)")
                 }
             }

@@ -72,14 +72,16 @@ class Redis:
 
 class Proxy:
     """Stands before a Redis. `pass_on(data)` gets what comes from it in pieces, and returns what
-    goes on to the client; `Proxy.Cut(data)` raised: the last piece, then the connection ends."""
+    goes on to the client; `Proxy.Cut(data)` raised: the last piece, then the connection ends.
+    `watch(data)` gets what goes to Redis."""
 
     class Cut(Exception):
         pass
 
-    def __init__(self, port, pass_on):
+    def __init__(self, port, pass_on, watch=None):
         self.target = port
         self.pass_on = pass_on
+        self.watch = watch or (lambda data: None)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.sockets = []
@@ -95,8 +97,12 @@ class Proxy:
                 client, _ = self.listener.accept()
                 redis = socket.create_connection(("127.0.0.1", self.target))
                 self.sockets += [client, redis]
-                for ends in ((client, redis, bytes), (redis, client, self.pass_on)):
+                for ends in ((client, redis, self._watched), (redis, client, self.pass_on)):
                     threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _watched(self, data):
+        self.watch(data)
+        return data
 
     def _pump(self, source, sink, pass_on):
         with contextlib.suppress(OSError):
@@ -141,8 +147,8 @@ def redis(tmp_path, program):
 def proxy():
     proxies = []
 
-    def make(redis, pass_on):
-        proxies.append(Proxy(redis.port, pass_on))
+    def make(redis, pass_on, **options):
+        proxies.append(Proxy(redis.port, pass_on, **options))
         return proxies[-1]
 
     yield make

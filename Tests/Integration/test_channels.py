@@ -128,6 +128,7 @@ def test_a_server_that_lets_its_connections_go_is_not_ready(start):
 def refuses_connections(server):
     try:
         server.connect().close()
-    except ConnectionRefusedError:
+    # Reset: it was in the queue of a listener that closed.
+    except ConnectionError:
         return True
     return False
