@@ -51,11 +51,11 @@ def client(port: int, path: str, kind: str) -> ClientConnection:
         max_size=None, ping_interval=None, open_timeout=DEADLINE)
 
 
-def messages(count: int, least: int = 0) -> Iterator[str | bytes]:
+def messages(count: int, least: int = 0, most: int = 65536) -> Iterator[str | bytes]:
     """Text and binary, of all sizes: some that compress and some that don't."""
     chance = random.Random(5)
     words = ["order", "book", "moved", "again", "Zürich", "東京", "42.17", '"price":']
-    sizes = [size for size in SIZES if size >= least]
+    sizes = [size for size in SIZES if least <= size <= most]
     for index in range(count):
         size = sizes[index % len(sizes)] if index < 3 * len(sizes) else chance.choice(sizes)
         if index % 3 == 0:
@@ -110,7 +110,8 @@ def check_broadcast(port: int, peer: Peer, kind: str) -> str:
             await_subscription(publisher, subscriber)
         # nchan is no server of empty messages.
         least = 1 if peer.publish_path else 0
-        for number, message in enumerate(messages(BROADCASTS, least)):
+        most = peer.compressed_max if offer(kind) else 65536
+        for number, message in enumerate(messages(BROADCASTS, least, most)):
             publisher.send(message)
             receivers = [*subscribers, publisher] if peer.answers_sender else subscribers
             for receiver in receivers:
