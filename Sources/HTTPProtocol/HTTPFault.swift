@@ -94,6 +94,16 @@ extension HTTPFault {
             detail: "This resource wants a Content-Length or a chunked body.")
     }
 
+    /// 426 for a plain request to a WebSocket, RFC 6455 §4.4.
+    package static func upgradeRequired(isHTTP10: Bool) -> HTTPFault {
+        HTTPFault(
+            status: .upgradeRequired,
+            detail: isHTTP10
+                ? "This resource speaks WebSocket, which needs HTTP/1.1."
+                : "This resource speaks WebSocket: ask for an upgrade.",
+            headerFields: [.upgrade: "websocket", .secWebSocketVersion: "13"])
+    }
+
     /// 500, RFC 9110 §15.6.1.
     package static var internalServerError: HTTPFault {
         HTTPFault(status: .internalServerError, detail: "The server failed.")

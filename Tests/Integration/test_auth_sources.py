@@ -233,3 +233,33 @@ def test_a_handshake_that_is_none_is_refused_as_before(start):
     with Wire.to(server) as wire:
         wire.send(upgrade_request(PATH, server.authority, Sec_WebSocket_Version="12"))
         assert wire.response().status == 426
+
+
+def test_every_other_feature_demands_a_token_too(start, client):
+    server = start(KEYED, "auth.required_for=notifications, tasks, publish, channels")
+
+    def ask(method, path, text=None):
+        field = f"Authorization: Bearer {text}\r\n" if text else ""
+        body = '{"id":1,"title":"x"}' if method == "POST" else ""
+        with Wire.to(server) as wire:
+            head = f"{method} {path} HTTP/1.1\r\nHost: {server.authority}\r\n{field}"
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            wire.send((head + body).encode())
+            return wire.response()
+
+    for path in ["/ws/notifications/tasks", "/ws/redis/room"]:
+        assert answer(server, path=path).status == 401
+        assert answer(server, "x", path=path).headers["www-authenticate"] == INVALID
+        assert answer(server, token(), path=path).status == 101
+    for method, path, status in [
+        ("POST", "/tasks", 200),
+        ("GET", "/tasks", 200),
+        ("POST", "/publish/room?message=x", 200),
+    ]:
+        refused = ask(method, path)
+        assert refused.status == 401 and refused.headers["www-authenticate"] == "Bearer"
+        assert ask(method, path, "x").headers["www-authenticate"] == INVALID
+        assert ask(method, path, token()).status == status, path
+    listener = client(server, "/ws/redis/room", **bearer(token(seconds=2)))
+    assert closed_with(listener) == (4001, "token expired")
+    assert answer(server, path="/ws").status == 101

@@ -114,14 +114,7 @@ final class HTTPExchange: OpeningPhase {
         case .methodNotAllowed(let allowed):
             refuse(.methodNotAllowed(allow: allowed), head, on: connection)
         case .upgradeRequired:
-            let fields: HTTPFields = [.upgrade: "websocket", .secWebSocketVersion: "13"]
-            let detail =
-                head.isHTTP10
-                ? "This resource speaks WebSocket, which needs HTTP/1.1."
-                : "This resource speaks WebSocket: ask for an upgrade."
-            refuse(
-                HTTPFault(status: .upgradeRequired, detail: detail, headerFields: fields), head,
-                on: connection)
+            refuse(.upgradeRequired(isHTTP10: head.isHTTP10), head, on: connection)
         case .notFound: refuse(.notFound, head, on: connection)
         }
     }
