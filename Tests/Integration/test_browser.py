@@ -2,6 +2,7 @@
 
 import pytest
 from chromium import chromium
+from signing_in import users
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +88,57 @@ def test_the_page_fits_a_phone(start, browser):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.click("tab-chat")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_task_is_created_listed_and_heard_of(start, browser, tmp_path):
+    server = start(f"tasks.database={tmp_path / 'tasks.sqlite'}")
+    listener, author = (browser.page(server.url("/#tasks")) for _ in range(2))
+    listener.click("tasks-toggle")
+    listener.wait_for_text("tasks-state", "connected")
+    author.wait_for("document.getElementById('tasks-id').value === '1'")
+    author.type("tasks-title", "grüße <b>")
+    author.press_enter()
+    author.wait_for_text("tasks-answer", "Task created successfully")
+    author.wait_for_text("tasks-list", "grüße <b>")
+    listener.wait_for_text("tasks-log", "New task created: grüße <b>")
+    listener.wait_for_text("tasks-list", "grüße <b>")
+    assert listener.complaints == author.complaints == []
+    # The id is taken: the next one is offered, and what is wrong is said.
+    author.evaluate("document.getElementById('tasks-id').value = 1")
+    author.type("tasks-title", "again")
+    author.press_enter()
+    author.wait_for_text("tasks-answer", "409")
+
+
+def test_a_channel_carries_what_is_published(start, browser):
+    page = browser.page(start().url("/#channels"))
+    page.click("channels-toggle")
+    page.wait_for_text("channels-state", "connected")
+    page.type("channels-message", "grüße <b>")
+    page.press_enter()
+    page.wait_for_text("channels-answer", "Published")
+    page.wait_for_text("channels-log", "grüße <b>")
+    assert page.complaints == []
+
+
+def test_who_signs_in_talks_under_their_name(start, browser, tmp_path):
+    path = tmp_path / "users"
+    users("add", "ada", "--file", str(path), password="correct horse")
+    server = start(f"auth.users={path}", f"auth.jwt.secret={'s' * 32}")
+    page = browser.page(server.url("/#secure"))
+    page.click("secure-toggle")
+    page.wait_for_text("secure-state", "closed 1006")
+    page.type("login-name", "ada")
+    page.type("login-password", "wrong")
+    page.press_enter()
+    page.wait_for_text("login-answer", "400")
+    page.type("login-password", "correct horse")
+    page.press_enter()
+    page.wait_for_text("who", "signed in as ada")
+    page.click("secure-toggle")
+    page.wait_for_text("secure-state", "connected")
+    page.type("secure-input", "hello")
+    page.press_enter()
+    page.wait_for_text("secure-log", "ada: hello")
+    page.click("sign-out")
+    page.wait_for_text("who", "not signed in")
