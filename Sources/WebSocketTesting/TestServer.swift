@@ -40,6 +40,10 @@ public func withServer<Value: Sendable>(
     configuration.loops = 1
     configuration.drain.spread = .zero
     configuration.drain.deadline = .seconds(5)
+    // Peers of tests are as slow as the machine is busy; tests of these set their own.
+    configuration.limits.handshakeTimeout = .seconds(60)
+    configuration.limits.authenticationTimeout = .seconds(60)
+    configuration.limits.closeTimeout = .seconds(60)
     configure(&configuration)
     let (listening, continuation) = AsyncStream<[BoundAddress]>.makeStream()
     let server = Server(
