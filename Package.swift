@@ -39,6 +39,7 @@ let package = Package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         .systemLibrary(
@@ -78,10 +79,18 @@ let package = Package(
             resources: [.embedInCode("Page/index.html")], swiftSettings: common),
         .target(
             name: "WebSocketTesting", dependencies: ["WebSocketServer"], swiftSettings: library),
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "HTTPProtocol", "WebSocketProtocol", "UVTransport", "WebSocketServer",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: library),
         .executableTarget(
             name: "apus",
             dependencies: [
-                "RealtimeApp", "WebSocketServer",
+                "LoadGenerator", "RealtimeApp", "WebSocketServer",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -114,9 +123,13 @@ let package = Package(
             dependencies: ["RealtimeApp", "WebSocketServer", "WebSocketTesting"],
             swiftSettings: common),
         .testTarget(
+            name: "LoadGeneratorTests",
+            dependencies: ["LoadGenerator", "WebSocketProtocol", "WebSocketTesting"],
+            swiftSettings: common),
+        .testTarget(
             name: "ApusTests",
             dependencies: [
-                "apus", "WebSocketServer",
+                "apus", "LoadGenerator", "WebSocketServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -148,6 +148,23 @@ extension Stream {
             ], skipping: taken)
     }
 
+    /// Sends bytes at once, uncopied as far as the kernel takes them now. For what is encoded
+    /// already and whole: a load generator's frames.
+    public final func writeNow(_ bytes: UnsafeRawBufferPointer) {
+        guard isOpen, bytes.count > 0 else { return }
+        flushIfCorked()
+        guard unsafe outbox == nil else {
+            unsafe outbox!.waiting.append(bytes.count).copyMemory(
+                from: bytes.baseAddress!, byteCount: bytes.count)
+            return
+        }
+        // Safety: the caller vouches for the bytes; an open stream without an outbox has written
+        // all that libuv was given.
+        guard let taken = unsafe checkSent(apus_write(descriptor, bytes.baseAddress!, bytes.count))
+        else { return }
+        if taken < bytes.count { unsafe keepUnsent([bytes], skipping: taken) }
+    }
+
     /// Sends what the cork holds for this stream.
     final func flush() {
         let turn = unsafe loop.turn
