@@ -91,6 +91,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "LoadGenerator", "RealtimeApp", "WebSocketServer",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

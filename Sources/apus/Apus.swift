@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// The program's entry point: `apus serve`, `apus config check` and `apus config defaults`.
+/// The program's entry point: `apus serve`, `apus config` and `apus bench`.
 @main
 struct Apus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,11 +12,12 @@ struct Apus: AsyncParsableCommand {
               apus serve --config config/apus.yaml      start with a configuration file
               apus config check --config apus.yaml      validate, start nothing
               apus config defaults > apus.yaml          write every key with its default
+              apus bench echo ws://127.0.0.1:8080/ws    put load on a server, and measure
               apus --generate-completion-script bash    completions for bash, zsh or fish
 
             EXIT STATUS: 0 after a clean stop, 64 for a wrong command line, 78 for a \
             configuration with faults; the faults are on standard error.
             """,
         version: "0.1.0",
-        subcommands: [ServeCommand.self, ConfigCommand.self])
+        subcommands: [ServeCommand.self, ConfigCommand.self, BenchCommand.self])
 }

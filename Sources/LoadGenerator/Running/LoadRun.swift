@@ -119,7 +119,7 @@ package struct LoadRun: Sendable {
                     "\(state.open) of \(wanted) connections are open after "
                         + "\(Int(plan.openingTimeout.inSeconds)) s")
             }
-            onProgress(LoadProgress(phase: .opening, count: state.open, of: wanted))
+            onProgress(LoadProgress(phase: .opening, count: state.open, total: wanted))
             try await Task.sleep(for: Self.pollInterval)
         }
     }
@@ -144,7 +144,7 @@ package struct LoadRun: Sendable {
             let state = await total(workers)
             if state.answered >= plan.connections || state.errors > 0 { return }
             onProgress(
-                LoadProgress(phase: .replies, count: state.answered, of: plan.connections))
+                LoadProgress(phase: .replies, count: state.answered, total: plan.connections))
             try? await Task.sleep(for: Self.pollInterval)
         }
         await workers[0].onLoop { $0.note("not all first messages were answered") }
@@ -190,8 +190,8 @@ package struct LoadRun: Sendable {
             last = (state.messages, time)
             onProgress(
                 LoadProgress(
-                    phase: phase, count: state.open, of: plan.connections,
-                    seconds: Double(time - begun) / 1e9, of: duration.inSeconds, rate: rate))
+                    phase: phase, count: state.open, total: plan.connections,
+                    seconds: Double(time - begun) / 1e9, duration: duration.inSeconds, rate: rate))
             if state.errors >= LoadWorker.errorsMax { return false }
             if state.errors > 0, state.open == 0, plan.scenario != .connect { return false }
         }
@@ -247,33 +247,4 @@ extension LoadWorker {
 
     /// Connections whose first message was answered.
     var answeredCount: Int { connections.reduce(0) { unsafe $0 + min(1, $1.received) } }
-}
-
-/// How far a load is.
-package struct LoadProgress: Sendable {
-    package enum Phase: String, Sendable { case opening, replies, warmup, measuring }
-
-    package var phase: Phase
-    /// Connections that are open, or answered.
-    package var count: Int
-    package var of: Int
-    package var seconds = 0.0
-    package var duration = 0.0
-    /// Messages a second, of late.
-    package var rate = 0.0
-
-    init(phase: Phase, count: Int, of total: Int) {
-        self.phase = phase
-        self.count = count
-        of = total
-    }
-
-    init(
-        phase: Phase, count: Int, of total: Int, seconds: Double, of duration: Double, rate: Double
-    ) {
-        self.init(phase: phase, count: count, of: total)
-        self.seconds = seconds
-        self.duration = duration
-        self.rate = rate
-    }
 }
