@@ -25,6 +25,15 @@ static inline long apus_write(int descriptor, const void *bytes, size_t count) {
     return taken < 0 ? -(long)errno : taken;
 }
 
+// send(2), which is write(2) without what files need, and without SIGPIPE.
+static inline long apus_send(int descriptor, const void *bytes, size_t count) {
+    long taken;
+    do {
+        taken = syscall(SYS_sendto, descriptor, bytes, count, MSG_NOSIGNAL, 0, 0);
+    } while (taken < 0 && errno == EINTR);
+    return taken < 0 ? -(long)errno : taken;
+}
+
 // The cores that the calling thread may use, as a mask of the first 64; 0 on an error.
 static inline unsigned long apus_allowed_cores(void) {
     unsigned long mask[16] = {0};

@@ -160,7 +160,7 @@ extension Stream {
         }
         // Safety: the caller vouches for the bytes; an open stream without an outbox has written
         // all that libuv was given.
-        guard let taken = unsafe checkSent(apus_write(descriptor, bytes.baseAddress!, bytes.count))
+        guard let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress!, bytes.count))
         else { return }
         if taken < bytes.count { unsafe keepUnsent([bytes], skipping: taken) }
     }

@@ -69,12 +69,18 @@ package struct LoadReport: Sendable {
 
     // MARK: - Judgement
 
+    /// Whether it was the generator that had no time left, and not the server.
+    package var isGeneratorBound: Bool {
+        (generatorBusy.max() ?? 0) > Self.busyMin
+            && server.map { $0.busiestThread < Self.busyMin } ?? false
+    }
+
     /// Finds what is to be said of the figures.
     package mutating func judge() {
         warnings = []
         let busiest = generatorBusy.max() ?? 0
         let isLoad = plan.scenario != .idle && plan.rate == nil
-        if busiest > Self.busyMin, server.map({ $0.busiestThread < Self.busyMin }) ?? false {
+        if isGeneratorBound {
             warnings.append(
                 """
                 the generator was the bottleneck: its loop was \(percent(busiest)) busy, the \

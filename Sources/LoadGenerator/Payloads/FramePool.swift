@@ -20,25 +20,35 @@ package final class FramePool: @unchecked Sendable {
     private let bytes: UnsafeMutableRawPointer
     /// Where each frame begins, those at the front repeated at the end; one more for the end.
     private let offsets: UnsafeMutablePointer<Int>
+    private let uniformSize: Int?
     private let sizes: UnsafeMutablePointer<Int>
     private let framesTotal: Int
 
     /// The messages in the pool hold so many bytes together, as far as their number allows.
     private static let poolSize = 256 << 10
-    private static let countRange = 8...128
+    private static let countMin = 8
+    private static let countMax = 128
+    /// Where the server's messages may refer to earlier ones: the same ones again must lie further
+    /// back than any window reaches, or they would compress to next to nothing.
+    private static let countMaxOfTakeover = 4_096
     /// Frames that one write may hold are repeated at the end, up to so many bytes.
     private static let repeatedSizeMax = 1 << 20
 
     /// - Parameters:
     ///   - sizes: of the messages, in turn.
     ///   - windowBits: to compress with, 9…15; `nil` for plain messages.
+    ///   - isTakeover: whether the server's messages may refer to earlier ones.
     ///   - batch: how many messages one write may hold.
-    package init(_ kind: PayloadKind, sizes given: [Int], windowBits: Int?, batch: Int) {
+    package init(
+        _ kind: PayloadKind, sizes given: [Int], windowBits: Int?, isTakeover: Bool = false,
+        batch: Int
+    ) {
         let average = max(1, given.reduce(0, +) / given.count)
-        var wanted = min(
-            max(Self.poolSize / average, Self.countRange.lowerBound), Self.countRange.upperBound)
+        let most = isTakeover ? Self.countMaxOfTakeover : Self.countMax
+        var wanted = min(max(Self.poolSize / average, Self.countMin), most)
         // What is large and does not compress may be the same twice: it stays in the cache.
         if windowBits == nil, average >= 64 << 10 { wanted = 2 }
+        uniformSize = Set(given).count == 1 ? given[0] : nil
         count = (wanted + given.count - 1) / given.count * given.count
         messages = kind.messages(sizes: given, count: count)
         isText = kind.isText
@@ -87,9 +97,11 @@ package final class FramePool: @unchecked Sendable {
         unsafe Array(frames(from: index, wanted: 1).bytes)
     }
 
-    /// The bytes of the message at `index`.
-    @inline(__always)
-    func size(_ index: Int) -> Int { unsafe sizes[index] }
+    /// The bytes of so many messages from the one at `index` on.
+    func size(of messages: Int, from index: Int) -> Int {
+        if let uniformSize { return messages &* uniformSize }
+        return (0..<messages).reduce(0) { unsafe $0 &+ sizes[self.index(index, after: $1)] }
+    }
 
     /// The index that comes `added` messages after `index`.
     @inline(__always)

@@ -138,20 +138,22 @@ final class LoadConnection: Stream, @unchecked Sendable {
         if unsafe phase == .open || phase == .closing { unsafe readFrames(start, end) }
     }
 
-    /// When the oldest message under way was sent.
-    @inline(__always)
-    func takeStamp() -> UInt64 {
+    /// When the oldest messages under way were sent, as many as were sent together.
+    func takeStamps(atMost limit: Int) -> (stamp: UInt64, count: Int) {
+        let size = unsafe worker.inFlight
         let stamp = unsafe stamps[stampHead]
-        unsafe stampHead &+= 1
-        if unsafe stampHead == worker.inFlight { unsafe stampHead = 0 }
-        return stamp
+        var count = 0
+        repeat {
+            count &+= 1
+            unsafe stampHead &+= 1
+            if unsafe stampHead == size { unsafe stampHead = 0 }
+        } while unsafe count < limit && stamps[stampHead] == stamp
+        return (stamp, count)
     }
 
-    @inline(__always)
-    func advanceReply(in pool: FramePool) {
-        unsafe received &+= 1
-        unsafe replyIndex &+= 1
-        if unsafe replyIndex == pool.count { unsafe replyIndex = 0 }
+    func advance(by messages: Int, in pool: FramePool) {
+        unsafe received &+= messages
+        unsafe replyIndex = unsafe pool.index(replyIndex, after: messages)
     }
 
     /// Where its messages begin in the pool.

@@ -45,7 +45,7 @@ package struct LoadTally: Sendable {
     }
 
     @inline(__always)
-    mutating func record(_ nanoseconds: UInt64) {
-        latency.record(min(nanoseconds, 120_000_000_000))
+    mutating func record(_ nanoseconds: UInt64, _ count: UInt32 = 1) {
+        latency.record(min(nanoseconds, 120_000_000_000), count: count)
     }
 }

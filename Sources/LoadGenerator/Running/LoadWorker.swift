@@ -29,6 +29,8 @@ final class LoadWorker: @unchecked Sendable {
     @exclusivity(unchecked) var pool: FramePool!
     /// What was agreed on, with all connections alike.
     @exclusivity(unchecked) var agreement: DeflateParameters?
+    /// Whether messages may be compressed.
+    @exclusivity(unchecked) private(set) var isCompressed = false
     /// The last answer that was found good.
     var acceptedHead: [UInt8] = []
     @exclusivity(unchecked) var checker: ReplyChecker?
@@ -156,6 +158,7 @@ final class LoadWorker: @unchecked Sendable {
     func use(_ pool: FramePool) {
         unsafe self.pool = pool
         if let agreement = unsafe agreement {
+            unsafe isCompressed = true
             unsafe checker = ReplyChecker(windowBits: agreement.serverMaxWindowBits)
             if !agreement.serverNoContextTakeover {
                 unsafe sampleLeft = .max
@@ -210,8 +213,7 @@ final class LoadWorker: @unchecked Sendable {
     }
 
     /// So many messages came back on a connection, in one read.
-    @inline(__always)
-    func received(_ messages: Int, on connection: LoadConnection) {
+    func answer(_ messages: Int, on connection: LoadConnection) {
         guard unsafe isRunning else { return }
         switch plan.scenario {
         case .echo:
@@ -230,39 +232,64 @@ final class LoadWorker: @unchecked Sendable {
 
     // MARK: - Counting
 
-    /// Whether the contents of a connection's next message are to be compared.
+    /// How many of a connection's next messages, behind `messages` of this read, nobody looks into.
     @inline(__always)
-    func wantsContents(of connection: LoadConnection) -> Bool {
-        if connection.isPublisher { return false }
-        return unsafe connection.received == 0 || sampleLeft <= 0 || connection.context != nil
+    func messagesUnseen(on connection: LoadConnection, after messages: Int) -> Int {
+        // Before there is a pool, it is a greeting.
+        if unsafe connection.isPublisher || pool == nil { return .max }
+        if unsafe connection.context != nil || connection.received &+ messages == 0 { return 0 }
+        return unsafe sampleLeft &- messages
     }
 
-    /// The same, for a message that begins.
-    func takeWantsContents(of connection: LoadConnection) -> Bool {
-        guard wantsContents(of: connection) else { return false }
-        if unsafe sampleLeft <= 0 { unsafe sampleLeft = Self.sampleInterval }
+    /// Whether the contents of a message that begins are to be compared.
+    func takeWantsContents(of connection: LoadConnection, after messages: Int) -> Bool {
+        guard messagesUnseen(on: connection, after: messages) <= 0 else { return false }
+        if unsafe sampleLeft <= messages {
+            unsafe sampleLeft = Self.sampleInterval + messages
+        }
         return true
     }
 
-    /// Counts a message that was received whole.
-    @inline(__always)
-    func count(on connection: LoadConnection, _ pool: FramePool, _ now: UInt64) {
+    /// Counts messages that were received whole in one read.
+    func count(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
         if connection.isPublisher { return }
-        let number = unsafe connection.received
-        let since: UInt64
-        if plan.scenario == .fanout {
-            since = unsafe schedule?.due(number) ?? fanout!.sentAt(number)
-            if unsafe schedule == nil { deliver(number) }
-        } else if let schedule = unsafe schedule {
-            since = schedule.due(number &* share &+ connection.number)
-        } else {
-            since = connection.takeStamp()
+        unsafe sampleLeft &-= messages
+        if unsafe isMeasuring {
+            unsafe tally.messages &+= messages
+            unsafe tally.payloadIn &+= pool.size(of: messages, from: connection.replyIndex)
         }
-        unsafe sampleLeft &-= 1
-        guard unsafe isMeasuring else { return }
-        unsafe tally.messages &+= 1
-        unsafe tally.payloadIn &+= pool.size(connection.replyIndex)
-        unsafe tally.record(now > since ? now &- since : 0)
+        if plan.scenario == .fanout {
+            countDeliveries(messages, on: connection, now)
+        } else if let schedule = unsafe schedule {
+            for number in unsafe connection.received..<connection.received &+ messages {
+                record(now, since: schedule.due(number &* share &+ connection.number), 1)
+            }
+        } else {
+            // What was sent by one write has one stamp.
+            var left = messages
+            while left > 0 {
+                let (stamp, count) = connection.takeStamps(atMost: left)
+                record(now, since: stamp, UInt32(truncatingIfNeeded: count))
+                left &-= count
+            }
+        }
+    }
+
+    @inline(__always)
+    private func record(_ now: UInt64, since: UInt64, _ count: UInt32) {
+        if unsafe isMeasuring { unsafe tally.record(now > since ? now &- since : 0, count) }
+    }
+
+    private func countDeliveries(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
+        let first = unsafe connection.received
+        for number in first..<first &+ messages {
+            if let schedule = unsafe schedule {
+                record(now, since: schedule.due(number), 1)
+            } else {
+                record(now, since: fanout!.sentAt(number), 1)
+                deliver(number)
+            }
+        }
     }
 
     private func deliver(_ number: Int) {
