@@ -90,7 +90,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "LoadGenerator", "RealtimeApp", "WebSocketServer",
+                "LoadGenerator", "RealtimeApp", "UVTransport", "WebSocketServer",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),

@@ -131,11 +131,7 @@ struct MessageOptions: ParsableArguments {
         help: ArgumentHelp(
             "Bytes of a message, or several with commas, sent in turn: 100,1KiB; 128.",
             valueName: "bytes"),
-        transform: { text in
-            try text.split(separator: ",", omittingEmptySubsequences: false).map {
-                try argument(String($0), Size(.bytes(0) ... .mebibytes(64))).bytes
-            }
-        })
+        transform: sizes)
     var size = [128]
 
     func apply(to plan: inout LoadPlan) throws {

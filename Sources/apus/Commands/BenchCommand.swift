@@ -27,7 +27,7 @@ struct BenchCommand: AsyncParsableCommand {
             """,
         subcommands: [
             BenchEchoCommand.self, BenchFanoutCommand.self, BenchIdleCommand.self,
-            BenchConnectCommand.self,
+            BenchConnectCommand.self, BenchCompareCommand.self,
         ])
 }
 
