@@ -125,7 +125,10 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "LoadGeneratorTests",
-            dependencies: ["LoadGenerator", "WebSocketProtocol", "WebSocketTesting"],
+            dependencies: [
+                "LoadGenerator", "WebSocketProtocol", "WebSocketServer",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "ApusTests",

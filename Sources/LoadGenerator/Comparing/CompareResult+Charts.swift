@@ -26,14 +26,14 @@ extension CompareResult {
     private func cpuChart(_ title: String, _ subscribers: Int?, _ sizes: [Int]) -> LineChart {
         chart(
             "\(title): server CPU for each message", "Microseconds, by the message's size",
-            subscribers, sizes, isLogarithmic: true, yText: { Figures.number($0) + " µs" }
+            subscribers, sizes, isLogarithmic: true, yText: { Figures.short($0) + " µs" }
         ) { $1.cpuPerMessage }
     }
 
     private func wireChart(_ title: String, _ subscribers: Int?, _ sizes: [Int]) -> LineChart {
         chart(
             "\(title): bytes on the wire", "From the server, by bytes of messages; by their size",
-            subscribers, sizes, isLogarithmic: false, yText: Figures.percent
+            subscribers, sizes, isLogarithmic: false, yText: { Figures.short($0 * 100) + " %" }
         ) { $1.ratio }
     }
 
@@ -43,7 +43,10 @@ extension CompareResult {
         chart(
             "\(title): on which links compression pays",
             "It pays on links slower than the line, by the message's size", subscribers, sizes,
-            isLogarithmic: true, yText: { Figures.linkSpeed(megabits: $0) }
+            isLogarithmic: true,
+            yText: {
+                $0 < 999 ? "\(Figures.short($0)) Mbit/s" : "\(Figures.short($0 / 1_000)) Gbit/s"
+            }
         ) { one, _ in breakEven(one)?.megabits }
     }
 
@@ -52,13 +55,13 @@ extension CompareResult {
         isLogarithmic: Bool, yText: @escaping @Sendable (Double) -> String,
         _ value: (CompareCase, LoadReport) -> Double?
     ) -> LineChart {
-        let series = CompareCase.Way.allCases.map { way in
+        let series = CompareCase.Way.allCases.enumerated().map { hue, way in
             LineChart.Series(
                 name: way.name,
                 points: sizes.compactMap { size in
                     let one = CompareCase(way, size: size, subscribers: subscribers)
                     return report(one).flatMap { value(one, $0) }.map { (Double(size), $0) }
-                })
+                }, hue: hue)
         }
         return LineChart(
             title: title, subtitle: subtitle, series: series, isLogarithmic: isLogarithmic,
@@ -66,18 +69,18 @@ extension CompareResult {
     }
 
     private func subscribersChart(_ size: Int) -> LineChart {
-        let series = CompareCase.Way.allCases.map { way in
+        let series = CompareCase.Way.allCases.enumerated().map { hue, way in
             LineChart.Series(
                 name: way.name,
                 points: plan.subscribers.compactMap { count in
                     report(CompareCase(way, size: size, subscribers: count))?.cpuPerMessage
                         .map { (Double(count), $0) }
-                })
+                }, hue: hue)
         }
         return LineChart(
             title: "Fan-out: server CPU for each delivery",
             subtitle: "Microseconds for \(Figures.size(size)), by the number of subscribers",
             series: series, isLogarithmic: true, xText: { Figures.grouped(Int($0)) },
-            yText: { Figures.number($0) + " µs" })
+            yText: { Figures.short($0) + " µs" })
     }
 }

@@ -7,10 +7,13 @@ package struct LineChart: Sendable {
     package struct Series: Sendable {
         package var name: String
         package var points: [(x: Double, y: Double)]
+        /// Which of the hues is its, in every chart.
+        package var hue: Int
 
-        package init(name: String, points: [(x: Double, y: Double)]) {
+        package init(name: String, points: [(x: Double, y: Double)], hue: Int) {
             self.name = name
             self.points = points
+            self.hue = hue
         }
     }
 
@@ -35,7 +38,8 @@ package struct LineChart: Sendable {
         self.series = series.map { one in
             Series(
                 name: one.name,
-                points: one.points.filter { $0.x > 0 && (!isLogarithmic || $0.y > 0) })
+                points: one.points.filter { $0.x > 0 && (!isLogarithmic || $0.y > 0) },
+                hue: one.hue)
         }.filter { !$0.points.isEmpty }
         self.isLogarithmic = isLogarithmic
         self.xText = xText
@@ -72,9 +76,7 @@ package struct LineChart: Sendable {
             body += Self.text(
                 xText(tick), x: place(x: tick, in: xs), y: Self.height - Self.bottom + 20, "middle")
         }
-        for (index, one) in series.enumerated() {
-            body += line(one, hue: Self.hues[index % Self.hues.count], xs, ys)
-        }
+        for one in series { body += line(one, hue: Self.hue(one), xs, ys) }
         return Self.frame(title, body + labels(xs, ys))
     }
 
@@ -100,10 +102,12 @@ package struct LineChart: Sendable {
             """ + dots
     }
 
+    private static func hue(_ one: Series) -> String { hues[one.hue % hues.count] }
+
     /// Each line's name at its end, moved apart where they would meet.
     private func labels(_ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>) -> String {
-        var ends = series.enumerated().map { index, one in
-            (index: index, name: one.name, y: place(y: one.points.last!.y, in: ys) + 4)
+        var ends = series.map { one in
+            (name: one.name, hue: Self.hue(one), y: place(y: one.points.last!.y, in: ys) + 4)
         }.sorted { $0.y < $1.y }
         for index in ends.indices.dropFirst() {
             ends[index].y = max(ends[index].y, ends[index - 1].y + Self.labelGap)
@@ -111,7 +115,7 @@ package struct LineChart: Sendable {
         return ends.map { end in
             Self.text(
                 end.name, x: Self.width - Self.right + 10, y: end.y, "start", size: 13,
-                weight: 600, fill: Self.hues[end.index % Self.hues.count])
+                weight: 600, fill: end.hue)
         }.joined()
     }
 
@@ -132,8 +136,10 @@ package struct LineChart: Sendable {
         guard isLogarithmic else { return Self.linearTicks(range.upperBound) }
         var tick = range.lowerBound
         var ticks: [Double] = []
-        while tick <= range.upperBound * 1.000_1 {
-            ticks.append(tick)
+        // Few decades have room for more than their ends.
+        let steps: [Double] = range.upperBound / range.lowerBound > 300 ? [1] : [1, 2, 5]
+        while tick <= range.upperBound {
+            ticks += steps.map { $0 * tick }.filter { $0 <= range.upperBound * 1.000_1 }
             tick *= 10
         }
         return ticks

@@ -11,6 +11,15 @@ package enum Figures {
         return String(format: "%.\(places)f", value)
     }
 
+    /// The same for axes: without digits that say nothing.
+    package static func short(_ value: Double) -> String {
+        var text = number(value)
+        guard text.contains(".") else { return text }
+        while text.last == "0" { text.removeLast() }
+        if text.last == "." { text.removeLast() }
+        return text
+    }
+
     package static func grouped(_ value: Int) -> String {
         let digits = Array(String(abs(value)))
         var text = value < 0 ? "-" : ""

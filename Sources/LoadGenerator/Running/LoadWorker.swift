@@ -44,15 +44,13 @@ final class LoadWorker: @unchecked Sendable {
     private var handles = 0
     /// Messages until the next one whose contents are compared; never, where the server's messages
     /// refer to earlier ones.
-    @exclusivity(unchecked) private var sampleLeft = 0
+    @exclusivity(unchecked) var sampleLeft = 0
     /// Subscribers of this loop that have each publication.
-    private var delivered: [Int] = []
+    var delivered: [Int] = []
     /// `idle`: the next connection to send its message.
     private var nextIdle = 0
     private var timer: PrecisionTimer?
     private var cpuBefore: UInt64 = 0
-
-    private static let sampleInterval = 1_000
 
     init(
         loop: EventLoop, index: Int, plan: LoadPlan, address: ConnectAddress,
@@ -227,90 +225,6 @@ final class LoadWorker: @unchecked Sendable {
         for _ in 0..<count where nextIdle < connections.count {
             nextIdle += 1
             connections[nextIdle - 1].send(1)
-        }
-    }
-
-    // MARK: - Counting
-
-    /// How many of a connection's next messages, behind `messages` of this read, nobody looks into.
-    @inline(__always)
-    func messagesUnseen(on connection: LoadConnection, after messages: Int) -> Int {
-        // Before there is a pool, it is a greeting.
-        if unsafe connection.isPublisher || pool == nil { return .max }
-        if unsafe connection.context != nil || connection.received &+ messages == 0 { return 0 }
-        return unsafe sampleLeft &- messages
-    }
-
-    /// Whether the contents of a message that begins are to be compared.
-    func takeWantsContents(of connection: LoadConnection, after messages: Int) -> Bool {
-        guard messagesUnseen(on: connection, after: messages) <= 0 else { return false }
-        if unsafe sampleLeft <= messages {
-            unsafe sampleLeft = Self.sampleInterval + messages
-        }
-        return true
-    }
-
-    /// Counts messages that were received whole in one read.
-    func count(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
-        if connection.isPublisher { return }
-        unsafe sampleLeft &-= messages
-        if unsafe isMeasuring {
-            unsafe tally.messages &+= messages
-            unsafe tally.payloadIn &+= pool.size(of: messages, from: connection.replyIndex)
-        }
-        if plan.scenario == .fanout {
-            countDeliveries(messages, on: connection, now)
-        } else if let schedule = unsafe schedule {
-            for number in unsafe connection.received..<connection.received &+ messages {
-                record(now, since: schedule.due(number &* share &+ connection.number), 1)
-            }
-        } else {
-            // What was sent by one write has one stamp.
-            var left = messages
-            while left > 0 {
-                let (stamp, count) = connection.takeStamps(atMost: left)
-                record(now, since: stamp, UInt32(truncatingIfNeeded: count))
-                left &-= count
-            }
-        }
-    }
-
-    @inline(__always)
-    private func record(_ now: UInt64, since: UInt64, _ count: UInt32) {
-        if unsafe isMeasuring { unsafe tally.record(now > since ? now &- since : 0, count) }
-    }
-
-    private func countDeliveries(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
-        let first = unsafe connection.received
-        for number in first..<first &+ messages {
-            if let schedule = unsafe schedule {
-                record(now, since: schedule.due(number), 1)
-            } else {
-                record(now, since: fanout!.sentAt(number), 1)
-                deliver(number)
-            }
-        }
-    }
-
-    private func deliver(_ number: Int) {
-        let slot = number & (delivered.count - 1)
-        delivered[slot] += 1
-        guard delivered[slot] == share else { return }
-        delivered[slot] = 0
-        guard fanout!.delivered(number) else { return }
-        if isPublishing {
-            publish(1)
-        } else {
-            publishing.loop.execute { [publishing = publishing!] in publishing.publish(1) }
-        }
-    }
-
-    private func publish(_ count: Int) {
-        guard unsafe isRunning else { return }
-        for _ in 0..<count {
-            let publisher = connections[share + fanout!.published % publishers]
-            fanout!.begin(now: Clocks.now)
-            publisher.send(1)
         }
     }
 
