@@ -65,6 +65,10 @@ instructions: deps-build ## instructions a message on the echo path, against thr
 	@.ci/install instructions
 	Benchmarks/instructions
 
+.PHONY: compare
+compare: build ## plain and compressed messages compared, with charts, some 3 minutes (ARGS=--quick)
+	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
+
 .PHONY: lint
 lint: ## check the format of all Swift sources
 	swift format lint --strict --parallel --recursive $(SOURCES)

@@ -35,7 +35,10 @@ struct CommandLineTests {
 
     @Test("help teaches by examples")
     func help() throws {
-        let commands = [[], ["serve"], ["config", "check"], ["config", "defaults"]]
+        let loads = ["echo", "fanout", "idle", "connect"].map { ["bench", $0, "ws://host/"] }
+        let commands =
+            [[], ["serve"], ["config", "check"], ["config", "defaults"], ["bench", "compare"]]
+            + loads
         for command in commands {
             let message = Apus.helpMessage(for: try type(of: Apus.parseAsRoot(command)))
             #expect(message.contains("EXAMPLES:"), "\(command)")
@@ -86,7 +89,11 @@ struct CommandLineTests {
         "a wrong command line has exit status 64",
         arguments: [
             ["serve", "--nonsense"], ["nonsense"], ["serve", "--set", "no-equals"],
-            ["serve", "--set", "=value"], ["serve", "--config"],
+            ["serve", "--set", "=value"], ["serve", "--config"], ["bench", "echo"],
+            ["bench", "echo", "wss://host/"], ["bench", "echo", "ws://host/", "--rate", "0"],
+            ["bench", "echo", "ws://host/", "--size", "1KB"],
+            ["bench", "echo", "ws://host/", "--json", "--markdown"],
+            ["bench", "echo", "ws://host/", "--payload", "file:/nonexistent"],
         ])
     func usage(_ arguments: [String]) {
         do {
