@@ -54,35 +54,46 @@ extension LoadWorker {
 
     private func countDeliveries(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
         let first = unsafe connection.received
+        if let schedule = unsafe schedule {
+            for number in first..<first &+ messages { record(now, since: schedule.due(number), 1) }
+            return
+        }
+        let fanout = fanout!
+        var complete = 0
         for number in first..<first &+ messages {
-            if let schedule = unsafe schedule {
-                record(now, since: schedule.due(number), 1)
-            } else {
-                record(now, since: fanout!.sentAt(number), 1)
-                deliver(number)
-            }
+            record(now, since: fanout.sentAt(number), 1)
+            let slot = number & (delivered.count - 1)
+            delivered[slot] += 1
+            guard delivered[slot] == share else { continue }
+            delivered[slot] = 0
+            if fanout.delivered(number) { complete += 1 }
         }
+        if complete > 0 { publishNext(complete) }
     }
 
-    private func deliver(_ number: Int) {
-        let slot = number & (delivered.count - 1)
-        delivered[slot] += 1
-        guard delivered[slot] == share else { return }
-        delivered[slot] = 0
-        guard fanout!.delivered(number) else { return }
+    /// As many publications as all have now; from any loop of the load.
+    private func publishNext(_ count: Int) {
         if isPublishing {
-            publish(1)
+            publish(count)
         } else {
-            publishing.loop.execute { [publishing = publishing!] in publishing.publish(1) }
+            publishing.loop.execute { [publishing = publishing!] in publishing.publish(count) }
         }
     }
 
+    /// Sends the next publications; what one publisher has to send, it sends at once.
     func publish(_ count: Int) {
         guard unsafe isRunning else { return }
+        let fanout = fanout!
+        let now = Clocks.now
         for _ in 0..<count {
-            let publisher = connections[share + fanout!.published % publishers]
-            fanout!.begin(now: Clocks.now)
-            publisher.send(1)
+            unsafe connections[share + fanout.published % publishers].owed += 1
+            fanout.begin(now: now)
+        }
+        for index in 0..<publishers {
+            let publisher = connections[share + index]
+            let owed = unsafe publisher.owed
+            unsafe publisher.owed = 0
+            if owed > 0 { publisher.send(owed) }
         }
     }
 }
