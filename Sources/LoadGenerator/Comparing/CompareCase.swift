@@ -22,7 +22,8 @@ package struct CompareCase: Sendable, Hashable {
             }
         }
 
-        /// For `--set`. Small messages are compressed too: from which size on it pays is the question.
+        /// For `--set`. Small messages are compressed too, as the question is from which size on
+        /// that pays.
         var settings: [String] {
             let all = ["compression.threshold=0"]
             switch self {
@@ -49,6 +50,8 @@ package struct CompareCase: Sendable, Hashable {
     package var loadName: String {
         subscribers.map { "fanout to \(Figures.grouped($0))" } ?? "echo"
     }
+
+    package var name: String { "\(loadName), \(way.name), \(Figures.size(size))" }
 
     /// As many connections as keep a core busy; large messages need fewer.
     private static let echoConnections = 100

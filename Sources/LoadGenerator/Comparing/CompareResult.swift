@@ -2,8 +2,8 @@
 package struct CompareResult: Sendable {
     package let plan: ComparePlan
     package var measured: [(one: CompareCase, report: LoadReport)] = []
-    /// All cases were measured.
-    package var isWhole = false
+    /// Cases that could not be measured, and why.
+    package var failures: [(one: CompareCase, detail: String)] = []
 
     package init(_ plan: ComparePlan) { self.plan = plan }
 
@@ -110,19 +110,21 @@ package struct CompareResult: Sendable {
         if plan.serverCores.isEmpty {
             warnings.append("there is one core only: the server and the generator share it")
         }
-        for (one, report) in measured where report.tally.errors > 0 {
-            let load = "\(one.loadName), \(one.way.name), \(Figures.size(one.size))"
-            warnings.append("\(load): \(report.tally.firstError ?? "fault")")
+        let faults = measured.compactMap { one, report in
+            report.tally.errors > 0 ? (one, report.tally.firstError ?? "a fault") : nil
         }
+        for (one, detail) in faults + failures { warnings.append("\(one.name): \(detail)") }
         let busy = measured.filter { $0.report.isGeneratorBound }
         if !busy.isEmpty {
             warnings.append(
                 """
-                in \(busy.count) of \(measured.count) cases the generator was the bottleneck: rates \
-                and latencies there are its own; CPU per message still holds
+                in \(busy.count) of \(measured.count) cases the generator was the bottleneck: \
+                rates and latencies there are its own; CPU per message still holds
                 """)
         }
-        if !isWhole { warnings.append("the comparison ended early") }
+        if measured.count + failures.count < plan.cases.count {
+            warnings.append("the comparison ended early")
+        }
         return warnings
     }
 

@@ -1,8 +1,11 @@
 /// Runs a comparison's cases one after the other, each on a server of its own.
 package struct Comparison: Sendable {
-    package enum Progress: Sendable {
-        case running(CompareCase, number: Int, of: Int, LoadProgress?)
-        case finished(CompareCase, LoadReport)
+    package struct Progress: Sendable {
+        package var one: CompareCase
+        /// Which of how many it is.
+        package var number: Int
+        package var total: Int
+        package var load: LoadProgress?
     }
 
     private let plan: ComparePlan
@@ -19,13 +22,17 @@ package struct Comparison: Sendable {
         let cases = plan.cases
         for (index, one) in cases.enumerated() {
             if Task.isCancelled { break }
-            onProgress(.running(one, number: index + 1, of: cases.count, nil))
-            let report = try await run(one, number: index + 1, of: cases.count)
-            if report.wasInterrupted { break }
-            result.measured.append((one, report))
-            onProgress(.finished(one, report))
+            onProgress(Progress(one: one, number: index + 1, total: cases.count))
+            do {
+                let report = try await run(one, number: index + 1, of: cases.count)
+                if Task.isCancelled { break }
+                result.measured.append((one, report))
+            } catch is CancellationError {
+                break
+            } catch {
+                result.failures.append((one, "\(error)"))
+            }
         }
-        result.isWhole = result.measured.count == cases.count
         return result
     }
 
@@ -33,7 +40,7 @@ package struct Comparison: Sendable {
         let server = try await ChildServer.start(plan, settings: one.way.settings)
         let url = try server.url(one.subscribers == nil ? "/echo" : "/broadcast")
         let load = LoadRun(one.plan(url, plan, process: server.identifier)) {
-            onProgress(.running(one, number: number, of: total, $0))
+            onProgress(Progress(one: one, number: number, total: total, load: $0))
         }
         do {
             let report = try await load.run()

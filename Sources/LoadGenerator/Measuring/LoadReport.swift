@@ -84,21 +84,22 @@ package struct LoadReport: Sendable {
             warnings.append(
                 """
                 the generator was the bottleneck: its loop was \(percent(busiest)) busy, the \
-                server's busiest thread \(percent(server!.busiestThread)). Rate and latency are the \
-                generator's; CPU per message still holds. Try --loops \(plan.loops + 1), on cores \
+                server's busiest thread \(percent(server!.busiestThread)). Rate and latency are \
+                the generator's; CPU per message still holds. Try --loops \(plan.loops + 1), on cores \
                 that the server does not use.
                 """)
         } else if busiest > Self.busyMin, server == nil {
             warnings.append(
                 """
-                the generator's loop was \(percent(busiest)) busy, and the server's process can't be \
-                seen: the figures may be the generator's. Try --loops \(plan.loops + 1), or --pid.
+                the generator's loop was \(percent(busiest)) busy, and the server's process can't \
+                be seen: the figures may be the generator's. Try --loops \(plan.loops + 1), \
+                or --pid.
                 """)
         } else if isLoad, let server, server.busiestThread < Self.busyMin {
             warnings.append(
                 """
-                the server's busiest thread was only \(percent(server.busiestThread)) busy: this is \
-                not the most it can do. More --connections or --in-flight would ask more of it.
+                the server's busiest thread was only \(percent(server.busiestThread)) busy: this \
+                is not the most it can do. More --connections or --in-flight would ask more of it.
                 """)
         }
         if let rate = plan.rate, plan.scenario == .echo || plan.scenario == .fanout {
@@ -106,8 +107,8 @@ package struct LoadReport: Sendable {
             if messagesPerSecond < 0.98 * expected, !wasInterrupted {
                 warnings.append(
                     """
-                    only \(percent(messagesPerSecond / expected)) of the rate was reached: what was \
-                    due waited, and the latencies say how long.
+                    only \(percent(messagesPerSecond / expected)) of the rate was reached: what \
+                    was due waited, and the latencies say how long.
                     """)
             }
         }

@@ -2,7 +2,7 @@ import Synchronization
 
 /// What the loops of a fan-out share: when each publication was sent, and who has it still to get.
 ///
-/// Every subscriber gets all publications in one order, so its n-th message is the n-th publication.
+/// Every subscriber gets all publications in one order, so its n-th message is the n-th one.
 // Safety: a slot is written before its publication is sent and read by those that received it;
 // between the two lies the server.
 @safe

@@ -196,6 +196,8 @@ package struct LoadRun: Sendable {
                     seconds: Double(time - begun) / 1e9, duration: duration.inSeconds, rate: rate))
             if state.errors >= LoadWorker.errorsMax { return false }
             if state.errors > 0, state.open == 0, plan.scenario != .connect { return false }
+            // What one subscriber does not get, all would wait for.
+            if state.errors > 0, plan.scenario == .fanout, plan.rate == nil { return false }
         }
     }
 

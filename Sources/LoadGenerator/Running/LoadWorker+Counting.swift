@@ -1,6 +1,6 @@
 import UVTransport
 
-/// What a ``LoadWorker`` counts of each message, and a fan-out's next publication once all have one.
+/// What a ``LoadWorker`` counts of each message, and when a fan-out's next one is due.
 extension LoadWorker {
     private static let sampleInterval = 1_000
 

@@ -11,6 +11,10 @@ func bench(_ plan: LoadPlan, _ options: LoadOptions) async throws {
         report = try await interruptible {
             try await LoadRun(plan) { progress.show($0) }.run()
         }
+    } catch is CancellationError {
+        progress.clear()
+        FileHandle.standardError.write(Data("apus bench: interrupted\n".utf8))
+        throw ExitCode(1)
     } catch {
         progress.clear()
         FileHandle.standardError.write(Data("apus bench: \(error)\n".utf8))

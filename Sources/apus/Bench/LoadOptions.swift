@@ -10,23 +10,24 @@ struct LoadOptions: ParsableArguments {
     var url: String
 
     @Option(
-        name: .shortAndLong, help: ArgumentHelp("Connections.", valueName: "n"),
+        name: .shortAndLong, help: ArgumentHelp("Connections (default: 100).", valueName: "n"),
         transform: { try argument($0, WholeNumber(1...1_000_000)) })
     var connections = 100
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("Time measured, after the warm-up; 5s.", valueName: "time"),
+        help: ArgumentHelp("Time measured (default: 5s).", valueName: "time"),
         transform: { try argument($0, TimeSpan(.milliseconds(100) ... .seconds(86_400))) })
     var duration = Duration.seconds(5)
 
     @Option(
-        help: ArgumentHelp("Time before that which does not count; 1s.", valueName: "time"),
+        help: ArgumentHelp(
+            "Time before that, which does not count (default: 1s).", valueName: "time"),
         transform: { try argument($0, TimeSpan(.zero ... .seconds(3_600))) })
     var warmup = Duration.seconds(1)
 
     @Option(
-        help: ArgumentHelp("Threads of the generator.", valueName: "n"),
+        help: ArgumentHelp("Threads of the generator (default: 1).", valueName: "n"),
         transform: { try argument($0, WholeNumber(1...256)) })
     var loops = 1
 
@@ -105,8 +106,8 @@ struct MessageOptions: ParsableArguments {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            Messages that may be unanswered: of a connection, 1; of a fan-out, all together, 1; with \
-            --rate 1000.
+            Messages that may be unanswered, of each connection; of a fan-out, all together \
+            (default: 1; with --rate, 1000).
             """, valueName: "n"),
         transform: { try argument($0, WholeNumber(1...100_000)) })
     var inFlight: Int?
@@ -129,7 +130,7 @@ struct MessageOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "Bytes of a message, or several with commas, sent in turn: 100,1KiB; 128.",
+            "Bytes of a message, or several with commas, sent in turn: 100,1KiB (default: 128).",
             valueName: "bytes"),
         transform: sizes)
     var size = [128]

@@ -7,11 +7,11 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "bench",
         abstract: "Put load on a WebSocket server, and measure.",
         discussion: """
-            Works on any server: give its URL. Where the server's process can be seen, on this
+            Works on any server: give its URL. Where the server's process can be seen, on this \
             machine, its CPU time and memory are measured too.
 
-            The generator makes its frames before it begins and reads little more than the headers of
-            what comes back, so that the server is the bottleneck; it says so where it is not.
+            The generator makes its frames before it begins and reads little more than the headers \
+            of what comes back, so that the server is the bottleneck; it says so where it is not. \
             Contents are compared on a sample. Ctrl-C ends a run early and prints what there is.
 
             EXAMPLES:
@@ -37,12 +37,12 @@ struct BenchEchoCommand: AsyncParsableCommand {
         commandName: "echo",
         abstract: "Measure messages that come back to their sender.",
         discussion: """
-            Closed loop, the default: a connection sends the next message when one comes back; the
+            Closed loop, the default: a connection sends the next message when one comes back; the \
             rate is what the server can do. --in-flight lets several be under way (pipelining).
 
-            Open loop, with --rate: messages are sent when they are due, whatever the server does,
-            and their latency counts from then. That is how users meet a server that stalls; a closed
-            loop would send less meanwhile, and see nothing.
+            Open loop, with --rate: messages are sent when they are due, whatever the server does, \
+            and their latency counts from then. That is how users meet a server that stalls; a \
+            closed loop would send less meanwhile, and see nothing.
 
             EXAMPLES:
               apus bench echo ws://127.0.0.1:8080/echo --in-flight 16 --size 20
@@ -65,16 +65,16 @@ struct BenchFanoutCommand: AsyncParsableCommand {
         commandName: "fanout",
         abstract: "Measure messages that go to all connections of a path.",
         discussion: """
-            --connections subscribe; --publishers more send. A message counts for each subscriber
-            that gets it, and the figures are those of such a delivery. In a closed loop the next
-            message is sent once all have the last one. With several publishers latencies are to
+            --connections subscribe; --publishers more send. A message counts for each subscriber \
+            that gets it, and the figures are those of such a delivery. In a closed loop the next \
+            message is sent once all have the last one. With several publishers latencies are to \
             about the time between two messages, as theirs may arrive in another order.
 
             The path must be one that sends each message to everyone, as it is, in one order.
 
             EXAMPLES:
               apus bench fanout ws://127.0.0.1:8080/broadcast --connections 1000
-              apus bench fanout ws://127.0.0.1:8080/broadcast --compression takeover --size 1KiB
+              apus bench fanout ws://127.0.0.1:8080/broadcast --compression takeover -s 1KiB
               apus bench fanout ws://127.0.0.1:8080/broadcast --rate 50 --duration 30s
             """)
 
@@ -82,7 +82,7 @@ struct BenchFanoutCommand: AsyncParsableCommand {
     @OptionGroup var messages: MessageOptions
 
     @Option(
-        help: ArgumentHelp("Connections that send, in turn.", valueName: "n"),
+        help: ArgumentHelp("Connections that send, in turn (default: 1).", valueName: "n"),
         transform: { try argument($0, WholeNumber(1...1_000)) })
     var publishers = 1
 
@@ -101,8 +101,8 @@ struct BenchIdleCommand: AsyncParsableCommand {
         commandName: "idle",
         abstract: "Measure the memory of connections that are open.",
         discussion: """
-            Opens --connections, sends one message on each so that it has what it needs for that,
-            and keeps them for --duration. Memory is resident memory as the kernel counts it; its
+            Opens --connections, sends one message on each so that it has what it needs for that, \
+            and keeps them for --duration. Memory is resident memory as the kernel counts it; its \
             own, of each socket, is not in it. Linux gives one address some 28,000 ports.
 
             EXAMPLES:
@@ -134,8 +134,8 @@ struct BenchConnectCommand: AsyncParsableCommand {
         commandName: "connect",
         abstract: "Measure opening handshakes a second.",
         discussion: """
-            --connections are opened at once; each is closed by a closing handshake once it is open,
-            and another one opened in its place. Latency is from the connect to the server's answer.
+            --connections are opened at once; each is closed by a closing handshake once it is \
+            open, and another one opened in its place. Latency is from the connect to the server's answer.
 
             EXAMPLES:
               apus bench connect ws://127.0.0.1:8080/echo --connections 64

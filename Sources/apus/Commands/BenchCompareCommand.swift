@@ -10,28 +10,28 @@ struct BenchCompareCommand: AsyncParsableCommand {
         commandName: "compare",
         abstract: "Compare plain and compressed messages, and say when compression pays.",
         discussion: """
-            Starts servers of its own, this program's, on free ports of the loopback, one for each
+            Starts servers of its own, this program's, on free ports of the loopback, one for each \
             case, and compares echo and fan-out over sizes and numbers of subscribers:
 
               plain              no compression
               compressed alone   every message stands alone
-              real takeover      every message refers to those before it, for its connection alone
+              real takeover      each refers to those before it, for its connection alone
               shared context     subscribers with the same past share one compressed frame
 
             The server has one core and the generator another, where there are two.
 
-            Compression pays on a link as long as the bytes that it saves would take that link longer
-            to carry than the CPU takes to save them. "below 350 Mbit/s" says where the two are
-            equal. That counts the server's CPU; clients have to inflate besides.
+            Compression pays on a link as long as the bytes that it saves would take that link \
+            longer to carry than the CPU takes to save them. "below 350 Mbit/s" says where the two \
+            are equal. That counts the server's CPU; clients have to inflate besides.
 
-            The messages are JSON events made up by the program. Yours compress better or worse:
+            The messages are JSON events made up by the program. Yours compress better or worse: \
             --payload file:PATH measures them. --set goes to the servers.
 
             EXAMPLES:
               apus bench compare
               apus bench compare --quick --markdown
               apus bench compare --svg charts --json > compare.json
-              apus bench compare --payload file:events.json --size 200,2KiB --subscribers 500
+              apus bench compare --payload file:events.json -s 200,2KiB --subscribers 500
               apus bench compare --set compression.engine=zlib --set compression.level=6
             """)
 
@@ -106,7 +106,8 @@ struct BenchCompareCommand: AsyncParsableCommand {
             json ? try apus.json(result.summary) + "\n" : markdown ? result.markdown : result.text
         print(text, terminator: "")
         if let svg { try writeCharts(result.charts, to: svg) }
-        if result.measured.contains(where: { $0.report.tally.errors > 0 }) { throw ExitCode(1) }
+        let hasFaults = result.measured.contains { $0.report.tally.errors > 0 }
+        if hasFaults || !result.failures.isEmpty || result.measured.isEmpty { throw ExitCode(1) }
     }
 
     private var plan: ComparePlan {
@@ -171,13 +172,8 @@ private func convert(_ chart: URL, to image: URL) {
 
 extension ProgressLine {
     func show(_ progress: Comparison.Progress) {
-        switch progress {
-        case .running(let one, let number, let total, let load):
-            var text =
-                "\(number) of \(total): \(one.loadName), \(one.way.name), \(Figures.size(one.size))"
-            if let load, load.rate > 0 { text += ", \(Figures.number(load.rate))/s" }
-            show(text)
-        case .finished: break
-        }
+        var text = "\(progress.number) of \(progress.total): \(progress.one.name)"
+        if let load = progress.load, load.rate > 0 { text += ", \(Figures.number(load.rate))/s" }
+        show(text)
     }
 }
