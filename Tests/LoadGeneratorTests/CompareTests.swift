@@ -69,7 +69,9 @@ struct CompareTests {
         let fanout = result.breakEven(CompareCase(.shared, size: 1_024, subscribers: 10))
         #expect(abs(try #require(fanout?.megabits) - 400) < 1e-6)
         #expect(result.breakEven(CompareCase(.plain, size: 64)) == nil)
-        #expect(result.text.contains("echo, compressed alone: pays at 10 Mbit/s from 64 B"))
+        let row = try #require(result.answerTable.rows.first)
+        #expect(row == ["echo", "compressed alone", "64 B", "64 B", "never", "never"])
+        #expect(result.text.contains(result.answerTable.text))
         #expect(result.warnings.isEmpty)
     }
 

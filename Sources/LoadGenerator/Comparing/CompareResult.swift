@@ -47,14 +47,17 @@ package struct CompareResult: Sendable {
         package var subscribers: Int?
         /// The smallest message for each of ``CompareResult/links``.
         package var smallestSizes: [Int?]
+    }
 
-        package var text: String {
-            let load = CompareCase(way, size: 0, subscribers: subscribers).loadName
-            let parts = zip(CompareResult.links, smallestSizes).map { link, size in
-                "\(link.name) " + (size.map { "from \(Figures.size($0))" } ?? "never")
-            }
-            return "\(load), \(way.name): pays at \(parts.joined(separator: ", at "))"
+    /// The answers, one a row.
+    package var answerTable: TextTable {
+        var table = TextTable(["pays from", ""] + Self.links.map(\.name), words: 2)
+        for answer in answers {
+            let load = CompareCase(answer.way, size: 0, subscribers: answer.subscribers).loadName
+            let sizes = answer.smallestSizes.map { $0.map(Figures.size) ?? "never" }
+            table.add([load, answer.way.name] + sizes)
         }
+        return table
     }
 
     package var answers: [Answer] {
@@ -129,15 +132,12 @@ package struct CompareResult: Sendable {
     }
 
     package var text: String {
-        let lines =
-            [table.text, Self.explanation] + answers.map { "  " + $0.text }
-            + warnings.map { "! \($0)" }
-        return lines.joined(separator: "\n") + "\n"
+        let parts = [table.text, answerTable.text, Self.explanation + "\n"]
+        return parts.joined(separator: "\n") + warnings.map { "! \($0)\n" }.joined()
     }
 
     package var markdown: String {
-        table.markdown + "\n" + Self.explanation + "\n\n"
-            + answers.map { "- \($0.text)\n" }.joined()
-            + warnings.map { "\n**Mind:** \($0)\n" }.joined()
+        let parts = [table.markdown, answerTable.markdown, Self.explanation + "\n"]
+        return parts.joined(separator: "\n") + warnings.map { "\n**Mind:** \($0)\n" }.joined()
     }
 }

@@ -85,8 +85,8 @@ package struct LoadReport: Sendable {
                 """
                 the generator was the bottleneck: its loop was \(percent(busiest)) busy, the \
                 server's busiest thread \(percent(server!.busiestThread)). Rate and latency are \
-                the generator's; CPU per message still holds. Try --loops \(plan.loops + 1), on cores \
-                that the server does not use.
+                the generator's; CPU per message still holds. Try --loops \(plan.loops + 1), on \
+                cores that the server does not use.
                 """)
         } else if busiest > Self.busyMin, server == nil {
             warnings.append(

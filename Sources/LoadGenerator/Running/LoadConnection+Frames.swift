@@ -40,7 +40,7 @@ extension LoadConnection {
         if messages > 0, unsafe phase == .open, let pool = unsafe worker.pool {
             worker.count(messages, on: self, now)
             advance(by: messages, in: pool)
-            worker.answer(messages, on: self)
+            worker.answer(messages, on: self, now)
         }
     }
 

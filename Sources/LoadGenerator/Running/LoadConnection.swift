@@ -88,11 +88,12 @@ final class LoadConnection: Stream, @unchecked Sendable {
     var underWay: Int { unsafe sent &- received }
 
     /// Sends the next messages, in as few writes as the pool allows.
-    func send(_ count: Int) {
+    ///
+    /// - Parameter now: the time, which one reading of the clock gives for a read and its answers.
+    func send(_ count: Int, at now: UInt64) {
         let worker = unsafe self.worker
         let pool = unsafe worker.pool!
         if worker.keepsStamps {
-            let now = Clocks.now
             for _ in 0..<count {
                 unsafe stamps[stampTail] = now
                 unsafe stampTail &+= 1
@@ -116,7 +117,8 @@ final class LoadConnection: Stream, @unchecked Sendable {
         let count = unsafe min(owed, unsafe worker.inFlight &- underWay)
         if count > 0 {
             unsafe owed &-= count
-            send(count)
+            // An open loop counts from when a message was due.
+            send(count, at: 0)
         }
     }
 

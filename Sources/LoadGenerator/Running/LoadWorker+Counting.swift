@@ -93,7 +93,7 @@ extension LoadWorker {
             let publisher = connections[share + index]
             let owed = unsafe publisher.owed
             unsafe publisher.owed = 0
-            if owed > 0 { publisher.send(owed) }
+            if owed > 0 { publisher.send(owed, at: now) }
         }
     }
 }

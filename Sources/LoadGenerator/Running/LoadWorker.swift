@@ -175,7 +175,7 @@ final class LoadWorker: @unchecked Sendable {
         unsafe isRunning = true
         if let rate = plan.rate { return startSchedule(rate, beginning) }
         switch plan.scenario {
-        case .echo: for connection in connections { connection.send(inFlight) }
+        case .echo: for connection in connections { connection.send(inFlight, at: Clocks.now) }
         case .fanout: if isPublishing { publish(inFlight) }
         case .idle: sendIdle(LoadPlan.openingMax)
         case .connect: open()
@@ -211,11 +211,15 @@ final class LoadWorker: @unchecked Sendable {
     }
 
     /// So many messages came back on a connection, in one read.
-    func answer(_ messages: Int, on connection: LoadConnection) {
+    func answer(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
         guard unsafe isRunning else { return }
         switch plan.scenario {
         case .echo:
-            if unsafe schedule == nil { connection.send(messages) } else { connection.sendOwed() }
+            if unsafe schedule == nil {
+                connection.send(messages, at: now)
+            } else {
+                connection.sendOwed()
+            }
         case .idle: sendIdle(1)
         case .fanout, .connect: break
         }
@@ -224,7 +228,7 @@ final class LoadWorker: @unchecked Sendable {
     private func sendIdle(_ count: Int) {
         for _ in 0..<count where nextIdle < connections.count {
             nextIdle += 1
-            connections[nextIdle - 1].send(1)
+            connections[nextIdle - 1].send(1, at: Clocks.now)
         }
     }
 

@@ -135,7 +135,8 @@ struct BenchConnectCommand: AsyncParsableCommand {
         abstract: "Measure opening handshakes a second.",
         discussion: """
             --connections are opened at once; each is closed by a closing handshake once it is \
-            open, and another one opened in its place. Latency is from the connect to the server's answer.
+            open, and another one opened in its place. Latency is from the connect to \
+            the server's answer.
 
             EXAMPLES:
               apus bench connect ws://127.0.0.1:8080/echo --connections 64
