@@ -9,8 +9,12 @@ extension LoadReport {
         if tally.messages > 0 { add("latency", latencyInWords) }
         if let server { addServer(server, add) }
         if let memoryAfter, let memoryPerConnection {
-            let each = Figures.bytes(memoryPerConnection)
-            add("server memory", "\(Figures.bytes(Double(memoryAfter))), \(each) a connection")
+            var text = Figures.bytes(Double(memoryAfter))
+            // Of a server that has served others before, it says nothing.
+            if plan.scenario == .idle {
+                text += ", \(Figures.bytes(memoryPerConnection)) a connection"
+            }
+            add("server memory", text)
         }
         if plan.scenario == .idle {
             let open = Figures.number(openingSeconds)
