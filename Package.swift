@@ -133,7 +133,7 @@ let package = Package(
         .testTarget(
             name: "ApusTests",
             dependencies: [
-                "apus", "LoadGenerator", "WebSocketServer",
+                "apus", "WebSocketServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

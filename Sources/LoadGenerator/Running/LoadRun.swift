@@ -97,8 +97,11 @@ package struct LoadRun: Sendable {
         report.wasInterrupted = !(await pass(plan.warmup, .warmup, workers))
         await measure(workers, into: &report)
         if let server, let memoryBefore, plan.scenario != .connect {
-            report.memoryBefore = memoryBefore
-            report.memoryAfter = server.residentSize()
+            let memoryAfter = server.residentSize()
+            if memoryAfter > 0 {
+                report.memoryBefore = memoryBefore
+                report.memoryAfter = memoryAfter
+            }
         }
         report.judge()
         return report
@@ -165,7 +168,8 @@ package struct LoadRun: Sendable {
         }
         report.seconds = wall
         report.wasInterrupted = !isWhole
-        if let serverBefore, let after = server?.usage() {
+        // A server that has left has no times any more.
+        if let serverBefore, let after = server?.usage(), !after.threads.isEmpty {
             report.server = ServerUse(from: serverBefore, to: after, seconds: wall)
         }
     }
