@@ -86,6 +86,10 @@ micro: deps-build ## instructions of the small parts, against thresholds (ARGS=-
 	@.ci/install instructions
 	Benchmarks/micro $(ARGS)
 
+.PHONY: compare
+compare: build ## plain and compressed messages compared, with charts, some 3 minutes (ARGS=--quick)
+	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
+
 .PHONY: lint
 lint: ## check the format of all Swift sources
 	swift format lint --strict --parallel --recursive $(SOURCES)

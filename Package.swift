@@ -42,6 +42,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         .systemLibrary(
@@ -95,10 +96,19 @@ let package = Package(
             resources: [.embedInCode("Page/index.html")], swiftSettings: common),
         .target(
             name: "WebSocketTesting", dependencies: ["WebSocketServer"], swiftSettings: library),
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "HTTPProtocol", "WebSocketProtocol", "UVTransport", "WebSocketServer",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: library),
         .executableTarget(
             name: "apus",
             dependencies: [
-                "RealtimeApp", "RedisBroker", "WebSocketServer",
+                "LoadGenerator", "RealtimeApp", "RedisBroker", "UVTransport", "WebSocketServer",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -138,6 +148,13 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: common),
+        .testTarget(
+            name: "LoadGeneratorTests",
+            dependencies: [
+                "LoadGenerator", "WebSocketProtocol", "WebSocketServer",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: common),
         .testTarget(

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -24,4 +25,16 @@ static inline long apus_send(int socket, const void *bytes, size_t count) {
         taken = syscall(SYS_sendto, socket, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
     } while (taken < 0 && errno == EINTR);
     return taken < 0 ? -(long)errno : taken;
+}
+
+// The cores that the calling thread may use, as a mask of the first 64; 0 on an error.
+static inline unsigned long apus_allowed_cores(void) {
+    unsigned long mask[16] = {0};
+    return syscall(SYS_sched_getaffinity, 0, sizeof mask, mask) < 0 ? 0 : mask[0];
+}
+
+// Keeps the calling thread, and what it starts, to the cores of a mask: 0, or the errno.
+static inline int apus_allow_cores(unsigned long mask) {
+    unsigned long masks[16] = {mask};
+    return syscall(SYS_sched_setaffinity, 0, sizeof masks, masks) < 0 ? errno : 0;
 }

@@ -139,3 +139,14 @@ public final class ConnectAttempt {
         }
     }
 }
+
+extension ConnectAddress {
+    /// Whether a connection is accepted now: for hosts with several addresses. Blocks while the
+    /// host takes its time, so not for a loop.
+    public func acceptsNow() -> Bool {
+        let descriptor = socket(raw.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { Glibc.close(descriptor) }
+        return unsafe raw.withSockaddr { unsafe Glibc.connect(descriptor, $0, raw.length) } == 0
+    }
+}

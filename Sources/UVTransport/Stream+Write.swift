@@ -148,16 +148,19 @@ extension Stream {
             ], skipping: taken)
     }
 
-    /// Sends bytes that other streams are sent too, uncopied as far as the kernel takes them now.
-    public final func sendShared(_ bytes: UnsafeRawBufferPointer) {
+    /// Sends bytes at once, uncopied as far as the kernel takes them now. For what is encoded
+    /// already and whole, and may be shared: a publication's frames, a load generator's.
+    public final func writeNow(_ bytes: UnsafeRawBufferPointer) {
+        guard isOpen, bytes.count > 0 else { return }
         flushIfCorked()
-        guard isOpen else { return }
         guard unsafe outbox == nil else {
-            return unsafe outbox!.waiting.append(bytes.count).copyMemory(
+            unsafe outbox!.waiting.append(bytes.count).copyMemory(
                 from: bytes.baseAddress!, byteCount: bytes.count)
+            return
         }
-        // Safety: an open stream has a descriptor.
-        guard let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress, bytes.count))
+        // Safety: the caller vouches for the bytes; an open stream without an outbox has written
+        // all that libuv was given.
+        guard let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress!, bytes.count))
         else { return }
         if taken < bytes.count { unsafe keepUnsent([bytes], skipping: taken) }
     }

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// The program's entry point: `apus serve`, and what prepares for it.
+/// The program's entry point: `apus serve`, what prepares for it, and `apus bench`.
 @main
 struct Apus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,6 +14,7 @@ struct Apus: AsyncParsableCommand {
               apus token --sub ada --config apus.yaml   a token to try things with
               apus config check --config apus.yaml      validate, start nothing
               apus config defaults > apus.yaml          write every key with its default
+              apus bench echo ws://127.0.0.1:8080/ws    put load on a server, and measure
               apus --generate-completion-script bash    completions for bash, zsh or fish
 
             EXIT STATUS: 0 after a clean stop, 64 for a wrong command line, 78 for a \
@@ -22,5 +23,6 @@ struct Apus: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             ServeCommand.self, ConfigCommand.self, TokenCommand.self, UsersCommand.self,
+            BenchCommand.self,
         ])
 }

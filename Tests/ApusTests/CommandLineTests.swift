@@ -35,10 +35,13 @@ struct CommandLineTests {
 
     @Test("help teaches by examples")
     func help() throws {
-        let commands = [
-            [], ["serve"], ["config", "check"], ["config", "defaults"], ["token", "--sub", "ada"],
-            ["users", "add", "ada"], ["users", "remove", "ada"], ["users", "list"],
-        ]
+        let loads = ["echo", "fanout", "idle", "connect"].map { ["bench", $0, "ws://host/"] }
+        let commands =
+            [
+                [], ["serve"], ["config", "check"], ["config", "defaults"],
+                ["token", "--sub", "ada"], ["users", "add", "ada"], ["users", "remove", "ada"],
+                ["users", "list"], ["bench", "compare"],
+            ] + loads
         for command in commands {
             let message = Apus.helpMessage(for: try type(of: Apus.parseAsRoot(command)))
             #expect(message.contains("EXAMPLES:"), "\(command)")
@@ -91,7 +94,11 @@ struct CommandLineTests {
             ["serve", "--nonsense"], ["nonsense"], ["serve", "--set", "no-equals"],
             ["serve", "--set", "=value"], ["serve", "--config"], ["token"],
             ["token", "--sub", ""], ["token", "--sub", "ada", "--lifetime", "1"],
-            ["users", "add"], ["users", "remove"],
+            ["users", "add"], ["users", "remove"], ["bench", "echo"],
+            ["bench", "echo", "wss://host/"], ["bench", "echo", "ws://host/", "--rate", "0"],
+            ["bench", "echo", "ws://host/", "--size", "1KB"],
+            ["bench", "echo", "ws://host/", "--json", "--markdown"],
+            ["bench", "echo", "ws://host/", "--payload", "file:/nonexistent"],
         ])
     func usage(_ arguments: [String]) {
         do {

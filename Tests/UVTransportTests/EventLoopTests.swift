@@ -172,4 +172,41 @@ import WebSocketTesting
             try await loop.run { source.source.close() }
         }
     }
+
+    @Test("a precise timer ticks on its loop until it is closed, from within a tick too")
+    func preciseTimer() async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let ticks = Reports<UInt64>()
+            try await loop.run {
+                nonisolated(unsafe) var count: UInt64 = 0
+                nonisolated(unsafe) var timer: PrecisionTimer?
+                timer = try PrecisionTimer.start(loop: loop, interval: 100_000) {
+                    #expect(loop.isCurrent)
+                    count += 1
+                    ticks.add(count)
+                    if count == 3 { timer?.close() }
+                }
+            }
+            for expected in 1...3 as ClosedRange<UInt64> {
+                #expect(try await ticks.next() == expected)
+            }
+        }
+    }
+
+    @Test("a thread keeps to the cores it was given")
+    func affinity() async throws {
+        let all = CoreAffinity.current
+        let first = try #require(all.cores.first)
+        try await withLoops { group in
+            let pinned = try await group.loops[0].run {
+                let one = CoreAffinity(cores: [first])
+                #expect(one.apply())
+                return CoreAffinity.current
+            }
+            #expect(pinned.cores == [first])
+        }
+        #expect(CoreAffinity.current == all)
+        #expect(!CoreAffinity(cores: []).apply())
+    }
 }

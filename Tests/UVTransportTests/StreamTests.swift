@@ -84,6 +84,27 @@ import WebSocketTesting
         }
     }
 
+    @Test("what is sent at once follows what was appended", arguments: Kind.allCases)
+    func writesNow(kind: Kind) async throws {
+        try await withLoops { group in
+            let pair = try await makePair(kind, on: group.loops[0], receiveBuffer: 4_096)
+            let payload = pattern(500_000)
+            var expected: [UInt8] = []
+            for turn in 0..<6 { expected += [1, 2, 3] + payload + [9] + [UInt8(turn)] }
+            try await pair.loop.run {
+                for turn in 0..<6 {
+                    pair.stream.put([1, 2, 3])
+                    payload.withUnsafeBytes { pair.stream.writeNow($0) }
+                    [9 as UInt8].withUnsafeBytes { pair.stream.writeNow($0) }
+                    pair.stream.put([UInt8(turn)])
+                }
+            }
+            #expect(try await pair.peer.read(expected.count, within: .seconds(60)) == expected)
+            try await pair.close()
+            try await pair.loop.run { payload.withUnsafeBytes { pair.stream.writeNow($0) } }
+        }
+    }
+
     @Test("pausing leaves bytes to the kernel, resuming delivers them", arguments: Kind.allCases)
     func pausing(kind: Kind) async throws {
         try await withLoops { group in

@@ -1,20 +1,20 @@
-import UVTransport
+package import UVTransport
 
 /// Where a WebSocket URL leads (RFC 6455 §3): `ws://host:port/path?query`, and for Unix-domain
 /// sockets `ws+unix:/run/apus.sock:/path?query`.
-struct WebSocketURL: Sendable, Hashable {
-    enum Place: Sendable, Hashable {
+package struct WebSocketURL: Sendable, Hashable {
+    package enum Place: Sendable, Hashable {
         case host(String, port: Int)
         case unix(path: String)
     }
 
-    let place: Place
+    package let place: Place
     /// The `Host` header's value.
-    let authority: String
+    package let authority: String
     /// Path and query; at least `/`.
-    let target: String
+    package let target: String
 
-    init(_ text: String) throws(ClientError) {
+    package init(_ text: String) throws(ClientError) {
         func invalid(_ detail: String) -> ClientError {
             ClientError(.invalidURL, "\(detail): \(text)")
         }
@@ -86,7 +86,7 @@ struct WebSocketURL: Sendable, Hashable {
     }
 
     /// The addresses to try; looks names up, which may take a while, on a thread of its own.
-    func addresses() async throws(ClientError) -> [ConnectAddress] {
+    package func addresses() async throws(ClientError) -> [ConnectAddress] {
         do throws(TransportError) {
             switch place {
             case .unix(let path): return [try .unix(path: path)]

@@ -79,7 +79,7 @@ extension ConnectionCore {
         unsafe counts.pointee.messagesSent &+= UInt64(count)
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
         unsafe lastMessage = loop.now
-        unsafe sendShared(frames)
+        unsafe writeNow(frames)
     }
 
     /// Sends a whole frame of a server's, which may be shared with others.

@@ -1,0 +1,120 @@
+import WebSocketServer
+
+/// One case of a comparison: how the server compresses, and under which load.
+package struct CompareCase: Sendable, Hashable {
+    /// How the server's messages are compressed.
+    package enum Way: String, Sendable, CaseIterable, Codable {
+        case plain
+        /// Every message stands alone.
+        case alone
+        /// Every message refers to those before it, and is compressed for its connection alone.
+        case takeover
+        /// Publications refer to those before them, by frames that subscribers share.
+        case shared
+
+        /// In tables and charts.
+        package var name: String {
+            switch self {
+            case .plain: "plain"
+            case .alone: "compressed alone"
+            case .takeover: "real takeover"
+            case .shared: "shared context"
+            }
+        }
+
+        /// For `--set`. Small messages are compressed too, as the question is from which size on
+        /// that pays.
+        var settings: [String] {
+            let all = ["compression.threshold=0"]
+            switch self {
+            case .plain: return ["compression.enabled=false"]
+            case .alone: return all + ["compression.context_takeover=off"]
+            case .takeover: return all + ["compression.context_takeover=per_connection"]
+            case .shared: return all + ["compression.context_takeover=shared"]
+            }
+        }
+    }
+
+    package var way: Way
+    package var size: Int
+    /// Of a fan-out; `nil` for echo.
+    package var subscribers: Int?
+
+    package init(_ way: Way, size: Int, subscribers: Int? = nil) {
+        self.way = way
+        self.size = size
+        self.subscribers = subscribers
+    }
+
+    /// A table's words.
+    package var loadName: String {
+        subscribers.map { "fanout to \(Figures.grouped($0))" } ?? "echo"
+    }
+
+    package var name: String { "\(loadName), \(way.name), \(Figures.size(size))" }
+
+    /// As many connections as keep a core busy; large messages need fewer.
+    private static let echoConnections = 100
+    private static let echoConnectionsOfLarge = 20
+    private static let fanoutInFlight = 8
+
+    func plan(_ url: WebSocketURL, _ comparison: ComparePlan, process: Int32) -> LoadPlan {
+        var plan = LoadPlan(scenario: subscribers == nil ? .echo : .fanout, url: url)
+        let isLarge = size >= 16 << 10
+        plan.connections =
+            subscribers ?? (isLarge ? Self.echoConnectionsOfLarge : Self.echoConnections)
+        plan.inFlight = subscribers == nil ? 1 : Self.fanoutInFlight
+        plan.sizes = [size]
+        plan.payload = comparison.payload
+        plan.compression = way == .plain ? .off : .takeover
+        plan.warmup = comparison.warmup
+        plan.duration = comparison.duration
+        plan.processes = [process]
+        plan.cores = comparison.generatorCores
+        return plan
+    }
+}
+
+/// What is compared, and for how long.
+package struct ComparePlan: Sendable {
+    package var payload = PayloadKind.json
+    package var sizes: [Int]
+    package var fanoutSizes: [Int]
+    package var subscribers: [Int]
+    package var warmup: Duration
+    package var duration: Duration
+    /// The server's core and the generator's; empty where there are no two.
+    package var serverCores: [Int] = []
+    package var generatorCores: [Int] = []
+    /// The server's program, and what its `serve` gets besides.
+    package var executable: String
+    package var arguments: [String] = []
+
+    /// Some two minutes.
+    package static func whole(executable: String) -> ComparePlan {
+        ComparePlan(
+            sizes: [64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10],
+            fanoutSizes: [128, 1 << 10, 8 << 10], subscribers: [10, 100, 1_000],
+            warmup: .milliseconds(400), duration: .milliseconds(1_600), executable: executable)
+    }
+
+    /// Half a minute.
+    package static func quick(executable: String) -> ComparePlan {
+        ComparePlan(
+            sizes: [64, 1 << 10, 16 << 10], fanoutSizes: [128, 1 << 10], subscribers: [100],
+            warmup: .milliseconds(200), duration: .milliseconds(700), executable: executable)
+    }
+
+    /// In the order in which they run: ways next to each other, so that they meet the same machine.
+    package var cases: [CompareCase] {
+        let echo = sizes.flatMap { size in
+            [CompareCase.Way.plain, .alone, .takeover].map { CompareCase($0, size: size) }
+        }
+        let fanout = subscribers.flatMap { count in
+            fanoutSizes.flatMap { size in
+                CompareCase.Way.allCases.map { CompareCase($0, size: size, subscribers: count) }
+            }
+        }
+        return echo + fanout
+    }
+}

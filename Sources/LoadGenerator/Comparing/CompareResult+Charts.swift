@@ -1,0 +1,86 @@
+extension CompareResult {
+    /// Charts by file name without its suffix; none without enough points.
+    package var charts: [(name: String, chart: LineChart)] {
+        var charts: [(String, LineChart)] = []
+        if plan.sizes.count > 1 {
+            charts.append(("echo-cpu", cpuChart("Echo", nil, plan.sizes)))
+            charts.append(("echo-wire", wireChart("Echo", nil, plan.sizes)))
+            charts.append(("echo-break-even", breakEvenChart("Echo", nil, plan.sizes)))
+        }
+        if plan.fanoutSizes.count > 1, let most = plan.subscribers.max() {
+            let title = "Fan-out to \(Figures.grouped(most))"
+            charts.append(("fanout-cpu", cpuChart(title, most, plan.fanoutSizes)))
+            charts.append(("fanout-wire", wireChart(title, most, plan.fanoutSizes)))
+            charts.append(("fanout-break-even", breakEvenChart(title, most, plan.fanoutSizes)))
+        }
+        if plan.subscribers.count > 1, let size = middleSize {
+            charts.append(("subscribers-cpu", subscribersChart(size)))
+        }
+        return charts.filter { !$0.1.series.isEmpty }
+    }
+
+    private var middleSize: Int? {
+        plan.fanoutSizes.isEmpty ? nil : plan.fanoutSizes.sorted()[plan.fanoutSizes.count / 2]
+    }
+
+    private func cpuChart(_ title: String, _ subscribers: Int?, _ sizes: [Int]) -> LineChart {
+        chart(
+            "\(title): server CPU for each message", "Microseconds, by the message's size",
+            subscribers, sizes, isLogarithmic: true, yText: { Figures.short($0) + " µs" }
+        ) { $1.cpuPerMessage }
+    }
+
+    private func wireChart(_ title: String, _ subscribers: Int?, _ sizes: [Int]) -> LineChart {
+        chart(
+            "\(title): bytes on the wire", "From the server, by bytes of messages; by their size",
+            subscribers, sizes, isLogarithmic: false, yText: { Figures.short($0 * 100) + " %" }
+        ) { $1.ratio }
+    }
+
+    private func breakEvenChart(
+        _ title: String, _ subscribers: Int?, _ sizes: [Int]
+    ) -> LineChart {
+        chart(
+            "\(title): on which links compression pays",
+            "It pays on links slower than the line, by the message's size", subscribers, sizes,
+            isLogarithmic: true,
+            yText: {
+                $0 < 999 ? "\(Figures.short($0)) Mbit/s" : "\(Figures.short($0 / 1_000)) Gbit/s"
+            }
+        ) { one, _ in breakEven(one)?.megabits }
+    }
+
+    private func chart(
+        _ title: String, _ subtitle: String, _ subscribers: Int?, _ sizes: [Int],
+        isLogarithmic: Bool, yText: @escaping @Sendable (Double) -> String,
+        _ value: (CompareCase, LoadReport) -> Double?
+    ) -> LineChart {
+        let series = CompareCase.Way.allCases.enumerated().map { hue, way in
+            LineChart.Series(
+                name: way.name,
+                points: sizes.compactMap { size in
+                    let one = CompareCase(way, size: size, subscribers: subscribers)
+                    return report(one).flatMap { value(one, $0) }.map { (Double(size), $0) }
+                }, hue: hue)
+        }
+        return LineChart(
+            title: title, subtitle: subtitle, series: series, isLogarithmic: isLogarithmic,
+            xText: { Figures.size(Int($0)) }, yText: yText)
+    }
+
+    private func subscribersChart(_ size: Int) -> LineChart {
+        let series = CompareCase.Way.allCases.enumerated().map { hue, way in
+            LineChart.Series(
+                name: way.name,
+                points: plan.subscribers.compactMap { count in
+                    report(CompareCase(way, size: size, subscribers: count))?.cpuPerMessage
+                        .map { (Double(count), $0) }
+                }, hue: hue)
+        }
+        return LineChart(
+            title: "Fan-out: server CPU for each delivery",
+            subtitle: "Microseconds for \(Figures.size(size)), by the number of subscribers",
+            series: series, isLogarithmic: true, xText: { Figures.grouped(Int($0)) },
+            yText: { Figures.short($0) + " µs" })
+    }
+}

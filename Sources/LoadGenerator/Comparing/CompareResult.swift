@@ -1,0 +1,143 @@
+/// What a comparison measured, and what follows from it.
+package struct CompareResult: Sendable {
+    package let plan: ComparePlan
+    package var measured: [(one: CompareCase, report: LoadReport)] = []
+    /// Cases that could not be measured, and why.
+    package var failures: [(one: CompareCase, detail: String)] = []
+
+    package init(_ plan: ComparePlan) { self.plan = plan }
+
+    /// Links that people have, in Mbit/s.
+    package static let links: [(name: String, megabits: Double)] = [
+        ("10 Mbit/s", 10), ("100 Mbit/s", 100), ("1 Gbit/s", 1_000), ("10 Gbit/s", 10_000),
+    ]
+
+    /// The sentence that says how to read the answers.
+    package static let explanation = """
+        Compression pays on a link as long as the bytes that it saves would take that link longer \
+        to carry than the CPU takes to save them.
+        """
+
+    package func report(_ one: CompareCase) -> LoadReport? {
+        measured.first { $0.one == one }?.report
+    }
+
+    // MARK: - Break-even
+
+    /// Of a case against the plain one with the same load; `nil` for that, or without CPU times.
+    package func breakEven(_ one: CompareCase) -> BreakEven? {
+        var plain = one
+        plain.way = .plain
+        guard one.way != .plain, let before = report(plain).flatMap(Self.cost),
+            let after = report(one).flatMap(Self.cost)
+        else { return nil }
+        return BreakEven(plain: before, compressed: after)
+    }
+
+    /// A message's bytes on the wire and CPU time. An echo goes both ways.
+    static func cost(_ report: LoadReport) -> (wire: Double, cpu: Double)? {
+        guard let cpu = report.cpuPerMessage else { return nil }
+        let isEcho = report.plan.scenario == .echo
+        return (report.wirePerMessage + (isEcho ? report.wirePerMessageOut : 0), cpu)
+    }
+
+    /// Each load with each way of compressing, and where each kind of link begins to gain.
+    package struct Answer: Sendable {
+        package var way: CompareCase.Way
+        package var subscribers: Int?
+        /// The smallest message for each of ``CompareResult/links``.
+        package var smallestSizes: [Int?]
+    }
+
+    /// The answers, one a row.
+    package var answerTable: TextTable {
+        var table = TextTable(["pays from", ""] + Self.links.map(\.name), words: 2)
+        for answer in answers {
+            let load = CompareCase(answer.way, size: 0, subscribers: answer.subscribers).loadName
+            let sizes = answer.smallestSizes.map { $0.map(Figures.size) ?? "never" }
+            table.add([load, answer.way.name] + sizes)
+        }
+        return table
+    }
+
+    package var answers: [Answer] {
+        let loads = [nil] + plan.subscribers.map(Optional.some)
+        return loads.flatMap { subscribers in
+            [CompareCase.Way.alone, .takeover, .shared].compactMap { way -> Answer? in
+                let sizes = subscribers == nil ? plan.sizes : plan.fanoutSizes
+                let points = sizes.compactMap { size in
+                    breakEven(CompareCase(way, size: size, subscribers: subscribers))
+                        .map { (size: size, breakEven: $0) }
+                }
+                guard !points.isEmpty else { return nil }
+                return Answer(
+                    way: way, subscribers: subscribers,
+                    smallestSizes: Self.links.map {
+                        BreakEven.smallestSize(paying: $0.megabits, points)
+                    })
+            }
+        }
+    }
+
+    // MARK: - Tables
+
+    package var table: TextTable {
+        var table = TextTable(
+            [
+                "load", "way", "size", "msgs/s", "payload", "wire", "B/msg", "ratio", "CPU µs",
+                "p50 µs", "p99", "p99.9", "max", "B/conn", "pays",
+            ], words: 2)
+        for (one, report) in measured {
+            let latencies = [50, 99, 99.9].map { Figures.number(report.latency($0)) }
+            // Of a few connections, it would be that of the process.
+            let memory = report.plan.connections >= 100 ? report.memoryPerConnection : nil
+            let rate = { (bytes: Int) in Figures.bytes(Double(bytes) / report.seconds) + "/s" }
+            table.add(
+                [
+                    one.loadName, one.way.name, Figures.size(one.size),
+                    Figures.number(report.messagesPerSecond), rate(report.tally.payloadIn),
+                    rate(report.tally.wireIn), Figures.number(report.wirePerMessage),
+                    report.ratio.map(Figures.percent) ?? "",
+                    report.cpuPerMessage.map(Figures.number) ?? "",
+                ] + latencies + [
+                    Figures.number(report.latencyMax), memory.map(Figures.number) ?? "",
+                    breakEven(one)?.text ?? "",
+                ])
+        }
+        return table
+    }
+
+    /// What keeps the figures from being taken as they are.
+    package var warnings: [String] {
+        var warnings: [String] = []
+        if plan.serverCores.isEmpty {
+            warnings.append("there is one core only: the server and the generator share it")
+        }
+        let faults = measured.compactMap { one, report in
+            report.tally.errors > 0 ? (one, report.tally.firstError ?? "a fault") : nil
+        }
+        for (one, detail) in faults + failures { warnings.append("\(one.name): \(detail)") }
+        let busy = measured.filter { $0.report.isGeneratorBound }
+        if !busy.isEmpty {
+            warnings.append(
+                """
+                in \(busy.count) of \(measured.count) cases the generator was the bottleneck: \
+                rates and latencies there are its own; CPU per message still holds
+                """)
+        }
+        if measured.count + failures.count < plan.cases.count {
+            warnings.append("the comparison ended early")
+        }
+        return warnings
+    }
+
+    package var text: String {
+        let parts = [table.text, answerTable.text, Self.explanation + "\n"]
+        return parts.joined(separator: "\n") + warnings.map { "! \($0)\n" }.joined()
+    }
+
+    package var markdown: String {
+        let parts = [table.markdown, answerTable.markdown, Self.explanation + "\n"]
+        return parts.joined(separator: "\n") + warnings.map { "\n**Mind:** \($0)\n" }.joined()
+    }
+}

@@ -1,0 +1,66 @@
+import Foundation
+
+/// A comparison's figures under the names that they have in JSON.
+package struct CompareSummary: Codable, Sendable {
+    package struct Measured: Codable, Sendable {
+        package var way: String
+        package var size: Int
+        package var subscribers: Int?
+        /// `never`, `always` or `below`; `nil` for plain messages.
+        package var pays: String?
+        package var breakEvenMegabitsPerSecond: Double?
+        package var report: LoadSummary
+    }
+
+    package struct Answer: Codable, Sendable {
+        package var way: String
+        package var subscribers: Int?
+        /// The smallest message that gains, by link; `nil` if none does.
+        package var smallestSizes: [String: Int?]
+    }
+
+    package struct Machine: Codable, Sendable {
+        package var processor: String
+        package var cores: Int
+        package var kernel: String
+    }
+
+    package var machine: Machine
+    package var measured: [Measured]
+    package var answers: [Answer]
+    package var explanation: String
+    package var warnings: [String]
+}
+
+extension CompareResult {
+    package var summary: CompareSummary {
+        CompareSummary(
+            machine: .current,
+            measured: measured.map { one, report in
+                let breakEven = breakEven(one)
+                return CompareSummary.Measured(
+                    way: one.way.rawValue, size: one.size, subscribers: one.subscribers,
+                    pays: breakEven.map { $0.megabits == nil ? $0.text : "below" },
+                    breakEvenMegabitsPerSecond: breakEven?.megabits, report: report.summary)
+            },
+            answers: answers.map {
+                CompareSummary.Answer(
+                    way: $0.way.rawValue, subscribers: $0.subscribers,
+                    smallestSizes: Dictionary(
+                        uniqueKeysWithValues: zip(Self.links.map(\.name), $0.smallestSizes)))
+            },
+            explanation: Self.explanation, warnings: warnings)
+    }
+}
+
+extension CompareSummary.Machine {
+    static var current: Self {
+        let processors = ProcFile.read("/proc/cpuinfo")?.split(separator: "\n") ?? []
+        let model = processors.first { $0.hasPrefix("model name") }?.split(separator: ":").last
+        return Self(
+            processor: model.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown",
+            cores: ProcessInfo.processInfo.activeProcessorCount,
+            kernel: ProcFile.read("/proc/sys/kernel/osrelease")?
+                .trimmingCharacters(in: .newlines) ?? "unknown")
+    }
+}

@@ -1,0 +1,114 @@
+import WebSocketServer
+
+/// A report's figures under the names that they have in JSON; units are in the names.
+package struct LoadSummary: Codable, Sendable {
+    package struct Latency: Codable, Sendable {
+        package var p50: Double
+        package var p90: Double
+        package var p99: Double
+        package var p999: Double
+        package var max: Double
+    }
+
+    package struct Server: Codable, Sendable {
+        package var cpuMicrosecondsPerMessage: Double
+        package var userMicrosecondsPerMessage: Double
+        package var cpuSeconds: Double
+        /// 1 is a whole core.
+        package var busy: Double
+        package var busiestThread: Double
+    }
+
+    package struct Memory: Codable, Sendable {
+        package var bytesBefore: Int
+        package var bytesAfter: Int
+        package var bytesPerConnection: Double
+    }
+
+    package var scenario: String
+    /// Without what may follow its path, which may be a secret.
+    package var url: String
+    package var connections: Int
+    package var publishers: Int?
+    package var inFlight: Int?
+    package var ratePerSecond: Double?
+    package var payload: String?
+    package var sizes: [Int]?
+    package var compression: String
+    package var extensions: String?
+    package var loops: Int
+    package var openingSeconds: Double
+    package var seconds: Double
+    package var messages: Int
+    package var messagesPerSecond: Double
+    package var payloadBytesInPerSecond: Double
+    package var wireBytesInPerSecond: Double
+    package var payloadBytesOutPerSecond: Double
+    package var wireBytesOutPerSecond: Double
+    package var wireBytesPerMessageIn: Double
+    package var wireBytesPerMessageOut: Double
+    package var ratio: Double?
+    package var latencyMicroseconds: Latency?
+    package var server: Server?
+    package var memory: Memory?
+    package var generatorBusy: [Double]
+    package var verified: Int
+    package var errors: Int
+    package var firstError: String?
+    package var warnings: [String]
+    package var interrupted: Bool
+}
+
+extension LoadReport {
+    package var summary: LoadSummary {
+        func rate(_ bytes: Int) -> Double { seconds > 0 ? Double(bytes) / seconds : 0 }
+        let hasMessages = plan.scenario != .connect
+        return LoadSummary(
+            scenario: plan.scenario.rawValue, url: shownURL, connections: plan.connections,
+            publishers: plan.scenario == .fanout ? plan.publishers : nil,
+            inFlight: hasMessages ? plan.inFlight : nil, ratePerSecond: plan.rate,
+            payload: hasMessages ? plan.payload.name : nil, sizes: hasMessages ? plan.sizes : nil,
+            compression: plan.compression.rawValue, extensions: agreement, loops: plan.loops,
+            openingSeconds: openingSeconds, seconds: seconds, messages: tally.messages,
+            messagesPerSecond: messagesPerSecond, payloadBytesInPerSecond: rate(tally.payloadIn),
+            wireBytesInPerSecond: rate(tally.wireIn),
+            payloadBytesOutPerSecond: rate(tally.payloadOut),
+            wireBytesOutPerSecond: rate(tally.wireOut), wireBytesPerMessageIn: wirePerMessage,
+            wireBytesPerMessageOut: wirePerMessageOut, ratio: ratio,
+            latencyMicroseconds: tally.messages > 0 ? latencies : nil, server: serverSummary,
+            memory: memorySummary, generatorBusy: generatorBusy, verified: tally.verified,
+            errors: tally.errors, firstError: tally.firstError, warnings: warnings,
+            interrupted: wasInterrupted)
+    }
+
+    private var latencies: LoadSummary.Latency {
+        LoadSummary.Latency(
+            p50: latency(50), p90: latency(90), p99: latency(99), p999: latency(99.9),
+            max: latencyMax)
+    }
+
+    private var serverSummary: LoadSummary.Server? {
+        server.map {
+            LoadSummary.Server(
+                cpuMicrosecondsPerMessage: cpuPerMessage ?? 0,
+                userMicrosecondsPerMessage: userPerMessage ?? 0, cpuSeconds: $0.cpuSeconds,
+                busy: $0.busy, busiestThread: $0.busiestThread)
+        }
+    }
+
+    private var memorySummary: LoadSummary.Memory? {
+        guard let memoryBefore, let memoryAfter, let memoryPerConnection else { return nil }
+        return LoadSummary.Memory(
+            bytesBefore: memoryBefore, bytesAfter: memoryAfter,
+            bytesPerConnection: memoryPerConnection)
+    }
+
+    /// The URL without its query.
+    package var shownURL: String {
+        let path = plan.url.target.prefix { $0 != "?" }
+        switch plan.url.place {
+        case .host: return "ws://\(plan.url.authority)\(path)"
+        case .unix(let socket): return "ws+unix:\(socket):\(path)"
+        }
+    }
+}

@@ -1,0 +1,57 @@
+/// What the messages of a load hold.
+package enum PayloadKind: Sendable, Hashable {
+    /// Order-book events as exchanges send them, with a remark here and there; valid JSON.
+    case json
+    /// Plain sentences.
+    case chat
+    /// Lines of pair, time, price, quantity and side.
+    case ticks
+    /// Lines of a server's log.
+    case logs
+    /// Random bytes, which don't compress.
+    case binary
+    /// Consecutive pieces of these bytes, from the front again at their end. Not empty.
+    case file([UInt8])
+
+    /// The name in reports.
+    package var name: String {
+        switch self {
+        case .json: "json"
+        case .chat: "chat"
+        case .ticks: "ticks"
+        case .logs: "logs"
+        case .binary: "binary"
+        case .file: "file"
+        }
+    }
+
+    /// Whether its messages go as text. A file's do where it is ASCII, as a piece may end anywhere.
+    package var isText: Bool {
+        switch self {
+        case .binary: false
+        case .file(let bytes): bytes.allSatisfy { $0 < 0x80 }
+        default: true
+        }
+    }
+
+    /// `count` messages of exactly the sizes given, taken in turn; the same ones every time.
+    package func messages(sizes: [Int], count: Int) -> [[UInt8]] {
+        precondition(!sizes.isEmpty)
+        var random = LoadRandom(seed: 88_172_645_463_325_252)
+        var position = 0
+        return (0..<count).map { number in
+            let size = sizes[number % sizes.count]
+            switch self {
+            case .json: return JSONEvents.message(size, &random)
+            case .chat: return Prose.message(size, &random)
+            case .ticks: return Prose.lines(size, &random, Prose.tick)
+            case .logs: return Prose.lines(size, &random, Prose.logLine)
+            case .binary: return (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            case .file(let bytes):
+                let piece = (0..<size).map { bytes[(position + $0) % bytes.count] }
+                position = (position + size) % bytes.count
+                return piece
+            }
+        }
+    }
+}

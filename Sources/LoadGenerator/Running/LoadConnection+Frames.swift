@@ -1,0 +1,169 @@
+import WebSocketProtocol
+
+/// The reader of a ``LoadConnection``: headers, and the contents of a sample.
+extension LoadConnection {
+    /// Reads the frames of one read, counts the messages, and answers them all at once.
+    func readFrames(_ start: UnsafeRawPointer, _ end: UnsafeRawPointer) {
+        let worker = unsafe self.worker
+        if !isPublisher { unsafe worker.tally.wireIn &+= end - start }
+        let now = Clocks.now
+        var next = unsafe start
+        var messages = 0
+        while unsafe next < end || isInPayload && left == 0 {
+            if unsafe !isInPayload {
+                // Whole messages that nobody looks into, in one go.
+                let passed = unsafe passMessages(
+                    &next, end, atMost: worker.messagesUnseen(on: self, after: messages))
+                messages &+= passed
+                if passed > 0 { continue }
+                guard unsafe readHeader(&next, end, after: messages) else { break }
+            }
+            let count = unsafe min(left, end - next)
+            let piece = unsafe UnsafeRawBufferPointer(start: next, count: count)
+            if unsafe firstByte & 0x08 != 0 {
+                unsafe control.append(contentsOf: piece)
+            } else if unsafe keepsContents {
+                unsafe contents.append(contentsOf: piece)
+            }
+            unsafe next += count
+            unsafe left &-= count
+            if unsafe left > 0 { break }
+            unsafe isInPayload = false
+            if unsafe firstByte & 0x08 != 0 {
+                guard receivedControl() else { return }
+            } else if unsafe firstByte & FrameHeader.fin != 0 {
+                if unsafe keepsContents { checkContents(worker, after: messages) }
+                unsafe messageByte = 0
+                messages &+= 1
+            }
+        }
+        if messages > 0, unsafe phase == .open, let pool = unsafe worker.pool {
+            worker.count(messages, on: self, now)
+            advance(by: messages, in: pool)
+            worker.answer(messages, on: self, now)
+        }
+    }
+
+    /// Passes over data frames that are messages, here whole, and whose contents nobody wants; how
+    /// many there were.
+    @inline(__always)
+    private func passMessages(
+        _ place: inout UnsafeRawPointer, _ end: UnsafeRawPointer, atMost limit: Int
+    ) -> Int {
+        guard unsafe messageByte == 0, unsafe partial.isEmpty else { return 0 }
+        let kindBits: UInt8 = unsafe worker.isCompressed ? ~FrameHeader.rsv1 : 0xFF
+        var next = unsafe place
+        var passed = 0
+        while passed < limit, unsafe end - next >= 4 {
+            // Safety: four bytes are there.
+            let kind = unsafe next.load(as: UInt8.self) & kindBits
+            let second = unsafe next.load(fromByteOffset: 1, as: UInt8.self)
+            guard kind == 0x81 || kind == 0x82, second <= 126 else { break }
+            var size = Int(second) &+ 2
+            if second == 126 {
+                let length = unsafe next.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
+                size = Int(UInt16(bigEndian: length)) &+ 4
+            }
+            guard unsafe size <= end - next else { break }
+            unsafe next += size
+            passed &+= 1
+        }
+        unsafe place = next
+        return passed
+    }
+
+    /// Reads a header; false when it is not whole yet, or at fault.
+    private func readHeader(
+        _ next: inout UnsafeRawPointer, _ end: UnsafeRawPointer, after messages: Int
+    ) -> Bool {
+        while unsafe next < end {
+            unsafe partial.append(unsafe next.load(as: UInt8.self))
+            unsafe next += 1
+            guard unsafe partial.count >= 2 else { continue }
+            let length = unsafe partial[1] & FrameHeader.lengthBits
+            let size = length == 127 ? 10 : length == 126 ? 4 : 2
+            if unsafe partial.count < size { continue }
+            unsafe left =
+                unsafe size == 2 ? Int(length) : partial[2...].reduce(0) { $0 << 8 | Int($1) }
+            unsafe firstByte = partial[0]
+            let isMasked = unsafe partial[1] & FrameHeader.masked != 0
+            unsafe partial.removeAll(keepingCapacity: true)
+            if let fault = beginFrame(isMasked: isMasked, after: messages) {
+                fail(fault)
+                return false
+            }
+            unsafe isInPayload = true
+            return true
+        }
+        return false
+    }
+
+    /// What is wrong with a frame's header; `nil` when all is well.
+    private func beginFrame(isMasked: Bool, after messages: Int) -> String? {
+        let worker = unsafe self.worker
+        if isMasked { return "a masked frame from the server" }
+        if unsafe left > 1 << 30 || left < 0 { return unsafe "a frame of \(left) bytes" }
+        let opcode = unsafe firstByte & FrameHeader.opcodeBits
+        let isCompressed = unsafe firstByte & FrameHeader.rsv1 != 0
+        if isCompressed, unsafe !worker.isCompressed {
+            return "a compressed frame, which was not agreed"
+        }
+        switch opcode {
+        case 0:
+            if unsafe messageByte == 0 { return "a continuation of nothing" }
+        case 1, 2:
+            if unsafe messageByte != 0 { return "a message within a message" }
+            unsafe messageByte = firstByte
+            unsafe contents.removeAll(keepingCapacity: true)
+            unsafe keepsContents = worker.takeWantsContents(of: self, after: messages)
+        case 8, 9, 10:
+            if unsafe left > FrameHeader.controlPayloadMax {
+                return unsafe "a control frame of \(left) bytes"
+            }
+            unsafe control.removeAll(keepingCapacity: true)
+        default: return "a frame with opcode \(opcode)"
+        }
+        return nil
+    }
+
+    /// False when the connection is over.
+    private func receivedControl() -> Bool {
+        switch unsafe firstByte & FrameHeader.opcodeBits {
+        case Opcode.ping.rawValue: unsafe sendControl(.pong, control)
+        case Opcode.close.rawValue:
+            // In `closing` the server answers, and closes the TCP connection next.
+            if unsafe phase == .open {
+                let code =
+                    unsafe control.count >= 2 ? Int(control[0]) << 8 | Int(control[1]) : 1_005
+                fail("closed by the server with code \(code)")
+                return false
+            }
+        default: break
+        }
+        return true
+    }
+
+    /// Compares the message with what was sent.
+    private func checkContents(_ worker: LoadWorker, after messages: Int) {
+        let pool = unsafe worker.pool!
+        var message: [UInt8]? = unsafe contents
+        if unsafe messageByte & FrameHeader.rsv1 != 0 {
+            message = unsafe worker.checker?.inflate(contents, limit: 1 << 30, after: context)
+        }
+        let index = unsafe pool.index(replyIndex, after: messages)
+        let isText = unsafe messageByte & FrameHeader.opcodeBits == Opcode.text.rawValue
+        unsafe keepsContents = false
+        guard let message else { return worker.note("a message that does not inflate") }
+        let isExpected =
+            worker.publishers > 1
+            ? pool.messages.contains(message) : message == pool.messages[index]
+        if isExpected, isText == pool.isText {
+            unsafe worker.tally.verified &+= 1
+        } else {
+            let number = unsafe received + messages
+            worker.note(
+                "message \(number) of connection \(self.number) is not what was sent: "
+                    + "\(message.count) bytes came back")
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import HTTPProtocol
+import HTTPTypes
+import WebSocketProtocol
+
+/// The opening handshake of a ``LoadConnection``.
+///
+/// All connections of a load send one request, made once, with one key. An answer with the bytes of
+/// one that was found good before is good; only others are parsed.
+extension LoadConnection {
+    private static let headSizeMax = 16 << 10
+
+    /// Reads the response's head: the bytes of this read that belong to it, or `nil` when it is not
+    /// whole yet or refuses.
+    func readHead(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        let worker = unsafe self.worker
+        let known = worker.acceptedHead
+        if unsafe partial.isEmpty, !known.isEmpty, known.count <= bytes.count,
+            unsafe UnsafeRawBufferPointer(rebasing: bytes[..<known.count]).elementsEqual(known)
+        {
+            opened(worker)
+            return known.count
+        }
+        let before = unsafe partial.count
+        unsafe partial.append(contentsOf: bytes)
+        guard let size = unsafe Self.headSize(partial) else {
+            if unsafe partial.count > Self.headSizeMax { fail("the answer's head does not end") }
+            return nil
+        }
+        let head = unsafe Array(partial.prefix(size))
+        unsafe partial.removeAll(keepingCapacity: true)
+        do throws(LoadError) {
+            let agreement = try Self.check(head, worker)
+            if worker.acceptedHead.isEmpty { unsafe worker.agreement = agreement }
+            worker.acceptedHead = head
+        } catch {
+            fail(error.description)
+            return nil
+        }
+        opened(worker)
+        return size - before
+    }
+
+    private func opened(_ worker: LoadWorker) {
+        unsafe phase = .open
+        worker.opened(self)
+    }
+
+    /// The count of bytes up to the empty line, and it.
+    private static func headSize(_ bytes: [UInt8]) -> Int? {
+        var index = 3
+        while index < bytes.count {
+            if bytes[index] == 0x0A, bytes[index - 1] == 0x0D, bytes[index - 2] == 0x0A,
+                bytes[index - 3] == 0x0D
+            {
+                return index + 1
+            }
+            index += 1
+        }
+        return nil
+    }
+
+    /// What the answer agrees on; throws where it refuses or is at fault.
+    private static func check(
+        _ head: [UInt8], _ worker: LoadWorker
+    ) throws(LoadError) -> DeflateParameters? {
+        var parser = ResponseParser(limits: HTTPLimits(headSizeMax: headSizeMax))
+        let event = unsafe head.withUnsafeBytes { unsafe parser.parse($0).event }
+        guard case .head(let response) = event else {
+            throw LoadError("the answer is no HTTP response")
+        }
+        do throws(ClientHandshakeFault) {
+            let agreement = try worker.handshake.check(response)
+            guard let offer = worker.handshake.extensions.first else { return nil }
+            do throws(DeflateFault) {
+                let agreed = try DeflateParameters.check(
+                    response: agreement.extensions, offered: offer)
+                if let agreed { return agreed }
+            } catch {
+                throw .deflate(error)
+            }
+        } catch {
+            if case .status = error { throw LoadError("the server answered \(response.status)") }
+            throw LoadError("the answer is at fault: \(error)")
+        }
+        throw LoadError("the server does not agree to compression; see --compression off")
+    }
+}

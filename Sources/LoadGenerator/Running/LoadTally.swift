@@ -1,0 +1,51 @@
+package import Histogram
+
+/// What was counted while a load was measured: of one loop, or of several together.
+package struct LoadTally: Sendable {
+    /// Messages that came back, deliveries of a fan-out, or connections that were opened.
+    package var messages = 0
+    /// Bytes of those messages.
+    package var payloadIn = 0
+    /// Bytes read and written, TCP's and IP's own aside.
+    package var wireIn = 0
+    package var wireOut = 0
+    package var messagesOut = 0
+    package var payloadOut = 0
+    /// Messages whose contents were compared with what was sent.
+    package var verified = 0
+    package var errors = 0
+    package var firstError: String?
+    /// Nanoseconds, to three digits.
+    package var latency = Histogram<UInt32>(
+        lowestDiscernibleValue: 64, highestTrackableValue: 120_000_000_000,
+        numberOfSignificantValueDigits: .three)
+
+    package init() {}
+
+    package mutating func add(_ other: LoadTally) {
+        messages += other.messages
+        payloadIn += other.payloadIn
+        wireIn += other.wireIn
+        wireOut += other.wireOut
+        messagesOut += other.messagesOut
+        payloadOut += other.payloadOut
+        verified += other.verified
+        errors += other.errors
+        firstError = firstError ?? other.firstError
+        latency.add(other.latency)
+    }
+
+    /// Starts anew; faults are kept.
+    mutating func reset() {
+        var fresh = LoadTally()
+        fresh.errors = errors
+        fresh.firstError = firstError
+        fresh.verified = verified
+        self = fresh
+    }
+
+    @inline(__always)
+    mutating func record(_ nanoseconds: UInt64, _ count: UInt32 = 1) {
+        latency.record(min(nanoseconds, 120_000_000_000), count: count)
+    }
+}

@@ -1,0 +1,99 @@
+import UVTransport
+
+/// What a ``LoadWorker`` counts of each message, and when a fan-out's next one is due.
+extension LoadWorker {
+    private static let sampleInterval = 1_000
+
+    /// How many of a connection's next messages, behind `messages` of this read, nobody looks into.
+    @inline(__always)
+    func messagesUnseen(on connection: LoadConnection, after messages: Int) -> Int {
+        // Before there is a pool, it is a greeting.
+        if unsafe connection.isPublisher || pool == nil { return .max }
+        if unsafe connection.context != nil || connection.received &+ messages == 0 { return 0 }
+        return unsafe sampleLeft &- messages
+    }
+
+    /// Whether the contents of a message that begins are to be compared.
+    func takeWantsContents(of connection: LoadConnection, after messages: Int) -> Bool {
+        guard messagesUnseen(on: connection, after: messages) <= 0 else { return false }
+        if unsafe sampleLeft <= messages {
+            unsafe sampleLeft = Self.sampleInterval + messages
+        }
+        return true
+    }
+
+    /// Counts messages that were received whole in one read.
+    func count(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
+        if connection.isPublisher { return }
+        unsafe sampleLeft &-= messages
+        if unsafe isMeasuring {
+            unsafe tally.messages &+= messages
+            unsafe tally.payloadIn &+= pool.size(of: messages, from: connection.replyIndex)
+        }
+        if plan.scenario == .fanout {
+            countDeliveries(messages, on: connection, now)
+        } else if let schedule = unsafe schedule {
+            for number in unsafe connection.received..<connection.received &+ messages {
+                record(now, since: schedule.due(number &* share &+ connection.number), 1)
+            }
+        } else {
+            // What was sent by one write has one stamp.
+            var left = messages
+            while left > 0 {
+                let (stamp, count) = connection.takeStamps(atMost: left)
+                record(now, since: stamp, UInt32(truncatingIfNeeded: count))
+                left &-= count
+            }
+        }
+    }
+
+    @inline(__always)
+    private func record(_ now: UInt64, since: UInt64, _ count: UInt32) {
+        if unsafe isMeasuring { unsafe tally.record(now > since ? now &- since : 0, count) }
+    }
+
+    private func countDeliveries(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
+        let first = unsafe connection.received
+        if let schedule = unsafe schedule {
+            for number in first..<first &+ messages { record(now, since: schedule.due(number), 1) }
+            return
+        }
+        let fanout = fanout!
+        var complete = 0
+        for number in first..<first &+ messages {
+            record(now, since: fanout.sentAt(number), 1)
+            let slot = number & (delivered.count - 1)
+            delivered[slot] += 1
+            guard delivered[slot] == share else { continue }
+            delivered[slot] = 0
+            if fanout.delivered(number) { complete += 1 }
+        }
+        if complete > 0 { publishNext(complete) }
+    }
+
+    /// As many publications as all have now; from any loop of the load.
+    private func publishNext(_ count: Int) {
+        if isPublishing {
+            publish(count)
+        } else {
+            publishing.loop.execute { [publishing = publishing!] in publishing.publish(count) }
+        }
+    }
+
+    /// Sends the next publications; what one publisher has to send, it sends at once.
+    func publish(_ count: Int) {
+        guard unsafe isRunning else { return }
+        let fanout = fanout!
+        let now = Clocks.now
+        for _ in 0..<count {
+            unsafe connections[share + fanout.published % publishers].owed += 1
+            fanout.begin(now: now)
+        }
+        for index in 0..<publishers {
+            let publisher = connections[share + index]
+            let owed = unsafe publisher.owed
+            unsafe publisher.owed = 0
+            if owed > 0 { publisher.send(owed, at: now) }
+        }
+    }
+}

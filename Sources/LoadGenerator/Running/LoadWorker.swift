@@ -1,0 +1,263 @@
+import HTTPProtocol
+import HTTPTypes
+import UVTransport
+import WebSocketProtocol
+import WebSocketServer
+
+/// One loop's part of a load: its connections, and what they count. For its loop's thread.
+final class LoadWorker: @unchecked Sendable {
+    // Safety: made before the load begins, then touched on its loop alone.
+
+    let loop: EventLoop
+    let plan: LoadPlan
+    let address: ConnectAddress
+    /// Connections of this loop, a fan-out's publishers aside.
+    let share: Int
+    let inFlight: Int
+    let publishers: Int
+    let handshake: ClientHandshake
+    /// The opening handshake's request, for all connections.
+    let request: [UInt8]
+    let fanout: Fanout?
+    /// The loop that publishes: the first.
+    unowned var publishing: LoadWorker!
+
+    @exclusivity(unchecked) var tally = LoadTally()
+    @exclusivity(unchecked) var isMeasuring = false
+    @exclusivity(unchecked) var isRunning = false
+    /// Once the first connection is open and ``use(_:)`` was called.
+    @exclusivity(unchecked) var pool: FramePool!
+    /// What was agreed on, with all connections alike.
+    @exclusivity(unchecked) var agreement: DeflateParameters?
+    /// Whether messages may be compressed.
+    @exclusivity(unchecked) private(set) var isCompressed = false
+    /// The last answer that was found good.
+    var acceptedHead: [UInt8] = []
+    @exclusivity(unchecked) var checker: ReplyChecker?
+    @exclusivity(unchecked) var schedule: Schedule?
+
+    var connections: [LoadConnection] = []
+    private(set) var openCount = 0
+    /// To be opened, and being opened.
+    private var unopened = 0
+    private var opening = 0
+    private var handles = 0
+    /// Messages until the next one whose contents are compared; never, where the server's messages
+    /// refer to earlier ones.
+    @exclusivity(unchecked) var sampleLeft = 0
+    /// Subscribers of this loop that have each publication.
+    var delivered: [Int] = []
+    /// `idle`: the next connection to send its message.
+    private var nextIdle = 0
+    private var timer: PrecisionTimer?
+    private var cpuBefore: UInt64 = 0
+
+    init(
+        loop: EventLoop, index: Int, plan: LoadPlan, address: ConnectAddress,
+        handshake: ClientHandshake, fanout: Fanout?
+    ) {
+        self.loop = loop
+        self.plan = plan
+        self.address = address
+        self.handshake = handshake
+        self.fanout = fanout
+        share = plan.connections / plan.loops + (index < plan.connections % plan.loops ? 1 : 0)
+        publishers = plan.scenario == .fanout ? plan.publishers : 0
+        inFlight = plan.inFlight
+        var request: [UInt8] = []
+        RequestEncoder.encode(
+            handshake.request(
+                authority: plan.url.authority, path: plan.url.target,
+                additional: plan.headerFields),
+            body: [], into: &request)
+        self.request = request
+        if let fanout { delivered = Array(repeating: 0, count: fanout.capacity) }
+    }
+
+    var isPublishing: Bool { publishing === self }
+
+    /// Whether connections note when each message was sent.
+    var keepsStamps: Bool { unsafe plan.scenario != .fanout && schedule == nil }
+
+    // MARK: - Opening
+
+    /// Begins to open all connections, some at a time.
+    func open() {
+        unopened = share + (isPublishing ? publishers : 0)
+        openMore()
+    }
+
+    private func openMore() {
+        while unopened > 0, opening < LoadPlan.openingMax {
+            unopened -= 1
+            opening += 1
+            let number = connections.count
+            let connection = LoadConnection(
+                worker: self, number: number, isPublisher: number >= share,
+                isUnixDomain: address.isUnixDomain)
+            connections.append(connection)
+            handles += 1
+            connection.begin(address)
+        }
+    }
+
+    func opened(_ connection: LoadConnection) {
+        if plan.scenario == .connect {
+            if unsafe isMeasuring {
+                unsafe tally.messages += 1
+                unsafe tally.record(Clocks.now - connection.began)
+            }
+            unsafe connection.phase = .closing
+            // 1000, a normal closure.
+            return connection.sendControl(.close, [0x03, 0xE8])
+        }
+        opening -= 1
+        openCount += 1
+        openMore()
+    }
+
+    /// A connection is over, by a fault or the load's end.
+    func ended(_ connection: LoadConnection, wasOpen: Bool) {
+        if wasOpen {
+            openCount -= 1
+        } else if plan.scenario != .connect {
+            opening -= 1
+        }
+    }
+
+    func closed(_ connection: LoadConnection) {
+        handles -= 1
+        if plan.scenario == .connect, unsafe isRunning, unsafe tally.errors < Self.errorsMax {
+            replace(connection)
+        }
+    }
+
+    /// `connect`: a new connection in the place of one that is over.
+    private func replace(_ connection: LoadConnection) {
+        let fresh = LoadConnection(
+            worker: self, number: connection.number, isPublisher: false,
+            isUnixDomain: address.isUnixDomain)
+        connections[connection.number] = fresh
+        handles += 1
+        fresh.begin(address)
+    }
+
+    /// Faults after which a load ends.
+    static let errorsMax = 100
+
+    func note(_ fault: String) {
+        unsafe tally.errors += 1
+        if unsafe tally.firstError == nil { unsafe tally.firstError = fault }
+    }
+
+    // MARK: - Running
+
+    /// The messages to send, made for what was agreed on.
+    func use(_ pool: FramePool) {
+        unsafe self.pool = pool
+        if let agreement = unsafe agreement {
+            unsafe isCompressed = true
+            unsafe checker = ReplyChecker(windowBits: agreement.serverMaxWindowBits)
+            if !agreement.serverNoContextTakeover {
+                unsafe sampleLeft = .max
+                let context = ReplyContext(windowBits: agreement.serverMaxWindowBits)
+                unsafe connections.first { !$0.isPublisher }?.context = context
+            }
+        }
+        if plan.scenario == .echo {
+            var random = LoadRandom(seed: UInt64(loop.index))
+            for connection in connections { connection.start(at: random.below(pool.count)) }
+        }
+    }
+
+    /// Begins to send; `beginning` is of ``Clocks/now``.
+    func start(beginning: UInt64) {
+        unsafe isRunning = true
+        if let rate = plan.rate { return startSchedule(rate, beginning) }
+        switch plan.scenario {
+        case .echo: for connection in connections { connection.send(inFlight, at: Clocks.now) }
+        case .fanout: if isPublishing { publish(inFlight) }
+        case .idle: sendIdle(LoadPlan.openingMax)
+        case .connect: open()
+        }
+    }
+
+    private func startSchedule(_ rate: Double, _ beginning: UInt64) {
+        let isFanout = plan.scenario == .fanout
+        let own = isFanout ? rate : rate * Double(share) / Double(plan.connections)
+        guard own > 0 else { return }
+        let schedule = Schedule(rate: own, beginning: beginning)
+        unsafe self.schedule = schedule
+        guard !isFanout || isPublishing else { return }
+        do throws(TransportError) {
+            timer = try PrecisionTimer.start(loop: loop, interval: schedule.tick) {
+                [unowned self] in
+                sendDue()
+            }
+        } catch {
+            note("\(error)")
+        }
+    }
+
+    /// Sends what has come due, as far as messages may be under way.
+    private func sendDue() {
+        guard unsafe isRunning else { return }
+        let due = unsafe schedule!.take(now: Clocks.now)
+        if due.isEmpty { return }
+        let first = plan.scenario == .fanout ? share : 0
+        let senders = connections.count - first
+        for number in due { unsafe connections[first + number % senders].owed += 1 }
+        for number in due.prefix(senders) { connections[first + number % senders].sendOwed() }
+    }
+
+    /// So many messages came back on a connection, in one read.
+    func answer(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
+        guard unsafe isRunning else { return }
+        switch plan.scenario {
+        case .echo:
+            if unsafe schedule == nil {
+                connection.send(messages, at: now)
+            } else {
+                connection.sendOwed()
+            }
+        case .idle: sendIdle(1)
+        case .fanout, .connect: break
+        }
+    }
+
+    private func sendIdle(_ count: Int) {
+        for _ in 0..<count where nextIdle < connections.count {
+            nextIdle += 1
+            connections[nextIdle - 1].send(1, at: Clocks.now)
+        }
+    }
+
+    // MARK: - Measuring
+
+    /// Starts counting anew.
+    func beginMeasuring() {
+        unsafe tally.reset()
+        cpuBefore = Clocks.threadCPU
+        unsafe isMeasuring = true
+    }
+
+    /// What was counted, and the thread's CPU time meanwhile, in nanoseconds.
+    func endMeasuring() -> (tally: LoadTally, cpu: UInt64) {
+        unsafe isMeasuring = false
+        var result = unsafe tally
+        let average = unsafe pool.map(\.messageSizeAverage) ?? 0
+        result.payloadOut = Int(average * Double(result.messagesOut))
+        return (result, Clocks.threadCPU - cpuBefore)
+    }
+
+    /// Stops sending, and closes all connections.
+    func stop() {
+        unsafe isRunning = false
+        timer?.close()
+        timer = nil
+        for connection in connections { connection.finish() }
+    }
+
+    /// Whether every handle is closed.
+    var isOver: Bool { handles == 0 && timer == nil }
+}

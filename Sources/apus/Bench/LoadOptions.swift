@@ -1,0 +1,197 @@
+import ArgumentParser
+import Foundation
+import HTTPTypes
+import LoadGenerator
+import WebSocketServer
+
+/// The options that all loads have.
+struct LoadOptions: ParsableArguments {
+    @Argument(help: "ws://host:port/path, or ws+unix:/run/apus.sock:/path.")
+    var url: String
+
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("Connections (default: 100).", valueName: "n"),
+        transform: { try argument($0, WholeNumber(1...1_000_000)) })
+    var connections = 100
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Time measured (default: 5s).", valueName: "time"),
+        transform: { try argument($0, TimeSpan(.milliseconds(100) ... .seconds(86_400))) })
+    var duration = Duration.seconds(5)
+
+    @Option(
+        help: ArgumentHelp(
+            "Time before that, which does not count (default: 1s).", valueName: "time"),
+        transform: { try argument($0, TimeSpan(.zero ... .seconds(3_600))) })
+    var warmup = Duration.seconds(1)
+
+    @Option(
+        help: ArgumentHelp("Threads of the generator (default: 1).", valueName: "n"),
+        transform: { try argument($0, WholeNumber(1...256)) })
+    var loops = 1
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            What is offered of permessage-deflate: off; on (every message stands alone); takeover \
+            (what Chromium offers: the server may refer to earlier messages).
+            """, valueName: "offer"))
+    var compression = LoadPlan.Compression.off
+
+    @Option(
+        name: .customLong("subprotocol"), parsing: .singleValue,
+        help: ArgumentHelp("Offer a subprotocol; may be repeated.", valueName: "name"))
+    var subprotocols: [String] = []
+
+    @Option(
+        name: .customLong("header"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "Send a header line with each handshake; may be repeated.", valueName: "name: value"))
+    var headers: [HeaderLine] = []
+
+    @Option(
+        name: .customLong("pid"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "The server's process; may be repeated. On this machine it is found by its port.",
+            valueName: "pid"))
+    var processes: [Int32] = []
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Flag(help: "Print a Markdown table.")
+    var markdown = false
+
+    @Flag(help: "Tell progress on standard error where that is no terminal, too.")
+    var progress = false
+
+    func validate() throws {
+        if json && markdown { throw ValidationError("--json and --markdown exclude each other") }
+        _ = try webSocketURL()
+    }
+
+    private func webSocketURL() throws -> WebSocketURL {
+        do {
+            return try WebSocketURL(url)
+        } catch {
+            throw ValidationError(error.detail)
+        }
+    }
+
+    /// The plan that these options make; `adjust` adds what is a scenario's own.
+    func plan(
+        _ scenario: LoadPlan.Scenario, adjust: (inout LoadPlan) throws -> Void
+    ) throws -> LoadPlan {
+        var plan = LoadPlan(scenario: scenario, url: try webSocketURL())
+        plan.connections = connections
+        plan.duration = duration
+        plan.warmup = warmup
+        plan.loops = loops
+        plan.compression = compression
+        plan.subprotocols = subprotocols
+        for line in headers { plan.headerFields.append(line.field) }
+        plan.processes = processes
+        if processes.isEmpty, case .host(let host, let port) = plan.url.place, isLoopback(host) {
+            plan.processes = ServerProcess.listening(onPort: port)
+        }
+        try adjust(&plan)
+        return plan
+    }
+}
+
+/// The options of loads that send messages.
+struct MessageOptions: ParsableArguments {
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            """
+            Messages that may be unanswered, of each connection; of a fan-out, all together \
+            (default: 1; with --rate, 1000).
+            """, valueName: "n"),
+        transform: { try argument($0, WholeNumber(1...100_000)) })
+    var inFlight: Int?
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "Messages a second, all together, whatever the server does (open loop).",
+            valueName: "n"),
+        transform: { try argument($0, WholeNumber(1...100_000_000)) })
+    var rate: Int?
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "What messages hold: json, chat, ticks, logs, binary (random), or file:PATH.",
+            valueName: "kind"))
+    var payload = PayloadArgument(kind: .json)
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "Bytes of a message, or several with commas, sent in turn: 100,1KiB (default: 128).",
+            valueName: "bytes"),
+        transform: sizes)
+    var size = [128]
+
+    func apply(to plan: inout LoadPlan) throws {
+        plan.payload = payload.kind
+        plan.sizes = size
+        plan.rate = rate.map(Double.init)
+        plan.inFlight = inFlight ?? (rate == nil ? 1 : 1_000)
+    }
+}
+
+/// The value of `--payload`.
+struct PayloadArgument: ExpressibleByArgument {
+    let kind: PayloadKind
+
+    init(kind: PayloadKind) { self.kind = kind }
+
+    init?(argument: String) {
+        switch argument {
+        case "json": kind = .json
+        case "chat": kind = .chat
+        case "ticks": kind = .ticks
+        case "logs": kind = .logs
+        case "binary": kind = .binary
+        default:
+            guard argument.hasPrefix("file:"),
+                let contents = FileManager.default.contents(atPath: String(argument.dropFirst(5))),
+                !contents.isEmpty
+            else { return nil }
+            kind = .file(Array(contents))
+        }
+    }
+
+    var defaultValueDescription: String { kind.name }
+}
+
+/// The `Name: value` of a `--header`.
+struct HeaderLine: ExpressibleByArgument {
+    let field: HTTPField
+
+    init?(argument: String) {
+        guard let colon = argument.firstIndex(of: ":"),
+            let name = HTTPField.Name(String(argument[..<colon]))
+        else { return nil }
+        let value = argument[argument.index(after: colon)...]
+        field = HTTPField(name: name, value: value.trimmingCharacters(in: .whitespaces))
+    }
+}
+
+extension LoadPlan.Compression: ExpressibleByArgument {}
+
+/// Reads an option's value as configuration is read.
+func argument<K: Kind>(_ text: String, _ kind: K) throws -> K.Value {
+    do throws(Rejection) {
+        return try kind.parse(text)
+    } catch {
+        throw ValidationError("\(text) is \(error.problem); allowed: \(kind.accepted)")
+    }
+}
+
+private func isLoopback(_ host: String) -> Bool {
+    host == "localhost" || host == "::1" || host.hasPrefix("127.")
+}

@@ -1,0 +1,170 @@
+"""`apus bench` against our server and another's: what it counts, and what it says of faults."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+
+import apus
+import pytest
+from websockets.sync.server import serve
+
+SHORT = ("--duration", "500ms", "--warmup", "0s", "--connections", "10")
+
+
+def bench(*args, seconds=60):
+    return apus.run("bench", *args, seconds=seconds)
+
+
+def figures(*args, status=0):
+    """The JSON of a run."""
+    done = bench(*args, "--json")
+    assert done.returncode == status, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def tools():
+    """A server with `/echo` and `/broadcast`, of one loop."""
+    server = apus.Apus(
+        "drain.spread=0s", "drain.deadline=2s", "server.loops=1",
+        "compression.threshold=0", args=["--tools"],
+    )
+    yield server
+    try:
+        server.stop()
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def foreign():
+    """PyPI's `websockets`, which echoes; compressed, where that is offered."""
+    def echo(connection):
+        for message in connection:
+            connection.send(message)
+
+    with serve(echo, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_echo_is_counted_and_compared(tools):
+    found = figures("echo", tools.ws("/echo"), *SHORT, "--size", "20,200", "--in-flight", "3")
+    assert found["errors"] == 0 and not found["interrupted"]
+    assert found["messages"] > 10 and found["messages_per_second"] > 0
+    assert found["verified"] >= 10, "each connection's first message"
+    # Headers of two and four bytes; the sizes take turns.
+    assert found["wire_bytes_per_message_in"] == pytest.approx(113, abs=3)
+    assert found["wire_bytes_per_message_out"] == pytest.approx(117, abs=3)
+    latency = found["latency_microseconds"]
+    assert 0 < latency["p50"] <= latency["p99"] <= latency["p999"] <= latency["max"]
+    assert found["server"]["cpu_microseconds_per_message"] > 0, "found by its port"
+    assert found["memory"]["bytes_after"] > 0
+    assert len(found["generator_busy"]) == 1 and found["generator_busy"][0] > 0
+
+
+@pytest.mark.parametrize("compression", ["on", "takeover"])
+def test_compressed_messages_are_fewer_bytes_and_the_same(tools, compression):
+    found = figures(
+        "echo", tools.ws("/echo"), *SHORT, "--size", "1KiB", "--compression", compression
+    )
+    assert found["errors"] == 0 and found["verified"] >= 10
+    assert "permessage-deflate" in found["extensions"]
+    assert 0.2 < found["ratio"] < 0.8
+
+
+def test_a_fan_out_reaches_all_on_several_loops(tools):
+    found = figures(
+        "fanout", tools.ws("/broadcast"), *SHORT, "--loops", "2", "--compression", "takeover",
+        "--size", "500",
+    )
+    assert found["errors"] == 0 and found["verified"] >= 10
+    assert found["messages"] >= 10
+    assert found["ratio"] < 0.7
+
+
+def test_an_open_loop_keeps_to_its_rate(tools):
+    found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "400", "--duration", "1s")
+    assert found["errors"] == 0
+    assert found["messages"] > 0
+    assert found["rate_per_second"] == 400
+    assert found["messages"] <= 600, "no faster than asked for"
+
+
+def test_connections_that_stay_and_connections_that_go(tools):
+    idle = figures("idle", tools.ws("/echo"), *SHORT)
+    assert idle["errors"] == 0 and idle["verified"] == 10
+    connect = figures("connect", tools.ws("/echo"), *SHORT)
+    assert connect["errors"] == 0 and connect["messages"] > 10
+    apus.wait_until(lambda: tools.sockets() <= 2, "every connection let go", 30)
+
+
+@pytest.mark.parametrize("compression", ["off", "on", "takeover"])
+def test_another_server(foreign, compression):
+    found = figures("echo", foreign, *SHORT, "--size", "300", "--compression", compression)
+    assert found["errors"] == 0
+    assert found["messages"] > 0 and found["verified"] >= 10
+    assert ("extensions" in found) == (compression != "off")
+
+
+def test_tables_for_people(tools):
+    text = bench("echo", tools.ws("/echo?token=secret"), *SHORT, "--progress")
+    assert text.returncode == 0
+    assert "p99.9" in text.stdout and "server CPU" in text.stdout
+    assert "measuring" in text.stderr
+    markdown = bench("echo", tools.ws("/echo"), *SHORT, "--markdown")
+    assert markdown.stdout.startswith("| echo | ws://127.0.0.1:")
+    assert "secret" not in text.stdout + text.stderr
+
+
+def test_contents_that_differ_are_a_fault(tools):
+    # `/ws` puts words in front of each message.
+    done = bench("echo", tools.ws("/ws"), *SHORT, "--json")
+    assert done.returncode == 1
+    assert "is not what was sent" in json.loads(done.stdout)["first_error"]
+
+
+@pytest.mark.parametrize(
+    "url, words",
+    [
+        ("ws://127.0.0.1:1/", "refused"),
+        ("wss://127.0.0.1/", "wss needs TLS"),
+        ("http://127.0.0.1/", "ws or ws+unix"),
+    ],
+)
+def test_what_cannot_be_reached_is_told(url, words):
+    done = bench("echo", url, *SHORT)
+    assert done.returncode in (1, 64)
+    assert words in done.stderr and done.stdout == ""
+
+
+def test_a_path_that_is_refused_is_told(tools):
+    done = bench("echo", tools.ws("/nowhere"), *SHORT)
+    assert done.returncode == 1 and "404" in done.stderr
+
+
+def test_an_interrupt_prints_what_there_is(tools):
+    process = subprocess.Popen(
+        [apus.binary(), "bench", "echo", tools.ws("/echo"), "--duration", "1h", "--warmup", "0s",
+         "--progress", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ},
+    )
+    lines = apus.Lines(process.stderr)
+    try:
+        assert lines.wait_for(
+            lambda lines: any("measuring" in line for line in lines), 30
+        ), lines.text()
+        process.send_signal(signal.SIGINT)
+        output = process.stdout.read()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+    found = json.loads(output)
+    assert found["interrupted"] and found["messages"] > 0

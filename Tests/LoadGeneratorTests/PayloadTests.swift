@@ -1,0 +1,112 @@
+import Foundation
+import Testing
+import WebSocketProtocol
+
+@testable import LoadGenerator
+
+@Suite("Payloads of a load")
+struct PayloadTests {
+    private static let kinds: [PayloadKind] = [
+        .json, .chat, .ticks, .logs, .binary, .file(Array("one two three".utf8)),
+    ]
+
+    @Test("messages are the same every time, and of exactly the sizes asked for", arguments: kinds)
+    func deterministic(_ kind: PayloadKind) {
+        let sizes = [0, 1, 7, 8, 20, 64, 219, 220, 1_024, 70_000]
+        let messages = kind.messages(sizes: sizes, count: 20)
+        #expect(messages.map(\.count) == sizes + sizes)
+        #expect(messages == kind.messages(sizes: sizes, count: 20))
+    }
+
+    @Test("messages differ from each other", arguments: kinds.dropLast())
+    func distinct(_ kind: PayloadKind) {
+        #expect(Set(kind.messages(sizes: [256], count: 100)).count == 100)
+    }
+
+    @Test("JSON is JSON at every size", arguments: 1...700)
+    func json(_ size: Int) throws {
+        for message in PayloadKind.json.messages(sizes: [size], count: 8) {
+            _ = try JSONSerialization.jsonObject(
+                with: Data(message), options: [.fragmentsAllowed])
+        }
+    }
+
+    @Test("text is ASCII, random bytes go as binary", arguments: kinds)
+    func text(_ kind: PayloadKind) {
+        #expect(kind.isText == (kind != .binary))
+        guard kind.isText else { return }
+        #expect(kind.messages(sizes: [500], count: 4).joined().allSatisfy { $0 < 0x80 })
+        #expect(!PayloadKind.file([0x41, 0xC3]).isText)
+    }
+
+    @Test("a file's pieces follow each other, and begin anew at its end")
+    func file() {
+        let pieces = PayloadKind.file(Array("abcde".utf8)).messages(sizes: [3, 4], count: 3)
+        #expect(pieces.map { String(decoding: $0, as: UTF8.self) } == ["abc", "deab", "cde"])
+    }
+
+    @Test("JSON compresses to about a half, random bytes don't", arguments: [1_024, 16_384])
+    func compressible(_ size: Int) {
+        let json = FramePool(.json, sizes: [size], windowBits: 15, batch: 1)
+        #expect(json.isCompressed)
+        #expect(0.2...0.6 ~= json.frameSizeAverage / Double(size))
+        #expect(!FramePool(.binary, sizes: [size], windowBits: 15, batch: 1).isCompressed)
+    }
+}
+
+@Suite("The frames of a load")
+struct FramePoolTests {
+    /// The payload of a masked frame, and its first byte.
+    private func unmasked(_ frame: [UInt8]) -> (firstByte: UInt8, payload: [UInt8]) {
+        #expect(frame[1] & 0x80 != 0)
+        let header = [126: 4, 127: 10][Int(frame[1] & 0x7F)] ?? 2
+        let key = frame[header..<header + 4].map { $0 }
+        let payload = frame[(header + 4)...].enumerated().map { $1 ^ key[$0 % 4] }
+        return (frame[0], payload)
+    }
+
+    @Test("each frame holds its message", arguments: [1, 20, 125, 126, 65_535, 65_536])
+    func plain(_ size: Int) {
+        for kind in [PayloadKind.json, .binary] {
+            let pool = FramePool(kind, sizes: [size], windowBits: nil, batch: 4)
+            for index in 0..<pool.count {
+                let (firstByte, payload) = unmasked(pool.frame(index))
+                #expect(payload == pool.messages[index])
+                #expect(firstByte == (kind.isText ? 0x81 : 0x82))
+            }
+        }
+    }
+
+    @Test("a compressed frame inflates to its message")
+    func compressed() {
+        let pool = FramePool(.logs, sizes: [300, 3_000], windowBits: 12, batch: 4)
+        let checker = ReplyChecker(windowBits: 12)
+        for index in 0..<pool.count {
+            let (firstByte, payload) = unmasked(pool.frame(index))
+            #expect(firstByte == 0xC1)
+            #expect(checker.inflate(payload, limit: 1 << 20, after: nil) == pool.messages[index])
+        }
+    }
+
+    @Test("a run of frames is those frames, round the pool's end too")
+    func runs() {
+        let pool = FramePool(.binary, sizes: [10, 200], windowBits: nil, batch: 16)
+        for index in [0, pool.count / 2, pool.count - 1] {
+            let run = pool.frames(from: index, wanted: 16)
+            #expect(run.count == 16)
+            let expected = (0..<16).flatMap { pool.frame(pool.index(index, after: $0)) }
+            #expect(unsafe Array(run.bytes) == expected)
+        }
+        #expect(pool.size(of: 3, from: pool.count - 1) == 200 + 10 + 200)
+        #expect(pool.messageSizeAverage == 105)
+    }
+
+    @Test("with takeover, the same message comes again only behind any window")
+    func distance() {
+        for size in [64, 1_000] {
+            let pool = FramePool(
+                .json, sizes: [size], windowBits: 15, isTakeover: true, batch: 1)
+            #expect(pool.count * size > 1 << 15)
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import Testing
+import WebSocketServer
+
+@testable import LoadGenerator
+
+@Suite("The report of a load")
+struct ReportTests {
+    private func report(
+        generator: Double, server: Double?, rate: Double? = nil, messages: Int = 1_000
+    ) throws -> LoadReport {
+        var plan = LoadPlan(scenario: .echo, url: try WebSocketURL("ws://127.0.0.1:1/"))
+        plan.rate = rate
+        var report = LoadReport(plan)
+        report.tally.messages = messages
+        report.seconds = 1
+        report.generatorBusy = [0.2, generator]
+        report.server = server.map {
+            ServerUse(cpuSeconds: $0, userSeconds: 0, busy: $0, busiestThread: $0)
+        }
+        report.judge()
+        return report
+    }
+
+    @Test("a saturated server is nothing to warn of")
+    func saturated() throws {
+        #expect(try report(generator: 0.8, server: 0.97).warnings == [])
+        #expect(try report(generator: 0.97, server: 0.97).warnings == [])
+    }
+
+    @Test("a generator that had no time left is told")
+    func bound() throws {
+        let bound = try report(generator: 0.95, server: 0.6)
+        #expect(bound.isGeneratorBound)
+        #expect(bound.warnings.map { $0.prefix(33) } == ["the generator was the bottleneck:"])
+        let unseen = try report(generator: 0.95, server: nil)
+        #expect(unseen.warnings.first?.contains("can't be seen") ?? false)
+    }
+
+    @Test("a server that was not asked for all is told")
+    func idle() throws {
+        let found = try report(generator: 0.4, server: 0.5)
+        #expect(found.warnings.first?.contains("only 50 % busy") ?? false)
+        #expect(try report(generator: 0.4, server: 0.5, rate: 1_000).warnings == [])
+    }
+
+    @Test("a rate that was not reached is told")
+    func missedRate() throws {
+        let missed = try report(generator: 0.4, server: 0.5, rate: 2_000)
+        #expect(missed.warnings.first?.hasPrefix("only 50 % of the rate") ?? false)
+    }
+
+    @Test("nothing that came back is told")
+    func nothing() throws {
+        let silent = try report(generator: 0.1, server: 0.95, messages: 0)
+        #expect(silent.warnings.first?.hasPrefix("nothing came back") ?? false)
+    }
+
+    @Test("the agreed extension is read from the answer, whatever its case")
+    func extensions() {
+        let head = "HTTP/1.1 101 X\r\nSEC-WebSocket-Extensions:  permessage-deflate; a=1\r\n\r\n"
+        #expect(LoadReport.extensionHeader(head) == "permessage-deflate; a=1")
+        #expect(LoadReport.extensionHeader("HTTP/1.1 101 X\r\n\r\n") == nil)
+    }
+
+    @Test("the server is found by the port that it listens on, IPv4 and IPv6")
+    func listening() {
+        let table = """
+              sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid
+               0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 4711 1
+               1: 0100007F:1F90 0100007F:9999 01 00000000:00000000 00:00000000 00000000  0 0 4712 1
+               2: 00000000000000000000000001000000:1F90 0:0000 0A 0:0 00:00000000 0  0 0 4713 1
+               3: 0100007F:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 4714 1
+            """
+        #expect(ServerProcess.listeningInodes(table, port: 8_080) == ["4711", "4713"])
+    }
+}
