@@ -63,7 +63,12 @@ fuzz: deps-build ## every fuzz target, SECONDS=60 each
 	Tests/Fuzzing/run $(SECONDS)
 
 .PHONY: bench
-bench: build ## the benchmarks (ARGS go to Benchmarks/run)
+bench: build ## compressed against plain, with charts in Benchmarks/results, and what wsload says, some 4 minutes
+	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
+	Benchmarks/agree
+
+.PHONY: bench-floor
+bench-floor: build ## the server beside the least that C programs can do (ARGS go to Benchmarks/run)
 	Benchmarks/run $(ARGS)
 
 .PHONY: bench-peers
@@ -85,10 +90,6 @@ instructions: deps-build ## instructions a message on the echo path, against thr
 micro: deps-build ## instructions of the small parts, against thresholds (ARGS=--record writes them)
 	@.ci/install instructions
 	Benchmarks/micro $(ARGS)
-
-.PHONY: compare
-compare: build ## plain and compressed messages compared, with charts, some 3 minutes (ARGS=--quick)
-	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
 
 .PHONY: lint
 lint: ## check the format of all Swift sources

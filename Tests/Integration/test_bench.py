@@ -53,6 +53,13 @@ def foreign():
         thread.join()
 
 
+def test_a_generator_that_spins_knows_when_it_works(tools):
+    found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "100", "--spin")
+    assert found["errors"] == 0 and found["messages"] > 10
+    # Fifty messages are no work, however often it looked for them.
+    assert found["generator_busy"][0] < 0.5
+
+
 def test_an_echo_is_counted_and_compared(tools):
     found = figures("echo", tools.ws("/echo"), *SHORT, "--size", "20,200", "--in-flight", "3")
     assert found["errors"] == 0 and not found["interrupted"]

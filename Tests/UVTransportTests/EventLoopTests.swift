@@ -194,6 +194,25 @@ import WebSocketTesting
         }
     }
 
+    @Test("a loop that spins takes its turns with no event, until it is let sleep")
+    func spinner() async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let turns = Reports<Int>()
+            try await loop.run {
+                nonisolated(unsafe) var count = 0
+                nonisolated(unsafe) var spinner: LoopSpinner?
+                spinner = LoopSpinner.start(loop: loop) {
+                    #expect(loop.isCurrent)
+                    count += 1
+                    if count <= 3 { turns.add(count) }
+                    if count == 3 { spinner?.close() }
+                }
+            }
+            for expected in 1...3 { #expect(try await turns.next() == expected) }
+        }
+    }
+
     @Test("a thread keeps to the cores it was given")
     func affinity() async throws {
         let all = CoreAffinity.current

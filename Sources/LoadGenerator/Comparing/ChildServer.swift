@@ -18,7 +18,9 @@ final class ChildServer: Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: plan.executable)
         let all =
-            settings + ["drain.spread=0s", "drain.deadline=1s", "log.level=error"]
+            settings + [
+                "drain.spread=0s", "drain.deadline=1s", "log.level=error", "tasks.database=",
+            ]
         process.arguments =
             ["serve", "--host", "127.0.0.1", "--port", "0", "--loops", "1", "--tools"]
             + all.flatMap { ["--set", $0] } + plan.arguments

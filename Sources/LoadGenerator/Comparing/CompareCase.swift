@@ -71,6 +71,8 @@ package struct CompareCase: Sendable, Hashable {
         plan.duration = comparison.duration
         plan.processes = [process]
         plan.cores = comparison.generatorCores
+        // On a core of its own the generator keeps no one waiting.
+        plan.spins = !comparison.generatorCores.isEmpty
         return plan
     }
 }

@@ -58,6 +58,8 @@ package struct LoadPlan: Sendable {
     package var sendsOne = true
     /// The server's processes, where they can be seen.
     package var processes: [Int32] = []
+    /// The loops never sleep: a server on the same machine then wakes no one.
+    package var spins = false
     /// The core of each loop's thread, in turn; empty leaves it to the kernel.
     package var cores: [Int] = []
     /// Time for all connections to be open.

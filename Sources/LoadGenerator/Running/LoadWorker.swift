@@ -50,7 +50,13 @@ final class LoadWorker: @unchecked Sendable {
     /// `idle`: the next connection to send its message.
     private var nextIdle = 0
     private var timer: PrecisionTimer?
+    private var spinner: LoopSpinner?
+    /// Of a loop that spins: the time of turns that brought nothing, and what to know them by.
+    private var idleTime: UInt64 = 0
+    private var lastTurn: UInt64 = 0
+    private var bytesAtLastTurn = 0
     private var cpuBefore: UInt64 = 0
+    private var measuringSince: UInt64 = 0
 
     init(
         loop: EventLoop, index: Int, plan: LoadPlan, address: ConnectAddress,
@@ -173,6 +179,7 @@ final class LoadWorker: @unchecked Sendable {
     /// Begins to send; `beginning` is of ``Clocks/now``.
     func start(beginning: UInt64) {
         unsafe isRunning = true
+        if plan.spins { spinner = .start(loop: loop) { [unowned self] in turn() } }
         if let rate = plan.rate { return startSchedule(rate, beginning) }
         switch plan.scenario {
         case .echo: for connection in connections { connection.send(inFlight, at: Clocks.now) }
@@ -238,16 +245,30 @@ final class LoadWorker: @unchecked Sendable {
     func beginMeasuring() {
         unsafe tally.reset()
         cpuBefore = Clocks.threadCPU
+        measuringSince = Clocks.now
+        idleTime = 0
         unsafe isMeasuring = true
     }
 
-    /// What was counted, and the thread's CPU time meanwhile, in nanoseconds.
+    /// A loop that spins is about to look for events.
+    private func turn() {
+        let now = Clocks.now
+        if unsafe tally.wireIn == bytesAtLastTurn { idleTime += now - lastTurn }
+        unsafe bytesAtLastTurn = tally.wireIn
+        lastTurn = now
+    }
+
+    /// What was counted, and the time that the thread was at work meanwhile, in nanoseconds.
     func endMeasuring() -> (tally: LoadTally, cpu: UInt64) {
         unsafe isMeasuring = false
         var result = unsafe tally
         let average = unsafe pool.map(\.messageSizeAverage) ?? 0
         result.payloadOut = Int(average * Double(result.messagesOut))
-        return (result, Clocks.threadCPU - cpuBefore)
+        let wall = Clocks.now - measuringSince
+        return (
+            result,
+            spinner == nil ? Clocks.threadCPU - cpuBefore : wall - min(wall, idleTime)
+        )
     }
 
     /// Stops sending, and closes all connections.
@@ -255,6 +276,8 @@ final class LoadWorker: @unchecked Sendable {
         unsafe isRunning = false
         timer?.close()
         timer = nil
+        spinner?.close()
+        spinner = nil
         for connection in connections { connection.finish() }
     }
 

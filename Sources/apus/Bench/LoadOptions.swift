@@ -31,6 +31,13 @@ struct LoadOptions: ParsableArguments {
         transform: { try argument($0, WholeNumber(1...256)) })
     var loops = 1
 
+    @Flag(
+        help: """
+            Never sleep between messages. A server on this machine then spends nothing on waking \
+            the generator, as it wouldn't over a network; give each a core of its own.
+            """)
+    var spin = false
+
     @Option(
         help: ArgumentHelp(
             """
@@ -88,6 +95,7 @@ struct LoadOptions: ParsableArguments {
         plan.duration = duration
         plan.warmup = warmup
         plan.loops = loops
+        plan.spins = spin
         plan.compression = compression
         plan.subprotocols = subprotocols
         for line in headers { plan.headerFields.append(line.field) }
