@@ -9,10 +9,13 @@ import subprocess
 import tempfile
 import threading
 
+import pytest
 from apus import ROOT, Lines, clean_environment, port_that_no_client_gets
 from websockets.sync.client import connect
 from wire import Ended, Wire, upgrade_request
 
+# What servers behind a balancer are told of it.
+TRUSTED = "proxies.trusted=127.0.0.1"
 PROXY_OPTION = "    #default-server send-proxy-v2 check-send-proxy\n"
 
 
@@ -59,6 +62,19 @@ class Balancer:
         )
         return self.tls.wrap_socket(plain, server_hostname="localhost") if self.tls else plain
 
+    def ask(self, request):
+        """The answer to a request that is given in bytes."""
+        with contextlib.closing(self.socket()) as plain:
+            plain.sendall(request)
+            return Wire(plain, seconds=30).response()
+
+    def post(self, path, body=b"", *, cookie=None):
+        """The answer to a POST of JSON."""
+        tied = f"Cookie: APUS={cookie}\r\n" if cookie else ""
+        head = f"POST {path} HTTP/1.1\r\nHost: {self.authority}\r\n{tied}"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        return self.ask(head.encode() + body)
+
     def connect(self, path, *, source="127.0.0.1", cookie=None, **options):
         """A `websockets` client's connection."""
         headers = options.pop("headers", {}) | ({"Cookie": f"APUS={cookie}"} if cookie else {})
@@ -101,7 +117,7 @@ class HAProxy(Balancer):
     connect at once.
     """
 
-    def __init__(self, program, a, b, *, announces=False, sticky="by_cookie"):
+    def __init__(self, program, a, b, *, announces=False, sticky="by_cookie", check="/readyz"):
         self.folder = tempfile.TemporaryDirectory()
         file = ROOT / "config/haproxy.cfg"
         if announces:
@@ -119,6 +135,7 @@ class HAProxy(Balancer):
                     "APUS_A": a,
                     "APUS_B": b,
                     "APUS_STICKY": sticky,
+                    "APUS_READINESS": check,
                 },
                 descriptors=[listening.fileno()],
             )
@@ -184,3 +201,36 @@ class Nginx(Balancer):
         self.run([program, "-e", "stderr", "-p", name, "-c", f"{name}/nginx.conf"])
         started = self.log.wait_for(lambda lines: "start worker process" in "\n".join(lines), 30)
         assert started, self.log.text()
+
+
+# Fixtures, for the tests that import them
+
+
+@pytest.fixture
+def balanced(start, program):
+    """Two servers and HAProxy before them: `haproxy, a, b = balanced("KEY=VALUE")`.
+
+    `again(server)` starts one anew where it was. Their logs tell who had a client.
+    """
+    path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
+    running = contextlib.ExitStack()
+
+    def make(*settings, announces=False, **options):
+        settings = (TRUSTED, *settings)
+        if announces:
+            settings += ("server.proxy_protocol=required",)
+
+        def instance(port):
+            server = start(*settings, args=["--port", str(port)])
+            server.again = lambda: instance(port)
+            return server
+
+        servers = [instance(port_that_no_client_gets()) for _ in range(2)]
+        authorities = [server.authority for server in servers]
+        haproxy = HAProxy(path, *authorities, announces=announces, **options)
+        running.callback(haproxy.kill)
+        running.callback(haproxy.stop)
+        return haproxy, *servers
+
+    with running:
+        yield make

@@ -1,48 +1,15 @@
 """HAProxy in front of two servers, with the file that comes with them."""
 
-import contextlib
 import itertools
 import re
 import signal
 import threading
 
 import pytest
-from apus import port_that_no_client_gets, wait_until
-from balancers import HAProxy, Leaving, cookie_of
+from apus import wait_until
+from balancers import TRUSTED, HAProxy, Leaving, balanced, cookie_of  # noqa: F401
 from websockets.exceptions import ConnectionClosed
-from wire import BINARY, Wire, frame
-
-TRUSTED = "proxies.trusted=127.0.0.1"
-
-
-@pytest.fixture
-def balanced(start, program):
-    """Two servers and HAProxy before them: `haproxy, a, b = balanced("KEY=VALUE")`.
-
-    `again(server)` starts one anew where it was. Their logs tell who had a client.
-    """
-    path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
-    running = contextlib.ExitStack()
-
-    def make(*settings, announces=False, **options):
-        settings = (TRUSTED, *settings)
-        if announces:
-            settings += ("server.proxy_protocol=required",)
-
-        def instance(port):
-            server = start(*settings, args=["--port", str(port)])
-            server.again = lambda: instance(port)
-            return server
-
-        servers = [instance(port_that_no_client_gets()) for _ in range(2)]
-        authorities = [server.authority for server in servers]
-        haproxy = HAProxy(path, *authorities, announces=announces, **options)
-        running.callback(haproxy.kill)
-        running.callback(haproxy.stop)
-        return haproxy, *servers
-
-    with running:
-        yield make
+from wire import BINARY, frame
 
 
 def visits(server, client, count):
@@ -217,12 +184,7 @@ def test_what_an_instance_on_its_way_out_does_not_take_goes_to_the_other(
             wire.close()
         assert leaving.asked == [b"GET"] * 4
         # What may have been done is not done again.
-        with contextlib.closing(haproxy.socket()) as plain:
-            plain.sendall(
-                b"POST /publish HTTP/1.1\r\nHost: a\r\nCookie: APUS=a\r\n"
-                b"Content-Length: 2\r\n\r\nhi"
-            )
-            assert Wire(plain, seconds=30).response().status in (502, 503)
+        assert haproxy.post("/publish", b"hi", cookie="a").status in (502, 503)
         assert leaving.asked == [b"GET"] * 4 + [b"POST"]
         haproxy.stop()
     finally:
