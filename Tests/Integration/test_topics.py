@@ -14,8 +14,7 @@ from apus import clean_environment
 from chromium import chromium
 from deflate import MIB
 from firefox import firefox
-from test_deflate_programs import flags_for_websocket
-from test_node import node_environment
+from test_node import NODE_WITH_UNDICI, node_environment
 from wire import TEXT, Wire, frame
 
 COLLECT = pathlib.Path(__file__).parent / "topics_collect.js"
@@ -130,10 +129,9 @@ def test_node_ws(topics, program):
     run_collector(topics, command, node_environment(node), published)
 
 
-def test_undici(topics, program):
+def test_undici(topics):
     published = list(payloads(2))
-    node = program("node", "nodejs", package="nodejs")
-    command = [node, *flags_for_websocket(node), str(COLLECT), "undici"]
+    command = [NODE_WITH_UNDICI, str(COLLECT), "undici"]
     run_collector(topics, command, clean_environment(), published)
 
 
