@@ -103,23 +103,31 @@ def test_another_version_of_the_protocol_is_426_naming_13(server):
         assert response.headers["sec-websocket-version"] == "13"
 
 
+FAULTY_HANDSHAKES = [
+    ({"Sec_WebSocket_Key": None}, 400),
+    ({"Sec_WebSocket_Key": "c2hvcnQ="}, 400),
+    ({"Sec_WebSocket_Key": "!" * 24}, 400),
+    ({"Sec_WebSocket_Version": None}, 426),
+    ({"Connection": "keep-alive"}, 400),
+    ({"Connection": None}, 400),
+    ({"Upgrade": "h2c"}, 426),
+    ({"Upgrade": None}, 426),
+    ({"Sec_WebSocket_Extensions": "permessage-deflate; ="}, 400),
+    ({"Sec_WebSocket_Protocol": "chat, chat"}, 400),
+]
+
+
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"Sec_WebSocket_Key": None},
-        {"Sec_WebSocket_Key": "c2hvcnQ="},
-        {"Sec_WebSocket_Key": "!" * 24},
-        {"Sec_WebSocket_Version": None},
-        {"Connection": "keep-alive"},
-        {"Upgrade": "h2c"},
-        {"Sec_WebSocket_Extensions": "permessage-deflate; ="},
-    ],
-    ids=lambda changes: " ".join(f"{name}={value}" for name, value in changes.items()),
+    "changes, status",
+    FAULTY_HANDSHAKES,
+    ids=[" ".join(f"{key}={value}" for key, value in it.items()) for it, _ in FAULTY_HANDSHAKES],
 )
-def test_a_faulty_opening_handshake_is_refused(server, changes):
+def test_a_faulty_opening_handshake_is_refused(server, changes, status):
     with Wire.to(server) as wire:
         wire.send(upgrade_request(host=server.authority, **changes))
-        assert wire.response().status in (400, 426)
+        response = wire.response()
+        assert response.status == status
+        assert response.headers.get("sec-websocket-version") == ("13" if status == 426 else None)
 
 
 def test_the_opening_handshake_reads_lists_and_cases_as_the_rfc_does(server):
@@ -176,86 +184,86 @@ def test_a_request_may_come_byte_by_byte(server):
 SMUGGLED = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def post(*headers, body=""):
-    return "\r\n".join(["POST /healthz HTTP/1.1", "Host: a", *headers, "", body])
+def post(*headers, body="", target="/healthz"):
+    return "\r\n".join([f"POST {target} HTTP/1.1", "Host: a", *headers, "", body])
+
+
+def chunks(body):
+    """For a route that reads a body: others refuse at the head."""
+    return post("Transfer-Encoding: chunked", target="/publish/x", body=body)
 
 
 PROBES = {
     "both lengths": (
         post("Content-Length: 4", "Transfer-Encoding: chunked", body="0\r\n\r\n"),
-        {400},
+        400,
     ),
-    "two lengths": (post("Content-Length: 0", "Content-Length: 5", body="12345"), {400}),
-    "a length twice": (post("Content-Length: 0", "Content-Length: 0"), {400}),
-    "a list of lengths": (post("Content-Length: 0, 0"), {400}),
-    "a signed length": (post("Content-Length: +0"), {400}),
-    "a negative length": (post("Content-Length: -1"), {400}),
-    "a hexadecimal length": (post("Content-Length: 0x0"), {400}),
-    "an empty length": (post("Content-Length: "), {400}),
-    "a length past 64 bits": (post("Content-Length: 18446744073709551616"), {400, 413}),
-    "an unknown coding": (post("Transfer-Encoding: xchunked", body="0\r\n\r\n"), {400, 501}),
-    "chunked not last": (post("Transfer-Encoding: chunked, gzip", body="0\r\n\r\n"), {400, 501}),
-    "chunked twice": (post("Transfer-Encoding: chunked, chunked", body="0\r\n\r\n"), {400, 501}),
+    "two lengths": (post("Content-Length: 0", "Content-Length: 5", body="12345"), 400),
+    "a length twice": (post("Content-Length: 0", "Content-Length: 0"), 400),
+    "a list of lengths": (post("Content-Length: 0, 0"), 400),
+    "a signed length": (post("Content-Length: +0"), 400),
+    "a negative length": (post("Content-Length: -1"), 400),
+    "a hexadecimal length": (post("Content-Length: 0x0"), 400),
+    "an empty length": (post("Content-Length: "), 400),
+    "a length past 64 bits": (post("Content-Length: 18446744073709551616"), 413),
+    "an unknown coding": (post("Transfer-Encoding: xchunked", body="0\r\n\r\n"), 400),
+    "chunked not last": (post("Transfer-Encoding: chunked, gzip", body="0\r\n\r\n"), 400),
+    "chunked twice": (post("Transfer-Encoding: chunked, chunked", body="0\r\n\r\n"), 400),
     "an old version with chunks": (
         post("Transfer-Encoding: chunked", body="0\r\n\r\n").replace("1.1", "1.0"),
-        {400, 505},
+        400,
     ),
-    "space before the colon": (post("Content-Length : 0"), {400}),
-    "a folded line": (post("X: a", " b"), {400}),
-    "a first line that is folded": (post().replace("Host", " Host"), {400}),
-    "a bare LF": (post("X: a\nContent-Length: 0"), {400}),
-    "only LF": (post().replace("\r\n", "\n"), {400}),
-    "a bare CR": (post("X: a\rb"), {400}),
-    "NUL in a value": (post("X: a\0b"), {400}),
-    "an empty name": (post(": a"), {400}),
-    "no colon": (post("X"), {400}),
-    "no Host": (post().replace("Host: a\r\n", ""), {400}),
-    "two Hosts": (post("Host: b"), {400}),
-    "bad percent-encoding": ("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
-    "NUL in the path": ("GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", {400, 404}),
-    "a space in the path": ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", {400, 505}),
-    "no version": ("GET /\r\n\r\n", {400, 505}),
-    "a later version": ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", {400, 505}),
-    "a version in lower case": ("GET / http/1.1\r\nHost: a\r\n\r\n", {400, 505}),
-    "a method that is no token": ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", {400, 501}),
-    "the greeting of HTTP/2": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505}),
-    "a chunk size that is none": (post("Transfer-Encoding: chunked", body="zz\r\n"), {400, 405}),
-    "a chunk size past 64 bits": (
-        post("Transfer-Encoding: chunked", body="10000000000000000\r\n"),
-        {400, 405, 413},
-    ),
-    "a chunk that ends wrongly": (
-        post("Transfer-Encoding: chunked", body="1\r\nxyz\r\n0\r\n\r\n"),
-        {400, 405},
-    ),
+    "space before the colon": (post("Content-Length : 0"), 400),
+    "a folded line": (post("X: a", " b"), 400),
+    "a first line that is folded": (post().replace("Host", " Host"), 400),
+    "a bare LF": (post("X: a\nContent-Length: 0"), 400),
+    "only LF": (post().replace("\r\n", "\n"), 400),
+    "a bare CR": (post("X: a\rb"), 400),
+    "NUL in a value": (post("X: a\0b"), 400),
+    "an empty name": (post(": a"), 400),
+    "no colon": (post("X"), 400),
+    "no Host": (post().replace("Host: a\r\n", ""), 400),
+    "two Hosts": (post("Host: b"), 400),
+    "bad percent-encoding": ("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "NUL in the path": ("GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "a space in the path": ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "no version": ("GET /\r\n\r\n", 400),
+    "a later version": ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    "a version in lower case": ("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
+    "a method that is no token": ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "the greeting of HTTP/2": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "a chunk size that is none": (chunks("zz\r\n"), 400),
+    "a chunk size past 64 bits": (chunks("10000000000000000\r\n"), 400),
+    "a chunk size past the limit": (chunks("10001\r\n"), 413),
+    "a chunk that ends wrongly": (chunks("1\r\nxyz\r\n0\r\n\r\n"), 400),
 }
 
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_a_smuggling_probe_is_refused_and_the_connection_ends(server, probe):
-    request, statuses = PROBES[probe]
+    request, status = PROBES[probe]
     with Wire.to(server) as wire:
         wire.send((request + SMUGGLED).encode("latin-1"))
-        assert wire.response().status in statuses
+        assert wire.response().status == status
         rest = wire.ends()
         assert b" 200 " not in rest, rest
 
 
 @pytest.mark.parametrize(
-    "request_bytes, statuses",
+    "request_bytes, status",
     [
-        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", {414, 431}),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9_000 + b"\r\n\r\n", {431}),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 64 + b"\r\n", {431}),
-        (b"POST /healthz HTTP/1.1\r\nHost: a\r\nExpect: 1\r\nContent-Length: 1\r\n\r\n", {417}),
-        (b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n", {405, 413}),
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 64 + b"\r\n", 431),
+        (b"POST /healthz HTTP/1.1\r\nHost: a\r\nExpect: 1\r\nContent-Length: 1\r\n\r\n", 417),
+        (b"POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n", 413),
     ],
     ids=["a long target", "a long header", "many headers", "an unknown expectation", "a long body"],
 )
-def test_a_request_past_a_limit_is_refused_with_its_status(server, request_bytes, statuses):
+def test_a_request_past_a_limit_is_refused_with_its_status(server, request_bytes, status):
     with Wire.to(server) as wire:
         wire.send(request_bytes)
-        assert wire.response().status in statuses
+        assert wire.response().status == status
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n"])
