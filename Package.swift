@@ -160,7 +160,7 @@ let package = Package(
         .testTarget(
             name: "ApusTests",
             dependencies: [
-                "apus", "RedisBroker", "WebSocketServer",
+                "apus", "RedisBroker", "WebSocketServer", "WebSocketTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

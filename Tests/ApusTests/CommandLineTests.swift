@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Testing
 import WebSocketServer
+import WebSocketTesting
 
 @testable import apus
 
@@ -11,21 +12,11 @@ struct CommandLineTests {
     private func apus(
         _ arguments: [String], environment: [String: String] = [:]
     ) throws -> (status: Int32, output: String, errors: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: CommandLine.arguments[0])
+        let program = URL(filePath: CommandLine.arguments[0])
             .deletingLastPathComponent().appending(path: "apus")
-        process.arguments = arguments
-        process.environment = environment
-        let output = Pipe()
-        let errors = Pipe()
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        let texts = [output, errors].map {
-            String(decoding: $0.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        }
-        process.waitUntilExit()
-        return (process.terminationStatus, texts[0], texts[1])
+        let process = try ChildProcess(program.path, arguments, environment: environment)
+        let (output, errors) = process.readAll()
+        return (process.wait(), output, errors)
     }
 
     @Test("the version is printed")

@@ -219,14 +219,8 @@ extension RedisServer {
     /// Runs one command by `redis-cli`, and returns what it prints.
     @discardableResult
     fileprivate func run(_ command: [String]) async throws -> String {
-        let client = Process()
-        client.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        client.arguments = ["redis-cli", "-s", socket] + command
-        let output = Pipe()
-        client.standardOutput = output
-        try client.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        client.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
+        let client = try ChildProcess("/usr/bin/env", ["redis-cli", "-s", socket] + command)
+        defer { client.wait() }
+        return client.readAll().output
     }
 }

@@ -10,7 +10,7 @@ final class RedisServer: Sendable {
     struct Failure: Error, CustomStringConvertible { let description: String }
 
     let folder: URL
-    private let process: Process
+    private let process: ChildProcess
     private let lines = Reports<String>()
 
     var socket: String { folder.path + "/redis.sock" }
@@ -27,33 +27,23 @@ final class RedisServer: Sendable {
         folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("apus-redis-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments =
+        process = try ChildProcess(
+            program,
             [
                 "--port", "0", "--unixsocket", folder.path + "/redis.sock", "--save", "",
                 "--dir", folder.path,
-            ] + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        output.fileHandleForReading.readabilityHandler = { [lines] handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil }
-            for line in String(decoding: data, as: UTF8.self).split(separator: "\n") {
-                lines.add(String(line))
-            }
-        }
-        try process.run()
+            ] + arguments)
+        // Its log is what it writes to standard output.
+        Thread.detachNewThread { [process, lines] in process.readLines { lines.add($0) } }
         try await lines.next { $0.contains("eady to accept connections") }
     }
 
-    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+    func signal(_ number: Int32) { process.signal(number) }
 
     func stop() {
         // It may have been stopped in the other sense.
         signal(SIGKILL)
-        process.waitUntilExit()
+        process.wait()
         try? FileManager.default.removeItem(at: folder)
     }
 }
