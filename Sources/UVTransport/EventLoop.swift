@@ -166,6 +166,13 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         submit(.closure(work))
     }
 
+    /// Runs a closure on the loop in a later turn, so that other events have theirs; any thread.
+    /// False when the loop has stopped and will not run it.
+    @discardableResult
+    public func executeLater(_ work: @escaping @Sendable () -> Void) -> Bool {
+        mailbox.add(.closure(work)) { unsafe uv_async_send(wakeUp) }
+    }
+
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         // A task may outlive its loop; nothing of the loop's is left for it to touch.

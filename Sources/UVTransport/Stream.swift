@@ -95,6 +95,12 @@ open class Stream: TimerEntry, @unchecked Sendable {
             start: loop.readBuffer, count: min(count, EventLoop.readBufferSize))
     }
 
+    /// Whether bytes that arrived are in the loop's shared buffer.
+    public final func isInSharedReadBuffer(_ bytes: UnsafeMutableRawPointer) -> Bool {
+        let start = unsafe UnsafeMutableRawPointer(loop.readBuffer)
+        return unsafe bytes >= start && bytes < start + EventLoop.readBufferSize
+    }
+
     /// Whether the next reads ask ``readTarget()`` for their memory.
     public final func setOwnReadBuffer(_ wanted: Bool) { unsafe wantsOwnReadBuffer = wanted }
 

@@ -14,10 +14,10 @@ extension ConnectionCore {
             }
             context.closeReasons[id] = reason
             sendControl(.close, code, reason)
-            unsafe stage = .closing
-            // A reader at rest would never see the peer's Close frame.
-            resumeReadingForGood()
             enter(.closing)
+            // A reader at rest would never see the peer's Close frame. If that is among what is
+            // held, the connection is over when this returns.
+            resumeReadingForGood()
         case .opening: terminate()
         case .closing, .lingering, .over: return
         }
@@ -132,7 +132,7 @@ extension ConnectionCore {
             guard unsafe stage == .open else { return }
         }
         // Who doesn't read can't tell a silent peer from a live one.
-        if unsafe !pauseReasons.isDisjoint(with: [.application, .rate]) {
+        if unsafe !pauseReasons.isDisjoint(with: [.application, .rate, .held]) {
             unsafe lastReceived = now
         }
         if unsafe pingSent != 0, unsafe lastReceived >= pingSent { unsafe pingSent = 0 }

@@ -18,6 +18,9 @@ class OpeningPhase {
 
     /// Let go when nothing is under way; true if the connection is to be ended right now.
     func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }
+
+    /// The peer takes what is queued for it; `isLow` once it has taken enough to be sent more.
+    func outboxShrank(isLow: Bool, on connection: ConnectionCore) {}
 }
 
 /// What a connection becomes by its opening handshake.
@@ -59,6 +62,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         static let http = PauseReasons(rawValue: 4)
         /// The peer sends more a second than it may.
         static let rate = PauseReasons(rawValue: 8)
+        /// Bytes that were read are held, to be looked at before others.
+        static let held = PauseReasons(rawValue: 16)
     }
 
     // In the order of use: what a message touches comes first, on as few cache lines as can be.
@@ -178,7 +183,12 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
         if let guards = unsafe guards, guards.hasRates {
-            unsafe receiveByRates(bytes, guards)
+            unsafe receiveInPieces(bytes, of: Self.pieceSizeByRates)
+        } else if unsafe compression != nil, bytes.count > Self.pieceSizeInflating,
+            unsafe isInSharedReadBuffer(bytes.baseAddress!)
+        {
+            // What is read directly is at most the rest of one message.
+            unsafe receiveInPieces(bytes, of: Self.pieceSizeInflating)
         } else {
             unsafe receivePiece(bytes)
         }
@@ -200,8 +210,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         switch action {
         case .proceed:
             if unsafe readsDirectly || !session.isBetweenFrames {
-                let endsLongFrame =
-                    unsafe readsDirectly && base != sharedReadBuffer(atMost: 0).baseAddress
+                let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
                 unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
                 unsafe setOwnReadBuffer(readsDirectly)
             }
@@ -224,6 +233,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     func setReadingPaused(_ paused: Bool, _ reason: PauseReasons) {
         if paused { unsafe pauseReasons.insert(reason) } else { unsafe pauseReasons.remove(reason) }
+        if unsafe !paused && pauseReasons == .held { receiveHeldLater() }
         updateReading()
     }
 
@@ -250,6 +260,12 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
         unsafe lastReceived = loop.now
         if unsafe stage == .lingering, hasEnded, outboxCount == 0 { return terminate() }
+        if unsafe stage == .opening {
+            let isLow = unsafe outboxCount <= options.outboxHighWater / 2
+            if isLow { setReadingPaused(false, .outbox) }
+            unsafe opening?.outboxShrank(isLow: isLow, on: self)
+            return
+        }
         guard unsafe stage == .open || stage == .closing else { return }
         guard unsafe outboxCount <= options.outboxHighWater / 2 else { return }
         if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty {

@@ -1,8 +1,8 @@
 import UVTransport
 import WebSocketProtocol
 
-/// What limits some connections further: rates, and the time to authenticate. An object of its
-/// own, so that the others pay a word.
+/// What limits some connections further: rates, the time to authenticate, and what they are to wait
+/// with. An object of its own, so that the others pay a word.
 final class ConnectionGuards {
     /// While the peer has yet to prove who it is: limits that this connection has alone, so that
     /// they can be raised between two frames of one read.
@@ -13,7 +13,7 @@ final class ConnectionGuards {
     private var messages: TokenBucket?
     private var bytes: TokenBucket?
     /// What was read and not looked at when the connection was put to rest.
-    private var held: [UInt8] = []
+    private(set) var held: [UInt8] = []
 
     /// `nil` when nothing needs guarding; without an object that lives for a moment, whose memory
     /// would be carved up by what stays.
@@ -21,6 +21,9 @@ final class ConnectionGuards {
         guard upgraded.awaitsAuthentication || upgraded.options.hasRates else { return nil }
         return ConnectionGuards(upgraded, now: now)
     }
+
+    /// What only holds bytes.
+    init() {}
 
     private init(_ upgraded: Upgraded, now: UInt64) {
         let options = upgraded.options
@@ -76,21 +79,6 @@ final class ConnectionGuards {
 }
 
 extension ConnectionCore {
-    /// Bytes between two looks at the rates: a read may hold many messages, and compressed ones
-    /// inflate a thousandfold.
-    private static let pieceSize = 1_024
-
-    func receiveByRates(_ bytes: UnsafeMutableRawBufferPointer, _ guards: ConnectionGuards) {
-        var rest = unsafe bytes
-        while unsafe !rest.isEmpty {
-            if unsafe pauseReasons.contains(.rate) { return unsafe guards.hold(rest) }
-            let size = min(rest.count, Self.pieceSize)
-            unsafe receivePiece(UnsafeMutableRawBufferPointer(rebasing: rest[..<size]))
-            guard unsafe stage == .open || stage == .closing else { return }
-            unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[size...])
-        }
-    }
-
     /// Holds the peer to its rates after what a piece has brought.
     func chargeRates(since messages: UInt64, _ bytes: UInt64, read: Int) {
         guard unsafe stage == .open, let guards = unsafe guards, guards.hasRates else { return }
@@ -113,13 +101,7 @@ extension ConnectionCore {
     }
 
     func guardDeadlinePassed(_ guards: ConnectionGuards, now: UInt64) {
-        if guards.takeResumption(now: now) {
-            setReadingPaused(false, .rate)
-            if var held = guards.takeHeld() {
-                unsafe held.withUnsafeMutableBytes { unsafe receiveByRates($0, guards) }
-                guard unsafe stage == .open else { return }
-            }
-        }
+        if guards.takeResumption(now: now) { setReadingPaused(false, .rate) }
         if guards.isAuthenticationOverdue(now: now) {
             context.counters.limits.hit(.authenticationTime)
             beginClosing(.unauthorized, "authentication timeout")
@@ -130,7 +112,7 @@ extension ConnectionCore {
     func authenticated() {
         guard let guards = unsafe guards, unsafe stage == .open else { return }
         guards.authenticated(unsafe options)
-        if unsafe !options.hasRates { unsafe self.guards = nil }
+        if unsafe !options.hasRates, guards.held.isEmpty { unsafe self.guards = nil }
         scheduleHeartbeat(now: loop.now)
     }
 }

@@ -68,6 +68,11 @@ final class HTTPExchange: OpeningPhase {
                 return
             }
             if case .finished = state { return }
+            // A peer that asks and doesn't read gets no further answers.
+            if unsafe connection.outboxCount > connection.options.outboxHighWater {
+                unsafe behind.append(contentsOf: rest)
+                return connection.setReadingPaused(true, .outbox)
+            }
             let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(rest))
             let piece = UnsafeRawBufferPointer(rest)
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
@@ -169,9 +174,23 @@ final class HTTPExchange: OpeningPhase {
         state = .head
         begin(on: connection)
         connection.setReadingPaused(false, .http)
+        receiveBehind(on: connection)
+    }
+
+    private func receiveBehind(on connection: ConnectionCore) {
         var next = behind
         behind = []
         unsafe next.withUnsafeMutableBytes { unsafe received($0, on: connection) }
+    }
+
+    override func outboxShrank(isLow: Bool, on connection: ConnectionCore) {
+        switch state {
+        case .head, .body: break
+        case .responding, .finished: return
+        }
+        // While it takes what it asked for, it is not late with its next request.
+        connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+        if isLow { receiveBehind(on: connection) }
     }
 
     // MARK: - Refusals

@@ -1,0 +1,135 @@
+import Testing
+import UVTransport
+import WebSocketProtocol
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// What a connection has read and must wait with, and peers that only ask.
+@Suite("Bytes that are held") struct HeldTests {
+    static let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+    /// A frame of a client with a compressed message of `size` zero bytes.
+    private func bomb(_ size: Int) -> [UInt8] {
+        var deflater = Deflater(engine: .zlib, level: 9, windowBits: 15, memoryLevel: 8)
+        let payload = [UInt8](repeating: 0, count: size)
+        let deflated = [UInt8](unsafeUninitializedCapacity: Deflater.room(for: size)) {
+            room, count in
+            count = payload.withUnsafeBytes {
+                deflater.compress($0, into: UnsafeMutableRawBufferPointer(room))!
+            }
+        }
+        return RawClient.Frame(first: 0xC2, payload: deflated).encoded()
+    }
+
+    @Test("a read of compressed messages stops where an async handler's queue is full")
+    func asyncQueue() async throws {
+        let (gate, received, opened) = (Reports<Int>(), Locked(0), Reports<Connection>())
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            opened.add(connection.connection)
+            _ = try await gate.next()
+            for try await message in connection.messages {
+                #expect(message.bytes == zeros)
+                received.withLock { $0 += 1 }
+            }
+        }
+        try await withServer(router) { server in
+            let client = try server.raw()
+            try await client.upgrade("/ws", Self.offer)
+            let connection = try await opened.next()
+            let one = bomb(1 << 20)
+            let all = (0..<100).flatMap { _ in one }
+            try await client.send(all)
+            try await connection.until { $0.pauseReasons.contains([.application, .held]) }
+            let bytes = await connection.onLoop {
+                $0.context.messageCounts.pointee.bytesReceived
+            }
+            #expect(bytes <= 8 << 20)
+            gate.add(0)
+            try await connection.until { _ in received.value == 100 }
+            await client.close()
+        }
+    }
+
+    @Test("a read that inflates to much is spread over turns, in which others are served")
+    func turns() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) { server in
+            let client = try server.raw()
+            try await client.upgrade("/ws", Self.offer)
+            let connection = try await recorder.connections.next()
+            let all = [[UInt8]](repeating: bomb(1 << 20), count: 60).flatMap { $0 }
+            let (first, reasons) = await connection.onLoop { core in
+                var read = all
+                read.withUnsafeMutableBytes {
+                    core.receiveInPieces($0, of: ConnectionCore.pieceSizeInflating)
+                }
+                return (core.context.messageCounts.pointee.messagesReceived, core.pauseReasons)
+            }
+            #expect(1...8 ~= first && reasons == .held)
+            try await connection.until { $0.context.messageCounts.pointee.messagesReceived == 60 }
+            let isReading = await connection.onLoop {
+                $0.guards?.held.isEmpty == true && $0.pauseReasons.isEmpty
+            }
+            #expect(isReading)
+            await client.close()
+        }
+    }
+
+    @Test("a Close frame among what is held ends a connection that the server closes")
+    func closeFrameHeld() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.limits.messageRateMax = 1
+            $0.limits.closeTimeout = .milliseconds(50)
+        } _: { server in
+            let client = try await server.upgraded()
+            let connection = try await recorder.connections.next()
+            let message = RawClient.Frame(first: 0x82, payload: [UInt8](repeating: 1, count: 100))
+            let messages = (0..<40).flatMap { _ in message.encoded() }
+            try await client.send(messages + RawClient.Frame.close(.normalClosure).encoded())
+            try await connection.until { $0.guards?.held.isEmpty == false }
+            connection.close(.goingAway)
+            #expect(try await client.readFrame() == .close(.goingAway))
+            #expect(try await recorder.end() == .closed(.normalClosure, ""))
+            // It is off the timer's list, which the close timeout would walk.
+            let other = try await server.upgraded()
+            let last = try await recorder.connections.next()
+            let due = await last.onLoop { $0.loop.now + 100 }
+            try await last.until { $0.loop.now > due }
+            await other.close()
+            await client.close()
+        }
+    }
+
+    @Test("a peer that asks and doesn't read gets no further answers until it does")
+    func pipelining() async throws {
+        var router = Router()
+        let answered = Locked(0)
+        let text = String(repeating: "x", count: 50_000)
+        router.get("/") { _ in
+            answered.withLock { $0 += 1 }
+            return .text(text)
+        }
+        try await withServer(router) { server in
+            let client = try server.raw(receiveBuffer: 4_096)
+            let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+            try await client.send(String(repeating: request, count: 1_000))
+            // The kernel's buffers take some; then the answers stop.
+            try await within(.seconds(30), "answers") {
+                while answered.value < 2 { await Task.yield() }
+            }
+            var before = -1
+            while before != answered.value {
+                before = answered.value
+                for _ in 0..<50 { _ = await server.server.counters() }
+            }
+            #expect(before < 1_000)
+            for _ in 0..<1_000 { #expect(try await client.readResponse().body == text) }
+            #expect(answered.value == 1_000)
+            await client.close()
+        }
+    }
+}
