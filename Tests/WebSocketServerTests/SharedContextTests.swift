@@ -39,7 +39,7 @@ import WebSocketProtocol
     private func halving() -> (contexts: SharedContexts, histories: () -> [Int]) {
         final class Calls { var histories: [Int] = [] }
         let calls = Calls()
-        let contexts = SharedContexts(windowBits: 12) { payload, history in
+        let contexts = SharedContexts(windowBits: 12) { payload, history, _ in
             calls.histories.append(history.count)
             return UnsafeRawBufferPointer(rebasing: payload[..<(payload.count / 2)])
         }
@@ -123,7 +123,7 @@ import WebSocketProtocol
     @Test("what doesn't shrink goes plain, and changes nothing")
     func incompressible() {
         var shrinks = true
-        let contexts = SharedContexts(windowBits: 12) { payload, _ in
+        let contexts = SharedContexts(windowBits: 12) { payload, _, _ in
             shrinks ? UnsafeRawBufferPointer(rebasing: payload[..<9]) : nil
         }
         var context: SharedContext?

@@ -17,7 +17,7 @@ final class MessageCompression {
     /// `nil` if the peer's terms are ones that can't be deflated to: everything goes out plain.
     private let deflater: LoopCodecs.SharedDeflater?
     private let inflater: LoopCodecs.SharedInflater
-    private let sendWindowBits: Int
+    let sendWindowBits: Int
     private let isShared: Bool
     /// How what is published to topics is compressed for the connection.
     let topicMode: Subscriber.Mode
@@ -48,10 +48,12 @@ final class MessageCompression {
         topicMode =
             switch compression.contextTakeover {
             case _ where bits == nil: .plain
-            // Frames that all share are made for the window that the server has by itself.
-            case _ where bits! < compression.serverWindowBits: .own
-            case .shared where parameters.deflateMayKeepContext(as: role): .shared
             case .perConnection where reserve.sending > 0: .own
+            // Contexts that all share are as long as the window that the server has by itself.
+            case .shared
+            where bits! >= compression.serverWindowBits
+                && parameters.deflateMayKeepContext(as: role):
+                .shared
             case .shared, .perConnection, .off: .alone
             }
         if reserve.sending > 0, let bits { sent = Context(windowBits: bits) }

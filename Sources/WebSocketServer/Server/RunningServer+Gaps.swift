@@ -1,4 +1,5 @@
 import Logging
+import Synchronization
 import UVTransport
 import WebSocketProtocol
 
@@ -12,6 +13,17 @@ extension RunningServer {
         let first = contexts[0]
         first.loop.execute { first.counters.brokerGaps += 1 }
         closeSubscribersIfWanted()
+    }
+
+    /// A publication was dropped, since the loops are too far behind: a gap, told once until they
+    /// have caught up; any thread.
+    func deliveryOverloaded() {
+        guard shared.isOverloaded.exchange(true, ordering: .relaxed) == false else { return }
+        brokerGap("too much waits to be delivered")
+        // Runs behind what waits there.
+        contexts[0].loop.executeLater { [self] in
+            shared.isOverloaded.store(false, ordering: .relaxed)
+        }
     }
 
     /// The gap is over; any thread.

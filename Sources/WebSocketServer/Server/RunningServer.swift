@@ -36,7 +36,9 @@ final class RunningServer: Sendable {
                 contextBudget: shared.contextBudget,
                 admission: shared.admission)
         }
-        let hub = Hub(loops: group.loops) { [contexts] in contexts[$0].topics?.deliver() }
+        let hub = Hub(loops: group.loops, budget: shared.deliveryBudget) { [contexts] in
+            contexts[$0].topics?.deliver()
+        }
         for (index, context) in contexts.enumerated() {
             context.topics = LoopTopics(
                 number: index, hub: hub, broker: shared.broker,
@@ -45,7 +47,8 @@ final class RunningServer: Sendable {
         }
         shared.broker.start { [self] event in
             switch event {
-            case .publication(let publication): hub.publish(publication)
+            case .publication(let publication):
+                if !hub.publish(publication) { deliveryOverloaded() }
             case .gap(let reason): brokerGap(reason)
             case .restored: brokerRestored()
             }

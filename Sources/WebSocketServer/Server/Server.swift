@@ -138,8 +138,10 @@ public final class Server: Service, Sendable {
     public func stop() { stopper.stop() }
 
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
-    /// taken it, which for the one in memory is at once; throws when it hasn't.
+    /// taken it, which for the one in memory is at once; throws when it hasn't, and when more than
+    /// ``TopicOptions/backlogMax`` has been published that the loops have yet to deliver.
     public func publish(_ publication: Publication) async throws(BrokerError) {
+        guard shared.deliveryBudget.hasRoom else { throw .overloaded }
         try await shared.broker.publish(publication)
     }
 

@@ -19,11 +19,15 @@ final class ServerShared: Sendable {
     let broker: any Broker
     /// What may wait for slow subscribers.
     let backlogBudget: ByteBudget
+    /// What may wait until the loops have delivered it.
+    let deliveryBudget: ByteBudget
     let httpLimits: HTTPLimits
     /// Milliseconds.
     let handshakeTimeout: UInt64
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isDraining = Atomic<Bool>(false)
+    /// Publications have been dropped, and that was told.
+    let isOverloaded = Atomic<Bool>(false)
     private let lastLedger = Mutex<Ledger?>(nil)
 
     init(
@@ -31,6 +35,7 @@ final class ServerShared: Sendable {
     ) {
         self.broker = broker
         backlogBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
+        deliveryBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         self.configuration = configuration
         self.router = router
         self.logger = logger

@@ -83,6 +83,9 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let stopped = Code(name: "stopped")
     }
 
+    /// This server's loops are too far behind with what was published before.
+    static let overloaded = BrokerError(.unavailable, "too much waits to be delivered")
+
     public let code: Code
     public let description: String
 

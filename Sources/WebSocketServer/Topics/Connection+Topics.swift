@@ -68,7 +68,8 @@ extension ConnectionCore {
         if let subscriber = unsafe subscriber { return subscriber }
         let made = Subscriber(
             connection: self, mode: unsafe compression?.topicMode ?? .plain,
-            threshold: unsafe compression?.threshold ?? 0)
+            threshold: unsafe compression?.threshold ?? 0,
+            windowBits: unsafe compression?.sendWindowBits ?? 15)
         unsafe subscriber = made
         return made
     }

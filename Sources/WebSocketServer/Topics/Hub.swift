@@ -10,34 +10,44 @@ final class Hub: Sendable {
     /// Where each loop takes its publications; by the loop's number.
     private let loops: [EventLoop]
     private let deliver: @Sendable (_ loop: Int) -> Void
+    /// What may wait for all loops together; a publication counts for each of them.
+    private let budget: ByteBudget
 
     /// - Parameter deliver: called on a loop when publications wait for it: ``take(for:into:)``.
-    init(loops: [EventLoop], deliver: @escaping @Sendable (_ loop: Int) -> Void) {
+    init(
+        loops: [EventLoop], budget: ByteBudget, deliver: @escaping @Sendable (_ loop: Int) -> Void
+    ) {
         self.loops = loops
+        self.budget = budget
         self.deliver = deliver
         state = Mutex(HubState(loops: loops.count))
     }
 
-    /// Hands a publication to every loop that has subscribers to its topic; any thread. The
-    /// number of those loops.
-    @discardableResult
-    func publish(_ publication: Publication) -> Int {
-        let (wake, count) = state.withLock { state -> ([Int], Int) in
+    /// Whether publishers may go on: the loops are not too far behind with what was published.
+    var hasRoom: Bool { budget.hasRoom }
+
+    /// Hands a publication to every loop that has subscribers to its topic; any thread. False if so
+    /// much waits, twice what publishers may cause, that it was dropped.
+    func publish(_ publication: Publication) -> Bool {
+        guard budget.bytesUsed <= 2 * budget.max else { return false }
+        let wake = state.withLock { state in
             let interested = state.interested[publication.topic] ?? []
+            budget.add(interested.count * publication.sizeInMemory)
             var wake: [Int] = []
             for loop in interested {
                 if state.waiting[loop].isEmpty { wake.append(loop) }
                 state.waiting[loop].append(publication)
             }
-            return (wake, interested.count)
+            return wake
         }
         for loop in wake { loops[loop].execute { [deliver] in deliver(loop) } }
-        return count
+        return true
     }
 
     /// What waits for a loop, in order; on that loop.
     func take(for loop: Int, into batch: inout [Publication]) {
         state.withLock { swap(&$0.waiting[loop], &batch) }
+        budget.give(batch.reduce(0) { $0 + $1.sizeInMemory })
     }
 
     /// A loop has its first subscriber to a topic. `isFirst` is called if the server has: under

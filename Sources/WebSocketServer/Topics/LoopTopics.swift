@@ -43,8 +43,8 @@ final class LoopTopics {
         self.options = options
         self.budget = budget
         encodings = unsafe SharedContexts(windowBits: compression.serverWindowBits) {
-            [unowned codecs] payload, history in
-            let deflater = codecs.deflater(compression, windowBits: compression.serverWindowBits)
+            [unowned codecs] payload, history, windowBits in
+            let deflater = codecs.deflater(compression, windowBits: windowBits)
             return unsafe codecs.deflate(payload, by: deflater, after: history)
         }
     }
@@ -135,8 +135,11 @@ final class LoopTopics {
                         subscriber.withConnection { connection in
                             guard unsafe connection.stage == .open else { return }
                             guard isReady(subscriber, connection) else {
-                                for publication in batch[start..<end] {
-                                    wait(.publication(publication, topic.policy), for: subscriber)
+                                for publication in batch[start..<end]
+                                where !wait(
+                                    .publication(publication, topic.policy), for: subscriber)
+                                {
+                                    return
                                 }
                                 return
                             }
@@ -230,8 +233,10 @@ final class LoopTopics {
             return unsafe hold(frame)
         case .shared, .alone:
             guard publication.payloadCount >= subscriber.threshold else { break }
-            let frame = encodings.cold()
-            if frame.isCompressed { unsafe subscriber.context = encodings.contextAfterCold() }
+            let frame = encodings.cold(windowBits: subscriber.windowBits)
+            if frame.isCompressed, subscriber.mode == .shared {
+                unsafe subscriber.context = encodings.contextAfterCold()
+            }
             return unsafe hold(frame)
         case .plain, .own: break
         }

@@ -46,6 +46,9 @@ public final class Publication: @unchecked Sendable {
     /// Bytes of the payload.
     public var payloadCount: Int { unsafe frame.count - headerSize }
 
+    /// About what it takes while it waits; bytes.
+    var sizeInMemory: Int { unsafe frame.count + 128 }
+
     /// The payload, valid as long as the publication.
     var payload: UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(rebasing: frame[headerSize...])

@@ -27,6 +27,8 @@ final class Subscriber {
     let mode: Mode
     /// For ``Mode/alone``: smaller payloads go plain; bytes.
     let threshold: Int
+    /// For ``Mode/alone``: how far back its inflater can refer.
+    let windowBits: Int
     /// For ``Mode/shared``: what its inflater is known to hold.
     @exclusivity(unchecked) var context: SharedContext?
     /// What waits until its outbox is empty.
@@ -37,10 +39,11 @@ final class Subscriber {
     /// Bytes of those.
     @exclusivity(unchecked) var pendingSize = 0
 
-    init(connection: ConnectionCore?, mode: Mode, threshold: Int = 0) {
+    init(connection: ConnectionCore?, mode: Mode, threshold: Int = 0, windowBits: Int = 15) {
         unsafe owner = unsafe connection.map { unsafe Unmanaged.passUnretained($0) }
         self.mode = mode
         self.threshold = threshold
+        self.windowBits = windowBits
     }
 
     /// Whose it is; there is one but in tests of the table.

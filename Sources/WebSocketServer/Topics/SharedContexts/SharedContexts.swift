@@ -16,10 +16,11 @@ import WebSocketProtocol
 // until `end`.
 @safe
 final class SharedContexts {
-    /// Raw deflate after a history that the peer's window ends with, flushed, without the tail;
-    /// `nil` when the payload would not shrink. Valid until the next call.
+    /// Raw deflate after a history that the peer's window ends with, referring back no more than
+    /// its window bits allow, flushed, without the tail; `nil` when the payload would not shrink.
+    /// Valid until the next call.
     typealias Deflate = (
-        _ payload: UnsafeRawBufferPointer, _ history: UnsafeRawBufferPointer
+        _ payload: UnsafeRawBufferPointer, _ history: UnsafeRawBufferPointer, _ windowBits: Int
     ) -> UnsafeRawBufferPointer?
 
     /// What is shorter can't shrink: a block's three bits, a match (12) and the two ends (7 and 3)
@@ -32,6 +33,7 @@ final class SharedContexts {
     private static let storedMax = 256
 
     private let deflate: Deflate
+    private let windowBits: Int
     private let table: ContextTable
     private let window: UnsafeMutableRawBufferPointer
 
@@ -46,6 +48,8 @@ final class SharedContexts {
     /// The encodings after the last publication alone, in the plan's order.
     @exclusivity(unchecked) private var lastFrames: [SharedFrame?] = []
     @exclusivity(unchecked) private var coldFrame: SharedFrame?
+    /// Those that stand alone within smaller windows, by their bits.
+    @exclusivity(unchecked) private var narrowFrames: [Int: SharedFrame] = [:]
     @exclusivity(unchecked) private var plainFrame: SharedFrame?
     /// For those who take context over, and get nothing smaller.
     @exclusivity(unchecked) private var takeoverFrame: SharedFrame?
@@ -59,6 +63,7 @@ final class SharedContexts {
     init(windowBits: Int, deflate: @escaping Deflate) {
         precondition(9...15 ~= windowBits)
         unsafe self.deflate = unsafe deflate
+        self.windowBits = windowBits
         table = ContextTable(windowSize: 1 << windowBits)
         unsafe window = .allocate(byteCount: 1 << windowBits, alignment: 16)
     }
@@ -129,6 +134,24 @@ final class SharedContexts {
         return frame
     }
 
+    /// The same for readers with a window of `bits`: a smaller one than the server's needs a frame
+    /// of its own once the payload is longer than it.
+    @inline(__always)
+    func cold(windowBits bits: Int) -> SharedFrame {
+        bits >= windowBits ? cold() : coldNarrow(bits)
+    }
+
+    private func coldNarrow(_ bits: Int) -> SharedFrame {
+        guard let publication = unsafe publication, publication.payloadCount > 1 << bits else {
+            return cold()
+        }
+        if let frame = unsafe narrowFrames[bits] { return frame }
+        let none = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        let frame = unsafe compressed(after: none, windowBits: bits)
+        unsafe narrowFrames[bits] = frame
+        return frame
+    }
+
     /// The context of a reader of whose window nothing was known after ``cold()`` was written.
     func contextAfterCold() -> SharedContext? { cold().isCompressed ? beginning() : nil }
 
@@ -152,6 +175,7 @@ final class SharedContexts {
         unsafe groups.removeAll(keepingCapacity: true)
         unsafe lastFrames.removeAll(keepingCapacity: true)
         unsafe coldFrame = nil
+        if unsafe !narrowFrames.isEmpty { unsafe narrowFrames.removeAll() }
         unsafe plainFrame = nil
         unsafe takeoverFrame = nil
         unsafe unknownFrame = nil
@@ -230,10 +254,13 @@ final class SharedContexts {
         return unsafe table.context(after: context, adding: part)
     }
 
-    private func compressed(after history: UnsafeRawBufferPointer) -> SharedFrame {
+    private func compressed(
+        after history: UnsafeRawBufferPointer, windowBits bits: Int? = nil
+    ) -> SharedFrame {
         guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
         guard publication.payloadCount >= Self.payloadMin else { return plain() }
-        guard let deflated = unsafe deflate(publication.payload, history) else { return plain() }
+        guard let deflated = unsafe deflate(publication.payload, history, bits ?? windowBits)
+        else { return plain() }
         return unsafe SharedFrame(publication, compressed: deflated)
     }
 
