@@ -25,6 +25,7 @@ class Balancer:
     host = "127.0.0.1"
     scheme = "ws"
     tls = None
+    stopped = False
 
     def run(self, command, *, environment=None, descriptors=()):
         self.folder = getattr(self, "folder", None) or tempfile.TemporaryDirectory()
@@ -45,9 +46,14 @@ class Balancer:
         return f"{self.host}:{self.port}"
 
     def stop(self):
+        """Once; what it logs is then complete."""
+        if self.stopped:
+            return
         assert self.process.poll() is None, f"it ended by itself:\n{self.log.text()}"
+        self.stopped = True
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
+        self.log.wait_for(lambda lines: False, 30)
 
     def kill(self):
         if self.process.poll() is None:

@@ -1,10 +1,13 @@
 """nginx in front of a server for TLS, with the file that comes with it."""
 
 import contextlib
+import pathlib
 import random
 
 import pytest
+from apus import wait_until
 from balancers import Nginx
+from tokens import KEYED, PATH, token
 
 TRUSTED = "proxies.trusted=127.0.0.1"
 
@@ -75,3 +78,21 @@ def test_the_servers_goodbye_reaches_the_client(secured):
     server.process.terminate()
     wire.expect_failure(1012)
     wire.close()
+
+
+def test_paths_are_logged_and_tokens_behind_them_are_not(secured):
+    nginx, server = secured(KEYED, "auth.query_token=true")
+    text = token()
+    wire, outcome = nginx.attempt(f"{PATH}?token={text}")
+    assert outcome == "open"
+    wire.close()
+    server.stop()
+    wire, outcome = nginx.attempt(f"/ws/secure/nobody?token={text}")
+    assert outcome == 502
+    wire.close()
+    log = pathlib.Path(nginx.folder.name, "access.log")
+    for logged in (f'"GET {PATH} HTTP/1.1" 101 ', '"GET /ws/secure/nobody HTTP/1.1" 502 '):
+        wait_until(lambda: logged in log.read_text(), logged, 60)
+    nginx.stop()
+    for part in text.split("."):
+        assert part not in log.read_text() + nginx.log.text()
