@@ -5,11 +5,13 @@ import hmac
 import json
 import time
 
+import jwt
 import pytest
 from conftest import shared
 from tokens import INVALID, KEYED, PATH, SECRET, Key
 from tokens import answer, bearer, closed_with, encoded, token, write_jwks
 from wire import BINARY, Wire
+
 
 @pytest.fixture(scope="module")
 def keys():
@@ -82,7 +84,23 @@ def confused(key, kid):
     return f"{signed}.{encoded(hmac.digest(key, signed.encode(), hashlib.sha256))}"
 
 
-def attacks(keys):
+def signed(payload):
+    """A token with the right signature, whatever it has for claims."""
+    payload = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return jwt.api_jws.encode(payload, SECRET, algorithm="HS256")
+
+
+def deep_claim(claims, depth):
+    nested = b"[" * depth + b"]" * depth
+    return json.dumps(claims | {"x": 0}).encode().replace(b'"x": 0', b'"x": ' + nested)
+
+
+def with_key(attacker, **headers):
+    """A token that brings the key that verifies it."""
+    return attacker.token(headers={"jwk": attacker.jwk()} | headers, **good())
+
+
+def attacks(keys, attacker):
     now = time.time()
     valid = token(**good())
     head, body, signature = valid.split(".")
@@ -101,16 +119,13 @@ def attacks(keys):
         "kid of a path": token(headers={"kid": "../../../dev/null"}, **good()),
         "kid of another kind": token(headers={"kid": "key-RS256"}, **good()),
         "unknown kid of RSA": keys["RS256"].token(headers={"kid": "nobody"}, **good()),
-        "key in the token": token(
-            key=Key("RS256", "k").private,
-            algorithm="RS256",
-            headers={"kid": "key-RS256", "jwk": keys["RS256"].jwk()},
-            **good(),
-        ),
+        "key in the token": with_key(attacker),
+        "key in the token, a kid of ours": with_key(attacker, kid="key-RS256"),
         "crit": token(headers={"crit": ["b64"], "b64": True}, **good()),
         "expired": token(seconds=-1, **good()),
         "no exp": token(exp=None, **good()),
-        "exp a word": f"{head}.{encoded(claims | {'exp': 'never'})}.{signature}",
+        "exp a word": signed(claims | {"exp": "never"}),
+        "exp as text": signed(claims | {"exp": str(now + 3600)}),
         "not yet valid": token(nbf=now + 600, **good()),
         "wrong audience": token(**good(aud="others")),
         "no audience": token(**good(aud=None)),
@@ -127,14 +142,18 @@ def attacks(keys):
         "empty": "",
         "spaces": f"{head}. {body}.{signature}",
         "binary": encoded(bytes(range(256))),
-        "deep": f"{head}.{encoded(b'[' * 4000)}.{signature}",
+        "deep": signed(b"[" * 2500 + b"]" * 2500),
+        "deep, open": signed(b"[" * 5000),
+        "deep in a claim": signed(deep_claim(claims, 2400)),
+        "no claims": signed(b""),
+        "claims in a list": signed([claims]),
         "of 7 KiB": "a" * 7_000,
     }.items()
 
 
 def test_every_attack_is_refused_in_the_same_shape(secured, keys):
     shapes = {}
-    for name, text in attacks(keys):
+    for name, text in attacks(keys, Key("RS256", "attacker")):
         response = answer(secured, text)
         headers = {key: value for key, value in response.headers.items() if key != "date"}
         shapes[name] = (response.status, headers, response.body)
@@ -148,16 +167,43 @@ def test_every_attack_is_refused_in_the_same_shape(secured, keys):
     assert response.body == first[2]
 
 
-def test_a_token_of_a_mebibyte_is_refused(secured, start, client):
-    assert answer(secured, "a" * (1 << 20)).status == 431
-    server = start(KEYED, "auth.first_message=true")
+def test_what_the_attacks_change_is_what_they_are_refused_for(secured, start, tmp_path):
+    claims = {"sub": "ada", "exp": time.time() + 3600} | good()
+    assert answer(secured, signed(claims)).status == 101
+    assert answer(secured, signed(deep_claim(claims, 5))).status == 101
+    # A server that trusts the attacker's key takes the tokens that bring it.
+    attacker = Key("RS256", "attacker")
+    trusted = [attacker.jwk(), attacker.jwk(kid="key-RS256")]
+    jwks = write_jwks(tmp_path / "jwks.json", *trusted)
+    fooled = start(jwks, "auth.jwt.audience=apus", "auth.jwt.issuer=tests")
+    for text in (with_key(attacker), with_key(attacker, kid="key-RS256")):
+        assert answer(fooled, text).status == 101
+
+
+def everywhere(server, text):
+    """The answers to a token in the header, among the subprotocols and in the query."""
+    yield answer(server, text)
+    yield answer(server, Sec_WebSocket_Protocol=f"bearer, {text}")
+    yield answer(server, path=f"{PATH}?token={text}")
+
+
+def test_a_token_of_a_mebibyte_is_refused(start, client):
+    longest = token(pad="x" * 780_000)
+    assert (1 << 20) - 10_000 < len(longest) < (1 << 20) - 1_000
+    # The limit of a request's head holds first, RFC 6585 §5 and RFC 9110 §15.5.15.
+    server = start(KEYED, "auth.query_token=true", "auth.first_message=true")
+    for text in (longest, "a" * (1 << 20)):
+        assert [response.status for response in everywhere(server, text)] == [431, 431, 414]
     waiting = client(server, PATH)
-    waiting.send(json.dumps({"token": "a" * (1 << 20)}))
+    waiting.send(json.dumps({"token": longest}))
     assert closed_with(waiting)[0] == 1009
-    # Where more is let through, it is the token's own limit that holds.
-    server = start(KEYED, "limits.handshake.size=1MiB")
-    assert answer(server, token(pad="x" * 7_000)).status == 401
-    assert answer(server, token(pad="x" * 5_500)).status == 101
+    # Where as much is let through as can be, it is the token's own limit that holds.
+    server = start(KEYED, "auth.query_token=true", "limits.handshake.size=1MiB")
+    for text in (longest, "a" * len(longest), token(pad="x" * 7_000)):
+        for response in everywhere(server, text):
+            assert response.status == 401 and response.headers["www-authenticate"] == INVALID
+    for response in everywhere(server, token(pad="x" * 5_500)):
+        assert response.status == 101
 
 
 def test_the_secrets_algorithm_is_the_configured_one(start):
