@@ -1,6 +1,10 @@
 """S1: `/ws` answers every message with `Message received: ` before it."""
 
+import re
+
 import pytest
+from apus import wait_until
+from wire import Wire
 
 PREFIX = "Message received: "
 
@@ -60,12 +64,23 @@ def test_an_unasked_pong_is_ignored(server, client):
     assert socket.recv(timeout=5) == PREFIX + "x"
 
 
-def test_a_leaving_client_is_no_error(start, client):
-    server = start()
+LEFT = re.compile(r"^\S+ (\S+) .*\bcode=(\d+) .*\becho client left$")
+
+
+def test_a_leaving_client_is_logged_for_debugging_and_is_no_error(start, client):
+    server = start("log.level=debug")
+
+    def leaves():
+        return [match.groups() for line in server.stderr.lines if (match := LEFT.match(line))]
+
     socket = client(server)
     socket.send("x")
-    socket.recv(timeout=5)
+    socket.recv(timeout=30)
     socket.close()
     assert socket.close_code == 1000
-    server.stop()
+    wait_until(lambda: leaves() == [("debug", "1000")], "the leave in the log", 30)
+    # Without a closing handshake too.
+    Wire.to(server, "/ws").reset()
+    wait_until(lambda: leaves()[1:] == [("debug", "1006")], "the other in the log", 30)
+    server.stop(seconds=30)
     assert "error" not in server.stderr.text().lower()
