@@ -99,7 +99,8 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "HTTPProtocol", "WebSocketProtocol", "UVTransport", "WebSocketServer",
+                "HTTPProtocol", "WebSocketProtocol", "TLSFilter", "UVTransport",
+                "WebSocketServer",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],

@@ -107,7 +107,7 @@ extension LoadReport {
     package var shownURL: String {
         let path = plan.url.target.prefix { $0 != "?" }
         switch plan.url.place {
-        case .host: return "ws://\(plan.url.authority)\(path)"
+        case .host: return "\(plan.url.isEncrypted ? "wss" : "ws")://\(plan.url.authority)\(path)"
         case .unix(let socket): return "ws+unix:\(socket):\(path)"
         }
     }

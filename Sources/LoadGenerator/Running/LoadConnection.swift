@@ -1,3 +1,4 @@
+import TLSFilter
 import UVTransport
 import WebSocketProtocol
 
@@ -20,6 +21,8 @@ final class LoadConnection: Stream, @unchecked Sendable {
     /// When it began to connect.
     @exclusivity(unchecked) var began: UInt64 = 0
     private var attempt: ConnectAttempt?
+    /// Between the socket and the frames, of `wss`.
+    @exclusivity(unchecked) var tls: TLSClient?
 
     // MARK: - What was sent
 
@@ -74,12 +77,18 @@ final class LoadConnection: Stream, @unchecked Sendable {
                 attempt = nil
                 if let error { return fail("\(error)") }
                 guard unsafe phase == .connecting else { return }
-                unsafe phase = .handshake
-                unsafe worker.request.withUnsafeBytes { unsafe writeNow($0) }
+                if let context = unsafe worker.tls { return secure(context) }
+                requestUpgrade()
             }
         } catch {
             fail("\(error)")
         }
+    }
+
+    /// The socket is connected, and encrypted where it has to be.
+    func requestUpgrade() {
+        unsafe phase = .handshake
+        unsafe worker.request.withUnsafeBytes { unsafe transmit($0) }
     }
 
     // MARK: - Sending
@@ -103,7 +112,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         var rest = count
         while rest > 0 {
             let run = unsafe pool.frames(from: sendIndex, wanted: rest)
-            unsafe writeNow(run.bytes)
+            unsafe transmit(run.bytes)
             unsafe worker.tally.wireOut &+= run.bytes.count
             unsafe rest &-= run.count
             unsafe sendIndex = unsafe pool.index(sendIndex, after: run.count)
@@ -125,16 +134,28 @@ final class LoadConnection: Stream, @unchecked Sendable {
     func sendControl(_ opcode: Opcode, _ payload: [UInt8]) {
         let frame = maskedFrame(
             payload, firstByte: FrameHeader.fin | opcode.rawValue, key: 0x5A3C_9617)
-        unsafe frame.withUnsafeBytes { unsafe writeNow($0) }
+        unsafe frame.withUnsafeBytes { unsafe transmit($0) }
+    }
+
+    @inline(__always)
+    private func transmit(_ bytes: UnsafeRawBufferPointer) {
+        if let tls = unsafe tls { return unsafe encrypt(bytes, tls) }
+        unsafe writeNow(bytes)
     }
 
     // MARK: - Receiving
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
-        var start = UnsafeRawPointer(bytes.baseAddress!)
+        if let tls = unsafe tls { return unsafe decrypt(UnsafeRawBufferPointer(bytes), tls) }
+        unsafe receivedPlain(UnsafeRawBufferPointer(bytes))
+    }
+
+    @inline(__always)
+    func receivedPlain(_ bytes: UnsafeRawBufferPointer) {
+        var start = bytes.baseAddress!
         let end = unsafe start + bytes.count
         if unsafe phase == .handshake {
-            guard let used = unsafe readHead(UnsafeRawBufferPointer(bytes)) else { return }
+            guard let used = unsafe readHead(bytes) else { return }
             unsafe start += used
         }
         if unsafe phase == .open || phase == .closing { unsafe readFrames(start, end) }
@@ -183,10 +204,14 @@ final class LoadConnection: Stream, @unchecked Sendable {
     }
 
     override func ended(_ error: TransportError) {
+        ended(error.isEndOfFile ? "closed by the server" : "\(error)")
+    }
+
+    func ended(_ detail: String) {
         switch unsafe phase {
         case .closing: finish()
         case .over: break
-        default: fail(error.isEndOfFile ? "closed by the server" : "\(error)")
+        default: fail(detail)
         }
     }
 

@@ -54,6 +54,8 @@ package struct LoadPlan: Sendable {
     package var compression = Compression.off
     package var subprotocols: [String] = []
     package var headerFields: HTTPFields = [:]
+    /// Of `wss`: takes any certificate, whoever's it is.
+    package var trustsAnyCertificate = false
     /// Of `idle`: send one message on each connection, so that it has what it needs for that.
     package var sendsOne = true
     /// The server's processes, where they can be seen.

@@ -1,4 +1,5 @@
 import HTTPTypes
+import TLSFilter
 import UVTransport
 import WebSocketProtocol
 import WebSocketServer
@@ -29,9 +30,10 @@ package struct LoadRun: Sendable {
     /// Runs it. Cancelled, it ends at once and reports what there is.
     package func run() async throws -> LoadReport {
         let address = try await reachable()
+        let tls = try makeTLS()
         raiseDescriptorLimit()
         let group = try EventLoopGroup(count: plan.loops)
-        let workers = makeWorkers(group, address)
+        let workers = makeWorkers(group, address, tls)
         await pin(workers)
         let outcome: Result<LoadReport, any Error>
         do {
@@ -54,7 +56,15 @@ package struct LoadRun: Sendable {
         return first
     }
 
-    private func makeWorkers(_ group: EventLoopGroup, _ address: ConnectAddress) -> [LoadWorker] {
+    /// What the connections of a `wss` URL share; `nil` for others.
+    private func makeTLS() throws -> TLSClientContext? {
+        guard plan.url.isEncrypted else { return nil }
+        return try TLSClientContext(trustsAny: plan.trustsAnyCertificate)
+    }
+
+    private func makeWorkers(
+        _ group: EventLoopGroup, _ address: ConnectAddress, _ tls: TLSClientContext?
+    ) -> [LoadWorker] {
         var generator = SystemRandomNumberGenerator()
         let handshake = ClientHandshake(
             nonce: (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) },
@@ -63,8 +73,8 @@ package struct LoadRun: Sendable {
         let fanout = isClosedFanout ? Fanout(inFlight: plan.inFlight, loops: plan.loops) : nil
         let workers = group.loops.enumerated().map { index, loop in
             LoadWorker(
-                loop: loop, index: index, plan: plan, address: address, handshake: handshake,
-                fanout: fanout)
+                loop: loop, index: index, plan: plan, address: address, tls: tls,
+                handshake: handshake, fanout: fanout)
         }
         for worker in workers { worker.publishing = workers[0] }
         return workers

@@ -1,5 +1,6 @@
 import HTTPProtocol
 import HTTPTypes
+import TLSFilter
 import UVTransport
 import WebSocketProtocol
 import WebSocketServer
@@ -11,6 +12,8 @@ final class LoadWorker: @unchecked Sendable {
     let loop: EventLoop
     let plan: LoadPlan
     let address: ConnectAddress
+    /// Of `wss`.
+    let tls: TLSClientContext?
     /// Connections of this loop, a fan-out's publishers aside.
     let share: Int
     let inFlight: Int
@@ -60,11 +63,12 @@ final class LoadWorker: @unchecked Sendable {
 
     init(
         loop: EventLoop, index: Int, plan: LoadPlan, address: ConnectAddress,
-        handshake: ClientHandshake, fanout: Fanout?
+        tls: TLSClientContext?, handshake: ClientHandshake, fanout: Fanout?
     ) {
         self.loop = loop
         self.plan = plan
         self.address = address
+        self.tls = tls
         self.handshake = handshake
         self.fanout = fanout
         share = plan.connections / plan.loops + (index < plan.connections % plan.loops ? 1 : 0)

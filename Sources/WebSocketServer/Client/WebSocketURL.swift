@@ -13,8 +13,11 @@ package struct WebSocketURL: Sendable, Hashable {
     package let authority: String
     /// Path and query; at least `/`.
     package let target: String
+    /// Whether it is `wss`, which needs TLS.
+    package let isEncrypted: Bool
 
-    package init(_ text: String) throws(ClientError) {
+    /// - Parameter hasTLS: whether the caller can speak TLS; `wss` is refused otherwise.
+    package init(_ text: String, hasTLS: Bool = false) throws(ClientError) {
         func invalid(_ detail: String) -> ClientError {
             ClientError(.invalidURL, "\(detail): \(text)")
         }
@@ -25,15 +28,20 @@ package struct WebSocketURL: Sendable, Hashable {
         guard !text.utf8.contains(0x23) else { throw invalid("a WebSocket URL has no fragment") }
         guard let colon = text.firstIndex(of: ":") else { throw invalid("a URL has a scheme") }
         let rest = text[text.index(after: colon)...]
-        switch text[..<colon].lowercased() {
-        case "ws":
+        let scheme = text[..<colon].lowercased()
+        isEncrypted = scheme == "wss"
+        if isEncrypted, !hasTLS {
+            throw ClientError(.schemeNotSupported, "wss needs TLS, which is not built in")
+        }
+        switch scheme {
+        case "ws", "wss":
             guard rest.hasPrefix("//") else { throw invalid("two slashes follow the scheme") }
             let hierarchy = rest.dropFirst(2)
             let end = hierarchy.firstIndex { $0 == "/" || $0 == "?" } ?? hierarchy.endIndex
             guard let (host, port) = Self.hostAndPort(hierarchy[..<end]) else {
                 throw invalid("the host or port is malformed")
             }
-            place = .host(host, port: port ?? 80)
+            place = .host(host, port: port ?? (isEncrypted ? 443 : 80))
             authority = String(hierarchy[..<end])
             target = Self.target(hierarchy[end...])
         case "ws+unix":
@@ -44,8 +52,7 @@ package struct WebSocketURL: Sendable, Hashable {
             place = .unix(path: String(path[..<end]))
             authority = "localhost"
             target = Self.target(end == path.endIndex ? "" : path[end...].dropFirst())
-        case "wss": throw ClientError(.schemeNotSupported, "wss needs TLS, which is not built in")
-        default: throw invalid("the scheme is ws or ws+unix")
+        default: throw invalid("the scheme is ws\(hasTLS ? ", wss" : "") or ws+unix")
         }
     }
 

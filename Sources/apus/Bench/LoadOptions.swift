@@ -6,7 +6,7 @@ import WebSocketServer
 
 /// The options that all loads have.
 struct LoadOptions: ParsableArguments {
-    @Argument(help: "ws://host:port/path, or ws+unix:/run/apus.sock:/path.")
+    @Argument(help: "ws://host:port/path, wss://…, or ws+unix:/run/apus.sock:/path.")
     var url: String
 
     @Option(
@@ -57,6 +57,9 @@ struct LoadOptions: ParsableArguments {
             "Send a header line with each handshake; may be repeated.", valueName: "name: value"))
     var headers: [HeaderLine] = []
 
+    @Flag(help: "With wss, take any certificate of the server, whoever's it is.")
+    var insecure = false
+
     @Option(
         name: .customLong("pid"), parsing: .singleValue,
         help: ArgumentHelp(
@@ -80,7 +83,7 @@ struct LoadOptions: ParsableArguments {
 
     private func webSocketURL() throws -> WebSocketURL {
         do {
-            return try WebSocketURL(url)
+            return try WebSocketURL(url, hasTLS: true)
         } catch {
             throw ValidationError(error.detail)
         }
@@ -99,6 +102,7 @@ struct LoadOptions: ParsableArguments {
         plan.compression = compression
         plan.subprotocols = subprotocols
         for line in headers { plan.headerFields.append(line.field) }
+        plan.trustsAnyCertificate = insecure
         plan.processes = processes
         if processes.isEmpty, case .host(let host, let port) = plan.url.place, isLoopback(host) {
             plan.processes = ServerProcess.listening(onPort: port)

@@ -14,6 +14,9 @@ struct BenchCommand: AsyncParsableCommand {
             of what comes back, so that the server is the bottleneck; it says so where it is not. \
             Contents are compared on a sample. Ctrl-C ends a run early and prints what there is.
 
+            By wss the server's certificate must be valid. The environment variable SSL_CERT_FILE \
+            names a file with the certificate of an authority of your own.
+
             EXAMPLES:
               apus serve --tools --port 8080 --loops 1 &
               apus bench echo ws://127.0.0.1:8080/echo
@@ -21,6 +24,7 @@ struct BenchCommand: AsyncParsableCommand {
               apus bench fanout ws://127.0.0.1:8080/broadcast --connections 1000
               apus bench idle ws://127.0.0.1:8080/echo --connections 10000
               apus bench connect ws://127.0.0.1:8080/echo
+              apus bench echo wss://staging.example/echo --connections 10
               apus bench compare                  is compression worth it? (some minutes)
 
             EXIT STATUS: 0 after a run without faults, 1 otherwise, 64 for a wrong command line.

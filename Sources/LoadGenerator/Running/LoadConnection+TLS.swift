@@ -1,0 +1,59 @@
+import TLSFilter
+import UVTransport
+import WebSocketServer
+
+/// The TLS of a ``LoadConnection`` to a `wss` URL. Each makes a handshake of its own: none is
+/// resumed, as those of different users aren't.
+extension LoadConnection {
+    /// Begins the handshake.
+    func secure(_ context: TLSClientContext) {
+        let place = unsafe worker.plan.url.place
+        guard case .host(let host, _) = place else { return }
+        do throws(TLSClient.Fault) {
+            let tls = try TLSClient(context: context, host: host)
+            unsafe self.tls = tls
+            _ = try tls.shakeHands()
+            sendEncrypted(tls)
+        } catch {
+            fail(error.description)
+        }
+    }
+
+    func decrypt(_ bytes: UnsafeRawBufferPointer, _ tls: TLSClient) {
+        unsafe tls.receive(bytes)
+        do throws(TLSClient.Fault) {
+            if unsafe phase == .connecting {
+                let isEstablished = try tls.shakeHands()
+                sendEncrypted(tls)
+                guard isEstablished else { return }
+                requestUpgrade()
+            }
+            let goesOn = try unsafe tls.read { unsafe receivedPlain($0) }
+            sendEncrypted(tls)
+            if !goesOn { ended("closed by the server") }
+        } catch {
+            // What the server is told of it, on the way to the close.
+            sendEncrypted(tls)
+            flushIfCorked()
+            ended(error.description + (error.isOfCertificate ? Self.advice : ""))
+        }
+    }
+
+    private static let advice = """
+        . If it is one of yours, let the environment variable SSL_CERT_FILE name a file with the \
+        certificate of its authority; --insecure takes any certificate
+        """
+
+    /// Sends with what else this turn of the loop sends.
+    func encrypt(_ bytes: UnsafeRawBufferPointer, _ tls: TLSClient) {
+        guard isOpen, bytes.count > 0 else { return }
+        do throws(TLSClient.Fault) {
+            try unsafe tls.write(bytes)
+            sendEncrypted(tls)
+        } catch {
+            ended(error.description)
+        }
+    }
+
+    private func sendEncrypted(_ tls: TLSClient) { unsafe tls.takeOutput { unsafe append($0) } }
+}

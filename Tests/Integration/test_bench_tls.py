@@ -1,0 +1,101 @@
+"""`apus bench` by `wss`, against PyPI's `websockets` with a certificate of an authority of ours."""
+
+import ssl
+import subprocess
+import threading
+
+import apus
+import pytest
+from websockets.sync.server import serve
+
+QUICK = ("--duration", "300ms", "--warmup", "0s", "--connections", "4")
+KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+
+
+def openssl(*args):
+    subprocess.run(["openssl", *args], capture_output=True, timeout=30, check=True)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A folder with an authority's certificate, and one that it gave to `localhost`."""
+    folder = tmp_path_factory.mktemp("authority")
+    openssl("req", "-x509", *KEY, "-subj", "/CN=Our authority",
+            "-keyout", folder / "authority.key", "-out", folder / "authority.pem")
+    openssl("req", "-x509", *KEY, "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE",
+            "-CA", folder / "authority.pem", "-CAkey", folder / "authority.key",
+            "-keyout", folder / "key.pem", "-out", folder / "certificate.pem")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def port(authority):
+    """Where that `localhost` echoes, encrypted."""
+    def echo(connection):
+        for message in connection:
+            connection.send(message)
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority / "certificate.pem", authority / "key.pem")
+    with serve(echo, "127.0.0.1", 0, ssl=context) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.socket.getsockname()[1]
+        server.shutdown()
+        thread.join()
+
+
+def bench(scenario, url, *args, trusting=None):
+    environment = {"SSL_CERT_FILE": str(trusting / "authority.pem")} if trusting else {}
+    return apus.run("bench", scenario, url, *QUICK, *args, environment=environment, seconds=60)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        # More than one record of TLS for each message, each way.
+        ("--size", "60000"),
+        ("--size", "1KiB", "--compression", "takeover", "--in-flight", "4"),
+        ("--rate", "100"),
+    ],
+    ids=["small", "large", "compressed", "rate"],
+)
+def test_an_echo_is_encrypted_and_compared(authority, port, options):
+    done = bench("echo", f"wss://localhost:{port}/", *options, trusting=authority)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert f"wss://localhost:{port}/" in bench(
+        "echo", f"WSS://localhost:{port}/", *options, "--markdown", trusting=authority
+    ).stdout
+    assert "faults" not in done.stdout
+    compared = int(done.stdout.partition("contents")[2].split()[0].replace(",", ""))
+    assert compared >= 4, "the first message of each connection"
+
+
+def test_handshakes_are_counted_with_their_tls(authority, port):
+    done = bench("connect", f"wss://localhost:{port}/", trusting=authority)
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_any_certificate_will_do_if_told_so(port):
+    for host in ("localhost", "127.0.0.1"):
+        done = bench("echo", f"wss://{host}:{port}/", "--insecure")
+        assert done.returncode == 0, done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    "host, trusts, why",
+    [("localhost", False, "issuer certificate"), ("127.0.0.1", True, "IP address mismatch")],
+)
+def test_a_server_that_proves_nothing_is_told_and_what_to_do(authority, port, host, trusts, why):
+    done = bench("echo", f"wss://{host}:{port}/", trusting=authority if trusts else None)
+    assert done.returncode == 1 and done.stdout == ""
+    for word in ("the certificate is refused", why, "SSL_CERT_FILE", "--insecure"):
+        assert word in done.stderr
+
+
+def test_a_server_without_tls_is_told(start):
+    server = start(args=["--tools"])
+    done = bench("echo", f"wss://{server.authority}/echo")
+    assert done.returncode == 1 and done.stdout == "" and "TLS: " in done.stderr
