@@ -42,7 +42,8 @@ import WebSocketProtocol
     ) {
         let read = readStream(
             bytes, cuts: cuts, role: twin.role, limits: twin.limits,
-            eventsWanted: twin.eventsWanted, usesReadTarget: usesReadTarget)
+            eventsWanted: twin.eventsWanted, usesReadTarget: usesReadTarget,
+            allowsCompression: twin.allowsCompression)
         let expected = twin.read(bytes)
         if read.transcript != expected || !read.faults.isEmpty {
             Issue.record(
@@ -97,14 +98,16 @@ import WebSocketProtocol
         }
     }
 
-    @Test("On random valid streams, cut at random", arguments: Session.Role.both, 0..<4)
+    @Test("On random valid streams, cut at random", arguments: Session.Role.both, 0..<8)
     func valid(role: Session.Role, seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
+        let isAgreed = seed >= 4
         for _ in 0..<15 {
             let script = random.bytes(Int.random(in: 4...40, using: &random))
-            let bytes = StreamScript(role: role).stream(from: script)
+            let bytes = StreamScript(role: role, allowsCompression: isAgreed).stream(from: script)
             let wanted = Bool.random(using: &random) ? .max : Int.random(in: 0...5, using: &random)
-            let twin = SessionTwin(role: role, limits: .generous, eventsWanted: wanted)
+            let twin = SessionTwin(
+                role: role, limits: .generous, eventsWanted: wanted, allowsCompression: isAgreed)
             for _ in 0..<3 {
                 expectTwin(
                     bytes, cuts: random.cuts(of: bytes.count), twin,
@@ -113,18 +116,21 @@ import WebSocketProtocol
         }
     }
 
-    @Test("On random faulty streams, cut at random", arguments: Session.Role.both, 0..<4)
+    @Test("On random faulty streams, cut at random", arguments: Session.Role.both, 0..<8)
     func faulty(role: Session.Role, seed: Int) {
         var random = SeededGenerator(seed: UInt64(100 + seed))
+        let isAgreed = seed >= 4
         for _ in 0..<60 {
             let script = random.bytes(Int.random(in: 4...40, using: &random))
-            var bytes = StreamScript(role: role, allowsFaults: true).stream(from: script)
+            var bytes = StreamScript(
+                role: role, allowsFaults: true, allowsCompression: isAgreed
+            ).stream(from: script)
             for _ in 0..<Int.random(in: 0...2, using: &random) where !bytes.isEmpty {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] ^=
                     1 << UInt8.random(in: 0..<8, using: &random)
             }
             let limits = Self.limits.randomElement(using: &random)!
-            let twin = SessionTwin(role: role, limits: limits)
+            let twin = SessionTwin(role: role, limits: limits, allowsCompression: isAgreed)
             for usesReadTarget in [false, true] {
                 expectTwin(
                     bytes, cuts: random.cuts(of: bytes.count), twin,
@@ -133,13 +139,18 @@ import WebSocketProtocol
         }
     }
 
-    @Test("The streams of scripts without faults are valid", arguments: Session.Role.both)
-    func scriptsAreValid(role: Session.Role) {
+    @Test(
+        "The streams of scripts without faults are valid", arguments: Session.Role.both,
+        [false, true])
+    func scriptsAreValid(role: Session.Role, isAgreed: Bool) {
         var random = SeededGenerator(seed: 7)
         var messages = 0
         for _ in 0..<50 {
-            let bytes = StreamScript(role: role).stream(from: random.bytes(80))
-            let read = SessionTwin(role: role, limits: .generous).read(bytes)
+            let script = StreamScript(role: role, allowsCompression: isAgreed)
+            let bytes = script.stream(from: random.bytes(80))
+            let read = SessionTwin(
+                role: role, limits: .generous, allowsCompression: isAgreed
+            ).read(bytes)
             if case .failed(let code) = read.verdict { Issue.record("failed with \(code)") }
             messages += read.events.count
         }

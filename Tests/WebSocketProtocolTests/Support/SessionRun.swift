@@ -16,10 +16,12 @@ final class SessionRun {
 
     init(
         role: Session.Role, limits: SessionLimits = .generous, eventsWanted: Int = .max,
-        budget: Int = .max, allowsCompression: Bool = false, inflated: [LedgerInflated] = []
+        budget: Int = .max, allowsCompression: Bool = false, inflated: [LedgerInflated] = [],
+        inflatesByStandIn: Bool = false
     ) {
         session = Session(role: role, limits: limits, allowsCompression: allowsCompression)
         sink.inflated = inflated
+        sink.inflatesByStandIn = inflatesByStandIn
         sink.eventsWanted = eventsWanted
         sink.budget = budget
     }
@@ -106,12 +108,14 @@ extension SessionLimits {
 }
 
 /// Feeds a stream cut at `cuts` (ascending offsets) to a session. The second result tells what
-/// should not have happened.
+/// should not have happened. Where compression is agreed on, a stand-in inflates.
 func readStream(
     _ bytes: [UInt8], cuts: [Int] = [], role: Session.Role, limits: SessionLimits = .generous,
-    eventsWanted: Int = .max, usesReadTarget: Bool = false
+    eventsWanted: Int = .max, usesReadTarget: Bool = false, allowsCompression: Bool = false
 ) -> (transcript: SessionTwin.Transcript, faults: [String]) {
-    let run = SessionRun(role: role, limits: limits, eventsWanted: eventsWanted)
+    let run = SessionRun(
+        role: role, limits: limits, eventsWanted: eventsWanted,
+        allowsCompression: allowsCompression, inflatesByStandIn: true)
     run.usesReadTarget = usesReadTarget
     var start = 0
     for end in cuts + [bytes.count] {

@@ -4,7 +4,8 @@ import WebSocketProtocol
 ///
 /// It has no fast path, no state between reads and no memory of its own to manage. Of the
 /// session's rules it leaves out one, the budget of all partly received messages, since what
-/// that refuses depends on how the bytes were cut.
+/// that refuses depends on how the bytes were cut. What is compressed, a stand-in inflates:
+/// ``LedgerInflated/standIn(_:limit:)``.
 struct SessionTwin {
     /// What a session makes of a stream: what it delivers, then how it ends.
     struct Transcript: Equatable {
@@ -24,6 +25,7 @@ struct SessionTwin {
     private struct Frame {
         var isFinal: Bool
         var opcode: UInt8
+        var isMarked: Bool
         /// Unmasked; as much of it as has come.
         var payload: [UInt8]
         /// Bytes that the header announces.
@@ -35,18 +37,25 @@ struct SessionTwin {
     let limits: SessionLimits
     /// After this many events the application has closed: messages are wanted no more.
     var eventsWanted = Int.max
+    /// Whether permessage-deflate was agreed on.
+    var allowsCompression = false
 
     private var rest: ArraySlice<UInt8> = []
     private var transcript = Transcript()
     /// The message in progress.
     private var kind: MessageKind?
+    private var isCompressed = false
     private var message: [UInt8] = []
     private var fragments = 0
 
-    init(role: Session.Role, limits: SessionLimits, eventsWanted: Int = .max) {
+    init(
+        role: Session.Role, limits: SessionLimits, eventsWanted: Int = .max,
+        allowsCompression: Bool = false
+    ) {
         self.role = role
         self.limits = limits
         self.eventsWanted = eventsWanted
+        self.allowsCompression = allowsCompression
     }
 
     private var wantsMessages: Bool { transcript.events.count < eventsWanted }
@@ -80,11 +89,12 @@ struct SessionTwin {
         let start = try take(2)
         let isFinal = start[0] & 0b1000_0000 != 0
         let opcode = start[0] & 0b1111
+        let isMarked = start[0] & 0b100_0000 != 0
         let isMasked = start[1] & 0b1000_0000 != 0
         let isControl = opcode >= 8
         var length = UInt64(start[1] & 0b111_1111)
         // What is found without waiting for the rest of the header.
-        try require(start[0] & 0b111_0000 == 0)
+        try require(start[0] & 0b11_0000 == 0 && (allowsCompression || !isMarked))
         try require(isMasked == (role == .server))
         try require(!isControl || length <= 125)
 
@@ -95,36 +105,61 @@ struct SessionTwin {
 
         try require([0, 1, 2, 8, 9, 10].contains(opcode))
         try require(!isControl || isFinal)
+        try require(!isMarked || opcode == 1 || opcode == 2)
         if form == 126 { try require(length >= 126) }
         if form == 127 { try require(length >= 65_536) }
         try require(length < 1 << 63)
         if !isControl {
             try require((opcode == 0) == (kind != nil))
-            try require(length <= limits.frameSizeMax, 1009)
-            try require(Int(length) <= limits.messageSizeMax - message.count, 1009)
+            try checkSize(length, isCompressed: opcode == 0 ? isCompressed : isMarked)
             fragments += 1
             try require(fragments <= limits.fragmentsMax, 1009)
         }
         let masked = try take(min(Int(length), rest.count))
         let payload = masked.enumerated().map { $1 ^ key[$0 % 4] }
         let frame = Frame(
-            isFinal: isFinal, opcode: opcode, payload: payload, announced: Int(length))
+            isFinal: isFinal, opcode: opcode, isMarked: isMarked, payload: payload,
+            announced: Int(length))
         if isControl { try readControl(frame) } else { try readData(frame) }
     }
 
+    /// A compressed message may be longer by a 64th and 64 bytes, and so may its frames, unless
+    /// there is a lower limit for frames.
+    private func checkSize(_ length: UInt64, isCompressed: Bool) throws {
+        let room = isCompressed ? limits.messageSizeMax / 64 + 64 : 0
+        let frameRoom = limits.frameSizeMax < limits.messageSizeMax ? 0 : room
+        try require(length <= limits.frameSizeMax + frameRoom, 1009)
+        try require(Int(length) <= limits.messageSizeMax + room - message.count, 1009)
+    }
+
     private mutating func readData(_ frame: Frame) throws {
-        if frame.opcode != 0 { kind = frame.opcode == 1 ? .text : .binary }
+        if frame.opcode != 0 {
+            kind = frame.opcode == 1 ? .text : .binary
+            isCompressed = frame.isMarked
+        }
         if wantsMessages {
             message += frame.payload
-            if kind == .text { try require(UTF8Twin.judge(message).failure == nil, 1007) }
+            if kind == .text, !isCompressed {
+                try require(UTF8Twin.judge(message).failure == nil, 1007)
+            }
         }
         guard frame.isWhole else { throw Incomplete() }
         guard frame.isFinal else { return }
         if wantsMessages {
+            if isCompressed { message = try inflated(message) }
             try require(kind == .binary || UTF8Twin.judge(message).isComplete, 1007)
             transcript.events.append(.message(kind!, message))
         }
         (kind, message, fragments) = (nil, [], 0)
+    }
+
+    private func inflated(_ payload: [UInt8]) throws -> [UInt8] {
+        switch LedgerInflated.standIn(payload, limit: limits.messageSizeMax) {
+        case .message(let message): return message
+        case .corrupt: throw Failure(code: 1007)
+        case .tooBig: throw Failure(code: 1009)
+        case .noMemory: throw Failure(code: 1013)
+        }
     }
 
     private mutating func readControl(_ frame: Frame) throws {

@@ -7,6 +7,8 @@ import WebSocketProtocol
 struct StreamScript {
     let role: Session.Role
     var allowsFaults = false
+    /// Whether permessage-deflate was agreed on: every other message is marked as compressed.
+    var allowsCompression = false
 
     private var stream: [UInt8] = []
     private var kind: MessageKind?
@@ -23,9 +25,10 @@ struct StreamScript {
         16_385, 20_000, 40_000, 65_535, 65_536, 70_000, 100_000,
     ]
 
-    init(role: Session.Role, allowsFaults: Bool = false) {
+    init(role: Session.Role, allowsFaults: Bool = false, allowsCompression: Bool = false) {
         self.role = role
         self.allowsFaults = allowsFaults
+        self.allowsCompression = allowsCompression
     }
 
     func stream(from script: some Collection<UInt8>) -> [UInt8] {
@@ -54,7 +57,9 @@ struct StreamScript {
             let opcode: UInt8 = kind != nil ? 0 : what & 0x40 == 0 ? 1 : 2
             if opcode != 0 { kind = opcode == 1 ? .text : .binary }
             let payload = kind == .text ? nextText(size, isFinal: isFinal) : Wire.pattern(size)
-            put(opcode, payload, key, fault, isFinal: isFinal)
+            let isMarked = allowsCompression && opcode != 0 && key & 1 != 0
+            let reserved: UInt8 = isMarked ? 0x40 : 0
+            put(opcode, payload, key, fault, isFinal: isFinal, reserved: reserved)
             if isFinal { (kind, textOffset) = (nil, 0) }
         }
     }
@@ -85,33 +90,33 @@ struct StreamScript {
     }
 
     private mutating func put(
-        _ opcode: UInt8, _ payload: [UInt8], _ key: UInt8, _ fault: UInt8, isFinal: Bool = true
+        _ opcode: UInt8, _ payload: [UInt8], _ key: UInt8, _ fault: UInt8, isFinal: Bool = true,
+        reserved: UInt8 = 0
     ) {
         let key = [key, key &* 31, key >> 3, key ^ 0x5A]
-        guard allowsFaults, fault >= 224 else {
-            stream += Wire.frame(opcode, payload, to: role, isFinal: isFinal, key: key)
-            return
+        var (opcode, payload, isFinal, reserved) = (opcode, payload, isFinal, reserved)
+        var (form, isMasked) = (Wire.LengthForm.minimal, role == .server)
+        var announced: UInt64?
+        var isCut = false
+        switch fault {
+        case _ where !allowsFaults: break
+        case 224..<232 where !payload.isEmpty:
+            payload[Int(key[0]) % payload.count] = key[1] | 0x80
+        case 232: isFinal.toggle()
+        case 233: reserved = key[0] & 0x70
+        case 234: isMasked.toggle()
+        case 235: form = .sixtyFour
+        case 236 where payload.count < 65_536: form = .sixteen
+        case 237: opcode ^= 1
+        case 238: opcode = key[0] & 15
+        case 239: announced = .max >> UInt64(key[0] % 64)
+        case 240..<248: isCut = true
+        default: break
         }
-        var bad = payload
-        if !bad.isEmpty { bad[Int(key[0]) % bad.count] = key[1] | 0x80 }
-        let size = payload.count
-        let frame =
-            switch fault {
-            case 224..<232: Wire.frame(opcode, bad, to: role, isFinal: isFinal, key: key)
-            case 232: Wire.frame(opcode, payload, to: role, isFinal: !isFinal, key: key)
-            case 233: Wire.frame(opcode, payload, to: role, reserved: key[0] & 0x70, key: key)
-            case 234: Wire.frame(opcode, payload, to: role, isMasked: role == .client)
-            case 235: Wire.frame(opcode, payload, to: role, form: .sixtyFour, key: key)
-            case 236 where size < 65_536:
-                Wire.frame(opcode, payload, to: role, form: .sixteen, key: key)
-            case 237: Wire.frame(opcode ^ 1, payload, to: role, isFinal: isFinal, key: key)
-            case 238: Wire.frame(key[0] & 15, payload, to: role, isFinal: isFinal, key: key)
-            case 239:
-                Wire.frame(opcode, payload, to: role, announced: .max >> UInt64(key[0] % 64))
-            case 240..<248: Array(Wire.frame(opcode, payload, to: role, key: key).dropLast())
-            default: Wire.frame(opcode, payload, to: role, isFinal: isFinal, key: key)
-            }
-        stream += frame
+        let frame = Wire.frame(
+            opcode, payload, to: role, isFinal: isFinal, reserved: reserved, form: form,
+            announced: announced, isMasked: isMasked, key: key)
+        stream += isCut ? frame.dropLast() : frame
     }
 }
 

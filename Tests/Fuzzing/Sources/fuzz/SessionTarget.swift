@@ -1,6 +1,7 @@
 import WebSocketProtocol
 
-/// A session under any chunking against its slow twin: raw bytes, or frames made from a script.
+/// A session under any chunking against its slow twin: raw bytes, or frames made from a script,
+/// with compression agreed on or not.
 enum SessionTarget {
     private static let limits = [
         SessionLimits(frameSizeMax: 1 << 20, messageSizeMax: 1 << 20, fragmentsMax: 1_024),
@@ -18,14 +19,13 @@ enum SessionTarget {
         let mode = input.choice()
         let limits = limits[Int(mode & 3)]
         let wanted = mode & 0x0C == 0 ? Int(input.choice() % 8) : .max
-        let bytes: [UInt8] =
-            switch mode >> 6 {
-            case 0: StreamScript(role: role, allowsFaults: true).stream(from: input.rest)
-            case 1: StreamScript(role: role).stream(from: input.rest)
-            default: input.rest
-            }
+        let isAgreed = mode & 0x10 != 0
+        let script = StreamScript(
+            role: role, allowsFaults: mode >> 6 == 0, allowsCompression: isAgreed)
+        let bytes = mode >> 6 < 2 ? script.stream(from: input.rest) : input.rest
         var random = input.generator
-        let twin = SessionTwin(role: role, limits: limits, eventsWanted: wanted)
+        let twin = SessionTwin(
+            role: role, limits: limits, eventsWanted: wanted, allowsCompression: isAgreed)
         let expected = twin.read(bytes)
         if mode >> 6 == 1, mode & 3 == 0, case .failed = expected.verdict {
             fail("a script without faults fails: \(expected.summary)")
@@ -36,7 +36,7 @@ enum SessionTarget {
             for usesReadTarget in bytes.count > 16_384 ? [false, true] : [false] {
                 let read = readStream(
                     bytes, cuts: cuts, role: role, limits: limits, eventsWanted: wanted,
-                    usesReadTarget: usesReadTarget)
+                    usesReadTarget: usesReadTarget, allowsCompression: isAgreed)
                 require(read.faults, equals: [], "faults, cut at \(cuts)")
                 require(
                     read.transcript.summary, equals: expected.summary, "summary, cut at \(cuts)")
@@ -54,7 +54,8 @@ enum SessionTarget {
     ) {
         let budget = Int.random(in: 0...40_000, using: &random)
         let run = SessionRun(
-            role: twin.role, limits: twin.limits, eventsWanted: twin.eventsWanted, budget: budget)
+            role: twin.role, limits: twin.limits, eventsWanted: twin.eventsWanted, budget: budget,
+            allowsCompression: twin.allowsCompression, inflatesByStandIn: true)
         run.usesReadTarget = true
         var start = 0
         for end in random.cuts(of: bytes.count) + [bytes.count] {

@@ -1,0 +1,1 @@
+../../../HTTPProtocolTests/ReferenceParser.swift
