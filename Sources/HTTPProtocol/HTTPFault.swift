@@ -87,13 +87,6 @@ extension HTTPFault {
         HTTPFault(status: .requestTimeout, detail: "The request did not arrive in time.")
     }
 
-    /// 411, RFC 9110 §15.5.12.
-    package static var lengthRequired: HTTPFault {
-        HTTPFault(
-            status: .lengthRequired,
-            detail: "This resource wants a Content-Length or a chunked body.")
-    }
-
     /// 426 for a plain request to a WebSocket, RFC 6455 §4.4.
     package static func upgradeRequired(isHTTP10: Bool) -> HTTPFault {
         HTTPFault(
