@@ -10,7 +10,7 @@ extension Schema {
             "# on the command line (--set limits.message.max=64KiB).",
             "#",
             "# Sizes are bytes, or whole numbers with KiB, MiB or GiB; durations are whole",
-            "# numbers with ms, s, m, h or d. Keys marked [restart] are fixed while the server runs.",
+            "# numbers with ms, s, m, h or d. All keys are read once, when the server starts.",
         ]
         var open: [Substring] = []
         for key in keys {
@@ -23,21 +23,20 @@ extension Schema {
                 depth += 1
             }
             open = sections
-            let restart = key.change == .restart ? " [restart]" : ""
-            lines.append("\(indentation(depth))# \(key.summary): \(key.accepted).\(restart)")
+            lines.append("\(indentation(depth))# \(key.summary): \(key.accepted).")
             lines.append("\(indentation(depth))\(path[depth]): \(yamlScalar(key.initial))")
         }
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// The README's table of keys.
+    /// A table of all keys in Markdown.
     static var markdownTable: String {
         let rows = keys.map { key in
             let initial = key.initial.isEmpty ? "empty" : "`\(key.initial)`"
-            let cells = ["`\(key.name)`", initial, key.accepted, key.summary, key.change.rawValue]
+            let cells = ["`\(key.name)`", initial, key.accepted, key.summary]
             return "| \(cells.joined(separator: " | ")) |"
         }
-        let head = ["| key | default | allowed | what it is | change |", "|---|---|---|---|---|"]
+        let head = ["| key | default | allowed | what it is |", "|---|---|---|---|"]
         return (head + rows).joined(separator: "\n") + "\n"
     }
 }

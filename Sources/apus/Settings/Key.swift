@@ -1,16 +1,9 @@
-/// One configuration key: its name, kind, default and place in the settings.
+/// One configuration key: its name, kind, default and place in the settings. All are read once, at
+/// the start.
 ///
 /// To add one, add it to ``Schema/keys``; reading, validation, suggestions, `config defaults`
-/// and the README's table follow.
+/// and its Markdown table follow.
 struct Key: Sendable {
-    /// When a changed value counts.
-    enum Change: String, Sendable {
-        /// For connections and requests from the moment a new configuration is put in place.
-        case live
-        /// From the next start of the server on.
-        case restart
-    }
-
     /// As in `limits.message.max`: sections and dots, words joined by underscores.
     let name: String
     /// One sentence without its full stop; the allowed range is printed after it.
@@ -18,7 +11,6 @@ struct Key: Sendable {
     let accepted: String
     /// The default in canonical form.
     let initial: String
-    let change: Change
     /// Whether the value must never be printed.
     let isSecret: Bool
 
@@ -28,13 +20,12 @@ struct Key: Sendable {
     init<K: Kind>(
         _ name: String, _ kind: K,
         _ path: any WritableKeyPath<SettingsDraft, K.Value> & Sendable, _ summary: String,
-        change: Change = .live, isSecret: Bool = false
+        isSecret: Bool = false
     ) {
         self.name = name
         self.summary = summary
         self.accepted = kind.accepted
         self.initial = kind.write(SettingsDraft()[keyPath: path])
-        self.change = change
         self.isSecret = isSecret
         self.read = { (text, draft) throws(Rejection) in
             draft[keyPath: path] = try kind.parse(text)

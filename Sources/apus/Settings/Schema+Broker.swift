@@ -6,10 +6,10 @@ extension Schema {
     static let broker: [Key] = [
         Key(
             "broker.url", BrokerURL(), \.broker.place,
-            "Broker", change: .restart, isSecret: true),
+            "Broker", isSecret: true),
         Key(
             "broker.prefix", ChannelPrefix(), \.broker.prefix,
-            "Before a topic's name in Redis", change: .restart),
+            "Before a topic's name in Redis"),
         Key(
             "broker.on_gap", Choice([("keep", .keep), ("close", .close)]),
             \.server.topics.onGap,

@@ -5,12 +5,12 @@ extension Schema {
     static let proxies: [Key] = [
         Key(
             "proxies.trusted", TrustedProxies(), \.server.proxies.trusted,
-            "Who may name its client", change: .restart),
+            "Who may name its client"),
         Key(
             "proxies.header",
             Choice([("x-forwarded-for", .xForwardedFor), ("forwarded", .forwarded)]),
             \.server.proxies.header,
-            "Header in which they do; forwarded is RFC 7239's", change: .restart),
+            "Header in which they do; forwarded is RFC 7239's"),
     ]
 }
 

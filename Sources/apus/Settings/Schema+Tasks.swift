@@ -3,7 +3,7 @@ extension Schema {
     static let tasks: [Key] = [
         Key(
             "tasks.database", DatabasePath(), \.tasksDatabase,
-            "SQLite file of the tasks, made if missing", change: .restart)
+            "SQLite file of the tasks, made if missing")
     ]
 }
 

@@ -20,26 +20,26 @@ enum Schema {
     private static let server: [Key] = [
         Key(
             "server.host", Host(), \.host,
-            "Where to listen", change: .restart),
+            "Where to listen"),
         Key(
             "server.port", WholeNumber(0...65_535), \.port,
-            "TCP port, 0 picks a free one", change: .restart),
+            "TCP port, 0 picks a free one"),
         Key(
             "server.socket", SocketPath(), \.socket,
-            "Unix-domain socket, replaces host and port", change: .restart),
+            "Unix-domain socket, replaces host and port"),
         Key(
             "server.loops", WholeNumber(1...256).orZero("as many as cores"), \.loops,
-            "Event loops, a thread each", change: .restart),
+            "Event loops, a thread each"),
         Key(
             "server.backlog", WholeNumber(1...65_535), \.server.backlog,
-            "Connections the kernel queues for each listener", change: .restart),
+            "Connections the kernel queues for each listener"),
         Key(
             "server.proxy_protocol", Choice([("off", .off), ("required", .required)]),
             \.server.proxies.proxyProtocol,
-            "PROXY protocol, version 1 or 2, from proxies.trusted", change: .restart),
+            "PROXY protocol, version 1 or 2, from proxies.trusted"),
         Key(
             "server.tools", Choice.flag, \.tools,
-            "Serve /echo, /echo/async, /broadcast and /topics", change: .restart),
+            "Serve /echo, /echo/async, /broadcast and /topics"),
     ]
 
     private static let limits: [Key] = [
@@ -184,7 +184,7 @@ enum Schema {
         Key(
             "compression.memory.max", Size(.bytes(0) ... .mebibytes(65_536)),
             \.server.compression.memoryMax,
-            "All contexts together", change: .restart),
+            "All contexts together"),
         Key(
             "compression.idle.timeout", TimeSpan(.seconds(1) ... .seconds(86_400)),
             \.server.compression.contextIdleTimeout,
@@ -211,7 +211,7 @@ enum Schema {
         Key(
             "topics.backlog.max", Size(.mebibytes(1) ... .mebibytes(65_536)),
             \.server.topics.backlogMax,
-            "What waits for slow subscribers", change: .restart),
+            "What waits for slow subscribers"),
     ]
 
     /// What a route may have of its own.
@@ -256,6 +256,6 @@ enum Schema {
     private static let logging: [Key] = [
         Key(
             "log.level", Choice.logLevel, \.logLevel,
-            "Lowest level that is logged", change: .restart)
+            "Lowest level that is logged")
     ]
 }
