@@ -16,10 +16,12 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         /// Bytes that are filled and read back.
         var memory: Int { 128 * blockSize << log2Rounds }
 
-        /// Dear enough to be worth it, cheap enough for a server that checks several at once.
+        /// Dear enough to be worth it, cheap enough for a server that checks several at once, and
+        /// possible: RFC 7914 §2 has N below 2^(128 r / 8).
         var isAcceptable: Bool {
             (10...20).contains(log2Rounds) && (1...32).contains(blockSize)
-                && (1...16).contains(parallelism) && memory <= Self.memoryMax
+                && (1...16).contains(parallelism) && log2Rounds < 16 * blockSize
+                && memory <= Self.memoryMax
         }
 
         static let memoryMax = 64 << 20
@@ -30,16 +32,17 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
     let hash: [UInt8]
 
     /// The hash of a new password, with a salt of its own.
-    package init(of password: String) {
-        self.init(
+    package init(of password: String) throws(UsersFault) {
+        try self.init(
             of: password, .standard,
             salt: (0..<16).map { _ in UInt8.random(in: 0...255) })
     }
 
-    init(of password: String, _ costs: Costs, salt: [UInt8]) {
-        self.costs = costs
-        self.salt = salt
-        hash = scrypt(Array(password.utf8), salt: salt, costs, size: 32)
+    init(of password: String, _ costs: Costs, salt: [UInt8]) throws(UsersFault) {
+        guard let hash = scrypt(Array(password.utf8), salt: salt, costs, size: 32) else {
+            throw UsersFault("the password can't be hashed: no memory, or impossible costs")
+        }
+        self.init(costs: costs, salt: salt, hash: hash)
     }
 
     /// A hash that no password has: checking it takes as long as one that somebody's has.
@@ -53,9 +56,12 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         self.hash = hash
     }
 
-    /// Whether it is of this password. Takes as long whether it is or not.
+    /// Whether it is of this password. Takes as long whether it is or not; where it can't be told,
+    /// it isn't.
     func isOf(_ password: String) -> Bool {
-        let other = scrypt(Array(password.utf8), salt: salt, costs, size: 32)
+        guard let other = scrypt(Array(password.utf8), salt: salt, costs, size: 32) else {
+            return false
+        }
         return hash.count == other.count && CRYPTO_memcmp(hash, other, hash.count) == 0
     }
 
@@ -79,7 +85,8 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         guard (0...30).contains(values[0]), (0...1_024).contains(values[1]), costs.isAcceptable
         else {
             throw UsersFault(
-                "its costs are out of range: ln 10 to 20, r 1 to 32, p 1 to 16, and 64MiB together")
+                "its costs are out of range: ln 10 to 20 and below 16 r, r 1 to 32, p 1 to 16, "
+                    + "and 64MiB together")
         }
         guard let salt = Self.decode(parts[3]), let hash = Self.decode(parts[4]),
             salt.count >= 8, hash.count == 32
@@ -107,10 +114,11 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// RFC 7914 §6, by OpenSSL. Blocks the thread for as long as the costs say.
+/// RFC 7914 §6, by OpenSSL. Blocks the thread for as long as the costs say. `nil` where there is no
+/// memory for it, or no scrypt with such costs.
 func scrypt(
     _ password: [UInt8], salt: [UInt8], _ costs: PasswordHash.Costs, size: Int
-) -> [UInt8] {
+) -> [UInt8]? {
     var key = [UInt8](repeating: 0, count: size)
     // A byte more than is counted: OpenSSL takes no address for no password to derive from.
     let code = (password + [0]).withUnsafeBufferPointer { bytes in
@@ -122,6 +130,5 @@ func scrypt(
                 UInt64(2 * costs.memory + (1 << 20)), &key, size)
         }
     }
-    precondition(code == 1, "scrypt with these costs is possible: \(costs)")
-    return key
+    return code == 1 ? key : nil
 }

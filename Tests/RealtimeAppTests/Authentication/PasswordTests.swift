@@ -31,27 +31,41 @@ struct PasswordTests {
         ])
     func vectors(
         _ password: String, _ salt: String, _ log2: Int, _ r: Int, _ p: Int, _ hex: String
-    ) {
+    ) throws {
         let costs = PasswordHash.Costs(log2Rounds: log2, blockSize: r, parallelism: p)
-        let key = scrypt(Array(password.utf8), salt: Array(salt.utf8), costs, size: 64)
+        let key = try #require(
+            scrypt(Array(password.utf8), salt: Array(salt.utf8), costs, size: 64))
         #expect(key.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == hex)
     }
 
     @Test("a hash is of its password alone, and is the same again as text")
     func roundTrip() throws {
-        let hash = PasswordHash(of: "grüße", Self.costs, salt: Array("0123456789abcdef".utf8))
+        let hash = try PasswordHash(of: "grüße", Self.costs, salt: Array("0123456789abcdef".utf8))
         #expect("\(hash)".hasPrefix("$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$"))
         let read = try PasswordHash("\(hash)")
         #expect(read == hash)
         #expect(read.isOf("grüße"))
         for wrong in ["", "grüß", "grüßex", "GRÜSSE"] { #expect(!read.isOf(wrong)) }
-        #expect(PasswordHash(of: "x").salt != PasswordHash(of: "x").salt)
-        #expect(PasswordHash(of: "x").costs == .standard)
+        let (one, other) = (try PasswordHash(of: "x"), try PasswordHash(of: "x"))
+        #expect(one.salt != other.salt)
+        #expect(one.costs == .standard)
         #expect(!PasswordHash.nobodys(Self.costs).isOf(""))
     }
 
+    @Test(
+        "costs that scrypt can't have are not acceptable, and no password is of such a hash",
+        arguments: [(15, 1, true), (16, 1, false), (19, 1, false), (16, 2, true)])
+    func possibleCosts(_ log2: Int, _ r: Int, _ isPossible: Bool) {
+        let costs = PasswordHash.Costs(log2Rounds: log2, blockSize: r, parallelism: 1)
+        #expect(costs.isAcceptable == isPossible)
+        #expect((scrypt([], salt: Self.salt, costs, size: 32) != nil) == isPossible)
+        #expect(!PasswordHash.nobodys(costs).isOf("x"))
+        #expect(
+            (try? PasswordHash(of: "x", costs, salt: Self.salt).isOf("x")) ?? false == isPossible)
+    }
+
     private static let salt = [UInt8](repeating: 1, count: 16)
-    private static let good = "\(PasswordHash(of: "x", costs, salt: salt))"
+    private static let good = "\(try! PasswordHash(of: "x", costs, salt: salt))"
 
     @Test(
         "a faulty line is told with its number",
@@ -67,6 +81,8 @@ struct PasswordTests {
             ("ada:$scrypt$ln=9,r=8,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
             ("ada:$scrypt$ln=17,r=8,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
             ("ada:$scrypt$ln=63,r=8,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
+            ("ada:$scrypt$ln=16,r=1,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
+            ("ada:$scrypt$ln=19,r=1,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
             ("ada:$scrypt$ln=-1,r=8,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
             ("ada:$scrypt$ln=10,r=8,p=1$AAAA$AAAA", "its salt is not of 8 bytes"),
             ("ada:$scrypt$ln=10,r=8,p=1$AAAAAAAAAAAAAAAA$AAAA", "its salt is not of 8 bytes"),
@@ -82,7 +98,7 @@ struct PasswordTests {
     @Test("changes leave comments and other users alone")
     func changes() throws {
         var file = try UsersFile("# staff\neve:\(Self.good)\n\nbob:\(Self.good)")
-        let hash = PasswordHash(of: "new", Self.costs, salt: [UInt8](repeating: 2, count: 16))
+        let hash = try PasswordHash(of: "new", Self.costs, salt: [UInt8](repeating: 2, count: 16))
         let wasThere = [try file.set("ada", hash), try file.set("eve", hash)]
         #expect(wasThere == [false, true])
         let removed = [file.remove("bob"), file.remove("bob")]
