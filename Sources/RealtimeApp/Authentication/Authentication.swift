@@ -98,7 +98,8 @@ public struct Authentication: Sendable {
     }
 
     /// What a WebSocket route of a feature answers with: `handler` behind a token, where the feature
-    /// demands one, else as it is. A connection is closed when its token is over.
+    /// demands one, and the connection is closed when its token is over. Else `handler` as it is:
+    /// a token is not looked at, and messages that bring new ones to who came with one are dropped.
     ///
     /// - Parameter handler: makes the handler of a connection, given whom it is of; `nil` where no
     ///   token is demanded.
@@ -108,8 +109,11 @@ public struct Authentication: Sendable {
     ) throws(Problem) -> UpgradeDecision {
         guard options.requiredFor.contains(feature) else {
             // A browser fails a handshake that takes up none of what it offered.
-            let source = TokenSource(request, acceptsQuery: false)
-            return .accept(handler(nil), subprotocol: source.subprotocol)
+            let source = TokenSource(request, acceptsQuery: options.acceptsQuery)
+            let plain = handler(nil)
+            let hasToken = source.token != nil || source.subprotocol != nil
+            return .accept(
+                hasToken ? TokenDroppingHandler(plain) : plain, subprotocol: source.subprotocol)
         }
         return try admit(request) { handler($0) }
     }

@@ -80,6 +80,41 @@ struct AuthorizationTests {
         }
     }
 
+    @Test(
+        "where no token is demanded, new ones reach no one all the same",
+        arguments: [
+            (["bearer", "x"], [:], "bearer"), (["bearer"], [:], "bearer"),
+            ([], [.authorization: "Bearer x"], nil),
+        ] as [([String], HTTPFields, String?)])
+    func undemanded(subprotocols: [String], fields: HTTPFields, agreed: String?) async throws {
+        let router = RealtimeApp(
+            logger: .silent, broker: MemoryBroker(),
+            authentication: try await Self.authentication()
+        ).router()
+        try await withServer(router) { server in
+            try await withClient { client in
+                let seven = try await client.connect(
+                    to: server.url("/ws/7"), subprotocols: subprotocols, headerFields: fields)
+                #expect(seven.subprotocol == agreed)
+                try await seven.send(#"{"token":"a.b.c"}"#)
+                try await seven.send(Message([UInt8](#"{"token":"bytes"}"#.utf8)))
+                try await seven.send(#"{"token":"a","b":"c"}"#)
+                #expect(
+                    await seven.receive()
+                        == Message([UInt8](#"Client 7: {"token":"bytes"}"#.utf8)))
+                #expect(await seven.receive() == Message(#"Client 7: {"token":"a","b":"c"}"#))
+                // Who has brought none says what it likes.
+                let eight = try await client.connect(to: server.url("/ws/8"))
+                try await eight.send(#"{"token":"x"}"#)
+                #expect(await seven.receive() == Message(#"Client 8: {"token":"x"}"#))
+                await seven.close()
+                #expect(await eight.receive() == Message(#"Client 8: {"token":"x"}"#))
+                #expect(await eight.receive() == Message("Client 7 left the chat"))
+                await eight.close()
+            }
+        }
+    }
+
     @Test("what demands a token can't be served without keys")
     func withoutKeys() async throws {
         let fault = await #expect(throws: AuthenticationFault.self) {
