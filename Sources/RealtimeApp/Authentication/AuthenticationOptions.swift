@@ -46,8 +46,9 @@ public struct AuthenticationOptions: Sendable {
     public var usersPath: String?
     /// Of tokens made here. Default 15 min, `1 s ... 30 d`.
     public var lifetime = Duration.seconds(900)
-    /// Attempts a minute to sign in, and a burst of as many; `nil`: no limit.
+    /// Attempts a minute to sign in from one address, and a burst of as many; `nil`: no limit.
     public var attemptsPerAddress: Int? = 30
+    /// Of them, those as one user.
     public var attemptsPerUser: Int? = 10
 
     public init() {}

@@ -3,32 +3,38 @@ import Synchronization
 
 /// So many attempts a minute for each name, and a burst of as many: a token bucket each, kept as the
 /// time at which it will be full again. Time is handed in, never read.
+///
+/// Memory is the same however many names there are: new names push out those that tried least, so
+/// that made-up ones take no one's attempts, and give none back to who has used up its own.
 final class RateLimiter: Sendable {
-    /// Names that are remembered; one more shares a bucket with all others that are too many.
-    static let namesMax = 10_000
-
     /// Seconds that an attempt costs, and that a whole bucket is worth.
     private let cost: Double
     private let worth = 60.0
+    /// Of this limiter alone: no one can choose names that push out a certain other.
+    private let seed = UInt64.random(in: .min ... .max)
     private let state = Mutex(RateLimiterState())
 
     init(perMinute: Int) { cost = 60 / Double(perMinute) }
 
     /// Counts an attempt: `nil` if it may go on, else the seconds until one may.
     func attempt(by name: String, at now: Double) -> Double? {
-        state.withLock { state in
-            var fullAt = max(state.fullAt(name, now: now), now)
+        var hasher = Hasher()
+        hasher.combine(seed)
+        hasher.combine(name)
+        let key = hasher.finalize()
+        return state.withLock { state in
+            let slot = state.slot(of: key)
+            let fullAt = max(state[slot].key == key ? state[slot].fullAt : now, now)
             let wait = fullAt + cost - now - worth
             // Sixty times a sixtieth is not always one.
             if wait > 1e-6 { return wait }
-            fullAt += cost
-            state.set(name, fullAt)
+            state[slot] = RateLimiterBucket(key: key, fullAt: fullAt + cost)
             return nil
         }
     }
 
-    /// Names remembered now.
-    var count: Int { state.withLock { $0.count } }
+    /// Buckets that take up memory: none before the first attempt.
+    var bucketCount: Int { state.withLock { $0.bucketCount } }
 
     /// What an address counts as: itself, or the /64 of an IPv6 address, of which one has them all.
     static func name(ofAddress address: String) -> String {
@@ -44,29 +50,35 @@ final class RateLimiter: Sendable {
     }
 }
 
-/// What a ``RateLimiter`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// A name, as its hash, and when its bucket will be full again.
+struct RateLimiterBucket {
+    var key = 0
+    var fullAt = -Double.infinity
+}
+
+/// What a ``RateLimiter`` guards: a hash table of sets, in each of which a name has any place; not
+/// nested in it, which Swift 6.3 miscompiles.
 struct RateLimiterState {
-    private var times: [String: Double] = [:]
-    private var ofOthers = 0.0
-    private var sweptAt = 0.0
+    private static let setCount = 2_048
+    private static let setSize = 8
 
-    var count: Int { times.count }
+    private var buckets: [RateLimiterBucket] = []
 
-    mutating func fullAt(_ name: String, now: Double) -> Double {
-        if let time = times[name] { return time }
-        // Once a second at most, or ever new names would have the whole table walked each time.
-        if times.count >= RateLimiter.namesMax, now >= sweptAt + 1 {
-            times = times.filter { $0.value > now }
-            sweptAt = now
-        }
-        return times.count < RateLimiter.namesMax ? now : ofOthers
+    var bucketCount: Int { buckets.count }
+
+    subscript(slot: Int) -> RateLimiterBucket {
+        get { buckets[slot] }
+        set { buckets[slot] = newValue }
     }
 
-    mutating func set(_ name: String, _ time: Double) {
-        if times[name] != nil || times.count < RateLimiter.namesMax {
-            times[name] = time
-        } else {
-            ofOthers = time
+    /// Where a name's bucket is, or the one to be given up for it: that which is full the soonest.
+    mutating func slot(of key: Int) -> Int {
+        if buckets.isEmpty {
+            buckets = Array(repeating: RateLimiterBucket(), count: Self.setCount * Self.setSize)
         }
+        let first = Int(UInt(bitPattern: key) % UInt(Self.setCount)) * Self.setSize
+        let set = first..<first + Self.setSize
+        return set.first { buckets[$0].key == key }
+            ?? set.min { buckets[$0].fullAt < buckets[$1].fullAt }!
     }
 }

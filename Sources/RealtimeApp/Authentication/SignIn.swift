@@ -2,7 +2,7 @@ import HTTPTypes
 import Logging
 import WebSocketServer
 
-/// How often one address, and one name, may try to sign in.
+/// How often one address may try to sign in, and how often as one user.
 struct SignInLimits: Sendable {
     private let perAddress: RateLimiter?
     private let perUser: RateLimiter?
@@ -12,13 +12,15 @@ struct SignInLimits: Sendable {
         perUser = options.attemptsPerUser.map { RateLimiter(perMinute: $0) }
     }
 
-    /// Counts an attempt; the seconds to wait if it is one too many.
+    /// Counts an attempt; the seconds to wait if it is one too many. Attempts as a user count for
+    /// each address apart: else a stranger could keep a user out by trying in the user's name.
+    ///
+    /// - Parameter now: seconds on a clock that only goes forward.
     func attempt(from address: String, as user: String, at now: Double) -> Double? {
-        if let perAddress {
-            let name = RateLimiter.name(ofAddress: address)
-            if let wait = perAddress.attempt(by: name, at: now) { return wait }
-        }
-        return perUser?.attempt(by: user, at: now)
+        let origin = RateLimiter.name(ofAddress: address)
+        if let wait = perAddress?.attempt(by: origin, at: now) { return wait }
+        // No address has a space.
+        return perUser?.attempt(by: "\(origin) \(user)", at: now)
     }
 }
 
@@ -40,7 +42,7 @@ extension Authentication {
         case .failure(let fault): return fault.response
         }
         if let wait = signIns.attempt(
-            from: request.remoteAddress, as: credentials.user, at: authenticator.now())
+            from: request.remoteAddress, as: credentials.user, at: uptime())
         {
             return .tooManyRequests(wait)
         }

@@ -1,4 +1,8 @@
+import Foundation
+import Synchronization
 import Testing
+import WebSocketServer
+import WebSocketTesting
 
 @testable import RealtimeApp
 
@@ -19,19 +23,73 @@ struct RateLimiterTests {
         #expect(limiter.attempt(by: "ada", at: 2_000) != nil)
     }
 
-    @Test("the table is bounded; those who don't fit share a bucket, until others are forgotten")
+    @Test("made-up names take no one's attempts, give none back, and no more memory")
     func bounded() {
         let limiter = RateLimiter(perMinute: 2)
-        for number in 0..<RateLimiter.namesMax {
-            #expect(limiter.attempt(by: "\(number)", at: 1_000) == nil)
+        #expect(limiter.bucketCount == 0)
+        for _ in 0..<2 { #expect(limiter.attempt(by: "eve", at: 1_000) == nil) }
+        let bucketCount = limiter.bucketCount
+        let refused = (0..<100_000).count { limiter.attempt(by: "\($0)", at: 1_000) != nil }
+        #expect(refused == 0)
+        #expect(limiter.bucketCount == bucketCount)
+        #expect(limiter.attempt(by: "eve", at: 1_000) != nil)
+        #expect(
+            (0..<3).map { _ in limiter.attempt(by: "ada", at: 1_000) == nil }
+                == [true, true, false])
+    }
+
+    @Test("who uses up a user's attempts keeps that user out from nowhere else")
+    func addressAndUser() {
+        var options = AuthenticationOptions()
+        options.attemptsPerAddress = 5
+        options.attemptsPerUser = 2
+        let limits = SignInLimits(options)
+        let attempts = [
+            ("192.0.2.1", "ada", true), ("192.0.2.1", "ada", true), ("192.0.2.1", "ada", false),
+            ("192.0.2.2", "ada", true), ("192.0.2.1", "eve", true), ("192.0.2.1", "bob", true),
+            // Six from one address, the refused one too.
+            ("192.0.2.1", "eve", false), ("192.0.2.2", "eve", true),
+            ("2001:db8::1", "ada", true), ("2001:db8::2", "ada", true),
+            ("2001:db8::3", "ada", false),
+        ]
+        for (number, (address, user, isAllowed)) in attempts.enumerated() {
+            let wait = limits.attempt(from: address, as: user, at: 1_000)
+            #expect((wait == nil) == isAllowed, "attempt \(number)")
         }
-        let more = (0..<4).map { limiter.attempt(by: "more \($0)", at: 1_000) }
-        #expect(more.map { $0 == nil } == [true, true, false, false])
-        #expect(limiter.count == RateLimiter.namesMax)
-        #expect(limiter.attempt(by: "1", at: 1_000) == nil)
-        #expect(limiter.attempt(by: "1", at: 1_000) != nil)
-        #expect(limiter.attempt(by: "later", at: 1_061) == nil)
-        #expect(limiter.count == 1)
+    }
+
+    @Test("a calendar that is set forward gives no attempts back")
+    func calendar() async throws {
+        let path = NSTemporaryDirectory() + "/apus-users-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try Data().write(to: URL(filePath: path))
+        var options = AuthenticationOptions()
+        options.secret = String(repeating: "s", count: 32)
+        options.usersPath = path
+        options.attemptsPerUser = 1
+        let days = Mutex(0.0)
+        let authentication = try await Authentication(options, logger: .silent) {
+            days.withLock {
+                $0 += 86_400
+                return $0
+            }
+        }
+        let router = RealtimeApp(
+            logger: .silent, broker: MemoryBroker(), authentication: authentication
+        ).router()
+        try await withServer(router) { server in
+            let body = "grant_type=password&username=ada&password=x"
+            var statuses: [Substring] = []
+            for _ in 0..<2 {
+                let client = try RawClient(to: server.addresses[0])
+                try await client.send(
+                    "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n"
+                        + "Content-Type: application/x-www-form-urlencoded\r\n\r\n\(body)")
+                let response = try await client.readResponse()
+                statuses.append(response.head.split(separator: " ")[1])
+            }
+            #expect(statuses == ["400", "429"])
+        }
     }
 
     @Test(
