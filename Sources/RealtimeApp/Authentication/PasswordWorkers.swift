@@ -2,8 +2,8 @@ import Dispatch
 import Synchronization
 import WebSocketServer
 
-/// Runs what is dear, as checking passwords is, away from the event loops: as many at once as there
-/// are cores, and a bounded number that waits.
+/// Runs what is dear, as checking passwords is, away from the event loops: as many at once as half
+/// the cores, so that the loops are left the other half, and a bounded number that waits.
 final class PasswordWorkers: Sendable {
     /// Too many wait: come back later.
     struct Busy: Error {}
@@ -13,7 +13,7 @@ final class PasswordWorkers: Sendable {
     private let queue = DispatchQueue(label: "passwords", attributes: .concurrent)
     private let state = Mutex(PasswordWorkersState())
 
-    init(runningMax: Int = availableCores(), waitingMax: Int = 64) {
+    init(runningMax: Int = availableCores() / 2, waitingMax: Int = 64) {
         self.runningMax = max(1, runningMax)
         self.waitingMax = waitingMax
     }
