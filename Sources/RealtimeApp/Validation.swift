@@ -40,6 +40,15 @@ struct ValidationFault: Error, Sendable, Encodable, Hashable {
     }
 }
 
+extension ValidationFault {
+    /// A body that isn't JSON, and where it stops being it.
+    init(_ fault: JSONFault) {
+        self.init(
+            loc: ["body", .number(fault.position)], msg: "JSON decode error", type: "json_invalid",
+            ctx: ["error": .text(fault.expected)])
+    }
+}
+
 extension Response {
     /// 422 with all that is wrong with a request.
     static func unprocessable(_ faults: [ValidationFault]) -> Response {

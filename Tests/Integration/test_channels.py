@@ -62,7 +62,7 @@ def test_an_empty_message_is_one(server, client):
         ("", b"", "text/plain", ["query", "message"], "missing"),
         ("", b"a=1", "application/x-www-form-urlencoded", ["body", "message"], "missing"),
         ("", b"{}", "application/json", ["body", "message"], "missing"),
-        ("", b"{", "application/json", ["body"], "json_invalid"),
+        ("", b"{", "application/json", ["body", 1], "json_invalid"),
         ("", b"[1]", "application/json", ["body"], "model_attributes_type"),
         ("", b'{"message":1}', "application/json", ["body", "message"], "string_type"),
         ("", b"\xff", "text/plain", ["body"], "string_unicode"),

@@ -48,8 +48,10 @@ extension RealtimeApp {
             do throws(BrokerError) {
                 try await broker.publish(publication)
             } catch {
+                // Of what is out when an answer fails to come, no one knows whether it was taken.
                 throw Problem(
-                    .serviceUnavailable, "The message was not published: \(error.description).",
+                    .serviceUnavailable,
+                    "The message is not confirmed, and may still arrive: \(error.description).",
                     headerFields: [.retryAfter: "1"])
             }
             return .json(#"{"message":"Published"}"#)

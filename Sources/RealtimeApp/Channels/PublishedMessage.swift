@@ -47,32 +47,31 @@ enum PublishedMessage {
     }
 
     private static func inJSON(_ body: [UInt8]) throws(PublishFaults) -> String {
-        let json: Any
-        do {
-            json = try JSONSerialization.jsonObject(
-                with: Data(body), options: [.fragmentsAllowed])
-        } catch {
-            throw PublishFaults(faults: [
-                ValidationFault(loc: ["body"], msg: "JSON decode error", type: "json_invalid")
-            ])
-        }
-        guard let object = json as? [String: Any] else {
+        let json: JSONValue
+        do throws(JSONFault) {
+            json = try JSONReader.read(body)
+        } catch { throw PublishFaults(faults: [ValidationFault(error)]) }
+        guard case .object(let members) = json else {
             throw PublishFaults(faults: [
                 ValidationFault(
                     loc: ["body"], msg: "Input should be an object", type: "model_attributes_type")
             ])
         }
-        guard let value = object["message"] else {
-            throw PublishFaults(faults: [.missing("body", "message")])
-        }
-        guard let message = value as? String else {
+        switch members["message"] {
+        case .string(let message): return message
+        case nil: throw PublishFaults(faults: [.missing("body", "message")])
+        case let value?:
+            // As a task's texts are told of, but that a message may be of any length.
+            let isBroken = value == .brokenString
             throw PublishFaults(faults: [
                 ValidationFault(
-                    loc: ["body", "message"], msg: "Input should be a valid string",
-                    type: "string_type")
+                    loc: ["body", "message"],
+                    msg: isBroken
+                        ? "Input should be a valid string, unable to parse raw data as a unicode "
+                            + "string" : "Input should be a valid string",
+                    type: isBroken ? "string_unicode" : "string_type")
             ])
         }
-        return message
     }
 
     /// The last value of a name in `name=value&…`, as FastAPI takes it; `nil` if there is none.

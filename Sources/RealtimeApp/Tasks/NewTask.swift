@@ -24,10 +24,7 @@ extension NewTask {
             }
             return read(members)
         } catch {
-            let fault = ValidationFault(
-                loc: ["body", .number(error.position)], msg: "JSON decode error",
-                type: "json_invalid", ctx: ["error": .text(error.expected)])
-            return .failure([fault])
+            return .failure([ValidationFault(error)])
         }
     }
 
