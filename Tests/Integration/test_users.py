@@ -3,6 +3,7 @@
 import os
 import pty
 import stat
+import subprocess
 import time
 
 import jwt
@@ -34,6 +35,27 @@ def test_users_are_added_listed_and_removed(tmp_path):
     path.write_text("nonsense\n")
     assert "line 1: not NAME:HASH" in users("add", "eve", *named, password="x", status=1).stderr
     assert path.read_text() == "nonsense\n"
+
+
+def test_changes_at_once_are_all_kept(tmp_path):
+    path = tmp_path / "users"
+    users("add", "ada", "--file", str(path), password="secret")
+    names = [f"user{number}" for number in range(6)]
+    adding = [
+        subprocess.Popen(
+            [binary(), "users", "add", name, "--file", str(path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment(),
+        )
+        for name in names
+    ]
+    # All of them wait for their password, or will, when the file changes.
+    users("remove", "ada", "--file", str(path))
+    for process, name in zip(adding, names):
+        assert process.stdin.write("secret\n") and not process.stdin.flush()
+    for process, name in zip(adding, names):
+        assert process.communicate(timeout=30) == (f"added {name}\n", None)
+    assert users("list", "--file", str(path)).stdout.split() == names
+    assert os.listdir(tmp_path) == ["users"]
 
 
 def terminal(arguments, *typed):

@@ -53,10 +53,23 @@ struct UsersFileOptions: ParsableArguments {
         }
     }
 
+    /// Changes what the file at `path` says, as it stands now: of changes at once, none is lost.
+    func change<Result>(
+        _ path: String, _ change: (inout UsersFile) throws -> Result
+    ) throws -> Result {
+        let lock = try UsersLock(besides: path)
+        defer { lock.release() }
+        var users = UsersFile()
+        if FileManager.default.fileExists(atPath: path) { users = try read(path) }
+        let result = try change(&users)
+        try write(users, to: path)
+        return result
+    }
+
     /// Puts `users` in the place of what the file at `path` says, all at once: who reads it
     /// meanwhile sees the old or the new. A new file only its owner may read; one that is there
     /// stays whose it was, the server's user's perhaps.
-    func write(_ users: UsersFile, to path: String) throws {
+    private func write(_ users: UsersFile, to path: String) throws {
         let temporary = "\(path).\(ProcessInfo.processInfo.processIdentifier).new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
@@ -115,13 +128,13 @@ struct AddUserCommand: AsyncParsableCommand {
             throw complaint("\(error)", 64)
         }
         let path = try options.path()
-        var users = UsersFile()
-        if FileManager.default.fileExists(atPath: path) { users = try options.read(path) }
+        // Before anyone types a password for a file that can't be changed.
+        if FileManager.default.fileExists(atPath: path) { _ = try options.read(path) }
         guard let password = PasswordPrompt.read(for: name) else {
             throw complaint("no password: nothing is changed")
         }
-        let wasThere = try users.set(name, PasswordHash(of: password))
-        try options.write(users, to: path)
+        let hash = try PasswordHash(of: password)
+        let wasThere = try options.change(path) { try $0.set(name, hash) }
         print("\(wasThere ? "changed" : "added") \(name)")
     }
 }
@@ -143,9 +156,10 @@ struct RemoveUserCommand: AsyncParsableCommand {
 
     func run() async throws {
         let path = try options.path()
-        var users = try options.read(path)
-        guard users.remove(name) else { throw complaint("\(path) has no user \(name)") }
-        try options.write(users, to: path)
+        _ = try options.read(path)
+        try options.change(path) { users in
+            guard users.remove(name) else { throw complaint("\(path) has no user \(name)") }
+        }
         print("removed \(name)")
     }
 }
