@@ -52,7 +52,7 @@ extension Schema {
         Key(
             "auth.token.rate.per_user", WholeNumber(1...100_000).orZero("off"),
             \.auth.attemptsPerUser,
-            "Sign-ins a minute as one user"),
+            "Sign-ins a minute as one user from one address"),
         Key(
             "origins.allowed", Origins(), \.server.origins,
             "Pages let in"),
