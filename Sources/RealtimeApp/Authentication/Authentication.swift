@@ -97,8 +97,8 @@ public struct Authentication: Sendable {
         return try verify(found.token, of: request.remoteAddress)
     }
 
-    /// What a WebSocket route of a feature answers with: `handler` behind a token, where the feature
-    /// demands one, and the connection is closed when its token is over. Else `handler` as it is:
+    /// What a WebSocket route of a feature answers with: `handler` behind a token, where the
+    /// feature demands one, and the connection is closed when its token is over. Else `handler` as it is:
     /// a token is not looked at, and messages that bring new ones to who came with one are dropped.
     ///
     /// - Parameter handler: makes the handler of a connection, given whom it is of; `nil` where no

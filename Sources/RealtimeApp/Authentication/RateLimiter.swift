@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// So many attempts a minute for each name, and a burst of as many: a token bucket each, kept as the
-/// time at which it will be full again. Time is handed in, never read.
+/// So many attempts a minute for each name, and a burst of as many: a token bucket each, kept as
+/// the time at which it will be full again. Time is handed in, never read.
 ///
 /// Memory is the same however many names there are: new names push out those that tried least, so
 /// that made-up ones take no one's attempts, and give none back to who has used up its own.
