@@ -98,8 +98,8 @@ public struct Authentication: Sendable {
     }
 
     /// What a WebSocket route of a feature answers with: `handler` behind a token, where the
-    /// feature demands one, and the connection is closed when its token is over. Else `handler` as it is:
-    /// a token is not looked at, and messages that bring new ones to who came with one are dropped.
+    /// feature demands one, and the connection is closed when its token is over. Else `handler` as
+    /// it is: a token is not looked at, and who came with one has messages with new ones dropped.
     ///
     /// - Parameter handler: makes the handler of a connection, given whom it is of; `nil` where no
     ///   token is demanded.
