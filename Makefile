@@ -59,7 +59,7 @@ else
 endif
 
 .PHONY: fuzz
-fuzz: deps-build ## every fuzz target, SECONDS=60 each
+fuzz: deps-build ## every fuzz target, SECONDS=60 each, one a core
 	Tests/Fuzzing/run $(SECONDS)
 
 .PHONY: bench
