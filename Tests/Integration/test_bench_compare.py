@@ -1,0 +1,83 @@
+"""`apus bench compare`, run in earnest, but for a short time."""
+
+import json
+import xml.etree.ElementTree
+
+import apus
+import pytest
+
+SMALL = ("--size", "64,1KiB", "--subscribers", "10", "--duration", "100ms")
+ECHO = {"plain", "alone", "takeover"}
+CHARTS = {
+    "echo-cpu", "echo-wire", "echo-break-even", "fanout-cpu", "fanout-wire", "fanout-break-even",
+}
+
+
+def compare(*options):
+    done = apus.run("bench", "compare", *SMALL, *options, seconds=180)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done
+
+
+@pytest.fixture(scope="module")
+def charts(tmp_path_factory):
+    return tmp_path_factory.mktemp("charts")
+
+
+@pytest.fixture(scope="module")
+def found(charts):
+    """The JSON of a comparison, which wrote charts too."""
+    return json.loads(compare("--json", "--svg", str(charts)).stdout)
+
+
+def test_every_way_has_figures_at_every_size(found):
+    cases = {(one.get("subscribers"), one["way"], one["size"]) for one in found["measured"]}
+    wanted = {(None, way, size) for way in ECHO for size in (64, 1024)}
+    wanted |= {(10, way, size) for way in ECHO | {"shared"} for size in (64, 1024)}
+    assert cases == wanted and len(found["measured"]) == len(wanted)
+    for one in found["measured"]:
+        report = one["report"]
+        assert report["errors"] == 0 and report["messages"] > 0 and report["verified"] > 0, one
+        assert report["server"]["cpu_microseconds_per_message"] > 0
+        assert report["latency_microseconds"]["p99"] > 0
+        assert ("pays" in one) == (one["way"] != "plain")
+        assert ("extensions" in report) == (one["way"] != "plain")
+    assert found["machine"]["cores"] >= 1
+
+
+def test_each_way_compresses_as_it_says(found):
+    ratio = {
+        (one.get("subscribers"), one["way"]): one["report"]["ratio"]
+        for one in found["measured"] if one["size"] == 1024
+    }
+    for load in (None, 10):
+        assert ratio[load, "plain"] > 1
+        assert ratio[load, "takeover"] < ratio[load, "alone"] < 0.9
+    assert ratio[10, "shared"] < ratio[10, "alone"]
+
+
+def test_each_load_and_way_has_an_answer(found):
+    answers = {(one.get("subscribers"), one["way"]) for one in found["answers"]}
+    assert answers == {
+        (None, "alone"), (None, "takeover"), (10, "alone"), (10, "takeover"), (10, "shared"),
+    }
+    for one in found["answers"]:
+        assert set(one["smallest_sizes"].values()) <= {None, 64, 1024}
+    assert "Compression pays on a link" in found["explanation"]
+
+
+def test_charts_are_well_formed(found, charts):
+    assert {file.stem for file in charts.glob("*.svg")} == CHARTS
+    for file in charts.glob("*.svg"):
+        root = xml.etree.ElementTree.parse(file).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg", file
+        assert "nan" not in file.read_text() and "inf" not in file.read_text(), file
+
+
+def test_markdown_has_the_table_and_the_answer():
+    text = compare("--markdown").stdout
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert sum(line.startswith("| echo | plain | ") for line in rows) == 2
+    assert any(line.startswith("| pays from |") for line in rows)
+    assert sum(line.startswith("| fanout to 10 | shared context | ") for line in rows) == 3
+    assert "Compression pays on a link" in text
