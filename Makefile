@@ -64,11 +64,13 @@ fuzz: deps-build ## every fuzz target, SECONDS=60 each, one a core
 
 .PHONY: bench
 bench: build ## compressed against plain, with charts in Benchmarks/results, and what wsload says, some 4 minutes
+	@.ci/install bench
 	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
 	Benchmarks/agree
 
 .PHONY: bench-floor
 bench-floor: build ## the server beside the least that C programs can do (ARGS go to Benchmarks/run)
+	@.ci/install bench
 	Benchmarks/run $(ARGS)
 
 .PHONY: bench-peers

@@ -2,8 +2,8 @@
 
 The work: `echo` (/ws), `chat` (/ws/{client_id}, each message to 1,000), and `notifications` (POST
 /tasks into SQLite at a steady rate, each to all subscribers of /ws/notifications/tasks). Both are
-checked first to do the same. Runs are interleaved, a fresh server each time on core 0, one
-process; what drives it runs on core 1.
+checked first to do the same. Runs are interleaved, a fresh server each time on one core, one
+process; what drives it runs on another.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import report
 from notifications import Load, measure
 from peers import BUILD, HERE, LOAD, Peer, apus_binary, fastapi_version, output, uvicorn
-from verify import raise_descriptor_limit, running
+from verify import GENERATOR_CORE, SERVER_CORE, raise_descriptor_limit, running
 from verify_app import CHECKS, verify_work
 
 # What stands for a work in load/run_case.py; the rest has a driver of its own.
@@ -122,6 +122,7 @@ class Comparison:
                 "--case", CASES[work], "--repeats", str(self.options.repeats),
                 "--seconds", str(self.options.seconds), "--port", str(self.port + 100),
                 "--logdir", str(BUILD / "logs"), "--json", str(results),
+                "--server-cpu", str(SERVER_CORE), "--gen-cpu", str(GENERATOR_CORE),
             ], check=True, stdout=subprocess.DEVNULL)
             for line in results.read_text().splitlines():
                 run = json.loads(line)
@@ -170,7 +171,7 @@ def write(comparison: Comparison, both: list[Peer]) -> None:
     options, names = comparison.options, titles(comparison.options)
     parts = [
         f"Machine: {report.machine()}. Medians of {options.repeats} runs of "
-        f"{options.seconds:g} s, interleaved; server on core 0, its driver on core 1.",
+        f"{options.seconds:g} s, interleaved; server on one core, its driver on another.",
         report.table(
             ["Server", "Version", "Settings"],
             [[server.name, server.version, server.settings] for server in both], left=3),
@@ -195,7 +196,7 @@ def main() -> None:
         sys.exit(f"no server at {apus}: swift build -c release --product apus")
     raise_descriptor_limit()
     # The driver of notifications is this process; the servers choose their own core.
-    os.sched_setaffinity(0, {1})
+    os.sched_setaffinity(0, {GENERATOR_CORE})
     (BUILD / "logs").mkdir(parents=True, exist_ok=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(options, apus, arguments)

@@ -90,7 +90,7 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
         Peer(
             "apus",
             f"{shlex.quote(apus)} serve --port {{port}} --loops 1 --tools "
-            f"--set log.level=error {arguments}",
+            f"--set log.level=error --set tasks.database= {arguments}",
             PLAIN + COMPRESSED, output(apus, "--version"), f"one loop, release build{more}"),
         Peer(
             "floor-epoll", f"{shlex.quote(str(LOAD / 'limit_echo'))} {{port}} {{mode}}", PLAIN,

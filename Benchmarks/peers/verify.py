@@ -7,15 +7,19 @@ import random
 import resource
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import Peer
+from peers import LOAD, Peer
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.sync.client import ClientConnection, connect
+
+sys.path.insert(0, str(LOAD))
+from run_case import two_cores  # noqa: E402
 
 SIZES = [0, 1, 125, 126, 127, 1024, 4096, 16384, 65535, 65536]
 ECHOES = 150
@@ -23,6 +27,8 @@ BROADCASTS = 40
 SUBSCRIBERS = 4
 DEADLINE = 30.0
 PROBE = b"is anyone there?"
+# Before one of us pins itself to its own.
+SERVER_CORE, GENERATOR_CORE = two_cores()
 
 
 @dataclass
@@ -146,7 +152,7 @@ def running(peer: Peer, port: int, kind: str, log: Path) -> Iterator[subprocess.
         process = subprocess.Popen(
             peer.argv(port, kind), stdout=file, stderr=file,
             env={**os.environ, **peer.environment},
-            preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}))
     try:
         end = time.monotonic() + DEADLINE
         while not listens(port):
