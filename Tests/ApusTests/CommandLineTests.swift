@@ -86,7 +86,7 @@ struct CommandLineTests {
             ["serve", "--set", "=value"], ["serve", "--config"], ["token"],
             ["token", "--sub", ""], ["token", "--sub", "ada", "--lifetime", "1"],
             ["users", "add"], ["users", "remove"], ["bench", "echo"],
-            ["bench", "echo", "wss://host/"], ["bench", "echo", "ws://host/", "--rate", "0"],
+            ["bench", "echo", "http://host/"], ["bench", "echo", "ws://host/", "--rate", "0"],
             ["bench", "echo", "ws://host/", "--size", "1KB"],
             ["bench", "echo", "ws://host/", "--json", "--markdown"],
             ["bench", "echo", "ws://host/", "--payload", "file:/nonexistent"],
