@@ -49,6 +49,17 @@ struct ReportTests {
         #expect(missed.warnings.first?.hasPrefix("only 50 % of the rate") ?? false)
     }
 
+    @Test("what was never answered has latencies, too")
+    func unanswered() throws {
+        var silent = try report(generator: 0.1, server: 0.95, rate: 1_000, messages: 0)
+        #expect(silent.summary.latencyMicroseconds == nil)
+        silent.tally.unanswered = 2
+        silent.tally.record(500_000_000, 2)
+        #expect(try #require(silent.summary.latencyMicroseconds).p50 > 490_000)
+        #expect(silent.summary.unanswered == 2)
+        #expect(silent.text.contains("2 still waited at the end"))
+    }
+
     @Test("nothing that came back is told")
     func nothing() throws {
         let silent = try report(generator: 0.1, server: 0.95, messages: 0)

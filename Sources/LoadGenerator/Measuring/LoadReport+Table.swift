@@ -6,7 +6,7 @@ extension LoadReport {
         add("load", loadInWords)
         if let agreement { add("compression", agreement) }
         if plan.scenario != .idle { addRates(add) }
-        if tally.messages > 0 { add("latency", latencyInWords) }
+        if hasLatencies { add("latency", latencyInWords) }
         if let server { addServer(server, add) }
         if let memoryAfter, let memoryPerConnection {
             var text = Figures.bytes(Double(memoryAfter))
@@ -86,7 +86,10 @@ extension LoadReport {
         let values = [("p50", 50.0), ("p99", 99), ("p99.9", 99.9)].map {
             "\($0.0) \(Figures.microseconds(latency($0.1)))"
         }
-        let since = plan.rate == nil ? "" : " since each was due"
+        var since = plan.rate == nil ? "" : " since each was due"
+        if tally.unanswered > 0 {
+            since += "; \(Figures.grouped(tally.unanswered)) still waited at the end"
+        }
         let list = (values + ["max \(Figures.microseconds(latencyMax))"]).joined(separator: ", ")
         return list + since
     }

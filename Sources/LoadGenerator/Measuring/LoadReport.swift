@@ -34,9 +34,10 @@ package struct LoadReport: Sendable {
         Double(tally.latency.valueAtPercentile(percentile)) / 1e3
     }
 
-    package var latencyMax: Double {
-        tally.messages > 0 ? Double(tally.latency.max) / 1e3 : 0
-    }
+    package var latencyMax: Double { hasLatencies ? Double(tally.latency.max) / 1e3 : 0 }
+
+    /// Whether anything came back, or was waited for.
+    var hasLatencies: Bool { tally.messages + tally.unanswered > 0 }
 
     /// Bytes of a message, and of its frame, from the server.
     package var payloadPerMessage: Double { each(tally.payloadIn) }

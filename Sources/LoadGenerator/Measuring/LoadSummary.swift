@@ -40,6 +40,8 @@ package struct LoadSummary: Codable, Sendable {
     package var openingSeconds: Double
     package var seconds: Double
     package var messages: Int
+    /// Of an open loop: due, and not answered at the end.
+    package var unanswered: Int?
     package var messagesPerSecond: Double
     package var payloadBytesInPerSecond: Double
     package var wireBytesInPerSecond: Double
@@ -70,12 +72,13 @@ extension LoadReport {
             payload: hasMessages ? plan.payload.name : nil, sizes: hasMessages ? plan.sizes : nil,
             compression: plan.compression.rawValue, extensions: agreement, loops: plan.loops,
             openingSeconds: openingSeconds, seconds: seconds, messages: tally.messages,
+            unanswered: plan.rate == nil ? nil : tally.unanswered,
             messagesPerSecond: messagesPerSecond, payloadBytesInPerSecond: rate(tally.payloadIn),
             wireBytesInPerSecond: rate(tally.wireIn),
             payloadBytesOutPerSecond: rate(tally.payloadOut),
             wireBytesOutPerSecond: rate(tally.wireOut), wireBytesPerMessageIn: wirePerMessage,
             wireBytesPerMessageOut: wirePerMessageOut, ratio: ratio,
-            latencyMicroseconds: tally.messages > 0 ? latencies : nil, server: serverSummary,
+            latencyMicroseconds: hasLatencies ? latencies : nil, server: serverSummary,
             memory: memorySummary, generatorBusy: generatorBusy, verified: tally.verified,
             errors: tally.errors, firstError: tally.firstError, warnings: warnings,
             interrupted: wasInterrupted)

@@ -11,6 +11,9 @@ package struct LoadTally: Sendable {
     package var wireOut = 0
     package var messagesOut = 0
     package var payloadOut = 0
+    /// Messages of an open loop that were due and not answered at the end; deliveries of a fan-out.
+    /// The time that they have waited so far is among the latencies.
+    package var unanswered = 0
     /// Messages whose contents were compared with what was sent.
     package var verified = 0
     package var errors = 0
@@ -29,6 +32,7 @@ package struct LoadTally: Sendable {
         wireOut += other.wireOut
         messagesOut += other.messagesOut
         payloadOut += other.payloadOut
+        unanswered += other.unanswered
         verified += other.verified
         errors += other.errors
         firstError = firstError ?? other.firstError

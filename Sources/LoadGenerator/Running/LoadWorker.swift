@@ -265,6 +265,7 @@ final class LoadWorker: @unchecked Sendable {
     /// What was counted, and the time that the thread was at work meanwhile, in nanoseconds.
     func endMeasuring() -> (tally: LoadTally, cpu: UInt64) {
         unsafe isMeasuring = false
+        countUnanswered(Clocks.now)
         var result = unsafe tally
         let average = unsafe pool.map(\.messageSizeAverage) ?? 0
         result.payloadOut = Int(average * Double(result.messagesOut))

@@ -2,6 +2,8 @@
 ///
 /// Latency counts from the moment a message was due, so that a server which stalls is charged for
 /// the messages that had to wait meanwhile ("coordinated omission").
+///
+/// So are those that are not answered when the measuring ends: they have waited at least till then.
 struct Schedule: Sendable {
     /// Nanoseconds of ``Clocks/now``.
     let beginning: UInt64
@@ -19,12 +21,14 @@ struct Schedule: Sendable {
 
     /// The numbers of those that have come due since the last call.
     mutating func take(now: UInt64) -> Range<Int> {
-        guard now >= beginning else { return taken..<taken }
-        // The first is due at the beginning.
-        let due = Int(Double(now - beginning) / interval) + 1
-        let range = taken..<max(taken, due)
+        let range = taken..<max(taken, dueCount(at: now))
         taken = range.upperBound
         return range
+    }
+
+    /// How many have come due until then. The first is due at the beginning.
+    func dueCount(at now: UInt64) -> Int {
+        now < beginning ? 0 : Int(Double(now - beginning) / interval) + 1
     }
 
     /// When the message of that number is due.

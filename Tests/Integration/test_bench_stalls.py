@@ -1,0 +1,85 @@
+"""What `apus bench --rate` says of a server that stalls: users who come meanwhile wait, too."""
+
+import asyncio
+import contextlib
+import json
+import threading
+
+import apus
+import pytest
+from websockets.asyncio.server import broadcast, serve
+
+RATE = ("--rate", "100", "--connections", "4", "--warmup", "0s")
+
+
+@contextlib.contextmanager
+def server(after, seconds, echoes=True):
+    """PyPI's `websockets`: at message number `after` nobody is answered for so many seconds."""
+    listening = threading.Event()
+
+    async def main():
+        nonlocal port, loop, end
+        loop, end = asyncio.get_running_loop(), asyncio.Event()
+        count, free, members = 0, asyncio.Event(), set()
+        free.set()
+
+        async def talk(connection):
+            nonlocal count
+            members.add(connection)
+            async for message in connection:
+                count += 1
+                if count == after:
+                    free.clear()
+                    loop.call_later(seconds, free.set)
+                await free.wait()
+                if echoes:
+                    await connection.send(message)
+                else:
+                    broadcast(members, message)
+
+        async with serve(talk, "127.0.0.1", 0, compression=None) as running:
+            port = running.sockets[0].getsockname()[1]
+            listening.set()
+            await end.wait()
+            free.set()
+
+    port = loop = end = None
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    try:
+        assert listening.wait(30)
+        yield f"ws://127.0.0.1:{port}/"
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join()
+
+
+def figures(scenario, url, duration):
+    done = apus.run("bench", scenario, url, *RATE, "--duration", duration, "--json", seconds=60)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def test_a_stall_is_charged_to_all_who_were_due_meanwhile():
+    with server(after=50, seconds=0.5) as url:
+        found = figures("echo", url, "2s")
+    latency = found["latency_microseconds"]
+    assert 300_000 < latency["max"] and 200_000 < latency["p99"]
+    # Who came before it, or long after, did not wait.
+    assert latency["p50"] < 100_000
+
+
+@pytest.mark.parametrize("scenario", ["echo", "fanout"])
+def test_a_stall_that_lasts_to_the_end_is_seen(scenario):
+    # 30 messages of 100 are answered.
+    with server(after=30, seconds=60, echoes=scenario == "echo") as url:
+        found = figures(scenario, url, "1s")
+    latency = found["latency_microseconds"]
+    assert 300_000 < latency["max"] and 300_000 < latency["p99"]
+    assert found["unanswered"] >= 30
+
+
+def test_who_answers_at_once_owes_nothing():
+    with server(after=0, seconds=0) as url:
+        found = figures("echo", url, "1s")
+    assert found["unanswered"] < 30, "what is under way"
