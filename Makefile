@@ -44,6 +44,10 @@ tsan: deps-build ## the tests of what runs on several threads, under ThreadSanit
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
 
+.PHONY: test-zlib
+test-zlib: deps-build ## the protocol's tests with a build of it without ISA-L
+	swift test --package-path Tests/WithoutISAL --scratch-path .build-zlib
+
 .PHONY: conformance
 conformance: build deps ## the Autobahn suite against the server, some 12 minutes (ARGS='--cases 7.*': one run)
 ifdef ARGS
@@ -63,7 +67,7 @@ fuzz: deps-build ## every fuzz target, SECONDS=60 each, one a core
 	Tests/Fuzzing/run $(SECONDS)
 
 .PHONY: bench
-bench: build ## compressed against plain, with charts in Benchmarks/results, and what wsload says, some 4 minutes
+bench: build ## compressed against plain, with charts in Benchmarks/results, and what wsload says, some 5 minutes
 	@.ci/install bench
 	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
 	Benchmarks/agree
