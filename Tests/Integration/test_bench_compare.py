@@ -6,7 +6,7 @@ import xml.etree.ElementTree
 import apus
 import pytest
 
-SMALL = ("--size", "64,1KiB", "--subscribers", "10", "--duration", "100ms")
+SMALL = ("--size", "64,1KiB", "--subscribers", "10", "--duration", "100ms", "--repeats")
 ECHO = {"plain", "alone", "takeover"}
 CHARTS = {
     "echo-cpu", "echo-wire", "echo-break-even", "fanout-cpu", "fanout-wire", "fanout-break-even",
@@ -27,7 +27,7 @@ def charts(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(charts):
     """The JSON of a comparison, which wrote charts too."""
-    return json.loads(compare("--json", "--svg", str(charts)).stdout)
+    return json.loads(compare("3", "--json", "--svg", str(charts)).stdout)
 
 
 def test_every_way_has_figures_at_every_size(found):
@@ -40,6 +40,9 @@ def test_every_way_has_figures_at_every_size(found):
         assert report["errors"] == 0 and report["messages"] > 0 and report["verified"] > 0, one
         assert report["server"]["cpu_microseconds_per_message"] > 0
         assert report["latency_microseconds"]["p99"] > 0
+        times = sorted(one["cpu_microseconds_per_message_of_runs"])
+        assert len(times) == 3
+        assert times[1] == report["server"]["cpu_microseconds_per_message"], "the one in the middle"
         assert ("pays" in one) == (one["way"] != "plain")
         assert ("extensions" in report) == (one["way"] != "plain")
     assert found["machine"]["cores"] >= 1
@@ -75,7 +78,7 @@ def test_charts_are_well_formed(found, charts):
 
 
 def test_markdown_has_the_table_and_the_answer():
-    text = compare("--markdown").stdout
+    text = compare("1", "--markdown").stdout
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert sum(line.startswith("| echo | plain | ") for line in rows) == 2
     assert any(line.startswith("| pays from |") for line in rows)

@@ -23,6 +23,48 @@ struct CompareTests {
         #expect(!BreakEven.never.pays(at: 1e-9))
     }
 
+    @Test("a difference smaller than the spread is within noise, and pays where it surely does")
+    func noise() {
+        // 4,000 bits, for 1 µs more or less, and 4 µs between the runs: at most 5 µs.
+        let more = BreakEven(plain: (1_000, 10), compressed: (500, 11), noise: 4)
+        #expect(more == .withinNoise(surelyBelow: 800))
+        #expect(more.pays(at: 799) && !more.pays(at: 800))
+        #expect(more.text == "within noise, surely below 800 Mbit/s")
+        let less = BreakEven(plain: (1_000, 10), compressed: (500, 7), noise: 4)
+        #expect(less == .withinNoise(surelyBelow: 4_000))
+        #expect(BreakEven(plain: (1_000, 10), compressed: (500, 6), noise: 4) == .always)
+        #expect(BreakEven(plain: (1_000, 10), compressed: (500, 20), noise: 4) == .below(400))
+        // No noise in bytes.
+        #expect(BreakEven(plain: (500, 10), compressed: (500, 10), noise: 4) == .never)
+    }
+
+    @Test("of several runs the one in the middle counts, and their spread is the noise")
+    func repeats() throws {
+        let one = try result()
+        var plan = one.plan
+        plan.repeats = 3
+        var three = CompareResult(plan)
+        for factor in [3.0, 1, 2] {
+            for (one, report) in one.measured {
+                var report = report
+                report.server!.cpuSeconds *= factor
+                three.add(one, report)
+            }
+        }
+        #expect(three.warnings.isEmpty)
+        let small = CompareCase(.alone, size: 64)
+        let cpu = try #require(one.report(small)?.cpuPerMessage)
+        #expect(abs(try #require(three.report(small)?.cpuPerMessage) - 2 * cpu) < 1e-9)
+        #expect(abs(try #require(three.spread(small)) - 2 * cpu) < 1e-9)
+        #expect(try #require(three.breakEven(small)).kind == "within noise")
+        let measured = try #require(
+            three.summary.measured.first { $0.way == "alone" && $0.size == 64 })
+        #expect(measured.pays == "within noise" && measured.breakEvenMegabitsPerSecond == nil)
+        #expect(measured.cpuMicrosecondsPerMessageOfRuns.count == 3)
+        #expect(three.text.contains("within noise, surely below"))
+        #expect(CompareResult(plan).warnings.contains("the comparison ended early"))
+    }
+
     @Test("the smallest size that pays is one from which on all do")
     func smallestSize() {
         let measured: [(size: Int, breakEven: BreakEven)] = [
@@ -39,6 +81,7 @@ struct CompareTests {
         var plan = ComparePlan.quick(executable: "apus")
         plan.subscribers = [10, 100]
         plan.serverCores = [0]
+        plan.repeats = 1
         var result = CompareResult(plan)
         let url = try WebSocketURL("ws://127.0.0.1:1/echo?token=secret")
         for one in plan.cases {
@@ -55,7 +98,7 @@ struct CompareTests {
             let cpu = 0.001 + (isPlain ? 0 : 0.001 * Double(one.size) / 100)
             report.server = ServerUse(
                 cpuSeconds: cpu, userSeconds: cpu / 2, busy: cpu, busiestThread: 0.95)
-            result.measured.append((one, report))
+            result.add(one, report)
         }
         return result
     }
@@ -91,7 +134,7 @@ struct CompareTests {
         #expect(charts.count == 7)
         let odd = LineChart(
             title: "<&\">", subtitle: "a & b",
-            series: [.init(name: "x < y", points: [(1, 0), (2, 5)], hue: 9)],
+            series: [.init(name: "x < y", points: [.init(1, 0), .init(2, 5)], hue: 9)],
             isLogarithmic: true, xText: { "\($0)" }, yText: { "\($0)" })
         let empty = LineChart(
             title: "none", subtitle: "", series: [], isLogarithmic: false, xText: { "\($0)" },
@@ -102,6 +145,41 @@ struct CompareTests {
             #expect(!chart.svg.contains("nan") && !chart.svg.contains("inf"))
         }
         #expect(charts[0].chart.svg.components(separatedBy: "<polyline").count == 4)
+    }
+
+    @Test("what no line can show is marked at the edge, even if there is nothing else")
+    func edges() {
+        func chart(_ points: [LineChart.Point]) -> String {
+            LineChart(
+                title: "", subtitle: "", series: [.init(name: "", points: points, hue: 0)],
+                isLogarithmic: true, xText: { "\($0)" }, yText: { "\($0)" }
+            ).svg
+        }
+        let mixed = chart([.init(1, 0, .bottom), .init(2, 5), .init(4, 0, .top)])
+        #expect(mixed.components(separatedBy: "<polygon").count == 3)
+        #expect(mixed.components(separatedBy: "<circle").count == 2)
+        // At the lower left, the upper right.
+        #expect(mixed.contains("<polyline points=\"84.0,376.0 "))
+        #expect(mixed.contains(" 590.0,74.0\" fill"))
+        let edges = chart([.init(1, 0, .top), .init(2, 0, .top)])
+        #expect(edges.components(separatedBy: "<polygon").count == 3)
+        #expect(chart([.init(1, 7, .atLeast)]).contains("fill=\"none\" stroke=\"#3b82f6\""))
+    }
+
+    @Test("break-even charts have a mark for each size, whatever it is")
+    func breakEvenMarks() throws {
+        let one = try result()
+        var result = CompareResult(one.plan)
+        for (one, report) in one.measured {
+            var report = report
+            // Of 64 bytes, compression costs nothing; of 1 KiB, it saves nothing.
+            if one.size == 64 { report.server!.cpuSeconds = 0.001 }
+            if one.size == 1_024, one.way != .plain { report.tally.wireIn = 1 << 30 }
+            result.add(one, report)
+        }
+        let chart = try #require(result.charts.first { $0.name == "echo-break-even" }).chart
+        let marks = chart.series.map { $0.points.map(\.mark) }
+        #expect(marks == [[.top, .bottom, .dot], [.top, .bottom, .dot]])
     }
 
     @Test("an axis has round ticks that reach its end", arguments: [0.003, 0.9, 1, 7, 1_234])

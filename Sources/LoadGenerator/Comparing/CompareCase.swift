@@ -85,6 +85,8 @@ package struct ComparePlan: Sendable {
     package var subscribers: [Int]
     package var warmup: Duration
     package var duration: Duration
+    /// Runs of each case, of which the one in the middle counts.
+    package var repeats = 3
     /// The server's core and the generator's; empty where there are no two.
     package var serverCores: [Int] = []
     package var generatorCores: [Int] = []
@@ -92,19 +94,19 @@ package struct ComparePlan: Sendable {
     package var executable: String
     package var arguments: [String] = []
 
-    /// Some two minutes.
+    /// Some four minutes.
     package static func whole(executable: String) -> ComparePlan {
         ComparePlan(
             sizes: [64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10],
             fanoutSizes: [128, 1 << 10, 8 << 10], subscribers: [10, 100, 1_000],
-            warmup: .milliseconds(400), duration: .milliseconds(1_600), executable: executable)
+            warmup: .milliseconds(250), duration: .milliseconds(700), executable: executable)
     }
 
-    /// Half a minute.
+    /// Less than a minute.
     package static func quick(executable: String) -> ComparePlan {
         ComparePlan(
             sizes: [64, 1 << 10, 16 << 10], fanoutSizes: [128, 1 << 10], subscribers: [100],
-            warmup: .milliseconds(200), duration: .milliseconds(700), executable: executable)
+            warmup: .milliseconds(100), duration: .milliseconds(300), executable: executable)
     }
 
     /// In the order in which they run: ways next to each other, so that they meet the same machine.

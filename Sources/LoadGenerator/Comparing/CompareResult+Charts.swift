@@ -27,14 +27,14 @@ extension CompareResult {
         chart(
             "\(title): server CPU for each message", "Microseconds, by the message's size",
             subscribers, sizes, isLogarithmic: true, yText: { Figures.short($0) + " µs" }
-        ) { $1.cpuPerMessage }
+        ) { $1.cpuPerMessage.map { .init(0, $0) } }
     }
 
     private func wireChart(_ title: String, _ subscribers: Int?, _ sizes: [Int]) -> LineChart {
         chart(
             "\(title): bytes on the wire", "From the server, by bytes of messages; by their size",
             subscribers, sizes, isLogarithmic: false, yText: { Figures.short($0 * 100) + " %" }
-        ) { $1.ratio }
+        ) { $1.ratio.map { .init(0, $0) } }
     }
 
     private func breakEvenChart(
@@ -42,25 +42,27 @@ extension CompareResult {
     ) -> LineChart {
         chart(
             "\(title): on which links compression pays",
-            "It pays on links slower than the line, by the message's size", subscribers, sizes,
+            "It pays on links slower than the line. ▲ any link, ▼ none, ○ within noise: at least there",
+            subscribers, sizes,
             isLogarithmic: true,
             yText: {
                 $0 < 999 ? "\(Figures.short($0)) Mbit/s" : "\(Figures.short($0 / 1_000)) Gbit/s"
             }
-        ) { one, _ in breakEven(one)?.megabits }
+        ) { one, _ in breakEven(one).map(\.point) }
     }
 
     private func chart(
         _ title: String, _ subtitle: String, _ subscribers: Int?, _ sizes: [Int],
         isLogarithmic: Bool, yText: @escaping @Sendable (Double) -> String,
-        _ value: (CompareCase, LoadReport) -> Double?
+        _ value: (CompareCase, LoadReport) -> LineChart.Point?
     ) -> LineChart {
         let series = CompareCase.Way.allCases.enumerated().map { hue, way in
             LineChart.Series(
                 name: way.name,
                 points: sizes.compactMap { size in
                     let one = CompareCase(way, size: size, subscribers: subscribers)
-                    return report(one).flatMap { value(one, $0) }.map { (Double(size), $0) }
+                    return report(one).flatMap { value(one, $0) }
+                        .map { LineChart.Point(Double(size), $0.y, $0.mark) }
                 }, hue: hue)
         }
         return LineChart(
@@ -74,7 +76,7 @@ extension CompareResult {
                 name: way.name,
                 points: plan.subscribers.compactMap { count in
                     report(CompareCase(way, size: size, subscribers: count))?.cpuPerMessage
-                        .map { (Double(count), $0) }
+                        .map { LineChart.Point(Double(count), $0) }
                 }, hue: hue)
         }
         return LineChart(
@@ -82,5 +84,17 @@ extension CompareResult {
             subtitle: "Microseconds for \(Figures.size(size)), by the number of subscribers",
             series: series, isLogarithmic: true, xText: { Figures.grouped(Int($0)) },
             yText: { Figures.short($0) + " µs" })
+    }
+}
+
+extension BreakEven {
+    /// In a chart of Mbit/s, wherever it lies along x.
+    fileprivate var point: LineChart.Point {
+        switch self {
+        case .always: .init(0, 0, .top)
+        case .never: .init(0, 0, .bottom)
+        case .below(let speed): .init(0, speed)
+        case .withinNoise(let speed): .init(0, speed, .atLeast)
+        }
     }
 }

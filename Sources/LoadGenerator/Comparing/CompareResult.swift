@@ -1,11 +1,32 @@
 /// What a comparison measured, and what follows from it.
 package struct CompareResult: Sendable {
     package let plan: ComparePlan
-    package var measured: [(one: CompareCase, report: LoadReport)] = []
+    /// Each case, and its runs in their order.
+    package private(set) var runs: [(one: CompareCase, reports: [LoadReport])] = []
     /// Cases that could not be measured, and why.
     package var failures: [(one: CompareCase, detail: String)] = []
 
     package init(_ plan: ComparePlan) { self.plan = plan }
+
+    package mutating func add(_ one: CompareCase, _ report: LoadReport) {
+        if let index = runs.firstIndex(where: { $0.one == one }) {
+            runs[index].reports.append(report)
+        } else {
+            runs.append((one, [report]))
+        }
+    }
+
+    /// Of each case the run in the middle, by the server's CPU time or else by its rate.
+    package var measured: [(one: CompareCase, report: LoadReport)] {
+        runs.map { ($0.one, Self.median($0.reports)) }
+    }
+
+    private static func median(_ reports: [LoadReport]) -> LoadReport {
+        func key(_ report: LoadReport) -> Double {
+            report.cpuPerMessage ?? report.messagesPerSecond
+        }
+        return reports.sorted { key($0) < key($1) }[reports.count / 2]
+    }
 
     /// Links that people have, in Mbit/s.
     package static let links: [(name: String, megabits: Double)] = [
@@ -15,11 +36,12 @@ package struct CompareResult: Sendable {
     /// The sentence that says how to read the answers.
     package static let explanation = """
         Compression pays on a link as long as the bytes that it saves would take that link longer \
-        to carry than the CPU takes to save them.
+        to carry than the CPU takes to save them. Within noise: the CPU times differ by less than \
+        those of the same case do from run to run.
         """
 
     package func report(_ one: CompareCase) -> LoadReport? {
-        measured.first { $0.one == one }?.report
+        runs.first { $0.one == one }.map { Self.median($0.reports) }
     }
 
     // MARK: - Break-even
@@ -31,7 +53,20 @@ package struct CompareResult: Sendable {
         guard one.way != .plain, let before = report(plain).flatMap(Self.cost),
             let after = report(one).flatMap(Self.cost)
         else { return nil }
-        return BreakEven(plain: before, compressed: after)
+        let noise = max(spread(plain) ?? 0, spread(one) ?? 0)
+        return BreakEven(plain: before, compressed: after, noise: noise)
+    }
+
+    /// How far the CPU times of a case's runs lie apart, in microseconds a message.
+    package func spread(_ one: CompareCase) -> Double? {
+        let times = cpuTimes(one)
+        guard let least = times.min(), let most = times.max() else { return nil }
+        return most - least
+    }
+
+    /// Of each run, in their order.
+    func cpuTimes(_ one: CompareCase) -> [Double] {
+        runs.first { $0.one == one }?.reports.compactMap(\.cpuPerMessage) ?? []
     }
 
     /// A message's bytes on the wire and CPU time. An echo goes both ways.
@@ -85,7 +120,7 @@ package struct CompareResult: Sendable {
         var table = TextTable(
             [
                 "load", "way", "size", "msgs/s", "payload", "wire", "B/msg", "ratio", "CPU µs",
-                "p50 µs", "p99", "p99.9", "max", "B/conn", "pays",
+                "±", "p50 µs", "p99", "p99.9", "max", "B/conn", "pays",
             ], words: 2)
         for (one, report) in measured {
             let latencies = [50, 99, 99.9].map { Figures.number(report.latency($0)) }
@@ -98,7 +133,7 @@ package struct CompareResult: Sendable {
                     Figures.number(report.messagesPerSecond), rate(report.tally.payloadIn),
                     rate(report.tally.wireIn), Figures.number(report.wirePerMessage),
                     report.ratio.map(Figures.percent) ?? "",
-                    report.cpuPerMessage.map(Figures.number) ?? "",
+                    report.cpuPerMessage.map(Figures.number) ?? "", spreadText(one),
                 ] + latencies + [
                     Figures.number(report.latencyMax), memory.map(Figures.number) ?? "",
                     breakEven(one)?.text ?? "",
@@ -107,14 +142,22 @@ package struct CompareResult: Sendable {
         return table
     }
 
+    /// Half of what lies between the runs' CPU times, by the time in the middle.
+    private func spreadText(_ one: CompareCase) -> String {
+        guard cpuTimes(one).count > 1, let spread = spread(one),
+            let cpu = report(one)?.cpuPerMessage, cpu > 0
+        else { return "" }
+        return Figures.percent(spread / 2 / cpu)
+    }
+
     /// What keeps the figures from being taken as they are.
     package var warnings: [String] {
         var warnings: [String] = []
         if plan.serverCores.isEmpty {
             warnings.append("there is one core only: the server and the generator share it")
         }
-        let faults = measured.compactMap { one, report in
-            report.tally.errors > 0 ? (one, report.tally.firstError ?? "a fault") : nil
+        let faults = runs.compactMap { one, reports in
+            reports.first { $0.tally.errors > 0 }.map { (one, $0.tally.firstError ?? "a fault") }
         }
         for (one, detail) in faults + failures { warnings.append("\(one.name): \(detail)") }
         let busy = measured.filter { $0.report.isGeneratorBound }
@@ -125,7 +168,8 @@ package struct CompareResult: Sendable {
                 rates and latencies there are its own; CPU per message still holds
                 """)
         }
-        if measured.count + failures.count < plan.cases.count {
+        let count = runs.reduce(failures.count) { $0 + $1.reports.count }
+        if count < plan.cases.count * plan.repeats {
             warnings.append("the comparison ended early")
         }
         return warnings

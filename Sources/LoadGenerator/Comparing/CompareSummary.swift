@@ -6,9 +6,13 @@ package struct CompareSummary: Codable, Sendable {
         package var way: String
         package var size: Int
         package var subscribers: Int?
-        /// `never`, `always` or `below`; `nil` for plain messages.
+        /// `never`, `always`, `below` or `within noise`; `nil` for plain messages.
         package var pays: String?
         package var breakEvenMegabitsPerSecond: Double?
+        /// Of what is within noise.
+        package var surelyBelowMegabitsPerSecond: Double?
+        /// Of each run; the report is of the one in the middle.
+        package var cpuMicrosecondsPerMessageOfRuns: [Double]
         package var report: LoadSummary
     }
 
@@ -40,8 +44,9 @@ extension CompareResult {
                 let breakEven = breakEven(one)
                 return CompareSummary.Measured(
                     way: one.way.rawValue, size: one.size, subscribers: one.subscribers,
-                    pays: breakEven.map { $0.megabits == nil ? $0.text : "below" },
-                    breakEvenMegabitsPerSecond: breakEven?.megabits, report: report.summary)
+                    pays: breakEven?.kind, breakEvenMegabitsPerSecond: breakEven?.megabits,
+                    surelyBelowMegabitsPerSecond: breakEven?.surelyBelow,
+                    cpuMicrosecondsPerMessageOfRuns: cpuTimes(one), report: report.summary)
             },
             answers: answers.map {
                 CompareSummary.Answer(

@@ -1,4 +1,5 @@
-/// Runs a comparison's cases one after the other, each on a server of its own.
+/// Runs a comparison's cases one after the other, each on a server of its own; then all of them
+/// again, so that what else the machine does meets them all.
 package struct Comparison: Sendable {
     package struct Progress: Sendable {
         package var one: CompareCase
@@ -20,13 +21,15 @@ package struct Comparison: Sendable {
     package func run() async throws -> CompareResult {
         var result = CompareResult(plan)
         let cases = plan.cases
-        for (index, one) in cases.enumerated() {
+        let total = cases.count * plan.repeats
+        for index in 0..<total {
             if Task.isCancelled { break }
-            onProgress(Progress(one: one, number: index + 1, total: cases.count))
+            let one = cases[index % cases.count]
+            onProgress(Progress(one: one, number: index + 1, total: total))
             do {
-                let report = try await run(one, number: index + 1, of: cases.count)
+                let report = try await run(one, number: index + 1, of: total)
                 if Task.isCancelled { break }
-                result.measured.append((one, report))
+                result.add(one, report)
             } catch is CancellationError {
                 break
             } catch {

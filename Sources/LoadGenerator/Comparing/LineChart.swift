@@ -6,15 +6,38 @@ import Foundation
 package struct LineChart: Sendable {
     package struct Series: Sendable {
         package var name: String
-        package var points: [(x: Double, y: Double)]
+        package var points: [Point]
         /// Which of the hues is its, in every chart.
         package var hue: Int
 
-        package init(name: String, points: [(x: Double, y: Double)], hue: Int) {
+        package init(name: String, points: [Point], hue: Int) {
             self.name = name
             self.points = points
             self.hue = hue
         }
+    }
+
+    package struct Point: Sendable {
+        package enum Mark: Sendable {
+            case dot
+            /// A value that is at least so large: a ring.
+            case atLeast
+            /// Larger or smaller than can be shown: a triangle at the upper or lower edge.
+            case top, bottom
+        }
+
+        package var x: Double
+        /// Of no meaning at an edge.
+        package var y: Double
+        package var mark: Mark
+
+        package init(_ x: Double, _ y: Double, _ mark: Mark = .dot) {
+            self.x = x
+            self.y = y
+            self.mark = mark
+        }
+
+        var isAtEdge: Bool { mark == .top || mark == .bottom }
     }
 
     package var title: String
@@ -38,7 +61,9 @@ package struct LineChart: Sendable {
         self.series = series.map { one in
             Series(
                 name: one.name,
-                points: one.points.filter { $0.x > 0 && (!isLogarithmic || $0.y > 0) },
+                points: one.points.filter {
+                    $0.x > 0 && ($0.isAtEdge || !isLogarithmic || $0.y > 0)
+                },
                 hue: one.hue)
         }.filter { !$0.points.isEmpty }
         self.isLogarithmic = isLogarithmic
@@ -58,7 +83,9 @@ package struct LineChart: Sendable {
 
     package var svg: String {
         let all = series.flatMap(\.points)
-        guard let xs = Self.range(all.map(\.x)), let ys = yRange(all.map(\.y)) else {
+        guard let xs = Self.range(all.map(\.x)),
+            let ys = yRange(all.filter { !$0.isAtEdge }.map(\.y))
+        else {
             return Self.frame(title, head)
         }
         var body = head
@@ -88,13 +115,10 @@ package struct LineChart: Sendable {
     private func line(
         _ one: Series, hue: String, _ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>
     ) -> String {
-        let places = one.points.map {
-            (Self.number(place(x: $0.x, in: xs)), Self.number(place(y: $0.y, in: ys)))
-        }
-        let path = places.map { "\($0.0),\($0.1)" }.joined(separator: " ")
-        let dots = places.map {
-            "<circle cx=\"\($0.0)\" cy=\"\($0.1)\" r=\"3.5\" fill=\"\(hue)\"/>\n"
-        }.joined()
+        let places = one.points.map { (place(x: $0.x, in: xs), place($0, in: ys), $0.mark) }
+        let path = places.map { "\(Self.number($0.0)),\(Self.number($0.1))" }
+            .joined(separator: " ")
+        let dots = places.map { Self.mark($0.2, x: $0.0, y: $0.1, hue: hue) }.joined()
         return """
             <polyline points="\(path)" fill="none" stroke="\(hue)" stroke-width="2.5" \
             stroke-linejoin="round"/>
@@ -102,12 +126,29 @@ package struct LineChart: Sendable {
             """ + dots
     }
 
+    private static func mark(_ mark: Point.Mark, x: Double, y: Double, hue: String) -> String {
+        switch mark {
+        case .dot, .atLeast:
+            let paint =
+                mark == .dot
+                ? "fill=\"\(hue)\"" : "fill=\"none\" stroke=\"\(hue)\" stroke-width=\"2\""
+            let radius = mark == .dot ? "3.5" : "5"
+            return "<circle cx=\"\(number(x))\" cy=\"\(number(y))\" r=\"\(radius)\" \(paint)/>\n"
+        case .top, .bottom:
+            // Its point lies beyond the edge.
+            let tip = mark == .top ? -9.0 : 9
+            let corners = [(x - 6, y), (x + 6, y), (x, y + tip)]
+            let text = corners.map { "\(number($0.0)),\(number($0.1))" }.joined(separator: " ")
+            return "<polygon points=\"\(text)\" fill=\"\(hue)\"/>\n"
+        }
+    }
+
     private static func hue(_ one: Series) -> String { hues[one.hue % hues.count] }
 
     /// Each line's name at its end, moved apart where they would meet.
     private func labels(_ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>) -> String {
         var ends = series.map { one in
-            (name: one.name, hue: Self.hue(one), y: place(y: one.points.last!.y, in: ys) + 4)
+            (name: one.name, hue: Self.hue(one), y: place(one.points.last!, in: ys) + 4)
         }.sorted { $0.y < $1.y }
         for index in ends.indices.dropFirst() {
             ends[index].y = max(ends[index].y, ends[index - 1].y + Self.labelGap)
@@ -127,7 +168,10 @@ package struct LineChart: Sendable {
     }
 
     private func yRange(_ values: [Double]) -> ClosedRange<Double>? {
-        guard let most = values.max() else { return nil }
+        guard let most = values.max() else {
+            // Nothing but edges.
+            return series.isEmpty ? nil : isLogarithmic ? 1...1_000 : 0...1
+        }
         if !isLogarithmic { return 0...(Self.linearTicks(most).last ?? 1) }
         return Self.range(values).map { pow(10, floor(log10($0.lowerBound)))...$0.upperBound }
     }
@@ -165,6 +209,14 @@ package struct LineChart: Sendable {
             ? log(y / range.lowerBound) / log(range.upperBound / range.lowerBound)
             : y / range.upperBound
         return Self.height - Self.bottom - share * (Self.height - Self.top - Self.bottom)
+    }
+
+    private func place(_ point: Point, in range: ClosedRange<Double>) -> Double {
+        switch point.mark {
+        case .dot, .atLeast: place(y: point.y, in: range)
+        case .top: Self.top
+        case .bottom: Self.height - Self.bottom
+        }
     }
 
     // MARK: - SVG

@@ -22,7 +22,8 @@ struct BenchCompareCommand: AsyncParsableCommand {
 
             Compression pays on a link as long as the bytes that it saves would take that link \
             longer to carry than the CPU takes to save them. "below 350 Mbit/s" says where the two \
-            are equal. That counts the server's CPU; clients have to inflate besides.
+            are equal; "within noise", that the CPU times differ by less than those of the same case \
+            do from run to run. That counts the server's CPU; clients have to inflate besides.
 
             The messages are JSON events made up by the program. Yours compress better or worse: \
             --payload file:PATH measures them. --set goes to the servers.
@@ -35,7 +36,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
               apus bench compare --set compression.engine=zlib --set compression.level=6
             """)
 
-    @Flag(help: "Fewer cases, shorter: half a minute.")
+    @Flag(help: "Fewer cases, shorter: less than a minute.")
     var quick = false
 
     @Option(
@@ -51,9 +52,16 @@ struct BenchCompareCommand: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("Time measured for each case.", valueName: "time"),
+        help: ArgumentHelp("Time measured in each run.", valueName: "time"),
         transform: { try argument($0, TimeSpan(.milliseconds(100) ... .seconds(600))) })
     var duration: Duration?
+
+    @Option(
+        help: ArgumentHelp(
+            "Runs of each case, in turn with the others'; the one in the middle counts.",
+            valueName: "n"),
+        transform: { try argument($0, WholeNumber(1...99)) })
+    var repeats: Int?
 
     @Option(
         name: .shortAndLong,
@@ -106,8 +114,8 @@ struct BenchCompareCommand: AsyncParsableCommand {
             json ? try apus.json(result.summary) + "\n" : markdown ? result.markdown : result.text
         print(text, terminator: "")
         if let svg { try writeCharts(result.charts, to: svg) }
-        let hasFaults = result.measured.contains { $0.report.tally.errors > 0 }
-        if hasFaults || !result.failures.isEmpty || result.measured.isEmpty { throw ExitCode(1) }
+        let hasFaults = result.runs.contains { $0.reports.contains { $0.tally.errors > 0 } }
+        if hasFaults || !result.failures.isEmpty || result.runs.isEmpty { throw ExitCode(1) }
     }
 
     private var plan: ComparePlan {
@@ -123,7 +131,11 @@ struct BenchCompareCommand: AsyncParsableCommand {
             plan.fanoutSizes = size
         }
         if let subscribers { plan.subscribers = subscribers.filter { $0 > 0 } }
-        if let duration { plan.duration = duration }
+        if let duration {
+            plan.duration = duration
+            plan.warmup = min(plan.warmup, duration)
+        }
+        if let repeats { plan.repeats = repeats }
         plan.payload = payload.kind
         plan.arguments = assignments.flatMap { ["--set", $0] }
         let cores = CoreAffinity.current.cores
