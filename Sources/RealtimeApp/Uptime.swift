@@ -1,8 +1,5 @@
-import Foundation
+/// Seconds on the clock that only goes forward, whatever the calendar is set to; from a start of
+/// its own.
+func uptime() -> Double { (ContinuousClock.now - start) / .seconds(1) }
 
-/// Seconds on the clock that only goes forward, whatever the calendar is set to.
-func uptime() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-}
+private let start = ContinuousClock.now
