@@ -87,8 +87,8 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "compression.context_takeover", "off, shared or per_connection",
                 accepted: ["off", "shared", "per_connection"], refused: ["on", "client"]),
             Ends(
-                "topics.per_connection", "1 to 100000", accepted: ["1", "100000"],
-                refused: ["0", "100001"]),
+                "topics.per_connection", "1 to 4096", accepted: ["1", "4096"],
+                refused: ["0", "4097"]),
             Ends("topics.name.max", "1 to 4096", accepted: ["1", "4096"], refused: ["0", "4097"]),
             Ends(
                 "topics.slow_subscribers", "disconnect, drop_oldest or conflate",

@@ -1,6 +1,7 @@
 /// What subscribing and publishing may cost, and what becomes of slow subscribers.
 public struct TopicOptions: Sendable {
-    /// Topics that one connection may subscribe to. Default 128, `1 ... 100_000`.
+    /// Topics that one connection may subscribe to. Default 128, `1 ... 4_096`:
+    /// each further one is looked for among them.
     public var perConnectionMax = 128
     /// Bytes of a topic's name. Default 255, `1 ... 4_096`.
     public var nameSizeMax = 255
@@ -16,7 +17,7 @@ public struct TopicOptions: Sendable {
 
     public init() {}
 
-    /// A policy for the topics whose names begin with `prefix`.
+    /// A policy for the topics whose names begin with `prefix`, byte by byte.
     public struct Rule: Sendable, Hashable {
         public var prefix: String
         public var policy: SlowSubscriberPolicy
@@ -35,7 +36,7 @@ public struct TopicOptions: Sendable {
     }
 
     func policy(of topic: String) -> SlowSubscriberPolicy {
-        rules.first { topic.hasPrefix($0.prefix) }?.policy ?? slowSubscribers
+        rules.first { topic.utf8.starts(with: $0.prefix.utf8) }?.policy ?? slowSubscribers
     }
 }
 

@@ -23,6 +23,8 @@ public struct Counters: Sendable, Equatable {
     /// Times that the broker lost its subscriptions, and connections closed for that.
     public var brokerGaps = 0
     public var closedForGaps = 0
+    /// What connections published and the broker refused: it is lost.
+    public var publicationsRefused = 0
 
     public var pingsSent = 0
     public var pingsReceived = 0
@@ -71,6 +73,7 @@ public struct Counters: Sendable, Equatable {
         topics.add(other.topics)
         brokerGaps += other.brokerGaps
         closedForGaps += other.closedForGaps
+        publicationsRefused += other.publicationsRefused
     }
 }
 

@@ -26,6 +26,8 @@ final class LoopContext: @unchecked Sendable {
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     /// Topics, on the loops of a server.
     var topics: LoopTopics?
+    /// When refused publications may be warned of again; on the first loop alone.
+    var nextRefusalWarning: UInt64 = 0
     /// What accepts on this loop.
     var listeners: [Listener] = []
     /// Exchanges that upgraded connections have left, for those to come.

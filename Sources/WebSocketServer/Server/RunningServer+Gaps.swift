@@ -33,6 +33,34 @@ extension RunningServer {
         closeSubscribersIfWanted()
     }
 
+    /// Has refusals of what connections publish counted; before there are any.
+    func watchRefusals() {
+        // Made once: a closure for each publication would cost an allocation.
+        let onAnswer: @Sendable (BrokerError?) -> Void = { [weak self, shared] error in
+            if let error {
+                self?.publicationRefused(error)
+            } else if shared.isRefusing.load(ordering: .relaxed) {
+                shared.isRefusing.store(false, ordering: .relaxed)
+            }
+        }
+        for context in contexts { context.topics?.onAnswer = onAnswer }
+    }
+
+    /// A connection's publication was refused by the broker; any thread. An outage is warned of
+    /// once; where some publications are taken in between, every ten seconds at most.
+    private func publicationRefused(_ error: BrokerError) {
+        let isNew = !shared.isRefusing.exchange(true, ordering: .relaxed)
+        let first = contexts[0]
+        first.loop.execute { [shared] in
+            first.counters.publicationsRefused += 1
+            guard isNew, first.loop.now >= first.nextRefusalWarning else { return }
+            first.nextRefusalWarning = first.loop.now + 10_000
+            shared.logger.warning(
+                "the broker refuses what connections publish: it is lost",
+                metadata: ["reason": "\(error)"])
+        }
+    }
+
     private func closeSubscribersIfWanted() {
         guard shared.configuration.topics.onGap == .close else { return }
         for context in contexts {

@@ -45,6 +45,7 @@ final class RunningServer: Sendable {
                 options: shared.configuration.topics, budget: shared.backlogBudget,
                 compression: shared.configuration.compression, codecs: context.codecs)
         }
+        watchRefusals()
         shared.broker.start { [self] event in
             switch event {
             case .publication(let publication):
@@ -216,7 +217,7 @@ final class RunningServer: Sendable {
 
     /// Asked for loop by loop, like counters.
     func topics() async -> [TopicStatistics] {
-        var sums: [String: Int] = [:]
+        var sums: [ExactString: Int] = [:]
         for context in contexts {
             let topics = await withCheckedContinuation { continuation in
                 let runs = context.loop.execute {
@@ -224,9 +225,9 @@ final class RunningServer: Sendable {
                 }
                 if !runs { continuation.resume(returning: []) }
             }
-            for topic in topics { sums[topic.name, default: 0] += topic.subscribers }
+            for topic in topics { sums[ExactString(topic.name), default: 0] += topic.subscribers }
         }
-        return sums.map { TopicStatistics(name: $0.key, subscribers: $0.value) }
+        return sums.map { TopicStatistics(name: $0.key.string, subscribers: $0.value) }
     }
 
     /// Asked for loop by loop, each answering for itself: no lock that loops contend for.

@@ -28,6 +28,8 @@ final class ServerShared: Sendable {
     let isDraining = Atomic<Bool>(false)
     /// Publications have been dropped, and that was told.
     let isOverloaded = Atomic<Bool>(false)
+    /// The broker refuses publications of connections: set until it takes one again.
+    let isRefusing = Atomic<Bool>(false)
     private let lastLedger = Mutex<Ledger?>(nil)
 
     init(

@@ -16,8 +16,13 @@ struct Backlog {
     }
 
     private struct Subject: Hashable {
-        let topic: String
-        let key: String?
+        let topic: ExactString
+        let key: ExactString?
+
+        init(_ publication: Publication) {
+            topic = ExactString(publication.topic)
+            key = publication.key.map(ExactString.init)
+        }
     }
 
     /// Items that were taken or dropped are `nil`; those before `first` all are.
@@ -39,7 +44,7 @@ struct Backlog {
     mutating func append(_ item: Item) -> Int? {
         var replaced: Int?
         if case .publication(let publication, .conflate) = item {
-            let subject = Subject(topic: publication.topic, key: publication.key)
+            let subject = Subject(publication)
             if let number = latest[subject] { replaced = take(number - cut)?.size }
             latest[subject] = cut + items.count
         }
@@ -70,7 +75,7 @@ struct Backlog {
         count -= 1
         size -= item.size
         if case .publication(let publication, .conflate) = item {
-            latest[Subject(topic: publication.topic, key: publication.key)] = nil
+            latest[Subject(publication)] = nil
         }
         while first < items.count, items[first] == nil { first += 1 }
         if first == items.count || first > 64 && first * 2 > items.count {

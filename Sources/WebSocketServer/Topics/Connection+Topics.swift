@@ -46,14 +46,20 @@ extension Connection {
     }
 
     /// Publishes a message to all subscribers of a topic, this connection included if it is one;
-    /// any thread. Text must be UTF-8, which is not checked here.
+    /// any thread. Text must be UTF-8, which is not checked here. What the broker refuses is lost,
+    /// counted (``Counters/publicationsRefused``), and warned of once for each outage.
     ///
     /// - Parameter key: see ``Publication/key``.
     public func publish(
         _ payload: RawSpan, as kind: MessageKind, to topic: String, key: String? = nil
     ) {
-        core.context.topics?.broker.publish(
-            Publication(payload, as: kind, to: topic, key: key), completion: nil)
+        guard let topics = core.context.topics else { return }
+        guard topics.hub.hasRoom else {
+            topics.onAnswer?(.overloaded)
+            return
+        }
+        topics.broker.publish(
+            Publication(payload, as: kind, to: topic, key: key), completion: topics.onAnswer)
     }
 
     /// Publishes a text message.

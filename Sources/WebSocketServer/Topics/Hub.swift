@@ -31,7 +31,7 @@ final class Hub: Sendable {
     func publish(_ publication: Publication) -> Bool {
         guard budget.bytesUsed <= 2 * budget.max else { return false }
         let wake = state.withLock { state in
-            let interested = state.interested[publication.topic] ?? []
+            let interested = state.interested[ExactString(publication.topic)] ?? []
             budget.add(interested.count * publication.sizeInMemory)
             var wake: [Int] = []
             for loop in interested {
@@ -54,6 +54,7 @@ final class Hub: Sendable {
     /// the lock, since of two loops the broker must hear in the order in which they came here.
     func add(_ loop: Int, to topic: String, isFirst: () -> Void) {
         state.withLock { state in
+            let topic = ExactString(topic)
             state.interested[topic, default: []].append(loop)
             if state.interested[topic]!.count == 1 { isFirst() }
         }
@@ -63,6 +64,7 @@ final class Hub: Sendable {
     /// ``add(_:to:isFirst:)``, if the server has none.
     func remove(_ loop: Int, from topic: String, isLast: () -> Void) {
         state.withLock { state in
+            let topic = ExactString(topic)
             state.interested[topic]?.removeAll { $0 == loop }
             guard state.interested[topic]?.isEmpty == true else { return }
             state.interested[topic] = nil
@@ -77,7 +79,7 @@ final class Hub: Sendable {
 /// What a ``Hub`` guards; not nested in it, which Swift 6.3 miscompiles.
 struct HubState {
     /// Loops with subscribers, by topic.
-    var interested: [String: [Int]] = [:]
+    var interested: [ExactString: [Int]] = [:]
     /// What each loop has not taken yet.
     var waiting: [[Publication]]
 

@@ -19,6 +19,8 @@ final class LoopTopics {
 
     let hub: Hub
     let broker: any Broker
+    /// Hears of each publication of a connection; set before there are any.
+    var onAnswer: (@Sendable (BrokerError?) -> Void)?
     let options: TopicOptions
     private let number: Int
     let budget: ByteBudget
@@ -53,10 +55,10 @@ final class LoopTopics {
 
     func subscribe(_ subscriber: Subscriber, to name: String) -> Connection.SubscribeOutcome {
         guard options.isValidName(name) else { return .invalidName }
-        if let topic = table[name], subscriber.index(of: topic) != nil {
-            return .alreadySubscribed
+        if subscriber.memberships.count >= options.perConnectionMax {
+            let isMember = table[name].flatMap(subscriber.index) != nil
+            return isMember ? .alreadySubscribed : .tooMany
         }
-        if subscriber.memberships.count >= options.perConnectionMax { return .tooMany }
         let policy = options.policy(of: name)
         guard let isFirst = table.subscribe(subscriber, to: name, policy: policy)
         else { return .alreadySubscribed }
@@ -100,7 +102,7 @@ final class LoopTopics {
         hub.take(for: number, into: &batch)
         let gathers = batch.count > 1
         // Who is sent the same bytes is sent them from one place.
-        let plainRuns = gathers && batch.allSatisfy { $0.topic == batch[0].topic }
+        let plainRuns = gathers && batch.allSatisfy { $0.isSameTopic(as: batch[0]) }
         if plainRuns, let topic = table[batch[0].topic], topic.plain > 0 {
             deliverPlainRuns(on: topic)
         }

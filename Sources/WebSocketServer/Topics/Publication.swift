@@ -46,6 +46,11 @@ public final class Publication: @unchecked Sendable {
     /// Bytes of the payload.
     public var payloadCount: Int { unsafe frame.count - headerSize }
 
+    /// By bytes, as the table and the hub tell topics apart.
+    func isSameTopic(as other: Publication) -> Bool {
+        ExactString(topic) == ExactString(other.topic)
+    }
+
     /// About what it takes while it waits; bytes.
     var sizeInMemory: Int { unsafe frame.count + 128 }
 

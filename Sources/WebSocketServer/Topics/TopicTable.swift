@@ -1,22 +1,22 @@
 /// One loop's topics and who subscribes to them. Subscribing, unsubscribing and leaving are O(1)
 /// for each topic, but for a look through the topics of the one connection.
 struct TopicTable {
-    private var topics: [String: LoopTopic] = [:]
+    private var topics: [ExactString: LoopTopic] = [:]
 
     var count: Int { topics.count }
     var all: some Sequence<LoopTopic> { topics.values }
 
-    subscript(name: String) -> LoopTopic? { topics[name] }
+    subscript(name: String) -> LoopTopic? { topics[ExactString(name)] }
 
     /// The topic, and whether it is the loop's first subscription to it; `nil` if there is one of
     /// this subscriber's already.
     mutating func subscribe(
         _ subscriber: Subscriber, to name: String, policy: SlowSubscriberPolicy
     ) -> Bool? {
-        let topic = topics[name]
+        let topic = self[name]
         if let topic, subscriber.index(of: topic) != nil { return nil }
         let joined = topic ?? LoopTopic(name: name, policy: policy)
-        if topic == nil { topics[name] = joined }
+        if topic == nil { topics[ExactString(name)] = joined }
         if subscriber.mode == .shared { joined.sharing += 1 }
         if subscriber.mode == .plain { joined.plain += 1 }
         subscriber.memberships.append(.init(topic: joined, place: Int32(joined.entries.count)))
@@ -29,7 +29,7 @@ struct TopicTable {
 
     /// Whether it was the loop's last subscription; `nil` if there is none of this subscriber's.
     mutating func unsubscribe(_ subscriber: Subscriber, from name: String) -> Bool? {
-        guard let topic = topics[name], let index = subscriber.index(of: topic) else { return nil }
+        guard let topic = self[name], let index = subscriber.index(of: topic) else { return nil }
         remove(subscriber, index)
         return topic.entries.isEmpty
     }
@@ -63,7 +63,7 @@ struct TopicTable {
                 $0.memberships[Int(lastEntry.membership)].place = membership.place
             }
         }
-        if topic.entries.isEmpty { topics[topic.name] = nil }
+        if topic.entries.isEmpty { topics[ExactString(topic.name)] = nil }
     }
 }
 

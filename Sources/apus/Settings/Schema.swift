@@ -197,7 +197,7 @@ enum Schema {
 
     private static let topics: [Key] = [
         Key(
-            "topics.per_connection", WholeNumber(1...100_000), \.server.topics.perConnectionMax,
+            "topics.per_connection", WholeNumber(1...4_096), \.server.topics.perConnectionMax,
             "Topics that one connection may subscribe to"),
         Key(
             "topics.name.max", WholeNumber(1...4_096), \.server.topics.nameSizeMax,

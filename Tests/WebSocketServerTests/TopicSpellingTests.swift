@@ -1,0 +1,182 @@
+import Logging
+import Testing
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// Names that are canonically equivalent, and not the same bytes.
+private let composed = "caf\u{E9}"
+private let decomposed = "cafe\u{301}"
+
+@Suite("Topics by bytes") struct TopicSpellingTests {
+    @Test("exact strings are equal as their bytes are, and then have one hash")
+    func exact() {
+        let strings = [
+            "", "a", "ab", "b", "topic", "a name that is longer than fifteen bytes", composed,
+            decomposed, "a\u{323}\u{307}", "a\u{307}\u{323}", "\u{212B}", "\u{C5}", "\u{1F5A}",
+        ]
+        for a in strings {
+            for b in strings {
+                // Made anew, so that nothing but the bytes can be the same.
+                let copy = ExactString(String(decoding: Array(b.utf8), as: UTF8.self))
+                let isSame = Array(a.utf8) == Array(b.utf8)
+                #expect((ExactString(a) == copy) == isSame, "\(a.utf8) \(b.utf8)")
+                if isSame { #expect(ExactString(a).hashValue == copy.hashValue) }
+            }
+        }
+    }
+
+    @Test("the table has two topics for two spellings of a name")
+    func table() {
+        var table = TopicTable()
+        let subscriber = Subscriber(connection: nil, mode: .plain)
+        #expect(table.subscribe(subscriber, to: composed, policy: .disconnect) == true)
+        #expect(table[decomposed] == nil)
+        #expect(table.unsubscribe(subscriber, from: decomposed) == nil)
+        #expect(table.subscribe(subscriber, to: decomposed, policy: .disconnect) == true)
+        #expect(table.count == 2)
+        #expect(table.unsubscribe(subscriber, from: composed) == true)
+        #expect(table.leave(subscriber).map { Array($0.utf8) } == [Array(decomposed.utf8)])
+        #expect(table.count == 0)
+    }
+
+    @Test("what waits for one spelling of a topic or key doesn't take another's place")
+    func backlog() {
+        var backlog = Backlog()
+        for (topic, key) in [
+            (composed, composed), (composed, decomposed), (decomposed, composed),
+        ] {
+            let publication = Publication([UInt8(7)].span.bytes, as: .text, to: topic, key: key)
+            #expect(backlog.append(.publication(publication, .conflate)) == nil)
+        }
+        #expect(backlog.count == 3)
+    }
+
+    @Test("a rule's prefix is compared by bytes")
+    func rules() {
+        var options = TopicOptions()
+        options.rules = [.init(prefix: "cafe", policy: .conflate)]
+        #expect(options.policy(of: decomposed) == .conflate)
+        #expect(options.policy(of: composed) == .disconnect)
+    }
+
+    /// Subscribes to the first spelling if its path is `/0`, and to the second otherwise.
+    private final class Listener: ConnectionHandler, Sendable {
+        let topic: String
+        init(topic: String) { self.topic = topic }
+        func onOpen(_ connection: Connection) {
+            connection.subscribe(to: topic)
+            connection.send("ready")
+        }
+        func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+            connection.publish(payload, as: kind, to: topic)
+        }
+    }
+
+    @Test("subscribers of two spellings hear nothing of each other, many at once too")
+    func endToEnd() async throws {
+        var router = Router()
+        router.webSocket("/0") { _ in .accept(Listener(topic: composed)) }
+        router.webSocket("/1") { _ in .accept(Listener(topic: decomposed)) }
+        try await withServer(router) { server in
+            var clients: [RawClient] = []
+            for path in ["/0", "/1"] {
+                clients.append(try await server.upgraded(path))
+                #expect(try await clients.last?.readFrame() == .text("ready"))
+            }
+            for number in 0..<20 {
+                let spelling = number % 2
+                let payload = "\(spelling) \(number)"
+                try await server.server.publish(
+                    Publication(
+                        Array(payload.utf8).span.bytes, as: .text,
+                        to: spelling == 0 ? composed : decomposed))
+            }
+            for (spelling, client) in clients.enumerated() {
+                for number in stride(from: spelling, to: 20, by: 2) {
+                    #expect(try await client.readFrame() == .text("\(spelling) \(number)"))
+                }
+            }
+            #expect(await server.server.topics().map(\.subscribers) == [1, 1])
+            for client in clients { await client.close() }
+        }
+    }
+}
+
+@Suite("Refused publications") struct RefusalTests {
+    /// Refuses as long as it is told to.
+    private final class Refusing: Broker {
+        let base = MemoryBroker()
+        let refuses = Locked(true)
+
+        var health: BrokerHealth { base.health }
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) { base.start(receive) }
+        func publish(
+            _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
+        ) {
+            if refuses.value {
+                completion?(BrokerError(.unavailable, "for a test"))
+            } else {
+                base.publish(publication, completion: completion)
+            }
+        }
+        func subscribe(to topic: String) {}
+        func unsubscribe(from topic: String) {}
+        func stop() async { await base.stop() }
+    }
+
+    private final class Talker: ConnectionHandler, Sendable {
+        func onOpen(_ connection: Connection) { connection.subscribe(to: "topic") }
+        func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+            connection.publish(payload, as: kind, to: "topic")
+            connection.send("done")
+        }
+    }
+
+    /// Counts warnings.
+    private struct WarningCounter: LogHandler {
+        let count: Locked<Int>
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.info
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) {
+            if event.level == .warning { count.withLock { $0 += 1 } }
+        }
+    }
+
+    @Test("what a broker refuses of connections is counted, and warned of once")
+    func counted() async throws {
+        let broker = Refusing()
+        let warnings = Locked(0)
+        let logger = Logger(label: "test") { _ in WarningCounter(count: warnings) }
+        try await withServer(.single(Talker()), broker: broker, logger: logger) {
+            $0.loops = 2
+        } _: { server in
+            var clients: [RawClient] = []
+            for _ in 0..<4 { clients.append(try await server.upgraded()) }
+            for client in clients {
+                for _ in 0..<5 {
+                    try await client.send(.text("lost"))
+                    #expect(try await client.readFrame() == .text("done"))
+                }
+            }
+            try await within {
+                while await server.server.counters().publicationsRefused < 20 {
+                    await Task.yield()
+                }
+            }
+            #expect(await server.server.counters().publicationsRefused == 20)
+            #expect(warnings.value == 1)
+            broker.refuses.withLock { $0 = false }
+            try await clients[0].send(.text("taken"))
+            for client in clients.dropFirst() {
+                #expect(try await client.readFrame() == .text("taken"))
+            }
+            #expect(await server.server.counters().publicationsRefused == 20)
+            for client in clients { await client.close() }
+        }
+    }
+}
