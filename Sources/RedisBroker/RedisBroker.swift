@@ -7,12 +7,12 @@ public import WebSocketServer
 ///
 /// It subscribes to the channels of topics that its server has subscribers to, and to no others.
 /// Lost connections are made anew, with growing pauses; what was published meanwhile is lost, and
-/// the server told of the gap. Every two seconds a probe is published and has to come back, so
+/// the server told of the gap, which may begin with the first attempt to connect. Every two seconds a probe is published and has to come back, so
 /// that a subscription that is dead behind an open connection is found out within six seconds.
 ///
 /// A publication is taken when Redis has answered. Not taken, with ``BrokerError/Code/unavailable``,
 /// is what is published while there is no connection, is not answered within five seconds, or comes
-/// while 16,384 publications or 64 MiB of them await their answers. What is published before the
+/// while 16,384 publications or 64 MiB of them await their answers; or is larger than 64 MiB. What is published before the
 /// first attempt to connect has ended waits for its end.
 ///
 /// A topic's channel is the prefix and its name. Publications with the same prefix meet, whatever

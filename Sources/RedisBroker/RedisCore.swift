@@ -49,7 +49,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         publisher.onChange = { [unowned self] in changed() }
         subscriber.onMessage = { [unowned self] channel, bytes in received(bytes, in: channel) }
         subscriber.onEstablished = { [unowned self] in established() }
-        subscriber.onLost = { [unowned self] reason, wasUp in lost(reason, wasUp: wasUp) }
+        subscriber.onLost = { [unowned self] in lost($0) }
     }
 
     func start() {
@@ -65,6 +65,10 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         guard !isStopped else { return completion(BrokerError(.stopped, "the broker is stopped")) }
         guard let message = Envelope.encode(publication) else {
             let detail = "a key of more than \(Envelope.keySizeMax) bytes can't be published"
+            return completion(BrokerError(.unavailable, detail))
+        }
+        guard message.count <= options.messageSizeMax else {
+            let detail = "what is larger than \(options.messageSizeMax) bytes can't be published"
             return completion(BrokerError(.unavailable, detail))
         }
         inFlight += 1
@@ -102,8 +106,10 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         if endsGap { receive(.restored) }
     }
 
-    private func lost(_ reason: String, wasUp: Bool) {
-        let beginsGap = wasUp && !isInGap
+    /// A connection is lost, or an attempt has failed: whoever subscribes is to be told, also if
+    /// there has been no connection yet.
+    private func lost(_ reason: String) {
+        let beginsGap = !isInGap
         if beginsGap {
             isInGap = true
             gaps += 1

@@ -32,8 +32,8 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
 
     /// Logged in: commands can be sent. Its owner calls ``established()`` once it is of use.
     var onOpen: ((RedisLink) -> Void)?
-    /// The attempt or the connection failed; whether it had been established.
-    var onLost: ((_ reason: String, _ wasUp: Bool) -> Void)?
+    /// The attempt or the connection failed.
+    var onLost: ((_ reason: String) -> Void)?
 
     init(loop: EventLoop, url: RedisURL, options: RedisOptions) {
         self.loop = loop
@@ -67,12 +67,11 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     /// Gives the connection or the attempt up, and tries again later.
     func fail(_ reason: String) {
         guard state == .connecting || state == .up else { return }
-        let wasUp = isUp
         self.reason = reason
         state = .resting
         loop.schedule(self, at: loop.now + nextPause())
         drop(reason)
-        onLost?(reason, wasUp)
+        onLost?(reason)
     }
 
     /// Ends for good.

@@ -14,8 +14,11 @@ package struct RedisOptions: Sendable {
     /// so one always fits.
     package var inFlightMax = 16_384
     package var inFlightSizeMax = 64 << 20
-    /// Bytes of one reply: what Redis itself allows by default, and a little for the rest.
-    package var replySizeMax = 512 << 20 + 64 << 10
+    /// Bytes of a publication with its envelope. A larger one, which only others can publish, ends
+    /// the connection before more of it is taken in: a gap, which is told.
+    package var messageSizeMax = 64 << 20
+    /// Bytes of one reply: a message, and a little for its channel.
+    var replySizeMax: Int { messageSizeMax + 64 << 10 }
     /// Time that a stop leaves for answers to what was published before it.
     package var stopTimeout: Duration = .milliseconds(500)
 

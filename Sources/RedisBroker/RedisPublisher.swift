@@ -20,7 +20,7 @@ final class RedisPublisher {
         self.line = line
         self.probeChannel = probeChannel
         line.onOpen = { [unowned self] in opened($0) }
-        line.onLost = { [unowned self] reason, _ in
+        line.onLost = { [unowned self] reason in
             settle(.failure(BrokerError(.unavailable, reason)))
             onChange?()
         }

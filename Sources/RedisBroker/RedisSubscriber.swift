@@ -21,7 +21,7 @@ final class RedisSubscriber {
     var onMessage: ((_ channel: [UInt8], borrowing RawSpan) -> Void)?
     /// All subscriptions are in effect.
     var onEstablished: (() -> Void)?
-    var onLost: ((_ reason: String, _ wasUp: Bool) -> Void)?
+    var onLost: ((_ reason: String) -> Void)?
 
     init(line: RedisLine, loop: EventLoop, probeChannel: [UInt8], options: RedisOptions) {
         self.line = line
@@ -29,11 +29,11 @@ final class RedisSubscriber {
         self.probeChannel = probeChannel
         probeTimeout = options.probeTimeout.milliseconds
         line.onOpen = { [unowned self] in opened($0) }
-        line.onLost = { [unowned self] reason, wasUp in
+        line.onLost = { [unowned self] reason in
             isAnnounced = false
             echoDeadline = nil
             pongDeadline = nil
-            onLost?(reason, wasUp)
+            onLost?(reason)
         }
     }
 

@@ -9,30 +9,52 @@ public struct BrokerConformance: Sendable {
     }
 
     private struct Received: Sendable, Hashable {
-        let topic: String
+        // As bytes: strings are equal in different spellings too.
+        let topic: [UInt8]
         let kind: MessageKind
-        let key: String?
+        let key: [UInt8]?
         let payload: [UInt8]
 
         init(_ publication: Publication) {
-            topic = publication.topic
+            topic = Array(publication.topic.utf8)
             kind = publication.kind
-            key = publication.key
+            key = publication.key.map { Array($0.utf8) }
             payload = publication.withPayload { unsafe $0.withUnsafeBytes { unsafe [UInt8]($0) } }
         }
     }
 
     private let brokers: [any Broker]
+    private let receivesAll: Bool
+    private let breakConnection: (@Sendable () async throws -> Void)?
     private let received: [Reports<Received>]
+    /// What else the brokers told.
+    private let told: [Reports<BrokerEvent>]
 
     /// Starts the brokers, which no one else has, and which can reach what is between them.
-    public init(_ brokers: [any Broker]) {
+    ///
+    /// - Parameters:
+    ///   - receivesAll: They hand over what their servers don't subscribe to as well, which the
+    ///     servers then drop: that unsubscribing ends delivery is not checked.
+    ///   - breakConnection: Breaks all of their subscriptions, and nothing that keeps them from
+    ///     coming back; without it, that gaps are told is not checked.
+    public init(
+        _ brokers: [any Broker], receivesAll: Bool = false,
+        breakConnection: (@Sendable () async throws -> Void)? = nil
+    ) {
         self.brokers = brokers
+        self.receivesAll = receivesAll
+        self.breakConnection = breakConnection
         let received = brokers.map { _ in Reports<Received>() }
         self.received = received
-        for (broker, reports) in zip(brokers, received) {
+        let told = brokers.map { _ in Reports<BrokerEvent>() }
+        self.told = told
+        for (number, broker) in brokers.enumerated() {
             broker.start { event in
-                if case .publication(let publication) = event { reports.add(Received(publication)) }
+                if case .publication(let publication) = event {
+                    received[number].add(Received(publication))
+                } else {
+                    told[number].add(event)
+                }
             }
         }
     }
@@ -41,6 +63,9 @@ public struct BrokerConformance: Sendable {
     public func run() async throws {
         try await carriesAnything()
         try await keepsOneOrder()
+        try await tellsSpellingsApart()
+        try await endsWithUnsubscribe()
+        try await tellsOfGaps()
         try await refusesAfterStop()
     }
 
@@ -68,11 +93,23 @@ public struct BrokerConformance: Sendable {
                 // Answered by the broker, so this doesn't spin faster than it works.
                 _ = try await publish(Array("probe".utf8), to: topic, by: brokers[0])
                 for (number, reports) in received.enumerated()
-                where reports.all.contains(where: { $0.topic == topic }) { seen.insert(number) }
+                where reports.all.contains(where: { $0.topic == Array(topic.utf8) }) {
+                    seen.insert(number)
+                }
             }
         }
         let last = try await publish(Array("last probe".utf8), to: topic, by: brokers[0])
         for reports in received { try await reports.next { $0 == last } }
+    }
+
+    /// What every server gets next is a last publication, and nothing a second time before it.
+    private func nothingIsLeft(of topic: String) async throws {
+        let end = try await publish(Array("the end".utf8), to: topic, by: brokers[0])
+        for (number, reports) in received.enumerated() {
+            guard try await reports.next() == end else {
+                throw Fault(description: "server \(number) got more than was published: \(topic)")
+            }
+        }
     }
 
     /// Every server gets each publication as it was made, once, its publisher included.
@@ -96,6 +133,7 @@ public struct BrokerConformance: Sendable {
                 }
             }
         }
+        try await nothingIsLeft(of: "conformance/any")
         for broker in brokers { broker.unsubscribe(from: "conformance/any") }
     }
 
@@ -130,6 +168,67 @@ public struct BrokerConformance: Sendable {
                 throw Fault(description: "publisher \(publisher)'s were seen as \(own)")
             }
         }
+        try await nothingIsLeft(of: topic)
+        for broker in brokers { broker.unsubscribe(from: topic) }
+    }
+
+    /// Topics whose names are canonically equivalent are two.
+    private func tellsSpellingsApart() async throws {
+        let (composed, decomposed) = ("conformance/\u{E9}", "conformance/e\u{301}")
+        try await subscribeAll(to: composed)
+        for broker in brokers { broker.unsubscribe(from: decomposed) }
+        let other = try await publish([1], to: decomposed, by: brokers[0])
+        let own = try await publish([2], to: composed, by: brokers[0])
+        for (number, reports) in received.enumerated() {
+            var got = try await reports.next()
+            if receivesAll, got == other { got = try await reports.next() }
+            guard got == own else {
+                throw Fault(description: "server \(number) got a topic's other spelling")
+            }
+        }
+        for broker in brokers { broker.unsubscribe(from: composed) }
+    }
+
+    /// Who has unsubscribed gets no more after a moment; the others do.
+    private func endsWithUnsubscribe() async throws {
+        if receivesAll { return }
+        let (topic, control) = ("conformance/left", "conformance/stays")
+        try await subscribeAll(to: topic)
+        try await subscribeAll(to: control)
+        brokers[0].unsubscribe(from: topic)
+        let last = try await within(.seconds(30), "unsubscribing") {
+            for round in 1... {
+                let bytes = Array("\(round)".utf8)
+                let left = try await publish(bytes, to: topic, by: brokers.last!)
+                let end = try await publish(bytes, to: control, by: brokers.last!)
+                var isDelivered = false
+                while case let got = try await received[0].next(), got != end {
+                    if got == left { isDelivered = true }
+                }
+                if !isDelivered { return (left, end) }
+            }
+            fatalError("numbers end before the deadline")
+        }
+        for reports in received.dropFirst() {
+            try await reports.next { $0 == last.0 }
+            try await reports.next { $0 == last.1 }
+        }
+        for broker in brokers { broker.unsubscribe(from: control) }
+        for broker in brokers.dropFirst() { broker.unsubscribe(from: topic) }
+    }
+
+    /// A loss of the subscriptions is told, and their return once they are in effect.
+    private func tellsOfGaps() async throws {
+        guard let breakConnection else { return }
+        let topic = "conformance/gap"
+        try await subscribeAll(to: topic)
+        try await breakConnection()
+        for (number, told) in told.enumerated() {
+            guard case .gap = try await told.next(), case .restored = try await told.next() else {
+                throw Fault(description: "server \(number) was not told of a gap and its end")
+            }
+        }
+        try await nothingIsLeft(of: topic)
         for broker in brokers { broker.unsubscribe(from: topic) }
     }
 

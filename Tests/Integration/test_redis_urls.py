@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 from apus import run, wait_until
 from channels import (
-    NEWS, assert_gap_and_recovery, crosses, post, publish, readiness, request, wait_logged,
+    NEWS, assert_gap_and_recovery, closed, crosses, post, publish, readiness, request, wait_logged,
     wait_not_ready, wait_ready,
 )
 from redis_server import free_port, pair, redis  # noqa: F401
@@ -16,8 +16,8 @@ from redis_server import free_port, pair, redis  # noqa: F401
 def test_a_redis_that_is_not_there_yet_is_waited_for(redis, start, client):
     broker = redis(start=False)
     server = start(f"broker.url={broker.url}")
-    told = wait_not_ready(server)
-    assert told["broker"]["gaps"] == 0
+    wait_logged(server, "subscriptions are lost: publications may be missed")
+    assert wait_not_ready(server)["broker"]["gaps"] == 1
     assert post(server, "lost")[0] == 503
     wait_logged(server, "no connection to Redis; trying on")
     listener = client(server, "/ws/redis/news")
@@ -26,7 +26,40 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis, start, client):
     wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
     publish(server, "found")
     assert listener.recv(timeout=30) == "found"
-    assert readiness(server)[1]["broker"]["gaps"] == 0
+    assert readiness(server)[1]["broker"]["gaps"] == 1
+    wait_logged(server, "subscriptions are in effect again")
+
+
+def test_who_comes_before_redis_is_told_where_they_shall(redis, start, client):
+    broker = redis(start=False)
+    server = start(f"broker.url={broker.url}", "broker.on_gap=close")
+    wait_logged(server, "subscriptions are lost: publications may be missed")
+    # Who subscribes to nothing has missed nothing.
+    during, echo = client(server, "/ws/redis/news"), client(server, "/ws")
+    broker.start()
+    assert closed(during) == (1012, "publications may have been missed")
+    wait_ready(server)
+    echo.send("still here")
+    assert echo.recv(timeout=30) == "Message received: still here"
+    assert readiness(server)[1]["broker"]["gaps"] == 1
+
+
+def test_what_the_chat_says_without_redis_is_warned_of_once(redis, start, client):
+    broker = redis(start=False)
+    server = start(f"broker.url={broker.url}")
+    # The first attempt has failed: what is published before that waits.
+    wait_logged(server, "subscriptions are lost: publications may be missed")
+    warning = "the broker refuses what connections publish"
+    chat = client(server, "/ws/7")
+    for _ in range(5):
+        chat.send("lost")
+    wait_logged(server, warning)
+    broker.start()
+    wait_ready(server)
+    chat.send("found")
+    while "found" not in chat.recv(timeout=30):
+        pass
+    assert server.stderr.text().count(warning) == 1
 
 
 def test_a_publication_right_after_the_start_is_taken(redis, start):

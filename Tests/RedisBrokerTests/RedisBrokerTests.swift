@@ -12,7 +12,10 @@ import WebSocketTesting
         try await withRedis { redis in
             let url = try redis.url
             let brokers = (0..<count).map { _ in RedisBroker(url: url, logger: .silent) }
-            try await BrokerConformance(brokers).run()
+            try await BrokerConformance(brokers) {
+                // Redis kills every connection but the one that asks.
+                try await redis.run(["CLIENT", "KILL", "TYPE", "pubsub"])
+            }.run()
             for broker in brokers { #expect(broker.leftovers == 0) }
         }
     }
@@ -30,8 +33,12 @@ import WebSocketTesting
             }
             #expect(error?.code == .unavailable)
             #expect(!broker.health.isReady)
-            // Never ready, so nothing was lost.
-            #expect(events.all.isEmpty && broker.health.gaps == 0)
+            // Who subscribes from the first failure on is to be told.
+            guard case .gap = try await events.nextOther() else {
+                Issue.record("not told of a gap")
+                return
+            }
+            #expect(broker.health.gaps == 1)
         }
     }
 
@@ -85,6 +92,58 @@ import WebSocketTesting
         }
     }
 
+    @Test("a Redis that hangs at the start is a gap, counted once, until it answers")
+    func pausedAtStart() async throws {
+        try await withRedis { redis in
+            var options = RedisOptions.quick
+            options.connectTimeout = .milliseconds(200)
+            redis.signal(SIGSTOP)
+            try await withBroker(try redis.url, options: options) { broker, events in
+                broker.subscribe(to: "topic")
+                guard case .gap = try await events.nextOther() else {
+                    Issue.record("not told of a gap")
+                    return
+                }
+                redis.signal(SIGCONT)
+                guard case .restored = try await events.nextOther() else {
+                    Issue.record("not told of its end")
+                    return
+                }
+                #expect(broker.health.gaps == 1)
+            }
+        }
+    }
+
+    @Test("what is larger than a limit is refused, and ends the subscription if others publish it")
+    func large() async throws {
+        try await withRedis { redis in
+            var options = RedisOptions.quick
+            options.messageSizeMax = 100_000
+            try await withBroker(try redis.url, options: options) { broker, events in
+                broker.subscribe(to: "topic")
+                try await takeEffect("topic", broker, events)
+                // An envelope without a key has six bytes.
+                let most = String(repeating: "x", count: 100_000 - 6)
+                try await broker.publish(Publication(most, to: "topic"))
+                #expect(try await events.nextText() == most)
+                let error = await #expect(throws: BrokerError.self) {
+                    try await broker.publish(Publication(most + "x", to: "topic"))
+                }
+                #expect(error?.description.contains("larger than 100000 bytes") == true)
+                try await redis.run([
+                    "EVAL", "redis.call('PUBLISH', 'apus:topic', string.rep('x', 1000000))", "0",
+                ])
+                guard case .gap(let reason) = try await events.nextOther(),
+                    case .restored = try await events.nextOther()
+                else {
+                    Issue.record("no gap and its end")
+                    return
+                }
+                #expect(reason.contains("a reply of more than"))
+            }
+        }
+    }
+
     @Test("a stop is quick and leaves nothing while Redis hangs")
     func stopsWhilePaused() async throws {
         try await withRedis { redis in
@@ -133,7 +192,6 @@ import WebSocketTesting
                     try await takeEffect(topic, broker, events)
                 }
                 broker.unsubscribe(from: "one")
-                // Redis kills every connection but the one that asks.
                 try await redis.run(["CLIENT", "KILL", "TYPE", "pubsub"])
                 guard case .gap = try await events.nextOther(),
                     case .restored = try await events.nextOther()

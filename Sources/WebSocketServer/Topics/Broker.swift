@@ -2,17 +2,19 @@ import Synchronization
 
 /// Carries publications between servers, or within one.
 ///
-/// Guarantees that every broker gives, and ``WebSocketTesting`` checks for each:
+/// Guarantees that every broker gives. ``WebSocketTesting`` checks them for each, but for what is
+/// published while a broker is out of reach:
 ///
 /// - **At most once.** A publication reaches a subscriber once or not at all; what was published
 ///   before its subscription took effect, or while the broker was out of reach, is not made up for.
-/// - **No silent gap.** When a subscription that had taken effect is lost, so that publications may
-///   be missed, the server is told (``BrokerEvent/gap(_:)``), and told again when all of its
+/// - **No silent gap.** When subscriptions are lost or can't be made, so that publications may be
+///   missed, the server is told (``BrokerEvent/gap(_:)``), and told again when all of its
 ///   subscriptions are in effect once more (``BrokerEvent/restored``).
 /// - **No false success.** A publication counts as taken only when the broker has said so. One that
 ///   failed may still arrive: its answer may be what was lost.
 /// - **One order a topic.** All servers hand the publications of one topic to the hub in the same
 ///   order, and those of one caller in the order of its calls. Between topics there is none.
+/// - **Names by bytes.** Topics whose names differ in a byte are two, canonically equivalent or not.
 /// - **No echo by halves.** The publisher's own server gets its publications by the same way as
 ///   every other, and never twice.
 ///
@@ -28,7 +30,8 @@ public protocol Broker: AnyObject, Sendable {
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?)
     /// This server has its first subscriber to a topic.
     func subscribe(to topic: String)
-    /// This server has no subscriber to a topic left.
+    /// This server has no subscriber to a topic left. What still comes of the topic is dropped: a
+    /// broker that reaches no one else need not look at it.
     func unsubscribe(from topic: String)
     /// Whether the broker can be relied on now; any thread.
     var health: BrokerHealth { get }
@@ -40,7 +43,7 @@ public protocol Broker: AnyObject, Sendable {
 public enum BrokerEvent: Sendable {
     /// For this server's subscribers.
     case publication(Publication)
-    /// The subscriptions were lost, for a reason: from here on publications may be missed.
+    /// The subscriptions were lost or can't be made, for a reason: publications may be missed.
     case gap(String)
     /// After a gap: all subscriptions are in effect again.
     case restored
@@ -52,7 +55,7 @@ public struct BrokerHealth: Sendable, Hashable {
     public var isReady: Bool
     /// In what state it is, or what is wrong, for people; without secrets.
     public var description: String
-    /// How often the subscriptions were lost so far.
+    /// Gaps so far.
     public var gaps: Int
 
     public init(isReady: Bool, description: String, gaps: Int = 0) {
