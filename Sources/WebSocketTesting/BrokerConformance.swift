@@ -86,7 +86,7 @@ public struct BrokerConformance: Sendable {
     /// what is published from then on.
     private func subscribeAll(to topic: String) async throws {
         for broker in brokers { broker.subscribe(to: topic) }
-        try await within(.seconds(30), "subscribing to \(topic)") {
+        try await within(.seconds(120), "subscribing to \(topic)") {
             var seen = Set<Int>()
             while seen.count < brokers.count {
                 try Task.checkCancellation()
@@ -196,7 +196,7 @@ public struct BrokerConformance: Sendable {
         try await subscribeAll(to: topic)
         try await subscribeAll(to: control)
         brokers[0].unsubscribe(from: topic)
-        let last = try await within(.seconds(30), "unsubscribing") {
+        let last = try await within(.seconds(120), "unsubscribing") {
             for round in 1... {
                 let bytes = Array("\(round)".utf8)
                 let left = try await publish(bytes, to: topic, by: brokers.last!)

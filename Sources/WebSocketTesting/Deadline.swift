@@ -8,7 +8,7 @@ public struct DeadlineError: Error, CustomStringConvertible {
 /// Waits for `operation`, and throws ``DeadlineError`` when that takes too long; the operation is
 /// cancelled then. Every wait of a test is to have a deadline.
 public func within<Value: Sendable>(
-    _ limit: Duration = .seconds(30), _ what: String = "the operation",
+    _ limit: Duration = .seconds(120), _ what: String = "the operation",
     _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     let latch = Latch<Value>()
@@ -77,7 +77,7 @@ public final class Reports<Value: Sendable>: Sendable {
     public var all: [Value] { values.withLock { $0 } }
 
     /// The next value that no one has taken; one task takes them.
-    public func next(within limit: Duration = .seconds(30)) async throws -> Value {
+    public func next(within limit: Duration = .seconds(120)) async throws -> Value {
         let stream = self.stream
         return try await WebSocketTesting.within(limit, "a report") {
             for await value in stream { return value }
@@ -88,7 +88,7 @@ public final class Reports<Value: Sendable>: Sendable {
     /// Takes values until one fits.
     @discardableResult
     public func next(
-        within limit: Duration = .seconds(30), where fits: (Value) -> Bool
+        within limit: Duration = .seconds(120), where fits: (Value) -> Bool
     ) async throws -> Value {
         while true {
             let value = try await next(within: limit)

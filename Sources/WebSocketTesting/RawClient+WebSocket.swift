@@ -93,7 +93,7 @@ extension RawClient {
     public func send(_ frame: Frame) throws { try send(frame.encoded()) }
 
     /// The next frame, which a server doesn't mask.
-    public func readFrame(within limit: Duration = .seconds(30)) throws -> Frame {
+    public func readFrame(within limit: Duration = .seconds(120)) throws -> Frame {
         let header = try read(2, within: limit)
         var length = Int(header[1])
         if length == 126 || length == 127 {

@@ -83,7 +83,7 @@ public actor RawClient {
     // MARK: - Sending
 
     /// Sends all bytes; throws when the peer takes them no more or too slowly.
-    public func send(_ bytes: [UInt8], within limit: Duration = .seconds(30)) throws {
+    public func send(_ bytes: [UInt8], within limit: Duration = .seconds(120)) throws {
         let deadline = ContinuousClock.now + limit
         var sent = 0
         while sent < bytes.count {
@@ -106,7 +106,7 @@ public actor RawClient {
     // MARK: - Receiving
 
     /// The next `count` bytes, exactly.
-    public func read(_ count: Int, within limit: Duration = .seconds(30)) throws -> [UInt8] {
+    public func read(_ count: Int, within limit: Duration = .seconds(120)) throws -> [UInt8] {
         let deadline = ContinuousClock.now + limit
         while buffer.count < count {
             if try !readMore(until: deadline) { throw RawClientError("read: end of stream", 0) }
@@ -117,7 +117,7 @@ public actor RawClient {
 
     /// Everything until the end of the stream; a reset counts as one if `orReset`.
     public func readToEnd(
-        orReset: Bool = false, within limit: Duration = .seconds(30)
+        orReset: Bool = false, within limit: Duration = .seconds(120)
     ) throws -> [UInt8] {
         let deadline = ContinuousClock.now + limit
         do {
@@ -129,7 +129,7 @@ public actor RawClient {
 
     /// Bytes up to and with `end`.
     public func read(
-        through end: [UInt8], within limit: Duration = .seconds(30)
+        through end: [UInt8], within limit: Duration = .seconds(120)
     ) throws -> [UInt8] {
         let deadline = ContinuousClock.now + limit
         while true {

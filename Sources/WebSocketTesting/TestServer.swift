@@ -44,6 +44,7 @@ public func withServer<Value: Sendable>(
     configuration.limits.handshakeTimeout = .seconds(60)
     configuration.limits.authenticationTimeout = .seconds(60)
     configuration.limits.closeTimeout = .seconds(60)
+    configuration.heartbeat.interval = nil
     configure(&configuration)
     let (listening, continuation) = AsyncStream<[BoundAddress]>.makeStream()
     let server = Server(

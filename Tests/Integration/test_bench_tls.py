@@ -29,9 +29,10 @@ def authority(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def port(authority):
-    """Where that `localhost` echoes, encrypted."""
+    """Where that `localhost` echoes, encrypted; for one test, as this server ends where a client
+    resets its connection before it is accepted."""
     def echo(connection):
         for message in connection:
             connection.send(message)

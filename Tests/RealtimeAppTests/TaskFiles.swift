@@ -35,7 +35,7 @@ func list(_ store: TaskStore, _ page: TaskPage = TaskPage()) async throws -> [Li
 
 /// Waits for what only can be asked for.
 func waitUntil(_ what: String, _ condition: @escaping @Sendable () -> Bool) async throws {
-    try await within(.seconds(30), what) {
+    try await within(.seconds(120), what) {
         while !condition() {
             try Task.checkCancellation()
             await Task.yield()

@@ -94,7 +94,7 @@ import WebSocketTesting
 
 /// Waits until a topic has a subscriber.
 private func waitForSubscriber(_ topic: String, _ server: TestServer) async throws {
-    try await within(.seconds(30), "a subscriber to \(topic)") {
+    try await within(.seconds(120), "a subscriber to \(topic)") {
         while await !server.server.topics().contains(where: { $0.name == topic }) {
             try Task.checkCancellation()
         }

@@ -230,7 +230,7 @@ import WebSocketTesting
         _ topic: String, _ broker: RedisBroker, _ events: Reports<BrokerEvent>
     ) async throws {
         let before = events.all.count
-        try await within(.seconds(30), "subscribing") {
+        try await within(.seconds(120), "subscribing") {
             while !events.all.dropFirst(before).contains(where: \.isPublication) {
                 try Task.checkCancellation()
                 try? await broker.publish(Publication("probe", to: topic))

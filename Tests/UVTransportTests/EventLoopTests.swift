@@ -51,7 +51,7 @@ import WebSocketTesting
             try await loop.run {
                 for _ in 0..<20_000 { loop.execute { count.withLock { $0 += 1 } } }
             }
-            try await within(.seconds(30)) {
+            try await within(.seconds(120)) {
                 while count.value < 20_000 { try await loop.run {} }
             }
         }

@@ -18,7 +18,7 @@ func withLoops<Value: Sendable>(
         result = .failure(error)
     }
     for loop in group.loops {
-        try await within(.seconds(30), "closing handles") {
+        try await within(.seconds(120), "closing handles") {
             // Each round trip is a turn of the loop; handles close within a few.
             while try await loop.run({ loop.openHandles }) > 0 { try Task.checkCancellation() }
         }

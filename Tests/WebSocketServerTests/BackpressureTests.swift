@@ -133,7 +133,7 @@ import WebSocketTesting
             try await client.send(frame.encoded(key: [0, 0, 0, 0]))
             try await connection.until { $0.pauseReasons == .outbox }
             #expect(await connection.onLoop { $0.owesDrain })
-            #expect(try await client.readFrame(within: .seconds(30)) == frame)
+            #expect(try await client.readFrame() == frame)
             try await recorder.events.next { $0 == .drained }
             try await connection.until { $0.outboxCount == 0 && $0.pauseReasons.isEmpty }
             #expect(await connection.onLoop { !$0.owesDrain })

@@ -71,7 +71,7 @@ extension Connection {
 
     /// Waits, a turn of the loop at a time, until something holds.
     func until(_ condition: @escaping @Sendable (ConnectionCore) -> Bool) async throws {
-        try await within(.seconds(30), "a state of the connection") {
+        try await within(.seconds(120), "a state of the connection") {
             while await !onLoop(condition) { try Task.checkCancellation() }
         }
     }

@@ -62,7 +62,8 @@ final class SharedContextWorld {
     init(engine: DeflateEngine) {
         privateCodec = Codec(engine: engine)
         let codec = Codec(engine: engine)
-        contexts = SharedContexts(windowBits: Self.windowBits) { [unowned self] payload, history, _ in
+        contexts = SharedContexts(windowBits: Self.windowBits) {
+            [unowned self] payload, history, _ in
             encodings += 1
             encodingsTotal += 1
             if history.count > Self.windowSize { fault("a history of \(history.count) bytes") }
