@@ -18,9 +18,12 @@ final class ByteBudget: Sendable {
     }
 
     /// Takes `count` bytes, whether they are there or not.
-    func add(_ count: Int) { used.wrappingAdd(count, ordering: .relaxed) }
+    ///
+    /// What was written before is seen after the ``give(_:)`` that follows, by ThreadSanitizer too,
+    /// which is blind to a contended `Mutex`.
+    func add(_ count: Int) { used.wrappingAdd(count, ordering: .acquiringAndReleasing) }
 
     var hasRoom: Bool { bytesUsed <= max }
 
-    func give(_ count: Int) { used.wrappingSubtract(count, ordering: .relaxed) }
+    func give(_ count: Int) { used.wrappingSubtract(count, ordering: .acquiringAndReleasing) }
 }

@@ -32,11 +32,13 @@ final class Hub: Sendable {
         guard budget.bytesUsed <= 2 * budget.max else { return false }
         let wake = state.withLock { state in
             let interested = state.interested[ExactString(publication.topic)] ?? []
-            budget.add(interested.count * publication.sizeInMemory)
+            let size = publication.sizeInMemory
+            budget.add(interested.count * size)
             var wake: [Int] = []
             for loop in interested {
                 if state.waiting[loop].isEmpty { wake.append(loop) }
                 state.waiting[loop].append(publication)
+                state.sizes[loop] += size
             }
             return wake
         }
@@ -46,8 +48,12 @@ final class Hub: Sendable {
 
     /// What waits for a loop, in order; on that loop.
     func take(for loop: Int, into batch: inout [Publication]) {
-        state.withLock { swap(&$0.waiting[loop], &batch) }
-        budget.give(batch.reduce(0) { $0 + $1.sizeInMemory })
+        let size = state.withLock { state in
+            swap(&state.waiting[loop], &batch)
+            defer { state.sizes[loop] = 0 }
+            return state.sizes[loop]
+        }
+        budget.give(size)
     }
 
     /// A loop has its first subscriber to a topic. `isFirst` is called if the server has: under
@@ -82,6 +88,11 @@ struct HubState {
     var interested: [ExactString: [Int]] = [:]
     /// What each loop has not taken yet.
     var waiting: [[Publication]]
+    /// Bytes of that.
+    var sizes: [Int]
 
-    init(loops: Int) { waiting = Array(repeating: [], count: loops) }
+    init(loops: Int) {
+        waiting = Array(repeating: [], count: loops)
+        sizes = Array(repeating: 0, count: loops)
+    }
 }
