@@ -1,0 +1,1 @@
+../../../../Sources/WebSocketServer/Topics/ExactString.swift
