@@ -49,17 +49,11 @@ test-zlib: deps-build ## the protocol's tests with a build of it without ISA-L
 	swift test --package-path Tests/WithoutISAL --scratch-path .build-zlib
 
 .PHONY: conformance
-conformance: build deps ## the Autobahn suite against the server, some 12 minutes (ARGS='--cases 7.*': one run)
+conformance: build deps ## the Autobahn suite against the server, some 8 minutes (ARGS='--cases 7.*': one run)
 ifdef ARGS
 	Tests/Conformance/run $(ARGS)
 else
-	Tests/Conformance/run
-	Tests/Conformance/run --deflate --out .build/conformance-deflate
-	Tests/Conformance/run --deflate --out .build/conformance-takeover \
-	    --set compression.context_takeover=per_connection \
-	    --set compression.client_context_takeover=per_connection
-	Tests/Conformance/run --deflate --out .build/conformance-zlib \
-	    --set compression.context_takeover=off --set compression.engine=zlib
+	Tests/Conformance/suite
 endif
 
 .PHONY: fuzz
