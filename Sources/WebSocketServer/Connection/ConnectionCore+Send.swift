@@ -84,7 +84,7 @@ extension ConnectionCore {
     func sendNow(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool
     ) -> Connection.SendOutcome {
-        unsafe lastMessage = loop.now
+        unsafe lastMessage = CoarseTime(loop.now)
         var payload = unsafe plain
         var firstByte = FrameHeader.fin | kind.rawValue
         if compresses, unsafe plain.count >= Int(corkableSizeMax),

@@ -67,11 +67,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     // In the order of use: what a message touches comes first, on as few cache lines as can be.
+    // And by size: the small ones fill what the base class and their neighbours leave.
 
-    let context: LoopContext
-    /// Milliseconds of the loop's clock: the last byte received, the last message either way.
-    @exclusivity(unchecked) var lastReceived: UInt64
-    @exclusivity(unchecked) var lastMessage: UInt64
     @exclusivity(unchecked) var stage = Stage.opening
     let role: Session.Role
     /// The rest of a long frame is read straight into its place; behind one, a short read looks
@@ -81,8 +78,12 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var owesDrain = false
     @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
     var admission: Admission.Verdict
-    /// Payloads below this are neither compressed nor written around the cork; bytes.
-    @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
+    /// A ping has been sent, and no byte has come since.
+    @exclusivity(unchecked) var awaitsPong = false
+    let context: LoopContext
+    /// When the last byte was received, and the last message either way.
+    @exclusivity(unchecked) var lastReceived: CoarseTime
+    @exclusivity(unchecked) var lastMessage: CoarseTime
     /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
     // Safety of both: only `receive` of this class mutates them; it isn't called from within
     // itself, and nothing that a handler may call puts others in their place.
@@ -101,8 +102,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     var listIndex: Int32 = -1
     /// What was queued when the ping was sent that awaits an answer; bytes, if not too many.
     @exclusivity(unchecked) var queuedAtPing: UInt32 = 0
-    /// When that was, in milliseconds; 0: none does.
-    @exclusivity(unchecked) var pingSent: UInt64 = 0
+    @exclusivity(unchecked) var pingSent: CoarseTime
+    /// Payloads below this are neither compressed nor written around the cork; bytes.
+    @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
     let id: UInt64
     /// Whom it serves: who connected, or for whom a trusted proxy did. It changes in the opening
     /// phase only, before other threads know of the connection.
@@ -125,8 +127,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         self.admission = admission
         unsafe self.opening = opening
         unsafe self.session = Session(role: role, limits: options.sessionLimits)
-        unsafe self.lastReceived = context.loop.now
-        unsafe self.lastMessage = unsafe lastReceived
+        let now = CoarseTime(context.loop.now)
+        unsafe self.lastReceived = now
+        unsafe self.lastMessage = now
+        unsafe self.pingSent = now
         super.init(loop: context.loop, isUnixDomain: peer.family == .unix)
         context.add(self)
     }
@@ -162,7 +166,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
             unsafe corkableSizeMax = UInt16(clamping: threshold)
         }
         unsafe stage = .open
-        unsafe lastMessage = loop.now
+        unsafe lastMessage = CoarseTime(loop.now)
         unsafe pauseReasons.remove(.http)
         context.counters.opened += 1
         scheduleHeartbeat(now: loop.now)
@@ -173,7 +177,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     // MARK: - Reading
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
-        unsafe lastReceived = loop.now
+        unsafe lastReceived = CoarseTime(loop.now)
         switch unsafe stage {
         case .open, .closing: unsafe receive(bytes)
         case .opening: unsafe opening?.received(bytes, on: self)
@@ -258,7 +262,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     override func outboxShrank() {
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
-        unsafe lastReceived = loop.now
+        unsafe lastReceived = CoarseTime(loop.now)
         if unsafe stage == .lingering, hasEnded, outboxCount == 0 { return terminate() }
         if unsafe stage == .opening {
             let isLow = unsafe outboxCount <= options.outboxHighWater / 2

@@ -1,0 +1,15 @@
+/// A time of the loop's clock in half of its memory, rounded up to 32 ms. It wraps never: that
+/// would take a clock that has run for four years.
+struct CoarseTime: Comparable {
+    private let ticks: UInt32
+
+    @inline(__always)
+    init(_ milliseconds: UInt64) { ticks = UInt32(truncatingIfNeeded: (milliseconds + 31) >> 5) }
+
+    var milliseconds: UInt64 { UInt64(ticks) << 5 }
+
+    static func < (one: CoarseTime, other: CoarseTime) -> Bool { one.ticks < other.ticks }
+
+    /// `interval` in milliseconds.
+    static func + (time: CoarseTime, interval: UInt64) -> UInt64 { time.milliseconds + interval }
+}
