@@ -186,7 +186,8 @@ struct Ends: Sendable, CustomTestStringConvertible {
         return [
             Ends(
                 "\(name).message.max", "inherit, or 1 to 1GiB",
-                accepted: ["inherit", "1", "1GiB"], refused: ["0", "1073741825", "Inherit", ""]),
+                accepted: ["inherit", "1", "256MiB"],
+                refused: ["0", "1073741825", "Inherit", ""]),
             Ends(
                 "\(name).rate.messages", "inherit, or 0 (off) or 1 to 10000000",
                 accepted: ["inherit", "0", "1", "10000000"], refused: ["10000001"]),
@@ -197,8 +198,15 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "\(name).compression.enabled", "inherit, or true or false",
                 accepted: ["inherit", "true", "false"], refused: ["yes"]),
             Ends(
+                "\(name).compression.level", "inherit, or 1 to 9",
+                accepted: ["inherit", "1", "9"], refused: ["0", "10"]),
+            Ends(
                 "\(name).compression.threshold", "inherit, or 0 to 1GiB",
                 accepted: ["inherit", "0", "1GiB"], refused: ["1073741825"]),
+            Ends(
+                "\(name).compression.context_takeover",
+                "inherit, or off, shared or per_connection",
+                accepted: ["inherit", "off", "shared", "per_connection"], refused: ["on", ""]),
             Ends(
                 "\(name).heartbeat.interval", "inherit, or 0s (off) or 100ms to 1d",
                 accepted: ["inherit", "0s", "100ms", "1d"], refused: ["99ms"]),

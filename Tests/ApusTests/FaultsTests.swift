@@ -1,4 +1,5 @@
 import Foundation
+import RealtimeApp
 import Testing
 
 @testable import apus
@@ -82,6 +83,7 @@ struct FaultsTests {
             ("limits.outbox.high_water", "2MiB", "must be at most limits.outbox.max (1MiB, its"),
             ("limits.outbox.max", "1KiB", "limits.outbox.high_water: 64KiB, its default must be"),
             ("drain.deadline", "9s", "must be at least drain.spread (10s, its default)"),
+            ("routes.chat.message.max", "257MiB", "be at most limits.assembly.max (256MiB, its"),
         ])
     func crossChecks(_ key: String, _ text: String, _ expected: String) throws {
         let lines = faults(set: [(key, text)])
@@ -124,6 +126,18 @@ struct FaultsTests {
                 ("limits.frame.max", "1GiB"), ("limits.outbox.high_water", "4KiB"),
                 ("limits.outbox.max", "4KiB"), ("drain.spread", "0s"), ("drain.deadline", "0s"),
             ]) == [])
+    }
+
+    @Test("no route takes larger messages than all may take together")
+    func routesWithinAssembly() {
+        let routes = RealtimeApp.Route.allCases.map { "routes.\($0.rawValue).message.max" }
+        let assembly = ("limits.assembly.max", "2MiB")
+        #expect(faults(set: routes.map { ($0, "2MiB") } + [assembly]) == [])
+        #expect(
+            faults(set: routes.map { ($0, "2097153") } + [assembly])
+                == routes.map {
+                    "--set: \($0): 2097153 must be at most limits.assembly.max (2MiB)"
+                })
     }
 
     @Test("a value that is refused is not checked against others as well")

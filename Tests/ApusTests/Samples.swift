@@ -150,8 +150,14 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("\(name).compression.enabled", "false") {
                 !$0.options(of: route).compression.isEnabled
             },
+            Sample("\(name).compression.level", "9") {
+                $0.options(of: route).compression.level == 9
+            },
             Sample("\(name).compression.threshold", "5") {
                 $0.options(of: route).compression.threshold == .bytes(5)
+            },
+            Sample("\(name).compression.context_takeover", "per_connection") {
+                $0.options(of: route).compression.contextTakeover == .perConnection
             },
             Sample("\(name).heartbeat.interval", "0s") {
                 $0.options(of: route).heartbeat.interval == nil

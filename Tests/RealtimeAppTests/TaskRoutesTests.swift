@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import Testing
 import WebSocketServer
 import WebSocketTesting
@@ -49,9 +48,8 @@ import WebSocketTesting
             let store = try await open(folder)
             defer { store.close() }
             let broker = DeadBroker()
-            let records = Records()
-            let logger = Logger(label: "test") { _ in RecordingHandler(records: records) }
-            let router = RealtimeApp(logger: logger, broker: broker, tasks: store).router()
+            let log = LogRecorder()
+            let router = RealtimeApp(logger: log.logger, broker: broker, tasks: store).router()
             try await withServer(router, broker: broker) { server in
                 for id in 1...3 {
                     let status = try await post(#"{"id":\#(id),"title":"secret"}"#, to: server)
@@ -59,7 +57,7 @@ import WebSocketTesting
                 }
             }
             #expect(try await list(store).map(\.title) == ["secret", "secret", "secret"])
-            let warnings = records.all.value.filter { $0.contains("a new task was not announced") }
+            let warnings = log.lines(with: "a new task was not announced")
             #expect(warnings.count == 1)
             #expect(warnings.first?.contains("secret") == false)
         }
@@ -131,26 +129,4 @@ private final class DeadBroker: Broker {
     func subscribe(to topic: String) {}
     func unsubscribe(from topic: String) {}
     func stop() async {}
-}
-
-/// What has been logged, a line a record.
-private final class Records: Sendable {
-    let all = Locked<[String]>([])
-}
-
-private struct RecordingHandler: LogHandler {
-    let records: Records
-    var metadata = Logger.Metadata()
-    var logLevel = Logger.Level.trace
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        records.all.withLock {
-            $0.append("\(event.level) \(event.message) \(event.metadata ?? [:])")
-        }
-    }
 }

@@ -1,4 +1,5 @@
 import Testing
+import WebSocketProtocol
 import WebSocketTesting
 
 @testable import WebSocketServer
@@ -190,6 +191,65 @@ import WebSocketTesting
             try await other.send(.text("0123456789x"))
             #expect(try await other.readFrame() == .text("0123456789x"))
             for client in [client, other] { await client.close() }
+        }
+    }
+
+    /// What a server with defaults but for the level makes of a message that stands alone.
+    static func deflated(_ text: String, level: Int) -> [UInt8] {
+        var compression = Compression()
+        compression.level = level
+        var deflater = Deflater(
+            engine: compression.deflateEngine, level: level,
+            windowBits: compression.serverWindowBits, memoryLevel: compression.memoryLevel)
+        let payload = [UInt8](text.utf8)
+        return [UInt8](unsafeUninitializedCapacity: Deflater.room(for: payload.count)) {
+            room, count in
+            count = payload.withUnsafeBytes {
+                deflater.compress($0, into: UnsafeMutableRawBufferPointer(room))!
+            }
+        }
+    }
+
+    @Test("the memory that contexts and codecs hold is counted")
+    func memory() async throws {
+        try await withServer(.echo) {
+            $0.compression.contextTakeover = .perConnection
+            $0.compression.allowsPeerContextTakeover = true
+        } _: { server in
+            func counts() async -> CompressionCounts { await server.server.counters().compression }
+            #expect(await counts() == CompressionCounts())
+            let client = try server.raw()
+            try await client.upgrade("/ws", Self.offer)
+            let sizes = [12, 15].map { DeflateHistory.memorySizeMax(windowBits: $0) }
+            let agreed = await counts()
+            #expect(agreed.contexts == 2)
+            #expect(agreed.contextBytes == 0)
+            #expect(agreed.contextBytesReserved == sizes[0] + sizes[1])
+            #expect(agreed.codecBytes > 32 << 10)
+
+            // What is sent is kept, what came plain is not.
+            try await client.send(.text(Self.json))
+            _ = try await client.readFrame()
+            let sent = await counts()
+            #expect(Self.json.utf8.count...sizes[0] ~= sent.contextBytes)
+            #expect(sent.codecBytes > agreed.codecBytes)
+            let compressed = Self.deflated(String(repeating: Self.json, count: 100), level: 1)
+            for _ in 0..<2 {
+                try await client.send(Frame(first: 0xC1, payload: compressed))
+                _ = try await client.readFrame()
+            }
+            let full = await counts()
+            #expect(full.contextBytes == sizes[0] + sizes[1])
+            #expect(full.contextBytesReserved == full.contextBytes)
+
+            try await client.send(.close(.normalClosure))
+            _ = try await client.readToEnd()
+            await client.close()
+            let after = await counts()
+            #expect(after.contexts == 0)
+            #expect(after.contextBytes == 0)
+            #expect(after.contextBytesReserved == 0)
+            #expect(after.codecBytes >= agreed.codecBytes)
         }
     }
 }

@@ -1,4 +1,6 @@
+import Dispatch
 import Testing
+import UVTransport
 import WebSocketTesting
 
 @testable import WebSocketServer
@@ -89,6 +91,45 @@ import WebSocketTesting
             #expect(try await client.readFrame() == .text("after"))
             let counters = await server.server.counters()
             #expect(counters.brokerGaps == 1 && counters.closedForGaps == 0)
+            await client.close()
+        }
+    }
+
+    @Test("what a busy loop can't hold is dropped: one gap each time, until it has caught up")
+    func overload() async throws {
+        let (busy, free) = (Reports<Int>(), DispatchSemaphore(value: 0))
+        let (broker, recorder, log) = (Telling(), Recorder(), LogRecorder())
+        var router = Self.router
+        router.webSocket("/busy") { _ in .accept(recorder) }
+        try await withServer(router, broker: broker, logger: log.logger) {
+            $0.topics.backlogMax = .mebibytes(1)
+            $0.topics.slowSubscribers = .dropOldest
+        } _: { server in
+            let client = try await Self.join(server, "/subscribed")
+            let other = try await server.upgraded("/busy")
+            let connection = try await recorder.connections.next()
+            func tell(_ payload: [UInt8], as kind: MessageKind) {
+                broker.tell(
+                    .publication(Publication(payload.span.bytes, as: kind, to: "topic")))
+            }
+            for round in 1...2 {
+                // The only loop does nothing until it is let go.
+                connection.core.loop.execute {
+                    busy.add(round)
+                    free.wait()
+                }
+                _ = try await busy.next()
+                for _ in 0..<40 { tell([UInt8](repeating: 7, count: 64 << 10), as: .binary) }
+                free.signal()
+                let counters = await server.server.counters()
+                // What is taken passes twice `topics.backlog.max` with the last.
+                #expect(counters.topics.publications == UInt64(32 * round))
+                #expect(counters.brokerGaps == round)
+            }
+            #expect(!log.lines(with: "publications are dropped").isEmpty)
+            tell(Array("after".utf8), as: .text)
+            while try await client.readFrame() != .text("after") {}
+            await other.close()
             await client.close()
         }
     }

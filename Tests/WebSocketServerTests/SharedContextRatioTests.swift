@@ -51,11 +51,13 @@ struct SharedContextRatioTests {
             world.publish(quote, topic: 0)
         }
         #expect(world.contexts.liveContexts == 1)
+        #expect(World.windowSize...3 * World.windowSize ~= world.contexts.memorySize)
         let before = world.encodingsTotal
         world.publish(quotes.next(0), topic: 0)
         #expect(world.encodingsTotal == before + 1)
         world.checkIdentity()
         world.end()
+        #expect(world.contexts.memorySize == 0)
         #expect(world.faults == [])
     }
 

@@ -1,4 +1,3 @@
-import Logging
 import Testing
 import WebSocketTesting
 
@@ -133,26 +132,11 @@ private let decomposed = "cafe\u{301}"
         }
     }
 
-    /// Counts warnings.
-    private struct WarningCounter: LogHandler {
-        let count: Locked<Int>
-        var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.info
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-        func log(event: LogEvent) {
-            if event.level == .warning { count.withLock { $0 += 1 } }
-        }
-    }
-
-    @Test("what a broker refuses of connections is counted, and warned of once")
+    @Test("what a broker refuses of connections is counted, and warned of, not each time")
     func counted() async throws {
         let broker = Refusing()
-        let warnings = Locked(0)
-        let logger = Logger(label: "test") { _ in WarningCounter(count: warnings) }
-        try await withServer(.single(Talker()), broker: broker, logger: logger) {
+        let log = LogRecorder()
+        try await withServer(.single(Talker()), broker: broker, logger: log.logger) {
             $0.loops = 2
         } _: { server in
             var clients: [RawClient] = []
@@ -169,7 +153,8 @@ private let decomposed = "cafe\u{301}"
                 }
             }
             #expect(await server.server.counters().publicationsRefused == 20)
-            #expect(warnings.value == 1)
+            // Once in ten seconds, which a busy machine may need.
+            #expect(1..<20 ~= log.lines(with: "warning").count)
             broker.refuses.withLock { $0 = false }
             try await clients[0].send(.text("taken"))
             for client in clients.dropFirst() {

@@ -63,6 +63,54 @@ import WebSocketTesting
     }
 }
 
+@Suite("Waiting subscribers") struct WaitingSubscribersTests {
+    private static func publication(_ size: Int) -> Backlog.Item {
+        .publication(
+            Publication([UInt8](repeating: 7, count: size).span.bytes, as: .text, to: "topic"),
+            .dropOldest)
+    }
+
+    @Test("the one with most waiting is found, through additions and removals", arguments: 1...8)
+    func twin(seed: UInt64) {
+        var random = SplitMix(seed)
+        var waiting = WaitingSubscribers()
+        let subscribers = (0..<40).map { _ in Subscriber(connection: nil, mode: .plain) }
+        for step in 0..<4_000 {
+            let one = subscribers[Int(random.next() % 40)]
+            if random.next() % 10 < (step / 500 % 2 == 0 ? 6 : 4) {
+                _ = one.backlog.append(Self.publication(1 << Int(random.next() % 12)))
+            } else {
+                _ = one.backlog.takeFirst()
+            }
+            waiting.update(one)
+            #expect(waiting.count == subscribers.filter { !$0.backlog.isEmpty }.count)
+            let most = subscribers.map(\.backlog.size).max()!
+            let other = subscribers[Int(random.next() % 40)]
+            let slower = waiting.slower(than: other)
+            #expect(slower?.backlog.size == (other.backlog.size < most ? most : nil))
+        }
+        for subscriber in subscribers {
+            subscriber.backlog = Backlog()
+            waiting.update(subscriber)
+        }
+        #expect(waiting.count == 0 && waiting.slower(than: subscribers[0]) == nil)
+    }
+
+    @Test("among a thousand, one is found that has half of the most at least")
+    func many() {
+        var waiting = WaitingSubscribers()
+        let subscribers = (0..<1_000).map { index in
+            let subscriber = Subscriber(connection: nil, mode: .plain)
+            _ = subscriber.backlog.append(Self.publication(1 + index * 7919 % 1_000))
+            waiting.update(subscriber)
+            return subscriber
+        }
+        let most = subscribers.map(\.backlog.size).max()!
+        let least = subscribers.min { $0.backlog.size < $1.backlog.size }!
+        #expect((waiting.slower(than: least)?.backlog.size ?? 0) * 2 >= most)
+    }
+}
+
 @Suite("Backlog") struct BacklogTests {
     private typealias Item = Backlog.Item
 

@@ -1,14 +1,18 @@
 import HTTPTypes
 import Logging
-import Synchronization
 import WebSocketServer
 
 /// Tasks over HTTP (S4): POST stores one and tells topic `tasks`, GET lists them.
 struct TaskRoutes: Sendable {
     let store: TaskStore
     let broker: any Broker
-    let logger: Logger
-    let warnings = TaskWarnings()
+    private let unannounced: LogThrottle
+
+    init(store: TaskStore, broker: any Broker, logger: Logger) {
+        self.store = store
+        self.broker = broker
+        unannounced = LogThrottle("a new task was not announced", logger: logger)
+    }
 
     func create(_ request: Request) async throws -> Response {
         let task: NewTask
@@ -45,20 +49,11 @@ struct TaskRoutes: Sendable {
         let text = [UInt8]("New task created: \(task.title)".utf8)
         let topic = NotificationStream.topic("tasks")
         broker.publish(Publication(text.span.bytes, as: .text, to: topic)) {
-            [logger, warnings] error in
-            guard let error, let leftOut = warnings.admit(at: uptime()) else { return }
-            var metadata: Logger.Metadata = ["task": "\(task.id)", "error": "\(error)"]
-            if leftOut > 0 { metadata["others"] = "\(leftOut)" }
-            logger.warning("a new task was not announced", metadata: metadata)
+            [unannounced] error in
+            guard let error else { return }
+            unannounced.warn(["task": "\(task.id)", "error": "\(error)"])
         }
     }
-}
-
-/// Holds back what would be logged for each task while the broker is out of reach.
-final class TaskWarnings: Sendable {
-    private let throttle = Mutex(LogThrottle())
-
-    func admit(at now: Double) -> Int? { throttle.withLock { $0.admit(at: now) } }
 }
 
 extension Problem {

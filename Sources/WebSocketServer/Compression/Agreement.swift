@@ -15,7 +15,7 @@ extension LoopCodecs {
             client: compression.allowsPeerContextTakeover ? .allowed : .off)
         guard var agreed = DeflateParameters.accept(offers, policy: policy) else { return nil }
         var reserve = reserve(for: agreed.parameters, role: .server, options: options)
-        if !reserve.isNone, !budget.take(reserve.total) {
+        if !reserve.isNone, !takeMemory(reserve.total) {
             // Every client can do without: §7.1.1.2 binds it to what the response says.
             unsafe counts.contextsRefused += 1
             if compression.contextTakeover == .perConnection { policy.server = .off }
@@ -34,7 +34,7 @@ extension LoopCodecs {
     /// contexts that it asks for are more than the budget has left.
     func take(_ parameters: DeflateParameters, options: SessionOptions) -> MessageCompression? {
         let reserve = reserve(for: parameters, role: .client, options: options)
-        guard reserve.isNone || budget.take(reserve.total) else {
+        guard reserve.isNone || takeMemory(reserve.total) else {
             unsafe counts.contextsRefused += 1
             return nil
         }

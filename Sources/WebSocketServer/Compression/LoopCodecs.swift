@@ -36,6 +36,10 @@ final class LoopCodecs {
 
     @exclusivity(unchecked) var counts = CompressionCounts()
     let budget: ByteBudget
+    /// Window bits of the contexts that publications share: the server's, whatever a route has.
+    var publicationWindowBits = 15
+    /// The level of the publication at hand.
+    var publicationLevel = 1
     private var deflaters: [DeflaterKind: SharedDeflater] = [:]
     private var inflaters: [DeflateEngine: SharedInflater] = [:]
     private var agreements: [AgreementKey: MessageCompression] = [:]
@@ -52,6 +56,29 @@ final class LoopCodecs {
     init(budget: ByteBudget) { self.budget = budget }
 
     deinit { unsafe deflated.deallocate() }
+
+    /// What has been counted so far, and what is held now.
+    var total: CompressionCounts {
+        var total = unsafe counts
+        total.codecBytes = unsafe deflated.count + inflated.capacity
+        for shared in deflaters.values { unsafe total.codecBytes += shared.deflater.memorySize }
+        for shared in inflaters.values { unsafe total.codecBytes += shared.inflater.memorySize }
+        return total
+    }
+
+    // MARK: - Memory of contexts
+
+    /// Takes bytes of the budget for what a connection's contexts may come to, or none.
+    func takeMemory(_ count: Int) -> Bool {
+        guard budget.take(count) else { return false }
+        unsafe counts.contextBytesReserved += count
+        return true
+    }
+
+    func giveMemory(_ count: Int) {
+        budget.give(count)
+        unsafe counts.contextBytesReserved -= count
+    }
 
     // MARK: - What connections share
 

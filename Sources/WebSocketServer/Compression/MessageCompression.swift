@@ -13,6 +13,8 @@ final class MessageCompression {
 
     /// Payloads below this go out plain; bytes.
     let threshold: Int
+    /// Of what several are sent, too.
+    let level: Int
     private let codecs: LoopCodecs
     /// `nil` if the peer's terms are ones that can't be deflated to: everything goes out plain.
     private let deflater: LoopCodecs.SharedDeflater?
@@ -38,6 +40,7 @@ final class MessageCompression {
     ) {
         let compression = options.compression
         threshold = compression.threshold.bytes
+        level = compression.level
         self.codecs = codecs
         self.reserve = reserve
         isShared = reserve.isNone
@@ -49,9 +52,10 @@ final class MessageCompression {
             switch compression.contextTakeover {
             case _ where bits == nil: .plain
             case .perConnection where reserve.sending > 0: .own
-            // Contexts that all share are as long as the window that the server has by itself.
+            // Contexts that all share are as long as the window that the server has by itself,
+            // which the peer's must be, too; what the route has is for its own messages.
             case .shared
-            where bits! >= compression.serverWindowBits
+            where parameters.deflateWindowBits(as: role)! >= codecs.publicationWindowBits
                 && parameters.deflateMayKeepContext(as: role):
                 .shared
             case .shared, .perConnection, .off: .alone
@@ -71,7 +75,7 @@ final class MessageCompression {
         if !isShared { resumeSending() }
         let history = unsafe sent?.history.bytes ?? Self.noHistory
         let deflated = unsafe codecs.deflate(payload, by: deflater, after: history)
-        if let sent, unsafe deflated != nil { unsafe sent.history.append(payload) }
+        if let sent, unsafe deflated != nil { unsafe keep(payload, in: sent) }
         return unsafe deflated
     }
 
@@ -82,7 +86,7 @@ final class MessageCompression {
         let message = unsafe codecs.inflate(
             payload, by: inflater, after: history, limit: limit, assemblies: &assemblies)
         if let received, case .message(let bytes) = unsafe message {
-            unsafe received.history.append(bytes)
+            unsafe keep(bytes, in: received)
         }
         return unsafe message
     }
@@ -93,18 +97,30 @@ final class MessageCompression {
 
     // MARK: - Memory
 
+    private func keep(_ plain: UnsafeRawBufferPointer, in context: Context) {
+        let before = unsafe context.history.memorySize
+        unsafe context.history.append(plain)
+        unsafe codecs.counts.contextBytes += context.history.memorySize - before
+    }
+
+    /// A context is about to go.
+    private func discount(_ context: Context) {
+        unsafe codecs.counts.contexts -= 1
+        unsafe codecs.counts.contextBytes -= context.history.memorySize
+    }
+
     /// Forgets what was sent, and gives its memory back: the next message stands alone, which
     /// needs no agreement. What the peer may refer to must be kept.
     func rest() {
-        guard sent != nil else { return }
+        guard let context = sent else { return }
+        discount(context)
         sent = nil
-        unsafe codecs.counts.contexts -= 1
-        codecs.budget.give(reserve.sending)
+        codecs.giveMemory(reserve.sending)
     }
 
     /// Begins a context anew after ``rest()``, if the budget allows.
     private func resumeSending() {
-        guard sent == nil, reserve.sending > 0, codecs.budget.take(reserve.sending) else { return }
+        guard sent == nil, reserve.sending > 0, codecs.takeMemory(reserve.sending) else { return }
         sent = Context(windowBits: sendWindowBits)
         unsafe codecs.counts.contexts += 1
     }
@@ -116,9 +132,9 @@ final class MessageCompression {
     func end() {
         guard !isShared else { return }
         rest()
-        unsafe codecs.counts.contexts -= contextCount
+        if let context = received { discount(context) }
         received = nil
-        codecs.budget.give(reserve.receiving)
+        codecs.giveMemory(reserve.receiving)
         reserve = Reserve()
     }
 }

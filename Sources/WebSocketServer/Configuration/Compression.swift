@@ -23,7 +23,8 @@ public struct Compression: Sendable, Hashable {
     /// Offer it, or agree to it. Default true.
     public var isEnabled = true
     public var engine = Engine.automatic
-    /// 1 (fastest) … 9 (smallest), as zlib counts. Default 1.
+    /// 1 (fastest) … 9 (smallest), as zlib counts. Default 1. What is published is compressed once
+    /// for the subscribers of several routes, at the highest of their levels.
     public var level = 1
     /// zlib's memory for a deflater, `1...9`: 2 to the power of that + 9 bytes. Default 5.
     public var memoryLevel = 5

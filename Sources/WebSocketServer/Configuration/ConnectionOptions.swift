@@ -8,7 +8,8 @@ public struct ConnectionOptions: Sendable {
     /// those of handshakes and of whole servers do not.
     public var limits: Limits
     public var heartbeat: Heartbeat
-    /// ``Compression/memoryMax`` is the whole server's.
+    /// ``Compression/memoryMax`` is the whole server's, and so are engine, memory level and window of
+    /// what several subscribers are sent.
     public var compression: Compression
 
     public init(

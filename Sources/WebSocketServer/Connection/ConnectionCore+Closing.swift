@@ -61,6 +61,7 @@ extension ConnectionCore {
     func linger(finishing: Bool) {
         guard unsafe stage != .over else { return }
         if finishing { finishWriting() }
+        forgetBacklog()
         enter(.lingering)
         updateReading()
     }
@@ -73,12 +74,16 @@ extension ConnectionCore {
     /// A consumer too slow to keep: its queue is past the hard limit.
     func dropSlowConsumer() {
         context.counters.slowConsumers += 1
+        let backlog = unsafe subscriber?.backlog
         context.logger.info(
             "slow consumer disconnected",
             metadata: [
                 "connection": "\(id)", "peer": "\(peer)", "queued": "\(outboxCount)",
+                "waiting": "\(backlog?.count ?? 0)", "waiting_bytes": "\(backlog?.size ?? 0)",
                 "limit": unsafe "\(options.outboxMax)",
             ])
+        // Its room is others' at once.
+        forgetBacklog()
         _ = unsafe closing.close(.slowConsumer)
         context.closeReasons[id] = "slow consumer"
         unsafe stage = .lingering
@@ -95,7 +100,7 @@ extension ConnectionCore {
     /// Schedules the next look at a connection that is open: for a ping, its pong, or idleness.
     func scheduleHeartbeat(now: UInt64) {
         var next = UInt64.max
-        if unsafe pingSent != 0 {
+        if unsafe awaitsPong {
             next = unsafe pingSent + options.pongTimeout
         } else if unsafe options.pingInterval > 0 {
             next = unsafe lastReceived + jittered(options.pingInterval)
@@ -133,15 +138,15 @@ extension ConnectionCore {
         }
         // Who doesn't read can't tell a silent peer from a live one.
         if unsafe !pauseReasons.isDisjoint(with: [.application, .rate, .held]) {
-            unsafe lastReceived = now
+            unsafe lastReceived = CoarseTime(now)
         }
-        if unsafe pingSent != 0, unsafe lastReceived >= pingSent { unsafe pingSent = 0 }
-        if unsafe pingSent != 0, unsafe now >= pingSent + options.pongTimeout {
+        if unsafe lastReceived >= pingSent { unsafe awaitsPong = false }
+        if unsafe awaitsPong, unsafe now >= pingSent + options.pongTimeout {
             // The ping waits behind what is queued: a peer that takes some of that is alive.
             let queued = UInt32(clamping: outboxCount)
             if unsafe queued < queuedAtPing {
                 unsafe queuedAtPing = queued
-                unsafe pingSent = now
+                unsafe pingSent = CoarseTime(now)
                 return scheduleHeartbeat(now: now)
             }
             context.counters.heartbeatTimeouts += 1
@@ -149,10 +154,11 @@ extension ConnectionCore {
                 "peer is dead", metadata: ["connection": "\(id)", "peer": "\(peer)"])
             return fail(SessionFault(.internalError, "heartbeat timeout"))
         }
-        if unsafe pingSent == 0, unsafe options.pingInterval > 0,
+        if unsafe !awaitsPong, unsafe options.pingInterval > 0,
             unsafe now >= lastReceived + jittered(options.pingInterval)
         {
-            unsafe pingSent = now
+            unsafe pingSent = CoarseTime(now)
+            unsafe awaitsPong = true
             unsafe queuedAtPing = UInt32(clamping: outboxCount)
             context.counters.pingsSent += 1
             unsafe sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))

@@ -26,8 +26,6 @@ final class LoopContext: @unchecked Sendable {
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     /// Topics, on the loops of a server.
     var topics: LoopTopics?
-    /// When refused publications may be warned of again; on the first loop alone.
-    var nextRefusalWarning: UInt64 = 0
     /// What accepts on this loop.
     var listeners: [Listener] = []
     /// Exchanges that upgraded connections have left, for those to come.
@@ -64,8 +62,12 @@ final class LoopContext: @unchecked Sendable {
     var total: Counters {
         var total = counters
         unsafe total.messages = messageCounts.pointee
-        unsafe total.compression = codecs.counts
-        if let topics { unsafe total.topics = topics.counts }
+        total.compression = codecs.total
+        if let topics {
+            unsafe total.topics = topics.counts
+            total.compression.sharedContexts = topics.encodings.liveContexts
+            total.compression.sharedContextBytes = topics.encodings.memorySize
+        }
         return total
     }
 

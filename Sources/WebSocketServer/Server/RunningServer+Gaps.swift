@@ -10,20 +10,25 @@ extension RunningServer {
         shared.logger.warning(
             "the broker's subscriptions are lost: publications may be missed",
             metadata: ["reason": "\(reason)"])
-        let first = contexts[0]
-        first.loop.execute { first.counters.brokerGaps += 1 }
-        closeSubscribersIfWanted()
+        gapBegan()
     }
 
-    /// A publication was dropped, since the loops are too far behind: a gap, told once until they
-    /// have caught up; any thread.
+    /// A publication was dropped, since the loops are too far behind: one gap until they have
+    /// caught up; any thread.
     func deliveryOverloaded() {
+        shared.warnings.undelivered.warn()
         guard shared.isOverloaded.exchange(true, ordering: .relaxed) == false else { return }
-        brokerGap("too much waits to be delivered")
+        gapBegan()
         // Runs behind what waits there.
         contexts[0].loop.executeLater { [self] in
             shared.isOverloaded.store(false, ordering: .relaxed)
         }
+    }
+
+    private func gapBegan() {
+        let first = contexts[0]
+        first.loop.execute { first.counters.brokerGaps += 1 }
+        closeSubscribersIfWanted()
     }
 
     /// The gap is over; any thread.
@@ -36,29 +41,17 @@ extension RunningServer {
     /// Has refusals of what connections publish counted; before there are any.
     func watchRefusals() {
         // Made once: a closure for each publication would cost an allocation.
-        let onAnswer: @Sendable (BrokerError?) -> Void = { [weak self, shared] error in
-            if let error {
-                self?.publicationRefused(error)
-            } else if shared.isRefusing.load(ordering: .relaxed) {
-                shared.isRefusing.store(false, ordering: .relaxed)
-            }
+        let onAnswer: @Sendable (BrokerError?) -> Void = { [weak self] error in
+            if let error { self?.publicationRefused(error) }
         }
         for context in contexts { context.topics?.onAnswer = onAnswer }
     }
 
-    /// A connection's publication was refused by the broker; any thread. An outage is warned of
-    /// once; where some publications are taken in between, every ten seconds at most.
+    /// A connection's publication was refused by the broker; any thread.
     private func publicationRefused(_ error: BrokerError) {
-        let isNew = !shared.isRefusing.exchange(true, ordering: .relaxed)
+        shared.warnings.refused.warn(["reason": "\(error)"])
         let first = contexts[0]
-        first.loop.execute { [shared] in
-            first.counters.publicationsRefused += 1
-            guard isNew, first.loop.now >= first.nextRefusalWarning else { return }
-            first.nextRefusalWarning = first.loop.now + 10_000
-            shared.logger.warning(
-                "the broker refuses what connections publish: it is lost",
-                metadata: ["reason": "\(error)"])
-        }
+        first.loop.execute { first.counters.publicationsRefused += 1 }
     }
 
     private func closeSubscribersIfWanted() {

@@ -40,6 +40,8 @@ final class RunningServer: Sendable {
             contexts[$0].topics?.deliver()
         }
         for (index, context) in contexts.enumerated() {
+            context.codecs.publicationWindowBits =
+                shared.configuration.compression.serverWindowBits
             context.topics = LoopTopics(
                 number: index, hub: hub, broker: shared.broker,
                 options: shared.configuration.topics, budget: shared.backlogBudget,
@@ -98,9 +100,7 @@ final class RunningServer: Sendable {
                 }
             } onError: { [self] error in
                 context.counters.acceptErrors += 1
-                shared.logger.warning(
-                    "cannot accept connections; trying again",
-                    metadata: ["error": "\(error)"])
+                shared.warnings.unaccepted.warn(["error": "\(error)"], kind: error.code)
             }
             context.listeners.append(listener)
         } catch {

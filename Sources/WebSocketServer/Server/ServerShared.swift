@@ -26,10 +26,10 @@ final class ServerShared: Sendable {
     let handshakeTimeout: UInt64
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isDraining = Atomic<Bool>(false)
-    /// Publications have been dropped, and that was told.
+    /// Publications have been dropped, and subscribers are dealt with as after any gap: set until
+    /// the loops have caught up.
     let isOverloaded = Atomic<Bool>(false)
-    /// The broker refuses publications of connections: set until it takes one again.
-    let isRefusing = Atomic<Bool>(false)
+    let warnings: ServerWarnings
     private let lastLedger = Mutex<Ledger?>(nil)
 
     init(
@@ -41,6 +41,7 @@ final class ServerShared: Sendable {
         self.configuration = configuration
         self.router = router
         self.logger = logger
+        warnings = ServerWarnings(logger: logger)
         let limits = configuration.limits
         admission = Admission(
             max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
@@ -90,13 +91,34 @@ final class ServerShared: Sendable {
             admission: judgement.verdict,
             opening: isAnnounced ? ProxyPreamble(for: exchange, judgement.ofAll) : exchange)
         context.counters.accepted += 1
-        do {
+        do throws(TransportError) {
             try connection.adopt(ownedDescriptor: descriptor)
             exchange.begin(on: connection)
             if context.isDraining { connection.terminate() }
         } catch {
-            logger.warning("could not open a connection", metadata: ["error": "\(error)"])
+            warnings.unopened.warn(["error": "\(error)"], kind: error.code)
             connection.terminate()
         }
+    }
+}
+
+/// What a server warns of that may come many times a second.
+struct ServerWarnings: Sendable {
+    /// Accepting failed; a kind is an error's code.
+    let unaccepted: LogThrottle
+    /// An accepted descriptor is of no use; the same.
+    let unopened: LogThrottle
+    /// What connections published.
+    let refused: LogThrottle
+    /// What the broker brought.
+    let undelivered: LogThrottle
+
+    init(logger: Logger) {
+        unaccepted = LogThrottle("cannot accept connections; trying again", logger: logger)
+        unopened = LogThrottle("could not open a connection", logger: logger)
+        refused = LogThrottle(
+            "the broker refuses what connections publish: it is lost", logger: logger)
+        undelivered = LogThrottle(
+            "too much waits to be delivered: publications are dropped", logger: logger)
     }
 }

@@ -33,6 +33,8 @@ struct Backlog {
     private var cut = 0
     /// The number of the publication that waits for a subject, on topics that conflate.
     private var latest: [Subject: Int] = [:]
+    /// The number below which nothing may be dropped.
+    private var dropFrom = 0
     private(set) var count = 0
     /// Bytes of all that wait.
     private(set) var size = 0
@@ -59,13 +61,16 @@ struct Backlog {
         first < items.count ? take(first) : nil
     }
 
-    /// Drops the oldest publication that may be; its size, or `nil` if there is none.
+    /// Drops the oldest publication that may be; its size, or `nil` if there is none. What may not
+    /// is looked at once only.
     mutating func dropOldest() -> Int? {
-        for index in first..<items.count {
+        for index in max(first, dropFrom - cut)..<items.count {
             if case .publication(_, let policy) = items[index], policy != .disconnect {
+                dropFrom = cut + index
                 return take(index)?.size
             }
         }
+        dropFrom = cut + items.count
         return nil
     }
 

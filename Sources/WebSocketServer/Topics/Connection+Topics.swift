@@ -47,7 +47,7 @@ extension Connection {
 
     /// Publishes a message to all subscribers of a topic, this connection included if it is one;
     /// any thread. Text must be UTF-8, which is not checked here. What the broker refuses is lost,
-    /// counted (``Counters/publicationsRefused``), and warned of once for each outage.
+    /// counted (``Counters/publicationsRefused``), and warned of every ten seconds at most.
     ///
     /// - Parameter key: see ``Publication/key``.
     public func publish(
@@ -75,9 +75,15 @@ extension ConnectionCore {
         let made = Subscriber(
             connection: self, mode: unsafe compression?.topicMode ?? .plain,
             threshold: unsafe compression?.threshold ?? 0,
-            windowBits: unsafe compression?.sendWindowBits ?? 15)
+            windowBits: unsafe compression?.sendWindowBits ?? 15,
+            level: unsafe compression?.level ?? 1)
         unsafe subscriber = made
         return made
+    }
+
+    /// What waits is sent no more.
+    func forgetBacklog() {
+        if let subscriber = unsafe subscriber { context.topics?.forget(subscriber) }
     }
 
     /// Sends whole frames that others are sent too, from where they are.
@@ -85,7 +91,7 @@ extension ConnectionCore {
         let counts = unsafe context.messageCounts
         unsafe counts.pointee.messagesSent &+= UInt64(count)
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
-        unsafe lastMessage = loop.now
+        unsafe lastMessage = CoarseTime(loop.now)
         unsafe writeNow(frames)
     }
 
@@ -94,7 +100,7 @@ extension ConnectionCore {
         let counts = unsafe context.messageCounts
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
-        unsafe lastMessage = loop.now
+        unsafe lastMessage = CoarseTime(loop.now)
         if frame.count >= Self.gatherSizeMin {
             unsafe write(
                 header: UnsafeRawBufferPointer(rebasing: frame[..<2]),

@@ -2,25 +2,24 @@ import UVTransport
 
 /// What waits for slow subscribers, and their ends.
 extension LoopTopics {
-    /// Queues something behind what a slow subscriber has not taken yet. Past the limit the oldest
-    /// publications go that may, or else the subscriber; false then.
+    /// Queues something behind what a slow subscriber has not taken yet. Past its own limit the
+    /// oldest of its publications go that may, or else the subscriber; false then. Past the limit of
+    /// all that wait, the slowest of the loop pays first; where none is slower, it does itself.
     @discardableResult
     func wait(_ item: Backlog.Item, for subscriber: Subscriber) -> Bool {
-        let connection = subscriber.connection
-        // What was queued before counts, so one message always fits.
-        while unsafe connection.outboxCount + subscriber.backlog.size
-            > connection.options.outboxMax || !budget.hasRoom
+        if !budget.hasRoom, !isFull(subscriber),
+            let slower = unsafe waiting.slower(than: subscriber)
         {
-            if let dropped = unsafe subscriber.backlog.dropOldest() {
-                budget.give(dropped)
-                unsafe counts.dropped &+= 1
-            } else if case .publication(_, let policy) = item, policy != .disconnect {
+            shed(slower)
+        }
+        while isFull(subscriber) || !budget.hasRoom {
+            if dropOldest(of: subscriber) { continue }
+            if case .publication(_, let policy) = item, policy != .disconnect {
                 unsafe counts.dropped &+= 1
                 return true
-            } else {
-                connection.dropSlowConsumer()
-                return false
             }
+            subscriber.connection.dropSlowConsumer()
+            return false
         }
         budget.add(item.size)
         if let replaced = unsafe subscriber.backlog.append(item) {
@@ -29,7 +28,43 @@ extension LoopTopics {
         } else if case .publication = item {
             unsafe counts.delayed &+= 1
         }
+        unsafe waiting.update(subscriber)
         return true
+    }
+
+    /// Whether more waits for it than may. What was queued before counts, so one message always
+    /// fits.
+    private func isFull(_ subscriber: Subscriber) -> Bool {
+        let connection = subscriber.connection
+        return unsafe connection.outboxCount + subscriber.backlog.size
+            > connection.options.outboxMax
+    }
+
+    /// Makes room of what waits for a subscriber, as far as its topics' policies allow it, or else
+    /// by its end. One for each item that doesn't fit: another loop may hold what it would take,
+    /// and all of this one's would go for nothing.
+    private func shed(_ subscriber: Subscriber) {
+        while !budget.hasRoom {
+            if dropOldest(of: subscriber) { continue }
+            if unsafe !subscriber.backlog.isEmpty { subscriber.connection.dropSlowConsumer() }
+            return
+        }
+    }
+
+    /// False if nothing waits that may be dropped.
+    private func dropOldest(of subscriber: Subscriber) -> Bool {
+        guard let size = unsafe subscriber.backlog.dropOldest() else { return false }
+        budget.give(size)
+        unsafe counts.dropped &+= 1
+        unsafe waiting.update(subscriber)
+        return true
+    }
+
+    /// Gives up what waits for a subscriber that is sent nothing more.
+    func forget(_ subscriber: Subscriber) {
+        unsafe budget.give(subscriber.backlog.size)
+        unsafe subscriber.backlog = Backlog()
+        unsafe waiting.update(subscriber)
     }
 
     /// Sends what waits, until the outbox is above its high water mark again, or all of it.
@@ -39,22 +74,27 @@ extension LoopTopics {
             let item = unsafe subscriber.backlog.takeFirst()
         {
             budget.give(item.size)
+            if case .publication = item { unsafe counts.deliveries &+= 1 }
             switch item {
             case .own(let bytes, let kind, let compresses):
                 unsafe bytes.withUnsafeBytes {
                     _ = unsafe connection.sendNow($0, kind, compresses: compresses)
                 }
             case .publication(let publication, _) where subscriber.mode == .own:
+                let messageCounts = unsafe connection.context.messageCounts
+                unsafe messageCounts.pointee.messagesSent &+= 1
+                unsafe messageCounts.pointee.bytesSent &+= UInt64(publication.payloadCount)
                 _ = unsafe connection.sendNow(
                     publication.payload, publication.kind, compresses: true)
             case .publication(let publication, _):
+                codecs.publicationLevel = subscriber.level
                 encodings.begin(publication)
                 let frame = unsafe encode(publication, for: subscriber, shares: false)
-                unsafe counts.deliveries &+= 1
                 unsafe connection.sendFrame(frame, payloadCount: publication.payloadCount)
                 encodings.end()
                 unsafe frames.removeAll(keepingCapacity: true)
             }
         }
+        unsafe waiting.update(subscriber)
     }
 }

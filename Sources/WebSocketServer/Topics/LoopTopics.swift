@@ -25,7 +25,9 @@ final class LoopTopics {
     private let number: Int
     let budget: ByteBudget
     let encodings: SharedContexts
+    let codecs: LoopCodecs
     @exclusivity(unchecked) var counts = TopicCounts()
+    @exclusivity(unchecked) var waiting = WaitingSubscribers()
     private var table = TopicTable()
     private var batch: [Publication] = []
     @exclusivity(unchecked) private var pending: [Pending] = []
@@ -44,8 +46,11 @@ final class LoopTopics {
         self.broker = broker
         self.options = options
         self.budget = budget
+        self.codecs = codecs
         encodings = unsafe SharedContexts(windowBits: compression.serverWindowBits) {
             [unowned codecs] payload, history, windowBits in
+            var compression = compression
+            compression.level = codecs.publicationLevel
             let deflater = codecs.deflater(compression, windowBits: windowBits)
             return unsafe codecs.deflate(payload, by: deflater, after: history)
         }
@@ -78,8 +83,7 @@ final class LoopTopics {
     func leave(_ subscriber: Subscriber) {
         unsafe counts.subscriptions -= subscriber.memberships.count
         for name in table.leave(subscriber) { emptied(name) }
-        unsafe budget.give(subscriber.backlog.size)
-        unsafe subscriber.backlog = Backlog()
+        forget(subscriber)
         unsafe subscriber.context = nil
     }
 
@@ -92,7 +96,9 @@ final class LoopTopics {
     }
 
     /// What is left when all connections are gone: nothing.
-    var leftovers: Int { table.count + encodings.liveContexts + encodings.livePublications }
+    var leftovers: Int {
+        unsafe table.count + waiting.count + encodings.liveContexts + encodings.livePublications
+    }
 
     // MARK: - Delivering
 
@@ -163,6 +169,7 @@ final class LoopTopics {
         // Who subscribes or leaves meanwhile changes the list, and not this copy of it.
         let entries = topic.entries
         let shares = topic.sharing > 1
+        codecs.publicationLevel = topic.level
         encodings.begin(publication)
         if shares {
             for index in entries.indices {
@@ -209,12 +216,12 @@ final class LoopTopics {
             wait(.publication(publication, topic.policy), for: subscriber)
             return
         }
+        unsafe counts.deliveries &+= 1
         if subscriber.mode == .own {
             _ = unsafe connection.sendMessage(publication.payload, publication.kind)
             return
         }
         let frame = unsafe encode(publication, for: subscriber, shares: shares)
-        unsafe counts.deliveries &+= 1
         if gathers {
             unsafe gather(frame, publication.payloadCount, for: subscriber)
         } else {

@@ -25,10 +25,15 @@ final class Subscriber {
     private let owner: Unmanaged<ConnectionCore>?
     var memberships: [Membership] = []
     let mode: Mode
+    /// Where it is listed in ``WaitingSubscribers``; not at all in rank 0.
+    var waitingRank: UInt8 = 0
+    var waitingPlace: Int32 = 0
     /// For ``Mode/alone``: smaller payloads go plain; bytes.
     let threshold: Int
     /// For ``Mode/alone``: how far back its inflater can refer.
     let windowBits: Int
+    /// For ``Mode/alone`` and ``Mode/shared``: what its route wants, 1…9.
+    let level: Int
     /// For ``Mode/shared``: what its inflater is known to hold.
     @exclusivity(unchecked) var context: SharedContext?
     /// What waits until its outbox is empty.
@@ -39,11 +44,15 @@ final class Subscriber {
     /// Bytes of those.
     @exclusivity(unchecked) var pendingSize = 0
 
-    init(connection: ConnectionCore?, mode: Mode, threshold: Int = 0, windowBits: Int = 15) {
+    init(
+        connection: ConnectionCore?, mode: Mode, threshold: Int = 0, windowBits: Int = 15,
+        level: Int = 1
+    ) {
         unsafe owner = unsafe connection.map { unsafe Unmanaged.passUnretained($0) }
         self.mode = mode
         self.threshold = threshold
         self.windowBits = windowBits
+        self.level = level
     }
 
     /// Whose it is; there is one but in tests of the table.

@@ -19,6 +19,9 @@ struct TopicTable {
         if topic == nil { topics[ExactString(name)] = joined }
         if subscriber.mode == .shared { joined.sharing += 1 }
         if subscriber.mode == .plain { joined.plain += 1 }
+        if subscriber.mode == .shared || subscriber.mode == .alone {
+            joined.level = max(joined.level, subscriber.level)
+        }
         subscriber.memberships.append(.init(topic: joined, place: Int32(joined.entries.count)))
         unsafe joined.entries.append(
             .init(
@@ -84,6 +87,8 @@ final class LoopTopic {
     fileprivate(set) var sharing = 0
     /// Those whose frames are not compressed.
     fileprivate(set) var plain = 0
+    /// The highest level that a subscriber's route has wanted, 1…9.
+    fileprivate(set) var level = 1
 
     fileprivate init(name: String, policy: SlowSubscriberPolicy) {
         self.name = name

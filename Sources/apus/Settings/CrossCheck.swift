@@ -9,7 +9,20 @@ struct CrossCheck: Sendable {
     let other: String
     let holds: @Sendable (SettingsDraft) -> Bool
 
-    static let all: [CrossCheck] = [
+    static let all: [CrossCheck] = ofServer + RealtimeApp.Route.allCases.map(ofRoute)
+
+    /// A route's messages must fit into what all may take together, as everyone's must.
+    private static func ofRoute(_ route: RealtimeApp.Route) -> CrossCheck {
+        CrossCheck(
+            key: "routes.\(route.rawValue).message.max", relation: "at most",
+            other: "limits.assembly.max"
+        ) { draft in
+            draft.routes[route].messageSizeMax.map { $0 <= draft.server.limits.assemblySizeMax }
+                ?? true
+        }
+    }
+
+    private static let ofServer: [CrossCheck] = [
         CrossCheck(
             key: "limits.assembly.max", relation: "at least", other: "limits.message.max"
         ) { $0.server.limits.assemblySizeMax >= $0.server.limits.messageSizeMax },

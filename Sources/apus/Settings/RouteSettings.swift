@@ -7,7 +7,9 @@ struct RouteSettings: Sendable {
     var messageRateMax: Int??
     var byteRateMax: ByteCount??
     var isCompressionEnabled: Bool?
+    var compressionLevel: Int?
     var compressionThreshold: ByteCount?
+    var contextTakeover: Compression.ContextTakeover?
     var heartbeatInterval: Duration??
     var heartbeatTimeout: Duration?
 
@@ -24,7 +26,9 @@ struct RouteSettings: Sendable {
         if let messageRateMax { options.limits.messageRateMax = messageRateMax }
         if let byteRateMax { options.limits.byteRateMax = byteRateMax }
         if let isCompressionEnabled { options.compression.isEnabled = isCompressionEnabled }
+        if let compressionLevel { options.compression.level = compressionLevel }
         if let compressionThreshold { options.compression.threshold = compressionThreshold }
+        if let contextTakeover { options.compression.contextTakeover = contextTakeover }
         if let heartbeatInterval { options.heartbeat.interval = heartbeatInterval }
         if let heartbeatTimeout { options.heartbeat.timeout = heartbeatTimeout }
     }

@@ -144,6 +144,10 @@ enum Schema {
             "Close code at a stop, going away or restart"),
     ]
 
+    private static let takeovers: [(word: String, value: Compression.ContextTakeover)] = [
+        ("off", .off), ("shared", .shared), ("per_connection", .perConnection),
+    ]
+
     private static let compression: [Key] = [
         Key(
             "compression.enabled", Choice.flag, \.server.compression.isEnabled,
@@ -171,10 +175,8 @@ enum Schema {
             \.server.compression.clientWindowBits,
             "Window of what clients send, if they let us choose"),
         Key(
-            "compression.context_takeover",
-            Choice([
-                ("off", .off), ("shared", .shared), ("per_connection", .perConnection),
-            ]), \.server.compression.contextTakeover,
+            "compression.context_takeover", Choice(takeovers),
+            \.server.compression.contextTakeover,
             "Whether what the server sends refers to earlier messages"),
         Key(
             "compression.client_context_takeover",
@@ -237,9 +239,17 @@ enum Schema {
                 \.routes[route].isCompressionEnabled,
                 "Agree on permessage-deflate"),
             Key(
+                "\(name).compression.level", WholeNumber(1...9).inherited,
+                \.routes[route].compressionLevel,
+                "1 is the fastest, 9 the smallest"),
+            Key(
                 "\(name).compression.threshold", Size(.bytes(0) ... .mebibytes(1_024)).inherited,
                 \.routes[route].compressionThreshold,
                 "Payloads below this go out plain"),
+            Key(
+                "\(name).compression.context_takeover", Choice(takeovers).inherited,
+                \.routes[route].contextTakeover,
+                "Whether what is sent refers to earlier messages"),
             Key(
                 "\(name).heartbeat.interval",
                 TimeSpan(.milliseconds(100) ... .seconds(86_400)).orZero("off").inherited,

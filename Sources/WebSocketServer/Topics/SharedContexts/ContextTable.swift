@@ -39,6 +39,21 @@ final class ContextTable {
         unsafe buckets = unsafe Array(repeating: nil, count: Self.bucketsMin)
     }
 
+    /// Bytes that the contexts and their publications take; looks at each of them.
+    var memorySize: Int {
+        var size = unsafe parts.values.reduce(0) {
+            unsafe $0 + MemoryLayout<ContextPart>.stride + $1.pointee.size
+        }
+        for index in unsafe buckets.indices {
+            var next = unsafe buckets[index]?.takeUnretainedValue()
+            while let context = next {
+                size += unsafe context.parts.count * MemoryLayout<ContextPart.Pointer>.stride
+                next = unsafe context.nextInBucket?.takeUnretainedValue()
+            }
+        }
+        return size
+    }
+
     // MARK: - Publications
 
     var partCount: Int { unsafe parts.count }

@@ -79,6 +79,9 @@ final class SharedContexts {
     /// Publications that they hold: none either.
     var livePublications: Int { table.partCount }
 
+    /// Bytes that both take.
+    var memorySize: Int { table.memorySize }
+
     // MARK: - One publication
 
     func begin(_ publication: Publication) {

@@ -1,0 +1,169 @@
+import Testing
+import UVTransport
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// What waits for all subscribers together is limited, and what waits is sent in the end.
+@Suite("Limit of what waits") struct BacklogLimitTests {
+    /// A connection whose outbox isn't empty, so that publications wait for it.
+    private struct Laggard {
+        static let size = 8 << 20
+        let client: RawClient
+        let connection: Connection
+
+        /// More than the kernel takes in is sent to it.
+        init(
+            _ server: TestServer, _ recorder: Recorder, _ topic: String,
+            notOn loop: EventLoop? = nil
+        ) async throws {
+            var client = try await server.upgraded("/\(topic)", receiveBuffer: 4_096)
+            var connection = try await recorder.connections.next()
+            // The kernel chooses the loop.
+            while connection.core.loop === loop {
+                await client.close()
+                client = try await server.upgraded("/\(topic)", receiveBuffer: 4_096)
+                connection = try await recorder.connections.next()
+            }
+            self.client = client
+            self.connection = connection
+            connection.subscribe(to: topic)
+            connection.send([UInt8](repeating: 0, count: Self.size))
+            try await connection.until { $0.outboxCount > 0 }
+        }
+
+        /// Publications that wait for it.
+        var waiting: Int { get async { await connection.onLoop { $0.subscriber!.backlog.count } } }
+
+        /// The first bytes of the publications that it gets.
+        func read(_ count: Int) async throws -> [UInt8] {
+            #expect(try await client.readFrame().payload.count == Self.size)
+            var numbers: [UInt8] = []
+            for _ in 0..<count { numbers.append(try await client.readFrame().payload[0]) }
+            return numbers
+        }
+    }
+
+    /// As many publications of 64 KiB as pass a mebibyte with the last.
+    private static let count = 16
+
+    private static func publish(
+        _ number: Int, of size: Int = 64 << 10, to topic: String, at server: TestServer
+    ) async throws {
+        let payload = [UInt8](repeating: UInt8(number), count: size)
+        try await server.server.publish(
+            Publication(payload.span.bytes, as: .binary, to: topic, key: "\(number)"))
+    }
+
+    private static let resetEvent = HandlerEvent.closed(.slowConsumer, "slow consumer")
+
+    private static func router(_ slow: Recorder, _ quick: Recorder) -> Router {
+        var router = Router()
+        router.webSocket("/slow") { _ in .accept(slow) }
+        router.webSocket("/quick") { _ in .accept(quick) }
+        return router
+    }
+
+    @Test(
+        "once it is spent, the slowest pays by its topics' policies, and others keep theirs",
+        arguments: [SlowSubscriberPolicy.disconnect, .dropOldest, .conflate])
+    func slowestPays(policy: SlowSubscriberPolicy) async throws {
+        let (ofSlow, ofQuick, log) = (Recorder(), Recorder(), LogRecorder())
+        try await withServer(Self.router(ofSlow, ofQuick), logger: log.logger) {
+            $0.topics.backlogMax = .mebibytes(1)
+            $0.topics.rules = [.init(prefix: "slow", policy: policy)]
+            $0.limits.outboxMax = .mebibytes(64)
+        } _: { server in
+            let slow = try await Laggard(server, ofSlow, "slow")
+            let quick = try await Laggard(server, ofQuick, "quick")
+            for number in 0..<Self.count { try await Self.publish(number, to: "slow", at: server) }
+            #expect(await slow.waiting == Self.count)
+            for number in 0..<2 {
+                try await Self.publish(number, of: 100, to: "quick", at: server)
+            }
+            #expect(await quick.waiting == 2)
+            let counters = await server.server.counters()
+            if policy == .disconnect {
+                try await ofSlow.events.next { $0 == Self.resetEvent }
+                #expect(counters.slowConsumers == 1 && counters.topics.dropped == 0)
+                let lines = log.lines(with: "slow consumer disconnected")
+                #expect(lines.count == 1)
+                #expect(lines[0].contains(#""waiting": \#(Self.count)"#))
+                #expect(lines[0].contains(#""waiting_bytes": \#(Self.count * (10 + 64 << 10))"#))
+            } else {
+                #expect(counters.slowConsumers == 0 && counters.topics.dropped == 1)
+                #expect(try await slow.read(Self.count - 1) == Array(1..<UInt8(Self.count)))
+            }
+            #expect(try await quick.read(2) == [0, 1])
+            await slow.client.close()
+            await quick.client.close()
+        }
+    }
+
+    @Test("who is the slowest of its loop pays itself, if it is another loop that has it all")
+    func slowestOfItsLoop() async throws {
+        let (ofSlow, ofQuick) = (Recorder(), Recorder())
+        try await withServer(Self.router(ofSlow, ofQuick)) {
+            $0.loops = 2
+            $0.topics.backlogMax = .mebibytes(1)
+            $0.limits.outboxMax = .mebibytes(64)
+        } _: { server in
+            let slow = try await Laggard(server, ofSlow, "slow")
+            let quick = try await Laggard(
+                server, ofQuick, "quick", notOn: slow.connection.core.loop)
+            for number in 0..<Self.count { try await Self.publish(number, to: "slow", at: server) }
+            #expect(await slow.waiting == Self.count)
+            try await Self.publish(0, of: 100, to: "quick", at: server)
+            try await ofQuick.events.next { $0 == Self.resetEvent }
+            #expect(try await slow.read(Self.count) == Array(0..<UInt8(Self.count)))
+            #expect(await server.server.counters().slowConsumers == 1)
+            await slow.client.close()
+            await quick.client.close()
+        }
+    }
+
+    @Test(
+        "each publication that is sent is counted, however it is compressed, at once or later",
+        arguments: ["plain", "alone", "shared", "own"])
+    func deliveries(mode: String) async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.limits.outboxMax = .mebibytes(64)
+            $0.compression.contextTakeover =
+                switch mode {
+                case "own": .perConnection
+                case "shared": .shared
+                default: .off
+                }
+        } _: { server in
+            let client = try server.raw(receiveBuffer: 4_096)
+            let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+            try await client.upgrade("/ws", mode == "plain" ? "" : offer)
+            let connection = try await recorder.connections.next()
+            let agreed = await connection.onLoop { core in
+                Connection(core: core).subscribe(to: "news")
+                return "\(core.subscriber!.mode)"
+            }
+            #expect(agreed == mode)
+            // Nothing that could be deflated, and more than the kernel takes in.
+            var random = SplitMix(1)
+            let payload = (0..<16 << 10).flatMap { _ in
+                withUnsafeBytes(of: random.next()) { [UInt8]($0) }
+            }
+            let count = 100
+            for _ in 0..<count {
+                try await server.server.publish(
+                    Publication(payload.span.bytes, as: .binary, to: "news"))
+            }
+            for _ in 0..<count {
+                #expect(try await client.readFrame().payload.count >= payload.count)
+            }
+            let counters = await server.server.counters()
+            #expect(counters.topics.delayed > 0)
+            #expect(counters.topics.deliveries == UInt64(count))
+            #expect(counters.messages.messagesSent == UInt64(count))
+            #expect(counters.messages.bytesSent == UInt64(count * payload.count))
+            await client.close()
+        }
+    }
+}
