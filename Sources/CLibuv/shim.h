@@ -1,6 +1,7 @@
 // libuv, and the C facilities its Swift side needs and Swift's Glibc module leaves out.
 #pragma once
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -25,6 +26,12 @@ static inline long apus_send(int socket, const void *bytes, size_t count) {
         taken = syscall(SYS_sendto, socket, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
     } while (taken < 0 && errno == EINTR);
     return taken < 0 ? -(long)errno : taken;
+}
+
+// Bytes that a socket's peer has yet to acknowledge; 0 on an error.
+static inline int apus_unacknowledged(int socket) {
+    int count = 0;
+    return ioctl(socket, TIOCOUTQ, &count) < 0 ? 0 : count;
 }
 
 // The cores that the calling thread may use, as a mask of the first 64; 0 on an error.

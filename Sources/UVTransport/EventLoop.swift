@@ -27,6 +27,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private let timer: UnsafeMutablePointer<uv_timer_t>
     public let turn: UnsafeMutablePointer<TurnState>
     let readBuffer: UnsafeMutableRawPointer
+    /// Bytes of one read of any stream, at most: 1…``readBufferSize``.
+    @exclusivity(unchecked) public var readSize = EventLoop.readBufferSize
 
     private let mailbox = Mailbox()
     private var taken: [LoopWork] = []

@@ -92,7 +92,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
     /// The front of the loop's shared buffer, for a ``readTarget()`` that wants a short read.
     public final func sharedReadBuffer(atMost count: Int) -> UnsafeMutableRawBufferPointer {
         unsafe UnsafeMutableRawBufferPointer(
-            start: loop.readBuffer, count: min(count, EventLoop.readBufferSize))
+            start: loop.readBuffer, count: min(count, loop.readSize))
     }
 
     /// Whether bytes that arrived are in the loop's shared buffer.
@@ -134,7 +134,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
         }
         return unsafe uv_buf_t(
             base: loop.readBuffer.assumingMemoryBound(to: CChar.self),
-            len: EventLoop.readBufferSize)
+            len: loop.readSize)
     }
 
     fileprivate final func didRead(_ count: Int, _ base: UnsafeMutablePointer<CChar>?) {
@@ -207,6 +207,10 @@ open class Stream: TimerEntry, @unchecked Sendable {
             unsafe Unmanaged.passUnretained(stream).release()
         }
     }
+
+    /// Whether the peer has yet to acknowledge bytes that the kernel was given. Closed, it would
+    /// keep them for minutes, in case the peer comes back.
+    public final var isUnacknowledged: Bool { unsafe apus_unacknowledged(descriptor) > 0 }
 
     /// Closes with a reset (RST), which drops what the peer has not read either.
     public final func reset() {

@@ -1,26 +1,31 @@
-// What churn.py does, with Node's `ws`: node churn.js URL CLIENTS SEED TOTAL
-const assert = require("assert");
-const WebSocket = require("ws");
+// What churn.py does, over any WebSocket with the browsers' interface; in Node and in browsers:
+//   node churn.js ws|undici URL TAPPED CLIENTS SEED TOTAL
+"use strict";
 
-const [url, count, seed, total] = [process.argv[2], ...process.argv.slice(3).map(Number)];
-const TOPICS = 40, SYMBOLS = ["APUS", "SWFT", "LARK"];
-const seen = { joins: 0, deliveries: 0, privates: 0 };
-let busy = count, left = count, settles = false, whenIdle = null;
+const TOPICS = 50, SYMBOLS = ["APUS", "SWFT", "LARK"];
 
-process.on("unhandledRejection", (error) => { console.error(error); process.exit(1); });
+function check(holds, ...what) {
+  if (!holds) throw new Error(what.join(" "));
+}
 
+const step = (x) => (Math.imul(x, 1664525) + 1013904223) >>> 0;
+const isBinary = (number) => number % 32 === 11 || number % 32 === 19;
+
+// A character for each byte.
 function content(topic, number) {
   let x = (Math.imul(number, 2654435761) + topic * 40503) >>> 0;
   const bid = x % 90000;
   let event = `{"type":"quote","symbol":"${SYMBOLS[x % 3]}","bid":${bid},"ask":${bid + 7},` +
     `"venue":"XAMS","note":"${"steady ".repeat(number % 9)}"}`;
+  if (number % 32 === 3) event = `up ${x % 10}`;
   if (number % 32 === 7) event = event.repeat(20);
   if (number % 32 === 15) {
     event = "";
-    for (let index = 0; index < 40; index++) {
-      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-      event += x;
-    }
+    for (let index = 0; index < 40; index++) event += x = step(x);
+  }
+  if (number % 32 === 19) {
+    event = "";
+    for (let index = 0; index < 300; index++) event += String.fromCharCode((x = step(x)) >>> 24);
   }
   return `t${topic} ${number} ${event}`;
 }
@@ -28,27 +33,16 @@ function content(topic, number) {
 // A generator with a seed, so that a failure repeats.
 function random(state) {
   return (bound) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    state = step(state);
     return Math.floor((state / 2 ** 32) * bound);
   };
 }
 
-function end() {
-  if (--busy === 0 && whenIdle) { whenIdle(); whenIdle = null; }
-}
-
-function idle() {
-  return busy === 0 ? Promise.resolve() : new Promise((resolve) => { whenIdle = resolve; });
-}
-
-function begin() {
-  if (!settles) busy++;
-  return !settles;
-}
-
 class Client {
-  constructor(index) {
-    this.chosen = random((seed * 1000 + index) * 7919);
+  constructor(crowd, index) {
+    this.crowd = crowd;
+    this.url = index === 0 ? crowd.tapped : crowd.url;
+    this.chosen = random((crowd.seed * 1000 + index) * 7919);
     this.floor = new Map();
   }
 
@@ -59,26 +53,19 @@ class Client {
     this.isJoining = true;
     this.isLeaving = false;
     this.countdown = 5 + this.chosen(55);
-    this.socket = new WebSocket(url);
-    this.socket.on("open", () => {
-      assert(this.socket.extensions.startsWith("permessage-deflate"), this.socket.extensions);
-      this.subscribeToAny();
-    });
-    this.socket.on("error", (error) => { if (!this.isLeaving) throw error; });
-    this.socket.on("close", (code) => this.closed(code));
-    this.socket.on("message", (data, isBinary) => {
-      if (!this.isLeaving) this.received(data.toString(), isBinary);
+    this.socket = this.crowd.open(this.url, {
+      open: () => this.subscribeToAny(),
+      error: (event) => check(this.isLeaving, "error", event.message),
+      close: (event) => this.closed(event.code),
+      message: (event) => { if (!this.isLeaving) this.received(event.data); },
     });
   }
 
   closed(code) {
-    assert(this.isLeaving, `closed with ${code}`);
+    check(this.isLeaving, "closed with", code);
     for (const [topic, number] of this.next) if (number !== null) this.floor.set(topic, number);
-    if (this.isAtTheEnd) {
-      if (--left === 0) console.log(JSON.stringify(seen));
-    } else {
-      this.join();
-    }
+    if (this.isAtTheEnd) this.crowd.left();
+    else this.join();
   }
 
   subscribeToAny() {
@@ -88,49 +75,49 @@ class Client {
   }
 
   say(length) {
-    this.private.push(`private ${seen.privates++} ` + "between us, ".repeat(length));
+    this.private.push(`private ${this.crowd.seen.privates++} ` + "between us, ".repeat(length));
     this.socket.send("echo\n" + this.private[this.private.length - 1]);
   }
 
-  received(text, isBinary) {
+  received(data) {
+    const ofText = typeof data === "string";
+    const text = ofText ? data : String.fromCharCode(...new Uint8Array(data));
     const [word, rest] = text.split(" ", 2);
     if (word === "private") {
-      assert.strictEqual(text, this.private.shift());
-      if (this.isAtTheEnd) {
-        this.isLeaving = true;
-        this.socket.close(1000);
-      }
+      check(ofText && text === this.private.shift(), text);
+      if (this.isAtTheEnd) this.leave(false);
     } else if (word === "subscribed") {
       const topic = Number(rest.slice(1));
-      assert(!this.next.has(topic));
+      check(!this.next.has(topic), text);
       this.next.set(topic, null);
       if (this.next.size < this.wanted) this.subscribeToAny();
       else this.arrived();
     } else if (word === "unsubscribed") {
       const topic = Number(rest.slice(1)), number = this.next.get(topic);
-      assert(this.next.delete(topic));
+      check(this.next.delete(topic), text);
       if (number !== null) this.floor.set(topic, number);
       this.subscribeToAny();
     } else {
-      this.published(Number(word.slice(1)), Number(rest), text, isBinary);
+      this.published(Number(word.slice(1)), Number(rest), text, ofText);
     }
   }
 
   arrived() {
-    if (this.isJoining) seen.joins++;
+    if (this.isJoining) this.crowd.seen.joins++;
     this.isJoining = this.isChanging = false;
-    end();
+    this.crowd.end();
   }
 
-  published(topic, number, text, isBinary) {
+  published(topic, number, text, ofText) {
     const expected = this.next.get(topic);
-    assert(expected !== undefined, `not subscribed to ${topic}`);
-    if (expected === null) assert(number >= (this.floor.get(topic) || 0), `${topic} ${number}`);
-    else assert.strictEqual(number, expected, `topic ${topic}`);
-    assert.strictEqual(text, content(topic, number));
-    assert.strictEqual(isBinary, number % 32 === 11);
+    check(expected !== undefined, "not subscribed to", topic);
+    if (expected === null) check(number >= (this.floor.get(topic) || 0), topic, number);
+    else check(number === expected, "topic", topic, number, "instead of", expected);
+    check(text === content(topic, number), topic, number, text);
+    check(ofText !== isBinary(number), topic, number);
     this.next.set(topic, number + 1);
-    seen.deliveries++;
+    this.crowd.seen.deliveries++;
+    const { total } = this.crowd;
     if (number === total - 1 && [...this.next.values()].every((each) => each === total)) {
       this.isAtTheEnd = true;
       this.say(60);
@@ -144,39 +131,102 @@ class Client {
     const action = this.chosen(8);
     if (action < 4) {
       this.say(action < 2 ? 2 : 60);
-    } else if (begin()) {
+    } else if (this.crowd.begin()) {
       if (action < 6) {
         this.isChanging = true;
         const topics = [...this.next.keys()];
         this.socket.send(`unsubscribe t${topics[this.chosen(topics.length)]}`);
       } else {
-        this.isLeaving = true;
-        if (action === 6) this.socket.close(1000);
-        else this.socket.terminate();
+        this.leave(action === 7);
       }
     }
   }
+
+  leave(abruptly) {
+    this.isLeaving = true;
+    if (abruptly && this.socket.terminate) this.socket.terminate();  // only ws can
+    else this.socket.close(1000);
+  }
 }
 
-async function keepPace() {
-  const pacer = new WebSocket(url);
-  pacer.on("open", () => pacer.send("subscribe pace"));
-  pacer.on("message", async (data) => {
-    const word = data.toString();
-    if (word === "subscribed pace") {
-      await idle();
-      console.log("ready");
-    } else if (word === "end") {
-      pacer.close(1000);
-    } else {
-      if (word === "settle") {
-        settles = true;
-        await idle();
-      }
-      pacer.send(`publish paced\n${word}`);
-    }
-  });
+class Crowd {
+  constructor(Socket, url, tapped, count, seed, total) {
+    Object.assign(this, { Socket, url, tapped, count, seed, total });
+    this.seen = { joins: 0, deliveries: 0, privates: 0 };
+    this.busy = this.here = count;
+    this.settles = false;
+    this.whenIdle = null;
+  }
+
+  // Resolves at the end with what was seen.
+  run(onReady) {
+    return new Promise((resolve, reject) => {
+      Object.assign(this, { resolve, reject });
+      this.keepPace(onReady);
+      for (let index = 0; index < this.count; index++) new Client(this, index).join();
+    });
+  }
+
+  open(url, handlers) {
+    const socket = new this.Socket(url);
+    socket.binaryType = "arraybuffer";
+    for (const name in handlers)
+      socket["on" + name] = async (event) => {
+        try {
+          if (name === "open")
+            check(socket.extensions.startsWith("permessage-deflate"), socket.extensions);
+          await handlers[name](event);
+        } catch (error) {
+          this.reject(error);
+        }
+      };
+    return socket;
+  }
+
+  begin() {
+    if (!this.settles) this.busy++;
+    return !this.settles;
+  }
+
+  end() {
+    if (--this.busy === 0 && this.whenIdle) { this.whenIdle(); this.whenIdle = null; }
+  }
+
+  idle() {
+    return this.busy === 0
+      ? Promise.resolve() : new Promise((resolve) => { this.whenIdle = resolve; });
+  }
+
+  left() {
+    if (--this.here === 0) this.resolve(this.seen);
+  }
+
+  keepPace(onReady) {
+    const pacer = this.open(this.url, {
+      open: () => pacer.send("subscribe pace"),
+      error: (event) => check(false, "error", event.message),
+      message: async ({ data: word }) => {
+        if (word === "subscribed pace") {
+          await this.idle();
+          onReady();
+        } else if (word === "end") {
+          pacer.close(1000);
+        } else {
+          if (word === "settle") {
+            this.settles = true;
+            await this.idle();
+          }
+          pacer.send(`publish paced\n${word}`);
+        }
+      },
+    });
+  }
 }
 
-keepPace();
-for (let index = 0; index < count; index++) new Client(index).join();
+if (typeof window === "undefined") {
+  const [kind, url, tapped, ...numbers] = process.argv.slice(2);
+  const Socket = kind === "ws" ? require("ws") : WebSocket;
+  new Crowd(Socket, url, tapped, ...numbers.map(Number)).run(() => console.log("ready"))
+    .then((seen) => console.log(JSON.stringify(seen)))
+    .catch((error) => { console.error(error); process.exit(1); });
+}

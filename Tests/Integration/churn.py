@@ -1,12 +1,15 @@
 """Clients of `websockets` or `aiohttp` that join and leave topics at random and check what comes.
 
-    python churn.py KIND URL CLIENTS SEED TOTAL
+    python churn.py KIND URL TAPPED CLIENTS SEED TOTAL
 
 Of each topic a client sees a run of numbers without a gap, from its first on until it leaves, and
 every message byte by byte; those that are there at the end see the last, whose number is TOTAL - 1.
 
+The first of them connects to TAPPED, where what passes is kept (`tap.py`).
+
 Prints `ready` once all have joined, and at the end what was seen as JSON. `churn.js` does the same
-with Node's `ws`; what they share with the test is said in `test_topics_churn.py`.
+in Node and in browsers, `go_clients/churn.go` in Go; what they share with the test is said in
+`test_topics_churn.py`.
 """
 
 import asyncio
@@ -19,13 +22,16 @@ import sys
 import aiohttp
 import websockets.asyncio.client
 
-TOPICS = 40
+TOPICS = 50
 SYMBOLS = ("APUS", "SWFT", "LARK")
 
 
 @functools.lru_cache(20_000)
 def content(topic, number):
-    """What is published to a topic under a number: small events, some long, binary or noise."""
+    """What is published to a topic under a number: small events, some tiny, long, binary or noise.
+
+    The noise doesn't shrink at all, the tiny ones only after others.
+    """
     x = (number * 2_654_435_761 + topic * 40_503) & 0xFFFFFFFF
     bid = x % 90_000
     event = (
@@ -33,15 +39,18 @@ def content(topic, number):
         f'"venue":"XAMS","note":"{"steady " * (number % 9)}"}}'
     )
     match number % 32:
+        case 3: event = f"up {x % 10}"
         case 7: event *= 20
-        case 15:
-            digits = []
-            for _ in range(40):
-                x = (x * 1_664_525 + 1_013_904_223) & 0xFFFFFFFF
-                digits.append(str(x))
-            event = "".join(digits)
+        case 15: event = "".join(str(each) for each in noise(x, 40))
+        case 19: return f"t{topic} {number} ".encode() + bytes(each >> 24 for each in noise(x, 300))
     text = f"t{topic} {number} {event}"
     return text.encode() if number % 32 == 11 else text
+
+
+def noise(x, count):
+    for _ in range(count):
+        x = (x * 1_664_525 + 1_013_904_223) & 0xFFFFFFFF
+        yield x
 
 
 class WithWebsockets:
@@ -81,8 +90,8 @@ class WithAiohttp:
 class Client:
     """One after the other, connections that live for a random time."""
 
-    def __init__(self, crowd, seed):
-        self.crowd, self.chosen = crowd, random.Random(seed)
+    def __init__(self, crowd, url, seed):
+        self.crowd, self.url, self.chosen = crowd, url, random.Random(seed)
         self.floor = {}  # of topics that it left: what comes later has a higher number
 
     async def run(self):
@@ -95,7 +104,7 @@ class Client:
         self.next = {}  # by topic that it subscribes to; None: nothing has come
         self.private = collections.deque()
         self.connection = self.crowd.kind()
-        await self.connection.connect(self.crowd.url)
+        await self.connection.connect(self.url)
         for topic in self.chosen.sample(range(TOPICS), self.chosen.randrange(1, 4)):
             await self.subscribe(topic)
         self.crowd.joined()
@@ -150,7 +159,8 @@ class Client:
 
     async def step(self):
         message = await self.connection.receive()
-        word, _, rest = (message if isinstance(message, str) else message.decode()).partition(" ")
+        text = message if isinstance(message, str) else message.decode("latin-1")
+        word, _, rest = text.partition(" ")
         if word == "private":
             assert message == self.private.popleft()
         elif word == "subscribed":
@@ -215,13 +225,14 @@ class Crowd:
         await pacer.leave()
 
 
-async def main(kind, url, count, seed, total):
+async def main(kind, url, tapped, count, seed, total):
     kinds = {"websockets": WithWebsockets, "aiohttp": WithAiohttp}
     crowd = Crowd(kinds[kind], url, int(count), int(total))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(crowd.keep_pace())
         for index in range(int(count)):
-            tasks.create_task(Client(crowd, f"{seed} {index}").run())
+            client = Client(crowd, url if index else tapped, f"{seed} {index}")
+            tasks.create_task(client.run())
     seen = {"joins": crowd.joins, "deliveries": crowd.deliveries, "privates": crowd.privates}
     print(json.dumps(seen))
 

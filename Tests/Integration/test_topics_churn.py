@@ -1,63 +1,41 @@
 """200 clients of others that join and leave at random while much is published.
 
-Four publishers fill forty topics, each of which numbers its messages; what a number stands for
+Four publishers fill fifty topics, each of which numbers its messages; what a number stands for
 follows from it (`churn.content`). In between the clients are sent echoes of their own, some of them
 compressed. Publishers and clients go by rounds: a round is a word in the topic `pace`, which each
-process of clients repeats in `paced`, and no more than two are under way. After the word `settle`
+crowd of clients repeats in `paced`, and no more than two are under way. After the word `settle`
 nobody joins or leaves any more, so that all who are there must see the end.
+
+Of each kind of client some are watched on the wire, so that what they decode is known to have been
+frames of every kind.
 """
 
 import collections
-import json
+import contextlib
 import os
 import select
-import subprocess
-import sys
 import time
+import types
 
-from apus import Lines, clean_environment
 from churn import TOPICS, content
-from conftest import HERE
-from test_node import node_environment
+from churn_crowds import InPage, Process
+from churn_frames import ALONE, OWN, PLAIN, SHARED, STORED, Frames
+from chromium import chromium
+from firefox import firefox
+from tap import Tap
 from wire import BINARY, TEXT, Wire, frame
 
 # How much is published; `make soak` says more.
 PUBLICATIONS = int(os.environ.get("APUS_TESTS_PUBLICATIONS", "100000"))
 PUBLISHERS = 4
 EACH = 5  # messages for each topic in a round
-CLIENTS = {"websockets": 80, "aiohttp": 60, "ws": 60}
-
-
-class Process:
-    """Clients in a process of their own, and what it prints."""
-
-    def __init__(self, command, environment):
-        self.process = subprocess.Popen(
-            command, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.lines = Lines(self.process.stdout)
-        self.errors = Lines(self.process.stderr)
-
-    def line(self, number, seconds):
-        found = self.lines.wait_for(
-            lambda lines: lines[number] if len(lines) > number else None, seconds)
-        assert found, self.failure()
-        return found
-
-    def failure(self):
-        self.errors.wait_for(lambda lines: False, 5)
-        return self.errors.text()[-5_000:]
-
-
-def processes(server, program, total):
-    node = program("node", "nodejs", package="node-ws")
-    for seed, (kind, count) in enumerate(CLIENTS.items()):
-        with_node = [node, str(HERE / "churn.js")]
-        command = [sys.executable, str(HERE / "churn.py"), kind]
-        yield Process(
-            [*(with_node if kind == "ws" else command),
-             server.ws("/topics"), str(count), str(seed), str(total)],
-            node_environment(node) if kind == "ws" else clean_environment())
+# Of Node's there are few: they inflate slowly, fall behind, and then join and leave less often.
+CLIENTS = {
+    "websockets": 35, "aiohttp": 30, "ws": 20, "undici": 15, "nhooyr": 40, "nhooyr-takeover": 45,
+    "gorilla": 15, "chromium": 4, "firefox": 4,
+}
+# They offer `server_no_context_takeover`: nothing that they get refers to anything.
+WITHOUT_CONTEXT = {"nhooyr", "gorilla"}
 
 
 def publication(topic, number):
@@ -81,13 +59,14 @@ class Conductor(Wire):
         self.send_text(f"publish pace\n{word}")
 
     def wait(self, word, crowds):
-        """Until all processes have said it."""
+        """Until all crowds have said it."""
         deadline = time.monotonic() + 60
         while self.heard[str(word)] < len(crowds):
             if self.buffer or select.select([self.socket], [], [], 1)[0]:
                 self.heard[self.text()] += 1
+                continue
             for crowd in crowds:
-                assert crowd.process.poll() is None, crowd.failure()
+                crowd.check()
             assert time.monotonic() < deadline, word
 
 
@@ -112,34 +91,76 @@ def run_rounds(conductor, publishers, crowds, rounds):
     conductor.say("end")
 
 
-def test_what_two_hundred_see_who_come_and_go(start, program, record_property):
+def start_crowds(server, taps, tools, total, stack):
+    """The browsers, which take longest to start, last."""
+    for seed, (kind, count) in enumerate(CLIENTS.items()):
+        tap, numbers = taps[kind], (count, seed, total)
+        if kind == "chromium":
+            page = stack.enter_context(chromium(tools.chromium)).page(tap.url("/"))
+            crowd = InPage(page, tap, *numbers)
+        elif kind == "firefox":
+            page = stack.enter_context(firefox(tools.firefox))
+            page.go(tap.url("/"))
+            crowd = InPage(page, tap, *numbers)
+        else:
+            urls = server.ws("/topics"), tap.ws("/topics")
+            crowd = Process.of(kind, tools, *urls, *numbers)
+        stack.callback(crowd.end)
+        yield crowd
+
+
+def check_frames(taps):
+    """Every client agreed on compression, and each kind got frames of all kinds that it can."""
+    groups = Frames()
+    counts = {}
+    for kind, tap in taps.items():
+        frames = Frames()
+        for conversation in tap.conversations:
+            if conversation.upgraded:
+                frames.add(conversation)
+        counts[kind] = dict(frames.counts)
+        expected = {PLAIN, ALONE, OWN}
+        assert set(counts[kind]) == (
+            expected if kind in WITHOUT_CONTEXT else expected | {STORED, SHARED}), kind
+        for publication, ways in frames.shared.items():
+            groups.shared[publication] |= ways
+    # There are two loops: of three ways, two were of one.
+    assert groups.most_groups() >= 3
+    return counts, groups.most_groups()
+
+
+def test_what_two_hundred_see_who_come_and_go(start, program, go_clients, record_property):
+    tools = types.SimpleNamespace(
+        node=program("node", "nodejs", package="node-ws"), go_clients=go_clients,
+        chromium=program("chromium", "chromium-browser", package="chromium"),
+        firefox=program("firefox-esr", "firefox", package="firefox-esr"))
     rounds = PUBLICATIONS // (TOPICS * EACH)
     # What many small messages wait in has room for them: nobody is slow here for long.
     server = start(
         "server.loops=2", "limits.outbox.max=64MiB", "heartbeat.interval=0s", args=["--tools"])
-    crowds = list(processes(server, program, rounds * EACH))
-    try:
+    with contextlib.ExitStack() as stack:
+        taps = {kind: Tap(server) for kind in CLIENTS}
+        for tap in taps.values():
+            stack.callback(tap.close)
+        crowds = list(start_crowds(server, taps, tools, rounds * EACH, stack))
         for crowd in crowds:
-            assert crowd.line(0, 30) == "ready"
-        publishers = [Wire.to(server, "/topics") for _ in range(PUBLISHERS)]
-        conductor = Conductor.to(server, "/topics")
+            crowd.wait_until_ready()
+        publishers = [
+            stack.enter_context(Wire.to(server, "/topics")) for _ in range(PUBLISHERS)]
+        conductor = stack.enter_context(Conductor.to(server, "/topics"))
         for wire in publishers:
             wire.socket.settimeout(60)
         conductor.begin()
         run_rounds(conductor, publishers, crowds, rounds)
-        seen = [json.loads(crowd.line(1, 120)) for crowd in crowds]
-        for crowd in crowds:
-            assert crowd.process.wait(10) == 0, crowd.failure()
-        for wire in (*publishers, conductor):
-            wire.close()
-    finally:
-        for crowd in crowds:
-            crowd.process.kill()
-            crowd.process.wait()
+        seen = dict(zip(CLIENTS, [crowd.seen() for crowd in crowds]))
+    frames, groups = check_frames(taps)
     record_property("seen", seen)
-    print(seen)
-    for each, count in zip(seen, CLIENTS.values()):
-        assert each["joins"] > 1.5 * count
-        assert each["privates"] > 2 * count
+    record_property("frames", frames)
+    for kind in CLIENTS:
+        print(kind, seen[kind], frames[kind])
+    print("groups", groups)
+    for kind, count in CLIENTS.items():
+        assert seen[kind]["joins"] > 1.5 * count, kind
+        assert seen[kind]["privates"] > 2 * count, kind
     # 200 clients with one to three topics each, most of the time.
-    assert sum(each["deliveries"] for each in seen) > 5 * PUBLICATIONS
+    assert sum(each["deliveries"] for each in seen.values()) > 5 * PUBLICATIONS

@@ -78,6 +78,49 @@ import WebSocketTesting
         }
     }
 
+    @Test(
+        "when compression has had its time of a turn, messages wait for a later one, short ones not"
+    )
+    func codecTime() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.limits.messageSizeMax = .mebibytes(4)
+        } _: { server in
+            var clients: [RawClient] = []
+            var connections: [Connection] = []
+            for _ in 0..<2 {
+                let client = try server.raw()
+                try await client.upgrade("/ws", Self.offer)
+                clients.append(client)
+                connections.append(try await recorder.connections.next())
+            }
+            let other = connections[1]
+            let (large, small) = (bomb(4 << 20), bomb(1 << 10))
+            #expect(large.count > CodecTurn.shortSize)
+            let seen = await connections[0].onLoop { core in
+                let context = core.context
+                let before = context.messageCounts.pointee.messagesReceived
+                var received: [UInt64] = []
+                func receive(_ message: [UInt8], _ core: ConnectionCore) {
+                    var message = message
+                    message.withUnsafeMutableBytes { core.received($0) }
+                    received.append(context.messageCounts.pointee.messagesReceived - before)
+                }
+                receive(small, core)
+                context.codecs.counts.codecNanoseconds += 1_000_000_000
+                receive(large, core)
+                receive(small, other.core)
+                return (received, core.pauseReasons, core.loop.readSize)
+            }
+            #expect(seen == ([1, 1, 2], .held, CodecTurn.readSize))
+            try await connections[0].until {
+                $0.context.messageCounts.pointee.messagesReceived == 3 && $0.pauseReasons.isEmpty
+                    && $0.loop.readSize == EventLoop.readBufferSize
+            }
+            for client in clients { await client.close() }
+        }
+    }
+
     @Test("a Close frame among what is held ends a connection that the server closes")
     func closeFrameHeld() async throws {
         let recorder = Recorder()

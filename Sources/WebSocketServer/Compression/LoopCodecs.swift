@@ -157,7 +157,8 @@ final class LoopCodecs {
             unsafe inflater.inflater.decompress(
                 payload, after: history, limit: limit, into: &inflated
             ) { buffer, capacity in
-                unsafe assemblies.pointee.grow(&buffer, to: capacity, expected: capacity)
+                unsafe assemblies.pointee.grow(
+                    &buffer, to: capacity, expected: capacity, isBrief: true)
             }
         }
         unsafe counts.codecNanoseconds &+= Self.now() &- started

@@ -9,6 +9,9 @@ struct AssemblyPool: ~Copyable {
     /// Bytes kept for reuse, and the largest buffer worth keeping.
     private static let keptMax = 4 << 20
     private static let keptSizeMax = 2 << 20
+    /// A kept buffer may be as many times what is expected, or 64 KiB: all of it counts.
+    private static let lentTimesMax = 4
+    private static let lentSizeMin = 64 << 10
 
     private let budget: ByteBudget
     private var kept: [(base: UnsafeMutableRawPointer, capacity: Int)] = unsafe []
@@ -20,10 +23,16 @@ struct AssemblyPool: ~Copyable {
 
     /// Makes a buffer hold `capacity` bytes, keeping its contents. A kept buffer that fits what
     /// is expected is better, as its memory is there already. False when the budget is spent.
+    ///
+    /// - Parameter isBrief: it is given back before any other is asked for, so that it may be
+    ///   however large.
     mutating func grow(
-        _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int
+        _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int, isBrief: Bool = false
     ) -> Bool {
-        if unsafe buffer.base == nil, let index = bestKept(expected) ?? bestKept(capacity) {
+        let most = isBrief ? Int.max : max(Self.lentSizeMin, Self.lentTimesMax &* expected)
+        if unsafe buffer.base == nil,
+            let index = bestKept(expected, most) ?? bestKept(capacity, most)
+        {
             guard unsafe budget.take(kept[index].capacity) else { return false }
             let found = unsafe kept.remove(at: index)
             unsafe keptBytes -= found.capacity
@@ -40,10 +49,11 @@ struct AssemblyPool: ~Copyable {
         return true
     }
 
-    /// The smallest kept buffer of at least `capacity` bytes.
-    private func bestKept(_ capacity: Int) -> Int? {
+    /// The smallest kept buffer of at least `least` bytes, unless that has more than `most`.
+    private func bestKept(_ least: Int, _ most: Int) -> Int? {
+        let sizes = least...max(least, most)
         var best: Int?
-        for index in unsafe kept.indices where unsafe kept[index].capacity >= capacity {
+        for index in unsafe kept.indices where unsafe sizes ~= kept[index].capacity {
             if unsafe best == nil || kept[index].capacity < kept[best!].capacity { best = index }
         }
         return best

@@ -11,6 +11,23 @@ extension ConnectionCore {
     /// Payload bytes that one read of a connection may bring before others have their turn.
     private static let payloadsPerTurn: UInt64 = 2 << 20
 
+    /// Receives what may be compressed, now or in a later turn.
+    func receiveInflating(_ bytes: UnsafeMutableRawBufferPointer) {
+        let isWithinMessage = unsafe !session.isBetweenMessages
+        if context.mustAwaitCodecTurn(bytes.count, isWithinMessage: isWithinMessage),
+            unsafe stage == .open
+        {
+            unsafe holdForLater(bytes)
+        } else if bytes.count > Self.pieceSizeInflating,
+            unsafe isInSharedReadBuffer(bytes.baseAddress!)
+        {
+            // What is read directly is at most the rest of one message.
+            unsafe receiveInPieces(bytes, of: Self.pieceSizeInflating)
+        } else {
+            unsafe receivePiece(bytes)
+        }
+    }
+
     func receiveInPieces(_ bytes: UnsafeMutableRawBufferPointer, of pieceSize: Int) {
         let payloadsMax =
             unsafe context.messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
@@ -20,8 +37,10 @@ extension ConnectionCore {
                 // The handler, the rates or the outbox say so: each waits for something.
                 if unsafe !pauseReasons.isEmpty { return unsafe hold(rest) }
                 if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax {
-                    unsafe hold(rest)
-                    return receiveHeldLater()
+                    return unsafe holdForLater(rest)
+                }
+                if unsafe compression != nil, context.isCodecTurnOver() {
+                    return unsafe holdForLater(rest)
                 }
             }
             let size = min(rest.count, pieceSize)
@@ -38,16 +57,26 @@ extension ConnectionCore {
         setReadingPaused(true, .held)
     }
 
+    private func holdForLater(_ bytes: UnsafeMutableRawBufferPointer) {
+        unsafe hold(bytes)
+        receiveHeldLater()
+    }
+
     /// Looks at what is held in a later turn, if nothing else makes it wait then.
     func receiveHeldLater() {
-        loop.executeLater { [self] in
-            guard unsafe stage == .open, unsafe pauseReasons == .held,
-                var held = unsafe guards?.takeHeld()
-            else { return }
-            setReadingPaused(false, .held)
-            let pieceSize =
-                unsafe guards!.hasRates ? Self.pieceSizeByRates : Self.pieceSizeInflating
-            unsafe held.withUnsafeMutableBytes { unsafe receiveInPieces($0, of: pieceSize) }
+        if unsafe compression != nil {
+            context.awaitCodecTurn(self)
+        } else {
+            loop.executeLater { [self] in receiveHeld() }
         }
+    }
+
+    func receiveHeld() {
+        guard unsafe stage == .open, unsafe pauseReasons == .held,
+            var held = unsafe guards?.takeHeld()
+        else { return }
+        setReadingPaused(false, .held)
+        let pieceSize = unsafe guards!.hasRates ? Self.pieceSizeByRates : Self.pieceSizeInflating
+        unsafe held.withUnsafeMutableBytes { unsafe receiveInPieces($0, of: pieceSize) }
     }
 }

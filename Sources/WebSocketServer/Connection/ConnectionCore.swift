@@ -188,11 +188,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
         if let guards = unsafe guards, guards.hasRates {
             unsafe receiveInPieces(bytes, of: Self.pieceSizeByRates)
-        } else if unsafe compression != nil, bytes.count > Self.pieceSizeInflating,
-            unsafe isInSharedReadBuffer(bytes.baseAddress!)
-        {
-            // What is read directly is at most the rest of one message.
-            unsafe receiveInPieces(bytes, of: Self.pieceSizeInflating)
+        } else if unsafe compression != nil {
+            unsafe receiveInflating(bytes)
         } else {
             unsafe receivePiece(bytes)
         }
@@ -228,7 +225,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func readTarget() -> UnsafeMutableRawBufferPointer {
-        let target = unsafe session.readTarget(atMost: EventLoop.readBufferSize, into: &sink!)
+        let target = unsafe session.readTarget(atMost: loop.readSize, into: &sink!)
         return unsafe target.isEmpty ? sharedReadBuffer(atMost: Self.shortReadSize) : target
     }
 
@@ -291,7 +288,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         case .open: checkLiveness(now: now)
         case .closing, .lingering:
             context.counters.closeTimeouts += 1
-            terminate(reason: "close timeout")
+            // Who is gone gets no more; who only doesn't answer has all that was sent.
+            terminate(reason: "close timeout", reset: isUnacknowledged)
         case .over: break
         }
     }

@@ -303,7 +303,10 @@ final class HTTPExchange: OpeningPhase {
 
     override func deadlinePassed(on connection: ConnectionCore) {
         connection.context.counters.handshakeTimeouts += 1
-        if parser.isIdle { return connection.terminate(reason: "handshake timeout") }
+        if parser.isIdle {
+            return connection.terminate(
+                reason: "handshake timeout", reset: connection.isUnacknowledged)
+        }
         refuse(.requestTimeout, isHead: false, on: connection)
     }
 

@@ -19,6 +19,7 @@ final class LoopContext: @unchecked Sendable {
     let messageCounts: UnsafeMutablePointer<MessageCounts>
     var assemblies: AssemblyPool
     let codecs: LoopCodecs
+    @exclusivity(unchecked) var codecTurn = CodecTurn()
     var maskingKeys = MaskingKeys()
     /// What few connections have is kept beside them, by their number.
     var subprotocols: [UInt64: String] = [:]

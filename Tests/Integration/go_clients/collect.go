@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
+	"net"
+	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/gorilla/websocket"
 	nhooyr "nhooyr.io/websocket"
@@ -52,14 +53,16 @@ type subscriber struct {
 	send    func(text string) error
 	receive func() (text bool, data []byte, err error)
 	leave   func() error
+	abort   func()
 }
 
 type dialer func(url string) subscriber
 
 func dialGorilla(url string) subscriber {
 	dialer := websocket.Dialer{EnableCompression: true}
-	client, _, err := dialer.Dial(url, nil)
+	client, response, err := dialer.Dial(url, nil)
 	check(err)
+	checkCompression(response)
 	return subscriber{
 		send: func(text string) error {
 			return client.WriteMessage(websocket.TextMessage, []byte(text))
@@ -73,23 +76,42 @@ func dialGorilla(url string) subscriber {
 			if err := client.WriteMessage(websocket.CloseMessage, bye); err != nil {
 				return err
 			}
-			if _, _, err := client.ReadMessage(); !websocket.IsCloseError(err, 1000) {
-				return err
+			for { // what was on its way comes first
+				if _, _, err := client.ReadMessage(); websocket.IsCloseError(err, 1000) {
+					return client.Close()
+				} else if err != nil {
+					return err
+				}
 			}
-			return client.Close()
 		},
+		abort: func() { client.UnderlyingConn().Close() },
+	}
+}
+
+func checkCompression(response *http.Response) {
+	if !strings.HasPrefix(response.Header.Get("Sec-WebSocket-Extensions"), "permessage-") {
+		log.Fatal("no compression was agreed on")
 	}
 }
 
 func dialNhooyr(mode nhooyr.CompressionMode) dialer {
 	return func(url string) subscriber {
-		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-		options := &nhooyr.DialOptions{CompressionMode: mode, CompressionThreshold: 1}
-		client, response, err := nhooyr.Dial(ctx, url, options)
-		check(err)
-		if !strings.HasPrefix(response.Header.Get("Sec-WebSocket-Extensions"), "permessage-") {
-			log.Fatal("no compression was agreed on")
+		ctx := context.Background()
+		var connection net.Conn
+		transport := &http.Transport{
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				var err error
+				connection, err = new(net.Dialer).DialContext(ctx, network, address)
+				return connection, err
+			},
 		}
+		client, response, err := nhooyr.Dial(ctx, url, &nhooyr.DialOptions{
+			HTTPClient:           &http.Client{Transport: transport},
+			CompressionMode:      mode,
+			CompressionThreshold: 1,
+		})
+		check(err)
+		checkCompression(response)
 		client.SetReadLimit(1 << 21)
 		return subscriber{
 			send: func(text string) error {
@@ -99,10 +121,8 @@ func dialNhooyr(mode nhooyr.CompressionMode) dialer {
 				kind, data, err := client.Read(ctx)
 				return kind == nhooyr.MessageText, data, err
 			},
-			leave: func() error {
-				defer cancel()
-				return client.Close(nhooyr.StatusNormalClosure, "")
-			},
+			leave: func() error { return client.Close(nhooyr.StatusNormalClosure, "") },
+			abort: func() { connection.Close() },
 		}
 	}
 }

@@ -1,6 +1,8 @@
-// Sends samples to an echo one by one with a WebSocket library for Go, or collects topics.
+// Sends samples to an echo one by one with a WebSocket library for Go, or collects topics, or does
+// what churn.py does.
 //
 //	go_clients gorilla|nhooyr|nhooyr-takeover URL [TOPIC...]
+//	go_clients churn gorilla|nhooyr|nhooyr-takeover URL TAPPED CLIENTS SEED TOTAL
 //
 // The samples come as JSON on standard input, the echoes go as JSON to standard output; so does
 // what was collected.
@@ -141,6 +143,10 @@ func main() {
 			"gorilla":         dialGorilla,
 			"nhooyr":          dialNhooyr(nhooyr.CompressionNoContextTakeover),
 			"nhooyr-takeover": dialNhooyr(nhooyr.CompressionContextTakeover),
+		}
+		if os.Args[1] == "churn" {
+			churn(dialers[os.Args[2]], os.Args[3], os.Args[4], os.Args[5:])
+			return
 		}
 		collect(dialers[os.Args[1]], os.Args[2], os.Args[3:])
 		return

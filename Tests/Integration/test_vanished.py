@@ -1,0 +1,239 @@
+"""Peers that vanish without a word, each beside an honest client whose round trips must stay short.
+
+The server hears no FIN and no RST: only its own timers and limits can let them go, which they must
+within a bounded time, with all that they held.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+from apus import wait_until
+from conftest import HERE
+from crowd import DEFLATE
+from deflate import KIB, MIB, RSV1, deflate
+from test_hostile import under_attack  # noqa: F401
+from vanishing import Deafened, Unplugged, in_own_network, orphans
+from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, frame, upgrade_request
+
+UNPLUGGED = "APUS_TESTS_UNPLUGGED"  # set where there is a network to do it with
+
+COUNT = 50
+# Three seconds until a dead peer is let go: one of silence, one for the pong, one for the Close.
+HEARTBEAT = ("heartbeat.interval=1s", "heartbeat.timeout=1s")
+QUICK = ("limits.handshake.timeout=1s", "limits.close.timeout=1s", "log.level=debug")
+BOUND = 10
+
+
+@pytest.fixture
+def peers():
+    with contextlib.closing(Unplugged() if UNPLUGGED in os.environ else Deafened()) as peers:
+        yield peers
+
+
+@pytest.fixture
+def beside_vanished(peers, under_attack, record_property):  # noqa: F811
+    """`with beside_vanished(server):` peers vanish; at its end all that they held is given back.
+
+    They must not know of it, or they would not have vanished.
+    """
+
+    @contextlib.contextmanager
+    def beside(server, rss_mib=8):
+        with under_attack(server, rss_mib):
+            sockets, resident = server.sockets(), server.resident_bytes()
+            yield
+            peak = server.resident_bytes() - resident
+            wait_until(lambda: server.sockets() <= sockets, "all who vanished let go", BOUND)
+            assert not any(peers.has_ended(wire) for wire in peers.wires)
+            left = server.resident_bytes() - resident
+            record_property("kib", (peak >> 10, left >> 10))
+            assert sum(orphans(server.port)) == 0, "the kernel still keeps what was queued"
+
+    return beside
+
+
+def logged(server, words, count):
+    """There are so many lines with these words, and no more."""
+    wait_until(lambda: server.stderr.text().count(words) >= count, f"{count} × {words}", BOUND)
+    assert server.stderr.text().count(words) == count
+
+
+def test_idle(start, peers, beside_vanished):
+    server = start(*HEARTBEAT, *QUICK, *peers.settings)
+    with beside_vanished(server):
+        for _ in range(COUNT):
+            peers.connect(server, "/ws")
+        peers.vanish()
+        logged(server, "peer is dead", COUNT)
+
+
+HALF_REQUESTS = {
+    "nothing": b"",
+    "half a head": b"GET /ws HTTP/1.1\r\nHost: a\r\nUpg",
+    "half a body": b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{",
+    "one request, and half of the next": b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /",
+    "requests, but no answer read": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 20,
+}
+
+
+def test_in_the_handshake(start, peers, beside_vanished):
+    """No heartbeat is there to find them."""
+    server = start("heartbeat.interval=0s", *QUICK, *peers.settings)
+    with beside_vanished(server):
+        sockets = server.sockets()
+        for request in list(HALF_REQUESTS.values()) * (COUNT // len(HALF_REQUESTS)):
+            peers.connect(server).send(request)
+        wait_until(lambda: server.sockets() == sockets + COUNT, "all accepted")
+        peers.vanish()
+
+
+PART = 60_000
+NOISE = random.Random(1).randbytes(PART)
+HALF_MESSAGES = {
+    "in a frame": frame(BINARY, NOISE, announced=PART + 1),
+    "between fragments": frame(BINARY, NOISE, fin=False),
+    "in a fragment's head": frame(BINARY, NOISE, fin=False) + b"\x80",
+    "in a compressed frame": frame(BINARY, deflate(NOISE), announced=PART + 100, rsv=RSV1),
+    "between compressed fragments": frame(BINARY, b"", fin=False, rsv=RSV1)
+    + frame(CONTINUATION, deflate(NOISE), fin=False),
+}
+
+
+def fits(server, size):
+    """Whether there is room for half a message of this size."""
+    with Wire.to(server, "/ws") as wire:
+        wire.send(frame(BINARY, bytes(size), fin=False) + frame(PING))
+        answer = wire.frame()
+        assert answer.opcode == PONG or (answer.opcode, answer.code) == (CLOSE, 1013)
+        return answer.opcode == PONG
+
+
+def test_in_a_message(start, peers, beside_vanished):
+    """All halves together are as much as may be: others have no room until they are let go."""
+    server = start(
+        *HEARTBEAT, *QUICK, *peers.settings, "limits.message.max=2MiB",
+        f"limits.assembly.max={COUNT * PART + MIB}",
+    )
+    with beside_vanished(server):
+        for half in list(HALF_MESSAGES.values()) * (COUNT // len(HALF_MESSAGES)):
+            peers.connect(server, "/ws", **DEFLATE).send(half)
+        peers.vanish()
+        wait_until(lambda: not fits(server, 2 * MIB), "all halves received")
+        logged(server, "peer is dead", COUNT)
+    assert fits(server, 2 * MIB)
+
+
+def test_right_after_the_upgrade(start, peers, beside_vanished):
+    """Maybe before its answer, and with a message on the way."""
+    server = start(*HEARTBEAT, *QUICK, *peers.settings)
+    with beside_vanished(server):
+        for _ in range(COUNT):
+            peers.connect(server).send(upgrade_request() + frame(TEXT, b"x"))
+        peers.vanish()
+        logged(server, "peer is dead", COUNT)
+
+
+SIZE = 16 * KIB
+TOPIC = "news"
+
+
+@pytest.fixture
+def publishing(start, peers, client, beside_vanished):
+    """`with publishing(*settings) as (server, publish):` ten of eighteen subscribers vanish.
+
+    `publish(count, size)` returns when the other eight have all, in order and unchanged.
+    """
+
+    @contextlib.contextmanager
+    def with_settings(*settings):
+        server = start(*QUICK, *peers.settings, *settings, args=["--tools"])
+        chosen = random.Random(2)
+        publisher, *others = [
+            client(server, "/topics", compression="deflate" if number % 2 else None, max_queue=None)
+            for number in range(9)
+        ]
+
+        def publish(count, size=SIZE):
+            for _ in range(count):
+                content = chosen.randbytes(size // 2).hex()
+                publisher.send(f"publish {TOPIC}\n{content}")
+                for one in others:
+                    assert one.recv(timeout=30) == content
+
+        for one in others:
+            subscribe(one.send, one.recv)
+        publish(100)  # what is made once, is made
+        with beside_vanished(server, rss_mib=32):
+            for number in range(10):
+                one = peers.connect(server, "/topics", **(DEFLATE if number % 2 else {}))
+                subscribe(one.send_text, one.text)
+            peers.vanish()
+            yield server, publish
+
+    return with_settings
+
+
+def subscribe(send, receive):
+    send(f"subscribe {TOPIC}")
+    assert receive() == f"subscribed {TOPIC}"
+
+
+def more_than_the_kernel_takes():
+    """So many messages, deflated by half, don't fit into a socket's buffer."""
+    with open("/proc/sys/net/ipv4/tcp_wmem") as file:
+        return 5 * int(file.read().split()[2]) // 2 // SIZE
+
+
+def test_while_the_outbox_grows(publishing):
+    """No heartbeat is there to find them, but the outbox has a limit."""
+    with publishing("heartbeat.interval=0s") as (server, publish):
+        publish(more_than_the_kernel_takes())
+        logged(server, "slow consumer disconnected", 10)
+    assert orphans(server.port) == [], "the kernel still keeps what was queued"
+
+
+def test_while_little_is_published(publishing):
+    """The kernel takes all of it."""
+    with publishing(*HEARTBEAT) as (server, publish):
+        while "peer is dead" not in server.stderr.text():
+            publish(1, size=100)
+        logged(server, "peer is dead", 10)
+        publish(10)
+
+
+def test_with_much_queued(publishing):
+    """The ping waits behind what the kernel doesn't take."""
+    settings = ("heartbeat.interval=1s", "heartbeat.timeout=3s", "limits.outbox.max=64MiB")
+    with publishing(*settings) as (server, publish):
+        publish(more_than_the_kernel_takes())
+        logged(server, "peer is dead", 10)
+        publish(10)
+
+
+OTHERS = [name for name in globals() if name.startswith("test_")]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_unplugged(program, name):
+    """The same again with peers at a cable that is pulled, in a network of the test's own."""
+    program("ip", package="iproute2")
+    own, refused = in_own_network(program("unshare", package="util-linux"))
+    if not own:
+        pytest.skip(f"no network of one's own is to be had here: {refused}")
+    command = [*own, sys.executable, "-m", "pytest", "-q", f"{HERE}/test_vanished.py::{name}"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env=os.environ | {UNPLUGGED: "1"}, start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=120)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    assert process.returncode == 0 and " passed" in output, output
