@@ -49,7 +49,7 @@ test-zlib: deps-build ## the protocol's tests with a build of it without ISA-L
 	swift test --package-path Tests/WithoutISAL --scratch-path .build-zlib
 
 .PHONY: conformance
-conformance: build deps ## the Autobahn suite against the server, some 10 minutes (ARGS='--cases 7.*': one run)
+conformance: build deps ## the Autobahn suite against the server, some 12 minutes (ARGS='--cases 7.*': one run)
 ifdef ARGS
 	Tests/Conformance/run $(ARGS)
 else
