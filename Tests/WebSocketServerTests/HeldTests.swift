@@ -121,6 +121,35 @@ import WebSocketTesting
         }
     }
 
+    @Test("those within messages and the others go on in turns, each in the order they came in")
+    func codecQueue() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) { server in
+            var clients: [RawClient] = []
+            var connections: [Connection] = []
+            for _ in 0..<5 {
+                let client = try server.raw()
+                try await client.upgrade("/ws", Self.offer)
+                clients.append(client)
+                connections.append(try await recorder.connections.next())
+            }
+            let all = connections
+            let order = await all[0].onLoop { _ in
+                var begun = Array(bomb(1 << 20).prefix(100))
+                for index in [1, 3, 4] {
+                    begun.withUnsafeMutableBytes { all[index].core.received($0) }
+                }
+                var turn = CodecTurn()
+                for connection in all { turn.add(connection.core) }
+                var order: [Int] = []
+                while let next = turn.next() { order.append(all.firstIndex { $0.core === next }!) }
+                return order
+            }
+            #expect(order == [1, 0, 3, 2, 4])
+            for client in clients { await client.close() }
+        }
+    }
+
     @Test("a Close frame among what is held ends a connection that the server closes")
     func closeFrameHeld() async throws {
         let recorder = Recorder()
