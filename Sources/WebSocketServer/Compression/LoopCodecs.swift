@@ -38,8 +38,6 @@ final class LoopCodecs {
     let budget: ByteBudget
     /// Window bits of the contexts that publications share: the server's, whatever a route has.
     var publicationWindowBits = 15
-    /// The level of the publication at hand.
-    var publicationLevel = 1
     private var deflaters: [DeflaterKind: SharedDeflater] = [:]
     private var inflaters: [DeflateEngine: SharedInflater] = [:]
     private var agreements: [AgreementKey: MessageCompression] = [:]

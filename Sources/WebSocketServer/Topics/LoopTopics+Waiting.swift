@@ -87,7 +87,7 @@ extension LoopTopics {
                 _ = unsafe connection.sendNow(
                     publication.payload, publication.kind, compresses: true)
             case .publication(let publication, _):
-                codecs.publicationLevel = subscriber.level
+                deflater.level = subscriber.level
                 encodings.begin(publication)
                 let frame = unsafe encode(publication, for: subscriber, shares: false)
                 unsafe connection.sendFrame(frame, payloadCount: publication.payloadCount)

@@ -25,7 +25,7 @@ final class LoopTopics {
     private let number: Int
     let budget: ByteBudget
     let encodings: SharedContexts
-    let codecs: LoopCodecs
+    let deflater: PublicationDeflater
     @exclusivity(unchecked) var counts = TopicCounts()
     @exclusivity(unchecked) var waiting = WaitingSubscribers()
     private var table = TopicTable()
@@ -46,13 +46,11 @@ final class LoopTopics {
         self.broker = broker
         self.options = options
         self.budget = budget
-        self.codecs = codecs
+        let deflater = PublicationDeflater(compression, codecs: codecs)
+        self.deflater = deflater
         encodings = unsafe SharedContexts(windowBits: compression.serverWindowBits) {
-            [unowned codecs] payload, history, windowBits in
-            var compression = compression
-            compression.level = codecs.publicationLevel
-            let deflater = codecs.deflater(compression, windowBits: windowBits)
-            return unsafe codecs.deflate(payload, by: deflater, after: history)
+            payload, history, windowBits in
+            unsafe deflater.deflate(payload, after: history, windowBits: windowBits)
         }
     }
 
@@ -169,7 +167,7 @@ final class LoopTopics {
         // Who subscribes or leaves meanwhile changes the list, and not this copy of it.
         let entries = topic.entries
         let shares = topic.sharing > 1
-        codecs.publicationLevel = topic.level
+        deflater.level = topic.level
         encodings.begin(publication)
         if shares {
             for index in entries.indices {
