@@ -216,23 +216,7 @@ import WebSocketTesting
             let early = try RawClient(to: address)
             Glibc.close(try await accepted.next())
             _ = try await early.readToEnd()
-            let client = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            var limit = rlimit()
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            limit.rlim_cur = 256
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            var hoard: [Int32] = []
-            while case let copy = dup(client), copy >= 0 { hoard.append(copy) }
-            var name = sockaddr_in()
-            name.sin_family = sa_family_t(AF_INET)
-            name.sin_port = socket.address.port.bigEndian
-            name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            let connected = withUnsafeBytes(of: &name) {
-                Glibc.connect(
-                    client, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self),
-                    socklen_t($0.count))
-            }
-            precondition(connected == 0)
+            let hoard = DescriptorHoard(connectedTo: socket.address.port)
             let first = try await errors.next()
             precondition(first.code == UV_EMFILE.rawValue)
             // Still none: it tries again after its rest, and only then.
@@ -240,10 +224,10 @@ import WebSocketTesting
             _ = try await errors.next()
             precondition(ContinuousClock.now - before > .milliseconds(50))
             precondition(accepted.all.count == 1)
-            for descriptor in hoard { Glibc.close(descriptor) }
+            hoard.release()
             let late = try await accepted.next()
             Glibc.close(late)
-            Glibc.close(client)
+            hoard.closeClient()
             try await listening.close()
             precondition(group.shutdown() == 0)
         }

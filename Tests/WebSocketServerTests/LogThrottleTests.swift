@@ -1,4 +1,3 @@
-import Glibc
 import Testing
 import WebSocketTesting
 
@@ -33,29 +32,13 @@ import WebSocketTesting
         await #expect(processExitsWith: .success) {
             let log = LogRecorder()
             try await withServer(.echo, logger: log.logger) { server in
-                let client = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-                var limit = rlimit()
-                getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-                limit.rlim_cur = 256
-                setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-                var hoard: [Int32] = []
-                while case let copy = dup(client), copy >= 0 { hoard.append(copy) }
-                var name = sockaddr_in()
-                name.sin_family = sa_family_t(AF_INET)
-                name.sin_port = in_port_t(server.port).bigEndian
-                name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-                let connected = withUnsafeBytes(of: &name) {
-                    Glibc.connect(
-                        client, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self),
-                        socklen_t($0.count))
-                }
-                precondition(connected == 0)
+                let hoard = DescriptorHoard(connectedTo: UInt16(server.port))
                 try await within {
                     while await server.server.counters().acceptErrors < 3 { await Task.yield() }
                 }
                 precondition(log.lines(with: "cannot accept connections").count == 1)
-                for descriptor in hoard { Glibc.close(descriptor) }
-                Glibc.close(client)
+                hoard.release()
+                hoard.closeClient()
             }
         }
     }
