@@ -141,8 +141,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         do throws(TLSClient.Fault) {
             tls = try makeTLS()
         } catch { return fail(error.description) }
-        let link = RedisLink(
-            loop: loop, isUnixDomain: address.isUnixDomain, tls: tls, options: options)
+        let link = RedisLink(loop: loop, tls: tls, options: options)
         link.onEnd = { [self] in fail($0) }
         self.link = link
         let number = attempt

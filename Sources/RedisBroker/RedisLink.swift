@@ -37,11 +37,11 @@ final class RedisLink: Stream, @unchecked Sendable {
     /// The connection ended by itself, and why; called once, unless it is ``shut(_:)`` before.
     var onEnd: ((String) -> Void)?
 
-    init(loop: EventLoop, isUnixDomain: Bool, tls: TLSClient?, options: RedisOptions) {
+    init(loop: EventLoop, tls: TLSClient?, options: RedisOptions) {
         self.tls = tls
         commandTimeout = options.commandTimeout.milliseconds
         replySizeMax = options.replySizeMax
-        super.init(loop: loop, isUnixDomain: isUnixDomain)
+        super.init(loop: loop)
     }
 
     /// Connects; `completion` hears once, with `nil` when the link can be used, unless the link is

@@ -95,7 +95,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe turn.pointee.thread.store(0, ordering: .relaxed)
     }
 
-    /// libuv writes without MSG_NOSIGNAL: a peer that has left would end the process otherwise.
+    /// What a loop's thread logs must not end the process when the log's reader has left.
     private func blockBrokenPipeSignal() {
         var signals = sigset_t()
         unsafe sigemptyset(&signals)

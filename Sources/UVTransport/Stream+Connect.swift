@@ -10,7 +10,6 @@ extension Stream {
     ) throws(TransportError) -> ConnectAttempt {
         do throws(TransportError) {
             let descriptor = try address.beginConnecting()
-            // uv_tcp_open takes a connecting descriptor, and polls it as libuv's own connect does.
             return try ConnectAttempt(
                 loop: loop, ownedDescriptor: descriptor, name: address.name
             ) { [self] error in connected(descriptor, error, completion) }
@@ -43,7 +42,6 @@ extension Stream {
 public struct ConnectAddress: Sendable {
     let raw: RawAddress
     public let name: String
-    public var isUnixDomain: Bool { raw.family == AF_UNIX }
     public var socketAddress: SocketAddress { SocketAddress(raw.storage) }
 
     /// The addresses of a host; blocks while it is being looked up, so not for a loop.
@@ -61,7 +59,7 @@ public struct ConnectAddress: Sendable {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(raw.family, type, 0)
         if descriptor < 0 { throw .lastSystemError("connect to \(name)") }
-        if !isUnixDomain {
+        if raw.family != AF_UNIX {
             var yes: Int32 = 1
             unsafe setsockopt(
                 descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes,
@@ -120,11 +118,9 @@ public final class ConnectAttempt {
     private func finish(_ status: Int32) {
         guard !isOver else { return }
         isOver = true
-        var failure: Int32 = 0
-        var length = socklen_t(MemoryLayout<Int32>.size)
-        unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length)
         // libuv reports any error of a polled descriptor as EBADF; the socket knows better.
-        let code = failure != 0 ? -failure : status
+        let pending = pendingError(of: descriptor)
+        let code = pending < 0 ? pending : status
         if code < 0 { result = TransportError(code: code, operation: "connect to \(name)") }
         // The descriptor goes on to a stream handle, so this one must be gone first.
         unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {

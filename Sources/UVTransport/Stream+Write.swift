@@ -1,16 +1,35 @@
 import CLibuv
 import Glibc
 
-/// What the kernel would not take: bytes given to libuv, and bytes that wait behind them.
-/// An object of its own, so that a stream without one pays a word.
+/// What the kernel would not take. An object of its own, so that a stream without one pays a word.
 @unsafe
 final class Outbox {
-    /// Queued and not yet given to libuv.
-    var waiting = unsafe ByteQueue()
-    /// Given to `uv_write`; must not move until its callback.
-    var inFlightCount = 0
+    /// What leaves next, without moving; its first ``sentCount`` bytes have left.
+    var leaving = unsafe ByteQueue()
+    var sentCount = 0
+    /// What was queued since.
+    var waiting: ByteQueue
 
     init(waiting: ByteQueue = unsafe ByteQueue()) { unsafe self.waiting = unsafe waiting }
+
+    deinit {
+        unsafe leaving.release()
+        unsafe waiting.release()
+    }
+
+    var count: Int { unsafe leaving.count - sentCount + waiting.count }
+
+    /// What to send next; empty when everything has left.
+    func next() -> UnsafeRawBufferPointer {
+        if unsafe sentCount == leaving.count {
+            unsafe leaving.release()
+            unsafe swap(&leaving, &waiting)
+            unsafe sentCount = 0
+        }
+        return unsafe UnsafeRawBufferPointer(
+            start: leaving.base.map { unsafe UnsafeRawPointer($0) + sentCount },
+            count: leaving.count - sentCount)
+    }
 }
 
 /// Growable raw memory that is filled at its end and handed over whole.
@@ -39,20 +58,9 @@ struct ByteQueue {
     }
 }
 
-/// A write in libuv's hands, with the memory it reads from.
-@unsafe
-private struct PendingWrite {
-    var request = unsafe uv_write_t()
-    var bytes: ByteQueue
-}
-
 extension Stream {
     /// Bytes accepted and not yet taken by the kernel, the corked ones aside.
-    public final var outboxCount: Int {
-        guard let outbox = unsafe outbox else { return 0 }
-        // libuv counts down as the kernel takes parts of what it was given.
-        return unsafe handle.pointee.write_queue_size + outbox.waiting.count
-    }
+    public final var outboxCount: Int { unsafe outbox?.count ?? 0 }
 
     public final var hasOutbox: Bool { unsafe outbox != nil }
 
@@ -88,7 +96,7 @@ extension Stream {
         if unsafe outbox == nil {
             // Bigger than the cork: it leaves at the turn's end, once the caller has filled it.
             unsafe outbox = unsafe Outbox()
-            loop.execute { [self] in startWriting() }
+            loop.execute { [self] in sendOutbox() }
         }
         return unsafe outbox!.waiting.append(count)
     }
@@ -126,19 +134,12 @@ extension Stream {
             return
         }
         let corked = unsafe turn.pointee.corkCount
-        let sent = unsafe withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 3) { buffers in
-            unsafe buffers[0] = unsafe uv_buf_t(
-                base: turn.pointee.cork.assumingMemoryBound(to: CChar.self), len: corked)
-            unsafe buffers[1] = unsafe uv_buf_t(
-                base: UnsafeMutablePointer(
-                    mutating: header.baseAddress!.assumingMemoryBound(to: CChar.self)),
-                len: header.count)
-            unsafe buffers[2] = unsafe uv_buf_t(
-                base: UnsafeMutablePointer(
-                    mutating: payload.baseAddress!.assumingMemoryBound(to: CChar.self)),
-                len: payload.count)
+        let sent = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 3) { parts in
+            unsafe parts[0] = unsafe iovec(iov_base: turn.pointee.cork, iov_len: corked)
+            unsafe parts[1] = unsafe iovec(header)
+            unsafe parts[2] = unsafe iovec(payload)
             let first = corked > 0 ? 0 : 1
-            return unsafe Int(uv_try_write(handle, buffers.baseAddress! + first, UInt32(3 - first)))
+            return unsafe apus_send_parts(descriptor, parts.baseAddress! + first, 3 - first)
         }
         if corked > 0 { disownCork() }
         guard let taken = checkSent(sent) else { return }
@@ -158,8 +159,7 @@ extension Stream {
                 from: bytes.baseAddress!, byteCount: bytes.count)
             return
         }
-        // Safety: the caller vouches for the bytes; an open stream without an outbox has written
-        // all that libuv was given.
+        // Safety: the caller vouches for the bytes.
         guard let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress!, bytes.count))
         else { return }
         if taken < bytes.count { unsafe keepUnsent([bytes], skipping: taken) }
@@ -214,51 +214,23 @@ extension Stream {
         guard unsafe queue.count > 0 else { return }
         unsafe outbox = unsafe Outbox(waiting: queue)
         disownCork()
-        startWriting()
+        updatePolling()
     }
 
-    /// Gives what waits to libuv, unless it has some already.
-    private final func startWriting() {
-        guard let waiting = unsafe outbox?.waiting, unsafe outbox!.inFlightCount == 0,
-            unsafe !hasFailed
-        else { return }
-        guard unsafe waiting.count > 0 else {
-            unsafe outbox = nil
-            return
+    /// Sends what is queued, as far as the kernel takes it now.
+    final func sendOutbox() {
+        while let bytes = unsafe outbox?.next() {
+            if bytes.count == 0 {
+                unsafe outbox = nil
+                break
+            }
+            guard
+                let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress!, bytes.count))
+            else { return }
+            unsafe outbox?.sentCount += taken
+            if taken < bytes.count { break }
         }
-        let write = UnsafeMutablePointer<PendingWrite>.allocate(capacity: 1)
-        unsafe write.initialize(to: PendingWrite(bytes: waiting))
-        unsafe outbox!.waiting = unsafe ByteQueue()
-        unsafe outbox!.inFlightCount = unsafe waiting.count
-        var buffer = unsafe uv_buf_t(
-            base: waiting.base!.assumingMemoryBound(to: CChar.self), len: waiting.count)
-        let request = unsafe UnsafeMutableRawPointer(write).assumingMemoryBound(to: uv_write_t.self)
-        let code = unsafe uv_write(request, handle, &buffer, 1) { request, status in
-            let stream = unsafe Stream.of(request!.pointee.handle)
-            let write = unsafe UnsafeMutableRawPointer(request!).assumingMemoryBound(
-                to: PendingWrite.self)
-            unsafe write.pointee.bytes.release()
-            unsafe write.deinitialize(count: 1).deallocate()
-            stream.didWrite(status)
-        }
-        if code < 0 {
-            unsafe write.pointee.bytes.release()
-            unsafe write.deallocate()
-            unsafe outbox = nil
-            fail(code)
-        }
-    }
-
-    private final func didWrite(_ status: Int32) {
-        // Every way out ends the turn: what a failure makes due must not wait for other events.
-        defer { loop.endTurn() }
-        unsafe outbox?.inFlightCount = 0
-        if status < 0 {
-            dropUnsent()
-            if status != UV_ECANCELED.rawValue { fail(status) }
-            return
-        }
-        startWriting()
+        updatePolling()
         if unsafe outbox == nil { shutDownWritingIfFinishing() }
         if isSending { outboxShrank() }
     }
@@ -270,11 +242,16 @@ extension Stream {
         unsafe loop.turn.pointee.corkOwner = nil
     }
 
-    /// Forgets what has not been given to libuv.
+    /// Forgets what the kernel has not taken.
     final func dropUnsent() {
         disownCork()
-        guard unsafe outbox != nil else { return }
-        unsafe outbox!.waiting.release()
-        if unsafe outbox!.inFlightCount == 0 { unsafe outbox = nil }
+        unsafe outbox = nil
+    }
+}
+
+extension iovec {
+    fileprivate init(_ bytes: UnsafeRawBufferPointer) {
+        unsafe self.init(
+            iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
     }
 }

@@ -3,6 +3,9 @@ import Glibc
 
 /// A connected TCP or Unix-domain stream on one loop: the base class of what speaks on it.
 ///
+/// libuv says when the descriptor is ready (`uv_poll`); what is read and written goes by the stream
+/// itself, which costs less time and memory than `uv_tcp` and never copies what the kernel takes.
+///
 /// An open stream keeps itself alive: libuv may use the handle until its close callback, so the
 /// retain taken at its making is released there and nowhere else. Subclasses override ``received(_:)`` and its neighbours.
 // Safety: it owns its handle, whose memory goes with it, after the close callback.
@@ -11,63 +14,55 @@ open class Stream: TimerEntry, @unchecked Sendable {
     // Safety: a stream is confined to its loop; what crosses threads is only the reference.
 
     public final let loop: EventLoop
-    final let handle: UnsafeMutablePointer<uv_stream_t>
+    /// Polls the descriptor; exists from ``adopt(ownedDescriptor:)`` on.
+    private final var poll: UnsafeMutablePointer<uv_poll_t>?
     /// What the kernel would not take yet; exists only meanwhile.
     @exclusivity(unchecked) final var outbox: Outbox?
+    /// -1 before it is given one, and once it is closed.
+    @exclusivity(unchecked) final var descriptor: Int32 = -1
     @exclusivity(unchecked) private final var state: State = .open
     /// A failed write has been noticed and will be reported at the end of the turn.
     @exclusivity(unchecked) final var hasFailed = false
     @exclusivity(unchecked) private final var isReading = false
+    /// What libuv polls for: bits of `uv_poll_event`.
+    @exclusivity(unchecked) private final var polled: UInt8 = 0
     /// While true, reads go to ``readTarget()`` instead of the loop's shared buffer.
     @exclusivity(unchecked) private final var wantsOwnReadBuffer = false
-
-    /// What the handle was given; -1 before and after. While there is no outbox, and so nothing that
-    /// libuv has yet to write, bytes are written to it directly: that touches no handle's memory,
-    /// which of a thousand receivers would be a thousand cache misses.
-    @exclusivity(unchecked) final var descriptor: Int32 = -1
+    /// The peer's last byte has been read, or the connection has failed.
+    @exclusivity(unchecked) public final private(set) var hasEnded = false
 
     private enum State: UInt8 { case open, finishing, closed }
 
-    /// Makes a stream for a kind of address, without a connection yet.
-    public init(loop: EventLoop, isUnixDomain: Bool) {
+    /// Reads of one event, of which each but the last filled its buffer.
+    private static let readsMax = 32
+    private static let readable = UInt8(UV_READABLE.rawValue)
+    private static let writable = UInt8(UV_WRITABLE.rawValue)
+
+    /// Makes a stream without a connection yet.
+    public init(loop: EventLoop) {
         self.loop = loop
-        let raw: UnsafeMutableRawPointer
-        if isUnixDomain {
-            let pipe = UnsafeMutablePointer<uv_pipe_t>.allocate(capacity: 1)
-            unsafe uv_pipe_init(loop.uv, pipe, 0)
-            unsafe raw = UnsafeMutableRawPointer(pipe)
-        } else {
-            let tcp = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
-            unsafe uv_tcp_init(loop.uv, tcp)
-            unsafe raw = UnsafeMutableRawPointer(tcp)
-        }
-        unsafe handle = unsafe raw.assumingMemoryBound(to: uv_stream_t.self)
         super.init()
         loop.openHandles += 1
-        unsafe handle.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
+        // Balanced by `release` in `didClose`.
+        _ = unsafe Unmanaged.passRetained(self)
     }
 
-    deinit { unsafe handle.deallocate() }
+    deinit { unsafe poll?.deallocate() }
 
     /// Takes over a connected descriptor and starts reading; on an error it is closed.
     public final func adopt(ownedDescriptor descriptor: Int32) throws(TransportError) {
-        let raw = unsafe UnsafeMutableRawPointer(handle)
-        let code =
-            unsafe handle.pointee.type == UV_NAMED_PIPE
-            ? uv_pipe_open(raw.assumingMemoryBound(to: uv_pipe_t.self), descriptor)
-            : uv_tcp_open(raw.assumingMemoryBound(to: uv_tcp_t.self), descriptor)
+        let poll = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
+        let code = unsafe uv_poll_init(loop.uv, poll, descriptor)
         if code < 0 {
+            unsafe poll.deallocate()
             Glibc.close(descriptor)
             close()
             throw TransportError(code: code, operation: "open a socket")
         }
+        unsafe poll.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe self.poll = unsafe poll
         unsafe self.descriptor = descriptor
         resumeReading()
-    }
-
-    static func of(_ handle: UnsafeMutableRawPointer) -> Stream {
-        let data = unsafe handle.assumingMemoryBound(to: uv_handle_t.self).pointee.data!
-        return unsafe Unmanaged<Stream>.fromOpaque(data).takeUnretainedValue()
     }
 
     // MARK: - For subclasses
@@ -111,50 +106,87 @@ open class Stream: TimerEntry, @unchecked Sendable {
     final var isSending: Bool { unsafe state != .closed && !hasFailed }
 
     /// Stops reading: the peer's next bytes wait in the kernel, which pushes back on it.
-    public final func pauseReading() {
-        guard unsafe isReading else { return }
-        unsafe isReading = false
-        unsafe uv_read_stop(handle)
-    }
+    ///
+    /// The next event ends the polling, not this: often reading goes on before there is one.
+    public final func pauseReading() { unsafe isReading = false }
 
     public final func resumeReading() {
-        guard unsafe !isReading, unsafe state != .closed else { return }
+        guard unsafe !isReading, unsafe state != .closed, unsafe !hasEnded else { return }
         unsafe isReading = true
-        unsafe uv_read_start(handle, onAllocate, onRead)
+        updatePolling()
     }
 
-    fileprivate final func bufferForReading() -> uv_buf_t {
-        if unsafe wantsOwnReadBuffer {
-            let target = unsafe readTarget()
-            if target.count > 0 {
-                return unsafe uv_buf_t(
-                    base: target.baseAddress!.assumingMemoryBound(to: CChar.self),
-                    len: target.count)
+    /// Polls for what is wanted now, and no more.
+    final func updatePolling() {
+        var wanted: UInt8 = unsafe isReading ? Self.readable : 0
+        if unsafe (outbox != nil) { wanted |= Self.writable }
+        guard unsafe wanted != polled && state != .closed, let poll = unsafe poll else { return }
+        unsafe polled = wanted
+        // With nothing to poll for, it stops.
+        unsafe uv_poll_start(poll, Int32(wanted), onReady)
+    }
+
+    /// The descriptor is ready for `events`, or has an error, which is a negative `status`.
+    @inline(never)
+    fileprivate final func didPoll(_ status: Int32, _ events: Int32) {
+        var ready = UInt8(truncatingIfNeeded: events)
+        if status < 0 {
+            // libuv has stopped polling. Which error it is, the next call on the socket tells;
+            // bytes that came before it can still be read.
+            unsafe polled = 0
+            ready = Self.readable | Self.writable
+        }
+        if ready & Self.readable != 0, unsafe isReading {
+            let isDrained = readAvailable()
+            if status < 0, isDrained {
+                let code = unsafe pendingError(of: descriptor)
+                endReading(
+                    TransportError(code: code < 0 ? code : UV_EIO.rawValue, operation: "read"))
             }
         }
-        return unsafe uv_buf_t(
-            base: loop.readBuffer.assumingMemoryBound(to: CChar.self),
-            len: loop.readSize)
-    }
-
-    fileprivate final func didRead(_ count: Int, _ base: UnsafeMutablePointer<CChar>?) {
-        if count > 0 {
-            unsafe received(UnsafeMutableRawBufferPointer(start: base, count: count))
-        } else if count < 0 {
-            pauseReading()
-            reportEnd(TransportError(code: Int32(count), operation: "read"))
-        }
+        if ready & Self.writable != 0, unsafe outbox != nil { sendOutbox() }
+        updatePolling()
         loop.endTurn()
     }
 
+    /// Reads until a buffer is not filled; whether there was nothing left to read, nor the end.
+    private final func readAvailable() -> Bool {
+        for _ in 0..<Self.readsMax {
+            let buffer = unsafe bufferForReading()
+            let count = unsafe apus_receive(descriptor, buffer.baseAddress!, buffer.count)
+            guard count > 0 else {
+                if count == Int(UV_EAGAIN.rawValue) { return true }
+                let code = count == 0 ? UV_EOF.rawValue : Int32(count)
+                endReading(TransportError(code: code, operation: "read"))
+                return false
+            }
+            unsafe received(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
+            guard count == buffer.count else { return false }
+            loop.endTurn()
+            guard unsafe isReading else { return false }
+        }
+        return false
+    }
+
+    private final func bufferForReading() -> UnsafeMutableRawBufferPointer {
+        if unsafe wantsOwnReadBuffer {
+            let target = unsafe readTarget()
+            if target.count > 0 { return unsafe target }
+        }
+        return unsafe UnsafeMutableRawBufferPointer(start: loop.readBuffer, count: loop.readSize)
+    }
+
+    private final func endReading(_ error: TransportError) {
+        pauseReading()
+        reportEnd(error)
+    }
+
     /// Tells the subclass once that the connection is over.
-    final func reportEnd(_ error: TransportError) {
+    private final func reportEnd(_ error: TransportError) {
         guard unsafe !hasEnded else { return }
         unsafe hasEnded = true
         ended(error)
     }
-    /// The peer's last byte has been read, or the connection has failed.
-    @exclusivity(unchecked) public final private(set) var hasEnded = false
 
     /// Reports a failed write after the code that wrote has returned.
     final func fail(_ code: Int32) {
@@ -183,29 +215,35 @@ open class Stream: TimerEntry, @unchecked Sendable {
         if unsafe state == .finishing, unsafe !hasFailed { shutDownWriting() }
     }
 
-    private final func shutDownWriting() {
-        var descriptor: uv_os_fd_t = 0
-        let raw = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
-        if unsafe uv_fileno(raw, &descriptor) == 0 { shutdown(descriptor, Int32(SHUT_WR)) }
-    }
+    private final func shutDownWriting() { unsafe _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Closes at once; what the kernel has not taken is dropped. ``closed()`` follows.
     public final func close() {
         guard unsafe state != .closed else { return }
         flushIfCorked()
         unsafe state = .closed
+        unsafe isReading = false
         dropUnsent()
         loop.cancel(self)
-        // Its number may soon be another's.
-        unsafe descriptor = -1
-        unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
-            let stream = unsafe Stream.of($0!)
-            stream.loop.openHandles -= 1
-            stream.closed()
-            stream.loop.endTurn()
-            // Safety: balances the retain of `init`; libuv uses the handle no more.
-            unsafe Unmanaged.passUnretained(stream).release()
+        guard let poll = unsafe poll else {
+            loop.execute { [self] in didClose() }
+            return
         }
+        unsafe uv_close(UnsafeMutableRawPointer(poll).assumingMemoryBound(to: uv_handle_t.self)) {
+            let stream = unsafe Unmanaged<Stream>.fromOpaque($0!.pointee.data).takeUnretainedValue()
+            stream.didClose()
+            stream.loop.endTurn()
+        }
+        // It is polled no more.
+        unsafe Glibc.close(descriptor)
+        unsafe descriptor = -1
+    }
+
+    private final func didClose() {
+        loop.openHandles -= 1
+        closed()
+        // Safety: balances the retain of `init`; libuv uses the handle no more.
+        unsafe Unmanaged.passUnretained(self).release()
     }
 
     /// Whether the peer has yet to acknowledge bytes that the kernel was given. Closed, it would
@@ -215,35 +253,19 @@ open class Stream: TimerEntry, @unchecked Sendable {
     /// Closes with a reset (RST), which drops what the peer has not read either.
     public final func reset() {
         guard unsafe state != .closed else { return }
-        if unsafe handle.pointee.type == UV_TCP {
-            dropUnsent()
-            var descriptor: uv_os_fd_t = 0
-            let raw = unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(
-                to: uv_handle_t.self)
-            var abort = linger(l_onoff: 1, l_linger: 0)
-            if unsafe uv_fileno(raw, &descriptor) == 0 {
-                unsafe setsockopt(
-                    descriptor, SOL_SOCKET, SO_LINGER, &abort,
-                    socklen_t(MemoryLayout<linger>.size))
-            }
-        }
+        dropUnsent()
+        var abort = linger(l_onoff: 1, l_linger: 0)
+        unsafe setsockopt(
+            descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
         close()
     }
 }
 
-// Safety of both: an open handle keeps its stream alive until the close callback, which libuv
-// never calls from within another; so neither retains it.
-
-private let onAllocate: uv_alloc_cb = { handle, _, buffer in
+// Safety: an open handle keeps its stream alive until the close callback, which libuv never calls
+// from within another; so this doesn't retain it.
+private let onReady: uv_poll_cb = { handle, status, events in
     let data = unsafe handle!.pointee.data!
     unsafe Unmanaged<Stream>.fromOpaque(data)._withUnsafeGuaranteedRef { stream in
-        unsafe buffer!.pointee = stream.bufferForReading()
-    }
-}
-
-private let onRead: uv_read_cb = { handle, count, buffer in
-    let data = unsafe handle!.pointee.data!
-    unsafe Unmanaged<Stream>.fromOpaque(data)._withUnsafeGuaranteedRef { stream in
-        unsafe stream.didRead(count, buffer!.pointee.base)
+        stream.didPoll(status, events)
     }
 }

@@ -1,7 +1,7 @@
-/// A libuv error code with the operation that met it.
 import CLibuv
 import Glibc
 
+/// A libuv error code with the operation that met it.
 public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The negative libuv code, `UV_EADDRINUSE` and the like.
     public let code: Int32
@@ -36,4 +36,12 @@ public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible
     public var isConnectionReset: Bool {
         code == UV_ECONNRESET.rawValue || code == UV_EPIPE.rawValue
     }
+}
+
+/// The error that a socket holds, as libuv writes them, which asking clears; 0 if there is none.
+func pendingError(of descriptor: Int32) -> Int32 {
+    var code: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
+    return -code
 }

@@ -120,7 +120,7 @@ import WebSocketTesting
     func leftOpen() async throws {
         let group = try EventLoopGroup(count: 1)
         let loop = group.loops[0]
-        try await loop.run { _ = RecordingStream(loop: loop, isUnixDomain: false) }
+        try await loop.run { _ = RecordingStream(loop: loop) }
         #expect(group.shutdown() == 1)
     }
 

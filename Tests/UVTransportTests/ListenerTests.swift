@@ -156,7 +156,7 @@ import WebSocketTesting
     ) async throws -> TransportError? {
         let outcome = Reports<TransportError?>()
         let stream = try await loop.run {
-            let stream = RecordingStream(loop: loop, isUnixDomain: address.isUnixDomain)
+            let stream = RecordingStream(loop: loop)
             do throws(TransportError) {
                 _ = try stream.connect(to: address) { outcome.add($0) }
             } catch {
@@ -178,7 +178,7 @@ import WebSocketTesting
             let address = try ConnectAddress.resolve(host: "192.0.2.1", port: 9)[0]
             let outcome = Reports<TransportError?>()
             let stream = try await loop.run {
-                let stream = RecordingStream(loop: loop, isUnixDomain: false)
+                let stream = RecordingStream(loop: loop)
                 do throws(TransportError) {
                     let attempt = try stream.connect(to: address) { outcome.add($0) }
                     attempt.cancel()

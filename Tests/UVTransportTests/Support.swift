@@ -127,7 +127,7 @@ func makePair(
     try await loop.run {
         var listener: Listener?
         listener = try Listener(loop: loop, socket: socket) { descriptor, peer in
-            let stream = RecordingStream(loop: loop, isUnixDomain: kind == .unix)
+            let stream = RecordingStream(loop: loop)
             do {
                 try stream.adopt(ownedDescriptor: descriptor)
                 accepted.add(stream)

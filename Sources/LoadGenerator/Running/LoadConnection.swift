@@ -58,12 +58,12 @@ final class LoadConnection: Stream, @unchecked Sendable {
     /// What its messages may refer to; all of them are then inflated.
     @exclusivity(unchecked) var context: ReplyContext?
 
-    init(worker: LoadWorker, number: Int, isPublisher: Bool, isUnixDomain: Bool) {
+    init(worker: LoadWorker, number: Int, isPublisher: Bool) {
         unsafe self.worker = worker
         self.number = number
         self.isPublisher = isPublisher
         unsafe stamps = .allocate(capacity: worker.inFlight)
-        super.init(loop: worker.loop, isUnixDomain: isUnixDomain)
+        super.init(loop: worker.loop)
     }
 
     deinit { unsafe stamps.deallocate() }

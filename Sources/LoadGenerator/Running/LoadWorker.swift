@@ -103,8 +103,7 @@ final class LoadWorker: @unchecked Sendable {
             opening += 1
             let number = connections.count
             let connection = LoadConnection(
-                worker: self, number: number, isPublisher: number >= share,
-                isUnixDomain: address.isUnixDomain)
+                worker: self, number: number, isPublisher: number >= share)
             connections.append(connection)
             handles += 1
             connection.begin(address)
@@ -145,8 +144,7 @@ final class LoadWorker: @unchecked Sendable {
     /// `connect`: a new connection in the place of one that is over.
     private func replace(_ connection: LoadConnection) {
         let fresh = LoadConnection(
-            worker: self, number: connection.number, isPublisher: false,
-            isUnixDomain: address.isUnixDomain)
+            worker: self, number: connection.number, isPublisher: false)
         connections[connection.number] = fresh
         handles += 1
         fresh.begin(address)

@@ -131,7 +131,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         unsafe self.lastReceived = now
         unsafe self.lastMessage = now
         unsafe self.pingSent = now
-        super.init(loop: context.loop, isUnixDomain: peer.family == .unix)
+        super.init(loop: context.loop)
         context.add(self)
     }
 
