@@ -161,7 +161,7 @@ let package = Package(
         .testTarget(
             name: "ApusTests",
             dependencies: [
-                "apus", "RedisBroker", "WebSocketServer", "WebSocketTesting",
+                "apus", "LoadGenerator", "RedisBroker", "WebSocketServer", "WebSocketTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -90,6 +90,7 @@ struct CommandLineTests {
             ["bench", "echo", "ws://host/", "--size", "1KB"],
             ["bench", "echo", "ws://host/", "--json", "--markdown"],
             ["bench", "echo", "ws://host/", "--payload", "file:/nonexistent"],
+            ["bench", "compare", "--size", "128*9"],
         ])
     func usage(_ arguments: [String]) {
         do {

@@ -1,5 +1,6 @@
 """`apus bench` against our server and another's: what it counts, and what it says of faults."""
 
+import contextlib
 import json
 import os
 import signal
@@ -38,11 +39,12 @@ def tools():
         server.kill()
 
 
-@pytest.fixture(scope="module")
-def foreign():
-    """PyPI's `websockets`, which echoes; compressed, where that is offered."""
+@contextlib.contextmanager
+def echoing(note=lambda message: None):
+    """PyPI's `websockets`, which echoes, and tells of each message."""
     def echo(connection):
         for message in connection:
+            note(message)
             connection.send(message)
 
     with serve(echo, "127.0.0.1", 0) as server:
@@ -51,6 +53,13 @@ def foreign():
         yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def foreign():
+    """PyPI's `websockets`, which echoes; compressed, where that is offered."""
+    with echoing() as url:
+        yield url
 
 
 def test_a_generator_that_spins_knows_when_it_works(tools):
@@ -101,6 +110,53 @@ def test_an_open_loop_keeps_to_its_rate(tools):
     assert found["messages"] > 0
     assert found["rate_per_second"] == 400
     assert found["messages"] <= 600, "no faster than asked for"
+
+
+def test_an_open_loop_sends_each_message_when_it_is_due(tools):
+    # 60 a second is no whole number of milliseconds.
+    found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "60", "--duration", "2s")
+    assert found["errors"] == 0 and 100 <= found["messages"] <= 125
+    assert found["latency_microseconds"]["p50"] < 3_000, "no delay of the generator's own"
+
+
+def test_sizes_are_mixed_by_their_weights(tools):
+    found = figures("echo", tools.ws("/echo"), *SHORT, "--size", "20*9,200", "--in-flight", "3")
+    assert found["errors"] == 0 and found["verified"] >= 10
+    assert found["sizes"] == [20, 200] and found["size_weights"] == [9, 1]
+    # Headers of two and four bytes, and a masking key of four.
+    assert found["wire_bytes_per_message_in"] == pytest.approx((9 * 22 + 204) / 10, abs=2)
+    assert found["wire_bytes_per_message_out"] == pytest.approx((9 * 26 + 208) / 10, abs=2)
+
+
+@pytest.mark.parametrize("compression", ["off", "takeover"])
+def test_the_lines_of_a_file_go_out_whole(tmp_path, compression):
+    lines = [json.dumps({"n": n, "word": "größer"}, ensure_ascii=False) for n in range(50)]
+    file = tmp_path / "events.jsonl"
+    file.write_bytes("\n\n".join(lines).encode())
+    seen = set()
+    with echoing(seen.add) as url:
+        found = figures(
+            "echo", url, *SHORT, "--duration", "1s", "--payload", f"file:{file}",
+            "--compression", compression,
+        )
+    assert found["errors"] == 0 and found["verified"] >= 10
+    assert found["lines"] == 50 and "sizes" not in found
+    assert seen == set(lines), "text, all of them, and nothing else"
+
+
+@pytest.mark.parametrize(
+    "contents, kind", [("aä€😀b\n" * 3, str), (b"\xff\x00\n" * 5, bytes)], ids=["text", "bytes"],
+)
+def test_a_file_is_cut_into_slices_of_a_size(tmp_path, contents, kind):
+    file = tmp_path / "file"
+    file.write_bytes(contents.encode() if kind is str else contents)
+    seen = set()
+    with echoing(seen.add) as url:
+        found = figures("echo", url, *SHORT, "--payload", f"file:{file}", "--size", "7")
+    assert found["errors"] == 0 and found["sizes"] == [7]
+    assert seen and all(type(message) is kind for message in seen)
+    sizes = {len(message.encode()) if kind is str else len(message) for message in seen}
+    assert max(sizes) == 7 and min(sizes) >= (4 if kind is str else 7)
 
 
 def test_connections_that_stay_and_connections_that_go(tools):

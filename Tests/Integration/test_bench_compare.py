@@ -1,6 +1,7 @@
 """`apus bench compare`, run in earnest, but for a short time."""
 
 import json
+import os
 import xml.etree.ElementTree
 
 import apus
@@ -8,6 +9,9 @@ import pytest
 
 SMALL = ("--size", "64,1KiB", "--subscribers", "10", "--duration", "100ms", "--repeats")
 ECHO = {"plain", "alone", "takeover"}
+BRIEF = ("--subscribers", "0", "--duration", "100ms", "--repeats", "1")
+# The same words in the help and below the figures.
+NOTES = ("The link is the server's own", "Takeover is from server to client")
 CHARTS = {
     "echo-cpu", "echo-wire", "echo-break-even", "fanout-cpu", "fanout-wire", "fanout-break-even",
 }
@@ -46,6 +50,8 @@ def test_every_way_has_figures_at_every_size(found):
         assert ("pays" in one) == (one["way"] != "plain")
         assert ("extensions" in report) == (one["way"] != "plain")
     assert found["machine"]["cores"] >= 1
+    assert any(name.startswith("libz.so.") for name in found["machine"]["libraries"])
+    assert found["version"]
 
 
 def test_each_way_compresses_as_it_says(found):
@@ -84,3 +90,57 @@ def test_markdown_has_the_table_and_the_answer():
     assert any(line.startswith("| pays from |") for line in rows)
     assert sum(line.startswith("| fanout to 10 | shared context | ") for line in rows) == 3
     assert "Compression pays on a link" in text
+    first = text.splitlines()[0]
+    assert " core" in first and "Linux " in first and "; apus " in first and "libz.so." in first
+    for note in NOTES:
+        assert note in text
+
+
+def test_the_help_says_which_link_and_which_way():
+    words = " ".join(apus.run("bench", "compare", "--help").stdout.split())
+    for note in NOTES:
+        assert note in words
+
+
+def test_the_lines_of_a_file_are_compared_whole(tmp_path):
+    file = tmp_path / "events.jsonl"
+    lines = [json.dumps({"event": n, "price": n * 7919 % 10_007, "a": "b"}) for n in range(1_000)]
+    file.write_text("\n".join(lines))
+    done = apus.run(
+        "bench", "compare", *BRIEF, "--payload", f"file:{file}", "--json", seconds=60
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = json.loads(done.stdout)
+    average = round(sum(map(len, lines)) / len(lines))
+    assert [(one["way"], one["size"]) for one in found["measured"]] == [
+        (way, average) for way in ("plain", "alone", "takeover")
+    ]
+    for one in found["measured"]:
+        assert one["report"]["lines"] == 1_000 and one["report"]["errors"] == 0
+    assert "the 1,000 lines of a file" in found["explanation"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_run(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for folder in (file, file / "charts", "/proc/charts"):
+        # Some seconds: the run would take minutes.
+        done = apus.run("bench", "compare", "--svg", str(folder), seconds=10)
+        assert done.returncode == 1 and done.stdout == ""
+        assert f"--svg: {folder} can't be written to" in done.stderr
+
+
+def test_a_converter_that_fails_is_told(tmp_path):
+    program = tmp_path / "rsvg-convert"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    folder = tmp_path / "charts"
+    done = apus.run(
+        "bench", "compare", *BRIEF, "--size", "64,1KiB", "--svg", str(folder), seconds=60,
+        environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    assert done.returncode == 1 and "\necho " in done.stdout, "the figures are there"
+    assert "echo-cpu.png is not written" in done.stderr and "ended with status 3" in done.stderr
+    assert {file.name for file in folder.iterdir()} == {
+        "echo-cpu.svg", "echo-wire.svg", "echo-break-even.svg",
+    }

@@ -118,6 +118,77 @@ struct CompareTests {
         #expect(result.warnings.isEmpty)
     }
 
+    @Test("cases whose rates are not the server's are named, in text and Markdown")
+    func limited() throws {
+        let one = try result()
+        var result = CompareResult(one.plan)
+        for (one, report) in one.measured {
+            var report = report
+            if one.way == .plain, one.subscribers == nil, one.size < 16_384 {
+                report.generatorBusy = [0.97]
+                report.server!.busiestThread = 0.5
+            }
+            if one == CompareCase(.shared, size: 128, subscribers: 10) {
+                report.server!.busiestThread = 0.71
+            }
+            result.add(one, report)
+        }
+        let warnings = result.warnings
+        try #require(warnings.count == 2)
+        #expect(warnings[0].hasPrefix("in 2 of 25 cases the generator was the bottleneck"))
+        #expect(warnings[0].hasSuffix(" echo, plain: 64 B, 1 KiB"))
+        #expect(warnings[1].hasPrefix("in 1 of 25 cases the server's busiest thread was not"))
+        #expect(warnings[1].hasSuffix(" fanout to 10, shared context: 128 B at 71 %"))
+        for warning in warnings {
+            #expect(result.text.contains("! \(warning)\n"))
+            #expect(result.markdown.contains("**Mind:** \(warning)\n"))
+        }
+    }
+
+    @Test("the first line is the machine and the versions; notes say which link and which way")
+    func heading() throws {
+        let one = try result()
+        var plan = one.plan
+        plan.version = "1.2.3"
+        let result = CompareResult(plan)
+        for text in [result.text, result.markdown] {
+            let first = try #require(text.split(separator: "\n").first)
+            #expect(first.contains("; apus 1.2.3") && first.contains(", Linux "))
+            for note in [CompareResult.linkNote, CompareResult.takeoverNote] {
+                #expect(text.contains(note + "\n"))
+            }
+        }
+        #expect(result.summary.version == "1.2.3")
+        #expect(result.summary.explanation.contains(CompareResult.linkNote))
+    }
+
+    @Test("the libraries that compress are found among the files that are mapped")
+    func libraries() {
+        let maps = """
+            7f00-7f01 r--p 00000000 fe:00 1          /usr/lib/x86_64-linux-gnu/libz.so.1.2.13
+            7f01-7f02 r-xp 00000000 fe:00 1          /usr/lib/x86_64-linux-gnu/libz.so.1.2.13
+            7f02-7f03 r--p 00000000 fe:00 2          /usr/lib/libisal.so.2.0.30
+            7f03-7f04 r--p 00000000 fe:00 3          /usr/lib/libzstd.so.1
+            7ffe-7fff rw-p 00000000 00:00 0          [stack]
+            """
+        let found = CompareSummary.Machine.compressors(maps)
+        #expect(found == ["libisal.so.2.0.30", "libz.so.1.2.13"])
+    }
+
+    @Test("a file's lines are one size: their average")
+    func lines() throws {
+        let file = PayloadFile(Array("first\nsecond\n".utf8))
+        var plan = ComparePlan.quick(executable: "apus")
+        plan.useLines(of: file)
+        #expect(plan.sizes == [6] && plan.fanoutSizes == [6])
+        let url = try WebSocketURL("ws://127.0.0.1:1/echo")
+        let load = plan.cases[0].plan(url, plan, process: 1)
+        #expect(load.sizes == nil && load.payload == .file(file))
+        let result = CompareResult(plan)
+        #expect(result.text.contains("Messages are the 2 lines of a file, whole"))
+        #expect(result.warnings.contains { $0.hasPrefix("the file is smaller than a window") })
+    }
+
     @Test("reports keep secrets of the URL out of them")
     func secrets() throws {
         let result = try result()

@@ -7,7 +7,7 @@ import WebSocketProtocol
 @Suite("Payloads of a load")
 struct PayloadTests {
     private static let kinds: [PayloadKind] = [
-        .json, .chat, .ticks, .logs, .binary, .file(Array("one two three".utf8)),
+        .json, .chat, .ticks, .logs, .binary, .file(PayloadFile(Array("one two three".utf8))),
     ]
 
     @Test("messages are the same every time, and of exactly the sizes asked for", arguments: kinds)
@@ -36,13 +36,6 @@ struct PayloadTests {
         #expect(kind.isText == (kind != .binary))
         guard kind.isText else { return }
         #expect(kind.messages(sizes: [500], count: 4).joined().allSatisfy { $0 < 0x80 })
-        #expect(!PayloadKind.file([0x41, 0xC3]).isText)
-    }
-
-    @Test("a file's pieces follow each other, and begin anew at its end")
-    func file() {
-        let pieces = PayloadKind.file(Array("abcde".utf8)).messages(sizes: [3, 4], count: 3)
-        #expect(pieces.map { String(decoding: $0, as: UTF8.self) } == ["abc", "deab", "cde"])
     }
 
     @Test("JSON compresses to about a half, random bytes don't", arguments: [1_024, 16_384])

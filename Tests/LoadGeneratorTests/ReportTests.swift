@@ -60,6 +60,22 @@ struct ReportTests {
         #expect(silent.text.contains("2 still waited at the end"))
     }
 
+    @Test("the messages are told: sizes with their weights, or a file's lines")
+    func messages() throws {
+        var plan = try report(generator: 0.1, server: 0.95).plan
+        #expect(LoadReport(plan).summary.sizes == [128])
+        #expect(LoadReport(plan).summary.sizeWeights == nil)
+        plan.sizes = SizeMix([.init(size: 128, weight: 9), .init(size: 4_096)])
+        let mixed = LoadReport(plan)
+        #expect(mixed.text.contains("json of 128 B ×9, 4 KiB"))
+        #expect(mixed.summary.sizes == [128, 4_096] && mixed.summary.sizeWeights == [9, 1])
+        plan.payload = .file(PayloadFile(Array("a\nb\n".utf8)))
+        plan.sizes = nil
+        let lines = LoadReport(plan)
+        #expect(lines.text.contains("the 2 lines of a file, whole"))
+        #expect(lines.summary.lines == 2 && lines.summary.sizes == nil)
+    }
+
     @Test("nothing that came back is told")
     func nothing() throws {
         let silent = try report(generator: 0.1, server: 0.95, messages: 0)

@@ -37,11 +37,60 @@ struct ScheduleTests {
         }
     }
 
-    @Test("the timer ticks once a message, at most every 50 µs")
-    func tick() {
-        #expect(Schedule(rate: 1_000, beginning: 0).tick == 1_000_000)
-        #expect(Schedule(rate: 1_000_000, beginning: 0).tick == 50_000)
-        #expect(Schedule(rate: 1, beginning: 0).tick == 10_000_000)
+    @Test(
+        "each message is due where its number by the rate says, for a day",
+        arguments: [1, 3, 7, 60, 99, 1_000, 7_777, 1_234_567, 100_000_000])
+    func exact(_ rate: Int) {
+        let beginning: UInt64 = 123_456_789_012_345
+        let schedule = Schedule(rate: Double(rate), beginning: beginning)
+        let day = 86_400 * rate
+        for number in [0, 1, 2, 59, 60, 61, rate - 1, rate, day / 24 + 1, day - 1] {
+            // By the rate, so that nothing is rounded.
+            let due = UInt128(schedule.due(number) - beginning) * UInt128(rate)
+            let expected = UInt128(number) * 1_000_000_000
+            let off = due > expected ? due - expected : expected - due
+            #expect(off <= UInt128(rate), "\(number) is off by more than a nanosecond")
+        }
+    }
+
+    @Test(
+        "at low rates the loop is woken when each message is due",
+        arguments: [0.3, 1, 3, 7, 60, 99.9, 1_000, 4_999, 5_000])
+    func eachWhenDue(_ rate: Double) {
+        var schedule = Schedule(rate: rate, beginning: 1_000_003)
+        #expect(!schedule.isBatched)
+        var now = schedule.beginning
+        for number in 0..<2_000 {
+            #expect(now == schedule.due(number))
+            #expect(schedule.take(now: now) == number..<number + 1)
+            now += schedule.wait(at: now)
+        }
+    }
+
+    @Test("who wakes late takes all that is due, and waits for the next one alone")
+    func late() {
+        var schedule = Schedule(rate: 60, beginning: 0)
+        #expect(schedule.take(now: 60_000_000) == 0..<4)
+        #expect(60_000_000 + schedule.wait(at: 60_000_000) == schedule.due(4))
+        // The next one came due meanwhile: at once.
+        #expect(schedule.wait(at: 70_000_000) == 1)
+    }
+
+    @Test(
+        "at high rates no message waits for longer than a batch's period",
+        arguments: [5_001, 7_777, 30_000, 1_000_000])
+    func batches(_ rate: Int) {
+        var schedule = Schedule(rate: Double(rate), beginning: 1_000_003)
+        #expect(schedule.isBatched)
+        var now = schedule.beginning + 17
+        var count = 0
+        for _ in 0..<2_000 {
+            let due = schedule.take(now: now)
+            #expect(due.allSatisfy { now - schedule.due($0) <= Schedule.batchPeriod })
+            count += due.count
+            now += Schedule.batchPeriod
+        }
+        #expect(count == schedule.dueCount(at: now - Schedule.batchPeriod))
     }
 
     @Test("percentiles are right to three digits, of loops together")

@@ -64,7 +64,7 @@ package struct CompareCase: Sendable, Hashable {
         plan.connections =
             subscribers ?? (isLarge ? Self.echoConnectionsOfLarge : Self.echoConnections)
         plan.inFlight = subscribers == nil ? 1 : Self.fanoutInFlight
-        plan.sizes = [size]
+        plan.sizes = comparison.file == nil ? SizeMix(size) : nil
         plan.payload = comparison.payload
         plan.compression = way == .plain ? .off : .takeover
         plan.warmup = comparison.warmup
@@ -80,6 +80,7 @@ package struct CompareCase: Sendable, Hashable {
 /// What is compared, and for how long.
 package struct ComparePlan: Sendable {
     package var payload = PayloadKind.json
+    /// Bytes of messages; of ``file``, of a line on average.
     package var sizes: [Int]
     package var fanoutSizes: [Int]
     package var subscribers: [Int]
@@ -93,6 +94,19 @@ package struct ComparePlan: Sendable {
     /// The server's program, and what its `serve` gets besides.
     package var executable: String
     package var arguments: [String] = []
+    /// The program's, for the reader.
+    package var version = "unknown"
+    /// The file whose lines are the messages of every case.
+    package private(set) var file: PayloadFile?
+
+    /// Compares with a file's lines, as they are, in the place of several sizes.
+    package mutating func useLines(of file: PayloadFile) {
+        precondition(!file.lines.isEmpty)
+        self.file = file
+        payload = .file(file)
+        sizes = [file.lineSizeAverage]
+        fanoutSizes = [file.lineSizeAverage]
+    }
 
     /// Some four minutes.
     package static func whole(executable: String) -> ComparePlan {

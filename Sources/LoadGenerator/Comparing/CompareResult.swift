@@ -33,12 +33,31 @@ package struct CompareResult: Sendable {
         ("10 Mbit/s", 10), ("100 Mbit/s", 100), ("1 Gbit/s", 1_000), ("10 Gbit/s", 10_000),
     ]
 
-    /// The sentence that says how to read the answers.
-    package static let explanation = """
+    /// What break-even means.
+    package static let payNote = """
         Compression pays on a link as long as the bytes that it saves would take that link longer \
         to carry than the CPU takes to save them. Within noise: the CPU times differ by less than \
         those of the same case do from run to run.
         """
+    /// Which link it means.
+    package static let linkNote = """
+        The link is the server's own, which all its messages share: an echo's bytes count both \
+        ways, a fan-out's those of all deliveries. It is not the link of one subscriber.
+        """
+    /// Which way takeover goes.
+    package static let takeoverNote = """
+        Takeover is from server to client: what clients send is compressed alone, in real takeover \
+        and shared context, too.
+        """
+
+    /// How to read the answers, a paragraph each.
+    package var notes: [String] {
+        var notes = [Self.payNote, Self.linkNote, Self.takeoverNote]
+        if let file = plan.file {
+            notes.append("Messages are \(file.linesInWords), whole; their size is the average.")
+        }
+        return notes
+    }
 
     package func report(_ one: CompareCase) -> LoadReport? {
         runs.first { $0.one == one }.map { Self.median($0.reports) }
@@ -160,12 +179,33 @@ package struct CompareResult: Sendable {
             reports.first { $0.tally.errors > 0 }.map { (one, $0.tally.firstError ?? "a fault") }
         }
         for (one, detail) in faults + failures { warnings.append("\(one.name): \(detail)") }
-        let busy = measured.filter { $0.report.isGeneratorBound }
-        if !busy.isEmpty {
+        let bound = measured.filter { $0.report.isGeneratorBound }
+        if !bound.isEmpty {
+            let cases = bound.map { ($0.one, "") }
             warnings.append(
                 """
-                in \(busy.count) of \(measured.count) cases the generator was the bottleneck: \
-                rates and latencies there are its own; CPU per message still holds
+                in \(bound.count) of \(measured.count) cases the generator was the bottleneck: \
+                rates and latencies there are its own; CPU per message still holds. \
+                \(Self.list(cases))
+                """)
+        }
+        let underused = measured.filter { $0.report.isServerUnderused }
+        if !underused.isEmpty {
+            let cases = underused.map { one, report in
+                (one, " at \(Figures.percent(report.server?.busiestThread ?? 0))")
+            }
+            warnings.append(
+                """
+                in \(underused.count) of \(measured.count) cases the server's busiest thread was \
+                not always busy: rates there are not the most it can do; CPU per message still \
+                holds. \(Self.list(cases))
+                """)
+        }
+        if case .file(let file) = plan.payload, file.bytes.count < Self.windowSize {
+            warnings.append(
+                """
+                the file is smaller than a window of 32 KiB: what was sent comes again within it, \
+                and takeover looks better than it is
                 """)
         }
         let count = runs.reduce(failures.count) { $0 + $1.reports.count }
@@ -175,13 +215,37 @@ package struct CompareResult: Sendable {
         return warnings
     }
 
+    /// The most that a compressed message may refer to (RFC 7692 §7.1.2).
+    private static let windowSize = 32 << 10
+
+    /// Cases with a remark each: `echo, plain: 64 B, 1 KiB; echo, real takeover: 64 B`.
+    private static func list(_ cases: [(CompareCase, String)]) -> String {
+        var groups: [(name: String, sizes: [String])] = []
+        for (one, remark) in cases {
+            let name = "\(one.loadName), \(one.way.name)"
+            let size = Figures.size(one.size) + remark
+            if let index = groups.firstIndex(where: { $0.name == name }) {
+                groups[index].sizes.append(size)
+            } else {
+                groups.append((name, [size]))
+            }
+        }
+        return groups.map { "\($0.name): \($0.sizes.joined(separator: ", "))" }
+            .joined(separator: "; ")
+    }
+
+    /// The machine and the versions, in one line.
+    private var heading: String { CompareSummary.Machine.current.text(version: plan.version) }
+
     package var text: String {
-        let parts = [table.text, answerTable.text, Self.explanation + "\n"]
+        let notes = notes.map { $0 + "\n" }.joined()
+        let parts = [heading + "\n", table.text, answerTable.text, notes]
         return parts.joined(separator: "\n") + warnings.map { "! \($0)\n" }.joined()
     }
 
     package var markdown: String {
-        let parts = [table.markdown, answerTable.markdown, Self.explanation + "\n"]
+        let parts =
+            [heading + "\n", table.markdown, answerTable.markdown] + notes.map { $0 + "\n" }
         return parts.joined(separator: "\n") + warnings.map { "\n**Mind:** \($0)\n" }.joined()
     }
 }

@@ -27,8 +27,12 @@ package struct CompareSummary: Codable, Sendable {
         package var processor: String
         package var cores: Int
         package var kernel: String
+        /// Files of the libraries that compress, which have their versions in their names.
+        package var libraries: [String]
     }
 
+    /// The program's.
+    package var version: String
     package var machine: Machine
     package var measured: [Measured]
     package var answers: [Answer]
@@ -39,7 +43,7 @@ package struct CompareSummary: Codable, Sendable {
 extension CompareResult {
     package var summary: CompareSummary {
         CompareSummary(
-            machine: .current,
+            version: plan.version, machine: .current,
             measured: measured.map { one, report in
                 let breakEven = breakEven(one)
                 return CompareSummary.Measured(
@@ -54,7 +58,7 @@ extension CompareResult {
                     smallestSizes: Dictionary(
                         uniqueKeysWithValues: zip(Self.links.map(\.name), $0.smallestSizes)))
             },
-            explanation: Self.explanation, warnings: warnings)
+            explanation: notes.joined(separator: " "), warnings: warnings)
     }
 }
 
@@ -66,6 +70,21 @@ extension CompareSummary.Machine {
             processor: model.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown",
             cores: ProcessInfo.processInfo.activeProcessorCount,
             kernel: ProcFile.read("/proc/sys/kernel/osrelease")?
-                .trimmingCharacters(in: .newlines) ?? "unknown")
+                .trimmingCharacters(in: .newlines) ?? "unknown",
+            libraries: ProcFile.read("/proc/self/maps").map(compressors) ?? [])
+    }
+
+    /// zlib and ISA-L among the files that a process has mapped, as in `libz.so.1.2.13`.
+    static func compressors(_ maps: String) -> [String] {
+        let files = maps.split(separator: "\n").compactMap { line in
+            line.split(separator: "/").last.map(String.init)
+        }
+        return Set(files.filter { $0.hasPrefix("libz.so") || $0.hasPrefix("libisal.so") }).sorted()
+    }
+
+    /// In one line, with the program's version.
+    func text(version: String) -> String {
+        let machine = "\(processor), \(cores) \(cores == 1 ? "core" : "cores"), Linux \(kernel)"
+        return "\(machine); " + (["apus \(version)"] + libraries).joined(separator: ", ")
     }
 }

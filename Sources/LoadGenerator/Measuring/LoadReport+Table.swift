@@ -55,11 +55,13 @@ extension LoadReport {
                 parts.append("\(plan.inFlight) in flight")
             }
         }
-        if plan.scenario != .connect {
-            let sizes = plan.sizes.map(Figures.size).joined(separator: ", ")
-            parts.append("\(plan.payload.name) of \(sizes)")
-        }
+        if plan.scenario != .connect { parts.append(messagesInWords) }
         return parts.joined(separator: ", ")
+    }
+
+    private var messagesInWords: String {
+        if let file = plan.lines { return "\(file.linesInWords), whole" }
+        return "\(plan.payload.name) of \(plan.sizes?.text ?? "")"
     }
 
     private func addRates(_ add: (String, String) -> Void) {

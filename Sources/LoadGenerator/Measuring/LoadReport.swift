@@ -76,11 +76,17 @@ package struct LoadReport: Sendable {
             && server.map { $0.busiestThread < Self.busyMin } ?? false
     }
 
+    /// Whether the server had time left because nobody asked more of it: a closed loop was all that
+    /// it got, and the generator could have made more of it.
+    package var isServerUnderused: Bool {
+        guard plan.scenario != .idle, plan.rate == nil, !isGeneratorBound else { return false }
+        return server.map { $0.busiestThread < Self.busyMin } ?? false
+    }
+
     /// Finds what is to be said of the figures.
     package mutating func judge() {
         warnings = []
         let busiest = generatorBusy.max() ?? 0
-        let isLoad = plan.scenario != .idle && plan.rate == nil
         if isGeneratorBound {
             warnings.append(
                 """
@@ -96,10 +102,10 @@ package struct LoadReport: Sendable {
                 be seen: the figures may be the generator's. Try --loops \(plan.loops + 1), \
                 or --pid.
                 """)
-        } else if isLoad, let server, server.busiestThread < Self.busyMin {
+        } else if isServerUnderused {
             warnings.append(
                 """
-                the server's busiest thread was only \(percent(server.busiestThread)) busy: this \
+                the server's busiest thread was only \(percent(server!.busiestThread)) busy: this \
                 is not the most it can do. More --connections or --in-flight would ask more of it.
                 """)
         }

@@ -33,7 +33,12 @@ package struct LoadSummary: Codable, Sendable {
     package var inFlight: Int?
     package var ratePerSecond: Double?
     package var payload: String?
+    /// `nil` where the messages are a file's lines.
     package var sizes: [Int]?
+    /// How often each size comes; `nil` where all come equally often.
+    package var sizeWeights: [Int]?
+    /// Lines of a file that are the messages.
+    package var lines: Int?
     package var compression: String
     package var extensions: String?
     package var loops: Int
@@ -65,11 +70,15 @@ extension LoadReport {
     package var summary: LoadSummary {
         func rate(_ bytes: Int) -> Double { seconds > 0 ? Double(bytes) / seconds : 0 }
         let hasMessages = plan.scenario != .connect
+        let parts = hasMessages ? plan.sizes?.parts : nil
+        let isWeighted = parts?.contains { $0.weight > 1 } ?? false
         return LoadSummary(
             scenario: plan.scenario.rawValue, url: shownURL, connections: plan.connections,
             publishers: plan.scenario == .fanout ? plan.publishers : nil,
             inFlight: hasMessages ? plan.inFlight : nil, ratePerSecond: plan.rate,
-            payload: hasMessages ? plan.payload.name : nil, sizes: hasMessages ? plan.sizes : nil,
+            payload: hasMessages ? plan.payload.name : nil, sizes: parts?.map(\.size),
+            sizeWeights: isWeighted ? parts?.map(\.weight) : nil,
+            lines: hasMessages ? plan.lines?.lines.count : nil,
             compression: plan.compression.rawValue, extensions: agreement, loops: plan.loops,
             openingSeconds: openingSeconds, seconds: seconds, messages: tally.messages,
             unanswered: plan.rate == nil ? nil : tally.unanswered,

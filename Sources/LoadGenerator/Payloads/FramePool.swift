@@ -35,22 +35,19 @@ package final class FramePool: @unchecked Sendable {
     private static let repeatedSizeMax = 1 << 20
 
     /// - Parameters:
-    ///   - sizes: of the messages, in turn.
+    ///   - sizes: of the messages, in turn; `nil` for the lines of a file, whole.
     ///   - windowBits: to compress with, 9…15; `nil` for plain messages.
     ///   - isTakeover: whether the server's messages may refer to earlier ones.
     ///   - batch: how many messages one write may hold.
     package init(
-        _ kind: PayloadKind, sizes given: [Int], windowBits: Int?, isTakeover: Bool = false,
+        _ kind: PayloadKind, sizes given: [Int]?, windowBits: Int?, isTakeover: Bool = false,
         batch: Int
     ) {
-        let average = max(1, given.reduce(0, +) / given.count)
-        let most = isTakeover ? Self.countMaxOfTakeover : Self.countMax
-        var wanted = min(max(Self.poolSize / average, Self.countMin), most)
-        // What is large and does not compress may be the same twice: it stays in the cache.
-        if windowBits == nil, average >= 64 << 10 { wanted = 2 }
-        uniformSize = Set(given).count == 1 ? given[0] : nil
-        count = (wanted + given.count - 1) / given.count * given.count
-        messages = kind.messages(sizes: given, count: count)
+        let made = Self.messages(
+            kind, sizes: given, isPlain: windowBits == nil, isTakeover: isTakeover)
+        messages = made
+        count = made.count
+        uniformSize = Set(made.map(\.count)).count == 1 ? made[0].count : nil
         isText = kind.isText
         var encoder = FrameEncoder(isText: isText, windowBits: windowBits)
         var frames = messages.map { encoder.frame($0) }
@@ -75,6 +72,24 @@ package final class FramePool: @unchecked Sendable {
         }
         unsafe offsets[framesTotal] = offset
         for index in 0..<count { unsafe sizes[index] = messages[index].count }
+    }
+
+    private static func messages(
+        _ kind: PayloadKind, sizes: [Int]?, isPlain: Bool, isTakeover: Bool
+    ) -> [[UInt8]] {
+        guard let sizes else {
+            guard case .file(let file) = kind, !file.lines.isEmpty else {
+                preconditionFailure("only a file of lines has sizes of its own")
+            }
+            return file.lineMessages
+        }
+        let average = max(1, sizes.reduce(0, +) / sizes.count)
+        let most = isTakeover ? countMaxOfTakeover : countMax
+        var wanted = min(max(poolSize / average, countMin), most)
+        // What is large and does not compress may be the same twice: it stays in the cache.
+        if isPlain, average >= 64 << 10 { wanted = 2 }
+        let count = (wanted + sizes.count - 1) / sizes.count * sizes.count
+        return kind.messages(sizes: sizes, count: count)
     }
 
     deinit {

@@ -10,8 +10,8 @@ package enum PayloadKind: Sendable, Hashable {
     case logs
     /// Random bytes, which don't compress.
     case binary
-    /// Consecutive pieces of these bytes, from the front again at their end. Not empty.
-    case file([UInt8])
+    /// Lines or slices of a file.
+    case file(PayloadFile)
 
     /// The name in reports.
     package var name: String {
@@ -25,16 +25,22 @@ package enum PayloadKind: Sendable, Hashable {
         }
     }
 
-    /// Whether its messages go as text. A file's do where it is ASCII, as a piece may end anywhere.
+    /// Whether its messages go as text.
     package var isText: Bool {
         switch self {
         case .binary: false
-        case .file(let bytes): bytes.allSatisfy { $0 < 0x80 }
+        case .file(let file): file.isText
         default: true
         }
     }
 
-    /// `count` messages of exactly the sizes given, taken in turn; the same ones every time.
+    /// Whether there are lines, which are messages where no sizes are asked for.
+    package var hasLines: Bool {
+        if case .file(let file) = self { !file.lines.isEmpty } else { false }
+    }
+
+    /// `count` messages of the sizes given, taken in turn; the same ones every time. Sizes are
+    /// exact but for slices of text, which end between characters (``PayloadFile``).
     package func messages(sizes: [Int], count: Int) -> [[UInt8]] {
         precondition(!sizes.isEmpty)
         var random = LoadRandom(seed: 88_172_645_463_325_252)
@@ -47,10 +53,7 @@ package enum PayloadKind: Sendable, Hashable {
             case .ticks: return Prose.lines(size, &random, Prose.tick)
             case .logs: return Prose.lines(size, &random, Prose.logLine)
             case .binary: return (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-            case .file(let bytes):
-                let piece = (0..<size).map { bytes[(position + $0) % bytes.count] }
-                position = (position + size) % bytes.count
-                return piece
+            case .file(let file): return file.slice(size, at: &position)
             }
         }
     }

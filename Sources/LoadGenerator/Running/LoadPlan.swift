@@ -50,7 +50,8 @@ package struct LoadPlan: Sendable {
     package var duration = Duration.seconds(5)
     package var loops = 1
     package var payload = PayloadKind.json
-    package var sizes = [128]
+    /// Bytes of messages; `nil`: the payload is a file whose lines are sent whole.
+    package var sizes: SizeMix? = SizeMix(128)
     package var compression = Compression.off
     package var subprotocols: [String] = []
     package var headerFields: HTTPFields = [:]
@@ -70,6 +71,11 @@ package struct LoadPlan: Sendable {
     package init(scenario: Scenario, url: WebSocketURL) {
         self.scenario = scenario
         self.url = url
+    }
+
+    /// The file whose lines are the messages; `nil` where they have sizes.
+    package var lines: PayloadFile? {
+        if sizes == nil, case .file(let file) = payload { file } else { nil }
     }
 
     /// Handshakes of a loop that are under way at once.

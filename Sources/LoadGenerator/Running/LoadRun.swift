@@ -145,7 +145,7 @@ package struct LoadRun: Sendable {
             // 8 bits, which zlib can't deflate with: all of ours goes plain.
             let bits = agreement.flatMap { $0.deflateWindowBits(as: .client) }
             let pool = FramePool(
-                plan.payload, sizes: plan.sizes, windowBits: bits,
+                plan.payload, sizes: plan.sizes?.turn, windowBits: bits,
                 isTakeover: agreement.map { !$0.serverNoContextTakeover } ?? false,
                 batch: plan.inFlight)
             await worker.onLoop { $0.use(pool) }

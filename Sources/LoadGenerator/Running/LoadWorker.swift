@@ -198,11 +198,27 @@ final class LoadWorker: @unchecked Sendable {
         let schedule = Schedule(rate: own, beginning: beginning)
         unsafe self.schedule = schedule
         guard !isFanout || isPublishing else { return }
+        if schedule.isBatched {
+            startTimer(Schedule.batchPeriod) { [unowned self] in sendDue() }
+        } else {
+            sendWhenDue()
+        }
+    }
+
+    /// Sends what is due, and wakes when the next message is.
+    private func sendWhenDue() {
+        // A timer has one period, and no two waits need be the same: each has a timer of its own.
+        timer?.close()
+        timer = nil
+        sendDue()
+        guard unsafe isRunning else { return }
+        let wait = unsafe schedule!.wait(at: Clocks.now)
+        startTimer(wait) { [unowned self] in sendWhenDue() }
+    }
+
+    private func startTimer(_ interval: UInt64, onTick: @escaping () -> Void) {
         do throws(TransportError) {
-            timer = try PrecisionTimer.start(loop: loop, interval: schedule.tick) {
-                [unowned self] in
-                sendDue()
-            }
+            timer = try PrecisionTimer.start(loop: loop, interval: interval, onTick: onTick)
         } catch {
             note("\(error)")
         }

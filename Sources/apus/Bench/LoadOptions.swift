@@ -42,7 +42,7 @@ struct LoadOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             What is offered of permessage-deflate: off; on (every message stands alone); takeover \
-            (what Chromium offers: the server may refer to earlier messages).
+            (what Chromium offers: the server may refer to earlier messages; ours stand alone).
             """, valueName: "offer"))
     var compression = LoadPlan.Compression.off
 
@@ -135,49 +135,34 @@ struct MessageOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "What messages hold: json, chat, ticks, logs, binary (random), or file:PATH.",
-            valueName: "kind"))
-    var payload = PayloadArgument(kind: .json)
+            """
+            What messages hold: json, chat, ticks, logs, binary (random), or file:PATH (default: \
+            json). Of a text file with several lines, each line is a message; of others, or with \
+            --size, slices are: see "apus bench --help".
+            """, valueName: "kind"),
+        transform: { try argument($0, Payload()) })
+    var payload = PayloadKind.json
 
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "Bytes of a message, or several with commas, sent in turn: 100,1KiB (default: 128).",
-            valueName: "bytes"),
-        transform: sizes)
-    var size = [128]
+            """
+            Bytes of a message, or several with commas, sent in turn: 100,1KiB. *N has one come N \
+            times as often: '128*9,4KiB' (default: 128).
+            """, valueName: "bytes"),
+        transform: sizeMix)
+    var size: SizeMix?
 
     func apply(to plan: inout LoadPlan) throws {
-        plan.payload = payload.kind
-        plan.sizes = size
+        plan.payload = payload
+        if let size {
+            plan.sizes = size
+        } else if payload.hasLines {
+            plan.sizes = nil
+        }
         plan.rate = rate.map(Double.init)
         plan.inFlight = inFlight ?? (rate == nil ? 1 : 1_000)
     }
-}
-
-/// The value of `--payload`.
-struct PayloadArgument: ExpressibleByArgument {
-    let kind: PayloadKind
-
-    init(kind: PayloadKind) { self.kind = kind }
-
-    init?(argument: String) {
-        switch argument {
-        case "json": kind = .json
-        case "chat": kind = .chat
-        case "ticks": kind = .ticks
-        case "logs": kind = .logs
-        case "binary": kind = .binary
-        default:
-            guard argument.hasPrefix("file:"),
-                let contents = FileManager.default.contents(atPath: String(argument.dropFirst(5))),
-                !contents.isEmpty
-            else { return nil }
-            kind = .file(Array(contents))
-        }
-    }
-
-    var defaultValueDescription: String { kind.name }
 }
 
 /// The `Name: value` of a `--header`.

@@ -14,6 +14,16 @@ struct BenchCommand: AsyncParsableCommand {
             of what comes back, so that the server is the bottleneck; it says so where it is not. \
             Contents are compared on a sample. Ctrl-C ends a run early and prints what there is.
 
+            --payload file:PATH sends messages of your own. A text file (UTF-8) with several lines \
+            is sent a line a message, in turn: JSON lines, say. Empty lines are left out, and of \
+            a long file what is beyond 65,536 lines or 16 MiB. Cut into slices of --size bytes \
+            are any file with --size, a file of one line or with one above 1 MiB, and what is no \
+            text. Text goes as text messages, and its slices end between characters, up to \
+            three bytes early; all else goes as binary messages.
+
+            Sizes are mixed by weights: --size '128*9,4KiB' sends 128 bytes nine times of ten. The \
+            quotes keep the shell from reading *.
+
             By wss the server's certificate must be valid. The environment variable SSL_CERT_FILE \
             names a file with the certificate of an authority of your own.
 
@@ -52,7 +62,8 @@ struct BenchEchoCommand: AsyncParsableCommand {
               apus bench echo ws://127.0.0.1:8080/echo --in-flight 16 --size 20
               apus bench echo ws://127.0.0.1:8080/echo --rate 20000 --duration 30s
               apus bench echo ws://127.0.0.1:8080/echo --size 100,1000,10000 --payload logs
-              apus bench echo ws://127.0.0.1:8080/echo --payload file:events.json --json
+              apus bench echo ws://127.0.0.1:8080/echo --size '128*9,4KiB'
+              apus bench echo ws://127.0.0.1:8080/echo --payload file:events.jsonl --json
             """)
 
     @OptionGroup var load: LoadOptions

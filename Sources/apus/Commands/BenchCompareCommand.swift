@@ -20,19 +20,22 @@ struct BenchCompareCommand: AsyncParsableCommand {
 
             The server has one core and the generator another, where there are two.
 
-            Compression pays on a link as long as the bytes that it saves would take that link \
-            longer to carry than the CPU takes to save them. "below 350 Mbit/s" says where the two \
-            are equal; "within noise", that the CPU times differ by less than those of the same case \
-            do from run to run. That counts the server's CPU; clients have to inflate besides.
+            \(CompareResult.takeoverNote)
+
+            \(CompareResult.payNote) "below 350 Mbit/s" says where the two are equal. \
+            \(CompareResult.linkNote) That counts the server's CPU; clients have to inflate besides.
 
             The messages are JSON events made up by the program. Yours compress better or worse: \
-            --payload file:PATH measures them. --set goes to the servers.
+            --payload file:PATH measures them, each line of a text file a message; with --size, \
+            slices of those sizes. Let the file be larger than 32 KiB, or takeover finds all of it \
+            again. --set goes to the servers.
 
             EXAMPLES:
               apus bench compare
               apus bench compare --quick --markdown
               apus bench compare --svg charts --json > compare.json
-              apus bench compare --payload file:events.json -s 200,2KiB --subscribers 500
+              apus bench compare --payload file:events.jsonl --subscribers 500
+              apus bench compare --payload file:events.jsonl -s 200,2KiB
               apus bench compare --set compression.engine=zlib --set compression.level=6
             """)
 
@@ -66,9 +69,10 @@ struct BenchCompareCommand: AsyncParsableCommand {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "What messages hold: json, chat, ticks, logs, binary, or file:PATH.",
-            valueName: "kind"))
-    var payload = PayloadArgument(kind: .json)
+            "What messages hold: json, chat, ticks, logs, binary, or file:PATH (default: json).",
+            valueName: "kind"),
+        transform: { try argument($0, Payload()) })
+    var payload = PayloadKind.json
 
     @Option(
         name: .customLong("set"), parsing: .singleValue,
@@ -84,8 +88,10 @@ struct BenchCompareCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Write charts to this folder: SVG, and PNG where rsvg-convert is installed.",
-            valueName: "folder"),
+            """
+            Write charts to this folder, made where it isn't there yet: SVG, and PNG where \
+            rsvg-convert is installed.
+            """, valueName: "folder"),
         completion: .directory)
     var svg: String?
 
@@ -97,6 +103,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let folder = try svg.map(chartFolder)
         let line = ProgressLine(always: progress)
         let plan = self.plan
         let result: CompareResult
@@ -113,9 +120,35 @@ struct BenchCompareCommand: AsyncParsableCommand {
         let text =
             json ? try apus.json(result.summary) + "\n" : markdown ? result.markdown : result.text
         print(text, terminator: "")
-        if let svg { try writeCharts(result.charts, to: svg) }
+        let areWritten = folder.map { write(result.charts, to: $0) } ?? true
         let hasFaults = result.runs.contains { $0.reports.contains { $0.tally.errors > 0 } }
-        if hasFaults || !result.failures.isEmpty || result.runs.isEmpty { throw ExitCode(1) }
+        if hasFaults || !result.failures.isEmpty || result.runs.isEmpty || !areWritten {
+            throw ExitCode(1)
+        }
+    }
+
+    /// Before the run, which takes minutes.
+    private func chartFolder(_ path: String) throws -> ChartFolder {
+        do {
+            return try ChartFolder(path)
+        } catch {
+            throw complaint("--svg: \(path) can't be written to: \(reason(for: error))")
+        }
+    }
+
+    /// Says what became of the charts; false where one of them is missing.
+    private func write(
+        _ charts: [(name: String, chart: LineChart)], to folder: ChartFolder
+    ) -> Bool {
+        do {
+            let faults = try folder.write(charts)
+            for fault in faults { _ = complaint(fault) }
+            FileHandle.standardError.write(Data("\(charts.count) charts in \(folder.path)\n".utf8))
+            return faults.isEmpty
+        } catch {
+            _ = complaint("\(folder.path) can't be written to: \(reason(for: error))")
+            return false
+        }
     }
 
     private var plan: ComparePlan {
@@ -126,9 +159,13 @@ struct BenchCompareCommand: AsyncParsableCommand {
         var plan =
             quick
             ? ComparePlan.quick(executable: executable) : .whole(executable: executable)
+        plan.version = Apus.configuration.version
+        plan.payload = payload
         if let size {
             plan.sizes = size
             plan.fanoutSizes = size
+        } else if case .file(let file) = payload, payload.hasLines {
+            plan.useLines(of: file)
         }
         if let subscribers { plan.subscribers = subscribers.filter { $0 > 0 } }
         if let duration {
@@ -136,7 +173,6 @@ struct BenchCompareCommand: AsyncParsableCommand {
             plan.warmup = min(plan.warmup, duration)
         }
         if let repeats { plan.repeats = repeats }
-        plan.payload = payload.kind
         plan.arguments = assignments.flatMap { ["--set", $0] }
         let cores = CoreAffinity.current.cores
         if cores.count >= 2 {
@@ -157,29 +193,6 @@ func list<K: Kind>(_ text: String, _ kind: K) throws -> [K.Value] {
     try text.split(separator: ",", omittingEmptySubsequences: false).map {
         try argument(String($0), kind)
     }
-}
-
-/// Writes each chart as SVG, and as PNG where there is a converter.
-private func writeCharts(_ charts: [(name: String, chart: LineChart)], to folder: String) throws {
-    let folder = URL(fileURLWithPath: folder, isDirectory: true)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    for (name, chart) in charts {
-        let file = folder.appendingPathComponent("\(name).svg")
-        try Data(chart.svg.utf8).write(to: file)
-        convert(file, to: folder.appendingPathComponent("\(name).png"))
-    }
-    FileHandle.standardError.write(Data("\(charts.count) charts in \(folder.path)\n".utf8))
-}
-
-private func convert(_ chart: URL, to image: URL) {
-    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-    let program = folders.map { "\($0)/rsvg-convert" }
-        .first(where: FileManager.default.isExecutableFile)
-    guard let program else { return }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = ["--zoom", "2", "--output", image.path, chart.path]
-    if (try? process.run()) != nil { process.waitUntilExit() }
 }
 
 extension ProgressLine {

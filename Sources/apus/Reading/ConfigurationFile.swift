@@ -117,7 +117,7 @@ private func position(of error: any Error) -> (line: Int?, problem: String) {
 }
 
 /// What the system says, without Foundation's sentence around it.
-private func reason(for error: any Error) -> String {
+func reason(for error: any Error) -> String {
     let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
     let posix = [underlying, error as NSError].compactMap(\.self)
         .first { $0.domain == NSPOSIXErrorDomain }

@@ -1,0 +1,79 @@
+import ArgumentParser
+import Foundation
+import LoadGenerator
+import Testing
+
+@testable import apus
+
+@Suite("What a load's arguments say of its messages")
+struct LoadArgumentsTests {
+    private func plan(_ arguments: String...) throws -> LoadPlan {
+        let words = ["bench", "echo", "ws://192.0.2.1/"] + arguments
+        let command = try #require(try Apus.parseAsRoot(words) as? BenchEchoCommand)
+        return try command.load.plan(.echo) { try command.messages.apply(to: &$0) }
+    }
+
+    private func problem(_ arguments: String...) -> String {
+        do {
+            _ = try Apus.parseAsRoot(["bench", "echo", "ws://192.0.2.1/"] + arguments)
+            return ""
+        } catch {
+            return Apus.message(for: error)
+        }
+    }
+
+    @Test("sizes have weights, or the same one")
+    func weights() throws {
+        #expect(try plan().sizes == SizeMix(128))
+        #expect(try plan("--size", "128*3,4KiB").sizes?.turn == [128, 128, 4_096, 128])
+        #expect(try plan("--size", "100,1KiB").sizes?.turn == [100, 1_024])
+        #expect(try plan("--size", "1*1000").sizes?.turn.count == 1_000)
+    }
+
+    @Test(
+        "a size or weight that is none is told with what is allowed",
+        arguments: [
+            ("128*0", "128*0 is out of range"), ("128*1001", "128*1001 is out of range"),
+            ("128*", "128* is not a whole number"), ("*9", "*9 is not a size"),
+            ("1*2*3", "1*2*3 is more than a size and a weight"), ("128,", " is not a size"),
+            ("65MiB*2", "65MiB*2 is out of range"), ("1*600,2*401", "are 1001 together"),
+            ("64MiB*17", "are 1140850688 bytes together"),
+        ])
+    func wrongWeights(_ sizes: String, _ words: String) {
+        let problem = problem("--size", sizes)
+        #expect(problem.contains(words) && problem.contains("allowed: "), "\(problem)")
+    }
+
+    @Test("a file's lines are whole unless sizes are given")
+    func file() throws {
+        let path = temporaryFile("{\"a\":1}\n{\"b\":2}\n")
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let lines = try plan("--payload", "file:\(path)")
+        #expect(lines.sizes == nil && lines.lines?.lines.count == 2)
+        let slices = try plan("--payload", "file:\(path)", "--size", "3")
+        #expect(slices.sizes == SizeMix(3) && slices.lines == nil)
+    }
+
+    @Test("a file without lines is cut into slices of the default size")
+    func oneLine() throws {
+        let path = temporaryFile("no line's end")
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        #expect(try plan("--payload", "file:\(path)").sizes == SizeMix(128))
+    }
+
+    @Test("a payload that can't be had is told, and why")
+    func noPayload() {
+        let empty = temporaryFile("")
+        defer { try? FileManager.default.removeItem(atPath: empty) }
+        let expected = [
+            ("file:/nonexistent", "is not readable (No such file or directory)"),
+            ("file:/", "is not readable (Is a directory)"), ("file:\(empty)", "is an empty file"),
+            ("file:", "is without a path"), ("xml", "xml is no kind of payload"),
+        ]
+        for (argument, words) in expected {
+            let problem = problem("--payload", argument)
+            #expect(problem.contains(words), "\(problem)")
+            #expect(problem.contains("allowed: json, chat, ticks, logs, binary, or file:PATH"))
+        }
+    }
+}
