@@ -16,6 +16,17 @@ public struct RealtimeApp: Sendable {
             case .secure: "/ws/secure/{topic}"
             }
         }
+
+        /// What may demand a token of it; `nil`: it demands one always.
+        var feature: Authentication.Feature? {
+            switch self {
+            case .echo: .echo
+            case .chat: .chat
+            case .notifications: .notifications
+            case .channels: .channels
+            case .secure: nil
+            }
+        }
     }
 
     let logger: Logger
@@ -59,12 +70,12 @@ public struct RealtimeApp: Sendable {
 
         let echo = Echo(prefix: "Message received: ", logger: logger)
         router.webSocket(Route.echo.path, adjusting: adjustment(.echo)) { request in
-            try authentication.admit(request, for: .echo) { _ in echo }
+            try authentication.admit(request, on: .echo) { _ in echo }
         }
 
         router.webSocket(Route.chat.path, adjusting: adjustment(.chat)) { request in
             let clientID = request.parameters.integer("client_id")
-            return try authentication.admit(request, for: .chat) { _ in
+            return try authentication.admit(request, on: .chat) { _ in
                 ChatMember(clientID: clientID, logger: logger)
             }
         }

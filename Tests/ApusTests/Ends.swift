@@ -134,8 +134,8 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "limits.handshake.timeout", "10ms to 1h", accepted: ["10ms", "1h"],
                 refused: ["9ms", "3600001ms"]),
             Ends(
-                "limits.handshake.size", "256 to 1MiB", accepted: ["256", "1MiB"],
-                refused: ["255", "1048577"]),
+                "limits.handshake.size", "256 to 2MiB", accepted: ["256", "2MiB"],
+                refused: ["255", "2097153"]),
             Ends(
                 "limits.handshake.headers", "1 to 1000", accepted: ["1", "1000"],
                 refused: ["0", "1001"]),
@@ -184,6 +184,9 @@ struct Ends: Sendable, CustomTestStringConvertible {
     private static func ofRoute(_ route: RealtimeApp.Route) -> [Ends] {
         let name = "routes.\(route.rawValue)"
         return [
+            Ends(
+                "\(name).first_message", "inherit, or true or false",
+                accepted: ["inherit", "true", "false"], refused: ["yes"]),
             Ends(
                 "\(name).message.max", "inherit, or 1 to 1GiB",
                 accepted: ["inherit", "1", "256MiB"],

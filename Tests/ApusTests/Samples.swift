@@ -138,6 +138,9 @@ struct Sample: Sendable, CustomTestStringConvertible {
     private static func ofRoute(_ route: RealtimeApp.Route) -> [Sample] {
         let name = "routes.\(route.rawValue)"
         return [
+            Sample("\(name).first_message", "true") {
+                $0.auth.acceptsFirstMessageOn == [route: true]
+            },
             Sample("\(name).message.max", "2KiB") {
                 $0.options(of: route).limits.messageSizeMax == .kibibytes(2)
             },

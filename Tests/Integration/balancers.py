@@ -146,6 +146,13 @@ class HAProxy(Balancer):
                 descriptors=[listening.fileno()],
             )
 
+    def wait_logged(self, *parts):
+        """Waits for a line of the log with all of these."""
+        found = self.log.wait_for(
+            lambda lines: any(all(part in line for part in parts) for line in lines), 30
+        )
+        assert found, f"not logged: {parts}\n{self.log.text()}"
+
 
 class Leaving:
     """Stands in for an instance on its way out: it is ready, and answers nothing else, or 503."""

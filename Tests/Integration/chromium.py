@@ -28,13 +28,15 @@ FLAGS = [
 
 
 class Page:
-    """One tab. What it complains about (exceptions, console, policy) gathers in `complaints`."""
+    """One tab. What it complains about (exceptions, console, policy) gathers in `complaints`, what
+    it asks for, by HTTP or WebSocket, in `requests`."""
 
     def __init__(self, socket):
         self.socket = socket
         self.numbers = itertools.count(1)
         self.complaints = []
-        for domain in ("Page", "Runtime", "Log"):
+        self.requests = []
+        for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
     def call(self, method, **parameters):
@@ -55,6 +57,10 @@ class Page:
             self.complaints.append(parameters["entry"]["text"])
         elif method == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning"):
             self.complaints.append(str(parameters["args"]))
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(parameters["request"]["url"])
+        elif method == "Network.webSocketCreated":
+            self.requests.append(parameters["url"])
 
     def evaluate(self, script):
         result = self.call(

@@ -23,13 +23,13 @@ def users(*arguments, password=None, status=0):
     return done
 
 
-def post(server, fields=(), body=None, content_type=FORM, **headers):
+def post(server, fields=(), body=None, content_type=FORM, source=None, **headers):
     data = urlencode(fields).encode() if body is None else body
     lines = {"Host": server.authority, "Content-Length": len(data)} | headers
     if content_type:
         lines["Content-Type"] = content_type
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    with Wire.to(server) as wire:
+    with Wire.to(server, source=source) as wire:
         wire.socket.settimeout(30)
         wire.send(f"POST /token HTTP/1.1\r\n{head}\r\n".encode() + data)
         return wire.response()

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from conftest import shared
 from tokens import INVALID, KEYED, PATH, SECRET, Key
-from tokens import answer, bearer, closed_with, encoded, token, write_jwks
+from tokens import answer, bearer, encoded, token, write_jwks
 from wire import BINARY, Wire
 
 
@@ -178,32 +178,6 @@ def test_what_the_attacks_change_is_what_they_are_refused_for(secured, start, tm
     fooled = start(jwks, "auth.jwt.audience=apus", "auth.jwt.issuer=tests")
     for text in (with_key(attacker), with_key(attacker, kid="key-RS256")):
         assert answer(fooled, text).status == 101
-
-
-def everywhere(server, text):
-    """The answers to a token in the header, among the subprotocols and in the query."""
-    yield answer(server, text)
-    yield answer(server, Sec_WebSocket_Protocol=f"bearer, {text}")
-    yield answer(server, path=f"{PATH}?token={text}")
-
-
-def test_a_token_of_a_mebibyte_is_refused(start, client):
-    longest = token(pad="x" * 780_000)
-    assert (1 << 20) - 10_000 < len(longest) < (1 << 20) - 1_000
-    # The limit of a request's head holds first, RFC 6585 §5 and RFC 9110 §15.5.15.
-    server = start(KEYED, "auth.query_token=true", "auth.first_message=true")
-    for text in (longest, "a" * (1 << 20)):
-        assert [response.status for response in everywhere(server, text)] == [431, 431, 414]
-    waiting = client(server, PATH)
-    waiting.send(json.dumps({"token": longest}))
-    assert closed_with(waiting)[0] == 1009
-    # Where as much is let through as can be, it is the token's own limit that holds.
-    server = start(KEYED, "auth.query_token=true", "limits.handshake.size=1MiB")
-    for text in (longest, "a" * len(longest), token(pad="x" * 7_000)):
-        for response in everywhere(server, text):
-            assert response.status == 401 and response.headers["www-authenticate"] == INVALID
-    for response in everywhere(server, token(pad="x" * 5_500)):
-        assert response.status == 101
 
 
 def test_the_secrets_algorithm_is_the_configured_one(start):

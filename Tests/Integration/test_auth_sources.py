@@ -197,17 +197,6 @@ def test_features_demand_a_token_where_configured(start, client):
     assert closed_with(ends) == (4001, "token expired")
 
 
-def test_an_open_server_beyond_this_machine_warns_once(start):
-    def warnings(*settings, host="127.0.0.1"):
-        server = start(*settings, args=["--host", host, "--port", "0"])
-        server.stop()
-        return server.stderr.text().count("auth.required_for")
-
-    assert warnings() == 0
-    assert warnings(host="0.0.0.0") == 1
-    assert warnings(KEYED, "auth.required_for=echo", host="0.0.0.0") == 0
-
-
 def test_faults_of_what_is_referred_to_are_told_at_the_start(tmp_path):
     good = Key("ES256", "k").jwk()
     (tmp_path / "users").write_text("ada:plain\n")
@@ -263,3 +252,42 @@ def test_every_other_feature_demands_a_token_too(start, client):
     listener = client(server, "/ws/redis/room", **bearer(token(seconds=2)))
     assert closed_with(listener) == (4001, "token expired")
     assert answer(server, path="/ws").status == 101
+
+
+def test_a_token_too_long_ends_the_connection_and_reaches_no_one(start, client):
+    server = start(KEYED)
+    other = client(server, PATH, **bearer(token()))
+    for text in ("a" * 9_000, "a" * 100_000):
+        sender = client(server, PATH, **bearer(token()))
+        sender.send(message(text))
+        assert closed_with(sender)[0] == 3000
+    # What follows is the first that the other one hears.
+    speaker = client(server, PATH, **bearer(token(sub="eve")))
+    speaker.send("hello")
+    assert other.recv(timeout=10) == "eve: hello"
+
+
+def test_a_new_token_must_have_the_very_same_sub(start, client):
+    server = start(KEYED)
+    for spelling, code in [("caf\u00e9", None), ("cafe\u0301", 3000)]:
+        socket = client(server, PATH, **bearer(token(sub="caf\u00e9")))
+        socket.send(message(token(sub=spelling)))
+        if code:
+            assert closed_with(socket)[0] == code
+        else:
+            socket.send("hello")
+            assert socket.recv(timeout=10) == "caf\u00e9: hello"
+
+
+def test_one_route_may_allow_the_first_message_alone(start, client):
+    required = "auth.required_for=echo, chat"
+    for settings, open_, refused in [
+        (["routes.chat.first_message=true"], "/ws/1", "/ws"),
+        (["auth.first_message=true", "routes.echo.first_message=false"], "/ws/1", "/ws"),
+    ]:
+        server = start(KEYED, required, *settings)
+        assert answer(server, path=refused).status == 401
+        socket = client(server, open_)
+        socket.send(message(token()))
+        socket.send("hello")
+        assert "hello" in socket.recv(timeout=10)

@@ -1,9 +1,13 @@
 """The page at `/` in headless Chromium: a person connects, types, and sees what comes back."""
 
+import re
+import socket
+
 import pytest
 from chromium import chromium
 from signing_in import users
-from task_client import create
+from task_client import create, tasks
+from tokens import KEYED, token
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +89,18 @@ BEYOND_THE_EDGE = """[...document.querySelectorAll("body *:not([role=tab])")].fi
 }).map((element) => `${element.tagName} ${element.id}`).join()"""
 
 
-def test_every_tab_fits_a_phone(start, browser):
-    server = start()
-    # As long as a title may be, without a place to break it.
+def paste(page, text):
+    """Signs in with a token that is pasted."""
+    page.click("tab-secure")
+    page.type("paste-token", text)
+    page.press_enter()
+
+
+# As long as a name in a users file may be, without a place to break it.
+@pytest.mark.parametrize("name", [None, "W" * 64], ids=["signed out", "signed in"])
+def test_every_tab_fits_a_phone(start, browser, name):
+    server = start(KEYED)
+    # As long as a title may be.
     title = "W" * 200
     assert create(server, 1, title)[0] == 200
     page = browser.page(server.url("/"))
@@ -96,6 +109,14 @@ def test_every_tab_fits_a_phone(start, browser):
         "Emulation.setDeviceMetricsOverride",
         width=width, height=640, deviceScaleFactor=2, mobile=True,
     )
+    if name:
+        paste(page, token(name))
+        page.wait_for_text("who", f"signed in as {name}")
+        page.click("secure-toggle")
+        page.wait_for_text("secure-state", "connected", 30)
+        page.type("secure-input", "hello")
+        page.press_enter()
+        page.wait_for_text("secure-log", f"{name}: hello", 30)
     page.click("tab-tasks")
     page.wait_for_text("tasks-list", title, 30)
     page.click("tasks-toggle")
@@ -106,7 +127,9 @@ def test_every_tab_fits_a_phone(start, browser):
         page.click(f"tab-{tab}")
         page.wait_for(f"!document.getElementById('panel-{tab}').hidden")
         # Not `innerWidth`: a phone zooms out until all of a page that is too wide is in it.
-        assert page.evaluate("document.documentElement.scrollWidth") == width, tab
+        root = "document.documentElement"
+        assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), tab
+        assert page.evaluate(f"{root}.scrollWidth") == width, tab
         assert page.evaluate(BEYOND_THE_EDGE % width) == "", tab
 
 
@@ -162,3 +185,115 @@ def test_who_signs_in_talks_under_their_name(start, browser, tmp_path):
     page.wait_for_text("secure-log", "ada: hello")
     page.click("sign-out")
     page.wait_for_text("who", "not signed in")
+
+
+def test_who_pastes_a_token_may_do_what_demands_one(start, browser):
+    server = start(
+        KEYED, "auth.required_for=echo, chat, notifications, tasks, publish, channels"
+    )
+    page = browser.page(server.url("/#tasks"))
+    page.wait_for_text("tasks-answer", "401")
+    page.click("channels-publish")
+    page.wait_for_text("channels-answer", "401")
+    for name in ("echo", "chat", "tasks", "channels"):
+        page.click(f"{name}-toggle")
+        page.wait_for_text(f"{name}-state", "closed 1006")
+    paste(page, "no token")
+    page.wait_for_text("login-answer", "That is no token.")
+    assert page.text("who") == "not signed in"
+    paste(page, f" {token('grüße')} ")
+    page.wait_for_text("who", "signed in as grüße")
+    # What was refused before was complained of.
+    page.complaints.clear()
+    for name in ("echo", "chat", "tasks", "channels"):
+        page.click(f"{name}-toggle")
+        page.wait_for_text(f"{name}-state", "connected")
+    page.click("tab-tasks")
+    page.wait_for("document.getElementById('tasks-id').value === '1'")
+    page.type("tasks-title", "by token")
+    page.press_enter()
+    for place, text in [
+        ("answer", "Task created successfully"), ("list", "by token"),
+        ("log", "New task created: by token"),
+    ]:
+        page.wait_for_text(f"tasks-{place}", text)
+    page.click("tab-channels")
+    page.type("channels-message", "published by token")
+    page.press_enter()
+    page.wait_for_text("channels-answer", "Published")
+    page.wait_for_text("channels-log", "published by token")
+    assert page.complaints == []
+    # The token goes with the person.
+    page.click("sign-out")
+    page.type("channels-message", "too late")
+    page.press_enter()
+    page.wait_for_text("channels-answer", "401")
+    assert "too late" not in page.text("channels-log")
+
+
+# What it would take to bring something elsewhere, by each way that a page has.
+ELSEWHERE = """((address) => Promise.all([
+    fetch(`http://${address}/`, { mode: "no-cors" }).then(() => "went", () => "kept"),
+    new Promise((resolve) => {
+        const image = new Image();
+        image.onload = image.onerror = (event) => resolve(event.type === "load" ? "went" : "kept");
+        image.src = `http://${address}/`;
+    }),
+    new Promise((resolve) => {
+        const socket = new WebSocket(`ws://${address}/`);
+        socket.onopen = () => resolve("went");
+        socket.onerror = () => resolve("kept");
+    }),
+]))("%s")"""
+
+
+def test_the_page_talks_to_its_own_server_alone(start, browser, tmp_path):
+    path = tmp_path / "users"
+    users("add", "ada", "--file", str(path), password="correct horse")
+    server = start(KEYED, f"auth.users={path}")
+    page = browser.page(server.url("/#secure"))
+    page.type("login-name", "ada")
+    page.type("login-password", "correct horse")
+    page.press_enter()
+    page.wait_for_text("who", "signed in as ada")
+    for name in ("echo", "chat", "tasks", "channels", "secure"):
+        page.click(f"{name}-toggle")
+        page.wait_for_text(f"{name}-state", "connected")
+    page.click("channels-publish")
+    page.wait_for_text("channels-answer", "Published")
+    asked = [url for url in page.requests if not url.startswith("data:")]
+    schemes = {"/ws/secure/team": "ws", "/ws/redis/news": "ws", "/ws": "ws", "/token": "http"}
+    for path, scheme in (schemes | {"/tasks": "http", "/publish/news": "http"}).items():
+        assert server.url(path, scheme) in asked
+    own = re.compile(rf"(http|ws)://{re.escape(server.authority)}/")
+    assert [url for url in asked if not own.match(url)] == []
+    assert page.complaints == []
+    # Nor could it, whatever were written into it: its policy lets nothing out.
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert page.evaluate(ELSEWHERE % address) == ["kept"] * 3
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert len([text for text in page.complaints if "Content Security Policy" in text]) >= 3
+    content = page.evaluate("document.querySelector('meta[http-equiv]').content")
+    assert content.startswith("default-src 'none'; ")
+
+
+def test_ids_that_a_browser_can_not_count_with_are_exact(start, browser):
+    server = start()
+    # Numbers of JavaScript's are even from 2^53 on.
+    first = 2**53 + 1
+    assert create(server, first, "by a program")[0] == 200
+    page = browser.page(server.url("/#tasks"))
+    page.wait_for_text("tasks-list", "by a program")
+    for id in (first + 1, first + 2):
+        shown = page.evaluate("document.querySelector('#tasks-list tr:last-child td').textContent")
+        offered = page.evaluate("document.getElementById('tasks-id').value")
+        assert (shown, offered) == (str(id - 1), str(id))
+        page.type("tasks-title", f"by the page, {id}")
+        page.press_enter()
+        page.wait_for_text("tasks-answer", "Task created successfully")
+        page.wait_for_text("tasks-list", f"by the page, {id}")
+    assert [task["id"] for task in tasks(server)] == [first, first + 1, first + 2]
+    assert page.complaints == []

@@ -63,6 +63,54 @@ def test_a_client_stays_with_its_instance_by_its_address(balanced):
     assert min(count.values()) > 0, "all addresses on one instance"
 
 
+@pytest.mark.parametrize("how", ["drained", "killed"])
+def test_the_clients_of_an_instance_that_goes_are_the_others_and_come_back(balanced, how):
+    haproxy, *servers = balanced("drain.delay=1h", sticky="by_source")
+    a, b = servers
+    clients = itertools.count(1)
+
+    def holder(source):
+        """The instance that a source's client is with; it has a number of its own each time."""
+        client = next(clients)
+        visit(haproxy, client, source=source)
+        times = lambda: {one: visits(one, client, 0) for one in (a, b)}
+        wait_until(lambda: sum(times().values()) == 1, f"{client} left", 30)
+        return max((a, b), key=times().get)
+
+    held = {holder(source): source for source in (f"127.0.0.{n}" for n in range(2, 22))}
+    ours, theirs = held[a], held[b]
+    with haproxy.connect("/ws", source=ours) as stayer:
+        if how == "drained":
+            a.signal(signal.SIGTERM)
+            haproxy.wait_logged("by_source/a is DOWN")
+        else:
+            # Not told yet: HAProxy finds out by who comes.
+            a.process.kill()
+        for _ in range(2):
+            assert holder(ours) is b and holder(theirs) is b
+        if how == "drained":
+            stayer.send("x")
+            assert stayer.recv(timeout=30) == "Message received: x"
+            stop_at_once(a)
+    if how == "killed":
+        haproxy.wait_logged("by_source/a is DOWN")
+    a = a.again()
+    haproxy.wait_logged("by_source/a is UP")
+    assert holder(ours) is a and holder(theirs) is b
+    for server in (a, b):
+        server.signal(signal.SIGTERM)
+    stop_at_once(a, b)
+
+
+def stop_at_once(*servers):
+    """Stops servers that have been told to stop, and would serve on for long."""
+    for server in servers:
+        assert server.stderr.wait_for(lambda lines: "not ready any more" in "".join(lines), 30)
+        # The second signal, which spares no one.
+        server.signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+
+
 class Crowd:
     """Clients that reconnect for as long as they are wanted; all that goes wrong is in `faults`.
 
@@ -152,21 +200,14 @@ def test_an_instance_that_will_stop_gets_no_one_new_and_keeps_whom_it_has(balanc
     haproxy, a, b = balanced("drain.delay=1h")
     with haproxy.connect("/ws", cookie="a") as stayer:
         a.signal(signal.SIGTERM)
-        down = haproxy.log.wait_for(
-            lambda lines: any("by_cookie/a is DOWN" in line and "503" in line for line in lines), 30
-        )
-        assert down, haproxy.log.text()
+        haproxy.wait_logged("by_cookie/a is DOWN", "503")
         for cookie in (None, "a", None, "a"):
             with haproxy.connect("/ws", cookie=cookie) as connection:
                 assert cookie_of(connection) == "b"
         stayer.send("x")
         assert stayer.recv(timeout=30) == "Message received: x"
     b.signal(signal.SIGTERM)
-    for server in (a, b):
-        assert server.stderr.wait_for(lambda lines: "not ready any more" in "".join(lines), 30)
-        # The second signal, which stops at once.
-        server.signal(signal.SIGTERM)
-        assert server.wait(30) == 0
+    stop_at_once(a, b)
 
 
 @pytest.mark.parametrize("answer", [b"", Leaving.BUSY], ids=["nothing", "503"])

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 from apus import run
+from tokens import KEYED
 from wire import Wire, upgrade_request
 
 
@@ -36,6 +37,39 @@ def test_a_name_that_resolves(start, client):
     socket = client(server)
     socket.send("x")
     assert socket.recv(timeout=5) == "Message received: x"
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "host, warns",
+    [
+        ("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("127.0.0.2", False),
+        ("::1", False), ("localhost", False),
+    ],
+)
+def test_an_open_server_beyond_this_machine_warns_once(start, host, warns):
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    warning = "listening beyond this machine with no token required"
+
+    def warnings(*settings):
+        server = start(*settings, args=["--host", host, "--port", "0"])
+        server.stop()
+        log = server.stderr.text()
+        # The key that it names is named nowhere else.
+        assert log.count(warning) == log.count("auth.required_for")
+        return log.count(warning)
+
+    # Keys alone demand nothing.
+    assert warnings() == warnings(KEYED) == warns
+    assert warnings(KEYED, "auth.required_for=echo") == 0
 
 
 def assert_refused(done, *told):
@@ -109,3 +143,9 @@ def test_a_unix_socket_in_use_is_an_error(start, path):
     start(f"server.socket={path}")
     assert_refused(run("serve", "--set", f"server.socket={path}"), str(path))
     wire_at(path).close()
+
+
+def test_an_open_server_at_a_path_does_not_warn(start, path):
+    server = start(f"server.socket={path}", KEYED)
+    server.stop()
+    assert "beyond this machine" not in server.stderr.text()

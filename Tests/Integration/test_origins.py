@@ -4,7 +4,9 @@ import json
 
 import pytest
 from apus import run
+from channels import publish
 from chromium import chromium
+from task_client import tasks
 from tokens import KEYED, PATH, answer, token
 from wire import Wire
 
@@ -77,6 +79,57 @@ def test_requests_that_change_something_are_guarded(start):
             head = f"{method} {path} HTTP/1.1\r\nHost: {server.authority}\r\n{field}"
             wire.send(f"{head}Content-Length: 3\r\n\r\na=b".encode())
             assert wire.response().status == status, (method, origin)
+
+
+def test_tasks_and_publications_are_guarded_before_they_take_effect(start, client):
+    server = start()
+    news = client(server, "/ws/redis/news")
+    told = client(server, "/ws/notifications/tasks")
+    own = f"http://{server.authority}"
+    kinds = [
+        (None, 200), (own, 200), ("http://evil.example", 403), (f"{own}.evil.example", 403),
+        (f"http://localhost:{server.port}", 403), ("null", 403), ("", 403),
+    ]
+
+    def ask(method, path, body, origin):
+        field = f"Origin: {origin}\r\n" if origin is not None else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {server.authority}\r\n{field}"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        with Wire.to(server) as wire:
+            wire.send((head + body).encode())
+            return wire.response()
+
+    for id, (origin, status) in enumerate(kinds):
+        for path, body in [
+            ("/tasks", {"id": id, "title": f"of {id}"}), ("/publish/news", {"message": f"of {id}"}),
+        ]:
+            response = ask("POST", path, json.dumps(body), origin)
+            assert response.status == status, (path, origin)
+            if status == 403:
+                assert response.headers["content-type"] == "application/problem+json"
+                assert "origin" in json.loads(response.body)["detail"]
+        # What changes nothing is answered: it is the browser that hides it from the page.
+        assert ask("GET", "/tasks", "", origin).status == 200
+    publish(server, "last")
+    assert [news.recv(timeout=30) for _ in range(3)] == ["of 0", "of 1", "last"]
+    assert [told.recv(timeout=30) for _ in range(2)] == [
+        f"New task created: of {id}" for id in (0, 1)
+    ]
+    assert [task["id"] for task in tasks(server)] == [0, 1]
+
+
+# What a page may send anywhere without asking first: the answer is hidden from it, not the effect.
+SEND = """fetch("%s", { method: "POST", mode: "no-cors", body: "%s" })
+    .then(() => "sent", () => "not sent")"""
+
+
+def test_no_page_of_another_origin_publishes_from_a_browser(start, browser, client):
+    server, other = start(), start()
+    news = client(server, "/ws/redis/news")
+    for page, text in [(other, "foreign"), (server, "own")]:
+        shown = browser.page(page.url("/healthz"))
+        assert shown.evaluate(SEND % (server.url("/publish/news"), text)) == "sent"
+    assert news.recv(timeout=30) == "own"
 
 
 def test_a_name_behind_a_proxy_counts_with_its_default_port(start):

@@ -11,7 +11,7 @@ from channels import (
 )
 from redis_server import Proxy, pair, proxy, redis  # noqa: F401
 from task_client import CREATED, create
-from tokens import KEYED, PATH, bearer, token
+from tokens import KEYED, PATH, SECRET, bearer, token
 
 # As Redis pushes a message, here one whose channel and payload are lines.
 MESSAGE = re.compile(rb"\*3\r\n\$7\r\nmessage\r\n\$\d+\r\n[^\r]*\r\n\$\d+\r\n[^\r]*\r\n")
@@ -249,6 +249,36 @@ def test_a_gap_closes_subscribers_where_it_shall(redis, start, client):
     wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
     publish(server, "after")
     assert after.recv(timeout=30) == "after"
+    # Who subscribes to nothing has missed nothing.
+    echo.send("still here")
+    assert echo.recv(timeout=30) == "Message received: still here"
+
+
+GAP_FILE = """
+broker:
+  url: {url}
+  on_gap: close
+auth:
+  jwt:
+    secret: {secret}
+"""
+
+
+def test_a_gap_closes_the_subscribers_of_every_feature_by_the_file(redis, start, client, tmp_path):
+    broker = redis()
+    file = tmp_path / "apus.yaml"
+    file.write_text(GAP_FILE.format(url=broker.url, secret=SECRET))
+    server = start(args=["--config", str(file), "--port", "0"])
+    wait_ready(server)
+    paths = ["/ws/7", "/ws/notifications/tasks", "/ws/redis/news"]
+    subscribers = [client(server, path) for path in paths]
+    subscribers.append(client(server, PATH, **bearer(token())))
+    echo = client(server, "/ws")
+    for topic in ("chat", "notifications/tasks", "channel/news", "secure/room"):
+        wait_until(lambda: broker.subscribers(f"apus:{topic}") == 1, topic, 30)
+    broker.kill()
+    for one in subscribers:
+        assert closed(one) == (1012, "publications may have been missed")
     # Who subscribes to nothing has missed nothing.
     echo.send("still here")
     assert echo.recv(timeout=30) == "Message received: still here"

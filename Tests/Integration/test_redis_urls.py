@@ -1,7 +1,6 @@
 """How servers start, stop and log in with a Redis (S7)."""
 
 import subprocess
-import threading
 import urllib.parse
 
 import pytest
@@ -79,40 +78,6 @@ def test_a_stop_is_quick_while_redis_hangs(redis, pair):
         server.stop(seconds=4)
 
 
-@pytest.mark.parametrize("how", ["password", "user", "database", "socket", "all"])
-def test_urls_say_who_logs_in_and_where(redis, start, client, how):
-    with_password = ("--requirepass", "p@ss:/?#%")
-    with_user = (
-        *"--user default off --user apus on >p@ss:/?#%".split(),
-        *"resetchannels &apus:* +@pubsub +@connection".split(),
-    )
-    quoted = urllib.parse.quote("p@ss:/?#%", safe="")
-    broker = redis(*{"password": with_password, "user": with_user, "all": with_user}.get(how, ()))
-    at = f"127.0.0.1:{broker.port}"
-    url = {
-        "password": f"redis://:{quoted}@{at}",
-        "user": f"redis://apus:{quoted}@{at}",
-        "database": f"redis://{at}/3",
-        "socket": f"unix://{broker.socket}",
-        "all": f"redis+unix://apus:{quoted}@{broker.socket}?db=0",
-    }[how]
-    server = start(f"broker.url={url}")
-    wait_ready(server)
-    listener = client(server, "/ws/redis/news")
-    # Redis may not tell this user who subscribes: published until it arrives.
-    heard = threading.Event()
-    listening = threading.Thread(target=lambda: (listener.recv(timeout=30), heard.set()))
-    listening.start()
-    wait_until(lambda: publish(server, "let in") or heard.is_set(), "a message", 30)
-    listening.join()
-    if how == "database":
-        assert "db=3" in broker.cli("CLIENT", "LIST")
-    server.stop()
-    log = server.stderr.text()
-    assert "connected to Redis" in log
-    assert "p@ss" not in log and quoted not in log
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for localhost and 127.0.0.1 that is its own authority, and its key."""
@@ -129,15 +94,70 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def encrypted(redis, certificate):
-    """A Redis with a second port that speaks TLS: and that port."""
-    port = free_port()
-    files = ("--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1]))
-    return redis("--tls-port", str(port), *files, "--tls-auth-clients", "no"), port
+    """Starts a Redis with a second port, which speaks TLS: `broker, port = encrypted()`."""
+
+    def make(*arguments):
+        port = free_port()
+        files = ("--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1]))
+        tls = ("--tls-port", str(port), *files, "--tls-auth-clients", "no")
+        return redis(*tls, *arguments), port
+
+    return make
+
+
+PASSWORD = "p@ss:/?#%"
+QUOTED = urllib.parse.quote(PASSWORD, safe="")
+# The server's user may do no more than it must: another one asks Redis about it.
+USERS = (
+    *f"--user apus on >{PASSWORD} resetchannels &apus:* +@pubsub +@connection".split(),
+    *"--user default off --user admin on nopass ~* &* +@all".split(),
+)
+ADMIN = ("--user", "admin", "--pass", "none")
+
+
+@pytest.mark.parametrize(
+    "arguments, credentials, url, user, database",
+    [
+        (("--requirepass", PASSWORD), ("-a", PASSWORD), "redis://:{}@{at}", "default", 0),
+        (USERS, ADMIN, "redis://apus:{}@{at}", "apus", 0),
+        ((), (), "redis://{at}/3", "default", 3),
+        ((), (), "unix://{socket}", "default", 0),
+        (USERS, ADMIN, "redis+unix://apus:{}@{socket}?db=15", "apus", 15),
+        (USERS, ADMIN, "rediss://apus:{}@localhost:{tls}/3", "apus", 3),
+    ],
+    ids=["password", "user", "database", "socket", "all by socket", "all by TLS"],
+)
+def test_urls_say_who_logs_in_and_where(
+    encrypted, certificate, start, client, arguments, credentials, url, user, database
+):
+    broker, tls = encrypted(*arguments)
+    broker.credentials = credentials
+    at = f"127.0.0.1:{broker.port}"
+    url = url.format(QUOTED, at=at, socket=broker.socket, tls=tls)
+    server = start(f"broker.url={url}", environment={"SSL_CERT_FILE": str(certificate[0])})
+    wait_ready(server)
+    listener = client(server, "/ws/redis/news")
+    wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
+    publish(server, "let in")
+    assert listener.recv(timeout=30) == "let in"
+    # What Redis says of both connections; those of its own program are passed over.
+    said = [
+        dict(field.split("=", 1) for field in line.split())
+        for line in broker.cli("CLIENT", "LIST").splitlines()
+    ]
+    ours = [one for one in said if one["cmd"] not in ("client|list", "pubsub|numsub")]
+    assert [(one["user"], one["db"]) for one in ours] == [(user, str(database))] * 2
+    port = tls if url.startswith("rediss") else 0 if "unix" in url else broker.port
+    assert {one["laddr"].rpartition(":")[2] for one in ours} == {str(port)}
+    server.stop()
+    log = server.stderr.text()
+    assert "connected to Redis" in log
+    assert PASSWORD[:4] not in log and QUOTED not in log
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_messages_cross_by_tls(encrypted, certificate, start, client, host):
-    broker, port = encrypted
+    broker, port = encrypted()
     trusting = {"SSL_CERT_FILE": str(certificate[0])}
     servers = [
         start(f"broker.url=rediss://{host}:{port}", environment=trusting) for _ in range(2)
@@ -169,7 +189,7 @@ def test_messages_cross_by_tls(encrypted, certificate, start, client, host):
 def test_a_redis_that_proves_nothing_is_not_talked_to(
     encrypted, certificate, start, host, trusts, why
 ):
-    broker, port = encrypted
+    broker, port = encrypted()
     broker.cli("CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2")
     environment = {"SSL_CERT_FILE": str(certificate[0])} if trusts else {}
     at = f"127.0.0.1:{broker.port}" if host == "plain" else f"{host}:{port}"

@@ -2,13 +2,15 @@
 
 import json
 import select
+import subprocess
 from urllib.parse import urlencode
 
 import jwt
 import pytest
 from apus import wait_until
+from balancers import balanced  # noqa: F401
 from signing_in import FORM, post, sign_in, users
-from tokens import KEYED, SECRET, answer
+from tokens import KEYED, SECRET, answer, bearer
 from wire import Wire
 
 
@@ -44,6 +46,27 @@ def test_name_and_password_bring_a_token_that_opens_the_way(serving):
         )
         assert claims["sub"] == name and claims["exp"] - claims["iat"] == 90
         assert answer(server, answered["access_token"]).status == 101
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, FORM.title(), f"{FORM};charset=utf-8", f"{FORM} ; charset=utf-8", f"{FORM}\t;charset=x"],
+)
+def test_who_signs_in_by_curl_talks_by_websockets(serving, client, program, content_type):
+    server = serving()
+    fields = ("grant_type=password", "username=grüße", "password=ä&=+%")
+    done = subprocess.run(
+        [program("curl", package="curl"), "-sS", "--noproxy", "*", "--max-time", "30",
+         *(word for field in fields for word in ("--data-urlencode", field)),
+         *(("-H", f"Content-Type: {content_type}") if content_type else ()),
+         "-w", " %{http_code}", server.url("/token")],
+        capture_output=True, text=True, check=True,
+    )
+    body, _, status = done.stdout.rpartition(" ")
+    assert status == "200", body
+    member = client(server, "/ws/secure/x", **bearer(json.loads(body)["access_token"]))
+    member.send("hello")
+    assert member.recv(timeout=30) == "grüße: hello"
 
 
 def test_unknown_users_and_wrong_passwords_are_answered_alike(serving):
@@ -130,6 +153,23 @@ def test_attempts_are_limited_by_address_and_by_name(start, file):
     assert sign_in(server, "nobody").status == 400
     server = start(KEYED, f"auth.users={file}", "auth.token.rate.per_address=3")
     assert [sign_in(server, f"n{n}").status for n in range(4)] == [400, 400, 400, 429]
+
+
+def test_who_tries_too_often_behind_a_proxy_is_no_ones_hindrance(balanced, file):
+    haproxy, _, _ = balanced(KEYED, f"auth.users={file}", "auth.token.rate.per_address=2")
+
+    def attempt_from(source, password, claimed="192.0.2.1"):
+        # All on one instance: each counts for itself.
+        return post(
+            haproxy, {"grant_type": "password", "username": "ada", "password": password},
+            source=source, Cookie="APUS=a", **{"X-Forwarded-For": claimed},
+        ).status
+
+    assert [attempt_from("127.0.0.2", "wrong") for _ in range(3)] == [400, 400, 429]
+    assert attempt_from("127.0.0.3", "correct horse") == 200
+    # Nor does a made-up address bring more attempts, or take another's.
+    assert attempt_from("127.0.0.2", "correct horse", claimed="127.0.0.3") == 429
+    assert [attempt_from("127.0.0.3", "correct horse") for _ in range(2)] == [200, 429]
 
 
 def attempt(server):

@@ -3,8 +3,12 @@
 import json
 import pathlib
 import subprocess
+import time
 
 import pytest
+from apus import wait_until
+from channels import wait_logged, wait_ready
+from redis_server import redis  # noqa: F401
 from task_client import CREATED, TIME, ask, create, statuses_at_once, tasks
 
 # What FastAPI 0.165 with pydantic 2.14 answers to the same requests, `input` left out.
@@ -95,3 +99,31 @@ def test_without_a_database_there_are_no_tasks(start):
     server = start("tasks.database=")
     assert ask(server)[0] == 404
     assert create(server, 1)[0] == 404
+
+
+@pytest.mark.parametrize("how", ["killed", "paused"])
+def test_a_task_is_stored_at_once_though_redis_is_out_of_reach(redis, start, client, how):
+    broker = redis()
+    server = start(f"broker.url={broker.url}")
+    wait_ready(server)
+    topic = "apus:notifications/tasks"
+    listener = client(server, "/ws/notifications/tasks")
+    wait_until(lambda: broker.subscribers(topic) == 1, "the subscription", 30)
+    broker.kill() if how == "killed" else broker.pause()
+    began = time.monotonic()
+    for id in range(10):
+        assert create(server, id, "untold") == (200, CREATED)
+    # Before Redis, which is silent, is taken to be out of reach: after 5 s.
+    assert time.monotonic() - began < 4
+    assert [task["id"] for task in tasks(server)] == list(range(10))
+    # Said once for all of them.
+    wait_logged(server, "a new task was not announced")
+    broker.start() if how == "killed" else broker.resume()
+    wait_ready(server)
+    wait_until(lambda: broker.subscribers(topic) == 1, "the subscription", 30)
+    assert create(server, 10, "told") == (200, CREATED)
+    while (heard := listener.recv(timeout=30)) != "New task created: told":
+        # What a paused Redis had not read yet may arrive.
+        assert how == "paused" and heard == "New task created: untold"
+    assert [task["id"] for task in tasks(server)] == list(range(11))
+    assert server.stderr.text().count("a new task was not announced") == 1

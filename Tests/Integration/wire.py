@@ -87,10 +87,14 @@ class Wire:
         self.buffer = bytearray()
 
     @classmethod
-    def to(cls, server, path=None, *, receive_buffer=None, segment=None, **changes):
-        """Connects; with a `path`, upgrades there too. With small segments and a small buffer the
-        kernels on both sides hold little for who doesn't read."""
+    def to(
+        cls, server, path=None, *, receive_buffer=None, segment=None, source=None, **changes
+    ):
+        """Connects, from an address of this machine; with a `path`, upgrades there too. With small
+        segments and a small buffer the kernels on both sides hold little for who doesn't read."""
         sock = socket.socket(socket.AF_INET)
+        if source:
+            sock.bind((source, 0))
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if segment:

@@ -147,7 +147,7 @@ import WebSocketTesting
     @Test("before authentication messages are small, from the next frame on they are not")
     func beforeAuthentication() async throws {
         try await withServer(Self.guarded) { server in
-            let large = Frame.text(String(repeating: "x", count: 5_000))
+            let large = Frame.text(String(repeating: "x", count: 20_000))
             let client = try await server.upgraded()
             // One read: the token, and what only who is known may send.
             try await client.send(Frame.text("token").encoded() + large.encoded())

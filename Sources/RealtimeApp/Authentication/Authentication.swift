@@ -97,17 +97,17 @@ public struct Authentication: Sendable {
         return try verify(found.token, of: request.remoteAddress)
     }
 
-    /// What a WebSocket route of a feature answers with: `handler` behind a token, where the
-    /// feature demands one, and the connection is closed when its token is over. Else `handler` as
+    /// What a WebSocket route answers with: `handler` behind a token, where the route's feature
+    /// demands one, and the connection is closed when its token is over. Else `handler` as
     /// it is: a token is not looked at, and who came with one has messages with new ones dropped.
     ///
     /// - Parameter handler: makes the handler of a connection, given whom it is of; `nil` where no
     ///   token is demanded.
     func admit(
-        _ request: UpgradeRequest, for feature: Feature,
+        _ request: UpgradeRequest, on route: RealtimeApp.Route,
         _ handler: @escaping (Identity?) -> any ConnectionHandler
     ) throws(Problem) -> UpgradeDecision {
-        guard options.requiredFor.contains(feature) else {
+        guard route.feature.map(options.requiredFor.contains) ?? true else {
             // A browser fails a handshake that takes up none of what it offered.
             let source = TokenSource(request, acceptsQuery: options.acceptsQuery)
             let plain = handler(nil)
@@ -115,15 +115,16 @@ public struct Authentication: Sendable {
             return .accept(
                 hasToken ? TokenDroppingHandler(plain) : plain, subprotocol: source.subprotocol)
         }
-        return try admit(request) { handler($0) }
+        return try admitBearer(request, on: route) { handler($0) }
     }
 
     /// The same where a token is demanded whatever is configured.
-    func admit(
-        _ request: UpgradeRequest, _ handler: @escaping (Identity) -> any ConnectionHandler
+    func admitBearer(
+        _ request: UpgradeRequest, on route: RealtimeApp.Route,
+        _ handler: @escaping (Identity) -> any ConnectionHandler
     ) throws(Problem) -> UpgradeDecision {
         let source = TokenSource(request, acceptsQuery: options.acceptsQuery)
-        if source.token == nil, options.acceptsFirstMessage, let authenticator {
+        if source.token == nil, options.acceptsFirstMessage(on: route), let authenticator {
             return .accept(
                 TokenBoundHandler(authenticator, logger, handler), subprotocol: source.subprotocol,
                 awaitsAuthentication: true)

@@ -37,6 +37,8 @@ public struct AuthenticationOptions: Sendable {
     public var requiresExpiry = true
     /// Whether a WebSocket client may prove who it is by its first message.
     public var acceptsFirstMessage = false
+    /// The same for single routes, in its place.
+    public var acceptsFirstMessageOn: [RealtimeApp.Route: Bool] = [:]
     /// Whether a token may stand in the query, as `?token=…`, which proxies may log.
     public var acceptsQuery = false
     /// What demands a token beside `/ws/secure`, which always does.
@@ -52,6 +54,10 @@ public struct AuthenticationOptions: Sendable {
     public var attemptsPerUser: Int? = 10
 
     public init() {}
+
+    func acceptsFirstMessage(on route: RealtimeApp.Route) -> Bool {
+        acceptsFirstMessageOn[route] ?? acceptsFirstMessage
+    }
 
     /// Whether tokens can be verified at all.
     public var hasKeys: Bool { secret != nil || keySetPath != nil }

@@ -18,7 +18,10 @@ struct KeySet: Sendable {
     /// is for a key without, or for the only one there is.
     func key(for header: Token.Header) -> Key? {
         keys.first { key in
-            let isNamed = key.id == header.keyID || header.keyID == nil && keys.count == 1
+            let isNamed =
+                if let id = header.keyID { key.id?.isExactly(id) ?? false } else {
+                    key.id == nil || keys.count == 1
+                }
             return isNamed && key.algorithm.name == header.algorithm
         }
     }

@@ -19,8 +19,10 @@ final class PasswordWorkers: Sendable {
     }
 
     /// Runs `work` once it is its turn; throws ``Busy`` when too many are before it.
-    func run(_ work: @escaping @Sendable () -> Bool) async throws(Busy) -> Bool {
-        let result: Bool? = await withCheckedContinuation { continuation in
+    func run<Value: Sendable>(
+        _ work: @escaping @Sendable () -> Value
+    ) async throws(Busy) -> Value {
+        let result: Value? = await withCheckedContinuation { continuation in
             let job: @Sendable () -> Void = { continuation.resume(returning: work()) }
             let turn = state.withLock { $0.enter(job, runningMax, waitingMax) }
             switch turn {

@@ -34,7 +34,9 @@ extension RealtimeApp {
         let (authentication, topics) = (self.authentication, self.topics)
         router.webSocket(Route.secure.path, adjusting: adjustment(.secure)) { request in
             let topic = SecureMember.topic(request.parameters["topic"] ?? "")
-            let decision = try authentication.admit(request) { SecureMember($0, topic: topic) }
+            let decision = try authentication.admitBearer(request, on: .secure) {
+                SecureMember($0, topic: topic)
+            }
             guard topics.isValidName(topic) else {
                 let sizeMax = topics.nameSizeMax - SecureMember.topic("").utf8.count
                 return .refuse(

@@ -46,21 +46,21 @@ extension Authentication {
         {
             return .tooManyRequests(wait)
         }
-        let isRight: Bool
+        let user: String?
         do {
-            isRight = try await workers.run {
-                users.isPassword(credentials.password, of: credentials.user)
+            user = try await workers.run {
+                users.user(named: credentials.user, password: credentials.password)
             }
         } catch {
             return .tooManyRequests(1)
         }
-        guard isRight else {
+        guard let user else {
             logger.info("sign-in refused", metadata: ["peer": "\(request.remoteAddress)"])
             return SignInFault("invalid_grant", "Incorrect username or password").response
         }
         let lifetime = options.lifetime
         // It can sign, as was seen above.
-        let token = authenticator.mint(subject: credentials.user, lifetime: lifetime)!
+        let token = authenticator.mint(subject: user, lifetime: lifetime)!
         return .unstored(
             TokenAnswer(
                 access_token: token, token_type: "bearer",
@@ -70,8 +70,7 @@ extension Authentication {
     private static func credentials(
         _ request: Request
     ) -> Result<(user: String, password: String), SignInFault> {
-        let type = request.head.headerFields[.contentType]?.prefix { $0 != ";" }
-        guard type?.lowercased() == "application/x-www-form-urlencoded",
+        guard request.mediaType == "application/x-www-form-urlencoded",
             let form = Form(request.body)
         else {
             return .failure(

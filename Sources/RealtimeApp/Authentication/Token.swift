@@ -83,18 +83,26 @@ struct TokenClaims: Decodable {
             throw TokenFault("without exp")
         }
         if let notBefore, now + leeway < notBefore { throw TokenFault("not valid yet") }
-        if let expected = options.issuer, issuer != expected {
+        if let expected = options.issuer, issuer?.isExactly(expected) != true {
             throw TokenFault("of another issuer")
         }
         // RFC 7519 §4.1.3: who isn't named in it must not accept it, nor who has no name.
         if let audience {
-            guard let expected = options.audience, audience.contains(expected) else {
+            guard let expected = options.audience,
+                audience.contains(where: expected.isExactly)
+            else {
                 throw TokenFault("for another audience")
             }
         } else if options.audience != nil {
             throw TokenFault("without aud")
         }
     }
+}
+
+extension String {
+    /// Whether it has the same characters, unnormalized, as names in tokens are compared (RFC 7519
+    /// §7.3): strings themselves are equal, too, where «é» is one character here and two there.
+    func isExactly(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
 
 /// Why a token isn't accepted, for the log: it never tells what is in the token.

@@ -65,7 +65,7 @@ final class TokenBoundHandler: ConnectionHandler {
     private func take(_ token: String, from connection: Connection) {
         do throws(TokenFault) {
             let new = try authenticator.verify(token)
-            if let identity, identity.subject != new.subject {
+            if let identity, !identity.subject.isExactly(new.subject) {
                 throw TokenFault("of another sub than the connection's")
             }
             let isFirst = identity == nil
@@ -105,15 +105,19 @@ final class TokenBoundHandler: ConnectionHandler {
 
 /// A message that brings a token: `{"token":"…"}`.
 enum TokenMessage {
-    /// What stands around a token of the largest size, spaces included.
+    /// Bytes up to which any object is looked at whole: a token of the largest size, and spaces.
     private static let sizeMax = Token.sizeMax + 256
+    private static let name = Array(#""token""#.utf8)
 
-    /// The token, if the payload is such a message and not one for the handler.
+    /// The token, if the payload is such a message and not one for the handler. It may be longer
+    /// than a token can be: then it's a bad one, which still no one else must see.
     static func token(in payload: RawSpan) -> String? {
         // Cheap for all other messages: looked at whole only if it begins like one.
         payload.withUnsafeBytes { bytes in
-            guard let first = bytes.first(where: { !isSpace($0) }), first == UInt8(ascii: "{"),
-                bytes.count <= sizeMax,
+            let content = bytes.drop(while: isSpace)
+            guard content.first == UInt8(ascii: "{"),
+                bytes.count <= sizeMax
+                    || content.dropFirst().drop(while: isSpace).starts(with: name),
                 let members = try? JSONDecoder().decode([String: String].self, from: Data(bytes)),
                 members.count == 1
             else { return nil }

@@ -48,10 +48,10 @@ final class UserDirectory: Sendable {
         }
     }
 
-    /// Whether this is a user's password. Takes as long for a user that there isn't.
-    func isPassword(_ password: String, of name: String) -> Bool {
-        let file = self.file
-        return (file.users[name] ?? .nobodys(file.costs)).isOf(password)
+    /// The user whose name and password these are, as the file spells the name; `nil`: no one's,
+    /// which takes as long to find out.
+    func user(named name: String, password: String) -> String? {
+        file.user(named: name, password: password)
     }
 }
 

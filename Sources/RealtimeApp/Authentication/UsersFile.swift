@@ -50,10 +50,18 @@ package struct UsersFile: Sendable {
         }
     }
 
-    /// The costs of checking a password that is nobody's: of the dearest hash, so that the time
-    /// doesn't tell who is known.
-    var costs: PasswordHash.Costs {
-        users.values.map(\.costs).max { $0.work < $1.work } ?? .standard
+    /// The user whose name and password these are, as the file spells the name; `nil`: no one's.
+    ///
+    /// A hash is made at each of the costs that the file has, whoever is asked for: so the time
+    /// tells neither who is known nor how dear a user's hash is.
+    func user(named name: String, password: String) -> String? {
+        let known = users.index(forKey: name).map { users[$0] }
+        var isRight = false
+        for costs in Set(users.values.map(\.costs)).union(users.isEmpty ? [.standard] : []) {
+            let own = known.flatMap { $0.value.costs == costs ? $0.value : nil }
+            if (own ?? .nobodys(costs)).isOf(password) { isRight = true }
+        }
+        return isRight ? known?.key : nil
     }
 
     // MARK: - Changes
@@ -75,10 +83,6 @@ package struct UsersFile: Sendable {
     }
 
     package var text: String { lines.map { $0 + "\n" }.joined() }
-}
-
-extension PasswordHash.Costs {
-    fileprivate var work: Int { memory * parallelism }
 }
 
 /// What is wrong with a users file, a name or a hash.

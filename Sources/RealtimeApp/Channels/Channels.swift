@@ -27,7 +27,7 @@ extension RealtimeApp {
             if let fault = Channels.fault(of: channel, topics: topics) {
                 return .refuse(.unprocessableContent, "The channel's name: \(fault.msg).")
             }
-            return try authentication.admit(request, for: .channels) { _ in
+            return try authentication.admit(request, on: .channels) { _ in
                 ChannelSubscriber(channel: channel)
             }
         }

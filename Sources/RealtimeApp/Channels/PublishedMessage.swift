@@ -16,7 +16,7 @@ enum PublishedMessage {
                 return message
             }
         }
-        switch mediaType(of: request) {
+        switch request.mediaType {
         case "application/json": return try inJSON(request.body)
         case "application/x-www-form-urlencoded":
             guard let message = try value(of: "message", inForm: request.body, "body") else {
@@ -37,13 +37,6 @@ enum PublishedMessage {
         default: break
         }
         throw PublishFaults(faults: [.missing("query", "message")])
-    }
-
-    /// Without parameters, in small letters; `nil` if none is named.
-    private static func mediaType(of request: Request) -> String? {
-        let type = request.head.headerFields[.contentType]?.prefix { $0 != ";" }
-            .trimmingCharacters(in: .whitespaces).lowercased()
-        return type?.isEmpty == true ? nil : type
     }
 
     private static func inJSON(_ body: [UInt8]) throws(PublishFaults) -> String {

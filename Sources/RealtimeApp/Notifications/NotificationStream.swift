@@ -35,7 +35,7 @@ extension RealtimeApp {
                     .unprocessableContent,
                     "A topic's name has up to \(sizeMax) bytes and no control characters.")
             }
-            return try authentication.admit(request, for: .notifications) { _ in
+            return try authentication.admit(request, on: .notifications) { _ in
                 NotificationStream(topic: topic)
             }
         }

@@ -17,7 +17,7 @@ extension NewTask {
     /// The task in a request's body, or all that is wrong with it.
     static func read(_ request: Request) -> Result<NewTask, ValidationFaults> {
         if request.body.isEmpty { return .failure([.missing("body")]) }
-        guard isJSON(request.head.headerFields[.contentType]) else { return .failure([.noObject]) }
+        guard isJSON(request.mediaType) else { return .failure([.noObject]) }
         do throws(JSONFault) {
             guard case .object(let members) = try JSONReader.read(request.body) else {
                 return .failure([.noObject])
@@ -62,11 +62,9 @@ extension NewTask {
     /// Any is but those that a page of another origin may send without asking (the Fetch
     /// standard's CORS-safelisted types): its form must not be able to make tasks.
     private static func isJSON(_ type: String?) -> Bool {
-        guard let type = type?.prefix(while: { $0 != ";" && $0 != "," }) else { return true }
-        let name = type.filter { !$0.isWhitespace }.lowercased()
-        return ![
+        ![
             "application/x-www-form-urlencoded", "multipart/form-data", "text/plain",
-        ].contains(name)
+        ].contains(type)
     }
 }
 

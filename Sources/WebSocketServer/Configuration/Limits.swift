@@ -28,8 +28,8 @@ public struct Limits: Sendable {
     public var ratePolicy = RatePolicy.pause
 
     /// One message's payload before the connection is ``Connection/authenticated()``, on routes
-    /// that wait for it. Default 4 KiB, `1 ... 1 MiB`.
-    public var unauthenticatedMessageSizeMax: ByteCount = .kibibytes(4)
+    /// that wait for it. Default 16 KiB, `1 ... 1 MiB`.
+    public var unauthenticatedMessageSizeMax: ByteCount = .kibibytes(16)
     /// Time for that, after which the connection is closed with 3000. Default 10 s,
     /// `10 ms ... 1 h`.
     public var authenticationTimeout: Duration = .seconds(10)
@@ -44,7 +44,7 @@ public struct Limits: Sendable {
     /// From the first byte's due time to the end of a request's head. Default 10 s,
     /// `10 ms ... 1 h`.
     public var handshakeTimeout: Duration = .seconds(10)
-    /// Request line and headers together. Default 8 KiB, `256 ... 1 MiB`.
+    /// Request line and headers together. Default 8 KiB, `256 ... 2 MiB`.
     public var handshakeSizeMax: ByteCount = .kibibytes(8)
     /// Header lines of a request. Default 64, `1 ... 1_000`.
     public var handshakeHeadersMax: Int = 64

@@ -99,7 +99,7 @@ enum Schema {
             \.server.limits.handshakeTimeout,
             "Time for a request's head to arrive"),
         Key(
-            "limits.handshake.size", Size(.bytes(256) ... .mebibytes(1)),
+            "limits.handshake.size", Size(.bytes(256) ... .mebibytes(2)),
             \.server.limits.handshakeSizeMax,
             "Request line and headers together"),
         Key(
@@ -220,6 +220,10 @@ enum Schema {
     private static let routes: [Key] = RealtimeApp.Route.allCases.flatMap { route in
         let name = "routes.\(route.rawValue)"
         return [
+            Key(
+                "\(name).first_message", Choice.flag.inherited,
+                \.auth.acceptsFirstMessageOn[route],
+                "Its token may come as first message on \(route.path)"),
             Key(
                 "\(name).message.max", Size(.bytes(1) ... .mebibytes(1_024)).inherited,
                 \.routes[route].messageSizeMax,

@@ -136,6 +136,10 @@ struct AuthenticatorTests {
             (#","aud":["b"]"#, "a", nil, "for another audience"),
             (#","aud":[]"#, "a", nil, "for another audience"),
             (#","aud":"A""#, "a", nil, "for another audience"),
+            // Equal as Swift's strings are, by canonical equivalence.
+            (#","aud":"e\u0301""#, "\u{E9}", nil, "for another audience"),
+            (#","iss":"e\u0301""#, nil, "\u{E9}", "of another issuer"),
+            (#","iss":"\u00E9""#, nil, "\u{E9}", nil),
             ("", "a", nil, "without aud"),
             // RFC 7519 §4.1.3: who isn't named must not accept it.
             (#","aud":"a""#, nil, nil, "for another audience"),

@@ -73,6 +73,9 @@ struct KeySetTests {
         #expect(two.key(for: try header(#"{"alg":"ES256"}"#)) == nil)
         #expect(two.key(for: try header(#"{"alg":"EdDSA"}"#)) != nil)
         #expect(two.key(for: try header(#"{"alg":"EdDSA","kid":"ed"}"#)) == nil)
+        let (accented, _) = try await Self.load(Self.ec + #","kid":"\u00E9""#)
+        #expect(accented.key(for: try header(#"{"alg":"ES256","kid":"\u00E9"}"#)) != nil)
+        #expect(accented.key(for: try header(#"{"alg":"ES256","kid":"e\u0301"}"#)) == nil)
     }
 
     @Test(

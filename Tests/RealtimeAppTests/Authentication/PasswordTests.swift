@@ -111,6 +111,28 @@ struct PasswordTests {
         }
     }
 
+    @Test("a user is known by any spelling of the name, and goes by the file's")
+    func spelling() throws {
+        let file = try UsersFile("caf\u{E9}:\(Self.good)\n")
+        let found = try #require(file.user(named: "cafe\u{301}", password: "x"))
+        #expect(found.isExactly("caf\u{E9}"))
+        #expect(file.user(named: "cafe", password: "x") == nil)
+        #expect(file.user(named: "caf\u{E9}", password: "y") == nil)
+    }
+
+    @Test("a password is right at its own cost only, whatever other costs the file has")
+    func ownCost() throws {
+        var file = try UsersFile("eve:\(Self.good)\n")
+        let dearer = PasswordHash.Costs(log2Rounds: 11, blockSize: 8, parallelism: 1)
+        let hash = try PasswordHash(of: "new", dearer, salt: [UInt8](repeating: 2, count: 16))
+        _ = try file.set("ada", hash)
+        #expect(file.user(named: "eve", password: "x") == "eve")
+        #expect(file.user(named: "ada", password: "new") == "ada")
+        #expect(file.user(named: "eve", password: "new") == nil)
+        #expect(file.user(named: "ada", password: "x") == nil)
+        #expect(file.user(named: "bob", password: "x") == nil)
+    }
+
     @Test("a file is read again when it has changed; while it is faulty the last one holds")
     func directory() throws {
         let path = NSTemporaryDirectory() + "/apus-users-\(UUID().uuidString)"
@@ -127,16 +149,16 @@ struct PasswordTests {
         #expect("\(faulty!)" == "auth.users: \(path):2: not NAME:HASH")
         try write("eve:\(Self.good)\n")
         let users = try UserDirectory(path: path, logger: .silent)
-        #expect(users.isPassword("x", of: "eve"))
-        #expect(!users.isPassword("x", of: "ada"))
+        #expect(users.user(named: "eve", password: "x") == "eve")
+        #expect(users.user(named: "ada", password: "x") == nil)
         try write("eve:\(Self.good)\nada:\(Self.good)\n")
-        #expect(users.isPassword("x", of: "ada"))
+        #expect(users.user(named: "ada", password: "x") == "ada")
         try write("nonsense\n")
-        #expect(users.isPassword("x", of: "ada"))
+        #expect(users.user(named: "ada", password: "x") == "ada")
         try write("eve:\(Self.good)\n")
-        #expect(!users.isPassword("x", of: "ada"))
+        #expect(users.user(named: "ada", password: "x") == nil)
         try FileManager.default.removeItem(atPath: path)
-        #expect(users.isPassword("x", of: "eve"))
+        #expect(users.user(named: "eve", password: "x") == "eve")
     }
 
     @Test("workers run so many at once, let so many wait, and refuse the rest")
