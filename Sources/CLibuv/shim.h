@@ -55,6 +55,9 @@ static inline int apus_unacknowledged(int socket) {
     return ioctl(socket, TIOCOUTQ, &count) < 0 ? 0 : count;
 }
 
+// Has the processor fetch memory that is about to be used; any address will do.
+static inline void apus_prefetch(const void *memory) { __builtin_prefetch(memory); }
+
 // The cores that the calling thread may use, as a mask of the first 64; 0 on an error.
 static inline unsigned long apus_allowed_cores(void) {
     unsigned long mask[16] = {0};

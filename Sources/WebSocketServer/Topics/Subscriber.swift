@@ -1,3 +1,4 @@
+import UVTransport
 import WebSocketProtocol
 
 /// What a connection that subscribes to topics holds for them; others pay a word.
@@ -63,6 +64,12 @@ final class Subscriber {
     @inline(__always)
     func withConnection<Result>(_ body: (ConnectionCore) -> Result) -> Result {
         unsafe owner.unsafelyUnwrapped._withUnsafeGuaranteedRef(body)
+    }
+
+    /// Has the processor fetch what a delivery needs of the connection.
+    @inline(__always)
+    func prefetchConnection() {
+        if let owner = unsafe owner { unsafe prefetch(owner.toOpaque(), count: 320) }
     }
 
     /// Place of a topic in this list.
