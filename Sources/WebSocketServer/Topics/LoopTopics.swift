@@ -136,6 +136,7 @@ final class LoopTopics {
                 && run.count + batch[end].frame.count <= Self.pendingSizeMax
             unsafe run.withUnsafeBytes { bytes in
                 for index in entries.indices {
+                    prefetch(entries, behind: index)
                     unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                         guard subscriber.mode == .plain else { return }
                         subscriber.withConnection { connection in
@@ -171,6 +172,7 @@ final class LoopTopics {
         encodings.begin(publication)
         if shares {
             for index in entries.indices {
+                prefetch(entries, behind: index)
                 unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                     if subscriber.mode == .shared,
                         subscriber.withConnection({ isReady(subscriber, $0) })
@@ -288,7 +290,11 @@ final class LoopTopics {
 
     /// One connection after the other, so that all its frames leave together.
     private func writePending() {
-        for subscriber in unsafe written { writePending(of: subscriber) }
+        let subscribers = unsafe written
+        for index in subscribers.indices {
+            if index + 1 < subscribers.count { subscribers[index + 1].prefetchConnection() }
+            writePending(of: subscribers[index])
+        }
         unsafe written.removeAll(keepingCapacity: true)
         unsafe pending.removeAll(keepingCapacity: true)
         unsafe frames.removeAll(keepingCapacity: true)
