@@ -86,19 +86,29 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
     on_python = f"Python {platform.python_version()}, uvloop {version('uvloop')}"
     nginx = re.search(r"nginx/(\S+)", output("/usr/sbin/nginx", "-v"))
     more = f"; {arguments}" if arguments else ""
+    uwebsockets = []
+    if (BUILD / "uwebsockets.version").exists():
+        uwebsockets.append(
+            Peer(
+                "uwebsockets", f"{build}/uwebsockets {{port}} {{comp}}", PLAIN + COMPRESSED,
+                f"{(BUILD / 'uwebsockets.version').read_text().strip()}, {gcc()}",
+                "-O3 -flto; shared compressor, zlib's default level; publish()"))
     return [
         Peer(
             "apus",
             f"{shlex.quote(apus)} serve --port {{port}} --loops 1 --tools "
             f"--set log.level=error --set tasks.database= {arguments}",
-            PLAIN + COMPRESSED, output(apus, "--version"), f"one loop, release build{more}"),
+            PLAIN + COMPRESSED, f"{output(apus, '--version')}, {source()}",
+            f"one loop, release build{more}"),
         Peer(
             "floor-epoll", f"{shlex.quote(str(LOAD / 'limit_echo'))} {{port}} {{mode}}", PLAIN,
-            "ours", "the least C that echoes frames; no protocol checks, no compression",
+            f"ours, {gcc()}",
+            "-O3 -march=native; the least C that echoes frames; no protocol checks, no compression",
             answers_sender=False),
         Peer(
             "libwebsockets", f"{build}/lws {{port}}", PLAIN + COMPRESSED,
-            debian("libwebsockets-dev"), "one service thread; library's deflate settings"),
+            f"{debian('libwebsockets-dev')}, {gcc()}",
+            "-O3; one service thread; library's deflate settings"),
         Peer(
             "gorilla", f"{build}/gorilla {{port}}", PLAIN + COMPRESSED,
             f"{debian('golang-github-gorilla-websocket-dev')}, {go_version()}",
@@ -130,7 +140,21 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
             "fastapi", f"{uvicorn('fastapi_tools')}", PLAIN + COMPRESSED, fastapi_version(),
             "uvicorn's deflate settings; a loop of sends",
             environment={"PYTHONPATH": str(HERE / "servers")}),
+        *uwebsockets,
     ]
+
+
+@cache
+def gcc() -> str:
+    return f"gcc {output('gcc', '-dumpfullversion')}"
+
+
+@cache
+def source() -> str:
+    """The commit that is checked out, and the compiler, which the binary is thought to be of."""
+    swift = re.search(r"Swift version (\S+)", output("swift", "--version"))
+    commit = output("git", "-C", str(HERE), "describe", "--always", "--dirty")
+    return f"commit {commit}, Swift {swift[1] if swift else '?'}"
 
 
 @cache
