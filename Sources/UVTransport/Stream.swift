@@ -3,11 +3,12 @@ import Glibc
 
 /// A connected TCP or Unix-domain stream on one loop: the base class of what speaks on it.
 ///
-/// libuv says when the descriptor is ready (`uv_poll`); what is read and written goes by the stream
-/// itself, which costs less time and memory than `uv_tcp` and never copies what the kernel takes.
+/// libuv says when the descriptor is ready (`uv_poll`); the stream reads and writes by itself, which
+/// costs less time and memory than `uv_tcp` does, and never copies what the kernel takes.
 ///
 /// An open stream keeps itself alive: libuv may use the handle until its close callback, so the
-/// retain taken at its making is released there and nowhere else. Subclasses override ``received(_:)`` and its neighbours.
+/// retain taken at its making is released there and nowhere else. Subclasses override
+/// ``received(_:)`` and its neighbours.
 // Safety: it owns its handle, whose memory goes with it, after the close callback.
 @safe
 open class Stream: TimerEntry, @unchecked Sendable {

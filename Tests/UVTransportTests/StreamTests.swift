@@ -1,4 +1,5 @@
 import CLibuv
+import Dispatch
 import Testing
 import WebSocketTesting
 
@@ -198,6 +199,27 @@ import WebSocketTesting
                 _ = try await pair.peer.readToEnd(orReset: true)
                 await pair.peer.close()
             }
+        }
+    }
+
+    @Test("what came before a peer's reset is still received")
+    func lastWords() async throws {
+        try await withLoops { group in
+            let pair = try await makePair(.tcp, on: group.loops[0])
+            // The loop sees both at once.
+            let gate = DispatchSemaphore(value: 0)
+            pair.loop.execute { gate.wait() }
+            try await pair.peer.send("last words")
+            await pair.peer.reset()
+            gate.signal()
+            #expect(try await pair.stream.receivedBytes(count: 10) == Array("last words".utf8))
+            let event = try await pair.stream.events.next()
+            if case .ended(let error) = event {
+                #expect(error.isConnectionReset)
+            } else {
+                Issue.record("\(event)")
+            }
+            try await pair.close()
         }
     }
 

@@ -115,16 +115,25 @@ import WebSocketTesting
         }
     }
 
-    @Test("ten publishers on two loops: one order of a topic for everyone")
-    func order() async throws {
+    @Test(
+        "ten publishers on two loops: one order of a topic for everyone, whatever else they get",
+        arguments: [1, 2, 3] as [UInt64])
+    func order(seed: UInt64) async throws {
         try await withServer(Self.relay) {
             $0.loops = 2
             $0.limits.outboxMax = .mebibytes(64)
             $0.heartbeat.interval = nil
         } _: { server in
-            let topics = ["a", "b", "c"]
-            var readers: [RawClient] = []
-            for _ in 0..<6 { readers.append(try await Self.join(server, "a,b,c")) }
+            let topics = ["a", "b", "c", "d", "e"]
+            var random = SplitMix(seed)
+            var readers: [(client: RawClient, topics: [String])] = []
+            // Everyone gets some topics, and each topic has a reader.
+            for number in 0..<12 {
+                let chosen = topics.enumerated().filter {
+                    random.next() % 2 == 0 || $0.offset == number % topics.count
+                }.map(\.element)
+                readers.append((try await Self.join(server, chosen.joined(separator: ",")), chosen))
+            }
             var publishers: [RawClient] = []
             for _ in 0..<10 { publishers.append(try await Self.join(server, "")) }
             let each = 60
@@ -139,18 +148,23 @@ import WebSocketTesting
                 }
                 try await tasks.waitForAll()
             }
-            var orders: [[String: [String]]] = []
+            var orders: [String: [String]] = [:]
+            let ofTopic = publishers.count * each / topics.count
             for reader in readers {
                 var order: [String: [String]] = [:]
-                for _ in 0..<publishers.count * each {
-                    let text = String(decoding: try await reader.readFrame().payload, as: UTF8.self)
+                for _ in 0..<reader.topics.count * ofTopic {
+                    let text = String(
+                        decoding: try await reader.client.readFrame().payload, as: UTF8.self)
                     order[String(text.prefix(1)), default: []].append(text)
                 }
-                orders.append(order)
+                for topic in reader.topics {
+                    #expect(order[topic]?.count == ofTopic)
+                    #expect(order[topic] == orders[topic, default: order[topic] ?? []])
+                    orders[topic] = order[topic]
+                }
             }
-            for order in orders { #expect(order == orders[0]) }
-            #expect(orders[0].values.reduce(0) { $0 + $1.count } == publishers.count * each)
-            for client in readers + publishers { await client.close() }
+            #expect(orders.values.reduce(0) { $0 + $1.count } == publishers.count * each)
+            for client in readers.map(\.client) + publishers { await client.close() }
         }
     }
 
