@@ -16,6 +16,8 @@ final class LoopTopics {
 
     /// Bytes of one connection's frames that are gathered, at most, and one frame more.
     private static let pendingSizeMax = 32 << 10
+    /// Bytes of a connection's object, about: a delivery may look at all of it.
+    private static let connectionSize = 320
 
     let hub: Hub
     let broker: any Broker
@@ -205,8 +207,15 @@ final class LoopTopics {
         }
         if index + 1 < entries.count {
             unsafe entries[index + 1].subscriber._withUnsafeGuaranteedRef {
-                $0.prefetchConnection()
+                prefetchConnection(of: $0)
             }
+        }
+    }
+
+    @inline(__always)
+    private func prefetchConnection(of subscriber: Subscriber) {
+        if let address = unsafe subscriber.connectionAddress {
+            unsafe UVTransport.prefetch(address, count: Self.connectionSize)
         }
     }
 
@@ -292,7 +301,7 @@ final class LoopTopics {
     private func writePending() {
         let subscribers = unsafe written
         for index in subscribers.indices {
-            if index + 1 < subscribers.count { subscribers[index + 1].prefetchConnection() }
+            if index + 1 < subscribers.count { prefetchConnection(of: subscribers[index + 1]) }
             writePending(of: subscribers[index])
         }
         unsafe written.removeAll(keepingCapacity: true)

@@ -1,4 +1,3 @@
-import UVTransport
 import WebSocketProtocol
 
 /// What a connection that subscribes to topics holds for them; others pay a word.
@@ -66,11 +65,9 @@ final class Subscriber {
         unsafe owner.unsafelyUnwrapped._withUnsafeGuaranteedRef(body)
     }
 
-    /// Has the processor fetch what a delivery needs of the connection.
+    /// Where the connection lies, for who looks no further.
     @inline(__always)
-    func prefetchConnection() {
-        if let owner = unsafe owner { unsafe prefetch(owner.toOpaque(), count: 320) }
-    }
+    var connectionAddress: UnsafeMutableRawPointer? { unsafe owner?.toOpaque() }
 
     /// Place of a topic in this list.
     func index(of topic: LoopTopic) -> Int? {
