@@ -118,9 +118,11 @@ public final class ConnectAttempt {
     private func finish(_ status: Int32) {
         guard !isOver else { return }
         isOver = true
+        var failure: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length)
         // libuv reports any error of a polled descriptor as EBADF; the socket knows better.
-        let pending = pendingError(of: descriptor)
-        let code = pending < 0 ? pending : status
+        let code = failure != 0 ? -failure : status
         if code < 0 { result = TransportError(code: code, operation: "connect to \(name)") }
         // The descriptor goes on to a stream handle, so this one must be gone first.
         unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {

@@ -139,10 +139,9 @@ open class Stream: TimerEntry, @unchecked Sendable {
         }
         if ready & Self.readable != 0, unsafe isReading {
             let isDrained = readAvailable()
+            // Polled again, an error that reading doesn't tell would be reported without end.
             if status < 0, isDrained {
-                let code = unsafe pendingError(of: descriptor)
-                endReading(
-                    TransportError(code: code < 0 ? code : UV_EIO.rawValue, operation: "read"))
+                endReading(TransportError(code: UV_EIO.rawValue, operation: "read"))
             }
         }
         if ready & Self.writable != 0, unsafe outbox != nil { sendOutbox() }

@@ -37,11 +37,3 @@ public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible
         code == UV_ECONNRESET.rawValue || code == UV_EPIPE.rawValue
     }
 }
-
-/// The error that a socket holds, as libuv writes them, which asking clears; 0 if there is none.
-func pendingError(of descriptor: Int32) -> Int32 {
-    var code: Int32 = 0
-    var length = socklen_t(MemoryLayout<Int32>.size)
-    unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
-    return -code
-}

@@ -202,6 +202,28 @@ import WebSocketTesting
         }
     }
 
+    @Test("reads that fill their buffers go on past those of one event, and past a pause")
+    func manyReads() async throws {
+        try await withLoops { group in
+            let pair = try await makePair(.tcp, on: group.loops[0])
+            let sent = pattern(100)
+            try await pair.loop.run { pair.loop.readSize = 1 }
+            try await pair.peer.send(sent)
+            #expect(try await pair.stream.receivedBytes(count: 100) == sent)
+            #expect(
+                pair.stream.events.all.allSatisfy {
+                    if case .received(let bytes) = $0 { bytes.count == 1 } else { false }
+                })
+            try await pair.loop.run {
+                pair.stream.pauseReading()
+                pair.stream.resumeReading()
+            }
+            try await pair.peer.send(sent)
+            #expect(try await pair.stream.receivedBytes(count: 100) == sent)
+            try await pair.close()
+        }
+    }
+
     @Test("what came before a peer's reset is still received")
     func lastWords() async throws {
         try await withLoops { group in
