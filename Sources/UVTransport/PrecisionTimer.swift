@@ -40,15 +40,24 @@ public final class PrecisionTimer {
     }
 
     private func begin(_ interval: UInt64) -> Int32 {
-        let period = timespec(
-            tv_sec: Int(interval / 1_000_000_000), tv_nsec: Int(interval % 1_000_000_000))
-        var times = itimerspec(it_interval: period, it_value: period)
-        guard unsafe timerfd_settime(descriptor, 0, &times, nil) == 0 else { return -errno }
+        let code = set(interval: interval)
+        if code < 0 { return code }
         return unsafe uv_poll_start(handle, Int32(UV_READABLE.rawValue)) { handle, _, _ in
             let timer = unsafe Unmanaged<PrecisionTimer>.fromOpaque(handle!.pointee.data)
                 .takeUnretainedValue()
             timer.tick()
         }
+    }
+
+    /// Ticks that long after now, and from then on each time as long after the last; not once it is
+    /// closed. `interval` is in nanoseconds, at least 1. Returns 0, or a negative error code.
+    @discardableResult
+    public func set(interval: UInt64) -> Int32 {
+        guard !isClosed else { return UV_ECANCELED.rawValue }
+        let period = timespec(
+            tv_sec: Int(interval / 1_000_000_000), tv_nsec: Int(interval % 1_000_000_000))
+        var times = itimerspec(it_interval: period, it_value: period)
+        return unsafe timerfd_settime(descriptor, 0, &times, nil) == 0 ? 0 : -errno
     }
 
     private func tick() {

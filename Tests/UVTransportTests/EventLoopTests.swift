@@ -1,3 +1,4 @@
+import CLibuv
 import Glibc
 import Testing
 import WebSocketTesting
@@ -191,6 +192,28 @@ import WebSocketTesting
             for expected in 1...3 as ClosedRange<UInt64> {
                 #expect(try await ticks.next() == expected)
             }
+        }
+    }
+
+    @Test("a precise timer can be set anew from within a tick, and no more once it is closed")
+    func preciseTimerAnew() async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let ticks = Reports<Int>()
+            try await loop.run {
+                nonisolated(unsafe) var count = 0
+                nonisolated(unsafe) var timer: PrecisionTimer?
+                // Set to an hour at its first tick, it would not tick again, were it not set anew.
+                timer = try PrecisionTimer.start(loop: loop, interval: 1) {
+                    count += 1
+                    ticks.add(count)
+                    if count == 3 { timer?.close() }
+                    let code = timer?.set(interval: count == 1 ? 3_600_000_000_000 : 1)
+                    #expect(code == (count == 3 ? UV_ECANCELED.rawValue : 0))
+                    if count == 1 { #expect(timer?.set(interval: 1) == 0) }
+                }
+            }
+            for expected in 1...3 { #expect(try await ticks.next() == expected) }
         }
     }
 

@@ -198,27 +198,14 @@ final class LoadWorker: @unchecked Sendable {
         let schedule = Schedule(rate: own, beginning: beginning)
         unsafe self.schedule = schedule
         guard !isFanout || isPublishing else { return }
-        if schedule.isBatched {
-            startTimer(Schedule.batchPeriod) { [unowned self] in sendDue() }
-        } else {
-            sendWhenDue()
-        }
-    }
-
-    /// Sends what is due, and wakes when the next message is.
-    private func sendWhenDue() {
-        // A timer has one period, and no two waits need be the same: each has a timer of its own.
-        timer?.close()
-        timer = nil
-        sendDue()
-        guard unsafe isRunning else { return }
-        let wait = unsafe schedule!.wait(at: Clocks.now)
-        startTimer(wait) { [unowned self] in sendWhenDue() }
-    }
-
-    private func startTimer(_ interval: UInt64, onTick: @escaping () -> Void) {
+        let isBatched = schedule.isBatched
+        let interval = isBatched ? Schedule.batchPeriod : schedule.wait(at: Clocks.now)
         do throws(TransportError) {
-            timer = try PrecisionTimer.start(loop: loop, interval: interval, onTick: onTick)
+            timer = try PrecisionTimer.start(loop: loop, interval: interval) { [unowned self] in
+                sendDue()
+                // No two waits need be the same.
+                if !isBatched { unsafe timer?.set(interval: self.schedule!.wait(at: Clocks.now)) }
+            }
         } catch {
             note("\(error)")
         }
