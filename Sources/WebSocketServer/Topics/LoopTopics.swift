@@ -16,8 +16,8 @@ final class LoopTopics {
 
     /// Bytes of one connection's frames that are gathered, at most, and one frame more.
     private static let pendingSizeMax = 32 << 10
-    /// Bytes of a connection's object, about: a delivery may look at all of it.
-    private static let connectionSize = 320
+    /// Bytes of the objects that a delivery looks at, about: for the processor's caches alone.
+    private static let (subscriberSize, connectionSize) = (128, 320)
 
     let hub: Hub
     let broker: any Broker
@@ -138,7 +138,7 @@ final class LoopTopics {
                 && run.count + batch[end].frame.count <= Self.pendingSizeMax
             unsafe run.withUnsafeBytes { bytes in
                 for index in entries.indices {
-                    prefetch(entries, behind: index)
+                    prefetchNext(entries, behind: index)
                     unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                         guard subscriber.mode == .plain else { return }
                         subscriber.withConnection { connection in
@@ -174,7 +174,7 @@ final class LoopTopics {
         encodings.begin(publication)
         if shares {
             for index in entries.indices {
-                prefetch(entries, behind: index)
+                prefetchNext(entries, behind: index)
                 unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                     if subscriber.mode == .shared,
                         subscriber.withConnection({ isReady(subscriber, $0) })
@@ -186,7 +186,7 @@ final class LoopTopics {
             encodings.plan()
         }
         for index in entries.indices {
-            prefetch(entries, behind: index)
+            prefetchNext(entries, behind: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                 if sparesPlain, subscriber.mode == .plain { return }
                 subscriber.withConnection { connection in
@@ -201,9 +201,9 @@ final class LoopTopics {
     /// Has the processor fetch the next subscribers while the kernel takes a frame for this one:
     /// of a thousand none is in its caches any more, and each would be a wait for memory.
     @inline(__always)
-    private func prefetch(_ entries: ContiguousArray<LoopTopic.Entry>, behind index: Int) {
+    private func prefetchNext(_ entries: ContiguousArray<LoopTopic.Entry>, behind index: Int) {
         if index + 2 < entries.count {
-            unsafe UVTransport.prefetch(entries[index + 2].subscriber.toOpaque(), count: 128)
+            unsafe prefetch(entries[index + 2].subscriber.toOpaque(), count: Self.subscriberSize)
         }
         if index + 1 < entries.count {
             unsafe entries[index + 1].subscriber._withUnsafeGuaranteedRef {
@@ -215,7 +215,7 @@ final class LoopTopics {
     @inline(__always)
     private func prefetchConnection(of subscriber: Subscriber) {
         if let address = unsafe subscriber.connectionAddress {
-            unsafe UVTransport.prefetch(address, count: Self.connectionSize)
+            unsafe prefetch(address, count: Self.connectionSize)
         }
     }
 
@@ -299,10 +299,11 @@ final class LoopTopics {
 
     /// One connection after the other, so that all its frames leave together.
     private func writePending() {
-        let subscribers = unsafe written
-        for index in subscribers.indices {
-            if index + 1 < subscribers.count { prefetchConnection(of: subscribers[index + 1]) }
-            writePending(of: subscribers[index])
+        for index in unsafe written.indices {
+            if unsafe index + 1 < written.count {
+                unsafe prefetchConnection(of: written[index + 1])
+            }
+            unsafe writePending(of: written[index])
         }
         unsafe written.removeAll(keepingCapacity: true)
         unsafe pending.removeAll(keepingCapacity: true)
