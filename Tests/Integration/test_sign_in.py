@@ -1,5 +1,7 @@
 """S6: `POST /token`: a name and a password for a token."""
 
+import base64
+import hashlib
 import json
 import select
 import subprocess
@@ -90,8 +92,15 @@ def test_unknown_users_and_wrong_passwords_are_answered_alike(serving):
     }
 
 
-def test_an_unknown_user_costs_as_much_as_a_wrong_password(serving):
-    server = serving("auth.token.rate.per_address=0")
+def test_an_unknown_user_costs_as_much_as_a_wrong_password(start, file, tmp_path):
+    # One hash is eight times as cheap as the others.
+    hashed = hashlib.scrypt(b"x", salt=bytes(16), n=1 << 12, r=8, p=1, dklen=32)
+    parts = (base64.b64encode(part).decode().rstrip("=") for part in (bytes(16), hashed))
+    mixed = tmp_path / "users"
+    mixed.write_text(file.read_text() + f"old:$scrypt$ln=12,r=8,p=1${'$'.join(parts)}\n")
+    limits = ["auth.token.rate.per_user=0", "auth.token.rate.per_address=0"]
+    server = start(KEYED, f"auth.users={mixed}", *limits)
+    assert sign_in(server, "old", "x").status == 200
 
     def cost(name):
         before = server.cpu_seconds()
@@ -100,8 +109,9 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password(serving):
         return server.cpu_seconds() - before
 
     # What a password costs is far above what an answer does, so that twice is far from none.
-    known, unknown = cost("ada"), cost("nobody")
+    known, cheap, unknown = cost("ada"), cost("old"), cost("nobody")
     assert known / 2 < unknown < known * 2, (known, unknown)
+    assert known / 2 < cheap < known * 2, (known, cheap)
 
 
 @pytest.mark.parametrize(

@@ -116,13 +116,20 @@ enum TokenMessage {
         payload.withUnsafeBytes { bytes in
             let content = bytes.drop(while: isSpace)
             guard content.first == UInt8(ascii: "{"),
-                bytes.count <= sizeMax
-                    || content.dropFirst().drop(while: isSpace).starts(with: name),
+                bytes.count <= sizeMax || mayBeNamed(content.dropFirst()),
                 let members = try? JSONDecoder().decode([String: String].self, from: Data(bytes)),
                 members.count == 1
             else { return nil }
             return members["token"]
         }
+    }
+
+    /// Whether the first member may be `token`, or one that escapes hide.
+    private static func mayBeNamed(_ members: Slice<UnsafeRawBufferPointer>) -> Bool {
+        let start = members.drop(while: isSpace)
+        return start.starts(with: name)
+            || start.prefix(while: { $0 != UInt8(ascii: ":") })
+                .contains(UInt8(ascii: "\\"))
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool {

@@ -28,6 +28,7 @@ struct TokenMessageTests {
             #expect(Self.token(in: #"{"token":"\#(token)"}"#) == token)
             #expect(Self.token(in: " {\n\"token\" : \"\(token)\"}") == token)
             #expect(Self.token(in: #"{"token":"\#(token)","more":"y"}"#) == nil)
+            #expect(Self.token(in: #"{"tok\u0065n":"\#(token)"}"#) == token)
             #expect(Self.token(in: #"{"text":"\#(token)"}"#) == nil)
         }
     }
