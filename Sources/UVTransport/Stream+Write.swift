@@ -151,9 +151,14 @@ extension Stream {
 
     /// Sends bytes at once, uncopied as far as the kernel takes them now. For what is encoded
     /// already and whole, and may be shared: a publication's frames, a load generator's.
+    ///
+    /// What the cork holds for this stream leaves with them.
     public final func writeNow(_ bytes: UnsafeRawBufferPointer) {
         guard isOpen, bytes.count > 0 else { return }
-        flushIfCorked()
+        if ownsCork {
+            let nothing = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+            return unsafe write(header: nothing, payload: bytes)
+        }
         guard unsafe outbox == nil else {
             unsafe outbox!.waiting.append(bytes.count).copyMemory(
                 from: bytes.baseAddress!, byteCount: bytes.count)

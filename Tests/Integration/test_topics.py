@@ -6,6 +6,8 @@ import contextlib
 import json
 import pathlib
 import random
+import socket
+import struct
 import subprocess
 
 import pytest
@@ -178,6 +180,26 @@ def test_a_browser(topics, program, name):
         with firefox(program("firefox-esr", "firefox", package="firefox-esr")) as page:
             page.go(topics.url("/"))
             collect(page)
+
+
+def data_segments_in(sock):
+    """TCP segments with data that a socket has received: `tcpi_data_segs_in`."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152)[0]
+
+
+@pytest.mark.parametrize("publications", (1, 3))
+def test_what_a_turn_sends_leaves_together(start, publications):
+    """A reply and publications: one system call, and so one segment."""
+    server = start("server.loops=1", args=["--tools"])
+    with Wire.to(server, "/topics") as wire:
+        wire.send_text("subscribe news")
+        assert wire.text() == "subscribed news"
+        before = data_segments_in(wire.socket)
+        published = [f"{number}" for number in range(publications)]
+        said = [f"publish news\n{text}" for text in published]
+        wire.send(b"".join(frame(TEXT, text.encode()) for text in ["echo\nreply", *said]))
+        assert [wire.text() for _ in range(1 + publications)] == ["reply", *published]
+        assert data_segments_in(wire.socket) == before + 1
 
 
 def test_publishing_is_no_dearer_the_hundred_thousandth_time(start, peak_within):

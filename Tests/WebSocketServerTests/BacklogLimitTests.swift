@@ -122,6 +122,42 @@ import WebSocketTesting
         }
     }
 
+    @Test("what is left in outboxes counts too: past the limit one that holds most of it goes")
+    func outboxesCount() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.loops = 1
+            $0.topics.backlogMax = .mebibytes(1)
+            $0.topics.slowSubscribers = .dropOldest
+            $0.limits.outboxMax = .mebibytes(64)
+        } _: { server in
+            var members: [(client: RawClient, connection: Connection)] = []
+            for _ in 0..<4 {
+                let client = try await server.upgraded(receiveBuffer: 4_096)
+                let connection = try await recorder.connections.next()
+                connection.subscribe(to: "news")
+                members.append((client, connection))
+            }
+            // More than the kernel takes in, by more than the limit: one fits, as always.
+            try await Self.publish(7, of: Laggard.size, to: "news", at: server)
+            for _ in 1..<members.count {
+                try await recorder.events.next { $0 == Self.resetEvent }
+            }
+            let counters = await server.server.counters()
+            #expect(counters.slowConsumers == members.count - 1)
+            #expect(counters.topics.deliveries == members.count && counters.topics.dropped == 0)
+            for (client, connection) in members {
+                if await connection.onLoop({ $0.stage == .open }) {
+                    #expect(try await client.readFrame().payload.count == Laggard.size)
+                    // All of it has left: there is room again.
+                    try await Self.publish(8, of: 100, to: "news", at: server)
+                    #expect(try await client.readFrame().payload.count == 100)
+                }
+                await client.close()
+            }
+        }
+    }
+
     @Test(
         "each publication that is sent is counted, however it is compressed, at once or later",
         arguments: ["plain", "alone", "shared", "own"])

@@ -84,6 +84,7 @@ extension ConnectionCore {
             ])
         // Its room is others' at once.
         forgetBacklog()
+        if let subscriber = unsafe subscriber { context.topics?.forgetOutbox(subscriber) }
         _ = unsafe closing.close(.slowConsumer)
         context.closeReasons[id] = "slow consumer"
         unsafe stage = .lingering

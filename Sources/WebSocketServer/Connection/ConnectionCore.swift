@@ -260,6 +260,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     override func outboxShrank() {
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
         unsafe lastReceived = CoarseTime(loop.now)
+        if let subscriber = unsafe subscriber, unsafe subscriber.outboxShare > 0 {
+            context.topics?.countOutbox(of: subscriber)
+        }
         if unsafe stage == .lingering, hasEnded, outboxCount == 0 { return terminate() }
         if unsafe stage == .opening {
             let isLow = unsafe outboxCount <= options.outboxHighWater / 2

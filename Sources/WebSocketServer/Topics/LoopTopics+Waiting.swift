@@ -46,7 +46,7 @@ extension LoopTopics {
     private func shed(_ subscriber: Subscriber) {
         while !budget.hasRoom {
             if dropOldest(of: subscriber) { continue }
-            if unsafe !subscriber.backlog.isEmpty { subscriber.connection.dropSlowConsumer() }
+            if subscriber.heldSize > 0 { subscriber.connection.dropSlowConsumer() }
             return
         }
     }
@@ -67,9 +67,36 @@ extension LoopTopics {
         unsafe waiting.update(subscriber)
     }
 
+    /// The kernel did not take all that a subscriber was just sent, whose outbox was empty. Nothing
+    /// of that can be dropped: where the limit of all that wait was passed before, the slowest of
+    /// the loop pays.
+    @inline(never)
+    func countUnsent(of subscriber: Subscriber) {
+        let hadRoom = budget.hasRoom
+        countOutbox(of: subscriber, added: subscriber.connection.outboxCount)
+        if !hadRoom { unsafe shed(waiting.slower(than: subscriber) ?? subscriber) }
+    }
+
+    /// Some publications went into a subscriber's outbox, or some bytes left it.
+    func countOutbox(of subscriber: Subscriber, added: Int = 0) {
+        let share = unsafe min(
+            subscriber.outboxShare + added, subscriber.connection.outboxCount)
+        unsafe budget.add(share - subscriber.outboxShare)
+        unsafe subscriber.outboxShare = share
+        unsafe waiting.update(subscriber)
+    }
+
+    /// What is in a subscriber's outbox goes with it.
+    func forgetOutbox(_ subscriber: Subscriber) {
+        unsafe budget.give(subscriber.outboxShare)
+        unsafe subscriber.outboxShare = 0
+        unsafe waiting.update(subscriber)
+    }
+
     /// Sends what waits, until the outbox is above its high water mark again, or all of it.
     func resume(_ subscriber: Subscriber, all: Bool = false) {
         let connection = subscriber.connection
+        let queued = connection.outboxCount
         while unsafe all || connection.outboxCount <= connection.options.outboxHighWater,
             let item = unsafe subscriber.backlog.takeFirst()
         {
@@ -95,6 +122,7 @@ extension LoopTopics {
                 unsafe frames.removeAll(keepingCapacity: true)
             }
         }
-        unsafe waiting.update(subscriber)
+        connection.flushIfCorked()
+        countOutbox(of: subscriber, added: max(0, connection.outboxCount - queued))
     }
 }

@@ -84,6 +84,7 @@ final class LoopTopics {
         unsafe counts.subscriptions -= subscriber.memberships.count
         for name in table.leave(subscriber) { emptied(name) }
         forget(subscriber)
+        forgetOutbox(subscriber)
         unsafe subscriber.context = nil
     }
 
@@ -155,6 +156,7 @@ final class LoopTopics {
                             unsafe counts.deliveries &+= UInt64(end - start)
                             unsafe connection.sendFrames(
                                 bytes, count: end - start, payloadCount: payloadCount)
+                            if connection.hasOutbox { countUnsent(of: subscriber) }
                         }
                     }
                 }
@@ -234,7 +236,6 @@ final class LoopTopics {
         // Only what has been written shows whether it is slow.
         if unsafe subscriber.pendingSize > Self.pendingSizeMax {
             writePending(of: subscriber)
-            connection.flushIfCorked()
         }
         guard isReady(subscriber, connection) else {
             wait(.publication(publication, topic.policy), for: subscriber)
@@ -243,6 +244,8 @@ final class LoopTopics {
         unsafe counts.deliveries &+= 1
         if subscriber.mode == .own {
             _ = unsafe connection.sendMessage(publication.payload, publication.kind)
+            connection.flushIfCorked()
+            if connection.hasOutbox { countUnsent(of: subscriber) }
             return
         }
         let frame = unsafe encode(publication, for: subscriber, shares: shares)
@@ -251,6 +254,7 @@ final class LoopTopics {
         } else {
             unsafe connection.sendFrames(
                 frame, count: 1, payloadCount: publication.payloadCount)
+            if connection.hasOutbox { countUnsent(of: subscriber) }
         }
     }
 
@@ -320,5 +324,7 @@ final class LoopTopics {
             unsafe connection.sendFrame(entry.frame, payloadCount: entry.payloadCount)
             place = entry.next
         }
+        connection.flushIfCorked()
+        if connection.hasOutbox { countUnsent(of: subscriber) }
     }
 }

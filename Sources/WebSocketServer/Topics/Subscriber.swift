@@ -38,6 +38,8 @@ final class Subscriber {
     @exclusivity(unchecked) var context: SharedContext?
     /// What waits until its outbox is empty.
     @exclusivity(unchecked) var backlog = Backlog()
+    /// Bytes of publications in its outbox, at most.
+    @exclusivity(unchecked) var outboxShare = 0
     /// First and last of its frames of this turn, in ``LoopTopics``; -1: none.
     @exclusivity(unchecked) var firstPending: Int32 = -1
     @exclusivity(unchecked) var lastPending: Int32 = -1
@@ -68,6 +70,9 @@ final class Subscriber {
     /// Where the connection lies, for who looks no further.
     @inline(__always)
     var connectionAddress: UnsafeMutableRawPointer? { unsafe owner?.toOpaque() }
+
+    /// Bytes of publications that are held for it.
+    var heldSize: Int { unsafe backlog.size + outboxShare }
 
     /// Place of a topic in this list.
     func index(of topic: LoopTopic) -> Int? {
