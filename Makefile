@@ -27,11 +27,10 @@ serve: build ## install what is missing, build, and serve on http://127.0.0.1:80
 .PHONY: test
 test: deps $(VENV)/installed ## install what is missing, then run all tests
 	swift test
-	swift build -c release --product apus
-	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
+	APUS_BIN=.build/debug/apus $(PYTEST) Tests/Integration $(PYTEST_ARGS)
 
 .PHONY: integration
-integration: build deps $(VENV)/installed ## only the tests against the real server (PYTEST_ARGS='-k chat')
+integration: build deps $(VENV)/installed ## the tests against the real server, its release build (PYTEST_ARGS='-k chat')
 	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
 
 .PHONY: soak

@@ -32,6 +32,11 @@ def binary():
     return str(path.absolute())
 
 
+def is_debug_build():
+    """What it does takes several times as long then."""
+    return "debug" in pathlib.Path(binary()).resolve().parts
+
+
 def clean_environment(**extra):
     """This process's environment without settings that would reach the server by accident."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("APUS_")}

@@ -187,8 +187,9 @@ def beside_honest(record_property):
     """`with beside_honest(server):` an honest client's round trips must stay under 50 ms.
 
     Nineteen in twenty must, so that a stall of the machine itself is forgiven; one that lasts is
-    not: none may take 500 ms.
+    not: none may take 500 ms. A debug build may take four times as long.
     """
+    slowness = 4 if apus.is_debug_build() else 1
 
     @contextlib.contextmanager
     def beside(server):
@@ -201,8 +202,8 @@ def beside_honest(record_property):
             honest.process.wait()
         p95 = times[int(len(times) * 0.95)]
         record_property("round_trip_ms", (len(times), statistics.median(times), p95, times[-1]))
-        assert p95 < 50, f"median {statistics.median(times):.1f}, p95 {p95:.1f} ms"
-        assert times[-1] < 500, f"slowest round trip {times[-1]:.0f} ms"
+        assert p95 < 50 * slowness, f"median {statistics.median(times):.1f}, p95 {p95:.1f} ms"
+        assert times[-1] < 500 * slowness, f"slowest round trip {times[-1]:.0f} ms"
 
     return beside
 

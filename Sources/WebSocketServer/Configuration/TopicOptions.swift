@@ -9,8 +9,8 @@ public struct TopicOptions: Sendable {
     public var slowSubscribers = SlowSubscriberPolicy.disconnect
     /// For topics whose name begins with a prefix; the first that fits counts.
     public var rules: [Rule] = []
-    /// Bytes of publications that may wait for slow subscribers together, each counted for each.
-    /// Default 256 MiB, `1 MiB ... 64 GiB`.
+    /// Bytes of publications that may wait for slow subscribers together, each counted for each, and
+    /// what outboxes hold of those that are being sent. Default 256 MiB, `1 MiB ... 64 GiB`.
     public var backlogMax: ByteCount = .mebibytes(256)
     /// What becomes of subscribers who may have missed publications. Default ``GapPolicy/keep``.
     public var onGap = GapPolicy.keep

@@ -16,11 +16,12 @@ extension ConnectionCore {
         guard loop.isCurrent else { return unsafe sendFromElsewhere(payload, kind) }
         guard unsafe stage == .open else { return .dropped }
         let counts = unsafe context.messageCounts
+        let payloadCount = payload.count
         unsafe counts.pointee.messagesSent &+= 1
-        unsafe counts.pointee.bytesSent &+= UInt64(payload.count)
-        if unsafe payload.count < Int(corkableSizeMax) {
+        unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
+        if unsafe payloadCount < Int(corkableSizeMax) {
             // It fits, and so the longest form of a header is left out of the code.
-            let count = Int(UInt16(truncatingIfNeeded: payload.count))
+            let count = Int(UInt16(truncatingIfNeeded: payloadCount))
             let size = FrameHeader.size(payload: count, isMasked: false)
             if let place = unsafe appendCorked(size &+ count) {
                 let short = unsafe UnsafeRawBufferPointer(start: payload.baseAddress, count: count)
