@@ -108,7 +108,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     /// Stops reading: the peer's next bytes wait in the kernel, which pushes back on it.
     ///
-    /// The next event ends the polling, not this: often reading goes on before there is one.
+    /// The next event ends the polling, not this one: often reading goes on before there is one.
     public final func pauseReading() { unsafe isReading = false }
 
     public final func resumeReading() {
@@ -137,15 +137,23 @@ open class Stream: TimerEntry, @unchecked Sendable {
             unsafe polled = 0
             ready = Self.readable | Self.writable
         }
-        if ready & Self.readable != 0, unsafe isReading {
-            let isDrained = readAvailable()
-            // Polled again, an error that reading doesn't tell would be reported without end.
-            if status < 0, isDrained {
-                endReading(TransportError(code: UV_EIO.rawValue, operation: "read"))
+        var isUnwanted = status < 0
+        if ready & Self.readable != 0 {
+            if unsafe isReading {
+                let isDrained = readAvailable()
+                // Polled again, an error that reading doesn't tell would be reported without end.
+                if status < 0, isDrained {
+                    endReading(TransportError(code: UV_EIO.rawValue, operation: "read"))
+                }
+            } else {
+                isUnwanted = true
             }
         }
-        if ready & Self.writable != 0, unsafe outbox != nil { sendOutbox() }
-        updatePolling()
+        if ready & Self.writable != 0 {
+            if unsafe outbox != nil { sendOutbox() } else { isUnwanted = true }
+        }
+        // A pause that began with this event may be over before there is another.
+        if isUnwanted { updatePolling() }
         loop.endTurn()
     }
 
