@@ -217,6 +217,11 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         if !isStopping { unsafe uv_async_send(wakeUp) }
     }
 
+    /// The stream whose bytes the cork holds.
+    public var corkOwner: Stream? {
+        unsafe turn.pointee.corkCount > 0 ? turn.pointee.corkOwner?.takeUnretainedValue() : nil
+    }
+
     @usableFromInline func flushCork() {
         unsafe turn.pointee.corkOwner?._withUnsafeGuaranteedRef { $0.flush() }
     }

@@ -17,7 +17,7 @@ from chromium import chromium
 from deflate import MIB
 from firefox import firefox
 from test_node import NODE_WITH_UNDICI, node_environment
-from wire import TEXT, Wire, frame
+from wire import CLOSE, TEXT, Wire, frame
 
 COLLECT = pathlib.Path(__file__).parent / "topics_collect.js"
 TOPICS = ("quotes", "chat", "books")
@@ -187,18 +187,38 @@ def data_segments_in(sock):
     return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152)[0]
 
 
+@pytest.mark.parametrize("mode", ("plain", "shared", "own"))
 @pytest.mark.parametrize("publications", (1, 3))
-def test_what_a_turn_sends_leaves_together(start, publications):
+def test_what_a_turn_sends_leaves_together(start, mode, publications):
     """A reply and publications: one system call, and so one segment."""
-    server = start("server.loops=1", args=["--tools"])
-    with Wire.to(server, "/topics") as wire:
-        wire.send_text("subscribe news")
-        assert wire.text() == "subscribed news"
+    offer = {} if mode == "plain" else {"Sec_WebSocket_Extensions": "permessage-deflate"}
+    takeover = "per_connection" if mode == "own" else "shared"
+    server = start(
+        "server.loops=1", f"compression.context_takeover={takeover}", args=["--tools"])
+    with contextlib.ExitStack() as stack:
+        wires = []
+        for _ in range(3 if mode == "plain" else 1):
+            wires.append(stack.enter_context(Wire.to(server, "/topics", **offer)))
+            wires[-1].send_text("subscribe news")
+            assert wires[-1].text() == "subscribed news"
+        wire = wires[-1]
         before = data_segments_in(wire.socket)
         published = [f"{number}" for number in range(publications)]
         said = [f"publish news\n{text}" for text in published]
         wire.send(b"".join(frame(TEXT, text.encode()) for text in ["echo\nreply", *said]))
         assert [wire.text() for _ in range(1 + publications)] == ["reply", *published]
+        assert data_segments_in(wire.socket) == before + 1
+
+
+def test_a_reply_and_the_close_frame_of_a_subscriber_leave_together(start):
+    server = start("server.loops=1", args=["--tools"])
+    with Wire.to(server, "/topics") as wire:
+        wire.send_text("subscribe news")
+        assert wire.text() == "subscribed news"
+        before = data_segments_in(wire.socket)
+        wire.send(frame(TEXT, b"echo\nreply") + frame(TEXT, b"what?"))
+        assert wire.text() == "reply"
+        assert wire.frame().opcode == CLOSE
         assert data_segments_in(wire.socket) == before + 1
 
 

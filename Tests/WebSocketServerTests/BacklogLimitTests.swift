@@ -158,6 +158,38 @@ import WebSocketTesting
         }
     }
 
+    @Test("of those whose frames of a turn are gathered, each that goes is counted once")
+    func gathered() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.loops = 1
+            $0.topics.backlogMax = .mebibytes(1)
+            $0.limits.outboxMax = .mebibytes(64)
+        } _: { server in
+            var clients: [RawClient] = []
+            var connections: [Connection] = []
+            for _ in 0..<3 {
+                clients.append(try await server.upgraded(receiveBuffer: 4_096))
+                connections.append(try await recorder.connections.next())
+                connections.last!.subscribe(to: "one")
+                connections.last!.subscribe(to: "two")
+            }
+            // No more than a mebibyte may wait for the loop, and the kernel takes several.
+            let payload = [UInt8](repeating: 7, count: 64 << 10)
+            for _ in 0..<20 {
+                await connections[0].onLoop { core in
+                    for number in 0..<14 {
+                        Connection(core: core).publish(
+                            payload.span.bytes, as: .binary, to: number % 2 == 0 ? "one" : "two")
+                    }
+                }
+            }
+            for _ in clients { try await recorder.events.next { $0 == Self.resetEvent } }
+            #expect(await server.server.counters().slowConsumers == clients.count)
+            for client in clients { await client.close() }
+        }
+    }
+
     @Test(
         "each publication that is sent is counted, however it is compressed, at once or later",
         arguments: ["plain", "alone", "shared", "own"])

@@ -11,6 +11,7 @@ extension ConnectionCore {
             // What was sent before still goes out.
             if let subscriber = unsafe subscriber {
                 context.topics?.resume(subscriber, all: true)
+                context.topics?.forgetOutbox(subscriber)
             }
             context.closeReasons[id] = reason
             sendControl(.close, code, reason)
@@ -73,6 +74,7 @@ extension ConnectionCore {
 
     /// A consumer too slow to keep: its queue is past the hard limit.
     func dropSlowConsumer() {
+        guard unsafe stage == .open else { return }
         context.counters.slowConsumers += 1
         let backlog = unsafe subscriber?.backlog
         context.logger.info(
@@ -84,7 +86,6 @@ extension ConnectionCore {
             ])
         // Its room is others' at once.
         forgetBacklog()
-        if let subscriber = unsafe subscriber { context.topics?.forgetOutbox(subscriber) }
         _ = unsafe closing.close(.slowConsumer)
         context.closeReasons[id] = "slow consumer"
         unsafe stage = .lingering

@@ -185,8 +185,10 @@ final class RunningServer: Sendable {
             buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
             assemblyBytes: shared.budget.bytesUsed,
             contextBytes: shared.contextBudget.bytesUsed,
-            topics: contexts.reduce(0) { $0 + ($1.topics?.leftovers ?? 0) },
-            backlogBytes: shared.backlogBudget.bytesUsed,
+            topics: contexts.reduce(contexts[0].topics?.hub.topicCount ?? 0) {
+                $0 + ($1.topics?.leftovers ?? 0)
+            },
+            backlogBytes: shared.backlogBudget.bytesUsed + shared.deliveryBudget.bytesUsed,
             connections: shared.admission.current.total,
             notes: contexts.reduce(0) {
                 $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count

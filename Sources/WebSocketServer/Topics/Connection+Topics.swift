@@ -81,9 +81,11 @@ extension ConnectionCore {
         return made
     }
 
-    /// What waits is sent no more.
+    /// What waits is sent no more, and what is in the outbox counts no more.
     func forgetBacklog() {
-        if let subscriber = unsafe subscriber { context.topics?.forget(subscriber) }
+        guard let subscriber = unsafe subscriber, let topics = context.topics else { return }
+        topics.forget(subscriber)
+        topics.forgetOutbox(subscriber)
     }
 
     /// Sends whole frames that others are sent too, from where they are.

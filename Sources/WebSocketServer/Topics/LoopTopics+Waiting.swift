@@ -46,7 +46,9 @@ extension LoopTopics {
     private func shed(_ subscriber: Subscriber) {
         while !budget.hasRoom {
             if dropOldest(of: subscriber) { continue }
-            if subscriber.heldSize > 0 { subscriber.connection.dropSlowConsumer() }
+            if unsafe !subscriber.backlog.isEmpty || subscriber.outboxShare > 0 {
+                subscriber.connection.dropSlowConsumer()
+            }
             return
         }
     }
@@ -68,8 +70,8 @@ extension LoopTopics {
     }
 
     /// The kernel did not take all that a subscriber was just sent, whose outbox was empty. Nothing
-    /// of that can be dropped: where the limit of all that wait was passed before, the slowest of
-    /// the loop pays.
+    /// of that can be dropped: where the limit of all that wait was passed before, the one of the
+    /// loop pays for which most waits, or itself where nothing does.
     @inline(never)
     func countUnsent(of subscriber: Subscriber) {
         let hadRoom = budget.hasRoom
@@ -83,18 +85,17 @@ extension LoopTopics {
             subscriber.outboxShare + added, subscriber.connection.outboxCount)
         unsafe budget.add(share - subscriber.outboxShare)
         unsafe subscriber.outboxShare = share
-        unsafe waiting.update(subscriber)
     }
 
-    /// What is in a subscriber's outbox goes with it.
+    /// What is in a subscriber's outbox grows no more: it leaves soon, or goes with it.
     func forgetOutbox(_ subscriber: Subscriber) {
         unsafe budget.give(subscriber.outboxShare)
         unsafe subscriber.outboxShare = 0
-        unsafe waiting.update(subscriber)
     }
 
     /// Sends what waits, until the outbox is above its high water mark again, or all of it.
     func resume(_ subscriber: Subscriber, all: Bool = false) {
+        guard unsafe !subscriber.backlog.isEmpty else { return }
         let connection = subscriber.connection
         let queued = connection.outboxCount
         while unsafe all || connection.outboxCount <= connection.options.outboxHighWater,

@@ -236,15 +236,20 @@ final class LoopTopics {
         // Only what has been written shows whether it is slow.
         if unsafe subscriber.pendingSize > Self.pendingSizeMax {
             writePending(of: subscriber)
+            guard unsafe connection.stage == .open else { return }
         }
         guard isReady(subscriber, connection) else {
+            if subscriber.mode == .own, unsafe subscriber.outboxShare == 0 {
+                countOutbox(of: subscriber, added: connection.outboxCount)
+            }
             wait(.publication(publication, topic.policy), for: subscriber)
             return
         }
         unsafe counts.deliveries &+= 1
         if subscriber.mode == .own {
             _ = unsafe connection.sendMessage(publication.payload, publication.kind)
-            connection.flushIfCorked()
+            // One publication leaves now; of several, what is left is counted when the next finds it.
+            if !gathers { connection.flushIfCorked() }
             if connection.hasOutbox { countUnsent(of: subscriber) }
             return
         }
@@ -303,6 +308,12 @@ final class LoopTopics {
 
     /// One connection after the other, so that all its frames leave together.
     private func writePending() {
+        // What the cork holds for its owner leaves with the owner's frames, if those come first.
+        if let loop = unsafe written.first?.connection.loop,
+            let owner = loop.corkOwner as? ConnectionCore, let subscriber = unsafe owner.subscriber
+        {
+            writePending(of: subscriber)
+        }
         for index in unsafe written.indices {
             if unsafe index + 1 < written.count {
                 unsafe prefetchConnection(of: written[index + 1])
@@ -316,9 +327,11 @@ final class LoopTopics {
 
     private func writePending(of subscriber: Subscriber) {
         var place = unsafe subscriber.firstPending
+        guard place >= 0 else { return }
         unsafe subscriber.firstPending = -1
         unsafe subscriber.pendingSize = 0
         let connection = subscriber.connection
+        guard unsafe connection.stage == .open else { return }
         while place >= 0 {
             let entry = unsafe pending[Int(place)]
             unsafe connection.sendFrame(entry.frame, payloadCount: entry.payloadCount)

@@ -71,9 +71,6 @@ final class Subscriber {
     @inline(__always)
     var connectionAddress: UnsafeMutableRawPointer? { unsafe owner?.toOpaque() }
 
-    /// Bytes of publications that are held for it.
-    var heldSize: Int { unsafe backlog.size + outboxShare }
-
     /// Place of a topic in this list.
     func index(of topic: LoopTopic) -> Int? {
         memberships.firstIndex { $0.topic === topic }

@@ -1,18 +1,18 @@
-/// A loop's subscribers for whom publications are held, by their size's power of two: who has most
-/// is found without a look at all of them.
+/// A loop's subscribers with a backlog, by its size's power of two: who has most waiting is found
+/// without a look at all of them.
 struct WaitingSubscribers {
     /// Of those within a factor of two of the most, how many are looked at.
     private static let lookedAtMax = 64
 
-    /// By the significant bits of ``Subscriber/heldSize``; with none no one is listed.
+    /// By the significant bits of their backlogs' sizes; with none no one is listed.
     private var ranks = [[Subscriber]](repeating: [], count: Int.bitWidth)
 
     var count: Int { ranks.reduce(0) { $0 + $1.count } }
 
-    /// Lists a subscriber where what is held for it belongs; to be called when that has changed.
+    /// Lists a subscriber where its backlog's size belongs; to be called when that has changed.
     /// O(1).
     mutating func update(_ subscriber: Subscriber) {
-        let size = subscriber.heldSize
+        let size = unsafe subscriber.backlog.size
         let (old, rank) = (Int(subscriber.waitingRank), Int.bitWidth - size.leadingZeroBitCount)
         guard rank != old else { return }
         if old > 0 {
@@ -30,13 +30,13 @@ struct WaitingSubscribers {
         subscriber.waitingRank = UInt8(rank)
     }
 
-    /// For whom most is held, if that is more than for a subscriber: with many of about the same,
+    /// Who has most waiting, if that is more than a subscriber has: with many of about the same,
     /// one that has half of the most at least. It looks at 64 ranks and 64 subscribers at most.
     func slower(than subscriber: Subscriber) -> Subscriber? {
         guard let top = ranks.last(where: { !$0.isEmpty }) else { return nil }
         var most = subscriber
         for other in top.suffix(Self.lookedAtMax)
-        where other.heldSize > most.heldSize {
+        where unsafe other.backlog.size > most.backlog.size {
             most = other
         }
         return most === subscriber ? nil : most
