@@ -32,6 +32,13 @@ package enum BodyFraming: Sendable, Equatable {
     case length(Int)
     /// Transfer-Encoding: chunked.
     case chunked
+
+    package var hasContent: Bool {
+        switch self {
+        case .none, .length(0): false
+        case .length, .chunked: true
+        }
+    }
 }
 
 /// What a ``RequestParser`` found next.

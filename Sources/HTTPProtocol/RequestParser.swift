@@ -33,6 +33,10 @@ package struct RequestParser: ~Copyable {
         return false
     }
 
+    /// Whether a request has begun, with its head under way or refused, that is a HEAD: an answer to
+    /// it has no content.
+    package var isHead: Bool { builder.isHead }
+
     /// Consumes from the start of `input`; returns the event and how many bytes were consumed.
     ///
     /// Call again with the rest, even when that is empty, until `.needMore`, which consumes all.

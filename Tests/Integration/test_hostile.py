@@ -13,6 +13,7 @@ import time
 import pytest
 from apus import wait_until
 from conftest import Honest
+from deflate import RSV1, deflate
 from wire import (
     BINARY,
     CLOSE,
@@ -180,13 +181,20 @@ def test_a_stopped_process_is_noticed(start, client, under_attack):
         watcher.close()
 
 
+POST = b"POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n"
+DEFLATING = upgrade_request(Sec_WebSocket_Extensions="permessage-deflate")
+
 STATES = {
     "with nothing sent": b"",
     "in the head": b"GET /ws HTTP/1.1\r\nHost: a\r\nUpg",
+    "in a request's body": POST + b"half",
     "after the upgrade": upgrade_request(),
     "in a frame's head": upgrade_request() + b"\x81",
     "in a frame": upgrade_request() + frame(TEXT, b"half", announced=1_000, length_form=16),
+    "in a control frame": upgrade_request() + frame(PING, b"half", announced=125),
     "in a message": upgrade_request() + frame(TEXT, b"half", fin=False),
+    "in a deflated message": DEFLATING
+    + frame(TEXT, deflate(b"half" * 9_999), fin=False, rsv=RSV1),
     "with answers under way": upgrade_request() + frame(BINARY, b"x" * 60_000) * 4,
     "in closing, begun by us": upgrade_request() + frame(CLOSE, close_payload(1000)),
     "in closing, begun by the server": upgrade_request() + frame(0x3),
@@ -204,6 +212,17 @@ def test_resets(start, under_attack, state):
             if turn % 2 and b"\r\n\r\n" in STATES[state]:
                 with contextlib.suppress(Ended):
                     wire.response()  # so that every other one is surely in that state
+            wire.reset()
+
+
+def test_resets_while_an_async_handler_sends(start, under_attack):
+    """What it sends is more than the kernels take: it waits for room, and gets none."""
+    server = start(args=["--tools"])
+    with under_attack(server, rss_mib=16):
+        for _ in range(50):
+            wire = Wire.to(server, "/echo/async", receive_buffer=4_096, segment=536)
+            wire.send_frame(BINARY, b"x" * 500_000)
+            wire.take(1)
             wire.reset()
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from apus import ROOT
-from wire import KEY, Ended, Wire, upgrade_request
+from wire import KEY, Wire, upgrade_request
 
 
 @pytest.fixture
@@ -31,6 +31,11 @@ def curl(program, server):
 def assert_problem(headers, body, status):
     assert headers["content-type"] == "application/problem+json"
     assert json.loads(body)["status"] == status
+
+
+def assert_refusal(response, status):
+    assert response.status == status, response
+    assert_problem(response.headers, response.body, status)
 
 
 # Answers
@@ -99,7 +104,7 @@ def test_another_version_of_the_protocol_is_426_naming_13(server):
     with Wire.to(server) as wire:
         wire.send(upgrade_request(host=server.authority, Sec_WebSocket_Version="8"))
         response = wire.response()
-        assert response.status == 426
+        assert_refusal(response, 426)
         assert response.headers["sec-websocket-version"] == "13"
 
 
@@ -114,6 +119,8 @@ FAULTY_HANDSHAKES = [
     ({"Upgrade": None}, 426),
     ({"Sec_WebSocket_Extensions": "permessage-deflate; ="}, 400),
     ({"Sec_WebSocket_Protocol": "chat, chat"}, 400),
+    ({"Content_Length": "5"}, 400),
+    ({"Transfer_Encoding": "chunked"}, 400),
 ]
 
 
@@ -126,7 +133,7 @@ def test_a_faulty_opening_handshake_is_refused(server, changes, status):
     with Wire.to(server) as wire:
         wire.send(upgrade_request(host=server.authority, **changes))
         response = wire.response()
-        assert response.status == status
+        assert_refusal(response, status)
         assert response.headers.get("sec-websocket-version") == ("13" if status == 426 else None)
 
 
@@ -172,11 +179,51 @@ def test_pipelined_requests_are_answered_in_order(server):
         assert wire.ends() == b""
 
 
+@pytest.mark.parametrize(
+    "rest, status", [("no field\r\n\r\n", 400), ("", 408)], ids=["a fault", "half a head"])
+def test_a_refusal_of_a_head_request_has_no_body(start, rest, status):
+    server = start("limits.handshake.timeout=300ms")
+    with Wire.to(server) as wire:
+        wire.send(f"HEAD /healthz HTTP/1.1\r\nHost: {server.authority}\r\n{rest}".encode())
+        response = wire.response(head_only=True)
+        assert response.status == status
+        assert int(response.headers["content-length"]) > 0
+        assert wire.ends() == b""
+
+
 def test_a_request_may_come_byte_by_byte(server):
     with Wire.to(server) as wire:
         for byte in f"GET /healthz HTTP/1.1\r\nHost: {server.authority}\r\n\r\n".encode():
             wire.send(bytes([byte]))
         assert wire.response().status == 200
+
+
+@pytest.mark.parametrize(
+    "length, body",
+    [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")],
+    ids=["a length", "chunks"],
+)
+def test_who_waits_for_100_gets_it_before_the_body_and_the_answer_after(server, length, body):
+    head = post("Expect: 100-continue", length, target="/publish/x")
+    with Wire.to(server, "/ws/redis/x") as listener, Wire.to(server) as wire:
+        for _ in range(2):
+            wire.send(head.encode())
+            assert wire.response().status == 100
+            wire.send(body.encode())
+            response = wire.response()
+            assert (response.status, response.body) == (200, b'{"message":"Published"}')
+            assert listener.text() == "hello"
+
+
+@pytest.mark.parametrize(
+    "target, length, status",
+    [("/nowhere", 5, 404), ("/healthz", 5, 405), ("/publish/x", 9_999_999_999, 413)],
+)
+def test_who_waits_for_100_in_vain_is_told_at_once(server, target, length, status):
+    with Wire.to(server) as wire:
+        wire.send(post("Expect: 100-continue", f"Content-Length: {length}", target=target).encode())
+        assert_refusal(wire.response(), status)
+        assert wire.ends() == b""
 
 
 # What must not pass: each probe carries a second request inside, whose 200 must never be seen.
@@ -208,6 +255,7 @@ PROBES = {
     "a length past 64 bits": (post("Content-Length: 18446744073709551616"), 413),
     "an unknown coding": (post("Transfer-Encoding: xchunked", body="0\r\n\r\n"), 400),
     "chunked not last": (post("Transfer-Encoding: chunked, gzip", body="0\r\n\r\n"), 400),
+    "a coding before chunked": (post("Transfer-Encoding: gzip, chunked", body="0\r\n\r\n"), 501),
     "chunked twice": (post("Transfer-Encoding: chunked, chunked", body="0\r\n\r\n"), 400),
     "an old version with chunks": (
         post("Transfer-Encoding: chunked", body="0\r\n\r\n").replace("1.1", "1.0"),
@@ -231,6 +279,9 @@ PROBES = {
     "a later version": ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
     "a version in lower case": ("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
     "a method that is no token": ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "an unknown method": ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    "a method in lower case": ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    "a tunnel": ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 501),
     "the greeting of HTTP/2": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     "a chunk size that is none": (chunks("zz\r\n"), 400),
     "a chunk size past 64 bits": (chunks("10000000000000000\r\n"), 400),
@@ -244,7 +295,7 @@ def test_a_smuggling_probe_is_refused_and_the_connection_ends(server, probe):
     request, status = PROBES[probe]
     with Wire.to(server) as wire:
         wire.send((request + SMUGGLED).encode("latin-1"))
-        assert wire.response().status == status
+        assert_refusal(wire.response(), status)
         rest = wire.ends()
         assert b" 200 " not in rest, rest
 
@@ -263,16 +314,28 @@ def test_a_smuggling_probe_is_refused_and_the_connection_ends(server, probe):
 def test_a_request_past_a_limit_is_refused_with_its_status(server, request_bytes, status):
     with Wire.to(server) as wire:
         wire.send(request_bytes)
-        assert wire.response().status == status
+        assert_refusal(wire.response(), status)
 
 
-@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n"])
-def test_a_head_that_does_not_end_is_cut_off(start, sent):
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "G",
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        post("Content-Length: 10", target="/publish/x", body="half"),
+        chunks("a\r\nhalf"),
+    ],
+    ids=["a letter", "half a head", "half a body", "half a chunk"],
+)
+def test_a_request_that_does_not_end_is_408(start, sent):
     server = start("limits.handshake.timeout=300ms")
     with Wire.to(server) as wire:
-        wire.send(sent)
-        try:
-            assert wire.response().status == 408
-        except Ended:
-            pass
-        wire.ends()
+        wire.send(sent.encode())
+        assert_refusal(wire.response(), 408)
+        assert wire.ends() == b""
+
+
+def test_who_asks_nothing_is_let_go_without_a_word(start):
+    server = start("limits.handshake.timeout=300ms")
+    with Wire.to(server) as wire:
+        assert wire.ends() == b""

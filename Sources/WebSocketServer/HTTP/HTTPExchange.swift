@@ -82,7 +82,7 @@ final class HTTPExchange: OpeningPhase {
             case .body(let range):
                 if case .body = state { unsafe body.append(contentsOf: piece[range]) }
             case .end: receivedAll(on: connection)
-            case .failed(let fault): refuse(fault, isHead: false, on: connection)
+            case .failed(let fault): refuse(fault, isHead: isHead, on: connection)
             }
         }
     }
@@ -197,13 +197,8 @@ final class HTTPExchange: OpeningPhase {
 
     /// Refuses a request whose head is known; its content, if any, makes the connection useless.
     private func refuse(_ fault: HTTPFault, _ head: RequestHead, on connection: ConnectionCore) {
-        let hasBody: Bool
-        switch head.bodyFraming {
-        case .none, .length(0): hasBody = false
-        case .length, .chunked: hasBody = true
-        }
         let isHead = head.request.method == .head
-        guard head.keepAlive, !hasBody, !connection.context.isDraining else {
+        guard head.keepAlive, !head.bodyFraming.hasContent, !connection.context.isDraining else {
             return refuse(fault, isHead: isHead, on: connection)
         }
         var output: [UInt8] = []
@@ -213,6 +208,12 @@ final class HTTPExchange: OpeningPhase {
         connection.sendRaw(output)
         // The parser's `.end` of this request follows and finds nothing to answer.
         begin(on: connection)
+    }
+
+    /// Whether the request at hand is a HEAD, as far as that is known.
+    private var isHead: Bool {
+        if case .body(let head, _, _) = state { return head.request.method == .head }
+        return parser.isHead
     }
 
     private func refuse(_ fault: HTTPFault, isHead: Bool, on connection: ConnectionCore) {
@@ -239,6 +240,10 @@ final class HTTPExchange: OpeningPhase {
     ) {
         do {
             let handshake = try OpeningHandshake.check(head.request)
+            // RFC 9110 §7.8: the protocol changes behind a request's content, which isn't frames.
+            if head.bodyFraming.hasContent {
+                throw Problem(.badRequest, "An opening handshake has no content.")
+            }
             if connection.context.isDraining {
                 throw Problem(.serviceUnavailable, "The server is going away.")
             }
@@ -307,7 +312,7 @@ final class HTTPExchange: OpeningPhase {
             return connection.terminate(
                 reason: "handshake timeout", reset: connection.isUnacknowledged)
         }
-        refuse(.requestTimeout, isHead: false, on: connection)
+        refuse(.requestTimeout, isHead: isHead, on: connection)
     }
 
     override func ended(_ error: TransportError, on connection: ConnectionCore) {}
