@@ -81,8 +81,8 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "compression.server_window_bits", "9 to 15", accepted: ["9", "15"],
                 refused: ["8", "16"]),
             Ends(
-                "compression.client_window_bits", "8 to 15", accepted: ["8", "15"],
-                refused: ["7", "16"]),
+                "compression.client_window_bits", "9 to 15", accepted: ["9", "15"],
+                refused: ["8", "16"]),
             Ends(
                 "compression.context_takeover", "off, shared or per_connection",
                 accepted: ["off", "shared", "per_connection"], refused: ["on", "client"]),
@@ -204,12 +204,25 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "\(name).compression.level", "inherit, or 1 to 9",
                 accepted: ["inherit", "1", "9"], refused: ["0", "10"]),
             Ends(
+                "\(name).compression.memory_level", "inherit, or 1 to 9",
+                accepted: ["inherit", "1", "9"], refused: ["0", "10"]),
+            Ends(
                 "\(name).compression.threshold", "inherit, or 0 to 1GiB",
                 accepted: ["inherit", "0", "1GiB"], refused: ["1073741825"]),
+            Ends(
+                "\(name).compression.server_window_bits", "inherit, or 9 to 15",
+                accepted: ["inherit", "9", "15"], refused: ["8", "16"]),
+            Ends(
+                "\(name).compression.client_window_bits", "inherit, or 9 to 15",
+                accepted: ["inherit", "9", "15"], refused: ["8", "16"]),
             Ends(
                 "\(name).compression.context_takeover",
                 "inherit, or off, shared or per_connection",
                 accepted: ["inherit", "off", "shared", "per_connection"], refused: ["on", ""]),
+            Ends(
+                "\(name).compression.client_context_takeover",
+                "inherit, or off or per_connection",
+                accepted: ["inherit", "off", "per_connection"], refused: ["on", "shared"]),
             Ends(
                 "\(name).heartbeat.interval", "inherit, or 0s (off) or 100ms to 1d",
                 accepted: ["inherit", "0s", "100ms", "1d"], refused: ["99ms"]),

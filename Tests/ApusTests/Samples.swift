@@ -156,11 +156,23 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("\(name).compression.level", "9") {
                 $0.options(of: route).compression.level == 9
             },
+            Sample("\(name).compression.memory_level", "8") {
+                $0.options(of: route).compression.memoryLevel == 8
+            },
             Sample("\(name).compression.threshold", "5") {
                 $0.options(of: route).compression.threshold == .bytes(5)
             },
+            Sample("\(name).compression.server_window_bits", "15") {
+                $0.options(of: route).compression.serverWindowBits == 15
+            },
+            Sample("\(name).compression.client_window_bits", "11") {
+                $0.options(of: route).compression.clientWindowBits == 11
+            },
             Sample("\(name).compression.context_takeover", "per_connection") {
                 $0.options(of: route).compression.contextTakeover == .perConnection
+            },
+            Sample("\(name).compression.client_context_takeover", "per_connection") {
+                $0.options(of: route).compression.allowsPeerContextTakeover
             },
             Sample("\(name).heartbeat.interval", "0s") {
                 $0.options(of: route).heartbeat.interval == nil

@@ -32,8 +32,9 @@ public struct Compression: Sendable, Hashable {
     public var threshold: ByteCount = .bytes(256)
     /// Base-2 logarithm of the window that the server deflates with, `9...15`. Default 12: 4 KiB.
     public var serverWindowBits = 12
-    /// The same of the client's, `8...15`; it holds for clients that let us choose
-    /// (RFC 7692 §7.1.2.2). Default 15: no wish.
+    /// The same of the client's, `9...15`; it holds for clients that let us choose
+    /// (RFC 7692 §7.1.2.2), and zlib, which most of them have, can't deflate at 8. Default 15: no
+    /// wish.
     public var clientWindowBits = 15
     /// Of what this side sends. Default ``ContextTakeover/shared``.
     public var contextTakeover = ContextTakeover.shared

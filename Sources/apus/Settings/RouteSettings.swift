@@ -8,8 +8,12 @@ struct RouteSettings: Sendable {
     var byteRateMax: ByteCount??
     var isCompressionEnabled: Bool?
     var compressionLevel: Int?
+    var compressionMemoryLevel: Int?
     var compressionThreshold: ByteCount?
+    var serverWindowBits: Int?
+    var clientWindowBits: Int?
     var contextTakeover: Compression.ContextTakeover?
+    var allowsPeerContextTakeover: Bool?
     var heartbeatInterval: Duration??
     var heartbeatTimeout: Duration?
 
@@ -27,8 +31,14 @@ struct RouteSettings: Sendable {
         if let byteRateMax { options.limits.byteRateMax = byteRateMax }
         if let isCompressionEnabled { options.compression.isEnabled = isCompressionEnabled }
         if let compressionLevel { options.compression.level = compressionLevel }
+        if let compressionMemoryLevel { options.compression.memoryLevel = compressionMemoryLevel }
         if let compressionThreshold { options.compression.threshold = compressionThreshold }
+        if let serverWindowBits { options.compression.serverWindowBits = serverWindowBits }
+        if let clientWindowBits { options.compression.clientWindowBits = clientWindowBits }
         if let contextTakeover { options.compression.contextTakeover = contextTakeover }
+        if let allowsPeerContextTakeover {
+            options.compression.allowsPeerContextTakeover = allowsPeerContextTakeover
+        }
         if let heartbeatInterval { options.heartbeat.interval = heartbeatInterval }
         if let heartbeatTimeout { options.heartbeat.timeout = heartbeatTimeout }
     }

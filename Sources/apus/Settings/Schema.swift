@@ -148,6 +148,8 @@ enum Schema {
         ("off", .off), ("shared", .shared), ("per_connection", .perConnection),
     ]
 
+    private static let clientTakeovers = [("off", false), ("per_connection", true)]
+
     private static let compression: [Key] = [
         Key(
             "compression.enabled", Choice.flag, \.server.compression.isEnabled,
@@ -171,7 +173,7 @@ enum Schema {
             \.server.compression.serverWindowBits,
             "Window of what the server sends, 2 to the power of that in bytes"),
         Key(
-            "compression.client_window_bits", WholeNumber(8...15),
+            "compression.client_window_bits", WholeNumber(9...15),
             \.server.compression.clientWindowBits,
             "Window of what clients send, if they let us choose"),
         Key(
@@ -180,7 +182,7 @@ enum Schema {
             "Whether what the server sends refers to earlier messages"),
         Key(
             "compression.client_context_takeover",
-            Choice([("off", false), ("per_connection", true)]),
+            Choice(clientTakeovers),
             \.server.compression.allowsPeerContextTakeover,
             "Whether what clients send may refer to their earlier messages"),
         Key(
@@ -247,13 +249,30 @@ enum Schema {
                 \.routes[route].compressionLevel,
                 "1 is the fastest, 9 the smallest"),
             Key(
+                "\(name).compression.memory_level", WholeNumber(1...9).inherited,
+                \.routes[route].compressionMemoryLevel,
+                "Memory of one of zlib's compressors"),
+            Key(
                 "\(name).compression.threshold", Size(.bytes(0) ... .mebibytes(1_024)).inherited,
                 \.routes[route].compressionThreshold,
                 "Payloads below this go out plain"),
             Key(
+                "\(name).compression.server_window_bits", WholeNumber(9...15).inherited,
+                \.routes[route].serverWindowBits,
+                "Window of what is sent"),
+            Key(
+                "\(name).compression.client_window_bits", WholeNumber(9...15).inherited,
+                \.routes[route].clientWindowBits,
+                "Window of what clients send, if they let us choose"),
+            Key(
                 "\(name).compression.context_takeover", Choice(takeovers).inherited,
                 \.routes[route].contextTakeover,
                 "Whether what is sent refers to earlier messages"),
+            Key(
+                "\(name).compression.client_context_takeover",
+                Choice(clientTakeovers).inherited,
+                \.routes[route].allowsPeerContextTakeover,
+                "Whether what clients send may refer to earlier messages"),
             Key(
                 "\(name).heartbeat.interval",
                 TimeSpan(.milliseconds(100) ... .seconds(86_400)).orZero("off").inherited,
