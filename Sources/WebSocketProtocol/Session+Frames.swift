@@ -172,13 +172,14 @@ extension Session {
         }
         // Limits, before a byte of the payload is stored: 1009.
         let frameMax = isCompressed ? limits.compressedFrameSizeMax : limits.frameSizeMax
-        if header.length > UInt64(frameMax) {
+        let sizeMax =
+            isCompressed ? limits.compressedMessageSizeMax : limits.messageSizeMax
+        // Where frames have no limit of their own, it is the message's that is passed.
+        if frameMax < sizeMax, header.length > UInt64(frameMax) {
             return SessionFault(
                 .messageTooBig, "frame is over \(frameMax) bytes", limit: .frameSize)
         }
-        let sizeMax =
-            isCompressed ? limits.compressedMessageSizeMax : limits.messageSizeMax
-        if unsafe Int(header.length) > sizeMax - assembly.count {
+        if unsafe Int(clamping: header.length) > sizeMax - assembly.count {
             return SessionFault(
                 .messageTooBig, "message is over \(sizeMax) bytes", limit: .messageSize)
         }

@@ -169,6 +169,46 @@ import WebSocketTesting
         }
     }
 
+    @Test("a subscriber's context at rest is given back, and what is published later is read")
+    func restOfSubscriber() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.compression.contextTakeover = .perConnection
+            $0.compression.contextIdleTimeout = .milliseconds(50)
+        } _: { server in
+            let client = try server.raw()
+            try await client.upgrade("/ws", Self.offer)
+            let connection = try await recorder.connections.next()
+            let hasOwn = await connection.onLoop { core in
+                Connection(core: core).subscribe(to: "news")
+                return core.subscriber?.mode == .own
+            }
+            #expect(hasOwn)
+            let inflater = RawInflater(windowBits: 15)
+            var alone: Frame?
+            for _ in 0..<3 {
+                // Two publications in one turn: no rest comes between them.
+                await connection.onLoop { core in
+                    for _ in 0..<2 { Connection(core: core).publish(Self.json, to: "news") }
+                }
+                let frames = [try await client.readFrame(), try await client.readFrame()]
+                #expect(frames[1].payload.count * 2 < frames[0].payload.count)
+                #expect(frames[0] == alone ?? frames[0])
+                alone = frames[0]
+                for frame in frames {
+                    #expect(frame.first == 0xC1)
+                    let text = frame.payload.withUnsafeBytes { payload in
+                        inflater.inflate(payload).map { String(decoding: $0, as: UTF8.self) }
+                    }
+                    #expect(text == Self.json)
+                }
+                try await connection.until { $0.compression?.canRest == false }
+                #expect(await connection.onLoop { $0.context.codecs.budget.bytesUsed } == 0)
+            }
+            await client.close()
+        }
+    }
+
     @Test("a route may have limits, a heartbeat and compression of its own")
     func perRoute() async throws {
         var router = Router.echo
@@ -191,6 +231,57 @@ import WebSocketTesting
             try await other.send(.text("0123456789x"))
             #expect(try await other.readFrame() == .text("0123456789x"))
             for client in [client, other] { await client.close() }
+        }
+    }
+
+    @Test("a route's rates are its own")
+    func ratesPerRoute() async throws {
+        var router = Router.echo
+        let recorder = Recorder(echoes: true)
+        router.webSocket("/slow") {
+            $0.limits.messageRateMax = 3
+            $0.limits.ratePolicy = .close
+        } upgrade: { _ in
+            .accept(recorder)
+        }
+        try await withServer(router) { server in
+            let slow = try await server.upgraded("/slow")
+            let other = try await server.upgraded()
+            // One past the burst, in one read: no token comes between them.
+            let frames = (0..<4).map { Frame.text("\($0)") }
+            for client in [slow, other] {
+                try await client.send(frames.flatMap { $0.encoded() })
+                for frame in frames { #expect(try await client.readFrame() == frame) }
+            }
+            #expect(try await slow.readFrame().closeCode == .policyViolation)
+            try await other.send(.text("on"))
+            #expect(try await other.readFrame() == .text("on"))
+            #expect(await server.server.counters().limits.messageRate == 1)
+            for client in [slow, other] { await client.close() }
+        }
+    }
+
+    @Test("a route's heartbeat is its own")
+    func heartbeatPerRoute() async throws {
+        var router = Router.echo
+        let recorder = Recorder()
+        router.webSocket("/beating") {
+            $0.heartbeat.interval = .milliseconds(100)
+            $0.heartbeat.timeout = .seconds(60)
+        } upgrade: { _ in
+            .accept(recorder)
+        }
+        try await withServer(router) { server in
+            let other = try await server.upgraded()
+            let beating = try await server.upgraded("/beating")
+            for _ in 0..<2 {
+                #expect(try await beating.readFrame() == Frame(first: 0x89))
+                try await beating.send(Frame(first: 0x8A))
+            }
+            // It has been silent for longer, and a ping would come before the echo.
+            try await other.send(.text("on"))
+            #expect(try await other.readFrame() == .text("on"))
+            for client in [beating, other] { await client.close() }
         }
     }
 

@@ -1,5 +1,6 @@
 import Testing
 import UVTransport
+import WebSocketProtocol
 import WebSocketTesting
 
 @testable import WebSocketServer
@@ -13,6 +14,8 @@ import WebSocketTesting
         let within: [Frame]
         let past: [Frame]
         let code: CloseCode
+        /// What is counted once, and nothing else.
+        let hits: @Sendable (LimitCounts) -> UInt64
     }
 
     private static func bytes(_ count: Int, first: UInt8 = 0x82) -> Frame {
@@ -22,21 +25,23 @@ import WebSocketTesting
     static let cases: [Case] = [
         Case(
             testDescription: "message", configure: { $0.messageSizeMax = .bytes(1_000) },
-            within: [bytes(1_000)], past: [bytes(1_001)], code: .messageTooBig),
+            within: [bytes(1_000)], past: [bytes(1_001)], code: .messageTooBig,
+            hits: { $0.messageSize }),
         Case(
             testDescription: "message in frames",
             configure: { $0.messageSizeMax = .bytes(1_000) },
             within: [bytes(600, first: 0x02), bytes(400, first: 0x80)],
-            past: [bytes(600, first: 0x02), bytes(401, first: 0x80)], code: .messageTooBig),
+            past: [bytes(600, first: 0x02), bytes(401, first: 0x80)], code: .messageTooBig,
+            hits: { $0.messageSize }),
         Case(
             testDescription: "frame", configure: { $0.frameSizeMax = .bytes(200) },
             within: [bytes(200, first: 0x02), bytes(200, first: 0x80)],
-            past: [bytes(201, first: 0x02)], code: .messageTooBig),
+            past: [bytes(201, first: 0x02)], code: .messageTooBig, hits: { $0.frameSize }),
         Case(
             testDescription: "fragments", configure: { $0.fragmentsMax = 3 },
             within: [bytes(1, first: 0x02), bytes(0, first: 0), bytes(1, first: 0x80)],
             past: [bytes(1, first: 0x02)] + .init(repeating: bytes(0, first: 0), count: 3),
-            code: .messageTooBig),
+            code: .messageTooBig, hits: { $0.fragments }),
         Case(
             testDescription: "assembly",
             configure: {
@@ -44,7 +49,7 @@ import WebSocketTesting
                 $0.assemblySizeMax = .bytes(8_192)
             },
             within: [bytes(4_096, first: 0x02), bytes(4_096, first: 0x80)],
-            past: [bytes(8_000, first: 0x02)], code: .tryAgainLater),
+            past: [bytes(8_000, first: 0x02)], code: .tryAgainLater, hits: { $0.assemblySize }),
     ]
 
     @Test("what is at a limit passes, and one past it is told its code", arguments: cases)
@@ -78,6 +83,32 @@ import WebSocketTesting
             await client.close()
             let counters = await server.server.counters()
             #expect(counters.failedByCode == [limit.code.rawValue: 1])
+            #expect(limit.hits(counters.limits) == 1)
+            #expect(counters.limits.total == 1)
+        }
+    }
+
+    @Test("a message may inflate to what it may be; one that would to more is told 1009")
+    func bomb() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.limits.messageSizeMax = .bytes(10_000)
+        } _: { server in
+            let client = try server.raw()
+            try await client.upgrade("/ws", CompressionTests.offer)
+            let text = String(repeating: "x", count: 10_000)
+            for text in [text, text + "x"] {
+                let payload = CompressionTests.deflated(text, level: 1)
+                try await client.send(Frame(first: 0xC1, payload: payload))
+            }
+            try await recorder.events.next { $0 == .message(Message(text)) }
+            #expect(try await client.readFrame().closeCode == .messageTooBig)
+            _ = try await client.readToEnd()
+            await client.close()
+            let counters = await server.server.counters()
+            #expect(counters.failedByCode == [CloseCode.messageTooBig.rawValue: 1])
+            #expect(counters.limits.inflatedSize == 1)
+            #expect(counters.limits.total == 1)
         }
     }
 
@@ -201,4 +232,9 @@ import WebSocketTesting
             #expect(counters.closedByCode[1008] == 1)
         }
     }
+}
+
+extension LimitCounts {
+    /// How often any limit was hit.
+    fileprivate var total: UInt64 { SessionLimit.allCases.reduce(0) { $0 + self[$1] } }
 }
