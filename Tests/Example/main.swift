@@ -1,5 +1,4 @@
 import WebSocketServer
-
 final class Lobby: ConnectionHandler {  // runs on its connection's loop, never suspends
     func onOpen(_ connection: Connection) { connection.subscribe(to: "lobby") }
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
@@ -11,7 +10,6 @@ router.webSocket("/lobby") { _ in .accept(Lobby()) }
 router.webSocket("/echo") { connection in  // async/await, on the same loop
     for try await message in connection.messages { try await connection.send(message) }
 }
-router.get("/hello/{name}") { request in .text("Hello, \(request.parameters["name"] ?? "you")!\n") }
 var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 8080))
 configuration.limits.messageSizeMax = .kibibytes(64)
 try await Server(configuration: configuration, router: router).run()  // a lifecycle Service
