@@ -42,9 +42,10 @@ struct SharedContextScript {
 
     mutating func join() {
         let settings = choose()
-        let windowBits = settings & 1 == 0 ? 15 : SharedContextWorld.windowBits
+        let takesOver = settings >> 1 & 7 != 0
+        let windowBits = settings & 1 == 0 ? 15 : takesOver ? SharedContextWorld.windowBits : 9
         let reader = SharedContextWorld.Reader(
-            takesOver: settings >> 1 & 7 != 0, windowBits: windowBits,
+            takesOver: takesOver, windowBits: windowBits,
             topics: 1 << (Int(settings >> 4) % Self.topics) | choose() & choose())
         world.join(reader)
     }
@@ -81,6 +82,7 @@ struct SharedContextScript {
             case 4..<8: return .droppedBefore
             case 8..<12: return .droppedAfter
             case 12..<16: return choice < 200 ? .droppedBefore : .written
+            case 16..<22: return .alone
             default: return .written
             }
         }

@@ -10,6 +10,7 @@ final class SharedContextWorld {
     /// One connection.
     final class Reader {
         let inflater: RawInflater
+        let windowBits: Int
         /// Whether it takes context over; otherwise it demanded `server_no_context_takeover`.
         let takesOver: Bool
         /// A bit for each topic.
@@ -20,6 +21,7 @@ final class SharedContextWorld {
 
         init(takesOver: Bool, windowBits: Int, topics: UInt8) {
             inflater = RawInflater(windowBits: windowBits)
+            self.windowBits = windowBits
             self.takesOver = takesOver
             self.topics = topics
         }
@@ -35,6 +37,8 @@ final class SharedContextWorld {
         case written
         /// Written, though it was not counted: it was waiting elsewhere.
         case uncounted
+        /// Not counted, and written as a frame that stands alone: it waited in the reader's backlog.
+        case alone
         /// Counted, but dropped before it was encoded, or after.
         case droppedBefore
         case droppedAfter
@@ -49,6 +53,8 @@ final class SharedContextWorld {
     private(set) var faults: [String] = []
     /// Calls of deflate for the publication under way, and all that were made.
     private var encodings = 0
+    /// Of those, the ones for smaller windows than most readers have.
+    private var narrowEncodings = 0
     private(set) var encodingsTotal = 0
     private(set) var publications = 0
     private(set) var deliveries = 0
@@ -61,12 +67,15 @@ final class SharedContextWorld {
 
     init(engine: DeflateEngine) {
         privateCodec = Codec(engine: engine)
-        let codec = Codec(engine: engine)
+        var codecs: [Int: Codec] = [:]
         contexts = SharedContexts(windowBits: Self.windowBits) {
-            [unowned self] payload, history, _ in
+            [unowned self] payload, history, windowBits in
             encodings += 1
             encodingsTotal += 1
             if history.count > Self.windowSize { fault("a history of \(history.count) bytes") }
+            if windowBits < Self.windowBits { narrowEncodings += 1 }
+            let codec = codecs[windowBits] ?? Codec(engine: engine, windowBits: windowBits)
+            codecs[windowBits] = codec
             return codec.deflate(payload, after: history)
         }
     }
@@ -76,9 +85,9 @@ final class SharedContextWorld {
         private var deflater: Deflater
         private var output = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
 
-        init(engine: DeflateEngine) {
+        init(engine: DeflateEngine, windowBits: Int = SharedContextWorld.windowBits) {
             deflater = Deflater(
-                engine: engine, level: 1, windowBits: SharedContextWorld.windowBits, memoryLevel: 5)
+                engine: engine, level: 1, windowBits: windowBits, memoryLevel: 5)
         }
 
         deinit { output.deallocate() }
@@ -131,23 +140,31 @@ final class SharedContextWorld {
     func publish(_ publication: Publication, topic: Int, delivery: (Reader) -> Delivery) {
         publications += 1
         encodings = 0
+        narrowEncodings = 0
         let all = readers.filter { $0.topics >> topic & 1 == 1 }.map { ($0, delivery($0)) }
         contexts.begin(publication)
-        for (reader, delivery) in all where delivery != .uncounted {
+        for (reader, delivery) in all where delivery != .uncounted && delivery != .alone {
             contexts.count(reader.takesOver ? reader.context : nil)
         }
         contexts.plan()
         for (reader, delivery) in all where delivery != .droppedBefore {
-            if reader.takesOver {
+            if reader.takesOver, delivery == .alone {
+                let frame = contexts.cold()
+                if frame.isCompressed { reader.sent = [] }
+                let next = frame.isCompressed ? contexts.contextAfterCold() : reader.context
+                write(publication, frame, next, to: reader)
+            } else if reader.takesOver {
                 let (frame, next) = contexts.encoding(for: reader.context)
                 if delivery != .droppedAfter { write(publication, frame, next, to: reader) }
             } else {
-                let frame = contexts.cold()
+                let frame = contexts.cold(windowBits: reader.windowBits)
                 if delivery != .droppedAfter { write(publication, frame, nil, to: reader) }
             }
         }
         contexts.end()
-        if encodings > 4 { fault("\(encodings) encodings") }
+        if encodings - narrowEncodings > 4 || narrowEncodings > 1 {
+            fault("\(encodings) encodings, \(narrowEncodings) of them narrow")
+        }
         if encodings > all.count { fault("\(encodings) encodings for \(all.count) readers") }
     }
 
