@@ -44,8 +44,9 @@ tsan: deps-build ## the tests of what runs on several threads, under ThreadSanit
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
 
 .PHONY: test-zlib
-test-zlib: deps-build ## the protocol's tests with a build of it without ISA-L
+test-zlib: deps-build ## without ISA-L: the protocol's tests, and a build of the library
 	swift test --package-path Tests/WithoutISAL --scratch-path .build-zlib
+	swift build --disable-default-traits --target WebSocketServer --scratch-path .build-zlib-server
 
 .PHONY: conformance
 conformance: build deps ## the Autobahn suite against the server, some 12 minutes (ARGS='--cases 7.*': one run)

@@ -128,8 +128,14 @@ class Conversation:
     def received(self):
         return messages(body(self.down))
 
-    def check(self, samples, configuration, client_compresses=True, fragments=False):
-        """All that must hold where `samples` were echoed with compression."""
+    def check(
+        self, samples, configuration, client_compresses=True, fragments=False,
+        client_matches=True,
+    ):
+        """All that must hold where `samples` were echoed with compression.
+
+        `client_matches` is false of a client that never refers back to what it has sent.
+        """
         agreed = self.agreement
         assert agreed, self.offers
         takeovers = configuration == "takeovers"
@@ -157,7 +163,8 @@ class Conversation:
                 assert not message.compressed
             elif not sample.incompressible:
                 assert message.compressed and len(message.payload) < len(sample.data)
-        self._check_context(samples, sent, agreed.client_keeps, agreed.client_bits)
+        client_refers = agreed.client_keeps and client_matches
+        self._check_context(samples, sent, client_refers, agreed.client_bits)
         self._check_context(samples, received, takeovers and may_keep, server_bits)
 
     @staticmethod

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import shared
-from tokens import KEYED, PATH, closed_with, encoded, token
+from tokens import KEYED, PATH, closed_with, encoded, message, token
 from wire import Wire, upgrade_request
 
 FEATURES = "echo, chat, notifications, tasks, publish, channels"
@@ -120,7 +120,7 @@ def test_a_token_of_a_mebibyte_is_refused_like_any_other(start, client):
         statuses = [answer.split()[1] for answer in everywhere(server, text)]
         assert statuses == [b"431", b"431", b"414"]
     waiting = client(server, PATH)
-    waiting.send(json.dumps({"token": longest}))
+    waiting.send(message(longest))
     assert closed_with(waiting)[0] == 1009
     # Where as much is let through as can be, it is the token's own limit that holds. A URL has none
     # of its own beside the head's.

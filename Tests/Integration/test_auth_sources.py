@@ -7,13 +7,9 @@ import pytest
 from apus import run
 from chromium import chromium
 from tokens import INVALID, KEYED, PATH, SECRET, Key
-from tokens import answer, bearer, closed_with, token, write_jwks
+from tokens import answer, bearer, closed_with, message, token, write_jwks
 from websockets.exceptions import ConnectionClosed
 from wire import Wire, upgrade_request
-
-
-def message(text):
-    return json.dumps({"token": text})
 
 
 def test_a_token_among_the_subprotocols_is_never_sent_back(start):

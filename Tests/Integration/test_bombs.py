@@ -23,18 +23,22 @@ from deflate import (
     deflate,
     stored,
 )
+from negotiation import NAME
+from test_deflate_negotiation import offering
+from test_inflating import judge
+from tokens import KEYED, PATH, message, token
 from wire import BINARY, CONTINUATION, TEXT, frame
 
 NOISE = random.Random(2).randbytes(MIB)
 
 
-def fragments(payload, count):
-    """A compressed message in so many frames."""
+def fragments(payload, count, opcode=BINARY, fin=True):
+    """A compressed message in so many frames, or its beginning."""
     cuts = [len(payload) * index // count for index in range(count + 1)]
     return b"".join(
         frame(
-            CONTINUATION if index else BINARY, payload[start:end],
-            rsv=0 if index else RSV1, fin=index == count - 1,
+            CONTINUATION if index else opcode, payload[start:end],
+            rsv=0 if index else RSV1, fin=fin and index == count - 1,
         )
         for index, (start, end) in enumerate(itertools.pairwise(cuts))
     )
@@ -64,11 +68,11 @@ def room(cap, compressed=len(TO_64_MIB)):
     return cap + cap // 2 + 2 * compressed
 
 
-def test_64_kib_that_inflate_to_64_mib(inflating, peak_within):
+def test_64_kib_that_inflate_to_64_mib(inflating, beside_honest, peak_within):
     assert 60 * KIB < len(TO_64_MIB) < 64 * KIB
     server = inflating()
-    with peak_within(server, room(MIB)):
-        for _ in range(8):
+    with beside_honest(server), peak_within(server, room(MIB)):
+        for _ in range(40):
             expect(server, TO_64_MIB, 1009)
 
 
@@ -83,14 +87,61 @@ def test_memory_follows_the_cap(inflating, peak_within, cap):
         expect(server, TO_64_MIB, 1009)
 
 
-def test_bombs_in_many_fragments(inflating, peak_within):
+@pytest.mark.parametrize("cap", [MIB, 16 * MIB], ids=["1MiB", "16MiB"])
+def test_bombs_cut_short(inflating, peak_within, cap):
+    """Past the cap it is too late to see that the end is missing; within it, that is told."""
+    server = inflating(f"limits.message.max={cap}")
+    with peak_within(server, room(cap)):
+        for missing in (1, 5, 9, 100, len(TO_64_MIB) // 2):
+            expect(server, TO_64_MIB[:-missing], 1009)
+    with peak_within(server, room(cap, len(bomb(cap)))):
+        for missing in (1, 5, 9, 100):
+            assert judge(bomb(cap)[:-missing]) == 1007
+            expect(server, bomb(cap)[:-missing], 1007)
+    expect(server, bomb(cap), bytes(cap))
+
+
+def test_bombs_in_many_fragments(inflating, beside_honest, peak_within):
     server = inflating()
-    with peak_within(server, room(MIB)):
-        expect_of_fragments(server, TO_64_MIB, 1_000, 1009)
-        expect_of_fragments(server, TO_64_MIB, 1_025, 1009)
+    with beside_honest(server), peak_within(server, room(MIB)):
+        for _ in range(10):
+            expect_of_fragments(server, TO_64_MIB, 1_000, 1009)
+            expect_of_fragments(server, TO_64_MIB, 1_025, 1009)
     # Only the number of the frames is wrong with this.
     expect_of_fragments(server, deflate(b"honest"), 1_024, b"honest")
     expect_of_fragments(server, deflate(b"honest"), 1_025, 1009)
+
+
+# Before a peer has proved who it is
+
+UNPROVED = ("auth.first_message=true", KEYED)
+
+
+def unproved(server):
+    """A connection that has offered compression, of a peer whose token is awaited."""
+    wire, answer = offering(server, NAME, path=PATH)
+    assert answer is None
+    return wire
+
+
+def test_bombs_before_authentication(start, beside_honest, peak_within):
+    """Nothing is agreed on there, so nothing is inflated, nor is it once a token has come."""
+    server = start("server.loops=1", *UNPROVED)
+    # One is within `limits.before_auth.message` as it comes, the other not.
+    bombs = [
+        fragments(payload, count) for payload in (bomb(MIB), TO_64_MIB) for count in (1, 1_000)
+    ]
+
+    def expect_failures(proofs):
+        for proof, sent in itertools.product(proofs, bombs):
+            with unproved(server) as wire:
+                wire.send(proof + sent)
+                wire.expect_failure(1002)
+
+    proofs = b"", frame(TEXT, message(token()).encode())
+    expect_failures(proofs)
+    with beside_honest(server), peak_within(server, 0):
+        expect_failures(proofs * 30)
 
 
 # Messages that inflate to nothing: what costs is what came
@@ -116,6 +167,13 @@ def test_a_mebibyte_of_blocks_of_nothing(inflating, peak_within):
     with peak_within(server, room(0, compressed=MIB)):
         for payload in NOTHING.values():
             assert cpu_seconds_of(server, payload) < 2
+
+
+def test_empty_stored_blocks_keep_no_one_waiting(inflating, beside_honest, peak_within):
+    server = inflating()
+    with beside_honest(server), peak_within(server, room(0, compressed=MIB)):
+        for _ in range(20):
+            cpu_seconds_of(server, NOTHING["stored"])
 
 
 @pytest.mark.parametrize("blocks", ["fixed", "dynamic"])

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import itertools
+from dataclasses import dataclass
 
 import pytest
 from apus import wait_until
@@ -20,20 +21,38 @@ from deflate import (
     deflate,
     header,
 )
-from test_bombs import NOISE, TO_64_MIB
+from test_bombs import NOISE, TO_64_MIB, UNPROVED, fragments, unproved
 from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
+
+@dataclass
+class Kind:
+    """What one of them sends, and the answer."""
+
+    payload: bytes
+    expected: bytes | int
+    opcode: int = BINARY
+    frames: int = 1
+
+    def sent(self):
+        return fragments(self.payload, self.frames, self.opcode)
+
+    def all_but_the_last_byte(self):
+        return fragments(self.payload[:-1], self.frames, self.opcode, fin=False)
+
+
 CROWD = {
-    "a bomb": (TO_64_MIB, BINARY, 1009),
-    "a smaller bomb": (bomb(16 * MIB), BINARY, 1009),
-    "a text bomb": (deflate(b"a" * (MIB - 1) + b"\xff"), TEXT, 1007),
-    "the cap": (bomb(MIB), BINARY, bytes(MIB)),
-    "empty stored blocks": (EMPTY_STORED * 13_000 + FLUSH, BINARY, b""),
-    "empty fixed blocks": (EMPTY_FIXED.times(8 * KIB).message(), BINARY, b""),
-    "empty dynamic blocks": (EMPTY_DYNAMIC.times(8 * KIB).message(), BINARY, b""),
-    "no type of block": (LONG + header(3).message(), BINARY, 1007),
-    "cut short": (deflate(NOISE)[: 40 * KIB], BINARY, 1007),
-    "honest": (deflate(NOISE[: 60 * KIB]), BINARY, NOISE[: 60 * KIB]),
+    "a bomb": Kind(TO_64_MIB, 1009),
+    "a bomb in fragments": Kind(TO_64_MIB, 1009, frames=1_000),
+    "a smaller bomb": Kind(bomb(16 * MIB), 1009),
+    "a text bomb": Kind(deflate(b"a" * (MIB - 1) + b"\xff"), 1007, TEXT),
+    "the cap": Kind(bomb(MIB), bytes(MIB)),
+    "empty stored blocks": Kind(EMPTY_STORED * 13_000 + FLUSH, b""),
+    "empty fixed blocks": Kind(EMPTY_FIXED.times(8 * KIB).message(), b""),
+    "empty dynamic blocks": Kind(EMPTY_DYNAMIC.times(8 * KIB).message(), b""),
+    "no type of block": Kind(LONG + header(3).message(), 1007),
+    "cut short": Kind(deflate(NOISE)[: 40 * KIB], 1007),
+    "honest": Kind(deflate(NOISE[: 60 * KIB]), NOISE[: 60 * KIB]),
 }
 
 ASSEMBLY = 8 * MIB
@@ -46,39 +65,39 @@ def test_a_thousand_at_once(inflating, beside_honest, peak_within):
     """All but the last byte of each is held at once, then they go off, eight at a time."""
     server = inflating(f"limits.assembly.max={ASSEMBLY}", "server.loops=2")
     before = server.sockets()
-    kinds = itertools.islice(itertools.cycle(CROWD), 1_000)
-    assert sum(len(payload) for payload, _, _ in CROWD.values()) * 100 > 25 * MIB
+    names = itertools.islice(itertools.cycle(CROWD), 1_000)
+    assert sum(len(kind.payload) for kind in CROWD.values()) * 90 > 25 * MIB
+    beginnings = {name: kind.all_but_the_last_byte() for name, kind in CROWD.items()}
     with contextlib.ExitStack() as stack:
         stack.enter_context(beside_honest(server))
         stack.enter_context(beside_honest(server))
         stack.enter_context(peak_within(server, CROWD_BOUND))
-        wires = [(stack.enter_context(DeflateWire.to(server)), kind) for kind in kinds]
-        for wire, kind in wires:
-            payload, opcode, _ = CROWD[kind]
-            wire.send_deflated(payload[:-1], opcode, fin=False)
+        wires = [(stack.enter_context(DeflateWire.to(server)), name) for name in names]
+        for wire, name in wires:
+            wire.send(beginnings[name])
             wire.send_frame(PING)
-        held = [(wire, kind) for wire, kind in wires if is_held(wire)]
+        held = [(wire, name) for wire, name in wires if is_held(wire)]
         assert 100 < len(held) < 900
         met = set()
         for start in range(0, len(held), 8):
             batch = held[start : start + 8]
-            for wire, kind in batch:
-                wire.send_frame(CONTINUATION, CROWD[kind][0][-1:])
-            for wire, kind in batch:
+            for wire, name in batch:
+                wire.send_frame(CONTINUATION, CROWD[name].payload[-1:])
+            for wire, name in batch:
                 answer = wire.message()
                 if answer != 1013:
-                    assert brief(answer) == brief(CROWD[kind][2]), kind
-                    met.add(kind)
+                    assert brief(answer) == brief(CROWD[name].expected), name
+                    met.add(name)
         assert met == set(CROWD)
     wait_until(lambda: server.sockets() <= before, "every connection let go")
     server.stop()
 
 
 @pytest.mark.parametrize("engine", ["auto", "zlib"])
-@pytest.mark.parametrize("kind", CROWD)
-def test_a_thousand_of_a_kind_at_once(start, beside_honest, peak_within, engine, kind):
+@pytest.mark.parametrize("name", CROWD)
+def test_a_thousand_of_a_kind_at_once(start, beside_honest, peak_within, engine, name):
     """All have sent theirs before anyone reads the answer, and beside them one is honest."""
-    payload, opcode, expected = CROWD[kind]
+    sent, expected = CROWD[name].sent(), CROWD[name].expected
     server = start(
         "server.loops=2", f"compression.engine={engine}", f"limits.assembly.max={ASSEMBLY}",
         args=["--tools"])
@@ -90,11 +109,29 @@ def test_a_thousand_of_a_kind_at_once(start, beside_honest, peak_within, engine,
         wires = [stack.enter_context(DeflateWire.to(server)) for _ in range(1_000)]
         for wire in wires:
             wire.socket.settimeout(30)
-            wire.send_deflated(payload, opcode)
+            wire.send(sent)
         answers = collections.Counter(wire.message() for wire in wires)
     # Where too much is being received at once, some are told so.
     assert set(answers) <= {expected, 1013}, {brief(answer) for answer in answers}
     assert answers[expected] > 500, answers[1013]
+    wait_until(lambda: server.sockets() <= before, "every connection let go")
+    server.stop()
+
+
+@pytest.mark.parametrize("name", ["a bomb", "a bomb in fragments", "the cap"])
+def test_a_thousand_before_authentication(start, beside_honest, peak_within, name):
+    """Nothing is agreed on with them, so that nothing of theirs is kept, nor inflated."""
+    sent = CROWD[name].sent()
+    server = start("server.loops=2", *UNPROVED)
+    before = server.sockets()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(beside_honest(server))
+        stack.enter_context(peak_within(server, 1_000 * 2 * KIB))
+        wires = [stack.enter_context(unproved(server)) for _ in range(1_000)]
+        for wire in wires:
+            wire.send(sent)
+        for wire in wires:
+            wire.expect_failure(1002)
     wait_until(lambda: server.sockets() <= before, "every connection let go")
     server.stop()
 

@@ -2,9 +2,10 @@
 
 import itertools
 import socket
+import zlib
 
 import pytest
-from negotiation import SHORT
+from negotiation import LONG, SHORT
 from tap import Conversation
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
@@ -19,10 +20,12 @@ FLAGS = list(itertools.product((False, True), repeat=2))
 class Client:
     """Connects to `/echo`, and keeps what passes."""
 
-    def __init__(self, server, *offer):
+    def __init__(self, server, *offer, **compress_settings):
         self.protocol = ClientProtocol(
             parse_uri(server.ws("/echo")),
-            extensions=[ClientPerMessageDeflateFactory(*offer)],
+            extensions=[
+                ClientPerMessageDeflateFactory(*offer, compress_settings=compress_settings)
+            ],
             max_size=None,
         )
         self.conversation = Conversation()
@@ -97,3 +100,28 @@ def test_every_offer_is_answered_well_and_echoes(deflating, flags):
                 client.conversation.check(SHORT, deflating.configuration, fragments=True)
         except AssertionError as error:
             raise AssertionError(f"offered: {client.conversation.offers}") from error
+
+
+OFFERS = [(False, False, None, True), (False, False, 9, 9), (True, True, 12, 10)]
+STRATEGIES = {
+    "default": zlib.Z_DEFAULT_STRATEGY,
+    "fixed": zlib.Z_FIXED,
+    "huffman": zlib.Z_HUFFMAN_ONLY,
+}
+
+# Incompressible ones as large as may be would grow past the limit, by some of these settings.
+UP_TO_64_KIB = [sample for sample in LONG if len(sample.data) <= 65_536]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("memory", [1, 9])
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_however_the_client_deflates_it_is_echoed(deflating, level, memory, strategy):
+    settings = {"level": level, "memLevel": memory, "strategy": STRATEGIES[strategy]}
+    matches = level > 0 and strategy != "huffman"
+    for offer in OFFERS:
+        with Client(deflating, *offer, **settings) as client:
+            client.check_echoes(UP_TO_64_KIB)
+        client.conversation.check(
+            UP_TO_64_KIB, deflating.configuration, fragments=True, client_matches=matches
+        )

@@ -72,6 +72,11 @@ def write_jwks(path, *keys):
     return f"auth.jwt.jwks={path}"
 
 
+def message(text):
+    """What brings a token after the handshake."""
+    return json.dumps({"token": text})
+
+
 def bearer(text):
     return {"additional_headers": {"Authorization": f"Bearer {text}"}}
 
