@@ -113,7 +113,7 @@ def test_a_thousand_of_a_kind_at_once(start, beside_honest, peak_within, engine,
         answers = collections.Counter(wire.message() for wire in wires)
     # Where too much is being received at once, some are told so.
     assert set(answers) <= {expected, 1013}, {brief(answer) for answer in answers}
-    assert answers[expected] > 500, answers[1013]
+    assert answers[expected] > 300, answers[1013]
     wait_until(lambda: server.sockets() <= before, "every connection let go")
     server.stop()
 
