@@ -123,6 +123,7 @@ extension LoopTopics {
                 unsafe frames.removeAll(keepingCapacity: true)
             }
         }
+        unsafe waiting.update(subscriber)
         connection.flushIfCorked()
         countOutbox(of: subscriber, added: max(0, connection.outboxCount - queued))
     }
