@@ -42,7 +42,11 @@ final class Hub: Sendable {
             }
             return wake
         }
-        for loop in wake { loops[loop].execute { [deliver] in deliver(loop) } }
+        for loop in wake where !loops[loop].execute({ [deliver] in deliver(loop) }) {
+            // It has stopped.
+            var nothing: [Publication] = []
+            take(for: loop, into: &nothing)
+        }
         return true
     }
 

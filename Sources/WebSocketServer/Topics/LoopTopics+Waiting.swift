@@ -46,9 +46,7 @@ extension LoopTopics {
     private func shed(_ subscriber: Subscriber) {
         while !budget.hasRoom {
             if dropOldest(of: subscriber) { continue }
-            if unsafe !subscriber.backlog.isEmpty || subscriber.outboxShare > 0 {
-                subscriber.connection.dropSlowConsumer()
-            }
+            if unsafe !subscriber.backlog.isEmpty { subscriber.connection.dropSlowConsumer() }
             return
         }
     }
@@ -71,12 +69,16 @@ extension LoopTopics {
 
     /// The kernel did not take all that a subscriber was just sent, whose outbox was empty. Nothing
     /// of that can be dropped: where the limit of all that wait was passed before, the one of the
-    /// loop pays for which most waits, or itself where nothing does.
+    /// loop pays first for which most waits, and then itself, if much is left.
     @inline(never)
     func countUnsent(of subscriber: Subscriber) {
+        if !budget.hasRoom, let slower = unsafe waiting.slower(than: subscriber) { shed(slower) }
         let hadRoom = budget.hasRoom
-        countOutbox(of: subscriber, added: subscriber.connection.outboxCount)
-        if !hadRoom { unsafe shed(waiting.slower(than: subscriber) ?? subscriber) }
+        let connection = subscriber.connection
+        countOutbox(of: subscriber, added: connection.outboxCount)
+        if !hadRoom, unsafe subscriber.outboxShare > connection.options.outboxHighWater {
+            connection.dropSlowConsumer()
+        }
     }
 
     /// Some publications went into a subscriber's outbox, or some bytes left it.

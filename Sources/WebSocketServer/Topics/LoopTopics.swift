@@ -16,6 +16,8 @@ final class LoopTopics {
 
     /// Bytes of one connection's frames that are gathered, at most, and one frame more.
     private static let pendingSizeMax = 32 << 10
+    /// In the place of a subscriber's first frame: its messages of this batch are sent already.
+    private static let isSent: Int32 = -2
     /// Bytes of the objects that a delivery looks at, about: for the processor's caches alone.
     private static let (subscriberSize, connectionSize) = (128, 320)
 
@@ -239,18 +241,18 @@ final class LoopTopics {
             guard unsafe connection.stage == .open else { return }
         }
         guard isReady(subscriber, connection) else {
-            if subscriber.mode == .own, unsafe subscriber.outboxShare == 0 {
-                countOutbox(of: subscriber, added: connection.outboxCount)
-            }
             wait(.publication(publication, topic.policy), for: subscriber)
             return
         }
         unsafe counts.deliveries &+= 1
         if subscriber.mode == .own {
             _ = unsafe connection.sendMessage(publication.payload, publication.kind)
-            // One publication leaves now; of several, what is left is counted when the next finds it.
-            if !gathers { connection.flushIfCorked() }
-            if connection.hasOutbox { countUnsent(of: subscriber) }
+            if !gathers {
+                sendOwn(subscriber, connection)
+            } else if unsafe subscriber.firstPending != Self.isSent {
+                unsafe subscriber.firstPending = Self.isSent
+                unsafe written.append(subscriber)
+            }
             return
         }
         let frame = unsafe encode(publication, for: subscriber, shares: shares)
@@ -306,6 +308,12 @@ final class LoopTopics {
         unsafe subscriber.pendingSize += frame.count
     }
 
+    /// Sends what the cork holds of the messages to who has a context of its own.
+    private func sendOwn(_ subscriber: Subscriber, _ connection: ConnectionCore) {
+        connection.flushIfCorked()
+        if connection.hasOutbox { countUnsent(of: subscriber) }
+    }
+
     /// One connection after the other, so that all its frames leave together.
     private func writePending() {
         // What the cork holds for its owner leaves with the owner's frames, if those come first.
@@ -327,11 +335,12 @@ final class LoopTopics {
 
     private func writePending(of subscriber: Subscriber) {
         var place = unsafe subscriber.firstPending
-        guard place >= 0 else { return }
+        let connection = subscriber.connection
+        guard place != -1 else { return }
         unsafe subscriber.firstPending = -1
         unsafe subscriber.pendingSize = 0
-        let connection = subscriber.connection
         guard unsafe connection.stage == .open else { return }
+        if place == Self.isSent { return sendOwn(subscriber, connection) }
         while place >= 0 {
             let entry = unsafe pending[Int(place)]
             unsafe connection.sendFrame(entry.frame, payloadCount: entry.payloadCount)
