@@ -122,7 +122,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what is left in outboxes counts too: past the limit one that holds most of it goes")
+    @Test("what is left in outboxes counts too: past the limit, who is left with much goes")
     func outboxesCount() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {

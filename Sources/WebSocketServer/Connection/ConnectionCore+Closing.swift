@@ -11,7 +11,7 @@ extension ConnectionCore {
             // What was sent before still goes out.
             if let subscriber = unsafe subscriber {
                 context.topics?.resume(subscriber, all: true)
-                context.topics?.forgetOutbox(subscriber)
+                context.topics?.forget(subscriber)
             }
             context.closeReasons[id] = reason
             sendControl(.close, code, reason)

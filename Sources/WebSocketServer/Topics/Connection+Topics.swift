@@ -83,9 +83,7 @@ extension ConnectionCore {
 
     /// What waits is sent no more, and what is in the outbox counts no more.
     func forgetBacklog() {
-        guard let subscriber = unsafe subscriber, let topics = context.topics else { return }
-        topics.forget(subscriber)
-        topics.forgetOutbox(subscriber)
+        if let subscriber = unsafe subscriber { context.topics?.forget(subscriber) }
     }
 
     /// Sends whole frames that others are sent too, from where they are.

@@ -60,10 +60,12 @@ extension LoopTopics {
         return true
     }
 
-    /// Gives up what waits for a subscriber that is sent nothing more.
+    /// Gives up what waits for a subscriber that is sent nothing more. What is in its outbox grows no
+    /// more, and leaves soon or goes with it: that counts no more either.
     func forget(_ subscriber: Subscriber) {
-        unsafe budget.give(subscriber.backlog.size)
+        unsafe budget.give(subscriber.backlog.size + subscriber.outboxShare)
         unsafe subscriber.backlog = Backlog()
+        unsafe subscriber.outboxShare = 0
         unsafe waiting.update(subscriber)
     }
 
@@ -87,12 +89,6 @@ extension LoopTopics {
             subscriber.outboxShare + added, subscriber.connection.outboxCount)
         unsafe budget.add(share - subscriber.outboxShare)
         unsafe subscriber.outboxShare = share
-    }
-
-    /// What is in a subscriber's outbox grows no more: it leaves soon, or goes with it.
-    func forgetOutbox(_ subscriber: Subscriber) {
-        unsafe budget.give(subscriber.outboxShare)
-        unsafe subscriber.outboxShare = 0
     }
 
     /// Sends what waits, until the outbox is above its high water mark again, or all of it.

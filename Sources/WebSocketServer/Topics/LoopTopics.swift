@@ -6,18 +6,6 @@ import WebSocketProtocol
 // Safety: frames that are pending are kept by `frames` and `batch` until they are written.
 @safe
 final class LoopTopics {
-    /// A frame that a connection is to be sent at the end of the batch.
-    @safe
-    private struct Pending {
-        let frame: UnsafeRawBufferPointer
-        let payloadCount: Int
-        var next: Int32
-    }
-
-    /// Bytes of one connection's frames that are gathered, at most, and one frame more.
-    private static let pendingSizeMax = 32 << 10
-    /// In the place of a subscriber's first frame: its messages of this batch are sent already.
-    private static let isSent: Int32 = -2
     /// Bytes of the objects that a delivery looks at, about: for the processor's caches alone.
     private static let (subscriberSize, connectionSize) = (128, 320)
 
@@ -34,8 +22,8 @@ final class LoopTopics {
     @exclusivity(unchecked) var waiting = WaitingSubscribers()
     private var table = TopicTable()
     private var batch: [Publication] = []
-    @exclusivity(unchecked) private var pending: [Pending] = []
-    @exclusivity(unchecked) private var written: [Subscriber] = []
+    @exclusivity(unchecked) var pending: [Pending] = []
+    @exclusivity(unchecked) var written: [Subscriber] = []
     /// Keeps the frames of a batch until they are written.
     @exclusivity(unchecked) var frames: [SharedFrame] = []
     /// The frames of a batch one behind the other.
@@ -86,7 +74,6 @@ final class LoopTopics {
         unsafe counts.subscriptions -= subscriber.memberships.count
         for name in table.leave(subscriber) { emptied(name) }
         forget(subscriber)
-        forgetOutbox(subscriber)
         unsafe subscriber.context = nil
     }
 
@@ -217,7 +204,7 @@ final class LoopTopics {
     }
 
     @inline(__always)
-    private func prefetchConnection(of subscriber: Subscriber) {
+    func prefetchConnection(of subscriber: Subscriber) {
         if let address = unsafe subscriber.connectionAddress {
             unsafe prefetch(address, count: Self.connectionSize)
         }
@@ -291,62 +278,5 @@ final class LoopTopics {
     private func hold(_ frame: SharedFrame) -> UnsafeRawBufferPointer {
         if unsafe frames.last !== frame { unsafe frames.append(frame) }
         return unsafe frame.bytes
-    }
-
-    private func gather(
-        _ frame: UnsafeRawBufferPointer, _ payloadCount: Int, for subscriber: Subscriber
-    ) {
-        let place = unsafe Int32(pending.count)
-        unsafe pending.append(Pending(frame: frame, payloadCount: payloadCount, next: -1))
-        if unsafe subscriber.firstPending < 0 {
-            unsafe subscriber.firstPending = place
-            unsafe written.append(subscriber)
-        } else {
-            unsafe pending[Int(subscriber.lastPending)].next = place
-        }
-        unsafe subscriber.lastPending = place
-        unsafe subscriber.pendingSize += frame.count
-    }
-
-    /// Sends what the cork holds of the messages to who has a context of its own.
-    private func sendOwn(_ subscriber: Subscriber, _ connection: ConnectionCore) {
-        connection.flushIfCorked()
-        if connection.hasOutbox { countUnsent(of: subscriber) }
-    }
-
-    /// One connection after the other, so that all its frames leave together.
-    private func writePending() {
-        // What the cork holds for its owner leaves with the owner's frames, if those come first.
-        if let loop = unsafe written.first?.connection.loop,
-            let owner = loop.corkOwner as? ConnectionCore, let subscriber = unsafe owner.subscriber
-        {
-            writePending(of: subscriber)
-        }
-        for index in unsafe written.indices {
-            if unsafe index + 1 < written.count {
-                unsafe prefetchConnection(of: written[index + 1])
-            }
-            unsafe writePending(of: written[index])
-        }
-        unsafe written.removeAll(keepingCapacity: true)
-        unsafe pending.removeAll(keepingCapacity: true)
-        unsafe frames.removeAll(keepingCapacity: true)
-    }
-
-    private func writePending(of subscriber: Subscriber) {
-        var place = unsafe subscriber.firstPending
-        let connection = subscriber.connection
-        guard place != -1 else { return }
-        unsafe subscriber.firstPending = -1
-        unsafe subscriber.pendingSize = 0
-        guard unsafe connection.stage == .open else { return }
-        if place == Self.isSent { return sendOwn(subscriber, connection) }
-        while place >= 0 {
-            let entry = unsafe pending[Int(place)]
-            unsafe connection.sendFrame(entry.frame, payloadCount: entry.payloadCount)
-            place = entry.next
-        }
-        connection.flushIfCorked()
-        if connection.hasOutbox { countUnsent(of: subscriber) }
     }
 }
