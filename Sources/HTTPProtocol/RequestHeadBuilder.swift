@@ -101,11 +101,9 @@ struct RequestHeadBuilder: Sendable {
         // RFC 9112 §3.2: an HTTP/1.1 request without Host is a 400, whatever its target's form.
         guard host != nil || isHTTP10 else { throw .badRequest("Host is missing.") }
         let bodyFraming = try framing.bodyFraming(isHTTP10: isHTTP10)
-        var hasContent = bodyFraming == .chunked
         if case .length(let length) = bodyFraming {
             // RFC 9110 §15.5.14, before a byte of it is read.
             guard length <= bodySizeMax else { throw .contentTooLarge }
-            hasContent = length > 0
         }
         let target = startLine.target
         return RequestHead(
@@ -116,6 +114,6 @@ struct RequestHeadBuilder: Sendable {
             pathSegments: target.segments, query: target.query,
             keepAlive: framing.keepAlive(isHTTP10: isHTTP10), bodyFraming: bodyFraming,
             // RFC 9110 §10.1.1: no 100 where no content is to come.
-            expectsContinue: expectsContinue && hasContent, isHTTP10: isHTTP10)
+            expectsContinue: expectsContinue && bodyFraming.hasContent, isHTTP10: isHTTP10)
     }
 }

@@ -9,6 +9,7 @@ from apus import wait_until
 from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Ended, Wire, frame, upgrade_request
 
 PREFIX = b"Message received: "
+PINGED = frame(PING, masked=False)
 
 
 def message(*fragments):
@@ -174,9 +175,6 @@ def test_a_peer_that_answers_no_ping_is_closed(start):
             wire.close_frame()
         except Ended:
             pass
-
-
-PINGED = frame(PING, masked=False)
 
 
 def test_a_slow_reader_whose_pong_must_wait_is_alive(start):

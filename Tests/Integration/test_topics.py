@@ -184,7 +184,8 @@ def test_a_browser(topics, program, name):
 
 def data_segments_in(sock):
     """TCP segments with data that a socket has received: `tcpi_data_segs_in`."""
-    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152)[0]
+    told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return struct.unpack_from("I", told, 152)[0]
 
 
 @pytest.mark.parametrize("mode", ("plain", "shared", "own"))
