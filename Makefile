@@ -41,7 +41,8 @@ soak: build deps $(VENV)/installed ## a million publications to clients that com
 tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
 	@.ci/install redis
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
-	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)'
+	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)' \
+		--experimental-maximum-parallelization-width 4
 
 .PHONY: test-zlib
 test-zlib: deps-build ## without ISA-L: the protocol's tests, and a build of the library

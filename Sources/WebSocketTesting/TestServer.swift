@@ -40,10 +40,7 @@ public func withServer<Value: Sendable>(
     configuration.loops = 1
     configuration.drain.spread = .zero
     configuration.drain.deadline = .seconds(5)
-    // Peers of tests are as slow as the machine is busy; tests of these set their own.
-    configuration.limits.handshakeTimeout = .seconds(60)
-    configuration.limits.authenticationTimeout = .seconds(60)
-    configuration.limits.closeTimeout = .seconds(60)
+    configuration.limits = .patient
     configuration.heartbeat.interval = nil
     configure(&configuration)
     let (listening, continuation) = AsyncStream<[BoundAddress]>.makeStream()
@@ -77,7 +74,7 @@ public func withServer<Value: Sendable>(
 
 /// Runs `body` with a client, then shuts the client down and makes sure that nothing is left.
 public func withClient<Value: Sendable>(
-    loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
+    loops: Int = 1, limits: Limits = .patient, heartbeat: Heartbeat? = nil,
     compression: Compression = .off,
     _ body: @escaping @Sendable (WebSocketClient) async throws -> Value
 ) async throws -> Value {
@@ -94,6 +91,18 @@ public func withClient<Value: Sendable>(
     let value = try result.get()
     if let ledger = client.ledger, !ledger.isZero { throw LeakError(description: "\(ledger)") }
     return value
+}
+
+extension Limits {
+    /// The defaults, with timeouts that a busy machine keeps too: peers of tests are as slow as it is.
+    /// Tests of the timeouts set their own.
+    public static var patient: Limits {
+        var limits = Limits()
+        limits.handshakeTimeout = .seconds(120)
+        limits.authenticationTimeout = .seconds(120)
+        limits.closeTimeout = .seconds(120)
+        return limits
+    }
 }
 
 extension Logger {

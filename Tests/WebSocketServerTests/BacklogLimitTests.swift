@@ -236,4 +236,42 @@ import WebSocketTesting
             await client.close()
         }
     }
+
+    @Test(
+        "what waited for several is compressed once for all of them",
+        arguments: [Compression.ContextTakeover.shared, .off])
+    func compressedOnce(takeover: Compression.ContextTakeover) async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.limits.outboxMax = .mebibytes(64)
+            $0.compression.contextTakeover = takeover
+        } _: { server in
+            var clients: [RawClient] = []
+            for _ in 0..<3 {
+                let client = try server.raw(receiveBuffer: 4_096)
+                try await client.upgrade(
+                    "/ws", "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+                let connection = try await recorder.connections.next()
+                connection.subscribe(to: "news")
+                let much = [UInt8](repeating: 0, count: Laggard.size)
+                connection.sendUncompressed(much.span.bytes, as: .binary)
+                try await connection.until { $0.outboxCount > 0 }
+                clients.append(client)
+            }
+            let count = 10
+            for number in 0..<count {
+                let text = String(repeating: "\(number), and the same again; ", count: 30)
+                try await server.server.publish(
+                    Publication(text.utf8Span.span.bytes, as: .text, to: "news"))
+            }
+            for client in clients {
+                #expect(try await client.readFrame().payload.count == Laggard.size)
+                for _ in 0..<count { #expect(try await client.readFrame().first == 0xC1) }
+            }
+            let counters = await server.server.counters()
+            #expect(counters.topics.delayed == clients.count * count)
+            #expect(counters.compression.messagesDeflated == count)
+            for client in clients { await client.close() }
+        }
+    }
 }

@@ -46,7 +46,8 @@ private let decomposed = "cafe\u{301}"
             (composed, composed), (composed, decomposed), (decomposed, composed),
         ] {
             let publication = Publication([UInt8(7)].span.bytes, as: .text, to: topic, key: key)
-            #expect(backlog.append(.publication(publication, .conflate)) == nil)
+            let waiting = WaitingPublication(publication, policy: .conflate)
+            #expect(backlog.append(.publication(waiting)) == nil)
         }
         #expect(backlog.count == 3)
     }

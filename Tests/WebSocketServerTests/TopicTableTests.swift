@@ -66,8 +66,9 @@ import WebSocketTesting
 @Suite("Waiting subscribers") struct WaitingSubscribersTests {
     private static func publication(_ size: Int) -> Backlog.Item {
         .publication(
-            Publication([UInt8](repeating: 7, count: size).span.bytes, as: .text, to: "topic"),
-            .dropOldest)
+            WaitingPublication(
+                Publication([UInt8](repeating: 7, count: size).span.bytes, as: .text, to: "topic"),
+                policy: .dropOldest))
     }
 
     @Test("the one with most waiting is found, through additions and removals", arguments: 1...8)
@@ -124,7 +125,8 @@ import WebSocketTesting
 
         mutating func append(_ item: Item) -> Int? {
             var replaced: Int?
-            if case .publication(let new, let policy) = item {
+            if case .publication(let waiting) = item {
+                let (new, policy) = (waiting.publication, waiting.policy)
                 if policy == .conflate,
                     let index = items.firstIndex(where: {
                         $0.policy == .conflate && $0.publication?.topic == new.topic
@@ -148,7 +150,7 @@ import WebSocketTesting
 
     private static func isSame(_ a: Item, _ b: Item) -> Bool {
         switch (a, b) {
-        case (.publication(let a, _), .publication(let b, _)): a === b
+        case (.publication(let a), .publication(let b)): a === b
         case (.own(let a, _, _), .own(let b, _, _)): a == b
         default: false
         }
@@ -173,7 +175,8 @@ import WebSocketTesting
                         [UInt8](repeating: UInt8(step & 255), count: size), .binary,
                         compresses: true)
                     : .publication(
-                        Self.publication("t\(random.next() % 3)", key, size), policy)
+                        WaitingPublication(
+                            Self.publication("t\(random.next() % 3)", key, size), policy: policy))
                 #expect(backlog.append(item) == twin.append(item))
             } else if random.next() % 3 == 0 {
                 #expect(backlog.dropOldest() == twin.dropOldest())

@@ -11,7 +11,6 @@ extension ConnectionCore {
             // What was sent before still goes out.
             if let subscriber = unsafe subscriber {
                 context.topics?.resume(subscriber, all: true)
-                context.topics?.forget(subscriber)
             }
             context.closeReasons[id] = reason
             sendControl(.close, code, reason)
@@ -72,9 +71,14 @@ extension ConnectionCore {
         unsafe setStageDeadline(loop.now + options.closeTimeout)
     }
 
-    /// A consumer too slow to keep: its queue is past the hard limit.
+    /// A consumer too slow to keep: its queue is past the hard limit, or that of all is.
+    ///
+    /// It is told so behind what it was being sent, and what waits for it goes at once. With much
+    /// in its outbox, or no room for what others are to be sent, that goes as well: it is reset.
     func dropSlowConsumer() {
         guard unsafe stage == .open else { return }
+        let hasRoom = context.topics?.budget.hasRoom ?? true
+        let isTold = unsafe hasRoom && outboxCount <= options.outboxHighWater
         context.counters.slowConsumers += 1
         let backlog = unsafe subscriber?.backlog
         context.logger.info(
@@ -84,10 +88,14 @@ extension ConnectionCore {
                 "waiting": "\(backlog?.count ?? 0)", "waiting_bytes": "\(backlog?.size ?? 0)",
                 "limit": unsafe "\(options.outboxMax)",
             ])
-        // Its room is others' at once.
-        forgetBacklog()
         _ = unsafe closing.close(.slowConsumer)
         context.closeReasons[id] = "slow consumer"
+        if isTold {
+            sendControl(.close, .slowConsumer, "slow consumer")
+            return linger(finishing: true)
+        }
+        // Its room is others' at once.
+        forgetBacklog(andOutbox: true)
         unsafe stage = .lingering
         // The handler may be in the middle of a broadcast: report when it has returned.
         loop.execute { [self] in terminate(reset: true) }

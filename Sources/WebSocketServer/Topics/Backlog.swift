@@ -1,15 +1,31 @@
 import WebSocketProtocol
 
+/// A publication that waits for some of a loop's subscribers: one object for all of them.
+final class WaitingPublication {
+    let publication: Publication
+    let policy: SlowSubscriberPolicy
+    /// How hard it is compressed, 1…9.
+    let level: Int
+    /// The frame that stands alone, once the first of them has been sent it.
+    var coldFrame: SharedFrame?
+
+    init(_ publication: Publication, policy: SlowSubscriberPolicy, level: Int = 1) {
+        self.publication = publication
+        self.policy = policy
+        self.level = level
+    }
+}
+
 /// What waits for a subscriber whose outbox is not empty, in order, not encoded yet: publications,
 /// which their topics' policies may drop, and its own messages, which nothing may.
 struct Backlog {
     enum Item {
-        case publication(Publication, SlowSubscriberPolicy)
+        case publication(WaitingPublication)
         case own([UInt8], MessageKind, compresses: Bool)
 
         var size: Int {
             switch self {
-            case .publication(let publication, _): unsafe publication.frame.count
+            case .publication(let waiting): unsafe waiting.publication.frame.count
             case .own(let bytes, _, _): bytes.count
             }
         }
@@ -45,8 +61,8 @@ struct Backlog {
     /// publication of its subject, if one waits: the size of that one, else `nil`.
     mutating func append(_ item: Item) -> Int? {
         var replaced: Int?
-        if case .publication(let publication, .conflate) = item {
-            let subject = Subject(publication)
+        if case .publication(let waiting) = item, waiting.policy == .conflate {
+            let subject = Subject(waiting.publication)
             if let number = latest[subject] { replaced = take(number - cut)?.size }
             latest[subject] = cut + items.count
         }
@@ -65,7 +81,7 @@ struct Backlog {
     /// is looked at once only.
     mutating func dropOldest() -> Int? {
         for index in max(first, dropFrom - cut)..<items.count {
-            if case .publication(_, let policy) = items[index], policy != .disconnect {
+            if case .publication(let waiting) = items[index], waiting.policy != .disconnect {
                 dropFrom = cut + index
                 return take(index)?.size
             }
@@ -79,8 +95,8 @@ struct Backlog {
         items[index] = nil
         count -= 1
         size -= item.size
-        if case .publication(let publication, .conflate) = item {
-            latest[Subject(publication)] = nil
+        if case .publication(let waiting) = item, waiting.policy == .conflate {
+            latest[Subject(waiting.publication)] = nil
         }
         while first < items.count, items[first] == nil { first += 1 }
         if first == items.count || first > 64 && first * 2 > items.count {

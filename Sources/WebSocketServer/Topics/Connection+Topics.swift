@@ -81,9 +81,11 @@ extension ConnectionCore {
         return made
     }
 
-    /// What waits is sent no more, and what is in the outbox counts no more.
-    func forgetBacklog() {
-        if let subscriber = unsafe subscriber { context.topics?.forget(subscriber) }
+    /// What waits is sent no more; neither is what is in the outbox, if so.
+    func forgetBacklog(andOutbox: Bool = false) {
+        if let subscriber = unsafe subscriber {
+            context.topics?.forget(subscriber, andOutbox: andOutbox)
+        }
     }
 
     /// Sends whole frames that others are sent too, from where they are.

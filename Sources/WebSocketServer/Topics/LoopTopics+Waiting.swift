@@ -2,6 +2,21 @@ import UVTransport
 
 /// What waits for slow subscribers, and their ends.
 extension LoopTopics {
+    /// Queues a publication of the batch at hand; false as below.
+    @inline(never)
+    @discardableResult
+    func wait(_ publication: Publication, of topic: LoopTopic, for subscriber: Subscriber) -> Bool {
+        let waiting: WaitingPublication
+        if let made = unsafe waitingOfBatch[publication.id] {
+            waiting = made
+        } else {
+            waiting = WaitingPublication(
+                publication, policy: topic.policy, level: topic.level)
+            unsafe waitingOfBatch[publication.id] = waiting
+        }
+        return wait(.publication(waiting), for: subscriber)
+    }
+
     /// Queues something behind what a slow subscriber has not taken yet. Past its own limit the
     /// oldest of its publications go that may, or else the subscriber; false then. Past the limit of
     /// all that wait, the slowest of the loop pays first; where none is slower, it does itself.
@@ -14,7 +29,7 @@ extension LoopTopics {
         }
         while isFull(subscriber) || !budget.hasRoom {
             if dropOldest(of: subscriber) { continue }
-            if case .publication(_, let policy) = item, policy != .disconnect {
+            if case .publication(let waiting) = item, waiting.policy != .disconnect {
                 unsafe counts.dropped &+= 1
                 return true
             }
@@ -60,13 +75,15 @@ extension LoopTopics {
         return true
     }
 
-    /// Gives up what waits for a subscriber that is sent nothing more. What is in its outbox grows no
-    /// more, and leaves soon or goes with it: that counts no more either.
-    func forget(_ subscriber: Subscriber) {
-        unsafe budget.give(subscriber.backlog.size + subscriber.outboxShare)
+    /// Gives up what waits for a subscriber that is sent nothing more, and its outbox with that if
+    /// it leaves no more.
+    func forget(_ subscriber: Subscriber, andOutbox: Bool) {
+        unsafe budget.give(subscriber.backlog.size)
         unsafe subscriber.backlog = Backlog()
-        unsafe subscriber.outboxShare = 0
         unsafe waiting.update(subscriber)
+        guard andOutbox else { return }
+        unsafe budget.give(subscriber.outboxShare)
+        unsafe subscriber.outboxShare = 0
     }
 
     /// The kernel did not take all that a subscriber was just sent, whose outbox was empty. Nothing
@@ -106,23 +123,31 @@ extension LoopTopics {
                 unsafe bytes.withUnsafeBytes {
                     _ = unsafe connection.sendNow($0, kind, compresses: compresses)
                 }
-            case .publication(let publication, _) where subscriber.mode == .own:
+            case .publication(let waiting) where subscriber.mode == .own:
+                let publication = waiting.publication
                 let messageCounts = unsafe connection.context.messageCounts
                 unsafe messageCounts.pointee.messagesSent &+= 1
                 unsafe messageCounts.pointee.bytesSent &+= UInt64(publication.payloadCount)
                 _ = unsafe connection.sendNow(
                     publication.payload, publication.kind, compresses: true)
-            case .publication(let publication, _):
-                deflater.level = subscriber.level
-                encodings.begin(publication)
-                let frame = unsafe encode(publication, for: subscriber, shares: false)
-                unsafe connection.sendFrame(frame, payloadCount: publication.payloadCount)
-                encodings.end()
-                unsafe frames.removeAll(keepingCapacity: true)
+            case .publication(let waiting): sendAlone(waiting, to: subscriber)
             }
         }
         unsafe waiting.update(subscriber)
         connection.flushIfCorked()
         countOutbox(of: subscriber, added: max(0, connection.outboxCount - queued))
+    }
+
+    /// Sends a publication to a subscriber for whom it waited. What frame it gets doesn't depend on
+    /// others, and so those for whom it waited as well get the same.
+    private func sendAlone(_ waiting: WaitingPublication, to subscriber: Subscriber) {
+        let publication = waiting.publication
+        deflater.level = waiting.level
+        encodings.begin(publication, cold: waiting.coldFrame)
+        let frame = unsafe encode(publication, for: subscriber, shares: false)
+        unsafe subscriber.connection.sendFrame(frame, payloadCount: publication.payloadCount)
+        waiting.coldFrame = encodings.coldIfMade
+        encodings.end()
+        unsafe frames.removeAll(keepingCapacity: true)
     }
 }

@@ -20,14 +20,16 @@ final class LoopTopics {
     let deflater: PublicationDeflater
     @exclusivity(unchecked) var counts = TopicCounts()
     @exclusivity(unchecked) var waiting = WaitingSubscribers()
-    private var table = TopicTable()
-    private var batch: [Publication] = []
+    private(set) var table = TopicTable()
+    private(set) var batch: [Publication] = []
+    /// Those of the batch for which someone has to wait, by their ids.
+    @exclusivity(unchecked) var waitingOfBatch: [UInt64: WaitingPublication] = [:]
     @exclusivity(unchecked) var pending: [Pending] = []
     @exclusivity(unchecked) var written: [Subscriber] = []
     /// Keeps the frames of a batch until they are written.
     @exclusivity(unchecked) var frames: [SharedFrame] = []
-    /// The frames of a batch one behind the other.
-    @exclusivity(unchecked) private var run: [UInt8] = []
+    /// Where a batch of one topic is sent from.
+    @exclusivity(unchecked) var runs: [Run] = []
 
     init(
         number: Int, hub: Hub, broker: any Broker, options: TopicOptions, budget: ByteBudget,
@@ -73,7 +75,7 @@ final class LoopTopics {
     func leave(_ subscriber: Subscriber) {
         unsafe counts.subscriptions -= subscriber.memberships.count
         for name in table.leave(subscriber) { emptied(name) }
-        forget(subscriber)
+        forget(subscriber, andOutbox: true)
         unsafe subscriber.context = nil
     }
 
@@ -97,70 +99,26 @@ final class LoopTopics {
         batch.removeAll(keepingCapacity: true)
         hub.take(for: number, into: &batch)
         let gathers = batch.count > 1
-        // Who is sent the same bytes is sent them from one place.
-        let plainRuns = gathers && batch.allSatisfy { $0.isSameTopic(as: batch[0]) }
-        if plainRuns, let topic = table[batch[0].topic], topic.plain > 0 {
-            deliverPlainRuns(on: topic)
-        }
+        let inRuns = gathers ? deliverRuns() : .none
         for publication in batch {
             if let topic = table[publication.topic] {
                 unsafe counts.publications &+= 1
-                if plainRuns, topic.plain == topic.entries.count { continue }
-                deliver(publication, on: topic, gathers: gathers, sparesPlain: plainRuns)
+                if inRuns.isEveryMode, topic.own == 0 { continue }
+                deliver(publication, on: topic, gathers: gathers, inRuns: inRuns)
             }
         }
         if gathers { writePending() }
         batch.removeAll(keepingCapacity: true)
+        if unsafe !waitingOfBatch.isEmpty { unsafe waitingOfBatch.removeAll() }
     }
 
-    /// Sends the whole batch, which is of one topic, to those who get it as it is.
-    private func deliverPlainRuns(on topic: LoopTopic) {
-        let entries = topic.entries
-        var start = 0
-        while start < batch.count {
-            unsafe run.removeAll(keepingCapacity: true)
-            var (end, payloadCount) = (start, 0)
-            repeat {
-                unsafe run.append(contentsOf: batch[end].frame)
-                payloadCount += batch[end].payloadCount
-                end += 1
-            } while unsafe end < batch.count
-                && run.count + batch[end].frame.count <= Self.pendingSizeMax
-            unsafe run.withUnsafeBytes { bytes in
-                for index in entries.indices {
-                    prefetchNext(entries, behind: index)
-                    unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                        guard subscriber.mode == .plain else { return }
-                        subscriber.withConnection { connection in
-                            guard unsafe connection.stage == .open else { return }
-                            guard isReady(subscriber, connection) else {
-                                for publication in batch[start..<end]
-                                where !wait(
-                                    .publication(publication, topic.policy), for: subscriber)
-                                {
-                                    return
-                                }
-                                return
-                            }
-                            unsafe counts.deliveries &+= UInt64(end - start)
-                            unsafe connection.sendFrames(
-                                bytes, count: end - start, payloadCount: payloadCount)
-                            if connection.hasOutbox { countUnsent(of: subscriber) }
-                        }
-                    }
-                }
-            }
-            start = end
-        }
-    }
-
-    /// - Parameter sparesPlain: those who get it as it is have it already.
+    /// - Parameter inRuns: who has it already.
     private func deliver(
-        _ publication: Publication, on topic: LoopTopic, gathers: Bool, sparesPlain: Bool
+        _ publication: Publication, on topic: LoopTopic, gathers: Bool, inRuns: RunModes
     ) {
         // Who subscribes or leaves meanwhile changes the list, and not this copy of it.
         let entries = topic.entries
-        let shares = topic.sharing > 1
+        let shares = topic.sharing > 1 && !inRuns.shared
         deflater.level = topic.level
         encodings.begin(publication)
         if shares {
@@ -179,7 +137,7 @@ final class LoopTopics {
         for index in entries.indices {
             prefetchNext(entries, behind: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                if sparesPlain, subscriber.mode == .plain { return }
+                if inRuns[subscriber.mode] { return }
                 subscriber.withConnection { connection in
                     deliver(publication, to: subscriber, connection, topic, shares, gathers)
                 }
@@ -192,7 +150,7 @@ final class LoopTopics {
     /// Has the processor fetch the next subscribers while the kernel takes a frame for this one:
     /// of a thousand none is in its caches any more, and each would be a wait for memory.
     @inline(__always)
-    private func prefetchNext(_ entries: ContiguousArray<LoopTopic.Entry>, behind index: Int) {
+    func prefetchNext(_ entries: ContiguousArray<LoopTopic.Entry>, behind index: Int) {
         if index + 2 < entries.count {
             unsafe prefetch(entries[index + 2].subscriber.toOpaque(), count: Self.subscriberSize)
         }
@@ -212,7 +170,7 @@ final class LoopTopics {
 
     /// Nothing is queued for it: what it is sent now is really written.
     @inline(__always)
-    private func isReady(_ subscriber: Subscriber, _ connection: ConnectionCore) -> Bool {
+    func isReady(_ subscriber: Subscriber, _ connection: ConnectionCore) -> Bool {
         unsafe !connection.hasOutbox && subscriber.backlog.isEmpty
     }
 
@@ -228,7 +186,7 @@ final class LoopTopics {
             guard unsafe connection.stage == .open else { return }
         }
         guard isReady(subscriber, connection) else {
-            wait(.publication(publication, topic.policy), for: subscriber)
+            wait(publication, of: topic, for: subscriber)
             return
         }
         unsafe counts.deliveries &+= 1

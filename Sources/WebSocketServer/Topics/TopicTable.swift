@@ -17,8 +17,7 @@ struct TopicTable {
         if let topic, subscriber.index(of: topic) != nil { return nil }
         let joined = topic ?? LoopTopic(name: name, policy: policy)
         if topic == nil { topics[ExactString(name)] = joined }
-        if subscriber.mode == .shared { joined.sharing += 1 }
-        if subscriber.mode == .plain { joined.plain += 1 }
+        joined.count(subscriber.mode, 1)
         if subscriber.mode == .shared || subscriber.mode == .alone {
             joined.level = max(joined.level, subscriber.level)
         }
@@ -56,8 +55,7 @@ struct TopicTable {
             lastMembership.topic.entries[Int(lastMembership.place)].membership = Int32(index)
         }
         let topic = membership.topic
-        if subscriber.mode == .shared { topic.sharing -= 1 }
-        if subscriber.mode == .plain { topic.plain -= 1 }
+        topic.count(subscriber.mode, -1)
         let lastEntry = topic.entries.removeLast()
         if Int(membership.place) < topic.entries.count {
             topic.entries[Int(membership.place)] = lastEntry
@@ -85,6 +83,8 @@ final class LoopTopic {
     fileprivate(set) var entries: ContiguousArray<Entry> = []
     /// Those whose frames refer to earlier publications.
     fileprivate(set) var sharing = 0
+    /// Those who compress for themselves.
+    fileprivate(set) var own = 0
     /// Those whose frames are not compressed.
     fileprivate(set) var plain = 0
     /// The highest level that a subscriber's route has wanted, 1…9.
@@ -93,5 +93,14 @@ final class LoopTopic {
     fileprivate init(name: String, policy: SlowSubscriberPolicy) {
         self.name = name
         self.policy = policy
+    }
+
+    fileprivate func count(_ mode: Subscriber.Mode, _ change: Int) {
+        switch mode {
+        case .shared: sharing += change
+        case .own: own += change
+        case .plain: plain += change
+        case .alone: break
+        }
     }
 }

@@ -84,24 +84,23 @@ final class SharedContexts {
 
     // MARK: - One publication
 
-    func begin(_ publication: Publication) {
+    /// - Parameter cold: its frame that stands alone, if there is one from an earlier time.
+    func begin(_ publication: Publication, cold: SharedFrame? = nil) {
         precondition(unsafe self.publication == nil, "end the one before")
         unsafe self.publication = publication
+        unsafe coldFrame = cold
         unsafe epoch += 1
     }
 
-    /// First pass: one reader whose window holds `context`; `nil`: nothing that is known.
+    /// First pass: readers whose windows hold `context`; `nil`: nothing that is known.
     @inline(__always)
-    func count(_ context: SharedContext?) {
+    func count(_ context: SharedContext?, readers: Int = 1) {
         guard let context else {
-            unsafe encodings.unknownReaders &+= 1
+            unsafe encodings.unknownReaders &+= readers
             return
         }
-        if unsafe context.epoch == epoch {
-            unsafe context.readers &+= 1
-        } else {
-            countFirst(context)
-        }
+        if unsafe context.epoch != epoch { addGroup(context) }
+        unsafe context.readers &+= readers
     }
 
     /// Between the passes: decides on the encodings.
@@ -155,6 +154,9 @@ final class SharedContexts {
         return frame
     }
 
+    /// The frame that stands alone, if anyone has needed it.
+    var coldIfMade: SharedFrame? { unsafe coldFrame }
+
     /// The context of a reader of whose window nothing was known after ``cold()`` was written.
     func contextAfterCold() -> SharedContext? { cold().isCompressed ? beginning() : nil }
 
@@ -189,13 +191,8 @@ final class SharedContexts {
 
     // MARK: - Groups
 
-    /// The first reader with `context`.
+    /// `context` has readers.
     @inline(never)
-    private func countFirst(_ context: SharedContext) {
-        addGroup(context)
-        unsafe context.readers = 1
-    }
-
     private func addGroup(_ context: SharedContext) {
         let last = unsafe context.last
         if unsafe last.pointee.epoch != epoch {
