@@ -54,7 +54,9 @@ class Subscriber:
             assert self.text() == f"subscribed {topic}"
 
     def text(self):
-        frame = self.wire.frame()
+        return self.read(self.wire.frame())
+
+    def read(self, frame):
         assert frame.opcode == TEXT and frame.fin, frame
         if not frame.rsv:
             return frame.payload.decode()
