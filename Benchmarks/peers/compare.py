@@ -24,8 +24,8 @@ from run_case import CASES  # noqa: E402
 
 KINDS = ("plain", "deflate", "takeover", "fanout", "fanoutdef", "fanouttake")
 DEFAULT = [
-    "echo20", "echo20p16", "echo1k", "echo64k", "defl1k", "take1k", "fanout128", "fanout128k8",
-    "fanout1k", "fanoutdefl1k", "fanouttake1k",
+    "echo20", "echo20p16", "echo1k", "echo64k", "defl1k", "defl4k", "defl64k", "take1k", "take4k",
+    "fanout128", "fanout128k8", "fanout1k", "fanoutdefl1k", "fanouttake1k",
 ]
 QUICK = ["echo20", "echo1k", "defl1k", "fanout128"]
 # Starting a server, connecting and warming up.

@@ -86,13 +86,6 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
     on_python = f"Python {platform.python_version()}, uvloop {version('uvloop')}"
     nginx = re.search(r"nginx/(\S+)", output("/usr/sbin/nginx", "-v"))
     more = f"; {arguments}" if arguments else ""
-    uwebsockets = []
-    if (BUILD / "uwebsockets.version").exists():
-        uwebsockets.append(
-            Peer(
-                "uwebsockets", f"{build}/uwebsockets {{port}} {{comp}}", PLAIN + COMPRESSED,
-                f"{(BUILD / 'uwebsockets.version').read_text().strip()}, {gcc()}",
-                "-O3 -flto; shared compressor, zlib's default level; publish()"))
     return [
         Peer(
             "apus",
@@ -140,7 +133,31 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
             "fastapi", f"{uvicorn('fastapi_tools')}", PLAIN + COMPRESSED, fastapi_version(),
             "uvicorn's deflate settings; a loop of sends",
             environment={"PYTHONPATH": str(HERE / "servers")}),
-        *uwebsockets,
+        *uwebsockets(),
+    ]
+
+
+def uwebsockets() -> list[Peer]:
+    """uWebSockets in each way that makes a difference, where it is built."""
+    if not (BUILD / "uwebsockets.version").exists():
+        return []
+    program = shlex.quote(str(BUILD / "uwebsockets"))
+    built = f"{(BUILD / 'uwebsockets.version').read_text().strip()}, {gcc()}"
+    settings = "-O3 -flto; zlib's default level; "
+    return [
+        Peer(
+            "uwebsockets", f"{program} {{port}} {{comp}}", PLAIN + COMPRESSED, built,
+            settings + "shared compressor; publish()"),
+        Peer(
+            "uws-libdeflate", f"{program}-libdeflate {{port}} {{comp}}", ("deflate",),
+            f"{built}, libdeflate {debian('libdeflate-dev')}",
+            settings + "shared compressor, libdeflate where it can"),
+        Peer(
+            "uws-prepared", f"{program} {{port}} prepared", ("fanoutdef", "fanouttake"), built,
+            settings + "publishPrepared(): compressed once for all"),
+        Peer(
+            "uws-dedicated", f"{program} {{port}} dedicated", ("takeover", "fanouttake"), built,
+            settings + "a compressor of 256 KiB for each connection; publish()"),
     ]
 
 
