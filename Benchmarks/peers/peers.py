@@ -157,7 +157,8 @@ def uwebsockets() -> list[Peer]:
             settings + "publishPrepared(): compressed once for all"),
         Peer(
             "uws-dedicated", f"{program} {{port}} dedicated", ("takeover", "fanouttake"), built,
-            settings + "a compressor of 256 KiB for each connection; publish()"),
+            settings + "a compressor for each connection: asked for one of 256 KiB, it "
+            "makes one of 3 KiB"),
     ]
 
 

@@ -11,8 +11,10 @@ struct CodecTurn {
     static let readSize = 4_096
     /// Bytes that are looked at all the same, if no message is partly received.
     static let shortSize = 1_024
-    /// Connections that go on in one turn: each may begin to put a message together.
-    static let resumedMax = 8
+    /// Connections that go on in one turn; of those, how many may begin to put a message together,
+    /// or go on doing so.
+    static let resumedMax = 64
+    static let assemblingMax = 8
 
     private var began = UInt64.max
     private var spentBefore: UInt64 = 0
@@ -83,9 +85,13 @@ extension LoopContext {
 
     private func serveCodecQueue() {
         unsafe codecTurn.isServiceDue = false
+        var assembling = 0
         for _ in 0..<min(unsafe codecTurn.count, CodecTurn.resumedMax) {
-            guard !isCodecTurnOver(), let next = unsafe codecTurn.next() else { break }
+            guard assembling < CodecTurn.assemblingMax, !isCodecTurnOver(),
+                let next = unsafe codecTurn.next()
+            else { break }
             next.receiveHeld()
+            if unsafe !next.session.isBetweenMessages { assembling += 1 }
         }
         if unsafe codecTurn.count > 0 {
             serveCodecQueueLater()
