@@ -129,12 +129,14 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "UVTransportTests",
-            dependencies: ["UVTransport", "WebSocketServer", "WebSocketTesting"],
+            dependencies: ["UVTransport", "CLibuv", "WebSocketServer", "WebSocketTesting"],
             swiftSettings: common),
         .testTarget(
             name: "WebSocketServerTests",
             dependencies: [
                 "WebSocketServer", "WebSocketTesting", "UVTransport", "WebSocketProtocol", "CZlib",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: common),
         .testTarget(

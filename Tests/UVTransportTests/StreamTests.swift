@@ -120,6 +120,25 @@ import WebSocketTesting
         }
     }
 
+    @Test("a pause ends the polling with the next event, and not before", arguments: Kind.allCases)
+    func pausedPolling(kind: Kind) async throws {
+        try await withLoops { group in
+            let pair = try await makePair(kind, on: group.loops[0])
+            let isPolled = { @Sendable in
+                try await pair.loop.run { pair.loop.polls(pair.stream.descriptor) }
+            }
+            try await pair.loop.run { pair.stream.pauseReading() }
+            #expect(try await isPolled())
+            try await pair.peer.send("unseen")
+            try await within { while try await isPolled() {} }
+            #expect(pair.stream.events.all.isEmpty)
+            try await pair.loop.run { pair.stream.resumeReading() }
+            #expect(try await pair.stream.receivedBytes(count: 6) == Array("unseen".utf8))
+            #expect(try await isPolled())
+            try await pair.close()
+        }
+    }
+
     @Test("a half-closed peer still gets its answer, and then the end", arguments: Kind.allCases)
     func halfClose(kind: Kind) async throws {
         try await withLoops { group in

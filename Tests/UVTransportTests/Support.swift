@@ -1,3 +1,4 @@
+import CLibuv
 import Glibc
 import Testing
 import WebSocketServer
@@ -36,6 +37,22 @@ extension EventLoop {
             let runs = execute { continuation.resume(with: Result { try body() }) }
             if !runs { continuation.resume(throwing: CancellationError()) }
         }
+    }
+}
+
+extension EventLoop {
+    /// Whether the kernel would tell of events on a descriptor (proc(5), `fdinfo` of epoll).
+    func polls(_ descriptor: Int32) -> Bool {
+        guard let file = fopen("/proc/self/fdinfo/\(uv_backend_fd(uv))", "r") else { return false }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 256)
+        while fgets(&line, Int32(line.count), file) != nil {
+            let words = line.prefix { $0 != 0 }.split(separator: 32).map {
+                String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            }
+            if words.first == "tfd:", words.count > 1, words[1] == "\(descriptor)" { return true }
+        }
+        return false
     }
 }
 

@@ -1,3 +1,5 @@
+import Logging
+import ServiceLifecycle
 import Testing
 import WebSocketTesting
 
@@ -34,6 +36,36 @@ import WebSocketTesting
         #expect(times.count == 10)
         // Never too early; how late a busy machine sees one is not the server's to say.
         #expect(start.value.duration(to: times[9]) > .milliseconds(300))
+    }
+
+    @Test("as one service of a group it stops with the others, and lets its clients go first")
+    func group() async throws {
+        var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
+        configuration.limits = .patient
+        configuration.drain.spread = .zero
+        let addresses = Reports<[BoundAddress]>()
+        let server = Server(
+            configuration: configuration, router: .echo, logger: .silent
+        ) { addresses.add($0) }
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [.init(service: server), .init(service: Waiting())], logger: .silent))
+        let running = Task { try await group.run() }
+        let client = try RawClient(to: try await addresses.next()[0])
+        try await client.upgrade("/ws")
+        try await client.send(.text("served"))
+        #expect(try await client.readFrame() == .text("served"))
+        await group.triggerGracefulShutdown()
+        #expect(try await client.readFrame() == .close(1012, "service restart"))
+        try await client.send(.close(1012))
+        _ = try await client.readToEnd()
+        try await running.value
+        #expect(server.ledger?.isZero == true)
+    }
+
+    /// A service that does nothing until it is told to end.
+    private struct Waiting: Service {
+        func run() async throws { try await gracefulShutdown() }
     }
 
     @Test("who doesn't leave is cut at the deadline, and no one new is let in")

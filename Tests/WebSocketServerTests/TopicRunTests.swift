@@ -15,7 +15,8 @@ import WebSocketTesting
     /// A text that compresses after others of its kind, and now and then one that passes a run.
     private static func text(_ number: Int, _ random: inout SplitMix) -> String {
         let size = random.next() % 16 == 0 ? 40_000 : Int(random.next() % 300)
-        return "\(number) " + String(repeating: "a quote of \(random.next() % 9), ", count: size / 14)
+        let quote = "a quote of \(random.next() % 9), "
+        return "\(number) " + String(repeating: quote, count: size / 14)
     }
 
     /// Publishes in one turn.
