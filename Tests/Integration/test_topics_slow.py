@@ -205,7 +205,7 @@ def turns(server, crowd, check, peak_within):
 
 
 def alike(milliseconds, others):
-    return milliseconds <= 1.25 * others + 5
+    return milliseconds <= 1.5 * others + 10
 
 
 @pytest.mark.parametrize("case", CASES)

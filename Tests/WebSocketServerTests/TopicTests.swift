@@ -245,6 +245,11 @@ import WebSocketTesting
                 connection.publish(text, to: "slow/x", key: "\(number % 7)")
             }
             if policy == .disconnect {
+                try await within {
+                    while await server.server.counters().slowConsumers == 0 {
+                        try Task.checkCancellation()
+                    }
+                }
                 // It is told behind what it was being sent; what waited is gone.
                 var frames: [Frame] = []
                 repeat {

@@ -78,7 +78,8 @@ extension ConnectionCore {
     func dropSlowConsumer() {
         guard unsafe stage == .open else { return }
         let hasRoom = context.topics?.budget.hasRoom ?? true
-        let isTold = unsafe hasRoom && outboxCount <= options.outboxHighWater
+        // What waited is sent until the outbox is a message above its high water mark.
+        let isTold = unsafe hasRoom && outboxCount <= 2 * options.outboxHighWater
         context.counters.slowConsumers += 1
         let backlog = unsafe subscriber?.backlog
         context.logger.info(
