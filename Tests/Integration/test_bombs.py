@@ -212,9 +212,13 @@ def test_a_message_that_grew_when_compressed_is_taken(inflating):
     assert len(payload) > MIB
     expect(server, payload, NOISE)
     expect_of_fragments(server, payload, 100, NOISE)
+    # Of nothing but short blocks, by the least memory.
+    for memory in range(1, 10):
+        deflater = zlib.compressobj(6, zlib.DEFLATED, -15, memory)
+        expect(server, deflater.compress(NOISE) + deflater.flush(zlib.Z_SYNC_FLUSH)[:-4], NOISE)
     expect(server, stored(NOISE + b"x") + FLUSH, 1009)
     # Past what honest blocks could add, it is refused unread.
-    expect(server, EMPTY_STORED * (MIB // 64) + payload, 1009)
+    expect(server, EMPTY_STORED * (MIB // 16 // 5 + 64) + payload, 1009)
 
 
 def test_text_bombs_that_end_in_no_utf8(inflating, peak_within):

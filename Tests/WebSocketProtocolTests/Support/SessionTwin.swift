@@ -123,10 +123,10 @@ struct SessionTwin {
         if isControl { try readControl(frame) } else { try readData(frame) }
     }
 
-    /// A compressed message may be longer by a 64th and 64 bytes, and so may its frames, unless
+    /// A compressed message may be longer by a 16th and 64 bytes, and so may its frames, unless
     /// there is a lower limit for frames.
     private func checkSize(_ length: UInt64, isCompressed: Bool) throws {
-        let room = isCompressed ? limits.messageSizeMax / 64 + 64 : 0
+        let room = isCompressed ? limits.messageSizeMax / 16 + 64 : 0
         let frameRoom = limits.frameSizeMax < limits.messageSizeMax ? 0 : room
         try require(length <= limits.frameSizeMax + frameRoom, 1009)
         try require(Int(length) <= limits.messageSizeMax + room - message.count, 1009)
