@@ -77,7 +77,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
     /// The peer sent its last byte, or the connection failed; called once, then only ``closed()``.
     open func ended(_ error: TransportError) {}
 
-    /// Queued bytes have been taken by the kernel; ``outboxCount`` tells how many are left.
+    /// Queued bytes have been taken by the kernel, or dropped where writing failed behind the peer's
+    /// end; ``outboxCount`` tells how many are left.
     open func outboxShrank() {}
 
     /// The handle is closed, and the descriptor with it. Always the last call.
@@ -202,7 +203,13 @@ open class Stream: TimerEntry, @unchecked Sendable {
         unsafe hasFailed = true
         dropUnsent()
         loop.execute { [self] in
-            if unsafe state != .closed { reportEnd(TransportError(code: code, operation: "write")) }
+            guard unsafe state != .closed else { return }
+            if unsafe hasEnded {
+                // Who has heard of the peer's end waits for the outbox alone, which is empty now.
+                outboxShrank()
+            } else {
+                reportEnd(TransportError(code: code, operation: "write"))
+            }
         }
     }
 

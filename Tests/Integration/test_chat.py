@@ -71,7 +71,7 @@ def test_a_peer_that_breaks_does_not_stop_the_broadcast(start, client):
 
 
 def test_a_peer_that_never_reads_is_let_go_and_the_rest_goes_on(start, client):
-    server = start("limits.outbox.max=256KiB")
+    server = start("limits.outbox.max=256KiB", "limits.close.timeout=100ms")
     silent = Wire.to(server, "/ws/1", receive_buffer=4_096)
     two, three = client(server, "/ws/2"), client(server, "/ws/3")
     text = "x" * 65_536

@@ -146,6 +146,29 @@ import WebSocketTesting
         }
     }
 
+    @Test("who said its last word and goes, with much still to be sent, is not waited for")
+    func goneBehindItsEnd() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.limits.closeTimeout = .seconds(3_600)
+            $0.limits.outboxMax = .mebibytes(64)
+        } _: { server in
+            let client = try await server.upgraded(receiveBuffer: 4_096)
+            let connection = try await recorder.connections.next()
+            connection.subscribe(to: "news")
+            let much = [UInt8](repeating: 1, count: 8 << 20)
+            try await server.server.publish(
+                Publication(much.span.bytes, as: .binary, to: "news"))
+            try await connection.until { $0.outboxCount > 0 }
+            try await client.send(.close(1000))
+            await client.finishSending()
+            try await connection.until { $0.hasEnded }
+            // With bytes unread, closing resets.
+            await client.close()
+            #expect(try await recorder.end() == .closed(1000, ""))
+        }
+    }
+
     @Test("a consumer past the hard limit is cut, once, and others are served on")
     func slowConsumer() async throws {
         let (slow, quick) = (Recorder(), Recorder())

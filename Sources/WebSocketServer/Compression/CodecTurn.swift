@@ -6,13 +6,13 @@ import UVTransport
 /// past this much time those wait in a queue that bring no short message, and a few of them go on
 /// in each later turn. Meanwhile reads are short, so that what waits is little.
 struct CodecTurn {
-    private static let nanosecondsMax: UInt64 = 10_000_000
+    fileprivate static let nanosecondsMax: UInt64 = 10_000_000
     /// Bytes of a read meanwhile.
     static let readSize = 4_096
     /// Bytes that are looked at all the same, if no message is partly received.
     static let shortSize = 1_024
-    /// Connections that go on in one turn; of those, how many may begin to put a message together,
-    /// or go on doing so.
+    /// Connections that go on in one turn, if what their handlers do takes no longer than the codecs
+    /// may; of those, how many may begin to put a message together, or go on doing so.
     static let resumedMax = 64
     static let assemblingMax = 8
 
@@ -85,13 +85,15 @@ extension LoopContext {
 
     private func serveCodecQueue() {
         unsafe codecTurn.isServiceDue = false
+        let began = LoopCodecs.now()
         var assembling = 0
         for _ in 0..<min(unsafe codecTurn.count, CodecTurn.resumedMax) {
             guard assembling < CodecTurn.assemblingMax, !isCodecTurnOver(),
                 let next = unsafe codecTurn.next()
             else { break }
             next.receiveHeld()
-            if unsafe !next.session.isBetweenMessages { assembling += 1 }
+            if unsafe next.stage == .open && !next.session.isBetweenMessages { assembling += 1 }
+            if LoopCodecs.now() &- began > CodecTurn.nanosecondsMax { break }
         }
         if unsafe codecTurn.count > 0 {
             serveCodecQueueLater()

@@ -190,7 +190,8 @@ final class LoopCodecs {
         releaseDeflated()
     }
 
-    private static func now() -> UInt64 {
+    /// Nanoseconds of a clock that never goes back.
+    static func now() -> UInt64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

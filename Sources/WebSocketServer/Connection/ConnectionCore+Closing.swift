@@ -80,26 +80,28 @@ extension ConnectionCore {
         let hasRoom = context.topics?.budget.hasRoom ?? true
         // What waited is sent until the outbox is a message above its high water mark.
         let isTold = unsafe hasRoom && outboxCount <= 2 * options.outboxHighWater
+        let (queued, backlog) = unsafe (outboxCount, subscriber?.backlog)
         context.counters.slowConsumers += 1
-        let backlog = unsafe subscriber?.backlog
-        context.logger.info(
-            "slow consumer disconnected",
-            metadata: [
-                "connection": "\(id)", "peer": "\(peer)", "queued": "\(outboxCount)",
-                "waiting": "\(backlog?.count ?? 0)", "waiting_bytes": "\(backlog?.size ?? 0)",
-                "limit": unsafe "\(options.outboxMax)",
-            ])
         _ = unsafe closing.close(.slowConsumer)
         context.closeReasons[id] = "slow consumer"
         if isTold {
             sendControl(.close, .slowConsumer, "slow consumer")
-            return linger(finishing: true)
+            linger(finishing: true)
+        } else {
+            // Its room is others' at once.
+            forgetBacklog(andOutbox: true)
+            unsafe stage = .lingering
+            // The handler may be in the middle of a broadcast: report when it has returned.
+            loop.execute { [self] in terminate(reset: true) }
         }
-        // Its room is others' at once.
-        forgetBacklog(andOutbox: true)
-        unsafe stage = .lingering
-        // The handler may be in the middle of a broadcast: report when it has returned.
-        loop.execute { [self] in terminate(reset: true) }
+        // Whoever writes the log may send by it: nothing to this connection any more.
+        context.logger.info(
+            "slow consumer disconnected",
+            metadata: [
+                "connection": "\(id)", "peer": "\(peer)", "queued": "\(queued)",
+                "waiting": "\(backlog?.count ?? 0)", "waiting_bytes": "\(backlog?.size ?? 0)",
+                "limit": unsafe "\(options.outboxMax)",
+            ])
     }
 
     // MARK: - Deadlines

@@ -96,9 +96,7 @@ extension LoopTopics {
         for index in entries.indices {
             prefetchNext(entries, behind: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                guard modes[subscriber.mode],
-                    subscriber.withConnection({ isReady(subscriber, $0) })
-                else { return }
+                guard modes[subscriber.mode], takesNow(subscriber) else { return }
                 if let place = runPlace(of: subscriber) {
                     unsafe runs[place].readers &+= 1
                 } else if unsafe runs.count(where: { $0.mode == subscriber.mode }) < Self.runsMax {

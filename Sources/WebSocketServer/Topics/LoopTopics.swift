@@ -125,9 +125,7 @@ final class LoopTopics {
             for index in entries.indices {
                 prefetchNext(entries, behind: index)
                 unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                    if subscriber.mode == .shared,
-                        subscriber.withConnection({ isReady(subscriber, $0) })
-                    {
+                    if subscriber.mode == .shared, takesNow(subscriber) {
                         unsafe encodings.count(subscriber.context)
                     }
                 }
@@ -165,6 +163,15 @@ final class LoopTopics {
     func prefetchConnection(of subscriber: Subscriber) {
         if let address = unsafe subscriber.connectionAddress {
             unsafe prefetch(address, count: Self.connectionSize)
+        }
+    }
+
+    /// Whether it is sent what is published now.
+    @inline(__always)
+    func takesNow(_ subscriber: Subscriber) -> Bool {
+        subscriber.withConnection { connection in
+            guard unsafe connection.stage == .open else { return false }
+            return isReady(subscriber, connection)
         }
     }
 
