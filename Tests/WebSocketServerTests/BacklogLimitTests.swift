@@ -135,7 +135,7 @@ import WebSocketTesting
             for _ in 0..<4 {
                 let client = try await server.upgraded(receiveBuffer: 4_096)
                 let connection = try await recorder.connections.next()
-                connection.subscribe(to: "news")
+                await connection.onLoop { _ = Connection(core: $0).subscribe(to: "news") }
                 members.append((client, connection))
             }
             // More than the kernel takes in, by more than the limit: one fits, as always.

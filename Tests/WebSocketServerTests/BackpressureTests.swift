@@ -155,7 +155,7 @@ import WebSocketTesting
         } _: { server in
             let client = try await server.upgraded(receiveBuffer: 4_096)
             let connection = try await recorder.connections.next()
-            connection.subscribe(to: "news")
+            await connection.onLoop { _ = Connection(core: $0).subscribe(to: "news") }
             let much = [UInt8](repeating: 1, count: 8 << 20)
             try await server.server.publish(
                 Publication(much.span.bytes, as: .binary, to: "news"))

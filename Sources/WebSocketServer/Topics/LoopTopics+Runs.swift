@@ -38,33 +38,17 @@ extension LoopTopics {
 
     /// Whose subscribers of a topic are sent a batch in runs, all of it.
     struct RunModes {
-        var plain = false
-        var alone = false
-        var shared = false
+        static let none = RunModes(bits: 0)
+        /// All but those who compress for themselves.
+        static let all = RunModes(bits: 0b111)
 
-        static var none: RunModes { RunModes() }
-        /// But ``Subscriber/Mode/own``.
-        var isEveryMode: Bool { plain && alone && shared }
+        fileprivate var bits: UInt8
+        var isAll: Bool { bits == Self.all.bits }
 
         @inline(__always)
-        subscript(mode: Subscriber.Mode) -> Bool {
-            get {
-                switch mode {
-                case .plain: plain
-                case .alone: alone
-                case .shared: shared
-                case .own: false
-                }
-            }
-            set {
-                switch mode {
-                case .plain: plain = newValue
-                case .alone: alone = newValue
-                case .shared: shared = newValue
-                case .own: break
-                }
-            }
-        }
+        func includes(_ mode: Subscriber.Mode) -> Bool { bits & 1 << mode.rawValue != 0 }
+
+        fileprivate mutating func remove(_ mode: Subscriber.Mode) { bits &= ~(1 << mode.rawValue) }
     }
 
     /// Runs of a mode, at most. A publication has so many encodings: with more contexts some readers
@@ -91,19 +75,20 @@ extension LoopTopics {
     /// Begins the runs for a topic's subscribers, of those modes that have few enough.
     private func findRuns(of topic: LoopTopic) -> RunModes {
         // The only one is sent frames that stand alone.
-        var modes = RunModes(plain: true, alone: true, shared: topic.sharing != 1)
+        var modes = RunModes.all
+        if topic.sharing == 1 { modes.remove(.shared) }
         let entries = topic.entries
         for index in entries.indices {
             prefetchNext(entries, behind: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                guard modes[subscriber.mode], takesNow(subscriber) else { return }
+                guard modes.includes(subscriber.mode), takesNow(subscriber) else { return }
                 if let place = runPlace(of: subscriber) {
                     unsafe runs[place].readers &+= 1
                 } else if unsafe runs.count(where: { $0.mode == subscriber.mode }) < Self.runsMax {
                     unsafe runs.append(Run(for: subscriber))
                     unsafe runs[runs.count - 1].readers = 1
                 } else {
-                    modes[subscriber.mode] = false
+                    modes.remove(subscriber.mode)
                     unsafe runs.removeAll { $0.mode == subscriber.mode }
                 }
             }
@@ -166,7 +151,7 @@ extension LoopTopics {
         for index in entries.indices {
             prefetchNext(entries, behind: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                guard modes[subscriber.mode] else { return }
+                guard modes.includes(subscriber.mode) else { return }
                 subscriber.withConnection { connection in
                     guard unsafe connection.stage == .open else { return }
                     guard isReady(subscriber, connection) else {

@@ -103,7 +103,7 @@ final class LoopTopics {
         for publication in batch {
             if let topic = table[publication.topic] {
                 unsafe counts.publications &+= 1
-                if inRuns.isEveryMode, topic.own == 0 { continue }
+                if inRuns.isAll, topic.own == 0 { continue }
                 deliver(publication, on: topic, gathers: gathers, inRuns: inRuns)
             }
         }
@@ -118,7 +118,7 @@ final class LoopTopics {
     ) {
         // Who subscribes or leaves meanwhile changes the list, and not this copy of it.
         let entries = topic.entries
-        let shares = topic.sharing > 1 && !inRuns.shared
+        let shares = topic.sharing > 1 && !inRuns.includes(.shared)
         deflater.level = topic.level
         encodings.begin(publication)
         if shares {
@@ -135,7 +135,7 @@ final class LoopTopics {
         for index in entries.indices {
             prefetchNext(entries, behind: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                if inRuns[subscriber.mode] { return }
+                if inRuns.includes(subscriber.mode) { return }
                 subscriber.withConnection { connection in
                     deliver(publication, to: subscriber, connection, topic, shares, gathers)
                 }

@@ -11,7 +11,7 @@ final class Subscriber {
     }
 
     /// How publications are compressed for the connection.
-    enum Mode {
+    enum Mode: UInt8 {
         /// Not at all.
         case plain
         /// By a frame that stands alone, the same for all.
