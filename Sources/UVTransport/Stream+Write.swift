@@ -197,8 +197,13 @@ extension Stream {
     }
 
     /// The bytes taken, 0 when the kernel is full; `nil` after a failure, which is reported.
+    @inline(__always)
     private final func checkSent(_ result: Int) -> Int? {
-        if result >= 0 { return result }
+        result >= 0 ? result : checkUnsent(result)
+    }
+
+    @inline(never)
+    private final func checkUnsent(_ result: Int) -> Int? {
         if result == Int(UV_EAGAIN.rawValue) { return 0 }
         fail(Int32(result))
         return nil

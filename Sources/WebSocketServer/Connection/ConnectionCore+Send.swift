@@ -23,7 +23,13 @@ extension ConnectionCore {
             // It fits, and so the longest form of a header is left out of the code.
             let count = Int(UInt16(truncatingIfNeeded: payloadCount))
             let size = FrameHeader.size(payload: count, isMasked: false)
-            if let place = unsafe appendCorked(size &+ count) {
+            var place = unsafe appendCorked(size &+ count)
+            if unsafe place == nil {
+                // The first of a turn.
+                unsafe place = unsafe takeCork(size &+ count)
+                unsafe lastMessage = CoarseTime(loop.now)
+            }
+            if let place = unsafe place {
                 let short = unsafe UnsafeRawBufferPointer(start: payload.baseAddress, count: count)
                 unsafe encode(FrameHeader.fin | kind.rawValue, short, to: place, size)
                 return .accepted
@@ -58,7 +64,7 @@ extension ConnectionCore {
         return handedOver ? .accepted : .dropped
     }
 
-    /// The first message of a turn, and any that the cork can't take.
+    /// A message that the cork can't take, or that may be compressed.
     @inline(never)
     private func sendSlowly(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
