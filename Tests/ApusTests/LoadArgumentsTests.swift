@@ -10,7 +10,7 @@ struct LoadArgumentsTests {
     private func plan(_ arguments: String...) throws -> LoadPlan {
         let words = ["bench", "echo", "ws://192.0.2.1/"] + arguments
         let command = try #require(try Apus.parseAsRoot(words) as? BenchEchoCommand)
-        return try command.load.plan(.echo) { try command.messages.apply(to: &$0) }
+        return try command.load.plan(.echo) { command.messages.apply(to: &$0) }
     }
 
     private func problem(_ arguments: String...) -> String {
@@ -74,6 +74,29 @@ struct LoadArgumentsTests {
             let problem = problem("--payload", argument)
             #expect(problem.contains(words), "\(problem)")
             #expect(problem.contains("allowed: json, chat, ticks, logs, binary, or file:PATH"))
+        }
+    }
+
+    @Test("a load that is silent between its messages takes no rate")
+    func idle() throws {
+        let arguments = ["bench", "idle", "ws://192.0.2.1/", "--rate", "5"]
+        #expect(throws: (any Error).self) { try Apus.parseAsRoot(arguments) }
+        #expect(try Apus.parseAsRoot(Array(arguments.dropLast(2))) is BenchIdleCommand)
+    }
+
+    @Test(
+        "what a comparison is told of its servers fits whose they are",
+        arguments: [
+            (["--pid", "1"], "for a server with a URL"),
+            (["--insecure"], "for a server with a URL"),
+            (["ws://192.0.2.1/", "--set", "a=b"], "--set is for servers that are started"),
+            (["http://192.0.2.1/"], "ws, wss or ws+unix"),
+        ])
+    func comparing(_ arguments: [String], _ words: String) {
+        #expect {
+            try Apus.parseAsRoot(["bench", "compare"] + arguments)
+        } throws: {
+            Apus.message(for: $0).contains(words)
         }
     }
 }

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -47,7 +48,14 @@ def echoing(note=lambda message: None):
             note(message)
             connection.send(message)
 
-    with serve(echo, "127.0.0.1", 0) as server:
+    with served(echo) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def served(handler):
+    """PyPI's `websockets` with a handler; its URL."""
+    with serve(handler, "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
@@ -102,6 +110,37 @@ def test_a_fan_out_reaches_all_on_several_loops(tools):
     assert found["errors"] == 0 and found["verified"] >= 10
     assert found["messages"] >= 10
     assert found["ratio"] < 0.7
+
+
+def test_several_publishers_do_not_repeat_each_other(tools):
+    # One after the other sending the same would make takeover look better than it is.
+    ratios = [
+        figures(
+            "fanout", tools.ws("/broadcast"), *SHORT, "--compression", "takeover", "--size", "500",
+            "--publishers", publishers,
+        )["ratio"]
+        for publishers in ("1", "4")
+    ]
+    assert ratios[1] == pytest.approx(ratios[0], rel=0.1)
+
+
+def test_a_publisher_need_not_get_what_it_sends():
+    members = set()
+
+    def broadcast(connection):
+        members.add(connection)
+        for message in connection:
+            for other in members - {connection}:
+                other.send(message)
+
+    with served(broadcast) as url:
+        # 1,600 messages: more than may be unanswered on a connection that waits for its own.
+        found = figures(
+            "fanout", url, "--connections", "2", "--warmup", "0s", "--duration", "2s",
+            "--rate", "800",
+        )
+    assert found["errors"] == 0 and found["unanswered"] < 100
+    assert found["messages"] > 2_500, "two subscribers"
 
 
 def test_an_open_loop_keeps_to_its_rate(tools):
@@ -166,12 +205,38 @@ def test_connections_that_stay_and_connections_that_go(tools):
     apus.wait_until(lambda: tools.sockets() <= 2, "every connection let go", 30)
 
 
+def test_as_many_handshakes_as_asked_for_are_under_way():
+    with socket.create_server(("127.0.0.1", 0), backlog=300) as listener:
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        with subprocess.Popen(
+            [apus.binary(), "bench", "connect", url, "--connections", "300", "--duration", "2s"],
+            stdout=subprocess.DEVNULL,
+        ) as process, contextlib.ExitStack() as peers:
+            listener.settimeout(30)
+            for _ in range(300):
+                peers.enter_context(listener.accept()[0])
+            # Nobody was answered.
+            assert process.wait(30) == 1
+
+
 @pytest.mark.parametrize("compression", ["off", "on", "takeover"])
 def test_another_server(foreign, compression):
     found = figures("echo", foreign, *SHORT, "--size", "300", "--compression", compression)
     assert found["errors"] == 0
     assert found["messages"] > 0 and found["verified"] >= 10
     assert ("extensions" in found) == (compression != "off")
+
+
+def test_compression_that_is_not_agreed_to_is_a_fault(start):
+    server = start("compression.enabled=false", args=["--tools"])
+    done = bench("echo", server.ws("/echo"), *SHORT, "--compression", "on")
+    assert done.returncode == 1 and "does not agree to compression" in done.stderr
+
+
+def test_a_server_that_never_answers_is_no_success():
+    with served(lambda connection: list(connection)) as url:
+        done = bench("echo", url, *SHORT)
+    assert done.returncode == 1 and "nothing came back" in done.stdout
 
 
 def test_tables_for_people(tools):

@@ -130,17 +130,77 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_the_run(tmp_path):
         assert f"--svg: {folder} can't be written to" in done.stderr
 
 
-def test_a_converter_that_fails_is_told(tmp_path):
+def with_converter(tmp_path, script):
+    """A comparison with charts, where the converter to PNG is a script; and the charts' folder."""
     program = tmp_path / "rsvg-convert"
-    program.write_text("#!/bin/sh\nexit 3\n")
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     folder = tmp_path / "charts"
     done = apus.run(
         "bench", "compare", *BRIEF, "--size", "64,1KiB", "--svg", str(folder), seconds=60,
         environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
     )
+    return done, folder
+
+
+def test_a_converter_makes_pictures(tmp_path):
+    # In the place of the picture, what it is made of.
+    done, folder = with_converter(tmp_path, 'test "$1 $2 $3" = "--zoom 2 --output" && cp "$5" "$4"')
+    assert done.returncode == 0, done.stderr
+    charts = sorted(folder.glob("*.svg"))
+    assert len(charts) == 3 and len(list(folder.iterdir())) == 6
+    for chart in charts:
+        assert chart.with_suffix(".png").read_bytes() == chart.read_bytes()
+
+
+def test_a_converter_that_fails_is_told(tmp_path):
+    done, folder = with_converter(tmp_path, "exit 3")
     assert done.returncode == 1 and "\necho " in done.stdout, "the figures are there"
     assert "echo-cpu.png is not written" in done.stderr and "ended with status 3" in done.stderr
     assert {file.name for file in folder.iterdir()} == {
         "echo-cpu.svg", "echo-wire.svg", "echo-break-even.svg",
     }
+
+
+def against(url, *options):
+    """The JSON of a comparison on a server that is there already."""
+    done = apus.run("bench", "compare", url, *BRIEF[2:], *options, "--json", seconds=60)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def test_another_server_is_compared_by_what_it_agrees_to(start):
+    # Its messages stand alone, whatever is offered.
+    server = start(
+        "compression.context_takeover=off", "compression.threshold=0", args=["--tools"]
+    )
+    found = against(server.ws("/echo"), "--size", "300")
+    assert found["url"] == server.ws("/echo")
+    assert [(one["way"], one["size"]) for one in found["measured"]] == [
+        ("plain", 300), ("alone", 300),
+    ]
+    for one in found["measured"]:
+        assert one["report"]["errors"] == 0 and one["report"]["messages"] > 0
+        assert one["report"]["server"]["cpu_microseconds_per_message"] > 0, "found by its port"
+        assert "memory" not in one["report"], "it has served others"
+    assert any(
+        words.startswith("real takeover is not measured: the server's messages stand alone")
+        for words in found["warnings"]
+    )
+
+
+def test_a_server_without_compression_has_plain_figures_alone(start):
+    server = start("compression.enabled=false", args=["--tools"])
+    found = against(server.ws("/echo"), "--size", "300")
+    assert [one["way"] for one in found["measured"]] == ["plain"]
+    assert sum("agrees to no compression" in words for words in found["warnings"]) == 2
+
+
+def test_a_fan_out_of_another_server_is_compared(start):
+    server = start("compression.threshold=0", args=["--tools"])
+    found = against(server.ws("/broadcast"), "--subscribers", "10", "--size", "300")
+    assert [(one["way"], one["subscribers"]) for one in found["measured"]] == [
+        ("plain", 10), ("alone", 10), ("takeover", 10),
+    ]
+    ratios = [one["report"]["ratio"] for one in found["measured"]]
+    assert ratios[2] < ratios[1] < ratios[0]

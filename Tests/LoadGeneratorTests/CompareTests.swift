@@ -76,6 +76,10 @@ struct CompareTests {
         #expect(BreakEven.smallestSize(paying: 100, []) == nil)
     }
 
+    private func server(_ url: String) throws -> LoadPlan {
+        LoadPlan(scenario: .echo, url: try WebSocketURL(url))
+    }
+
     /// A comparison with made-up figures.
     private func result() throws -> CompareResult {
         var plan = ComparePlan.quick(executable: "apus")
@@ -83,9 +87,9 @@ struct CompareTests {
         plan.serverCores = [0]
         plan.repeats = 1
         var result = CompareResult(plan)
-        let url = try WebSocketURL("ws://127.0.0.1:1/echo?token=secret")
+        let server = try server("ws://127.0.0.1:1/echo?token=secret")
         for one in plan.cases {
-            var report = LoadReport(one.plan(url, plan, process: 1))
+            var report = LoadReport(one.plan(server, plan))
             let isPlain = one.way == .plain
             report.tally.messages = 1_000
             report.tally.messagesOut = 1_000
@@ -181,12 +185,44 @@ struct CompareTests {
         var plan = ComparePlan.quick(executable: "apus")
         plan.useLines(of: file)
         #expect(plan.sizes == [6] && plan.fanoutSizes == [6])
-        let url = try WebSocketURL("ws://127.0.0.1:1/echo")
-        let load = plan.cases[0].plan(url, plan, process: 1)
+        let load = plan.cases[0].plan(try server("ws://127.0.0.1:1/echo"), plan)
         #expect(load.sizes == nil && load.payload == .file(file))
         let result = CompareResult(plan)
         #expect(result.text.contains("Messages are the 2 lines of a file, whole"))
         #expect(result.warnings.contains { $0.hasPrefix("the file is smaller than a window") })
+    }
+
+    @Test("a server that is not ours is compared by what it is offered")
+    func anotherServer() throws {
+        var plan = ComparePlan.quick(executable: "apus")
+        plan.server = try server("ws://192.0.2.1/chat")
+        plan.subscribers = []
+        #expect(plan.cases.allSatisfy { $0.subscribers == nil && $0.way != .shared })
+        let offers = plan.cases.prefix(3).map { $0.plan(plan.server!, plan).compression }
+        #expect(offers == [.off, .on, .takeover])
+        plan.subscribers = [7]
+        #expect(plan.cases.allSatisfy { $0.subscribers == 7 && $0.way != .shared })
+        #expect(plan.cases.count == 3 * plan.fanoutSizes.count)
+    }
+
+    @Test("what a server does not agree to is no figure")
+    func refusals() throws {
+        let all = "permessage-deflate"
+        let alone = "permessage-deflate; server_no_context_takeover"
+        #expect(CompareCase.Way.plain.refusal(nil) == nil)
+        #expect(CompareCase.Way.alone.refusal(nil) == "the server agrees to no compression")
+        #expect(CompareCase.Way.alone.refusal(alone) == nil)
+        #expect(CompareCase.Way.takeover.refusal(all) == nil)
+        #expect(CompareCase.Way.takeover.refusal(alone)?.contains("stand alone") == true)
+        var plan = ComparePlan.quick(executable: "apus")
+        plan.server = try server("ws://192.0.2.1/chat")
+        var result = CompareResult(plan)
+        result.refusals[.takeover] = "no"
+        #expect(result.warnings.contains("real takeover is not measured: no"))
+        #expect(result.warnings.contains { $0.contains("--pid names it") })
+        #expect(!result.warnings.contains { $0.contains("one core only") })
+        #expect(result.text.hasPrefix("ws://192.0.2.1/chat\n"))
+        #expect(result.summary.url == "ws://192.0.2.1/chat")
     }
 
     @Test("reports keep secrets of the URL out of them")

@@ -33,6 +33,25 @@ package struct CompareCase: Sendable, Hashable {
             case .shared: return all + ["compression.context_takeover=shared"]
             }
         }
+
+        /// What a server is offered that isn't ours to configure.
+        var offer: LoadPlan.Compression {
+            switch self {
+            case .plain: .off
+            case .alone: .on
+            case .takeover, .shared: .takeover
+            }
+        }
+
+        /// Why what a server agreed to is not this way; `nil` where it is.
+        func refusal(_ agreement: String?) -> String? {
+            guard self != .plain else { return nil }
+            guard let agreement else { return "the server agrees to no compression" }
+            if self == .takeover, agreement.contains("server_no_context_takeover") {
+                return "the server's messages stand alone: it answers \(agreement)"
+            }
+            return nil
+        }
     }
 
     package var way: Way
@@ -58,18 +77,22 @@ package struct CompareCase: Sendable, Hashable {
     private static let echoConnectionsOfLarge = 20
     private static let fanoutInFlight = 8
 
-    func plan(_ url: WebSocketURL, _ comparison: ComparePlan, process: Int32) -> LoadPlan {
-        var plan = LoadPlan(scenario: subscribers == nil ? .echo : .fanout, url: url)
+    /// - Parameter server: how it is reached, and its processes.
+    func plan(_ server: LoadPlan, _ comparison: ComparePlan) -> LoadPlan {
+        var plan = server
+        plan.scenario = subscribers == nil ? .echo : .fanout
         let isLarge = size >= 16 << 10
         plan.connections =
             subscribers ?? (isLarge ? Self.echoConnectionsOfLarge : Self.echoConnections)
         plan.inFlight = subscribers == nil ? 1 : Self.fanoutInFlight
         plan.sizes = comparison.file == nil ? SizeMix(size) : nil
         plan.payload = comparison.payload
-        plan.compression = way == .plain ? .off : .takeover
+        // Our own servers are configured for the rest.
+        let isOwn = comparison.server == nil
+        plan.compression = isOwn && way != .plain ? .takeover : way.offer
+        plan.demandsCompression = isOwn
         plan.warmup = comparison.warmup
         plan.duration = comparison.duration
-        plan.processes = [process]
         plan.cores = comparison.generatorCores
         // On a core of its own the generator keeps no one waiting.
         plan.spins = !comparison.generatorCores.isEmpty
@@ -91,6 +114,9 @@ package struct ComparePlan: Sendable {
     /// The server's core and the generator's; empty where there are no two.
     package var serverCores: [Int] = []
     package var generatorCores: [Int] = []
+    /// A server that is there already, in the place of ours: how it is reached, and its processes
+    /// where they can be seen. What it is offered makes the ways, of which none is shared.
+    package var server: LoadPlan?
     /// The server's program, and what its `serve` gets besides.
     package var executable: String
     package var arguments: [String] = []
@@ -125,14 +151,18 @@ package struct ComparePlan: Sendable {
 
     /// In the order in which they run: ways next to each other, so that they meet the same machine.
     package var cases: [CompareCase] {
+        if server != nil, !subscribers.isEmpty { return fanoutCases.filter { $0.way != .shared } }
         let echo = sizes.flatMap { size in
             [CompareCase.Way.plain, .alone, .takeover].map { CompareCase($0, size: size) }
         }
-        let fanout = subscribers.flatMap { count in
+        return echo + fanoutCases
+    }
+
+    private var fanoutCases: [CompareCase] {
+        subscribers.flatMap { count in
             fanoutSizes.flatMap { size in
                 CompareCase.Way.allCases.map { CompareCase($0, size: size, subscribers: count) }
             }
         }
-        return echo + fanout
     }
 }

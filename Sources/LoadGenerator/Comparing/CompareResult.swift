@@ -5,6 +5,8 @@ package struct CompareResult: Sendable {
     package private(set) var runs: [(one: CompareCase, reports: [LoadReport])] = []
     /// Cases that could not be measured, and why.
     package var failures: [(one: CompareCase, detail: String)] = []
+    /// Ways that the server doesn't agree to, and what it says instead.
+    package var refusals: [CompareCase.Way: String] = [:]
 
     package init(_ plan: ComparePlan) { self.plan = plan }
 
@@ -53,6 +55,13 @@ package struct CompareResult: Sendable {
     /// How to read the answers, a paragraph each.
     package var notes: [String] {
         var notes = [Self.payNote, Self.linkNote, Self.takeoverNote]
+        if plan.server != nil {
+            notes.append(
+                """
+                The ways are what the server was offered: nothing; both sides' messages alone \
+                (server_no_context_takeover, client_no_context_takeover); and takeover.
+                """)
+        }
         if let file = plan.file {
             notes.append("Messages are \(file.linesInWords), whole; their size is the average.")
         }
@@ -172,8 +181,18 @@ package struct CompareResult: Sendable {
     /// What keeps the figures from being taken as they are.
     package var warnings: [String] {
         var warnings: [String] = []
-        if plan.serverCores.isEmpty {
+        if plan.serverCores.isEmpty, plan.server == nil {
             warnings.append("there is one core only: the server and the generator share it")
+        }
+        if let server = plan.server, server.processes.isEmpty {
+            warnings.append(
+                """
+                the server's process can't be seen, and so not when compression pays: on this \
+                machine --pid names it
+                """)
+        }
+        for (way, refusal) in refusals.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            warnings.append("\(way.name) is not measured: \(refusal)")
         }
         let faults = runs.compactMap { one, reports in
             reports.first { $0.tally.errors > 0 }.map { (one, $0.tally.firstError ?? "a fault") }
@@ -209,7 +228,8 @@ package struct CompareResult: Sendable {
                 """)
         }
         let count = runs.reduce(failures.count) { $0 + $1.reports.count }
-        if count < plan.cases.count * plan.repeats {
+        let possible = plan.cases.count { refusals[$0.way] == nil }
+        if count < possible * plan.repeats {
             warnings.append("the comparison ended early")
         }
         return warnings
@@ -235,7 +255,10 @@ package struct CompareResult: Sendable {
     }
 
     /// The machine and the versions, in one line.
-    private var heading: String { CompareSummary.Machine.current.text(version: plan.version) }
+    private var heading: String {
+        let machine = CompareSummary.Machine.current.text(version: plan.version)
+        return plan.server.map { "\($0.shownURL)\n\(machine)" } ?? machine
+    }
 
     package var text: String {
         let notes = notes.map { $0 + "\n" }.joined()

@@ -33,6 +33,8 @@ package struct CompareSummary: Codable, Sendable {
 
     /// The program's.
     package var version: String
+    /// Of a server that was not started for this.
+    package var url: String?
     package var machine: Machine
     package var measured: [Measured]
     package var answers: [Answer]
@@ -43,7 +45,7 @@ package struct CompareSummary: Codable, Sendable {
 extension CompareResult {
     package var summary: CompareSummary {
         CompareSummary(
-            version: plan.version, machine: .current,
+            version: plan.version, url: plan.server?.shownURL, machine: .current,
             measured: measured.map { one, report in
                 let breakEven = breakEven(one)
                 return CompareSummary.Measured(

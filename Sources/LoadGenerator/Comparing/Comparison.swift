@@ -1,5 +1,5 @@
-/// Runs a comparison's cases one after the other, each on a server of its own; then all of them
-/// again, so that what else the machine does meets them all.
+/// Runs a comparison's cases one after the other, each on a server of its own unless the plan names
+/// one; then all of them again, so that what else the machine does meets them all.
 package struct Comparison: Sendable {
     package struct Progress: Sendable {
         package var one: CompareCase
@@ -25,11 +25,16 @@ package struct Comparison: Sendable {
         for index in 0..<total {
             if Task.isCancelled { break }
             let one = cases[index % cases.count]
+            if result.refusals[one.way] != nil { continue }
             onProgress(Progress(one: one, number: index + 1, total: total))
             do {
                 let report = try await run(one, number: index + 1, of: total)
                 if Task.isCancelled { break }
-                result.add(one, report)
+                if let refusal = one.way.refusal(report.agreement) {
+                    result.refusals[one.way] = refusal
+                } else {
+                    result.add(one, report)
+                }
             } catch is CancellationError {
                 break
             } catch {
@@ -40,18 +45,31 @@ package struct Comparison: Sendable {
     }
 
     private func run(_ one: CompareCase, number: Int, of total: Int) async throws -> LoadReport {
-        let server = try await ChildServer.start(plan, settings: one.way.settings)
-        let url = try server.url(one.subscribers == nil ? "/echo" : "/broadcast")
-        let load = LoadRun(one.plan(url, plan, process: server.identifier)) {
-            onProgress(Progress(one: one, number: number, total: total, load: $0))
+        if let server = plan.server {
+            var report = try await load(one, server, number: number, of: total)
+            // It has served others before, whose memory it may have kept.
+            report.memoryBefore = nil
+            return report
         }
+        let server = try await ChildServer.start(plan, settings: one.way.settings)
         do {
-            let report = try await load.run()
+            let path = one.subscribers == nil ? "/echo" : "/broadcast"
+            var own = LoadPlan(scenario: .echo, url: try server.url(path))
+            own.processes = [server.identifier]
+            let report = try await load(one, own, number: number, of: total)
             await server.stop()
             return report
         } catch {
             await server.stop()
             throw error
         }
+    }
+
+    private func load(
+        _ one: CompareCase, _ server: LoadPlan, number: Int, of total: Int
+    ) async throws -> LoadReport {
+        try await LoadRun(one.plan(server, plan)) {
+            onProgress(Progress(one: one, number: number, total: total, load: $0))
+        }.run()
     }
 }

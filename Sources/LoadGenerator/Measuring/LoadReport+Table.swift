@@ -38,7 +38,7 @@ extension LoadReport {
 
     package var markdown: String {
         var table = self.table
-        table.columns = ["\(plan.scenario.rawValue)", "\(shownURL)"]
+        table.columns = ["\(plan.scenario.rawValue)", plan.shownURL]
         return table.markdown + warnings.map { "\n**Mind:** \($0)\n" }.joined()
     }
 

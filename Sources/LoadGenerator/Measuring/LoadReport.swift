@@ -39,8 +39,7 @@ package struct LoadReport: Sendable {
     /// Whether anything came back, or was waited for.
     var hasLatencies: Bool { tally.messages + tally.unanswered > 0 }
 
-    /// Bytes of a message, and of its frame, from the server.
-    package var payloadPerMessage: Double { each(tally.payloadIn) }
+    /// Bytes of a message's frame from the server.
     package var wirePerMessage: Double { each(tally.wireIn) }
     /// Bytes of a frame to the server.
     package var wirePerMessageOut: Double {
@@ -69,6 +68,9 @@ package struct LoadReport: Sendable {
     }
 
     // MARK: - Judgement
+
+    /// Whether there is anything that the figures are of.
+    package var hasMeasured: Bool { plan.scenario == .idle || tally.messages > 0 }
 
     /// Whether it was the generator that had no time left, and not the server.
     package var isGeneratorBound: Bool {
@@ -120,7 +122,7 @@ package struct LoadReport: Sendable {
             }
         }
         if wasInterrupted { warnings.append("the run ended early") }
-        if tally.messages == 0, plan.scenario != .idle {
+        if !hasMeasured {
             warnings.append("nothing came back: does this path send each message back?")
         }
         if tally.errors > 0 {

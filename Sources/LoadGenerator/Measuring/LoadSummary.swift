@@ -73,7 +73,7 @@ extension LoadReport {
         let parts = hasMessages ? plan.sizes?.parts : nil
         let isWeighted = parts?.contains { $0.weight > 1 } ?? false
         return LoadSummary(
-            scenario: plan.scenario.rawValue, url: shownURL, connections: plan.connections,
+            scenario: plan.scenario.rawValue, url: plan.shownURL, connections: plan.connections,
             publishers: plan.scenario == .fanout ? plan.publishers : nil,
             inFlight: hasMessages ? plan.inFlight : nil, ratePerSecond: plan.rate,
             payload: hasMessages ? plan.payload.name : nil, sizes: parts?.map(\.size),
@@ -113,14 +113,5 @@ extension LoadReport {
         return LoadSummary.Memory(
             bytesBefore: memoryBefore, bytesAfter: memoryAfter,
             bytesPerConnection: memoryPerConnection)
-    }
-
-    /// The URL without its query.
-    package var shownURL: String {
-        let path = plan.url.target.prefix { $0 != "?" }
-        switch plan.url.place {
-        case .host: return "\(plan.url.isEncrypted ? "wss" : "ws")://\(plan.url.authority)\(path)"
-        case .unix(let socket): return "ws+unix:\(socket):\(path)"
-        }
     }
 }

@@ -74,7 +74,7 @@ extension LoadConnection {
             do throws(DeflateFault) {
                 let agreed = try DeflateParameters.check(
                     response: agreement.extensions, offered: offer)
-                if let agreed { return agreed }
+                if agreed != nil || !worker.plan.demandsCompression { return agreed }
             } catch {
                 throw .deflate(error)
             }

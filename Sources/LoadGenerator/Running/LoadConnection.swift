@@ -121,9 +121,11 @@ final class LoadConnection: Stream, @unchecked Sendable {
         unsafe worker.tally.messagesOut &+= count
     }
 
-    /// Sends what an open loop owes, as far as messages may be under way.
+    /// Sends what an open loop owes, as far as messages may be under way. A publisher need not be
+    /// sent what it publishes: it waits for the kernel to take what it has sent before.
     func sendOwed() {
-        let count = unsafe min(owed, unsafe worker.inFlight &- underWay)
+        let room = unsafe isPublisher ? (hasOutbox ? 0 : .max) : worker.inFlight &- underWay
+        let count = unsafe min(owed, room)
         if count > 0 {
             unsafe owed &-= count
             // An open loop counts from when a message was due.

@@ -41,7 +41,7 @@ package struct LoadPlan: Sendable {
     package var connections = 100
     /// Connections that send a fan-out's messages, in turn.
     package var publishers = 1
-    /// Messages of a connection that may be unanswered; of a fan-out, all together.
+    /// Messages of a connection that may be unanswered; of a fan-out in a closed loop, all together.
     package var inFlight = 1
     /// Messages a second, all together, sent when they are due (open loop). `nil`: the next one
     /// is sent once there is an answer (closed loop).
@@ -53,6 +53,8 @@ package struct LoadPlan: Sendable {
     /// Bytes of messages; `nil`: the payload is a file whose lines are sent whole.
     package var sizes: SizeMix? = SizeMix(128)
     package var compression = Compression.off
+    /// Whether it is a fault that the server does not agree to what is offered.
+    package var demandsCompression = true
     package var subprotocols: [String] = []
     package var headerFields: HTTPFields = [:]
     /// Of `wss`: takes any certificate, whoever's it is.
@@ -76,6 +78,15 @@ package struct LoadPlan: Sendable {
     /// The file whose lines are the messages; `nil` where they have sizes.
     package var lines: PayloadFile? {
         if sizes == nil, case .file(let file) = payload { file } else { nil }
+    }
+
+    /// The URL without its query.
+    package var shownURL: String {
+        let path = url.target.prefix { $0 != "?" }
+        switch url.place {
+        case .host: return "\(url.isEncrypted ? "wss" : "ws")://\(url.authority)\(path)"
+        case .unix(let socket): return "ws+unix:\(socket):\(path)"
+        }
     }
 
     /// Handshakes of a loop that are under way at once.

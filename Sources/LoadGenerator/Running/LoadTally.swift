@@ -18,10 +18,12 @@ package struct LoadTally: Sendable {
     package var verified = 0
     package var errors = 0
     package var firstError: String?
-    /// Nanoseconds, to three digits.
+    /// Nanoseconds, to three digits, up to an hour.
     package var latency = Histogram<UInt32>(
-        lowestDiscernibleValue: 64, highestTrackableValue: 120_000_000_000,
+        lowestDiscernibleValue: 64, highestTrackableValue: latencyMax,
         numberOfSignificantValueDigits: .three)
+
+    private static let latencyMax: UInt64 = 3_600_000_000_000
 
     package init() {}
 
@@ -50,6 +52,6 @@ package struct LoadTally: Sendable {
 
     @inline(__always)
     mutating func record(_ nanoseconds: UInt64, _ count: UInt32 = 1) {
-        latency.record(min(nanoseconds, 120_000_000_000), count: count)
+        latency.record(min(nanoseconds, Self.latencyMax), count: count)
     }
 }

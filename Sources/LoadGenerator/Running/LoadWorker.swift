@@ -57,7 +57,9 @@ final class LoadWorker: @unchecked Sendable {
     /// Of a loop that spins: the time of turns that brought nothing, and what to know them by.
     private var idleTime: UInt64 = 0
     private var lastTurn: UInt64 = 0
-    private var bytesAtLastTurn = 0
+    private var workAtLastTurn = 0
+    /// Handshakes that began or ended, and connections that ended.
+    private var handshakeSteps = 0
     private var cpuBefore: UInt64 = 0
     private var measuringSince: UInt64 = 0
 
@@ -91,26 +93,33 @@ final class LoadWorker: @unchecked Sendable {
 
     // MARK: - Opening
 
-    /// Begins to open all connections, some at a time.
+    /// Begins to open all connections, some at a time; what `connect` measures, all at once.
     func open() {
         unopened = share + (isPublishing ? publishers : 0)
         openMore()
     }
 
     private func openMore() {
-        while unopened > 0, opening < LoadPlan.openingMax {
+        let openingMax = plan.scenario == .connect ? .max : LoadPlan.openingMax
+        while unopened > 0, opening < openingMax {
             unopened -= 1
             opening += 1
             let number = connections.count
             let connection = LoadConnection(
                 worker: self, number: number, isPublisher: number >= share)
             connections.append(connection)
-            handles += 1
-            connection.begin(address)
+            begin(connection)
         }
     }
 
+    private func begin(_ connection: LoadConnection) {
+        handles += 1
+        handshakeSteps += 1
+        connection.begin(address)
+    }
+
     func opened(_ connection: LoadConnection) {
+        handshakeSteps += 1
         if plan.scenario == .connect {
             if unsafe isMeasuring {
                 unsafe tally.messages += 1
@@ -136,6 +145,7 @@ final class LoadWorker: @unchecked Sendable {
 
     func closed(_ connection: LoadConnection) {
         handles -= 1
+        handshakeSteps += 1
         if plan.scenario == .connect, unsafe isRunning, unsafe tally.errors < Self.errorsMax {
             replace(connection)
         }
@@ -146,8 +156,7 @@ final class LoadWorker: @unchecked Sendable {
         let fresh = LoadConnection(
             worker: self, number: connection.number, isPublisher: false)
         connections[connection.number] = fresh
-        handles += 1
-        fresh.begin(address)
+        begin(fresh)
     }
 
     /// Faults after which a load ends.
@@ -172,9 +181,16 @@ final class LoadWorker: @unchecked Sendable {
                 unsafe connections.first { !$0.isPublisher }?.context = context
             }
         }
-        if plan.scenario == .echo {
+        switch plan.scenario {
+        case .echo:
             var random = LoadRandom(seed: UInt64(loop.index))
             for connection in connections { connection.start(at: random.below(pool.count)) }
+        case .fanout:
+            // No two send the same in turn: what subscribers get would refer to itself.
+            for connection in connections where connection.isPublisher {
+                connection.start(at: (connection.number - share) * pool.count / publishers)
+            }
+        case .idle, .connect: break
         }
     }
 
@@ -258,8 +274,9 @@ final class LoadWorker: @unchecked Sendable {
     /// A loop that spins is about to look for events.
     private func turn() {
         let now = Clocks.now
-        if unsafe tally.wireIn == bytesAtLastTurn { idleTime += now - lastTurn }
-        unsafe bytesAtLastTurn = tally.wireIn
+        let work = unsafe tally.wireIn &+ tally.wireOut &+ handshakeSteps
+        if work == workAtLastTurn { idleTime += now - lastTurn }
+        workAtLastTurn = work
         lastTurn = now
     }
 

@@ -26,7 +26,7 @@ func bench(_ plan: LoadPlan, _ options: LoadOptions) async throws {
     } else {
         print(options.markdown ? report.markdown : report.text, terminator: "")
     }
-    if report.tally.errors > 0 { throw ExitCode(1) }
+    if report.tally.errors > 0 || !report.hasMeasured { throw ExitCode(1) }
 }
 
 /// JSON for programs: keys as in `messages_per_second`, always in one order.

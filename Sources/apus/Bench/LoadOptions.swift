@@ -46,6 +46,40 @@ struct LoadOptions: ParsableArguments {
             """, valueName: "offer"))
     var compression = LoadPlan.Compression.off
 
+    @OptionGroup var server: ServerOptions
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Flag(help: "Print a Markdown table.")
+    var markdown = false
+
+    @Flag(help: "Tell progress on standard error where that is no terminal, too.")
+    var progress = false
+
+    func validate() throws {
+        if json && markdown { throw ValidationError("--json and --markdown exclude each other") }
+        _ = try server.plan(.echo, url)
+    }
+
+    /// The plan that these options make; `adjust` adds what is a scenario's own.
+    func plan(
+        _ scenario: LoadPlan.Scenario, adjust: (inout LoadPlan) throws -> Void
+    ) throws -> LoadPlan {
+        var plan = try server.plan(scenario, url)
+        plan.connections = connections
+        plan.duration = duration
+        plan.warmup = warmup
+        plan.loops = loops
+        plan.spins = spin
+        plan.compression = compression
+        try adjust(&plan)
+        return plan
+    }
+}
+
+/// How a server is reached that is there already, and where its process can be seen.
+struct ServerOptions: ParsableArguments {
     @Option(
         name: .customLong("subprotocol"), parsing: .singleValue,
         help: ArgumentHelp("Offer a subprotocol; may be repeated.", valueName: "name"))
@@ -63,43 +97,25 @@ struct LoadOptions: ParsableArguments {
     @Option(
         name: .customLong("pid"), parsing: .singleValue,
         help: ArgumentHelp(
-            "The server's process; may be repeated. On this machine it is found by its port.",
-            valueName: "pid"))
+            """
+            The server's process; may be repeated. Without it, that which listens on the port of a \
+            loopback address.
+            """, valueName: "pid"))
     var processes: [Int32] = []
 
-    @Flag(help: "Print JSON.")
-    var json = false
-
-    @Flag(help: "Print a Markdown table.")
-    var markdown = false
-
-    @Flag(help: "Tell progress on standard error where that is no terminal, too.")
-    var progress = false
-
-    func validate() throws {
-        if json && markdown { throw ValidationError("--json and --markdown exclude each other") }
-        _ = try webSocketURL()
+    /// Whether any of them was given.
+    var isGiven: Bool {
+        !subprotocols.isEmpty || !headers.isEmpty || insecure || !processes.isEmpty
     }
 
-    private func webSocketURL() throws -> WebSocketURL {
+    /// A load on the server at a URL.
+    func plan(_ scenario: LoadPlan.Scenario, _ url: String) throws -> LoadPlan {
+        var plan: LoadPlan
         do {
-            return try WebSocketURL(url, hasTLS: true)
+            plan = LoadPlan(scenario: scenario, url: try WebSocketURL(url, hasTLS: true))
         } catch {
             throw ValidationError(error.detail)
         }
-    }
-
-    /// The plan that these options make; `adjust` adds what is a scenario's own.
-    func plan(
-        _ scenario: LoadPlan.Scenario, adjust: (inout LoadPlan) throws -> Void
-    ) throws -> LoadPlan {
-        var plan = LoadPlan(scenario: scenario, url: try webSocketURL())
-        plan.connections = connections
-        plan.duration = duration
-        plan.warmup = warmup
-        plan.loops = loops
-        plan.spins = spin
-        plan.compression = compression
         plan.subprotocols = subprotocols
         for line in headers { plan.headerFields.append(line.field) }
         plan.trustsAnyCertificate = insecure
@@ -107,31 +123,12 @@ struct LoadOptions: ParsableArguments {
         if processes.isEmpty, case .host(let host, let port) = plan.url.place, isLoopback(host) {
             plan.processes = ServerProcess.listening(onPort: port)
         }
-        try adjust(&plan)
         return plan
     }
 }
 
-/// The options of loads that send messages.
-struct MessageOptions: ParsableArguments {
-    @Option(
-        name: .shortAndLong,
-        help: ArgumentHelp(
-            """
-            Messages that may be unanswered, of each connection; of a fan-out, all together \
-            (default: 1; with --rate, 1000).
-            """, valueName: "n"),
-        transform: { try argument($0, WholeNumber(1...100_000)) })
-    var inFlight: Int?
-
-    @Option(
-        name: .shortAndLong,
-        help: ArgumentHelp(
-            "Messages a second, all together, whatever the server does (open loop).",
-            valueName: "n"),
-        transform: { try argument($0, WholeNumber(1...100_000_000)) })
-    var rate: Int?
-
+/// What messages hold, and how long they are.
+struct PayloadOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
@@ -153,13 +150,40 @@ struct MessageOptions: ParsableArguments {
         transform: sizeMix)
     var size: SizeMix?
 
-    func apply(to plan: inout LoadPlan) throws {
+    func apply(to plan: inout LoadPlan) {
         plan.payload = payload
         if let size {
             plan.sizes = size
         } else if payload.hasLines {
             plan.sizes = nil
         }
+    }
+}
+
+/// The options of loads that send one message after the other.
+struct MessageOptions: ParsableArguments {
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            """
+            Messages that may be unanswered, of each connection (default: 1; with --rate, 1000); \
+            of a fan-out all together, and with --rate as many as are due.
+            """, valueName: "n"),
+        transform: { try argument($0, WholeNumber(1...100_000)) })
+    var inFlight: Int?
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "Messages a second, all together, whatever the server does (open loop).",
+            valueName: "n"),
+        transform: { try argument($0, WholeNumber(1...100_000_000)) })
+    var rate: Int?
+
+    @OptionGroup var messages: PayloadOptions
+
+    func apply(to plan: inout LoadPlan) {
+        messages.apply(to: &plan)
         plan.rate = rate.map(Double.init)
         plan.inFlight = inFlight ?? (rate == nil ? 1 : 1_000)
     }

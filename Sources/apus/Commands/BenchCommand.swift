@@ -36,8 +36,10 @@ struct BenchCommand: AsyncParsableCommand {
               apus bench connect ws://127.0.0.1:8080/echo
               apus bench echo wss://staging.example/echo --connections 10
               apus bench compare                  is compression worth it? (some minutes)
+              apus bench compare wss://staging.example/echo
 
-            EXIT STATUS: 0 after a run without faults, 1 otherwise, 64 for a wrong command line.
+            EXIT STATUS: 0 after a run in which something was measured, without faults; 1 \
+            otherwise, 64 for a wrong command line.
             """,
         subcommands: [
             BenchEchoCommand.self, BenchFanoutCommand.self, BenchIdleCommand.self,
@@ -70,7 +72,7 @@ struct BenchEchoCommand: AsyncParsableCommand {
     @OptionGroup var messages: MessageOptions
 
     func run() async throws {
-        try await bench(load.plan(.echo) { try messages.apply(to: &$0) }, load)
+        try await bench(load.plan(.echo) { messages.apply(to: &$0) }, load)
     }
 }
 
@@ -105,7 +107,7 @@ struct BenchFanoutCommand: AsyncParsableCommand {
         try await bench(
             load.plan(.fanout) {
                 $0.publishers = publishers
-                try messages.apply(to: &$0)
+                messages.apply(to: &$0)
             }, load)
     }
 }
@@ -127,7 +129,7 @@ struct BenchIdleCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var load: LoadOptions
-    @OptionGroup var messages: MessageOptions
+    @OptionGroup var messages: PayloadOptions
 
     @Flag(help: "Send no message: for paths that don't echo.")
     var silent = false
@@ -135,10 +137,8 @@ struct BenchIdleCommand: AsyncParsableCommand {
     func run() async throws {
         try await bench(
             load.plan(.idle) {
-                try messages.apply(to: &$0)
+                messages.apply(to: &$0)
                 $0.sendsOne = !silent
-                $0.rate = nil
-                $0.inFlight = 1
             }, load)
     }
 }

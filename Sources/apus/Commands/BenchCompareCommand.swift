@@ -20,6 +20,11 @@ struct BenchCompareCommand: AsyncParsableCommand {
 
             The server has one core and the generator another, where there are two.
 
+            With a URL it compares what that server does instead: echo at that path, or with \
+            --subscribers fan-out, plain and with what it agrees to when compression alone or \
+            takeover is offered. Where its process can't be seen, bytes, rates and latencies are \
+            what there is.
+
             \(CompareResult.takeoverNote)
 
             \(CompareResult.payNote) "below 350 Mbit/s" says where the two are equal. \
@@ -37,7 +42,14 @@ struct BenchCompareCommand: AsyncParsableCommand {
               apus bench compare --payload file:events.jsonl --subscribers 500
               apus bench compare --payload file:events.jsonl -s 200,2KiB
               apus bench compare --set compression.engine=zlib --set compression.level=6
+              apus bench compare wss://staging.example/echo -s 100,1KiB
+              apus bench compare ws://127.0.0.1:9000/broadcast --subscribers 100
             """)
+
+    @Argument(help: "A server that runs: ws://host:port/path, wss://…, or ws+unix:/run/a.sock:/.")
+    var url: String?
+
+    @OptionGroup var server: ServerOptions
 
     @Flag(help: "Fewer cases, shorter: less than a minute.")
     var quick = false
@@ -100,12 +112,21 @@ struct BenchCompareCommand: AsyncParsableCommand {
 
     func validate() throws {
         if json && markdown { throw ValidationError("--json and --markdown exclude each other") }
+        if let url {
+            _ = try server.plan(.echo, url)
+            if !assignments.isEmpty {
+                throw ValidationError("--set is for servers that are started, not for \(url)")
+            }
+        } else if server.isGiven {
+            throw ValidationError(
+                "--subprotocol, --header, --insecure and --pid are for a server with a URL")
+        }
     }
 
     func run() async throws {
         let folder = try svg.map(chartFolder)
         let line = ProgressLine(always: progress)
-        let plan = self.plan
+        let plan = try makePlan()
         let result: CompareResult
         do {
             result = try await interruptible {
@@ -151,7 +172,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
         }
     }
 
-    private var plan: ComparePlan {
+    private func makePlan() throws -> ComparePlan {
         // Always this very program, wherever it was started from.
         let program = "/proc/self/exe"
         let executable =
@@ -174,6 +195,11 @@ struct BenchCompareCommand: AsyncParsableCommand {
         }
         if let repeats { plan.repeats = repeats }
         plan.arguments = assignments.flatMap { ["--set", $0] }
+        if let url {
+            plan.server = try server.plan(.echo, url)
+            if subscribers == nil { plan.subscribers = [] }
+            return plan
+        }
         let cores = CoreAffinity.current.cores
         if cores.count >= 2 {
             plan.serverCores = [cores[0]]
