@@ -12,7 +12,6 @@ SECONDS ?= 60
 PUBLICATIONS ?= 1000000
 
 VENV := .build/venv
-PYTEST := $(VENV)/bin/python -m pytest
 SOURCES := Package.swift Sources Tests Benchmarks
 RACY := UVTransportTests|WebSocketServerTests|RedisBrokerTests
 
@@ -27,15 +26,15 @@ serve: build ## install what is missing, build, and serve on http://127.0.0.1:80
 .PHONY: test
 test: deps $(VENV)/installed ## install what is missing, then run all tests
 	swift test
-	APUS_BIN=.build/debug/apus $(PYTEST) Tests/Integration $(PYTEST_ARGS)
+	APUS_BIN=.build/debug/apus Tests/Integration/run $(PYTEST_ARGS)
 
 .PHONY: integration
 integration: build deps $(VENV)/installed ## the tests against the real server, its release build (PYTEST_ARGS='-k chat')
-	$(PYTEST) Tests/Integration $(PYTEST_ARGS)
+	Tests/Integration/run $(PYTEST_ARGS)
 
 .PHONY: soak
 soak: build deps $(VENV)/installed ## a million publications to clients that come and go, some minutes (PUBLICATIONS=N)
-	APUS_TESTS_PUBLICATIONS=$(PUBLICATIONS) $(PYTEST) Tests/Integration/test_topics_churn.py -s
+	APUS_TESTS_PUBLICATIONS=$(PUBLICATIONS) Tests/Integration/run -k topics_churn -s
 
 .PHONY: tsan
 tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer

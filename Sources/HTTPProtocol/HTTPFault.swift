@@ -28,6 +28,13 @@ extension HTTPFault {
         HTTPFault(status: .badRequest, detail: detail)
     }
 
+    /// 411, RFC 9110 §15.5.12.
+    package static var lengthRequired: HTTPFault {
+        HTTPFault(
+            status: .lengthRequired,
+            detail: "Content of a type has a length: Content-Length or chunks.")
+    }
+
     /// 413, RFC 9110 §15.5.14.
     package static var contentTooLarge: HTTPFault {
         HTTPFault(status: .contentTooLarge, detail: "The content is larger than this server takes.")
@@ -102,15 +109,10 @@ extension HTTPFault {
         HTTPFault(status: .internalServerError, detail: "The server failed.")
     }
 
-    /// 503 that asks the client to come back after five seconds, RFC 9110 §15.6.4.
+    /// 503 that asks the client to come back after five seconds, RFC 9110 §15.6.4, §10.2.3.
     package static var tooManyConnections: HTTPFault {
-        tooManyConnections(retryAfterSeconds: 5)
-    }
-
-    /// 503 with `Retry-After` (RFC 9110 §10.2.3) in seconds.
-    package static func tooManyConnections(retryAfterSeconds: Int) -> HTTPFault {
         HTTPFault(
             status: .serviceUnavailable, detail: "This server has as many connections as it takes.",
-            headerFields: [.retryAfter: String(max(0, retryAfterSeconds))])
+            headerFields: [.retryAfter: "5"])
     }
 }

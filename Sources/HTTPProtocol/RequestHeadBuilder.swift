@@ -101,6 +101,14 @@ struct RequestHeadBuilder: Sendable {
         // RFC 9112 §3.2: an HTTP/1.1 request without Host is a 400, whatever its target's form.
         guard host != nil || isHTTP10 else { throw .badRequest("Host is missing.") }
         let bodyFraming = try framing.bodyFraming(isHTTP10: isHTTP10)
+        // RFC 9110 §15.5.12: who says what its content is must say how long it is. Without either,
+        // a request has none (RFC 9112 §6.3).
+        if bodyFraming == .none, fields[.contentType] != nil {
+            switch startLine.method {
+            case .post, .put, .patch: throw .lengthRequired
+            default: break
+            }
+        }
         if case .length(let length) = bodyFraming {
             // RFC 9110 §15.5.14, before a byte of it is read.
             guard length <= bodySizeMax else { throw .contentTooLarge }

@@ -7,12 +7,6 @@ package struct ClosingHandshake: Sendable {
 
     package init() {}
 
-    /// Whether data may be sent: no Close frame has gone out or come in (§5.5.1).
-    package var isOpen: Bool { sent == nil && received == nil }
-
-    /// Both Close frames have passed: the server may drop the connection (§7.1.1).
-    package var isComplete: Bool { sent != nil && received != nil }
-
     /// The application, a limit or a fault closes; true if a Close frame is to be sent now.
     package mutating func close(_ code: CloseCode) -> Bool {
         guard sent == nil else { return false }

@@ -1,7 +1,8 @@
-/// Where a ``Session`` delivers what it has read: made once a read, and called in wire order.
+/// Where a ``Session`` delivers what it has read, in wire order.
 ///
 /// Pointers are valid until the call returns. All calls are made from within
-/// ``Session/receive(_:count:into:)``.
+/// ``Session/receive(_:count:into:)``, but for those that are about a buffer's memory:
+/// ``Session/readTarget(atMost:into:)`` and ``Session/discard(into:)`` make them too.
 @usableFromInline
 package protocol SessionSink: ~Copyable {
     /// A whole message; text has been checked to be UTF-8.

@@ -83,6 +83,8 @@ struct ReferenceParser {
             try require(trimmed.count < 6 && Int(length)! <= 65_536, 413)
             guard text.count >= Int(length)! else { throw Incomplete() }
             body = scalars(text.prefix(Int(length)!))
+        } else if !values("content-type").isEmpty {
+            try require(!["POST", "PUT", "PATCH"].contains(parts[0]), 411)
         }
         let others = fields.filter { $0.0 != "host" }.map { "\($0.0):\($0.1)" }
         return .request(

@@ -83,6 +83,18 @@ struct RequestRefusalTests {
         ("Expect: 100", 417),
     ]
 
+    @Test(
+        "Content of a type and no length is refused, where a method has content",
+        arguments: [("POST", 411), ("PUT", 411), ("PATCH", 411), ("GET", nil), ("DELETE", nil)]
+            as [(String, Int?)])
+    func lengthMissing(method: String, status: Int?) {
+        let head = "\(method) / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
+        #expect(requestSteps(head + "\r\n").refusal == status)
+        #expect(requestSteps(head + "Content-Length: 0\r\n\r\n").refusal == nil)
+        #expect(
+            requestSteps(head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n").refusal == nil)
+    }
+
     @Test("A bad field line is refused", arguments: fieldLines)
     func fieldLine(lines: String, status: Int) {
         #expect(requestSteps(get(lines)).refusal == status)

@@ -24,6 +24,8 @@ from deflate import (
 from test_bombs import NOISE, TO_64_MIB, UNPROVED, fragments, unproved
 from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
+pytestmark = pytest.mark.alone
+
 
 @dataclass
 class Kind:

@@ -1,5 +1,8 @@
 """File, environment and command line, and what a faulty configuration is told."""
 
+import shutil
+import subprocess
+
 import pytest
 from apus import ROOT, run
 from wire import BINARY, CLOSE, Wire, frame
@@ -137,3 +140,7 @@ def test_the_version_is_printed():
 def test_shell_completions_are_printed(shell):
     done = run("--generate-completion-script", shell)
     assert done.returncode == 0 and "serve" in done.stdout
+    # What is installed here of the three can tell whether it is a program.
+    if path := shutil.which(shell):
+        checked = subprocess.run([path, "-n"], input=done.stdout, text=True, capture_output=True)
+        assert checked.returncode == 0, checked.stderr

@@ -27,6 +27,8 @@ from wire import (
     upgrade_request,
 )
 
+pytestmark = pytest.mark.alone
+
 MIB = 1 << 20
 
 

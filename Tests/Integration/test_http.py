@@ -308,8 +308,10 @@ def test_a_smuggling_probe_is_refused_and_the_connection_ends(server, probe):
         (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 64 + b"\r\n", 431),
         (b"POST /healthz HTTP/1.1\r\nHost: a\r\nExpect: 1\r\nContent-Length: 1\r\n\r\n", 417),
         (b"POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n", 413),
+        (b"POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n\r\nhi", 411),
     ],
-    ids=["a long target", "a long header", "many headers", "an unknown expectation", "a long body"],
+    ids=["a long target", "a long header", "many headers", "an unknown expectation", "a long body",
+         "a body without a length"],
 )
 def test_a_request_past_a_limit_is_refused_with_its_status(server, request_bytes, status):
     with Wire.to(server) as wire:

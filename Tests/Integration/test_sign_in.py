@@ -15,6 +15,8 @@ from signing_in import FORM, post, sign_in, users
 from tokens import KEYED, SECRET, answer, bearer
 from wire import Wire
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):

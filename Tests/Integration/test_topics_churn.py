@@ -17,6 +17,8 @@ import select
 import time
 import types
 
+import apus
+import pytest
 from churn import TOPICS, content
 from churn_crowds import InPage, Process
 from churn_frames import ALONE, OWN, PLAIN, SHARED, STORED, Frames
@@ -25,8 +27,12 @@ from firefox import firefox
 from tap import Tap
 from wire import BINARY, TEXT, Wire, frame
 
-# How much is published; `make soak` says more.
-PUBLICATIONS = int(os.environ.get("APUS_TESTS_PUBLICATIONS", "100000"))
+pytestmark = pytest.mark.alone
+
+# How much is published; `make soak` says more, and a debug build takes several times as long.
+PUBLICATIONS = int(
+    os.environ.get("APUS_TESTS_PUBLICATIONS") or (30_000 if apus.is_debug_build() else 100_000)
+)
 PUBLISHERS = 4
 EACH = 5  # messages for each topic in a round
 # Of Node's there are few: they inflate slowly, fall behind, and then join and leave less often.

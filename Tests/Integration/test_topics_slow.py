@@ -10,16 +10,19 @@ import subprocess
 import sys
 
 import pytest
-from apus import Lines, clean_environment, wait_until
+from apus import Lines, clean_environment, is_debug_build, wait_until
 from conftest import HERE
 from crowd import Subscriber, checked, message
 from wire import CLOSE, TEXT, Wire, frame
+
+pytestmark = pytest.mark.alone
 
 KIB, MIB = 1 << 10, 1 << 20
 FEED, FILL = "slow/feed", "slow/fill"  # the latter is for the fifty alone
 FILL_SIZE = 16 * KIB
 KEYS = 4
-ROUNDS = 60
+# A debug build takes several times as long.
+ROUNDS = 30 if is_debug_build() else 60
 BATCH = 3
 OUTBOX = 128 * KIB
 BACKLOG = 2 * MIB

@@ -89,6 +89,26 @@ import WebSocketTesting
         }
     }
 
+    @Test(
+        "the server's order of subprotocols decides, and one that wasn't offered is none",
+        arguments: [(["b", "a"], "b"), (["x", "a"], "a"), (["x"], nil), (["A"], nil)]
+            as [([String], String?)])
+    func subprotocols(supported: [String], agreed: String?) async throws {
+        let recorder = Recorder()
+        var router = Router()
+        router.webSocket("/ws") { request in
+            .accept(recorder, subprotocol: request.subprotocol(among: supported) ?? "unasked")
+        }
+        try await withServer(router) { server in
+            try await withClient { client in
+                let connection = try await client.connect(
+                    to: server.url("/ws"), subprotocols: ["a", "b"])
+                #expect(connection.subprotocol == agreed)
+                #expect(try await recorder.connections.next().subprotocol == agreed)
+            }
+        }
+    }
+
     @Test("tells a server that isn't there from one that doesn't answer, or not as it should")
     func failures() async throws {
         try await withClient { client in

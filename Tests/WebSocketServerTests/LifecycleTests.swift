@@ -165,4 +165,40 @@ import WebSocketTesting
             }
         }
     }
+
+    @Test("connections of a Unix-domain listener go to all loops in turn")
+    func unixLoops() async throws {
+        let path = "/tmp/apus-test-\(UInt32.random(in: 0 ... .max)).sock"
+        let recorder = Recorder(echoes: true)
+        try await withServer(.single(recorder)) {
+            $0.addresses = [.unix(path: path)]
+            $0.loops = 3
+        } _: { server in
+            var loops: [ObjectIdentifier: Int] = [:]
+            for _ in 0..<6 {
+                let client = try await server.upgraded()
+                let connection = try await recorder.connections.next()
+                loops[ObjectIdentifier(connection.core.loop), default: 0] += 1
+                try await client.send(.text("here"))
+                #expect(try await client.readFrame() == .text("here"))
+            }
+            #expect(loops.values.sorted() == [2, 2, 2])
+        }
+    }
+
+    @Test("pings of connections that were made together lie apart, in the last tenth of the interval")
+    func jitter() {
+        let interval: UInt64 = 30_000
+        let times = (1...1_000).map {
+            ConnectionCore.jittered(interval, connection: UInt64($0))
+        }
+        #expect(times.allSatisfy { 27_000 < $0 && $0 <= 30_000 })
+        // Evenly: of ten parts of the tenth, none has twice its share.
+        for part in 0..<10 {
+            let from = 27_000 + UInt64(part) * 300
+            #expect(times.count { from < $0 && $0 <= from + 300 } < 200)
+        }
+        #expect(zip(times, times.dropFirst()).allSatisfy { $0 != $1 })
+        #expect(ConnectionCore.jittered(1, connection: 5) == 1)
+    }
 }

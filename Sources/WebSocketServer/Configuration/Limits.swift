@@ -19,7 +19,8 @@ public struct Limits: Sendable {
     /// Frames that one message may be split into. Default 1,024, `1 ... 1_000_000`.
     public var fragmentsMax: Int = 1_024
 
-    /// Messages a second that one connection may send, and a burst of as many; `nil` is no limit. Default `nil`, `1 ... 10_000_000`.
+    /// Messages a second that one connection may send, and a burst of as many; `nil` is no limit.
+    /// Default `nil`, `1 ... 10_000_000`.
     public var messageRateMax: Int?
     /// Bytes a second that one connection may send, as received or as inflated, whichever is more,
     /// and a burst of as many; `nil` is no limit. Default `nil`, `1 KiB ... 64 GiB`.
@@ -41,7 +42,8 @@ public struct Limits: Sendable {
     /// queued *before* counts, so one message always fits. Default 1 MiB, `1 ... 4 GiB`.
     public var outboxMax: ByteCount = .mebibytes(1)
 
-    /// From the first byte's due time to the end of a request's head. Default 10 s,
+    /// Time in which a request must have come, its head and then its body: 408 (RFC 9110
+    /// §15.5.9). It also ends a connection that is kept alive and asks nothing. Default 10 s,
     /// `10 ms ... 1 h`.
     public var handshakeTimeout: Duration = .seconds(10)
     /// Request line and headers together. Default 8 KiB, `256 ... 2 MiB`.

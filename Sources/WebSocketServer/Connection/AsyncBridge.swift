@@ -140,7 +140,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
 /// How a connection ended.
 public struct ConnectionEnd: Sendable, Hashable {
-    /// The peer's close code, else ours, else 1006 (RFC 6455 §7.1.5).
+    /// The peer's close code (RFC 6455 §7.1.5); ours where the peer did not answer it, which says
+    /// more than the RFC's 1006; else 1006.
     public let code: CloseCode
     public let reason: String
 }

@@ -1,5 +1,5 @@
-/// A time of the loop's clock in half of its memory, rounded up to 32 ms. It wraps never: that
-/// would take a clock that has run for four years.
+/// A time of the loop's clock in half of its memory, rounded up to 32 ms. It wraps after four
+/// years of a machine's running.
 struct CoarseTime: Comparable {
     private let ticks: UInt32
 

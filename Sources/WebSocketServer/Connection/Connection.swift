@@ -30,6 +30,10 @@ public struct Connection: Sendable, Hashable {
     public var subprotocol: String? { core.subprotocol }
 
     /// Sends one message: text must be UTF-8, which is not checked here.
+    ///
+    /// Limits of what may be queued hold on the connection's loop. From another thread what is
+    /// handed over counts once the loop takes it, so a thread that sends without end is to wait
+    /// for its peers by itself: with ``ClientConnection`` and the `async` handlers, `send` does.
     @discardableResult
     public func send(_ payload: RawSpan, as kind: MessageKind) -> SendOutcome {
         unsafe payload.withUnsafeBytes { unsafe core.sendMessage($0, kind) }

@@ -131,7 +131,11 @@ extension ConnectionCore {
     /// An interval shortened by up to a tenth, by the connection's number: the same each time,
     /// different for each, so that connections made together don't ping together.
     private func jittered(_ interval: UInt64) -> UInt64 {
-        let hash = id &* 0x9E37_79B9_7F4A_7C15 >> 32
+        Self.jittered(interval, connection: id)
+    }
+
+    static func jittered(_ interval: UInt64, connection id: UInt64) -> UInt64 {
+        let hash = (id &* 0x9E37_79B9_7F4A_7C15) >> 32
         return max(1, interval - interval * (hash & 1_023) / 10_240)
     }
 

@@ -12,8 +12,9 @@ public protocol ConnectionHandler: AnyObject {
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection)
     /// The outbox fell to half its high water mark after `send` had reported backpressure.
     func onDrain(_ connection: Connection)
-    /// The connection is over; called once for each `onOpen`. `code` is the peer's close code,
-    /// else ours, else 1006 (RFC 6455 §7.1.5).
+    /// The connection is over; called once for each `onOpen`. `code` is the peer's close code
+    /// (RFC 6455 §7.1.5); ours where the peer did not answer it, which says more than the RFC's
+    /// 1006; else 1006.
     func onClose(_ connection: Connection, code: CloseCode, reason: String)
 }
 

@@ -254,7 +254,8 @@ final class HTTPExchange: OpeningPhase {
             case .refuse(let status, let detail): throw Problem(status, detail)
             case .accept(let handler, let subprotocol, let awaitsAuthentication):
                 let upgraded = Upgraded(
-                    handler: handler, options: options, subprotocol: subprotocol,
+                    handler: handler, options: options,
+                    subprotocol: subprotocol.flatMap { request.subprotocol(among: [$0]) },
                     awaitsAuthentication: awaitsAuthentication)
                 unsafe accept(upgraded, handshake, &rest, on: connection)
             }

@@ -1,4 +1,5 @@
 public import HTTPTypes
+import WebSocketProtocol
 
 /// A plain HTTP request, whole with its body.
 public struct Request: Sendable {
@@ -25,6 +26,13 @@ public struct UpgradeRequest: Sendable {
     /// The subprotocols offered, in the client's order of preference.
     public let subprotocols: [String]
     public let remoteAddress: String
+
+    /// The first of `supported` that is offered: the server's order decides, and names are compared
+    /// exactly (RFC 6455 §4.2.2). `nil` if the two have nothing in common: accept without one then,
+    /// or refuse.
+    public func subprotocol(among supported: [String]) -> String? {
+        SubprotocolSelection.choose(offered: subprotocols, supported: supported)
+    }
 }
 
 /// Values of a route's path parameters, by name.
@@ -79,8 +87,10 @@ public struct UpgradeDecision {
 
     let kind: Kind
 
-    /// Upgrade; the handler gets the connection. `subprotocol` must be one of those offered.
+    /// Upgrade; the handler gets the connection.
     ///
+    /// - Parameter subprotocol: one of those offered; another is left out, as the client would
+    ///   have to fail on it (RFC 6455 §4.1). See ``UpgradeRequest/subprotocol(among:)``.
     /// - Parameter awaitsAuthentication: the peer has yet to prove who it is, by its first message
     ///   say. Until the handler calls ``Connection/authenticated()`` smaller limits hold
     ///   (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``). Nothing that

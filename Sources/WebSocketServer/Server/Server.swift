@@ -125,7 +125,13 @@ public final class Server: Service, Sendable {
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
                 "message.max": "\(limits.messageSizeMax.bytes)",
+                "frame.max": "\((limits.frameSizeMax ?? limits.messageSizeMax).bytes)",
+                "fragments.max": "\(limits.fragmentsMax)",
+                "assembly.max": "\(limits.assemblySizeMax.bytes)",
                 "outbox.max": "\(limits.outboxMax.bytes)",
+                "handshake.timeout": "\(limits.handshakeTimeout)",
+                "idle.timeout": "\(limits.idleTimeout.map { "\($0)" } ?? "off")",
+                "heartbeat": "\(shared.configuration.heartbeat.interval.map { "\($0)" } ?? "off")",
             ])
         let proxies = shared.configuration.proxies
         if proxies.proxyProtocol == .required, proxies.trusted.isEmpty {
