@@ -186,7 +186,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("pings of connections that were made together lie apart, in the last tenth of the interval")
+    @Test("pings of connections made together lie apart, in the last tenth of the interval")
     func jitter() {
         let interval: UInt64 = 30_000
         let times = (1...1_000).map {
