@@ -13,7 +13,7 @@ PUBLICATIONS ?= 1000000
 
 VENV := .build/venv
 SOURCES := Package.swift Sources Tests Benchmarks
-RACY := UVTransportTests|WebSocketServerTests|RedisBrokerTests
+RACY := UVTransportTests|WebSocketServerTests|RedisBrokerTests|RealtimeAppTests|LoadGeneratorTests
 
 .PHONY: help
 help: ## list these commands
@@ -45,7 +45,8 @@ tsan: deps-build ## the tests of what runs on several threads, under ThreadSanit
 
 .PHONY: test-zlib
 test-zlib: deps-build ## without ISA-L: the protocol's tests, and a build of the library
-	swift test --package-path Tests/WithoutISAL --scratch-path .build-zlib
+	swift test --package-path Tests/WithoutISAL --scratch-path .build-zlib \
+		--disable-build-manifest-caching
 	swift build --disable-default-traits --target WebSocketServer --scratch-path .build-zlib-server
 
 .PHONY: conformance
@@ -64,7 +65,7 @@ fuzz: deps-build ## every fuzz target, SECONDS=60 each, one a core
 bench: build ## compressed against plain, with charts in Benchmarks/results, and what wsload says, some 4 minutes
 	@.ci/install bench
 	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
-	Benchmarks/agree echo1k defl1k fanout1k fanoutdefl1k
+	Benchmarks/agree echo1k defl1k fanout128k8 fanoutdefl1k
 
 .PHONY: bench-floor
 bench-floor: build ## the server beside the least that C programs can do (ARGS go to Benchmarks/run)
