@@ -93,7 +93,7 @@ let package = Package(
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            resources: [.embedInCode("Page/index.html")], swiftSettings: common),
+            resources: [.embedInCode("Page/index.html")], swiftSettings: library),
         .target(
             name: "WebSocketTesting", dependencies: ["WebSocketServer"], swiftSettings: library),
         .target(

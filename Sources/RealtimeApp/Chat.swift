@@ -16,7 +16,7 @@ final class ChatMember: ConnectionHandler {
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
         let said = [UInt8]("Client \(clientID): ".utf8) + payload.bytes
-        connection.publish(said.span.bytes, as: kind, to: Self.topic)
+        unsafe connection.publish(said.span.bytes, as: kind, to: Self.topic)
     }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {

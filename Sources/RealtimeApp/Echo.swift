@@ -23,5 +23,5 @@ final class Echo: ConnectionHandler, Sendable {
 
 extension RawSpan {
     /// The bytes, copied.
-    var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
+    var bytes: [UInt8] { unsafe withUnsafeBytes { unsafe [UInt8]($0) } }
 }

@@ -39,7 +39,7 @@ final class TopicTool: ConnectionHandler, Sendable {
             connection.unsubscribe(from: String(words[1]))
             connection.send("unsubscribed \(words[1])")
         case ("publish", 2...3):
-            connection.publish(
+            unsafe connection.publish(
                 rest.span.bytes, as: kind, to: String(words[1]),
                 key: words.count == 3 ? String(words[2]) : nil)
         case ("echo", 1): connection.send(rest, as: kind)

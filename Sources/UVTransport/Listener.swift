@@ -50,12 +50,12 @@ public final class Listener: TimerEntry {
         unsafe uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, _, _ in
             let listener = unsafe Unmanaged<Listener>.fromOpaque(handle!.pointee.data)
                 .takeUnretainedValue()
-            listener.acceptAll()
+            listener.acceptWaiting()
             listener.loop.endTurn()
         }
     }
 
-    private func acceptAll() {
+    private func acceptWaiting() {
         for _ in 0..<Self.acceptsPerTurn where !isClosed {
             var peer = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)

@@ -113,7 +113,8 @@ func readFile(_ path: String, for key: String) throws(AuthenticationFault) -> Da
         let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
         let reason = (underlying ?? error as NSError)
         let posix = reason.domain == NSPOSIXErrorDomain
-        let text = posix ? String(cString: strerror(Int32(reason.code))) : "\(error)"
+        // Safety: its text is copied at once.
+        let text = posix ? unsafe String(cString: strerror(Int32(reason.code))) : "\(error)"
         throw AuthenticationFault(key, "\(path): can't be read: \(text)")
     }
 }

@@ -62,7 +62,8 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         guard let other = scrypt(Array(password.utf8), salt: salt, costs, size: 32) else {
             return false
         }
-        return hash.count == other.count && CRYPTO_memcmp(hash, other, hash.count) == 0
+        // Safety: both have as many bytes.
+        return unsafe hash.count == other.count && CRYPTO_memcmp(hash, other, hash.count) == 0
     }
 
     // MARK: - As text
@@ -121,9 +122,10 @@ func scrypt(
 ) -> [UInt8]? {
     var key = [UInt8](repeating: 0, count: size)
     // A byte more than is counted: OpenSSL takes no address for no password to derive from.
-    let code = (password + [0]).withUnsafeBufferPointer { bytes in
-        bytes.withMemoryRebound(to: CChar.self) {
-            EVP_PBE_scrypt(
+    // Safety: all arrays outlive the call, which is told their sizes.
+    let code = unsafe (password + [0]).withUnsafeBufferPointer { bytes in
+        unsafe bytes.withMemoryRebound(to: CChar.self) {
+            unsafe EVP_PBE_scrypt(
                 $0.baseAddress, password.count, salt, salt.count, 1 << UInt64(costs.log2Rounds),
                 UInt64(costs.blockSize), UInt64(costs.parallelism),
                 // Its own limit is below what the standard costs need.

@@ -40,11 +40,12 @@ final class RateLimiter: Sendable {
     static func name(ofAddress address: String) -> String {
         var bytes = in6_addr()
         let plain = String(address.prefix { $0 != "%" })
-        guard inet_pton(AF_INET6, plain, &bytes) == 1 else { return address }
-        return withUnsafeBytes(of: &bytes) { bytes in
+        // Safety: an address of IPv6 has 16 bytes, which `inet_pton` writes and the closure reads.
+        guard unsafe inet_pton(AF_INET6, plain, &bytes) == 1 else { return address }
+        return unsafe withUnsafeBytes(of: &bytes) { bytes in
             // An IPv4 address in disguise is one of many, not one's own network.
-            let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 255
-            return (isMapped ? bytes[...] : bytes[..<8]).map { String($0, radix: 16) }
+            let isMapped = unsafe bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 255
+            return unsafe (isMapped ? bytes[...] : bytes[..<8]).map { String($0, radix: 16) }
                 .joined(separator: ":")
         }
     }

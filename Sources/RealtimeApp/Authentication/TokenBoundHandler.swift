@@ -113,11 +113,13 @@ enum TokenMessage {
     /// than a token can be: then it's a bad one, which still no one else must see.
     static func token(in payload: RawSpan) -> String? {
         // Cheap for all other messages: looked at whole only if it begins like one.
-        payload.withUnsafeBytes { bytes in
-            let content = bytes.drop(while: isSpace)
-            guard content.first == UInt8(ascii: "{"),
-                bytes.count <= sizeMax || mayBeNamed(content.dropFirst()),
-                let members = try? JSONDecoder().decode([String: String].self, from: Data(bytes)),
+        // Safety: no pointer leaves the closure.
+        unsafe payload.withUnsafeBytes { bytes in
+            let content = unsafe bytes.drop(while: isSpace)
+            guard unsafe content.first == UInt8(ascii: "{"),
+                unsafe bytes.count <= sizeMax || mayBeNamed(content.dropFirst()),
+                let members = unsafe try? JSONDecoder().decode(
+                    [String: String].self, from: Data(bytes)),
                 members.count == 1
             else { return nil }
             return members["token"]
@@ -126,8 +128,8 @@ enum TokenMessage {
 
     /// Whether the first member may be `token`, or one that escapes hide.
     private static func mayBeNamed(_ members: Slice<UnsafeRawBufferPointer>) -> Bool {
-        let start = members.drop(while: isSpace)
-        return start.starts(with: name)
+        let start = unsafe members.drop(while: isSpace)
+        return unsafe start.starts(with: name)
             || start.prefix(while: { $0 != UInt8(ascii: ":") })
                 .contains(UInt8(ascii: "\\"))
     }

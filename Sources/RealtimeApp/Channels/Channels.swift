@@ -43,7 +43,7 @@ extension RealtimeApp {
                 }
                 message = try PublishedMessage.of(request)
             } catch { return .unprocessable(error.faults) }
-            let publication = Publication(
+            let publication = unsafe Publication(
                 Array(message.utf8).span.bytes, as: .text, to: Channels.topic(of: channel))
             do throws(BrokerError) {
                 try await broker.publish(publication)

@@ -48,7 +48,7 @@ struct TaskRoutes: Sendable {
     private func announce(_ task: NewTask) {
         let text = [UInt8]("New task created: \(task.title)".utf8)
         let topic = NotificationStream.topic("tasks")
-        broker.publish(Publication(text.span.bytes, as: .text, to: topic)) {
+        unsafe broker.publish(Publication(text.span.bytes, as: .text, to: topic)) {
             [unannounced] error in
             guard let error else { return }
             unannounced.warn(["task": "\(task.id)", "error": "\(error)"])

@@ -43,9 +43,12 @@ public enum ListenAddress: Sendable, Hashable {
 /// How long a silent peer is believed alive (RFC 6455 §5.5.2).
 public struct Heartbeat: Sendable {
     /// Silence after which a ping goes out; `nil` turns heartbeats off. Default 30 s,
-    /// `100 ms ... 1 d`. Each connection's own interval is jittered by up to a tenth.
+    /// `100 ms ... 1 d`. Each connection's own interval is jittered: up to a tenth shorter. None
+    /// goes out while the application has reading paused, or a rate has: who doesn't read can't
+    /// tell a silent peer from a live one.
     public var interval: Duration? = .seconds(30)
-    /// Time within which the pong, or any other byte, must arrive. Default 10 s, `100 ms ... 1 h`.
+    /// Time within which the pong, or any other byte, must arrive; else the connection is closed
+    /// with 1011. Default 10 s, `100 ms ... 1 h`.
     public var timeout: Duration = .seconds(10)
 
     public init() {}

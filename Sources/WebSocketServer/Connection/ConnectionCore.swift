@@ -71,8 +71,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     @exclusivity(unchecked) var stage = Stage.opening
     let role: Session.Role
-    /// The rest of a long frame is read straight into its place; behind one, a short read looks
-    /// for the header of another, so that little of its payload must be copied.
+    /// The next reads take their memory from ``readTarget()``. The rest of a long frame goes
+    /// straight to where its message is put together; right behind one, a short read finds the next
+    /// header, so that little of what follows that must be copied.
     @exclusivity(unchecked) private var readsDirectly = false
     /// `send` has reported backpressure since the last drain.
     @exclusivity(unchecked) var owesDrain = false

@@ -19,6 +19,9 @@ struct PathPattern: Sendable, Hashable {
     /// A pattern from its text. Faults in it are the programmer's: they trap with their reason.
     init(_ text: String) {
         precondition(text.hasPrefix("/"), "a route's path begins with a slash: \(text)")
+        precondition(
+            text == "/" || !text.hasSuffix("/") && !text.contains("//"),
+            "a route's path has no empty segment: \(text)")
         self.text = text
         segments = text.split(separator: "/").map { part in
             guard part.hasPrefix("{") else {
