@@ -100,6 +100,43 @@ import WebSocketTesting
         }
     }
 
+    @Test(
+        "its own messages cost no one the connection, whatever others have waiting",
+        arguments: [SlowSubscriberPolicy.disconnect, .dropOldest])
+    func ownMessages(policy: SlowSubscriberPolicy) async throws {
+        let (ofSlow, ofQuick) = (Recorder(), Recorder())
+        try await withServer(Self.router(ofSlow, ofQuick)) {
+            $0.loops = 2
+            $0.topics.backlogMax = .mebibytes(1)
+            $0.topics.rules = [
+                .init(prefix: "quick", policy: policy), .init(prefix: "slow", policy: .dropOldest),
+            ]
+            $0.limits.outboxMax = .mebibytes(64)
+        } _: { server in
+            let slow = try await Laggard(server, ofSlow, "slow")
+            let loop = slow.connection.core.loop
+            let quick = try await Laggard(server, ofQuick, "quick", notOn: loop)
+            try await Self.publish(0, of: 100, to: "quick", at: server)
+            try await quick.connection.until { $0.subscriber!.backlog.count == 1 }
+            // Another loop has it all from here on.
+            for number in 0..<Self.count { try await Self.publish(number, to: "slow", at: server) }
+            #expect(await slow.waiting == Self.count)
+            quick.connection.send([7, 7, 7])
+            #expect(await quick.waiting == 2)
+            if policy == .dropOldest {
+                // Who is next to wait there finds no one to take room from but who has this left.
+                let next = try await Laggard(server, ofQuick, "quick", notOn: loop)
+                try await Self.publish(1, of: 100, to: "quick", at: server)
+                try await quick.connection.until { $0.subscriber!.backlog.count == 1 }
+                await next.client.close()
+            }
+            #expect(try await quick.read(policy == .dropOldest ? 1 : 2).last == 7)
+            #expect(await server.server.counters().slowConsumers == 0)
+            await slow.client.close()
+            await quick.client.close()
+        }
+    }
+
     @Test("who is the slowest of its loop pays itself, if it is another loop that has it all")
     func slowestOfItsLoop() async throws {
         let (ofSlow, ofQuick) = (Recorder(), Recorder())

@@ -51,9 +51,9 @@ final class LoadWorker: @unchecked Sendable {
     /// Subscribers of this loop that have each publication.
     var delivered: [Int] = []
     /// `idle`: the next connection to send its message.
-    private var nextIdle = 0
-    private var timer: PrecisionTimer?
-    private var spinner: LoopSpinner?
+    var nextIdle = 0
+    var timer: PrecisionTimer?
+    var spinner: LoopSpinner?
     /// Of a loop that spins: the time of turns that brought nothing, and what to know them by.
     private var idleTime: UInt64 = 0
     private var lastTurn: UInt64 = 0
@@ -167,7 +167,7 @@ final class LoadWorker: @unchecked Sendable {
         if unsafe tally.firstError == nil { unsafe tally.firstError = fault }
     }
 
-    // MARK: - Running
+    // MARK: - Messages
 
     /// The messages to send, made for what was agreed on.
     func use(_ pool: FramePool) {
@@ -194,72 +194,6 @@ final class LoadWorker: @unchecked Sendable {
         }
     }
 
-    /// Begins to send; `beginning` is of ``Clocks/now``.
-    func start(beginning: UInt64) {
-        unsafe isRunning = true
-        if plan.spins { spinner = .start(loop: loop) { [unowned self] in turn() } }
-        if let rate = plan.rate { return startSchedule(rate, beginning) }
-        switch plan.scenario {
-        case .echo: for connection in connections { connection.send(inFlight, at: Clocks.now) }
-        case .fanout: if isPublishing { publish(inFlight) }
-        case .idle: sendIdle(LoadPlan.openingMax)
-        case .connect: open()
-        }
-    }
-
-    private func startSchedule(_ rate: Double, _ beginning: UInt64) {
-        let isFanout = plan.scenario == .fanout
-        let own = isFanout ? rate : rate * Double(share) / Double(plan.connections)
-        guard own > 0 else { return }
-        let schedule = Schedule(rate: own, beginning: beginning)
-        unsafe self.schedule = schedule
-        guard !isFanout || isPublishing else { return }
-        let isBatched = schedule.isBatched
-        let interval = isBatched ? Schedule.batchPeriod : schedule.wait(at: Clocks.now)
-        do throws(TransportError) {
-            timer = try PrecisionTimer.start(loop: loop, interval: interval) { [unowned self] in
-                sendDue()
-                // No two waits need be the same.
-                if !isBatched { unsafe timer?.set(interval: self.schedule!.wait(at: Clocks.now)) }
-            }
-        } catch {
-            note("\(error)")
-        }
-    }
-
-    /// Sends what has come due, as far as messages may be under way.
-    private func sendDue() {
-        guard unsafe isRunning else { return }
-        let due = unsafe schedule!.take(now: Clocks.now)
-        if due.isEmpty { return }
-        let first = plan.scenario == .fanout ? share : 0
-        let senders = connections.count - first
-        for number in due { unsafe connections[first + number % senders].owed += 1 }
-        for number in due.prefix(senders) { connections[first + number % senders].sendOwed() }
-    }
-
-    /// So many messages came back on a connection, in one read.
-    func answer(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
-        guard unsafe isRunning else { return }
-        switch plan.scenario {
-        case .echo:
-            if unsafe schedule == nil {
-                connection.send(messages, at: now)
-            } else {
-                connection.sendOwed()
-            }
-        case .idle: sendIdle(1)
-        case .fanout, .connect: break
-        }
-    }
-
-    private func sendIdle(_ count: Int) {
-        for _ in 0..<count where nextIdle < connections.count {
-            nextIdle += 1
-            connections[nextIdle - 1].send(1, at: Clocks.now)
-        }
-    }
-
     // MARK: - Measuring
 
     /// Starts counting anew.
@@ -272,7 +206,7 @@ final class LoadWorker: @unchecked Sendable {
     }
 
     /// A loop that spins is about to look for events.
-    private func turn() {
+    func turn() {
         let now = Clocks.now
         let work = unsafe tally.wireIn &+ tally.wireOut &+ handshakeSteps
         if work == workAtLastTurn { idleTime += now - lastTurn }

@@ -52,6 +52,8 @@ struct Backlog {
     /// The number below which nothing may be dropped.
     private var dropFrom = 0
     private(set) var count = 0
+    /// Publications among them.
+    private(set) var publicationCount = 0
     /// Bytes of all that wait.
     private(set) var size = 0
 
@@ -66,6 +68,7 @@ struct Backlog {
             if let number = latest[subject] { replaced = take(number - cut)?.size }
             latest[subject] = cut + items.count
         }
+        if case .publication = item { publicationCount += 1 }
         items.append(item)
         count += 1
         size += item.size
@@ -95,8 +98,9 @@ struct Backlog {
         items[index] = nil
         count -= 1
         size -= item.size
-        if case .publication(let waiting) = item, waiting.policy == .conflate {
-            latest[Subject(waiting.publication)] = nil
+        if case .publication(let waiting) = item {
+            publicationCount -= 1
+            if waiting.policy == .conflate { latest[Subject(waiting.publication)] = nil }
         }
         while first < items.count, items[first] == nil { first += 1 }
         if first == items.count || first > 64 && first * 2 > items.count {

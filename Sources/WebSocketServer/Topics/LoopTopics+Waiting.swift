@@ -19,15 +19,19 @@ extension LoopTopics {
 
     /// Queues something behind what a slow subscriber has not taken yet. Past its own limit the
     /// oldest of its publications go that may, or else the subscriber; false then. Past the limit of
-    /// all that wait, the slowest of the loop pays first; where none is slower, it does itself.
+    /// all publications that wait, the slowest of the loop pays first; where none is slower, it does
+    /// itself. Its own messages count, but need no room there: without a publication before them
+    /// they would be in its outbox, which others' backlogs don't limit.
     @discardableResult
     func wait(_ item: Backlog.Item, for subscriber: Subscriber) -> Bool {
-        if !budget.hasRoom, !isFull(subscriber),
+        var needsRoom = false
+        if case .publication = item { needsRoom = true }
+        if needsRoom, !budget.hasRoom, !isFull(subscriber),
             let slower = unsafe waiting.slower(than: subscriber)
         {
             shed(slower)
         }
-        while isFull(subscriber) || !budget.hasRoom {
+        while isFull(subscriber) || needsRoom && !budget.hasRoom {
             if dropOldest(of: subscriber) { continue }
             if case .publication(let waiting) = item, waiting.policy != .disconnect {
                 unsafe counts.dropped &+= 1
@@ -55,13 +59,15 @@ extension LoopTopics {
             > connection.options.outboxMax
     }
 
-    /// Makes room of what waits for a subscriber, as far as its topics' policies allow it, or else
-    /// by its end. One for each item that doesn't fit: another loop may hold what it would take,
+    /// Makes room of the publications that wait for a subscriber, as far as their topics' policies
+    /// allow it, or else by its end. One for each item that doesn't fit: another loop may hold what it would take,
     /// and all of this one's would go for nothing.
     private func shed(_ subscriber: Subscriber) {
         while !budget.hasRoom {
             if dropOldest(of: subscriber) { continue }
-            if unsafe !subscriber.backlog.isEmpty { subscriber.connection.dropSlowConsumer() }
+            if unsafe subscriber.backlog.publicationCount > 0 {
+                subscriber.connection.dropSlowConsumer()
+            }
             return
         }
     }

@@ -1,0 +1,70 @@
+import UVTransport
+
+/// What a ``LoadWorker`` sends, and when: at the beginning, for each answer, or as a schedule says.
+extension LoadWorker {
+    /// Begins to send; `beginning` is of ``Clocks/now``.
+    func start(beginning: UInt64) {
+        unsafe isRunning = true
+        if plan.spins { spinner = .start(loop: loop) { [unowned self] in turn() } }
+        if let rate = plan.rate { return startSchedule(rate, beginning) }
+        switch plan.scenario {
+        case .echo: for connection in connections { connection.send(inFlight, at: Clocks.now) }
+        case .fanout: if isPublishing { publish(inFlight) }
+        case .idle: sendIdle(LoadPlan.openingMax)
+        case .connect: open()
+        }
+    }
+
+    private func startSchedule(_ rate: Double, _ beginning: UInt64) {
+        let isFanout = plan.scenario == .fanout
+        let own = isFanout ? rate : rate * Double(share) / Double(plan.connections)
+        guard own > 0 else { return }
+        let schedule = Schedule(rate: own, beginning: beginning)
+        unsafe self.schedule = schedule
+        guard !isFanout || isPublishing else { return }
+        let isBatched = schedule.isBatched
+        let interval = isBatched ? Schedule.batchPeriod : schedule.wait(at: Clocks.now)
+        do throws(TransportError) {
+            timer = try PrecisionTimer.start(loop: loop, interval: interval) { [unowned self] in
+                sendDue()
+                // No two waits need be the same.
+                if !isBatched { unsafe timer?.set(interval: self.schedule!.wait(at: Clocks.now)) }
+            }
+        } catch {
+            note("\(error)")
+        }
+    }
+
+    /// Sends what has come due, as far as messages may be under way.
+    private func sendDue() {
+        guard unsafe isRunning else { return }
+        let due = unsafe schedule!.take(now: Clocks.now)
+        if due.isEmpty { return }
+        let first = plan.scenario == .fanout ? share : 0
+        let senders = connections.count - first
+        for number in due { unsafe connections[first + number % senders].owed += 1 }
+        for number in due.prefix(senders) { connections[first + number % senders].sendOwed() }
+    }
+
+    /// So many messages came back on a connection, in one read.
+    func answer(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
+        guard unsafe isRunning else { return }
+        switch plan.scenario {
+        case .echo:
+            if unsafe schedule == nil {
+                connection.send(messages, at: now)
+            } else {
+                connection.sendOwed()
+            }
+        case .idle: sendIdle(1)
+        case .fanout, .connect: break
+        }
+    }
+
+    private func sendIdle(_ count: Int) {
+        for _ in 0..<count where nextIdle < connections.count {
+            nextIdle += 1
+            connections[nextIdle - 1].send(1, at: Clocks.now)
+        }
+    }
+}

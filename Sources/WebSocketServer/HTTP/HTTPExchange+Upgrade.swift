@@ -1,0 +1,79 @@
+import HTTPProtocol
+import HTTPTypes
+import UVTransport
+import WebSocketProtocol
+
+/// From a request to a WebSocket: the opening handshake (RFC 6455 §4.2), and what its route decides.
+extension HTTPExchange {
+    func upgrade(
+        _ head: RequestHead, _ upgrade: Router.Upgrade, _ parameters: PathParameters,
+        _ options: SessionOptions, _ rest: inout UnsafeMutableRawBufferPointer,
+        on connection: ConnectionCore
+    ) {
+        do {
+            let handshake = try OpeningHandshake.check(head.request)
+            // RFC 9110 §7.8: the protocol changes behind a request's content, which isn't frames.
+            if head.bodyFraming.hasContent {
+                throw Problem(.badRequest, "An opening handshake has no content.")
+            }
+            if connection.context.isDraining {
+                throw Problem(.serviceUnavailable, "The server is going away.")
+            }
+            let request = UpgradeRequest(
+                head: head.request, parameters: parameters, query: head.query,
+                subprotocols: handshake.subprotocols, remoteAddress: connection.peer.host)
+            switch try upgrade(request).kind {
+            case .refuse(let status, let detail): throw Problem(status, detail)
+            case .accept(let handler, let subprotocol, let awaitsAuthentication):
+                let upgraded = Upgraded(
+                    handler: handler, options: options,
+                    subprotocol: subprotocol.flatMap { request.subprotocol(among: [$0]) },
+                    awaitsAuthentication: awaitsAuthentication)
+                unsafe accept(upgraded, handshake, &rest, on: connection)
+            }
+        } catch let fault as HandshakeFault {
+            refuse(
+                HTTPFault(
+                    status: fault.status, detail: fault.detail, headerFields: fault.headerFields),
+                head, on: connection)
+        } catch let problem as Problem {
+            refuse(problem.fault, head, on: connection)
+        } catch {
+            connection.context.logger.error("upgrade failed", metadata: ["error": "\(error)"])
+            refuse(.internalServerError, head, on: connection)
+        }
+    }
+
+    private func accept(
+        _ upgraded: consuming Upgraded, _ handshake: HandshakeRequest,
+        _ rest: inout UnsafeMutableRawBufferPointer, on connection: ConnectionCore
+    ) {
+        let isRefused = connection.admission == .overLimit
+        var extensions: [ExtensionOffer] = []
+        // Nothing is inflated for who has yet to prove who it is, so nothing is agreed on.
+        if !isRefused, !upgraded.awaitsAuthentication,
+            let agreed = connection.context.codecs.accept(
+                handshake.extensions, options: upgraded.options)
+        {
+            upgraded.compression = agreed.compression
+            extensions = [agreed.response]
+        }
+        let response = OpeningHandshake.response(
+            to: handshake, subprotocol: upgraded.subprotocol, extensions: extensions)
+        var output: [UInt8] = []
+        ResponseEncoder.encodeUpgrade(response, into: &output)
+        connection.sendRaw(output)
+        // What came behind the handshake is frames already.
+        let frames = unsafe rest
+        unsafe rest = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        if isRefused {
+            connection.context.counters.refusedByLimit += 1
+            connection.becomeWebSocket(
+                Upgraded(handler: NoHandler.refused, options: server.sessionOptions))
+            return connection.beginClosing(.policyViolation, "too many connections")
+        }
+        retire(to: connection.context)
+        connection.becomeWebSocket(upgraded)
+        if unsafe connection.stage != .over { unsafe connection.receive(frames) }
+    }
+}
