@@ -134,13 +134,13 @@ def test_a_publisher_need_not_get_what_it_sends():
                 other.send(message)
 
     with served(broadcast) as url:
-        # 1,600 messages: more than may be unanswered on a connection that waits for its own.
+        # 2,400 messages, of which 1,000 may be unanswered on a connection that waits for its own.
         found = figures(
-            "fanout", url, "--connections", "2", "--warmup", "0s", "--duration", "2s",
+            "fanout", url, "--connections", "2", "--warmup", "0s", "--duration", "3s",
             "--rate", "800",
         )
-    assert found["errors"] == 0 and found["unanswered"] < 100
-    assert found["messages"] > 2_500, "two subscribers"
+    assert found["errors"] == 0
+    assert found["messages"] > 2_000, "more than a thousand, to two subscribers"
 
 
 def test_an_open_loop_keeps_to_its_rate(tools):

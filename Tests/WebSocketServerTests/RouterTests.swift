@@ -79,6 +79,13 @@ import WebSocketTesting
         }
     }
 
+    @Test("a route's path with an empty segment is the programmer's fault")
+    func emptySegments() async {
+        await #expect(processExitsWith: .failure) { _ = PathPattern("/a/") }
+        await #expect(processExitsWith: .failure) { _ = PathPattern("/a//b") }
+        await #expect(processExitsWith: .success) { _ = [PathPattern("/"), PathPattern("/a/b")] }
+    }
+
     @Test("405 names what is allowed, 426 the version")
     func fields() async throws {
         try await withServer(Self.router) { server in

@@ -116,7 +116,7 @@ extension ConnectionCore {
         if unsafe awaitsPong {
             next = unsafe pingSent + options.pongTimeout
         } else if unsafe options.pingInterval > 0 {
-            next = unsafe lastReceived + jittered(options.pingInterval)
+            next = unsafe lastReceived + Self.jittered(options.pingInterval, connection: id)
         }
         if unsafe options.idleTimeout > 0 {
             next = unsafe min(next, lastMessage + options.idleTimeout)
@@ -130,10 +130,6 @@ extension ConnectionCore {
 
     /// An interval shortened by up to a tenth, by the connection's number: the same each time,
     /// different for each, so that connections made together don't ping together.
-    private func jittered(_ interval: UInt64) -> UInt64 {
-        Self.jittered(interval, connection: id)
-    }
-
     static func jittered(_ interval: UInt64, connection id: UInt64) -> UInt64 {
         let hash = (id &* 0x9E37_79B9_7F4A_7C15) >> 32
         return max(1, interval - interval * (hash & 1_023) / 10_240)
@@ -172,7 +168,7 @@ extension ConnectionCore {
             return fail(SessionFault(.internalError, "heartbeat timeout"))
         }
         if unsafe !awaitsPong, unsafe options.pingInterval > 0,
-            unsafe now >= lastReceived + jittered(options.pingInterval)
+            unsafe now >= lastReceived + Self.jittered(options.pingInterval, connection: id)
         {
             unsafe pingSent = CoarseTime(now)
             unsafe awaitsPong = true

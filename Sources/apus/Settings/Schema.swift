@@ -97,7 +97,7 @@ enum Schema {
         Key(
             "limits.handshake.timeout", TimeSpan(.milliseconds(10) ... .seconds(3_600)),
             \.server.limits.handshakeTimeout,
-            "Time for a request's head to arrive"),
+            "Time for a request to arrive, its head and then its body"),
         Key(
             "limits.handshake.size", Size(.bytes(256) ... .mebibytes(2)),
             \.server.limits.handshakeSizeMax,
