@@ -8,20 +8,15 @@ import subprocess
 import threading
 
 import pytest
-from apus import Lines, wait_until
+from apus import Lines, port_that_no_client_gets, wait_until
 from channels import NEWS, wait_ready
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class Redis:
     """Starts with `start()`, any number of times, always on the same port and Unix socket."""
 
     def __init__(self, folder, *arguments):
-        self.port = free_port()
+        self.port = port_that_no_client_gets()
         self.socket = f"{folder}/redis.sock"
         self.command = [
             shutil.which("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1",

@@ -70,6 +70,7 @@ def foreign():
         yield url
 
 
+@pytest.mark.alone
 def test_a_generator_that_spins_knows_when_it_works(tools):
     found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "100", "--spin")
     assert found["errors"] == 0 and found["messages"] > 10

@@ -9,6 +9,8 @@ import apus
 import pytest
 from websockets.asyncio.server import broadcast, serve
 
+pytestmark = pytest.mark.alone
+
 RATE = ("--rate", "100", "--connections", "4", "--warmup", "0s")
 
 

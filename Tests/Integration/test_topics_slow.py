@@ -220,7 +220,7 @@ def test_fifty_of_a_thousand_never_read(start, peak_within, record_property, cas
         "limits.close.timeout=1m", "heartbeat.interval=0s", *settings, args=["--tools"])
     with Crowd(server, 950, FEED) as crowd:
         reading, silent = [], []
-        for one, other in itertools.islice(turns(server, crowd, check, peak_within), 6):
+        for one, other in itertools.islice(turns(server, crowd, check, peak_within), 10):
             reading.append(one)
             silent.append(other)
             # The best of each: a machine that stalls in one turn does not in all of them.
