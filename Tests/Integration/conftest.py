@@ -33,6 +33,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    # Before `-m` chooses among them.
     for item in items:
         if "beside_honest" in item.fixturenames:
             item.add_marker("alone")
@@ -193,7 +194,7 @@ class Honest:
 def beside_honest(record_property):
     """`with beside_honest(server):` an honest client's round trips must stay under 50 ms.
 
-    Nineteen in twenty must, so that a stall of the server's core is forgiven; one that lasts is
+    Nineteen in twenty must, so that a stall of the machine itself is forgiven; one that lasts is
     not: none may take 500 ms. A debug build may take four times as long. Such tests run `alone`.
     """
     slowness = 4 if apus.is_debug_build() else 1

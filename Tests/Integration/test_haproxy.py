@@ -219,18 +219,19 @@ def test_what_an_instance_on_its_way_out_does_not_take_goes_to_the_other(
     path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
     haproxy = HAProxy(path, leaving.authority, server.authority)
     try:
-        for _ in range(4):
-            wire, outcome = haproxy.attempt(Cookie="APUS=a")
-            assert outcome == "open"
-            wire.close()
-        # On a machine that stalls, HAProxy was seen to go to the other without having asked.
-        asked = leaving.asked.copy()
-        assert asked in ([b"GET"] * count for count in range(1, 5)), haproxy.log.text()
+        # Where processes stand still meanwhile, HAProxy may go to the other without having asked.
+        for _ in range(20):
+            if len(leaving.asked) < 4:
+                wire, outcome = haproxy.attempt(Cookie="APUS=a")
+                assert outcome == "open"
+                wire.close()
+        assert leaving.asked == [b"GET"] * 4, haproxy.log.text()
         # What may have been done is not done again.
-        status = haproxy.post("/publish", b"hi", cookie="a").status
-        posts = leaving.asked[len(asked):]
-        assert posts in ([b"POST"], []), haproxy.log.text()
-        assert not posts or status in (502, 503), status
+        for _ in range(5):
+            if len(leaving.asked) < 5:
+                status = haproxy.post("/publish", b"hi", cookie="a").status
+        assert status in (502, 503)
+        assert leaving.asked == [b"GET"] * 4 + [b"POST"], haproxy.log.text()
         haproxy.stop()
     finally:
         haproxy.kill()

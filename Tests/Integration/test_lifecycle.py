@@ -6,6 +6,7 @@ import time
 
 import pytest
 from apus import Apus, port_that_no_client_gets, wait_until
+from channels import wait_logged
 from wire import CLOSE, TEXT, Ended, Wire, frame
 
 
@@ -82,10 +83,7 @@ def test_a_second_signal_stops_at_once(start, first, second):
     server = start("drain.spread=30s", "drain.deadline=60s")
     wires = [Wire.to(server, "/ws") for _ in range(10)]
     server.signal(first)
-    begun = server.stderr.wait_for(
-        lambda lines: any("letting connections go" in line for line in lines), 30
-    )
-    assert begun, "the stop is not logged"
+    wait_logged(server, "letting connections go")
     server.signal(second)
     assert server.wait(3) == 0
     for wire in wires:
@@ -97,10 +95,7 @@ def test_a_delayed_stop_serves_everyone_until_a_second_signal(start):
     server = start("drain.delay=1h")
     with Wire.to(server, "/ws") as early:
         server.signal(signal.SIGTERM)
-        delayed = server.stderr.wait_for(
-            lambda lines: any("not ready any more" in line for line in lines), 30
-        )
-        assert delayed, "the delay is not logged"
+        wait_logged(server, "not ready any more")
         with Wire.to(server, "/ws") as late:
             for wire in (early, late):
                 wire.send_text("x")
