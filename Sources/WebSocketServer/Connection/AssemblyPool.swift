@@ -49,6 +49,10 @@ struct AssemblyPool: ~Copyable {
         return true
     }
 
+    /// Counts memory beside the buffers, which is in use already.
+    func takeBeside(_ count: Int) { budget.add(count) }
+    func giveBeside(_ count: Int) { budget.give(count) }
+
     /// The smallest kept buffer of at least `least` bytes, unless that has more than `most`.
     private func bestKept(_ least: Int, _ most: Int) -> Int? {
         let sizes = least...max(least, most)

@@ -56,7 +56,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
     // Safety of both: only `receive` of this class mutates them; it isn't called from within
     // itself, and nothing that a handler may call puts others in their place.
-    @exclusivity(unchecked) private var sink: ConnectionSink?
+    @exclusivity(unchecked) var sink: ConnectionSink?
     @exclusivity(unchecked) var session: Session
     /// permessage-deflate, if it was agreed on.
     @exclusivity(unchecked) private(set) var compression: MessageCompression?
@@ -159,37 +159,82 @@ final class ConnectionCore: Stream, @unchecked Sendable {
             unsafe receiveInPieces(bytes, of: Self.pieceSizeByRates)
         } else if unsafe compression != nil {
             unsafe receiveInflating(bytes)
+        } else if bytes.count >= Self.windowedSizeMin,
+            unsafe isInSharedReadBuffer(bytes.baseAddress!)
+        {
+            unsafe receiveInWindows(bytes)
         } else {
             unsafe receivePiece(bytes)
         }
     }
 
-    /// Hands bytes to the session, and its verdict to where it belongs.
-    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress else { return }
+    /// Hands bytes to the session, and its verdict to where it belongs; the number of bytes at the
+    /// end that are to be received again.
+    @discardableResult
+    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer, window: Int = .max) -> Int {
+        guard let base = bytes.baseAddress else { return 0 }
         let (messages, payloads) = unsafe (
             context.messageCounts.pointee.messagesReceived,
             context.messageCounts.pointee.bytesReceived
         )
-        let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
+        let action = unsafe session.receive(
+            base, count: bytes.count, window: window, into: &sink!)
+        account(since: messages, payloads, read: bytes.count)
+        if action == .proceed, unsafe readsDirectly || !session.isBetweenFrames {
+            let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
+            unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
+            unsafe setOwnReadBuffer(readsDirectly)
+        }
+        return perform(action)
+    }
+
+    /// Goes on with a message that takes more than a turn to inflate.
+    func resumeInflating() {
+        let (messages, payloads) = unsafe (
+            context.messageCounts.pointee.messagesReceived,
+            context.messageCounts.pointee.bytesReceived
+        )
+        let action = unsafe session.resume(into: &sink!)
+        account(since: messages, payloads, read: 0)
+        perform(action)
+    }
+
+    /// Accounts for what a piece has brought beyond `messages` and `payloads`, the counts before it.
+    @inline(__always)
+    private func account(since messages: UInt64, _ payloads: UInt64, read: Int) {
         if unsafe context.messageCounts.pointee.messagesReceived != messages {
             unsafe lastMessage = unsafe lastReceived
         }
-        if unsafe guards != nil { chargeRates(since: messages, payloads, read: bytes.count) }
+        if unsafe guards != nil { chargeRates(since: messages, payloads, read: read) }
         if unsafe compression != nil { context.codecs.trim(&context.assemblies) }
+    }
+
+    /// Does what the session asks for; the number of bytes that are to be received again.
+    @discardableResult
+    func perform(_ action: SessionAction) -> Int {
         switch action {
         case .proceed:
-            if unsafe readsDirectly || !session.isBetweenFrames {
-                let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
-                unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
-                unsafe setOwnReadBuffer(readsDirectly)
+            pauseIfOutboxIsFull()
+            return 0
+        case .yield(let unread):
+            pauseIfOutboxIsFull()
+            if unsafe session.isInflating {
+                _ = ensureGuards()
+                setReadingPaused(true, .held)
+                receiveHeldLater()
             }
-            // Who owns the cork has no outbox.
-            if !ownsCork, unsafe stage == .open, unsafe outboxCount > options.outboxHighWater {
-                setReadingPaused(true, .outbox)
-            }
+            return unread
         case .closeReceived(let code, let reason): peerClosed(code, reason)
         case .fail(let fault): fail(fault)
+        }
+        return 0
+    }
+
+    @inline(__always)
+    private func pauseIfOutboxIsFull() {
+        // A connection that owns the cork has no outbox.
+        if !ownsCork, unsafe stage == .open, unsafe outboxCount > options.outboxHighWater {
+            setReadingPaused(true, .outbox)
         }
     }
 
@@ -220,8 +265,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Whatever reading waited for, it must see the peer's Close frame or its end now.
     func resumeReadingForGood() {
         unsafe pauseReasons = []
+        // Its message is dropped: the application has closed.
+        if unsafe session.isInflating { resumeInflating() }
         if var held = unsafe guards?.takeHeld() {
-            unsafe held.withUnsafeMutableBytes { unsafe receivePiece($0) }
+            unsafe held.withUnsafeMutableBytes { _ = unsafe receivePiece($0) }
         }
         updateReading()
     }

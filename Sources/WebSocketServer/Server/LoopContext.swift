@@ -19,7 +19,9 @@ final class LoopContext: @unchecked Sendable {
     let messageCounts: UnsafeMutablePointer<MessageCounts>
     var assemblies: AssemblyPool
     let codecs: LoopCodecs
-    @exclusivity(unchecked) var codecTurn = CodecTurn()
+    @exclusivity(unchecked) var turnQueue = TurnQueue()
+    /// Nanoseconds that long reads and pipelined requests have taken, in all.
+    var longReadNanoseconds: UInt64 = 0
     var maskingKeys = MaskingKeys()
     /// What few connections have is kept beside them, by their number.
     var subprotocols: [UInt64: String] = [:]
