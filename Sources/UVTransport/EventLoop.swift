@@ -262,6 +262,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         armTimer()
     }
 
+    /// Schedules an entry, or moves its deadline forward; one that is earlier stays.
+    public func schedule(_ entry: TimerEntry, noLaterThan deadline: UInt64) {
+        if wheel.isDue(entry, by: deadline) { return }
+        schedule(entry, at: deadline)
+    }
+
     public func cancel(_ entry: TimerEntry) { wheel.cancel(entry) }
 
     /// Wakes the wheel when it has something due, and leaves it asleep when it is empty.

@@ -73,6 +73,9 @@ package struct Session: ~Copyable {
     /// Whether a message takes longer to inflate than one turn: ``resume(into:)`` goes on.
     package var isInflating: Bool { phase == .inflating }
 
+    /// The bytes of memory that a partly received message takes.
+    package var heldSize: Int { unsafe assembly.capacity }
+
     /// Whether the last byte ended a frame, or left a header unfinished.
     @inlinable @inline(__always)
     package var isBetweenFrames: Bool { phase == .header }

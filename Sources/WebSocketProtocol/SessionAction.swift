@@ -34,5 +34,5 @@ package struct SessionFault: Error, Equatable, Sendable {
 package enum SessionLimit: Int, CaseIterable, Sendable {
     case frameSize, messageSize, fragments, inflatedSize, assemblySize
     /// Of the connection, not of its session.
-    case messageRate, byteRate, authenticationTime
+    case messageRate, byteRate, authenticationTime, messageTime, memory
 }

@@ -85,6 +85,7 @@ extension ConnectionCore {
 
     private func hold(_ bytes: UnsafeMutableRawBufferPointer) {
         unsafe ensureGuards().hold(bytes)
+        countMemory()
         setReadingPaused(true, .held)
     }
 
@@ -123,6 +124,7 @@ extension ConnectionCore {
             }
         }
         var held = guards.takeHeld() ?? []
+        countMemory()
         setReadingPaused(false, .held)
         unsafe held.withUnsafeMutableBytes {
             if guards.hasRates {

@@ -74,6 +74,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var pingSent: CoarseTime
     /// Payloads below this are neither compressed nor written around the cork; bytes.
     @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
+    /// The bytes that ``countMemory()`` has counted.
+    @exclusivity(unchecked) var memoryCounted: UInt32 = 0
+    /// When the message began that is partly received; ``CoarseTime/never`` if none is.
+    @exclusivity(unchecked) var assemblyBegan = CoarseTime.never
     let id: UInt64
     /// Whom it serves: who connected, or for whom a trusted proxy did. It changes in the opening
     /// phase only, before other threads know of the connection.
@@ -149,7 +153,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         unsafe lastReceived = CoarseTime(loop.now)
         switch unsafe stage {
         case .open, .closing: unsafe receive(bytes)
-        case .opening: unsafe opening?.received(bytes, on: self)
+        case .opening:
+            unsafe opening?.received(bytes, on: self)
+            countMemory()
         case .lingering, .over: break
         }
     }
@@ -273,7 +279,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         updateReading()
     }
 
+    override func outboxGrew() { countMemory() }
+
     override func outboxShrank() {
+        countMemory()
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
         unsafe lastReceived = CoarseTime(loop.now)
         if let subscriber = unsafe subscriber, unsafe subscriber.outboxShare > 0 {
@@ -338,6 +347,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         unsafe sink = nil
         unsafe opening = nil
+        countMemory()
         if let subscriber = unsafe subscriber {
             context.topics?.leave(subscriber)
             unsafe self.subscriber = nil

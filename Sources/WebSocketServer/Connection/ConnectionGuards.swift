@@ -39,6 +39,12 @@ final class ConnectionGuards {
         if options.byteRateMax > 0 { bytes = TokenBucket(rate: options.byteRateMax, now: now) }
     }
 
+    /// The bytes of messages that an `async` handler has yet to take.
+    var queuedSize = 0
+
+    /// The bytes that are held, in all.
+    var heldSize: Int { held.capacity + queuedSize }
+
     var hasRates: Bool { messages != nil || bytes != nil }
 
     func hold(_ bytes: UnsafeMutableRawBufferPointer) { unsafe held.append(contentsOf: bytes) }

@@ -54,10 +54,21 @@ struct ConnectionSink: ~Copyable, SessionSink {
     }
 
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
-        unsafe connection.context.assemblies.grow(&buffer, to: capacity, expected: expected)
+        if unsafe buffer.base == nil { connection.beganAssembly() }
+        let context = connection.context
+        if unsafe context.assemblies.grow(&buffer, to: capacity, expected: expected) {
+            if context.assemblies.hasFailed { context.shedMemoryLater() }
+            return true
+        }
+        // Whoever holds the most gives way, at the end of this turn. Until then there is the
+        // reserve; a message that asks for more than that holds the most itself.
+        context.shedMemoryLater()
+        return unsafe context.assemblies.grow(
+            &buffer, to: capacity, expected: expected, usesReserve: true)
     }
 
     mutating func release(_ buffer: inout AssemblyBuffer) {
+        unsafe connection.assemblyBegan = .never
         unsafe connection.context.assemblies.release(&buffer)
     }
 }

@@ -18,6 +18,9 @@ class OpeningPhase {
     /// Let go when nothing is under way; true if the connection is to be ended right now.
     func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }
 
+    /// Gives up what has come, since memory is spent; false if the connection is to be reset.
+    func shed(on connection: ConnectionCore) -> Bool { false }
+
     /// The bytes of memory that hold what has come.
     var heldSize: Int { 0 }
 

@@ -240,6 +240,15 @@ final class HTTPExchange: OpeningPhase {
         }
     }
 
+    override func shed(on connection: ConnectionCore) -> Bool {
+        guard case .body(let head, _, _) = state else { return false }
+        body = []
+        behind = []
+        refuse(.outOfMemory, isHead: head.request.method == .head, on: connection)
+        connection.countMemory()
+        return true
+    }
+
     override var heldSize: Int { body.capacity + behind.capacity + parser.heldSize }
 
     override func outboxShrank(isLow: Bool, on connection: ConnectionCore) {

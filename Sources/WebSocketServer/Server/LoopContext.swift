@@ -19,6 +19,9 @@ final class LoopContext: @unchecked Sendable {
     let messageCounts: UnsafeMutablePointer<MessageCounts>
     var assemblies: AssemblyPool
     let codecs: LoopCodecs
+    let memory: LoopMemory
+    /// The contexts of all of the server's loops; set before there are connections.
+    var siblings: [LoopContext] = []
     @exclusivity(unchecked) var turnQueue = TurnQueue()
     /// Nanoseconds that long reads and pipelined requests have taken, in all.
     var longReadNanoseconds: UInt64 = 0
@@ -47,14 +50,15 @@ final class LoopContext: @unchecked Sendable {
     private var dateSecond: time_t = -1
 
     init(
-        loop: EventLoop, logger: Logger, budget: ByteBudget, contextBudget: ByteBudget,
-        admission: Admission?
+        loop: EventLoop, logger: Logger, memory: ByteBudget, assemblies: ByteBudget,
+        contexts: ByteBudget, admission: Admission?
     ) {
         self.loop = loop
         self.logger = logger
         self.admission = admission
-        self.assemblies = AssemblyPool(budget: budget)
-        self.codecs = LoopCodecs(budget: contextBudget)
+        self.memory = LoopMemory(budget: memory)
+        self.assemblies = AssemblyPool(budget: assemblies, memory: self.memory)
+        self.codecs = LoopCodecs(budget: contexts)
         unsafe messageCounts = .allocate(capacity: 1)
         unsafe messageCounts.initialize(to: MessageCounts())
     }

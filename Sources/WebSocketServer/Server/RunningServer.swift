@@ -32,10 +32,11 @@ final class RunningServer: Sendable {
         addresses = bound.map(\.0)
         contexts = group.loops.map {
             LoopContext(
-                loop: $0, logger: shared.logger, budget: shared.budget,
-                contextBudget: shared.contextBudget,
+                loop: $0, logger: shared.logger, memory: shared.memory,
+                assemblies: shared.budget, contexts: shared.contextBudget,
                 admission: shared.admission)
         }
+        for context in contexts { context.siblings = contexts }
         let hub = Hub(loops: group.loops, budget: shared.deliveryBudget) { [contexts] in
             contexts[$0].topics?.deliver()
         }
@@ -183,7 +184,7 @@ final class RunningServer: Sendable {
         let ledger = Ledger(
             handles: group.shutdown(),
             buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
-            assemblyBytes: shared.budget.bytesUsed,
+            assemblyBytes: shared.budget.bytesUsed, memoryBytes: shared.memory.bytesUsed,
             contextBytes: shared.contextBudget.bytesUsed,
             topics: contexts.reduce(contexts[0].topics?.hub.topicCount ?? 0) {
                 $0 + ($1.topics?.leftovers ?? 0)

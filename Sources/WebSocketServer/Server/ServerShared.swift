@@ -11,6 +11,8 @@ final class ServerShared: Sendable {
     let logger: Logger
     let admission: Admission
     let budget: ByteBudget
+    /// What peers may make the server hold.
+    let memory: ByteBudget
     /// What contexts of compression may hold.
     let contextBudget: ByteBudget
     /// Of routes that adjust nothing, and, by the router's numbers, of those that do.
@@ -46,7 +48,10 @@ final class ServerShared: Sendable {
         admission = Admission(
             max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
             proxies: configuration.proxies)
-        budget = ByteBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        memory = ByteBudget(
+            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        budget = ByteBudget(
+            max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
         contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)
         let options = ConnectionOptions(
             limits: limits, heartbeat: configuration.heartbeat,
