@@ -23,6 +23,8 @@ final class LoopContext: @unchecked Sendable {
     /// The contexts of all of the server's loops; set before there are connections.
     var siblings: [LoopContext] = []
     @exclusivity(unchecked) var turnQueue = TurnQueue()
+    /// Nanoseconds of processor time that the longest turn has taken, where turns are measured.
+    var longestTurn: UInt64 = 0
     /// Nanoseconds that long reads and pipelined requests have taken, in all.
     var longReadNanoseconds: UInt64 = 0
     var maskingKeys = MaskingKeys()

@@ -37,9 +37,10 @@ final class RunningServer: Sendable {
                 admission: shared.admission)
         }
         for context in contexts { context.siblings = contexts }
-        let hub = Hub(loops: group.loops, budget: shared.deliveryBudget) { [contexts] in
-            contexts[$0].topics?.deliver()
-        }
+        let hub = Hub(
+            loops: group.loops, budget: shared.deliveryBudget,
+            deliver: { [contexts] in contexts[$0].topics?.deliver() },
+            deliverRest: { [contexts] in contexts[$0].topics?.deliverRest() })
         for (index, context) in contexts.enumerated() {
             context.codecs.publicationWindowBits =
                 shared.configuration.compression.serverWindowBits
@@ -49,6 +50,7 @@ final class RunningServer: Sendable {
                 compression: shared.configuration.compression, codecs: context.codecs)
         }
         watchRefusals()
+        watchTurns()
         shared.broker.start { [self] event in
             switch event {
             case .publication(let publication):
@@ -108,6 +110,39 @@ final class RunningServer: Sendable {
             socket.close()
             shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// Measures the loops' turns, where that is wanted.
+    private func watchTurns() {
+        guard let limit = shared.configuration.slowTurn else { return }
+        let nanosecondsMax = UInt64(limit / .nanoseconds(1))
+        for (index, context) in contexts.enumerated() {
+            context.loop.execute { [shared] in
+                context.loop.watchTurns { nanoseconds in
+                    context.longestTurn = max(context.longestTurn, nanoseconds)
+                    guard nanoseconds > nanosecondsMax else { return }
+                    shared.warnings.slowTurn.warn(
+                        Self.describe(nanoseconds, loop: index), kind: Int32(index))
+                }
+            }
+        }
+    }
+
+    /// Logs the longest turn of all loops, where they were measured; after they have stopped.
+    private func logLongestTurn() {
+        guard shared.configuration.slowTurn != nil,
+            let longest = contexts.enumerated().max(by: {
+                $0.element.longestTurn < $1.element.longestTurn
+            })
+        else { return }
+        shared.logger.info(
+            "longest event loop turn",
+            metadata: Self.describe(longest.element.longestTurn, loop: longest.offset))
+    }
+
+    private static func describe(_ nanoseconds: UInt64, loop: Int) -> Logger.Metadata {
+        let tenths = (nanoseconds + 50_000) / 100_000
+        return ["cpu_ms": "\(tenths / 10).\(tenths % 10)", "loop": "\(loop)"]
     }
 
     // MARK: - Stopping
@@ -195,6 +230,7 @@ final class RunningServer: Sendable {
                 $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count
             })
         shared.setLedger(ledger)
+        logLongestTurn()
         if !ledger.isZero {
             shared.logger.error("something was left open", metadata: ["ledger": "\(ledger)"])
         }

@@ -115,11 +115,14 @@ struct ServerWarnings: Sendable {
     let unopened: LogThrottle
     /// What connections published.
     let refused: LogThrottle
+    /// A turn of a loop took long; a kind is the loop's number.
+    let slowTurn: LogThrottle
     /// What the broker brought.
     let undelivered: LogThrottle
 
     init(logger: Logger) {
         unaccepted = LogThrottle("cannot accept connections; trying again", logger: logger)
+        slowTurn = LogThrottle("event loop turn was slow", logger: logger)
         unopened = LogThrottle("could not open a connection", logger: logger)
         refused = LogThrottle(
             "the broker refuses what connections publish: it is lost", logger: logger)

@@ -73,7 +73,7 @@ enum Schema {
             \.server.limits.frameSizeMax,
             "One frame's payload"),
         Key(
-            "limits.fragments.max", WholeNumber(1...1_000_000).orZero("as many as its size is worth"),
+            "limits.fragments.max", WholeNumber(1...1_000_000).orZero("by the message's size"),
             \.server.limits.fragmentsMax,
             "Frames of one message"),
         Key(
@@ -298,6 +298,10 @@ enum Schema {
     private static let logging: [Key] = [
         Key(
             "log.level", Choice.logLevel, \.logLevel,
-            "Lowest level that is logged")
+            "Lowest level that is logged"),
+        Key(
+            "log.slow_turn", TimeSpan(.milliseconds(1) ... .seconds(3_600)).orZero("off"),
+            \.server.slowTurn,
+            "Processor time of a loop's turn past which it is logged"),
     ]
 }
