@@ -22,6 +22,8 @@ from wire import BINARY, CONTINUATION, PING, PONG, TEXT, frame
 from deflate import deflate
 
 KEYED = {"auth.jwt.secret": "a secret of thirty-two bytes, or more"}
+UNREAD = {"reads": "none", "receive_buffer": 4 * KIB, "segment": 536}
+SIPS = UNREAD | {"reads": "sips"}
 MEMORY, ASSEMBLY, BACKLOG = "limits.memory.max", "limits.assembly.max", "topics.backlog.max"
 
 
@@ -169,7 +171,10 @@ def churn(server):
 @attack()
 def leaving_together(server):
     """Members of the chat that all leave at the same moment, which is said to those who are left."""
-    return [Group(800, server.upgrade("/ws/7"), lives=0.5, reopens=True)]
+    return [
+        Group(400, server.upgrade("/ws/7"), reopens=True),
+        Group(600, server.upgrade("/ws/7"), lives=0.5, reopens=True),
+    ]
 
 
 @attack(settings={"limits.handshake.timeout": "700ms"}, joins=False)
@@ -198,9 +203,9 @@ def unread_tasks(server):
     """Requests for all tasks, 57 MB, whose answers are not read, or only in sips."""
     request = server.get(b"/tasks")
     return [
-        Group(24, request, reads="none", receive_buffer=4 * KIB),
-        Group(8, request * 50, reads="none", receive_buffer=4 * KIB),
-        Group(8, request, reads="sips", receive_buffer=4 * KIB),
+        Group(24, request, **UNREAD),
+        Group(8, request * 50, **UNREAD),
+        Group(8, request, **SIPS),
     ]
 
 
@@ -211,37 +216,37 @@ def unfinished_messages(server):
     fragments = text(b"x" * 64 * KIB, fin=False)
     fragments += frame(CONTINUATION, b"x" * 64 * KIB, fin=False) * 3
     return [
-        Group(260, server.upgrade("/ws") + whole[:-1]),
-        Group(100, server.upgrade("/ws") + fragments, beat=frame(PONG)),
+        Group(260, server.upgrade("/ws") + whole[:-1], reopens=True),
+        Group(100, server.upgrade("/ws") + fragments, beat=frame(PONG), reopens=True),
         Group(40, server.deflating("/echo") + frame(BINARY, b"x" * 256 * KIB, rsv=4)[:-1]),
+        # To inflate these takes a buffer that is given back after each.
+        Group(1, server.deflating("/echo"), deflated(deflate(bytes(100 * KIB))), reopens=True),
     ]
 
 
-@attack(settings={BACKLOG: "64MiB"}, budgets=(MEMORY, BACKLOG))
+@attack(settings={ASSEMBLY: "64MiB"}, budgets=(MEMORY, ASSEMBLY), seconds=2.5)
 def hoarding(server):
-    """Answers, echoes and messages that are not read, and content that is never complete."""
-    unread = {"reads": "none", "receive_buffer": 4 * KIB}
-    tiny = text(b"") * (128 * KIB // 6)
+    """Answers and echoes that are not read, messages that wait for that, content never complete."""
+    tiny = text(b"") * (256 * KIB // 6)
     return [
-        Group(400, flood=server.get(b"/healthz") * 100, **unread),
-        Group(50, flood=server.get(b"/") * 50, **unread),
-        Group(150, server.upgrade("/ws"), frame(BINARY, b"x" * 64 * KIB), **unread),
-        Group(100, server.upgrade("/echo/async"), tiny, **unread),
-        Group(100, server.upgrade("/echo/async"), frame(BINARY, b"x" * MIB), **unread),
-        Group(600, server.post(b"/tasks", b"x" * 60 * KIB)[:-1], **unread),
-        Group(200, server.get(b"/healthz", b"X: " + b"x" * 7 * KIB)[:-1], **unread),
+        Group(150, server.upgrade("/ws"), frame(BINARY, b"x" * MIB), **UNREAD),
+        Group(80, server.upgrade("/echo/async"), frame(BINARY, b"x" * MIB), **UNREAD),
+        Group(80, server.upgrade("/echo/async"), tiny, after=1, **UNREAD),
+        Group(600, server.post(b"/tasks", b"x" * 60 * KIB)[:-1], **UNREAD),
+        Group(200, server.get(b"/healthz", b"X: " + b"x" * 7 * KIB)[:-1], **UNREAD),
+        Group(400, flood=server.get(b"/healthz") * 100, after=1.5, **UNREAD),
+        Group(50, flood=server.get(b"/") * 50, after=1.5, **UNREAD),
     ]
 
 
 @attack(settings={BACKLOG: "64MiB"}, budgets=(MEMORY, BACKLOG))
 def slow_readers(server):
     """Subscribers that read nothing, or in sips, of a topic to which much is published."""
-    slow = {"receive_buffer": 4 * KIB, "reopens": True}
     publish = server.post(b"/publish/x", b'{"message":"%s"}' % (b"x" * 60 * KIB))
     return [
-        Group(100, server.upgrade("/ws/redis/x"), reads="none", **slow),
-        Group(50, server.deflating("/ws/redis/x"), reads="sips", **slow),
-        Group(50, server.upgrade("/broadcast"), reads="sips", **slow),
+        Group(100, server.upgrade("/ws/redis/x"), reopens=True, **UNREAD),
+        Group(50, server.deflating("/ws/redis/x"), reopens=True, **SIPS),
+        Group(50, server.upgrade("/broadcast"), reopens=True, **SIPS),
         Group(2, flood=publish, reopens=True, after=0.2),
         Group(1, server.upgrade("/broadcast"), text(b"x" * 60 * KIB), reopens=True, after=0.2),
     ]

@@ -37,8 +37,10 @@ class Group:
     resets: bool = False
     # The address to connect from: one of this machine.
     source: str = "127.0.0.2"
-    # Bytes of the kernel's buffer for what comes; the kernel's own choice if 0.
+    # Bytes of the kernel's buffer for what comes, and of a segment; the kernel's own choice if 0.
+    # With little of both the kernels hold little on either side.
     receive_buffer: int = 0
+    segment: int = 0
 
 
 class Peer:
@@ -56,6 +58,8 @@ class Peer:
         self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         if group.receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, group.receive_buffer)
+        if group.segment:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, group.segment)
         if group.resets:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.bind((group.source, 0))

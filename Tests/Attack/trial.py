@@ -20,7 +20,7 @@ RELEASE_SECONDS_MAX = 6
 SECONDS = 1.5
 # An attack goes on for so long when the server is told to stop.
 SECONDS_BEFORE_STOP = 0.3
-WITNESSES = ("echo", "deflate", "anew")
+WITNESSES = ("echo", "deflate", "large", "anew")
 
 
 class Child:

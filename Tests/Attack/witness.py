@@ -1,6 +1,6 @@
 """An honest client as a process of its own: measures round trips until its input ends.
 
-    python witness.py echo|deflate|anew|tasks HOST PORT
+    python witness.py echo|deflate|large|anew|tasks HOST PORT
 
 Prints `ready` after the first round trip, and at the end, as JSON, the times of all in milliseconds
 and what failed. A time counts from when the round trip was due, so that those which had to wait for
@@ -15,10 +15,10 @@ import time
 import types
 
 import paths  # noqa: F401
+from deflate import RSV1, deflate
 from wire import CLOSE, PING, PONG, TEXT, Ended, Wire, upgrade_request
 
 TIMEOUT_SECONDS = 10
-RSV1 = 4
 
 
 class Failure(Exception):
@@ -78,11 +78,18 @@ class Deflate(Echo):
     headers = {"Sec_WebSocket_Extensions": "permessage-deflate"}
 
     def exchange(self, wire, word):
-        from deflate import deflate
-
         wire.send_frame(TEXT, deflate(word), rsv=RSV1)
         while not self.payload(wire).endswith(word):
             pass
+
+
+class Large(Echo):
+    """The same with messages that come in several reads."""
+
+    pause = 0.1
+
+    def exchange(self, wire, word):
+        super().exchange(wire, word * 5_000)
 
 
 class Anew(Echo):
@@ -112,7 +119,7 @@ class Tasks(Echo):
             raise Failure(f"tasks answered with {response.status}")
 
 
-KINDS = {"echo": Echo, "deflate": Deflate, "anew": Anew, "tasks": Tasks}
+KINDS = {"echo": Echo, "deflate": Deflate, "large": Large, "anew": Anew, "tasks": Tasks}
 
 
 def main(kind, host, port):
