@@ -2,13 +2,14 @@
 
     python attacker.py ATTACK HOST PORT
 
-Prints `ready` once what it sends is made. With the first line of its input it attacks, with the next
-it closes all its connections and prints `rested`, and so on until its input ends.
+Prints `ready` once its payloads are made. It attacks with the first byte of its input. With the
+next it closes all its connections and prints `rested`, and so on until its input ends.
 """
 
 import sys
 
-from attacks import ATTACKS, Address
+from attacks import ATTACKS
+from payloads import Address
 from peers import Crowd, priority_of_attackers
 
 

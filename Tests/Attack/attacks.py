@@ -4,7 +4,8 @@ import dataclasses
 import sqlite3
 from collections.abc import Callable
 
-from peers import Group
+import paths  # noqa: F401
+from deflate import deflate
 from payloads import (
     FORM,
     KIB,
@@ -17,9 +18,8 @@ from payloads import (
     text,
     zip_bomb,
 )
+from peers import Group
 from wire import BINARY, CONTINUATION, PING, PONG, TEXT, frame
-
-from deflate import deflate
 
 KEYED = {"auth.jwt.secret": "a secret of thirty-two bytes, or more"}
 UNREAD = {"reads": "none", "receive_buffer": 4 * KIB, "segment": 536}
@@ -170,7 +170,7 @@ def churn(server):
 
 @attack()
 def leaving_together(server):
-    """Members of the chat that all leave at the same moment, which is said to those who are left."""
+    """Members of the chat that all leave at the same moment, which the others are told."""
     return [
         Group(400, server.upgrade("/ws/7"), reopens=True),
         Group(600, server.upgrade("/ws/7"), lives=0.5, reopens=True),
@@ -198,7 +198,7 @@ def fill_tasks(target):
     database.close()
 
 
-@attack(prepare=fill_tasks, witnesses=("tasks",))
+@attack(prepare=fill_tasks, witnesses=("tasks",), seconds=2)
 def unread_tasks(server):
     """Requests for all tasks, 57 MB, whose answers are not read, or only in sips."""
     request = server.get(b"/tasks")
@@ -239,16 +239,17 @@ def hoarding(server):
     ]
 
 
-@attack(settings={BACKLOG: "64MiB"}, budgets=(MEMORY, BACKLOG))
+@attack(settings={BACKLOG: "64MiB"}, budgets=(MEMORY, BACKLOG), seconds=2)
 def slow_readers(server):
-    """Subscribers that read nothing, or in sips, of a topic to which much is published."""
+    """Subscribers that read nothing, or in sips, of large publications and of many tiny ones."""
     publish = server.post(b"/publish/x", b'{"message":"%s"}' % (b"x" * 60 * KIB))
     return [
         Group(100, server.upgrade("/ws/redis/x"), reopens=True, **UNREAD),
         Group(50, server.deflating("/ws/redis/x"), reopens=True, **SIPS),
-        Group(50, server.upgrade("/broadcast"), reopens=True, **SIPS),
+        Group(100, server.upgrade("/broadcast"), reopens=True, **UNREAD),
         Group(2, flood=publish, reopens=True, after=0.2),
-        Group(1, server.upgrade("/broadcast"), text(b"x" * 60 * KIB), reopens=True, after=0.2),
+        # Each takes up more than the bytes of its frame.
+        Group(1, server.upgrade("/broadcast"), text(b"") * 40_000, reopens=True, after=0.2),
     ]
 
 
@@ -296,10 +297,22 @@ def tiny_frames(server):
 def chatter(server):
     """Tiny messages to many members of the chat, in between with others of another topic."""
     return [
-        Group(200, server.upgrade("/ws/7"), reopens=True),
-        Group(100, server.upgrade("/broadcast"), reopens=True),
-        Group(1, server.upgrade("/ws/8"), text(b"x") * 40_000, reopens=True, after=0.2),
-        Group(1, server.upgrade("/broadcast"), text(b"x") * 40_000, reopens=True, after=0.2),
+        Group(500, server.upgrade("/ws/7"), reopens=True),
+        Group(100, server.upgrade("/ws/redis/x"), reopens=True),
+        Group(1, server.upgrade("/ws/8"), text(b"x") * 40_000, reopens=True, after=0.3),
+        Group(1, flood=server.post(b"/publish/x", b'{"message":"x"}') * 100, reopens=True,
+              after=0.3),
+    ]
+
+
+@attack(budgets=(MEMORY, BACKLOG), settings={BACKLOG: "64MiB"})
+def mixed_topics(server):
+    """Tiny publications of two topics by turns, so that no two of them belong together."""
+    member = server.upgrade("/topics") + text(b"subscribe a") + text(b"subscribe b")
+    publications = text(b"publish a\nx") + text(b"publish b\nx")
+    return [
+        Group(500, member, reopens=True),
+        Group(1, server.upgrade("/topics"), publications * 10_000, reopens=True, after=0.3),
     ]
 
 
@@ -310,7 +323,7 @@ def large_publications(server):
     message = text(words[: MIB - 1])
     windows = [f"; server_max_window_bits={bits}" for bits in (9, 10, 11, 12, 13, 14, 15)]
     return [
-        Group(100, server.upgrade("/ws/7"), reopens=True),
+        Group(200, server.upgrade("/ws/7"), reopens=True),
         *(Group(5, server.deflating("/ws/7", window), reopens=True) for window in windows),
         Group(1, server.upgrade("/ws/8"), message, reopens=True, after=0.2),
     ]
