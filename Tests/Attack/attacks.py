@@ -128,6 +128,7 @@ def marks_in_requests(server):
 def dear_requests(server):
     """Requests that fill their bodies with what takes long to read, one behind the other."""
     full = 64 * KIB - 100
+    chunks = b"1\r\na\r\n" * full + b"0\r\n\r\n"
     numbers = b'{"id":1%s.5,"title":"x"}' % (b"0" * (full - 30))
     bodies = [
         server.post(b"/publish/x", b"message=" + b"%61" * (full // 3 - 10), FORM),
@@ -135,6 +136,7 @@ def dear_requests(server):
         server.post(b"/publish/x", b'{"a":[' + b",".join([b"0"] * (full // 2 - 10)) + b"]}"),
         server.post(b"/tasks", b"{" + b",".join(b'"%d":0' % n for n in range(6_000)) + b"}"),
         server.post(b"/tasks", numbers),
+        server.request("POST", b"/publish/x", b"Transfer-Encoding: chunked") + chunks,
         server.get(b"/" + b"a/" * 3_500),
         server.get(b"/tasks?" + b"a=b&" * 1_800),
     ]
@@ -263,7 +265,8 @@ def pipelined_refusals(server):
         server.get(b"/nowhere"),
         server.request("PUT", b"/tasks"),
         server.get(b"/ws"),
-        server.get(b"/ws/x", b"Upgrade: websocket", b"Connection: upgrade"),
+        server.upgrade("/nowhere"),
+        server.get(b"/nowhere", *[b"a: b"] * 60),
     ]
     return [Group(6, flood=request * 4_000, reopens=True) for request in refused]
 
@@ -285,9 +288,14 @@ def tiny_frames(server):
     """Floods of the shortest messages, fragments and control frames."""
     fragments = text(b"", fin=False) + frame(CONTINUATION, fin=False) * 1_000
     fragments += frame(CONTINUATION)
-    floods = [text(b"x") * 40_000, frame(PING) * 40_000, frame(PONG) * 40_000, fragments * 40]
+    pinging = text(b"", fin=False) + (frame(PING) + frame(CONTINUATION, fin=False)) * 1_000
+    pinging += frame(CONTINUATION)
+    floods = [text(b"x") * 40_000, frame(PING) * 40_000, frame(PONG) * 40_000]
+    floods += [fragments * 40, pinging * 20]
+    commands = [text(b"%ssubscribe x" % un) for un in (b"", b"un")]
     return [
         *(Group(4, server.upgrade("/ws"), flood, reopens=True) for flood in floods),
+        Group(4, server.upgrade("/topics"), b"".join(commands) * 5_000, reopens=True),
         Group(4, server.upgrade("/echo/async"), text(b"x") * 40_000, reopens=True),
         Group(4, server.deflating("/echo"), deflated(deflate(b"x"), TEXT) * 20_000, reopens=True),
     ]
