@@ -20,6 +20,8 @@ RELEASE_SECONDS_MAX = 6
 MORE_FILES_MAX = 16
 
 SECONDS = 1.2
+# Bytes within a fifth of a second.
+STILL_GROWING = 4 * MIB
 # An attack goes on for so long when the server is told to stop.
 SECONDS_BEFORE_STOP = 0.3
 WITNESSES = ("echo", "deflate", "large", "anew")
@@ -101,7 +103,7 @@ def try_attack(attack, seconds=None, attackers=None):
         target.forget_peak()
         before = target.resident_bytes()
         tell(children, "+")
-        time.sleep(attack.seconds or seconds or SECONDS)
+        let_attack(target, seconds or attack.seconds or SECONDS)
         note_round_trips(outcome, witnesses)
         outcome.grown = target.peak_bytes() - before
         outcome.allowed = target.budget(attack.budgets) + MEMORY_SLACK
@@ -115,6 +117,18 @@ def try_attack(attack, seconds=None, attackers=None):
     judge(outcome)
     outcome.faults += faults
     return outcome
+
+
+def let_attack(target, seconds):
+    """Waits for some time, and for as much again while the server's memory still grows."""
+    deadline = time.monotonic() + 2 * seconds
+    time.sleep(seconds)
+    peak = target.peak_bytes()
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        before, peak = peak, target.peak_bytes()
+        if peak - before < STILL_GROWING:
+            return
 
 
 def tell(children, letter):
