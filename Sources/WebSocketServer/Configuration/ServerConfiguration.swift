@@ -16,7 +16,8 @@ public struct ServerConfiguration: Sendable {
     public var topics = TopicOptions()
     public var drain = Drain()
     public var proxies = ProxyOptions()
-    /// Which pages may upgrade, and send requests that change something. Default: the server's own.
+    /// Which pages may upgrade, and send requests that change something; those of listed origins
+    /// may also read responses (CORS). Default: the server's own pages.
     public var origins = OriginPolicy.sameOrigin
 
     /// SIGTERM and SIGINT stop the server, gracefully the first time, at once the second; once it

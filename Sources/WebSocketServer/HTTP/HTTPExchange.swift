@@ -25,6 +25,8 @@ final class HTTPExchange: OpeningPhase {
     private var behind: [UInt8] = []
     /// The trusted proxy that connected, if one did.
     var proxy: Proxy?
+    /// Which pages may read the responses to the request at hand.
+    private(set) var access = CrossOriginAccess.never
 
     init(server: ServerShared) {
         self.server = server
@@ -46,6 +48,7 @@ final class HTTPExchange: OpeningPhase {
     /// stays: a third of a kilobyte for each idle connection.
     func retire(to context: LoopContext) {
         state = .finished
+        access = .never
         body = []
         behind = []
         if context.spareExchanges.count < Self.sparesMax { context.spareExchanges.append(self) }
@@ -56,6 +59,7 @@ final class HTTPExchange: OpeningPhase {
     /// Starts the clock of the next request.
     func begin(on connection: ConnectionCore) {
         returnToProxy(connection)
+        access = server.configuration.origins.access(for: nil)
         connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
     }
 
@@ -94,6 +98,7 @@ final class HTTPExchange: OpeningPhase {
         connection.context.counters.requests += 1
         let request = head.request
         attributeToClient(request.headerFields, connection)
+        access = server.configuration.origins.access(for: request.headerFields[.origin])
         let isHead = request.method == .head
         // A request was made, so there is something to answer 503 to.
         if connection.admission == .overHeadroom {
@@ -101,7 +106,7 @@ final class HTTPExchange: OpeningPhase {
             return refuse(.tooManyConnections, isHead: isHead, on: connection)
         }
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
-        switch server.router.find(request.method, head.pathSegments, isUpgrade: isUpgrade) {
+        switch server.router.find(head, isUpgrade: isUpgrade) {
         case .webSocket(let upgrade, let parameters, let route):
             if let fault = originFault(of: request) { return refuse(fault, head, on: connection) }
             let options = server.options(of: route)
@@ -114,10 +119,12 @@ final class HTTPExchange: OpeningPhase {
             connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
             if head.expectsContinue { connection.sendRaw(ResponseEncoder.continue100) }
         case .wrongType(let name, let value):
-            let detail = "The path parameter \(name) must be an integer, not «\(value.prefix(40))»."
+            let shown = String(value.unicodeScalars.prefix(40))
+            let detail = "The path parameter \(name) must be an integer, not «\(shown)»."
             refuse(HTTPFault(status: .unprocessableContent, detail: detail), head, on: connection)
         case .methodNotAllowed(let allowed):
             refuse(.methodNotAllowed(allow: allowed), head, on: connection)
+        case .options(let allowed): answerOptions(head, allowed, on: connection)
         case .upgradeRequired:
             refuse(.upgradeRequired(isHTTP10: head.isHTTP10), head, on: connection)
         case .notFound: refuse(.notFound, head, on: connection)
@@ -164,17 +171,26 @@ final class HTTPExchange: OpeningPhase {
             return
         }
         let keepAlive = head.keepAlive && !connection.context.isDraining
-        var output: [UInt8] = []
-        ResponseEncoder.encode(
-            HTTPResponse(status: response.status, headerFields: response.headerFields),
-            body: response.body, isHead: head.request.method == .head, keepAlive: keepAlive,
-            date: connection.context.date, into: &output)
-        connection.sendRaw(output)
+        let isHead = head.request.method == .head
+        send(response, isHead: isHead, keepAlive: keepAlive, on: connection)
         guard keepAlive else { return finish(connection) }
         state = .head
         begin(on: connection)
         connection.setReadingPaused(false, .http)
         receiveBehind(on: connection)
+    }
+
+    /// Sends a whole response. All but a 101 pass here, for what they tell browsers.
+    private func send(
+        _ response: Response, isHead: Bool, keepAlive: Bool, on connection: ConnectionCore
+    ) {
+        var fields = response.headerFields
+        access.add(to: &fields)
+        var output: [UInt8] = []
+        ResponseEncoder.encode(
+            HTTPResponse(status: response.status, headerFields: fields), body: response.body,
+            isHead: isHead, keepAlive: keepAlive, date: connection.context.date, into: &output)
+        connection.sendRaw(output)
     }
 
     private func receiveBehind(on connection: ConnectionCore) {
@@ -193,21 +209,21 @@ final class HTTPExchange: OpeningPhase {
         if isLow { receiveBehind(on: connection) }
     }
 
-    // MARK: - Refusals
-
-    /// Refuses a request whose head is known; its content, if any, makes the connection useless.
-    func refuse(_ fault: HTTPFault, _ head: RequestHead, on connection: ConnectionCore) {
+    /// Answers a request whose head is known; its content, if any, makes the connection useless.
+    func reply(_ response: Response, to head: RequestHead, on connection: ConnectionCore) {
+        let keepAlive =
+            head.keepAlive && !head.bodyFraming.hasContent && !connection.context.isDraining
         let isHead = head.request.method == .head
-        guard head.keepAlive, !head.bodyFraming.hasContent, !connection.context.isDraining else {
-            return refuse(fault, isHead: isHead, on: connection)
-        }
-        var output: [UInt8] = []
-        ResponseEncoder.encode(
-            problem: fault, isHead: isHead, keepAlive: true, date: connection.context.date,
-            into: &output)
-        connection.sendRaw(output)
+        send(response, isHead: isHead, keepAlive: keepAlive, on: connection)
+        guard keepAlive else { return finish(connection) }
         // The parser's `.end` of this request follows and finds nothing to answer.
         begin(on: connection)
+    }
+
+    // MARK: - Refusals
+
+    func refuse(_ fault: HTTPFault, _ head: RequestHead, on connection: ConnectionCore) {
+        reply(Response(problem: fault), to: head, on: connection)
     }
 
     /// Whether the request at hand is a HEAD, as far as that is known.
@@ -217,11 +233,11 @@ final class HTTPExchange: OpeningPhase {
     }
 
     private func refuse(_ fault: HTTPFault, isHead: Bool, on connection: ConnectionCore) {
-        var output: [UInt8] = []
-        ResponseEncoder.encode(
-            problem: fault, isHead: isHead, keepAlive: false, date: connection.context.date,
-            into: &output)
-        connection.sendRaw(output)
+        // The head may have got as far as saying whose page it is.
+        if let origin = parser.origin {
+            access = server.configuration.origins.access(for: origin)
+        }
+        send(Response(problem: fault), isHead: isHead, keepAlive: false, on: connection)
         finish(connection)
     }
 
