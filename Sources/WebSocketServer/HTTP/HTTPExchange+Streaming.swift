@@ -11,9 +11,11 @@ extension HTTPExchange {
     ) {
         // HTTP/1.0 has no chunks: the end of the connection is the end of the content.
         let keepAlive = keepAlive && !isHTTP10
+        var fields = response.headerFields
+        access.add(to: &fields)
         var output: [UInt8] = []
         ResponseEncoder.encodeHead(
-            HTTPResponse(status: response.status, headerFields: response.headerFields),
+            HTTPResponse(status: response.status, headerFields: fields),
             isHTTP10 ? .untilClose : .chunked, keepAlive: keepAlive,
             date: connection.context.date, into: &output)
         connection.sendRaw(output)
