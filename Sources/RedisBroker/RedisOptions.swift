@@ -10,6 +10,8 @@ package struct RedisOptions: Sendable {
     /// Time before the first attempt after a loss, doubled for each further one up to the last;
     /// each shortened by up to a half, so that servers don't come back together.
     package var backoff: ClosedRange<Duration> = .milliseconds(100) ... .seconds(5)
+    /// Time that a connection must last for the pauses to begin again with the shortest.
+    var steadyTime: Duration { backoff.upperBound }
     /// Publications that wait for Redis's answer, and their bytes. What was there before counts,
     /// so one always fits.
     package var inFlightMax = 16_384
