@@ -33,9 +33,12 @@ struct TaskRoutes: Sendable {
         case .failure(let faults): return .unprocessable(faults.all)
         case .success(let page):
             do {
-                return Response(
-                    headerFields: [.contentType: "application/json"],
-                    body: try await store.list(page))
+                let listing = try await store.list(page)
+                let body =
+                    if let whole = await listing.takeWhole() { whole } else {
+                        try await listing.collect()
+                    }
+                return Response(headerFields: [.contentType: "application/json"], body: body)
             } catch {
                 throw Problem(
                     .serviceUnavailable, "The tasks can't be read: \(error).",
@@ -53,6 +56,15 @@ struct TaskRoutes: Sendable {
             guard let error else { return }
             unannounced.warn(["task": "\(task.id)", "error": "\(error)"])
         }
+    }
+}
+
+extension TaskListing {
+    /// Returns all pieces together.
+    fileprivate func collect() async throws(TaskStoreError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        while let piece = try await next() { bytes += piece }
+        return bytes
     }
 }
 
