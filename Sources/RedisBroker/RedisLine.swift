@@ -22,9 +22,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     private var state = State.idle
     /// The attempt at hand; what an earlier one brings is dropped.
     private var attempt = 0
-    private var failures = 0
-    /// When the connection that is up came up.
-    private var upSince: UInt64 = 0
+    private var backoff: Backoff
     /// A name server that hangs must not cost a thread for each attempt.
     private var isLookingUp = false
     /// Made with the first encrypted connection.
@@ -49,6 +47,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         self.loop = loop
         self.url = url
         self.options = options
+        backoff = Backoff(options.backoff)
     }
 
     var isUp: Bool { state == .up }
@@ -73,17 +72,16 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     func established() {
         guard state == .connecting else { return }
         state = .up
-        upSince = loop.now
+        backoff.succeeded(now: loop.now)
         loop.cancel(self)
     }
 
     /// Gives the connection or the attempt up, and tries again later.
     func fail(_ reason: String) {
         guard state == .connecting || state == .up else { return }
-        if state == .up, loop.now - upSince >= options.steadyTime.milliseconds { failures = 0 }
         self.reason = reason
         state = .resting
-        loop.schedule(self, at: loop.now + nextPause())
+        loop.schedule(self, at: loop.now + backoff.failed(now: loop.now))
         drop(reason)
         onLost?(reason)
     }
@@ -119,15 +117,6 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         link?.shut(reason)
     }
 
-    private func nextPause() -> UInt64 {
-        let (least, most) = (
-            options.backoff.lowerBound.milliseconds, options.backoff.upperBound.milliseconds
-        )
-        let pause = min(most, least << UInt64(min(failures, 16)))
-        failures += 1
-        return UInt64.random(in: pause / 2...pause)
-    }
-
     override func deadlinePassed(now: UInt64) {
         switch state {
         case .resting: start()
@@ -155,7 +144,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
                 switch result {
                 case .success(let addresses):
                     // One that doesn't answer must not keep the others from their turn.
-                    let first = failures % max(1, addresses.count)
+                    let first = backoff.failures % max(1, addresses.count)
                     connect(Array(addresses[first...] + addresses[..<first]))
                 case .failure(let error): fail("\(error)")
                 }
@@ -204,7 +193,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
 
     private func ended(_ reason: String) {
         if state == .connecting, let refusal {
-            fail("Redis refuses HELLO: \(refusal)")
+            fail("\(reason) after the error: \(refusal)")
         } else {
             fail(reason)
         }

@@ -4,7 +4,7 @@ struct RedisText: Equatable {
     /// The most bytes that are shown, the mark of what is left out aside.
     static let shownMax = 200
 
-    private let bytes: [UInt8]
+    let bytes: [UInt8]
 
     init(_ bytes: some Sequence<UInt8>) { self.bytes = Array(bytes) }
 

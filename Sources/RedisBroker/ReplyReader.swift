@@ -46,7 +46,8 @@ struct ReplyReader {
 
     init(limits: Limits) { self.limits = limits }
 
-    /// Takes in bytes, which are copied. Call ``next()`` until it returns `nil` before the next call.
+    /// Takes in bytes, which are copied. Call ``next()`` until it returns `nil` before this is
+    /// called again.
     mutating func feed(_ bytes: UnsafeRawBufferPointer) {
         // Safety: the bytes are valid while they are copied.
         unsafe buffer.append(contentsOf: bytes)

@@ -13,7 +13,7 @@ actor TaskListing {
 
     private let store: TaskStore
     /// What has been read and is not taken yet: less than a piece and one task.
-    private var unsent: [UInt8]
+    private var unsent: ArraySlice<UInt8>
     /// The tasks to be read yet; `nil` once the array's end is read.
     private var remaining: TaskRange?
 
@@ -27,7 +27,7 @@ actor TaskListing {
             return try range.read(behind: bytes, upTo: Self.pieceSize, db)
         }
         self.store = store
-        unsent = bytes
+        unsent = bytes[...]
         self.remaining = remaining
     }
 
@@ -35,20 +35,22 @@ actor TaskListing {
     func takeWhole() -> [UInt8]? {
         guard remaining == nil, unsent.count <= Self.pieceSize else { return nil }
         defer { unsent = [] }
-        return unsent
+        return Array(unsent)
     }
 
     /// Returns the next piece, or `nil` behind the last one. Call it again once it has returned.
     func next() async throws(TaskStoreError) -> [UInt8]? {
         if unsent.count < Self.pieceSize, let range = remaining {
-            let bytes = unsent
-            (unsent, remaining) = try await store.read {
-                try range.read(behind: bytes, upTo: Self.pieceSize, $0)
+            let part = Array(unsent)
+            let (bytes, remaining) = try await store.read {
+                try range.read(behind: part, upTo: Self.pieceSize, $0)
             }
+            unsent = bytes[...]
+            self.remaining = remaining
         }
         if unsent.isEmpty { return nil }
         let piece = Array(unsent.prefix(Self.pieceSize))
-        unsent.removeFirst(piece.count)
+        unsent = unsent.dropFirst(piece.count)
         return piece
     }
 }
