@@ -144,8 +144,8 @@ import WebSocketTesting
     }
 }
 
-extension String {
-    fileprivate func pieces(separatedBy separator: String) -> [Substring] {
+extension StringProtocol {
+    fileprivate func pieces(separatedBy separator: String) -> [SubSequence] {
         split(separator: separator, omittingEmptySubsequences: false)
     }
 }
