@@ -16,10 +16,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The size of the one read buffer that all streams of the loop share.
     public static let readBufferSize = 256 << 10
     static let corkSize = 256 << 10
-    /// Nanoseconds that jobs run in one turn before I/O gets its turn again, and the number of jobs
-    /// between two looks at the time, a power of two.
+    /// Nanoseconds that jobs run between two polls for events, and the number of jobs between two
+    /// looks at the time, a power of two.
     private static let jobNanosecondsMax: UInt64 = 4_000_000
-    private static let jobsPerLook = 32
+    private static let jobsPerLook = 8
     /// Turns that a stopped loop still gives to its last callbacks and jobs.
     private static let lastTurns = 1_024
 
@@ -39,6 +39,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var wheelWakeUp: UInt64?
     private var isStopping = false
     private var turnWatch: TurnWatch?
+    /// Nanoseconds that jobs have run since the poll at this time of the loop's clock.
+    private var jobNanoseconds: UInt64 = 0
+    private var jobsPolled: UInt64 = 0
     private var joinable = uv_thread_t()
     /// Open libuv handles that hold memory: zero once everything is released (the ledger).
     public internal(set) var openHandles = 0
@@ -239,13 +242,17 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     @usableFromInline func runReady() {
+        // One poll may have found events for many streams, each of which brings jobs.
+        if now != jobsPolled { (jobsPolled, jobNanoseconds) = (now, 0) }
+        if jobNanoseconds > Self.jobNanosecondsMax { return wake() }
         var next = 0
-        var began: UInt64 = 0
+        var last: UInt64 = 0
         while next < ready.count {
             if next & (Self.jobsPerLook - 1) == Self.jobsPerLook - 1 {
-                let now = uv_hrtime()
-                if began == 0 { began = now }
-                if now - began > Self.jobNanosecondsMax { break }
+                let time = uv_hrtime()
+                if last > 0 { jobNanoseconds += time - last }
+                last = time
+                if jobNanoseconds > Self.jobNanosecondsMax { break }
             }
             let work = ready[next]
             next += 1

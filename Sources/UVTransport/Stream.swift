@@ -34,8 +34,10 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     private enum State: UInt8 { case open, finishing, closed }
 
-    /// Reads of one event, of which each but the last filled its buffer.
+    /// Reads of one event, of which each but the last filled its buffer, and the nanoseconds after
+    /// which there is no further one.
     private static let readsMax = 32
+    private static let readNanosecondsMax: UInt64 = 2_000_000
     private static let readable = UInt8(UV_READABLE.rawValue)
     private static let writable = UInt8(UV_WRITABLE.rawValue)
 
@@ -163,6 +165,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     /// Reads until a buffer is not filled; whether there was nothing left to read, nor the end.
     private final func readAvailable() -> Bool {
+        var began: UInt64 = 0
         for _ in 0..<Self.readsMax {
             let buffer = unsafe bufferForReading()
             let count = unsafe apus_receive(descriptor, buffer.baseAddress!, buffer.count)
@@ -176,6 +179,10 @@ open class Stream: TimerEntry, @unchecked Sendable {
             guard count == buffer.count else { return false }
             loop.endTurn()
             guard unsafe isReading else { return false }
+            // Others have their turn; what is left makes the descriptor ready again.
+            let now = uv_hrtime()
+            if began == 0 { began = now }
+            if now - began > Self.readNanosecondsMax { return false }
         }
         return false
     }

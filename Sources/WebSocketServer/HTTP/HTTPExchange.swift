@@ -81,6 +81,10 @@ final class HTTPExchange: OpeningPhase {
         _ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore
     ) -> Int {
         if awaitsTurn { return bytes.count }
+        if bytes.count > TurnQueue.shortSize, connection.context.isTurnOver() {
+            awaitTurn(on: connection)
+            return bytes.count
+        }
         var rest = unsafe bytes
         let began = LoopCodecs.now()
         defer { connection.context.longReadNanoseconds &+= LoopCodecs.now() &- began }
