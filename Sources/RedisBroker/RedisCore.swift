@@ -13,6 +13,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
     private let publisher: RedisPublisher
     private let subscriber: RedisSubscriber
     private let logger: Logger
+    private let unreadable: LogThrottle
     private let receive: @Sendable (BrokerEvent) -> Void
     private let report: @Sendable (BrokerHealth) -> Void
     private let url: RedisURL
@@ -35,6 +36,8 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         self.options = options
         self.prefix = Array(prefix.utf8)
         self.logger = logger
+        unreadable = LogThrottle(
+            "a message in Redis is no publication of this version; dropped", logger: logger)
         self.receive = receive
         self.report = report
         // A topic's name holds no control characters, so none is ever this one.
@@ -87,9 +90,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
     private func received(_ bytes: borrowing RawSpan, in channel: [UInt8]) {
         let topic = String(decoding: channel.dropFirst(prefix.count), as: UTF8.self)
         guard let publication = Envelope.decode(bytes, topic: topic) else {
-            logger.warning(
-                "a message in Redis is no publication of this version; dropped",
-                metadata: ["topic": "\(topic)", "bytes": "\(bytes.byteCount)"])
+            unreadable.log(["topic": "\(topic)", "bytes": "\(bytes.byteCount)"])
             return
         }
         receive(.publication(publication))

@@ -33,10 +33,11 @@ public final class WebSocketClient: Sendable {
         }
         let budget = ByteBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
         let contextBudget = ByteBudget(max: compression.memoryMax.bytes)
+        let warnings = ServerWarnings(logger: logger)
         contexts = group.loops.map {
             LoopContext(
-                loop: $0, logger: logger, budget: budget, contextBudget: contextBudget,
-                admission: nil)
+                loop: $0, logger: logger, warnings: warnings, budget: budget,
+                contextBudget: contextBudget, admission: nil)
         }
         self.budget = budget
         self.contextBudget = contextBudget

@@ -13,6 +13,7 @@ final class LoopContext: @unchecked Sendable {
 
     let loop: EventLoop
     let logger: Logger
+    let warnings: ServerWarnings
     let admission: Admission?
     var counters = Counters()
     /// Counted for every message, so behind a pointer: reached without an exclusivity check.
@@ -45,11 +46,12 @@ final class LoopContext: @unchecked Sendable {
     private var dateSecond: time_t = -1
 
     init(
-        loop: EventLoop, logger: Logger, budget: ByteBudget, contextBudget: ByteBudget,
-        admission: Admission?
+        loop: EventLoop, logger: Logger, warnings: ServerWarnings, budget: ByteBudget,
+        contextBudget: ByteBudget, admission: Admission?
     ) {
         self.loop = loop
         self.logger = logger
+        self.warnings = warnings
         self.admission = admission
         self.assemblies = AssemblyPool(budget: budget)
         self.codecs = LoopCodecs(budget: contextBudget)

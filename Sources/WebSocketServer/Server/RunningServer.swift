@@ -32,9 +32,8 @@ final class RunningServer: Sendable {
         addresses = bound.map(\.0)
         contexts = group.loops.map {
             LoopContext(
-                loop: $0, logger: shared.logger, budget: shared.budget,
-                contextBudget: shared.contextBudget,
-                admission: shared.admission)
+                loop: $0, logger: shared.logger, warnings: shared.warnings, budget: shared.budget,
+                contextBudget: shared.contextBudget, admission: shared.admission)
         }
         let hub = Hub(loops: group.loops, budget: shared.deliveryBudget) { [contexts] in
             contexts[$0].topics?.deliver()
@@ -100,7 +99,7 @@ final class RunningServer: Sendable {
                 }
             } onError: { [self] error in
                 context.counters.acceptErrors += 1
-                shared.warnings.unaccepted.warn(["error": "\(error)"], kind: error.code)
+                shared.warnings.unaccepted.log(["error": "\(error)"], kind: error.code)
             }
             context.listeners.append(listener)
         } catch {
