@@ -74,17 +74,6 @@ struct SourcesTests {
         #expect(loaded.settings.server.addresses == [.hostname("127.0.0.1", port: 2)])
     }
 
-    @Test("variables of other programs and of Kubernetes service links are ignored")
-    func foreignVariables() throws {
-        _ = try load(environment: [
-            "PATH": "/bin", "APUSX": "1",
-            "APUS_SERVICE_HOST": "10.0.0.1", "APUS_SERVICE_PORT": "80",
-            "APUS_SERVICE_PORT_HTTP": "80", "APUS_PORT": "tcp://10.0.0.1:80",
-            "APUS_PORT_80_TCP": "tcp://10.0.0.1:80", "APUS_PORT_80_TCP_ADDR": "10.0.0.1",
-            "APUS_ADMIN_SERVICE_HOST": "10.0.0.2", "APUS_ADMIN_PORT_9090_TCP_PROTO": "tcp",
-        ])
-    }
-
     @Test(
         "sizes and durations may be written in several ways",
         arguments: [
