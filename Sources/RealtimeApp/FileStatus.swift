@@ -25,13 +25,13 @@ struct FileStatus {
 
     /// `nil` when there is no file, or none that we may look at.
     init?(_ path: String) {
-        var status = unsafe stat()
+        var status = stat()
         // Safety: the path is copied for the call, and the result is ours.
         guard unsafe stat(path, &status) == 0 else { return nil }
-        identity = Identity(device: unsafe status.st_dev, number: unsafe status.st_ino)
-        let (modified, changed) = unsafe (status.st_mtim, status.st_ctim)
+        identity = Identity(device: status.st_dev, number: status.st_ino)
+        let (modified, changed) = (status.st_mtim, status.st_ctim)
         stamp = Stamp(
-            identity: identity, size: unsafe status.st_size,
+            identity: identity, size: status.st_size,
             modified: [modified.tv_sec, modified.tv_nsec],
             changed: [changed.tv_sec, changed.tv_nsec])
     }

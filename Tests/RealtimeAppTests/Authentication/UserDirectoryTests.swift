@@ -85,6 +85,21 @@ import WebSocketTesting
         }
     }
 
+    @Test("right after a change the file is read again, whatever its times say")
+    func unsettled() throws {
+        try withTemporaryFolder { folder in
+            let path = "\(folder)/users"
+            try write(text("ada"), to: path)
+            // Times of modification can be set, and say nothing about when it was changed.
+            try copyTimes(from: #filePath, to: path)
+            let status = try #require(FileStatus(path))
+            #expect(status.settledStamp == nil)
+            // A file that has been there for a while.
+            let program = try #require(FileStatus("/bin/sh"))
+            #expect(program.settledStamp == program.stamp)
+        }
+    }
+
     @Test("a change of the same size that keeps the time of modification is seen")
     func keptTime() throws {
         try withTemporaryFolder { folder in
