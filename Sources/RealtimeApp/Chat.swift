@@ -21,7 +21,7 @@ final class ChatMember: ConnectionHandler {
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
         connection.publish("Client \(clientID) left the chat", to: Self.topic)
-        logger.info(
+        logger.debug(
             "client left the chat", metadata: ["client": "\(clientID)", "code": "\(code.rawValue)"])
     }
 }

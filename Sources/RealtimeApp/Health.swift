@@ -15,10 +15,12 @@ struct Readiness: Encodable {
     let faults: [String]
     let broker: Broker
 
-    init(broker health: BrokerHealth, isDraining: Bool) {
+    /// - Parameter tasksFault: what is wrong with the tasks' database.
+    init(broker health: BrokerHealth, tasksFault: String?, isDraining: Bool) {
         var faults: [String] = []
         if isDraining { faults.append("the server is letting its connections go") }
         if !health.isReady { faults.append("broker: \(health.description)") }
+        if let tasksFault { faults.append("tasks.database: \(tasksFault)") }
         status = faults.isEmpty ? "ready" : "not ready"
         self.faults = faults
         broker = Broker(ready: health.isReady, state: health.description, gaps: health.gaps)
@@ -29,9 +31,11 @@ extension RealtimeApp {
     /// Adds `GET /healthz`, which says that the server is alive, and `GET /readyz`.
     func addHealth(to router: inout Router) {
         router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
-        let broker = self.broker
+        let (broker, tasks) = (self.broker, self.tasks)
         router.get("/readyz") { request in
-            let readiness = Readiness(broker: broker.health, isDraining: request.isDraining)
+            let readiness = Readiness(
+                broker: broker.health, tasksFault: await tasks?.file.faultFound(),
+                isDraining: request.isDraining)
             var response = Response.encoding(
                 readiness, status: readiness.faults.isEmpty ? .ok : .serviceUnavailable)
             response.headerFields[.cacheControl] = "no-store"

@@ -13,6 +13,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
     private let publisher: RedisPublisher
     private let subscriber: RedisSubscriber
     private let logger: Logger
+    private let unreadable: LogThrottle
     private let receive: @Sendable (BrokerEvent) -> Void
     private let report: @Sendable (BrokerHealth) -> Void
     private let url: RedisURL
@@ -35,6 +36,8 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         self.options = options
         self.prefix = Array(prefix.utf8)
         self.logger = logger
+        unreadable = LogThrottle(
+            "a message in Redis is no publication of this version; dropped", logger: logger)
         self.receive = receive
         self.report = report
         // A topic's name holds no control characters, so none is ever this one.
@@ -86,9 +89,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
 
     private func received(_ message: [UInt8], of topic: String) {
         guard let publication = unsafe Envelope.decode(message.span.bytes, topic: topic) else {
-            logger.warning(
-                "a message in Redis is no publication of this version; dropped",
-                metadata: ["topic": "\(topic)", "bytes": "\(message.count)"])
+            unreadable.log(["topic": "\(topic)", "bytes": "\(message.count)"])
             return
         }
         receive(.publication(publication))

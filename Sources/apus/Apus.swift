@@ -1,4 +1,6 @@
 import ArgumentParser
+import Dispatch
+import Glibc
 
 /// The program's entry point: `apus serve`, what prepares for it, and `apus bench`.
 @main
@@ -25,4 +27,14 @@ struct Apus: AsyncParsableCommand {
             ServeCommand.self, ConfigCommand.self, TokenCommand.self, UsersCommand.self,
             BenchCommand.self,
         ])
+
+    /// Not `async`: the runtime would have opened descriptors of its own by then.
+    static func main() {
+        openStandardStreams()
+        Task {
+            await main(nil)
+            Glibc.exit(0)
+        }
+        dispatchMain()
+    }
 }

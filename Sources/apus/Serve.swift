@@ -8,19 +8,17 @@ import WebSocketServer
 
 /// Serves with `settings` until a signal or a failure stops it.
 ///
-/// Prints `listening on URL` to standard output for each listener once it accepts; logs go to
-/// standard error.
+/// Prints `listening on URL` to standard output for each listener once it accepts. Nobody who
+/// serves waits for who reads that, or the log.
 ///
 /// - Throws: what kept it from starting, or stopped it; exit status 78 for a database that can't be
 ///   used.
-func serve(settings: Settings) async throws {
-    var logger = Logger(label: "apus", factory: { StreamLogHandler.standardError(label: $0) })
-    logger.logLevel = settings.logLevel
+func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async throws {
     var configuration = settings.server
     configuration.handlesSignals = true
     let broker = makeBroker(settings.broker, logger: logger)
-    let authentication = try await readForCommand(settings.auth, logger: logger)
-    let tasks = try await openTasks(settings, logger)
+    let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
+    let tasks = try await openTasks(settings, log, logger)
     defer { tasks?.close() }
     let app = RealtimeApp(
         logger: logger, broker: broker, topics: configuration.topics, tasks: tasks,
@@ -28,11 +26,13 @@ func serve(settings: Settings) async throws {
     ) {
         [routes = settings.routes] route, options in routes[route].adjust(&options)
     }
+    let output = LineWriter(descriptor: STDOUT_FILENO)
+    defer { output.finish(within: .milliseconds(100)) }
     let server = Server(
         configuration: configuration, router: app.router(), broker: broker, logger: logger
     ) {
         authentication.logStart($0)
-        for address in $0 { announce(address) }
+        for address in $0 { output.write(Array(announcement(of: address).utf8)) }
     }
     try await server.run()
 }
@@ -46,7 +46,9 @@ private func makeBroker(_ settings: BrokerSettings, logger: Logger) -> any Broke
 }
 
 /// The tasks' database, before anything listens.
-private func openTasks(_ settings: Settings, _ logger: Logger) async throws -> TaskStore? {
+private func openTasks(
+    _ settings: Settings, _ log: StandardErrorLog, _ logger: Logger
+) async throws -> TaskStore? {
     guard let path = settings.tasksDatabase else { return nil }
     // A file that may not grow is then an error like a full disk, which a request can be answered
     // with, and not the end of the process.
@@ -54,18 +56,15 @@ private func openTasks(_ settings: Settings, _ logger: Logger) async throws -> T
     do {
         return try await TaskStore.open(path: path, logger: logger)
     } catch {
-        let fault = "tasks.database: \(path) can't be used: \(error)\n"
-        FileHandle.standardError.write(Data(fault.utf8))
+        log.complain("tasks.database: \(path) can't be used: \(error)\n")
         throw ExitCode(78)
     }
 }
 
-/// One line for scripts and people to wait for.
-private func announce(_ address: BoundAddress) {
+/// The line for scripts and people to wait for.
+private func announcement(of address: BoundAddress) -> String {
     switch address {
-    case .ip: print("listening on http://\(address)")
-    case .unix: print("listening on http+\(address)")
+    case .ip: "listening on http://\(address)\n"
+    case .unix: "listening on http+\(address)\n"
     }
-    // Standard output may be a pipe, which is written in blocks otherwise.
-    fflush(nil)
 }

@@ -60,7 +60,7 @@ struct SourcesTests {
         let yaml = nestedYAML("limits.fragments.max", "10")
         let environment = ["APUS_LIMITS_FRAGMENTS_MAX": "20"]
         let set = [("limits.fragments.max", "30")]
-        func fragments(_ loaded: Loaded) -> Int { loaded.settings.server.limits.fragmentsMax }
+        func fragments(_ loaded: Loaded) -> Int? { loaded.settings.server.limits.fragmentsMax }
         #expect(fragments(try load(yaml: yaml)) == 10)
         #expect(fragments(try load(yaml: yaml, environment: environment)) == 20)
         #expect(fragments(try load(environment: environment, set: set)) == 30)
@@ -72,17 +72,6 @@ struct SourcesTests {
     func lastWins() throws {
         let loaded = try load(set: [("server.port", "1"), ("server.port", "2")])
         #expect(loaded.settings.server.addresses == [.hostname("127.0.0.1", port: 2)])
-    }
-
-    @Test("variables of other programs and of Kubernetes service links are ignored")
-    func foreignVariables() throws {
-        _ = try load(environment: [
-            "PATH": "/bin", "APUSX": "1",
-            "APUS_SERVICE_HOST": "10.0.0.1", "APUS_SERVICE_PORT": "80",
-            "APUS_SERVICE_PORT_HTTP": "80", "APUS_PORT": "tcp://10.0.0.1:80",
-            "APUS_PORT_80_TCP": "tcp://10.0.0.1:80", "APUS_PORT_80_TCP_ADDR": "10.0.0.1",
-            "APUS_ADMIN_SERVICE_HOST": "10.0.0.2", "APUS_ADMIN_PORT_9090_TCP_PROTO": "tcp",
-        ])
     }
 
     @Test(

@@ -235,12 +235,12 @@ class Apus:
 
 def run(*args, environment=None, seconds=10):
     """Runs `apus ARGS` to its end; a server has no tasks, unless ARGS name a database."""
-    own = {"APUS_TASKS_DATABASE": ""} if args[0] == "serve" else {}
+    own = ["--set", "tasks.database="] if args[0] == "serve" else []
     return subprocess.run(
-        [binary(), *args],
+        [binary(), args[0], *own, *args[1:]],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=seconds,
-        env=clean_environment(**own | (environment or {})),
+        env=clean_environment(**(environment or {})),
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import ssl
@@ -123,19 +124,19 @@ class HAProxy(Balancer):
     connect at once.
     """
 
-    def __init__(self, program, a, b, *, announces=False, sticky="by_cookie", check="/readyz"):
+    def __init__(
+        self, program, a, b, *, announces=False, sticky="by_cookie", check="/readyz", changes=()
+    ):
         self.folder = tempfile.TemporaryDirectory()
-        file = ROOT / "config/haproxy.cfg"
-        if announces:
-            text = file.read_text()
-            assert text.count(PROXY_OPTION) == 1
-            file = os.path.join(self.folder.name, "haproxy.cfg")
-            with open(file, "w") as changed:
-                changed.write(text.replace(PROXY_OPTION, PROXY_OPTION.replace("#", "")))
+        text = (ROOT / "config/haproxy.cfg").read_text()
+        announced = {PROXY_OPTION: PROXY_OPTION.replace("#", "")} if announces else {}
+        file = os.path.join(self.folder.name, "haproxy.cfg")
+        with open(file, "w") as changed:
+            changed.write(replaced(text, announced | dict(changes)))
         with socket.create_server((self.host, 0), backlog=1_024) as listening:
             self.port = listening.getsockname()[1]
             self.run(
-                [program, "-db", "-f", str(file)],
+                [program, "-db", "-f", file],
                 environment={
                     "APUS_LISTEN": f"fd@{listening.fileno()}",
                     "APUS_A": a,
@@ -183,19 +184,73 @@ class Leaving:
                     plain.shutdown(socket.SHUT_WR)
 
 
+class Keeping:
+    """Stands in for a server that never closes a connection: it tells who does, and when."""
+
+    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    def __init__(self):
+        # The requests of each connection that had one that isn't a health check.
+        self.connections = []
+        self.ended = []
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.authority = f"127.0.0.1:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = self.listening.accept()
+                threading.Thread(target=self._serve, args=[plain], daemon=True).start()
+
+    def _serve(self, plain):
+        paths = []
+        with plain, contextlib.suppress(Ended, OSError):
+            wire = Wire(plain, seconds=60)
+            while True:
+                path = wire.take_through(b"\r\n\r\n").split()[1]
+                if path != b"/readyz":
+                    if not paths:
+                        self.connections.append(paths)
+                    paths.append(path)
+                plain.sendall(self.ANSWER)
+        if paths:
+            self.ended.append(paths)
+
+    def close(self):
+        self.listening.close()
+
+
+def replaced(text, changes):
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+def seconds_in(file, directive):
+    """The only value of a directive, in whole seconds."""
+    [value] = re.findall(rf"^ *{directive} (\d+)s;?$", (ROOT / file).read_text(), re.MULTILINE)
+    return int(value)
+
+
+def keep_alive_of_apus():
+    """The seconds after which a server closes an idle connection, with the defaults."""
+    text = (ROOT / "config/apus.yaml").read_text()
+    return int(re.search(r"\n  handshake:\n.*\n    timeout: (\d+)s\n", text)[1])
+
+
 class Nginx(Balancer):
     """nginx with `config/nginx.conf`, its addresses replaced, and a certificate made for it."""
 
-    def __init__(self, program, openssl, server):
+    def __init__(self, program, openssl, server, changes=()):
         self.folder = tempfile.TemporaryDirectory()
         self.port = port_that_no_client_gets()
-        text = (ROOT / "config/nginx.conf").read_text()
-        for old, new in (
-            ("listen 127.0.0.1:8443 ssl;", f"listen {self.authority} ssl;"),
-            ("server 127.0.0.1:8080;", f"server {server.authority};"),
-        ):
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
+        addresses = {
+            "listen 127.0.0.1:8443 ssl;": f"listen {self.authority} ssl;",
+            "server 127.0.0.1:8080;": f"server {server.authority};",
+        }
+        text = replaced((ROOT / "config/nginx.conf").read_text(), addresses | dict(changes))
         name = self.folder.name
         # The workers of a root's nginx are somebody else.
         os.chmod(name, 0o755)
@@ -223,13 +278,13 @@ class Nginx(Balancer):
 def balanced(start, program):
     """Two servers and HAProxy before them: `haproxy, a, b = balanced("KEY=VALUE")`.
 
-    `again(server)` starts one anew where it was. Their logs tell who had a client.
+    `again(server)` starts one anew where it was. Their logs, at level debug, tell who had a client.
     """
     path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
     running = contextlib.ExitStack()
 
     def make(*settings, announces=False, **options):
-        settings = (TRUSTED, *settings)
+        settings = (TRUSTED, "log.level=debug", *settings)
         if announces:
             settings += ("server.proxy_protocol=required",)
 

@@ -104,6 +104,42 @@ def test_faults_from_all_sources_are_told_together(file):
         assert key in done.stderr, done.stderr
 
 
+def test_variables_that_are_no_keys_are_warned_of_and_stop_nothing(start):
+    # As komodo#717 and sequin#2155 describe: what Kubernetes sets for a service named "apus", and
+    # one named "apus-server", whose port has the name of a key.
+    environment = {"APUS_VERSION": "1.2", "APUS_LISTEN": "127.0.0.1:8000", "APUS_A": "127.0.0.1:1"}
+    for service in ("APUS", "APUS_SERVER"):
+        environment |= {
+            f"{service}_SERVICE_HOST": "10.0.0.1", f"{service}_SERVICE_PORT": "8080",
+            f"{service}_SERVICE_PORT_HTTP": "8080", f"{service}_PORT": "tcp://10.0.0.1:8080",
+            f"{service}_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+            f"{service}_PORT_8080_TCP_PROTO": "tcp", f"{service}_PORT_8080_TCP_PORT": "8080",
+            f"{service}_PORT_8080_TCP_ADDR": "10.0.0.1",
+        }
+    server = start(environment=environment)
+    server.stop()
+    warned = [line for line in server.stderr.lines if "unknown environment variable" in line]
+    assert len(warned) == 3 and all(" warning apus: " in line for line in warned)
+    checked = run("config", "check", environment=environment)
+    assert checked.returncode == 0 and "every key has its default" in checked.stdout
+    for name in ("APUS_VERSION", "APUS_LISTEN", "APUS_A", "APUS_SERVER_PORT"):
+        assert checked.stderr.count(f"{name}: ") == 1, checked.stderr
+    assert checked.stderr.count("\n") == 4, checked.stderr
+
+
+def test_an_empty_variable_leaves_the_secret_of_the_file_in_force(start, file):
+    secret = "s" * 32
+    config = ["--config", file(f"auth: {{ jwt: {{ secret: {secret} }} }}")]
+    environment = {"APUS_AUTH_JWT_SECRET": ""}
+    server = start(args=["--port", "0", *config], environment=environment)
+    made = run("token", "--sub", "ada", *config, environment=environment)
+    assert made.returncode == 0 and made.stdout.count(".") == 2
+    server.stop()
+    for log in (server.stderr.text(), made.stderr):
+        assert log.count("APUS_AUTH_JWT_SECRET: ignored, as it is empty") == 1, log
+        assert secret not in log
+
+
 @pytest.mark.parametrize("text", ["limits: [", "- a list\n- at the top\n", "limits: 5\n"])
 def test_a_file_that_cannot_be_read_as_settings_is_refused(file, text):
     assert run("serve", "--port", "0", "--config", file(text)).returncode == BAD_CONFIGURATION

@@ -6,7 +6,7 @@ import random
 
 import pytest
 from apus import wait_until
-from balancers import Nginx
+from balancers import Keeping, Nginx, keep_alive_of_apus, seconds_in
 from tokens import KEYED, PATH, token
 
 TRUSTED = "proxies.trusted=127.0.0.1"
@@ -78,6 +78,23 @@ def test_the_servers_goodbye_reaches_the_client(secured):
     server.process.terminate()
     wire.expect_failure(1012)
     wire.close()
+
+
+def test_an_idle_connection_is_let_go_before_the_server_closes_it(program):
+    # A POST that crosses with that is answered 502.
+    assert seconds_in("config/nginx.conf", "keepalive_timeout") < keep_alive_of_apus()
+    path = program("nginx", "/usr/sbin/nginx", package="nginx-light")
+    openssl = program("openssl", package="openssl")
+    with contextlib.closing(Keeping()) as server:
+        nginx = Nginx(path, openssl, server, {"keepalive_timeout 5s;": "keepalive_timeout 1s;"})
+        try:
+            request = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+            assert [nginx.ask(request % number).status for number in (1, 2)] == [200, 200]
+            wait_until(lambda: sum(map(len, server.ended)) == 2, "let go", 30)
+            assert nginx.ask(request % 3).status == 200
+            assert server.connections[-1] == [b"/3"]
+        finally:
+            nginx.kill()
 
 
 def test_paths_are_logged_and_tokens_behind_them_are_not(secured):

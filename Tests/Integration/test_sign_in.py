@@ -223,6 +223,29 @@ def test_the_file_is_read_again_when_it_changes(start, tmp_path):
     assert "not NAME:HASH" in server.stderr.text()
 
 
+def test_a_mounted_secret_is_read_again_when_its_folder_is_swapped(start, tmp_path):
+    # As the kubelet does it: users -> ..data/users, ..data -> ..VERSION.
+    def publish(version, *removed):
+        folder = tmp_path / f"..{version}"
+        folder.mkdir()
+        (folder / "users").write_text(text)
+        for name in removed:
+            users("remove", name, "--file", str(folder / "users"))
+        (tmp_path / "..tmp").symlink_to(folder.name)
+        (tmp_path / "..tmp").rename(tmp_path / "..data")
+
+    original = tmp_path / "original"
+    for name in ("ada", "eve"):
+        users("add", name, "--file", str(original), password="one")
+    text = original.read_text()
+    publish("1")
+    (tmp_path / "users").symlink_to("..data/users")
+    server = start(KEYED, f"auth.users={tmp_path / 'users'}", "auth.token.rate.per_user=0")
+    assert sign_in(server, "eve", "one").status == 200
+    publish("2", "eve")
+    assert [sign_in(server, name, "one").status for name in ("ada", "eve")] == [200, 400]
+
+
 def test_no_password_reaches_log_or_file(serving, file):
     server = serving("log.level=trace")
     sign_in(server, "ada", "correct horse")

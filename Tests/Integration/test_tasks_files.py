@@ -156,6 +156,26 @@ def refused(path):
     return done.stderr
 
 
+@pytest.mark.parametrize("name", ["tasks.sqlite", "tasks.sqlite-wal"])
+def test_a_database_that_is_taken_away_answers_503_until_it_is_back(start, tmp_path, name):
+    server = start(database(tmp_path))
+    assert create(server, 1) == (200, CREATED)
+    path, away = tmp_path / name, tmp_path / "away"
+    path.rename(away)
+    assert create(server, 2)[0] == 503
+    status, readiness, _ = ask(server, "/readyz")
+    assert status == 503 and readiness["faults"] == ["tasks.database: its file is gone"]
+    assert server.stderr.text().count("the tasks' database can't be used") == 1
+    path.write_bytes(b"")
+    _, readiness, _ = ask(server, "/readyz")
+    assert readiness["faults"] == ["tasks.database: its file was replaced by another"]
+    away.rename(path)
+    assert ask(server, "/readyz")[0] == 200
+    assert create(server, 3) == (200, CREATED)
+    server.stop()
+    assert [task["id"] for task in tasks(start(database(tmp_path)))] == [1, 3]
+
+
 def test_a_database_that_cant_be_used_is_told_at_the_start(tmp_path):
     assert "unable to open" in refused(tmp_path / "none" / "tasks.sqlite")
     assert "unable to open" in refused(tmp_path)

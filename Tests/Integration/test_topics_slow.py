@@ -217,7 +217,8 @@ def test_fifty_of_a_thousand_never_read(start, peak_within, record_property, cas
     settings = [f"topics.backlog.max={BACKLOG}"] if check is check_capped else []
     server = start(
         "server.loops=2", f"topics.rules=slow/={policy}", f"limits.outbox.max={OUTBOX}",
-        "limits.close.timeout=1m", "heartbeat.interval=0s", *settings, args=["--tools"])
+        "limits.close.timeout=1m", "heartbeat.interval=0s", "log.level=debug", *settings,
+        args=["--tools"])
     with Crowd(server, 950, FEED) as crowd:
         reading, silent = [], []
         for one, other in itertools.islice(turns(server, crowd, check, peak_within), 10):

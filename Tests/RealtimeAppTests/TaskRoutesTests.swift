@@ -57,7 +57,7 @@ import WebSocketTesting
                 }
             }
             #expect(try await list(store).map(\.title) == ["secret", "secret", "secret"])
-            let warnings = log.lines(with: "a new task was not announced")
+            let warnings = log.lines(with: "warning a new task was not announced")
             #expect(warnings.count == 1)
             #expect(warnings.first?.contains("secret") == false)
         }

@@ -10,9 +10,9 @@ import WebSocketTesting
         let throttle = LogThrottle("it happened", logger: log.logger)
         let start = ContinuousClock.now
         let times = [100, 100, 101, 109.9, 110, 110.1, 119, 120, 200, 200, 300]
-        for time in times { throttle.warn(at: start + .seconds(time)) }
+        for time in times { throttle.log(at: start + .seconds(time)) }
         let expected = ["[:]", #"["others": 3]"#, #"["others": 2]"#, "[:]", #"["others": 1]"#]
-        #expect(log.lines(with: "") == expected.map { "warning it happened \($0)" })
+        #expect(log.lines(with: "warning") == expected.map { "warning it happened \($0)" })
     }
 
     @Test("kinds don't hold each other back")
@@ -20,9 +20,9 @@ import WebSocketTesting
         let log = LogRecorder()
         let throttle = LogThrottle("it happened", logger: log.logger)
         let now = ContinuousClock.now
-        for kind in [1, 2, 1, 2, 3] as [Int32] { throttle.warn(kind: kind, at: now) }
-        #expect(log.lines(with: "").count == 3)
-        throttle.warn(kind: 1, at: now + .seconds(10))
+        for kind in [1, 2, 1, 2, 3] as [Int32] { throttle.log(kind: kind, at: now) }
+        #expect(log.lines(with: "warning").count == 3)
+        throttle.log(kind: 1, at: now + .seconds(10))
         #expect(log.lines(with: #""others": 1"#).count == 1)
     }
 
@@ -36,7 +36,7 @@ import WebSocketTesting
                 try await within {
                     while await server.server.counters().acceptErrors < 3 { await Task.yield() }
                 }
-                precondition(log.lines(with: "cannot accept connections").count == 1)
+                precondition(log.lines(with: "warning cannot accept connections").count == 1)
                 hoard.release()
                 hoard.closeClient()
             }

@@ -13,6 +13,7 @@ public struct Authentication: Sendable {
     let signIns: SignInLimits
     let workers = PasswordWorkers()
     let logger: Logger
+    let refusedSignIns: LogThrottle
 
     /// Nothing demands a token, and none is accepted.
     public static func none(logger: Logger) -> Authentication {
@@ -54,6 +55,7 @@ public struct Authentication: Sendable {
         self.authenticator = authenticator
         self.users = users
         self.logger = logger
+        refusedSignIns = LogThrottle("sign-in refused", level: .info, logger: logger)
         signIns = SignInLimits(options)
     }
 

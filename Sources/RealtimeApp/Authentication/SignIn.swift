@@ -55,7 +55,7 @@ extension Authentication {
             return .tooManyRequests(1)
         }
         guard let user else {
-            logger.info("sign-in refused", metadata: ["peer": "\(request.remoteAddress)"])
+            refusedSignIns.log(["peer": "\(request.remoteAddress)"])
             return SignInFault("invalid_grant", "Incorrect username or password").response
         }
         let lifetime = options.lifetime

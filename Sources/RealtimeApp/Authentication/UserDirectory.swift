@@ -1,24 +1,35 @@
 import Foundation
 import Logging
 import Synchronization
+import WebSocketServer
 
 /// The users of a file, read again when the file has changed; any thread, blocks while it reads.
+///
+/// While the file can't be read or is invalid, what it said before holds, and each sign-in tries it
+/// again.
 final class UserDirectory: Sendable {
     private let path: String
     private let logger: Logger
+    private let unreadable: LogThrottle
     private let state: Mutex<UserDirectoryState>
 
     /// Reads the file; what is wrong with it is a fault of the configuration.
     init(path: String, logger: Logger) throws(AuthenticationFault) {
         self.path = path
         self.logger = logger
-        let stamp = FileStamp(path)
-        let file = try Self.read(path)
-        state = Mutex(UserDirectoryState(stamp: stamp, file: file))
+        unreadable = LogThrottle(
+            "the users file can't be used: what it said before holds", level: .error,
+            logger: logger)
+        // Before it is read: a change in between is then seen.
+        let stamp = FileStatus(path)?.settledStamp
+        let data = try readFile(path, for: "auth.users")
+        let file = try Self.parse(data, from: path)
+        state = Mutex(UserDirectoryState(data: data, file: file, stamp: stamp))
     }
 
-    private static func read(_ path: String) throws(AuthenticationFault) -> UsersFile {
-        let data = try readFile(path, for: "auth.users")
+    private static func parse(
+        _ data: Data, from path: String
+    ) throws(AuthenticationFault) -> UsersFile {
         guard let text = String(data: data, encoding: .utf8) else {
             throw AuthenticationFault("auth.users", "\(path): not UTF-8")
         }
@@ -30,19 +41,24 @@ final class UserDirectory: Sendable {
         }
     }
 
-    /// What the file says now. If it has become faulty, what it said before: that is logged.
-    private var file: UsersFile {
-        let stamp = FileStamp(path)
+    /// What the file says now, or said before it became invalid or unreadable; that is logged.
+    var file: UsersFile {
+        let status = FileStatus(path)
         return state.withLock { state in
-            if state.stamp == stamp { return state.file }
-            state.stamp = stamp
+            if let known = state.stamp, known == status?.stamp { return state.file }
+            // Only a success counts: whatever the cause of a failure, it may be gone by itself.
+            state.stamp = nil
             do throws(AuthenticationFault) {
-                state.file = try Self.read(path)
-                logger.info("users read again", metadata: ["users": "\(state.file.users.count)"])
+                let data = try readFile(path, for: "auth.users")
+                if data != state.data {
+                    state.file = try Self.parse(data, from: path)
+                    state.data = data
+                    logger.info(
+                        "users read again", metadata: ["users": "\(state.file.users.count)"])
+                }
+                state.stamp = status?.settledStamp
             } catch {
-                logger.error(
-                    "the users file is faulty: what it said before holds",
-                    metadata: ["error": "\(error)"])
+                unreadable.log(["error": "\(error)"])
             }
             return state.file
         }
@@ -57,23 +73,9 @@ final class UserDirectory: Sendable {
 
 /// What a ``UserDirectory`` guards; not nested in it, which Swift 6.3 miscompiles.
 struct UserDirectoryState {
-    var stamp: FileStamp?
+    /// What ``file`` was read from.
+    var data: Data
     var file: UsersFile
-}
-
-/// What changes when a file does.
-struct FileStamp: Hashable {
-    private let number: Int?
-    private let size: Int?
-    private let changed: Date?
-
-    /// `nil` when there is no such file.
-    init?(_ path: String) {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
-            return nil
-        }
-        number = attributes[.systemFileNumber] as? Int
-        size = attributes[.size] as? Int
-        changed = attributes[.modificationDate] as? Date
-    }
+    /// What the file at the path was like when ``data`` was read; `nil`: it is to be read again.
+    var stamp: FileStatus.Stamp?
 }

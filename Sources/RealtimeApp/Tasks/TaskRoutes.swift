@@ -54,7 +54,7 @@ struct TaskRoutes: Sendable {
         unsafe broker.publish(Publication(text.span.bytes, as: .text, to: topic)) {
             [unannounced] error in
             guard let error else { return }
-            unannounced.warn(["task": "\(task.id)", "error": "\(error)"])
+            unannounced.log(["task": "\(task.id)", "error": "\(error)"])
         }
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 public import Logging
+import WebSocketServer
 
 /// The tasks, in an SQLite file that several servers may share.
 ///
@@ -11,13 +12,18 @@ public final class TaskStore: Sendable {
     private static let busyTimeout: Double = 5
 
     let pool: DatabasePool
+    let file: TaskFile
     let writer: TaskWriter
+    private let unreadable: LogThrottle
     private let logger: Logger
 
     private init(pool: DatabasePool, unansweredMax: Int, logger: Logger) {
         self.pool = pool
         self.logger = logger
-        writer = TaskWriter(pool: pool, unansweredMax: unansweredMax, logger: logger)
+        unreadable = LogThrottle("tasks can't be read", level: .error, logger: logger)
+        file = TaskFile(openedAt: pool.path, logger: logger)
+        writer = TaskWriter(
+            pool: pool, file: file, unansweredMax: unansweredMax, logger: logger)
     }
 
     /// Opens the database, or makes it; brings an older one up to date.
@@ -139,9 +145,7 @@ public final class TaskStore: Sendable {
             return try await pool.read(body)
         } catch {
             let reason = Self.reason(error)
-            if !(error is CancellationError) {
-                logger.error("tasks can't be read", metadata: ["error": "\(reason)"])
-            }
+            if !(error is CancellationError) { unreadable.log(["error": "\(reason)"]) }
             throw .unavailable(reason)
         }
     }

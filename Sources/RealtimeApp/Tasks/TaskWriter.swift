@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import Logging
 import Synchronization
+import WebSocketServer
 
 /// Stores tasks, all that wait in one transaction: however many come at once, they pay for one
 /// wait for the disk.
@@ -10,15 +11,17 @@ import Synchronization
 /// fails all of its tasks, of which nothing is left.
 final class TaskWriter: Sendable {
     private let pool: DatabasePool
+    private let file: TaskFile
     /// Tasks that wait or are being stored, at most.
     private let unansweredMax: Int
-    private let logger: Logger
+    private let notStored: LogThrottle
     private let state = Mutex(TaskWriterState())
 
-    init(pool: DatabasePool, unansweredMax: Int, logger: Logger) {
+    init(pool: DatabasePool, file: TaskFile, unansweredMax: Int, logger: Logger) {
         self.pool = pool
+        self.file = file
         self.unansweredMax = unansweredMax
-        self.logger = logger
+        notStored = LogThrottle("tasks were not stored", level: .error, logger: logger)
     }
 
     func add(
@@ -91,14 +94,14 @@ final class TaskWriter: Sendable {
                         arguments: [task.id, task.title, task.description, pending.createdAt])
                     outcomes.append(db.changesCount == 1 ? .success(()) : .failure(.duplicate))
                 }
+                // SQLite itself would go on, with a file that nobody will find again.
+                if let fault = file.fault() { throw TaskStoreError.unavailable(fault) }
                 return .commit
             }
             return outcomes
         } catch {
             let reason = TaskStore.reason(error)
-            logger.error(
-                "tasks were not stored",
-                metadata: ["tasks": "\(batch.count)", "error": "\(reason)"])
+            notStored.log(["tasks": "\(batch.count)", "error": "\(reason)"])
             return batch.map { _ in .failure(.unavailable(reason)) }
         }
     }

@@ -37,11 +37,11 @@ public final class WebSocketClient: Sendable {
         let budget = ByteBudget(
             max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
         let contextBudget = ByteBudget(max: compression.memoryMax.bytes)
+        let warnings = ServerWarnings(logger: logger)
         contexts = group.loops.map {
             LoopContext(
-                loop: $0, logger: logger, memory: memory, assemblies: budget,
-                contexts: contextBudget,
-                admission: nil)
+                loop: $0, logger: logger, warnings: warnings, memory: memory, assemblies: budget,
+                contexts: contextBudget, admission: nil)
         }
         self.budget = budget
         self.memory = memory

@@ -174,8 +174,7 @@ final class TalkBridge: AsyncBridge, @unchecked Sendable {
             } catch is CancellationError {
                 connection.close(.goingAway)
             } catch {
-                connection.core.context.logger.error(
-                    "connection handler failed", metadata: ["error": "\(error)"])
+                connection.core.context.warnings.failedConnection.log(["error": "\(error)"])
                 connection.close(.internalError, reason: "internal error")
             }
         }

@@ -95,13 +95,11 @@ extension ConnectionCore {
             loop.execute { [self] in terminate(reset: true) }
         }
         // Whoever writes the log may send by it: nothing to this connection any more.
-        context.logger.info(
-            "slow consumer disconnected",
-            metadata: [
-                "connection": "\(id)", "peer": "\(peer)", "queued": "\(queued)",
-                "waiting": "\(backlog?.count ?? 0)", "waiting_bytes": "\(backlog?.size ?? 0)",
-                "limit": unsafe "\(options.outboxMax)",
-            ])
+        context.warnings.slowConsumer.log([
+            "connection": "\(id)", "peer": "\(peer)", "queued": "\(queued)",
+            "waiting": "\(backlog?.count ?? 0)", "waiting_bytes": "\(backlog?.size ?? 0)",
+            "limit": unsafe "\(options.outboxMax)",
+        ])
     }
 
     // MARK: - Deadlines

@@ -39,7 +39,7 @@ extension HTTPExchange {
         } catch let problem as Problem {
             refuse(problem.fault, head, on: connection)
         } catch {
-            connection.context.logger.error("upgrade failed", metadata: ["error": "\(error)"])
+            connection.context.warnings.failedUpgrade.log(["error": "\(error)"])
             refuse(.internalServerError, head, on: connection)
         }
     }

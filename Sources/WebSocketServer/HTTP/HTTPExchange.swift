@@ -174,7 +174,7 @@ final class HTTPExchange: OpeningPhase {
         state = .responding(head)
         connection.setReadingPaused(true, .http)
         connection.loop.cancel(connection)
-        let logger = connection.context.logger
+        let warnings = connection.context.warnings
         Task(executorPreference: connection.loop) {
             let response: Response
             do {
@@ -182,13 +182,11 @@ final class HTTPExchange: OpeningPhase {
             } catch let problem as Problem {
                 response = problem.response
             } catch {
-                logger.error(
-                    "request handler failed",
-                    metadata: [
-                        // Without the query, in which secrets may stand.
-                        "path": "/\(head.pathSegments.joined(separator: "/"))",
-                        "error": "\(error)",
-                    ])
+                warnings.failedRequest.log([
+                    // Without the query, in which secrets may stand.
+                    "path": "/\(head.pathSegments.joined(separator: "/"))",
+                    "error": "\(error)",
+                ])
                 response = Problem(.internalServerError, "The server failed to answer.").response
             }
             connection.onLoop { connection in

@@ -19,12 +19,10 @@ final class ProxyPreamble: OpeningPhase {
         switch event {
         case .needMore: return
         case .failed(let fault):
-            connection.context.logger.info(
-                "refused: no header of the PROXY protocol",
-                metadata: [
-                    "connection": "\(connection.id)", "peer": "\(connection.peer)",
-                    "reason": "\(fault.rawValue)",
-                ])
+            connection.context.warnings.invalidPreamble.log([
+                "connection": "\(connection.id)", "peer": "\(connection.peer)",
+                "reason": "\(fault.rawValue)",
+            ])
             connection.terminate(reason: "PROXY protocol")
         case .header(let header):
             attribute(connection, to: header)

@@ -1,34 +1,40 @@
 package import Logging
 import Synchronization
 
-/// A warning that may come many times a second: of each kind the first is logged at once, then one
-/// every ten seconds, with the number of `others` that were left out; any thread.
+/// A message that may be due many times a second, as peers can cause it: of each kind the first is
+/// logged at once, then one every ten seconds, with the number of `others` in between; any thread.
+///
+/// The others are logged at level `debug`.
 package final class LogThrottle: Sendable {
     private static let interval = Duration.seconds(10)
 
     private let message: Logger.Message
+    private let level: Logger.Level
     private let logger: Logger
     private let kinds = Mutex<[Int32: ThrottledKind]>([:])
 
-    package init(_ message: Logger.Message, logger: Logger) {
+    package init(_ message: Logger.Message, level: Logger.Level = .warning, logger: Logger) {
         self.message = message
+        self.level = level
         self.logger = logger
     }
 
-    /// Logs it, or counts it among the others.
+    /// Logs the message, or counts it among the others.
     ///
     /// - Parameter kind: an error's code, or what else has few values.
-    package func warn(
+    package func log(
         _ metadata: @autoclosure () -> Logger.Metadata = [:], kind: Int32 = 0,
         at now: ContinuousClock.Instant = .now
     ) {
-        guard let others = admit(kind, at: now) else { return }
+        guard let others = admit(kind, at: now) else {
+            return logger.debug(message, metadata: metadata())
+        }
         var described = metadata()
         if others > 0 { described["others"] = "\(others)" }
-        logger.warning(message, metadata: described)
+        logger.log(level: level, message, metadata: described)
     }
 
-    /// How many were left out since the last; `nil` if this one is to be, too.
+    /// The number left out since the last; `nil` if this one is to be left out, too.
     private func admit(_ kind: Int32, at now: ContinuousClock.Instant) -> Int? {
         kinds.withLock { kinds in
             let known = kinds[kind]

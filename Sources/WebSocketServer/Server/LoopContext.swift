@@ -13,6 +13,7 @@ final class LoopContext: @unchecked Sendable {
 
     let loop: EventLoop
     let logger: Logger
+    let warnings: ServerWarnings
     let admission: Admission?
     var counters = Counters()
     /// Counted for every message, so behind a pointer: reached without an exclusivity check.
@@ -52,11 +53,12 @@ final class LoopContext: @unchecked Sendable {
     private var dateSecond: time_t = -1
 
     init(
-        loop: EventLoop, logger: Logger, memory: ByteBudget, assemblies: ByteBudget,
-        contexts: ByteBudget, admission: Admission?
+        loop: EventLoop, logger: Logger, warnings: ServerWarnings, memory: ByteBudget,
+        assemblies: ByteBudget, contexts: ByteBudget, admission: Admission?
     ) {
         self.loop = loop
         self.logger = logger
+        self.warnings = warnings
         self.admission = admission
         self.memory = LoopMemory(budget: memory)
         self.assemblies = AssemblyPool(budget: assemblies, memory: self.memory)

@@ -16,7 +16,7 @@ extension RunningServer {
     /// A publication was dropped, since the loops are too far behind: one gap until they have
     /// caught up; any thread.
     func deliveryOverloaded() {
-        shared.warnings.undelivered.warn()
+        shared.warnings.undelivered.log()
         guard shared.isOverloaded.exchange(true, ordering: .relaxed) == false else { return }
         gapBegan()
         // Runs behind what waits there.
@@ -49,7 +49,7 @@ extension RunningServer {
 
     /// A connection's publication was refused by the broker; any thread.
     private func publicationRefused(_ error: BrokerError) {
-        shared.warnings.refused.warn(["reason": "\(error)"])
+        shared.warnings.refused.log(["reason": "\(error)"])
         let first = contexts[0]
         first.loop.execute { first.counters.publicationsRefused += 1 }
     }

@@ -32,7 +32,7 @@ final class RunningServer: Sendable {
         addresses = bound.map(\.0)
         contexts = group.loops.map {
             LoopContext(
-                loop: $0, logger: shared.logger, memory: shared.memory,
+                loop: $0, logger: shared.logger, warnings: shared.warnings, memory: shared.memory,
                 assemblies: shared.budget, contexts: shared.contextBudget,
                 admission: shared.admission)
         }
@@ -103,7 +103,7 @@ final class RunningServer: Sendable {
                 }
             } onError: { [self] error in
                 context.counters.acceptErrors += 1
-                shared.warnings.unaccepted.warn(["error": "\(error)"], kind: error.code)
+                shared.warnings.unaccepted.log(["error": "\(error)"], kind: error.code)
             }
             context.listeners.append(listener)
         } catch {
@@ -121,7 +121,7 @@ final class RunningServer: Sendable {
                 context.loop.watchTurns { nanoseconds in
                     context.longestTurn = max(context.longestTurn, nanoseconds)
                     guard nanoseconds > nanosecondsMax else { return }
-                    shared.warnings.slowTurn.warn(
+                    shared.warnings.slowTurn.log(
                         Self.describe(nanoseconds, loop: index), kind: Int32(index))
                 }
             }

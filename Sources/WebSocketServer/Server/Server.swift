@@ -16,7 +16,7 @@ public final class Server: Service, Sendable {
     private let hurry = Stopper()
 
     /// A server that doesn't listen yet. `onListening` hears once where it does. Without a broker
-    /// its topics are its own.
+    /// its topics are its own. Event loops log, too: the logger's handler must not block.
     public init(
         configuration: ServerConfiguration, router: Router, broker: any Broker = MemoryBroker(),
         logger: Logger = Logger(label: "apus"),

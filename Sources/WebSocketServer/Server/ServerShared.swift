@@ -80,9 +80,7 @@ final class ServerShared: Sendable {
     func accept(_ descriptor: Int32, from peer: SocketAddress, on context: LoopContext) {
         let isAnnounced = configuration.proxies.proxyProtocol == .required
         if isAnnounced, !configuration.proxies.mayAnnounce(peer) {
-            logger.info(
-                "refused: not a trusted proxy, and the PROXY protocol is required",
-                metadata: ["peer": "\(peer)"])
+            warnings.untrustedProxy.log(["peer": "\(peer)"])
             Glibc.close(descriptor)
             return
         }
@@ -101,13 +99,13 @@ final class ServerShared: Sendable {
             exchange.begin(on: connection)
             if context.isDraining { connection.terminate() }
         } catch {
-            warnings.unopened.warn(["error": "\(error)"], kind: error.code)
+            warnings.unopened.log(["error": "\(error)"], kind: error.code)
             connection.terminate()
         }
     }
 }
 
-/// What a server warns of that may come many times a second.
+/// What a server, or a client's loop, logs that peers or the system can cause many times a second.
 struct ServerWarnings: Sendable {
     /// Accepting failed; a kind is an error's code.
     let unaccepted: LogThrottle
@@ -119,6 +117,18 @@ struct ServerWarnings: Sendable {
     let slowTurn: LogThrottle
     /// What the broker brought.
     let undelivered: LogThrottle
+    /// Connections of those who aren't trusted to use the PROXY protocol.
+    let untrustedProxy: LogThrottle
+    /// Connections that don't begin with the PROXY protocol's header.
+    let invalidPreamble: LogThrottle
+    /// Connections that read too slowly.
+    let slowConsumer: LogThrottle
+    /// Errors thrown by an upgrade's decision.
+    let failedUpgrade: LogThrottle
+    /// Errors thrown by a request's handler.
+    let failedRequest: LogThrottle
+    /// Errors thrown by an `async` connection handler.
+    let failedConnection: LogThrottle
 
     init(logger: Logger) {
         unaccepted = LogThrottle("cannot accept connections; trying again", logger: logger)
@@ -128,5 +138,14 @@ struct ServerWarnings: Sendable {
             "the broker refuses what connections publish: it is lost", logger: logger)
         undelivered = LogThrottle(
             "too much waits to be delivered: publications are dropped", logger: logger)
+        untrustedProxy = LogThrottle(
+            "refused: not a trusted proxy, and the PROXY protocol is required", level: .info,
+            logger: logger)
+        invalidPreamble = LogThrottle(
+            "refused: no header of the PROXY protocol", level: .info, logger: logger)
+        slowConsumer = LogThrottle("slow consumer disconnected", level: .info, logger: logger)
+        failedUpgrade = LogThrottle("upgrade failed", level: .error, logger: logger)
+        failedRequest = LogThrottle("request handler failed", level: .error, logger: logger)
+        failedConnection = LogThrottle("connection handler failed", level: .error, logger: logger)
     }
 }

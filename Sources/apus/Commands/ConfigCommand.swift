@@ -18,6 +18,7 @@ struct CheckCommand: AsyncParsableCommand {
             Reads what "apus serve" would read: the file, APUS_… environment variables and --set.
             All faults are printed together, each with its place, key, value and what is allowed;
             the exit status is then 78. The files of auth.jwt.jwks and auth.users are read, too.
+            Variables that are no key, and empty ones that leave a key as it is, are warned of.
 
             EXAMPLES:
               apus config check --config apus.yaml
@@ -27,9 +28,12 @@ struct CheckCommand: AsyncParsableCommand {
     @OptionGroup var source: SourceOptions
 
     func run() async throws {
+        let log = StandardErrorLog()
+        defer { log.finish() }
         let loaded = try loadForCommand(source.sources())
-        let logger = Logger(label: "apus", factory: { StreamLogHandler.standardError(label: $0) })
-        _ = try await readForCommand(loaded.settings.auth, logger: logger)
+        let logger = log.logger()
+        loaded.logWarnings(logger)
+        _ = try await readForCommand(loaded.settings.auth, log: log, logger: logger)
         print(report(on: loaded))
     }
 }

@@ -13,6 +13,7 @@ struct ServeCommand: AsyncParsableCommand {
               1. the file       limits: { message: { max: 64KiB } }
               2. environment    APUS_LIMITS_MESSAGE_MAX=64KiB
               3. command line   --set limits.message.max=64KiB
+            An empty variable counts as unset.
             Sizes are bytes or KiB, MiB, GiB; durations are 500ms, 30s, 2m, 1h or 7d.
             "apus config defaults" prints every key.
 
@@ -39,8 +40,12 @@ struct ServeCommand: AsyncParsableCommand {
     var tools = false
 
     func run() async throws {
+        let log = StandardErrorLog()
+        defer { log.finish() }
         let loaded = try loadForCommand(sources)
-        try await serve(settings: loaded.settings)
+        let logger = log.logger(level: loaded.settings.logLevel)
+        loaded.logWarnings(logger)
+        try await serve(settings: loaded.settings, log: log, logger: logger)
     }
 
     /// Everything to read; the options that are short for a `--set` come after it and win.

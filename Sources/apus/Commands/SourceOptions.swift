@@ -49,13 +49,13 @@ struct Assignment: ExpressibleByArgument {
 
 /// Reads the files that the keys below `auth` name; faults are told as those of keys are.
 func readForCommand(
-    _ options: AuthenticationOptions, logger: Logger
+    _ options: AuthenticationOptions, log: StandardErrorLog, logger: Logger
 ) async throws(ExitCode) -> Authentication {
     do {
         return try await Authentication(options, logger: logger)
     } catch {
         let faults = ConfigurationFaults(faults: [Fault(error.key, error.problem)])
-        FileHandle.standardError.write(Data((faults.description + "\n").utf8))
+        log.complain(faults.description + "\n")
         throw ExitCode(78)
     }
 }
@@ -65,7 +65,14 @@ func loadForCommand(_ sources: Sources) throws(ExitCode) -> Loaded {
     do {
         return try load(sources)
     } catch {
-        FileHandle.standardError.write(Data((error.description + "\n").utf8))
+        writeToStandardError(error.description + "\n")
         throw ExitCode(78)
+    }
+}
+
+extension Loaded {
+    /// Logs what is odd about the configuration.
+    func logWarnings(_ logger: Logger) {
+        for warning in warnings { logger.warning("\(warning)") }
     }
 }

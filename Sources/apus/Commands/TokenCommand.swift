@@ -39,14 +39,17 @@ struct TokenCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try loadForCommand(source.sources()).settings
+        let log = StandardErrorLog()
+        defer { log.finish() }
+        let loaded = try loadForCommand(source.sources())
+        let logger = log.logger()
+        loaded.logWarnings(logger)
         // Only the secret counts: the files need not be there.
-        var options = settings.auth
+        var options = loaded.settings.auth
         options.keySetPath = nil
         options.usersPath = nil
         options.requiredFor = []
-        let logger = Logger(label: "apus", factory: { StreamLogHandler.standardError(label: $0) })
-        let authentication = try await readForCommand(options, logger: logger)
+        let authentication = try await readForCommand(options, log: log, logger: logger)
         guard
             let token = authentication.mint(
                 subject: sub, lifetime: lifetime?.duration, audience: audience)
@@ -71,6 +74,6 @@ struct Lifetime: ExpressibleByArgument {
 
 /// Says what is wrong on standard error; throw what it returns.
 func complaint(_ problem: String, _ status: Int32 = 1) -> ExitCode {
-    FileHandle.standardError.write(Data("apus: \(problem)\n".utf8))
+    writeToStandardError("apus: \(problem)\n")
     return ExitCode(status)
 }

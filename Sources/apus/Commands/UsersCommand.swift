@@ -211,6 +211,6 @@ private enum PasswordPrompt {
     private static func line() -> String? { readLine().flatMap { $0.isEmpty ? nil : $0 } }
 
     private static func say(_ text: String) {
-        FileHandle.standardError.write(Data(text.utf8))
+        writeToStandardError(text)
     }
 }

@@ -1,24 +1,55 @@
-import Foundation
+/// What the environment says about keys: the variables that count, and warnings about others.
+struct EnvironmentReading {
+    private static let prefix = "APUS_"
 
-/// A fault for each variable that begins with `APUS_` and stands for no key.
-func unknownVariables(in environment: [String: String]) -> [Fault] {
-    let known = Schema.keys.map(\.environmentVariable)
-    return environment.keys.sorted()
-        .filter { $0.hasPrefix("APUS_") && !known.contains($0) }
-        .filter { !isServiceLink($0, environment[$0] ?? "") }
-        .map { Fault(unknownVariable: $0) }
+    /// The variables that set a key, none of them empty.
+    private(set) var variables: [String: String] = [:]
+    /// A warning for each variable that looks like ours, but is none.
+    private(set) var unknown: [Fault] = []
+    /// The keys whose variables are ignored, and the reason; completes "VARIABLE is …".
+    private(set) var ignored: [String: String] = [:]
+
+    init(_ environment: [String: String]) {
+        let keys = Dictionary(
+            uniqueKeysWithValues: Schema.keys.map { ($0.environmentVariable, $0) })
+        for (name, value) in environment.sorted(by: { $0.key < $1.key })
+        where name.hasPrefix(Self.prefix) {
+            if let key = keys[name] {
+                if value.isEmpty {
+                    ignored[key.name] = "empty"
+                } else if isServiceLink(name, value) {
+                    ignored[key.name] = "a service link of Kubernetes"
+                } else {
+                    variables[name] = value
+                }
+            } else if !isServiceLink(name, value) {
+                unknown.append(Fault(unknownVariable: name))
+            }
+        }
+    }
 }
 
-/// Whether Kubernetes set the variable because a service's name is, or begins with, "apus":
-/// it gives every container the addresses of its namespace's services.
+/// Whether Kubernetes, or Docker, set the variable because a service's name is, or begins with,
+/// "apus": it gives every container the addresses of its namespace's services.
 func isServiceLink(_ name: String, _ value: String) -> Bool {
-    if name.hasSuffix("_SERVICE_HOST") || name.hasSuffix("_SERVICE_PORT")
-        || name.contains("_SERVICE_PORT_")
-    {
-        return true
+    let words = name.split(separator: "_")
+    // SERVICE_HOST, SERVICE_PORT, SERVICE_PORT_HTTP
+    let isService = zip(words, words.dropFirst()).contains {
+        $0 == "SERVICE" && ($1 == "HOST" || $1 == "PORT")
     }
-    if name.hasSuffix("_PORT") { return value.contains("://") }
-    guard let port = name.range(of: "_PORT_", options: .backwards) else { return false }
-    let parts = name[port.upperBound...].split(separator: "_")
-    return parts.count >= 2 && Int(parts[0]) != nil && ["TCP", "UDP", "SCTP"].contains(parts[1])
+    if isService { return true }
+    // PORT=tcp://10.0.0.1:8080
+    if words.last == "PORT", isLink(value) { return true }
+    // PORT_8080_TCP, and behind it nothing, ADDR, PORT or PROTO
+    return words.indices.dropLast(2).contains { index in
+        words[index] == "PORT" && Int(words[index + 1]) != nil
+            && protocols.contains(words[index + 2].lowercased())
+    }
+}
+
+private let protocols = ["tcp", "udp", "sctp"]
+
+/// Whether `text` is a protocol, an address and a port, as `tcp://10.0.0.1:8080`.
+private func isLink(_ text: String) -> Bool {
+    protocols.contains { text.hasPrefix("\($0)://") }
 }

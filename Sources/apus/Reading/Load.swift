@@ -4,7 +4,7 @@ import Synchronization
 /// Where configuration comes from. Later ones win: file, environment, overrides.
 struct Sources: Sendable {
     var file: String?
-    /// All variables; those that don't begin with `APUS_` are ignored.
+    /// All variables; those that don't begin with `APUS_`, and empty ones, are ignored.
     var environment: [String: String] = [:]
     /// Of several for one key the last wins.
     var overrides: [Override] = []
@@ -24,6 +24,8 @@ struct Loaded: Sendable {
     let draft: SettingsDraft
     /// Where each key that isn't at its default was written.
     let origins: [String: Origin]
+    /// What is odd but stops nothing, a line each.
+    let warnings: [Fault]
 }
 
 /// Reads, validates and merges `sources`.
@@ -49,13 +51,38 @@ func load(_ sources: Sources) throws(ConfigurationFaults) -> Loaded {
         if let fault = check.fault(in: draft, origins: origins) { layers.faults.append(fault) }
     }
     guard layers.faults.isEmpty else { throw ConfigurationFaults(faults: layers.faults) }
-    return Loaded(settings: Settings(draft), draft: draft, origins: origins)
+    return Loaded(
+        settings: Settings(draft), draft: draft, origins: origins,
+        warnings: layers.environment.warnings(draft, origins: origins))
+}
+
+extension EnvironmentReading {
+    /// Warnings about unknown variables, and about those that are ignored although their keys have
+    /// values from elsewhere.
+    fileprivate func warnings(_ draft: SettingsDraft, origins: [String: Origin]) -> [Fault] {
+        unknown
+            + Schema.keys.compactMap { key in
+                let value = key.value(in: draft)
+                guard let reason = ignored[key.name], !value.isEmpty else { return nil }
+                let place: String
+                switch origins[key.name] {
+                // The command line wins over the environment anyway.
+                case .option: return nil
+                case let origin?: place = "from \(origin)"
+                case nil: place = "its default"
+                }
+                return Fault(
+                    key.environmentVariable,
+                    "ignored, as it is \(reason): \(key.name) is \(key.shown(value)), \(place)")
+            }
+    }
 }
 
 /// The three sources behind one reader, with what each said about where.
 private struct Layers {
     /// Faults of the sources themselves, and of keys that don't exist.
     var faults: [Fault] = []
+    let environment: EnvironmentReading
 
     private let file: ConfigurationFile?
     private var overrides: [String: Override] = [:]
@@ -65,7 +92,7 @@ private struct Layers {
     init(_ sources: Sources) {
         file = sources.file.map { ConfigurationFile(path: $0) }
         if let file { faults += file.faults }
-        faults += unknownVariables(in: sources.environment)
+        environment = EnvironmentReading(sources.environment)
         for override in sources.overrides {
             if Schema.key(named: override.key) != nil {
                 overrides[override.key] = override
@@ -79,7 +106,7 @@ private struct Layers {
             providers: [
                 InMemoryProvider(name: "command line", values: configurationValues(commandLine)),
                 EnvironmentVariablesProvider(
-                    environmentVariables: sources.environment,
+                    environmentVariables: environment.variables,
                     secretsSpecifier: .dynamic { name, _ in
                         Schema.keys.contains { $0.environmentVariable == name && $0.isSecret }
                     }

@@ -1,0 +1,61 @@
+import Dispatch
+import Glibc
+import Logging
+
+/// The program's log on standard error, which no event loop ever waits for.
+final class StandardErrorLog: Sendable {
+    private static let label = "apus"
+
+    private let writer: LineWriter
+
+    init() {
+        ignoreVanishedReaders()
+        writer = LineWriter(descriptor: STDERR_FILENO) { count in
+            LogLine.encode(
+                LogEvent(
+                    level: .warning, message: "log lines were dropped",
+                    metadata: ["count": "\(count)"], source: "apus", file: #fileID,
+                    function: #function, line: #line),
+                label: Self.label, metadata: [:], at: time(nil))
+        }
+    }
+
+    func logger(level: Logger.Level = .info) -> Logger {
+        var logger = Logger(label: Self.label) { [writer] in
+            LineLogHandler(label: $0, writer: writer)
+        }
+        logger.logLevel = level
+        return logger
+    }
+
+    /// Writes what keeps the command from going on, as it is, behind what has been logged.
+    func complain(_ text: String) {
+        writer.flush(within: .seconds(1))
+        writeToStandardError(text)
+    }
+
+    /// Writes what has been logged, for half a second at most; nothing can be logged after that.
+    func finish() { writer.finish(within: .milliseconds(500)) }
+}
+
+/// Makes lines of what is logged, and leaves them to a ``LineWriter``.
+struct LineLogHandler: LogHandler {
+    let label: String
+    let writer: LineWriter
+    var logLevel = Logger.Level.info
+    var metadata = Logger.Metadata()
+
+    init(label: String, writer: LineWriter) {
+        self.label = label
+        self.writer = writer
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        writer.write(LogLine.encode(event, label: label, metadata: metadata, at: time(nil)))
+    }
+}
