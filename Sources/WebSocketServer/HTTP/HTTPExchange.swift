@@ -24,7 +24,7 @@ final class HTTPExchange: OpeningPhase {
     /// What was read behind a request that is being answered; at most one read.
     private var behind: [UInt8] = []
     /// The trusted proxy that connected, if one did.
-    var proxy: Proxy?
+    var proxy: SocketAddress?
 
     init(server: ServerShared) {
         self.server = server
@@ -53,9 +53,9 @@ final class HTTPExchange: OpeningPhase {
 
     private static let sparesMax = 256
 
-    /// Starts the clock of the next request.
+    /// Starts the clock of the next request. Until it has come, the connection may be evicted.
     func begin(on connection: ConnectionCore) {
-        returnToProxy(connection)
+        connection.waitInPlace(as: proxy)
         connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
     }
 
@@ -93,10 +93,10 @@ final class HTTPExchange: OpeningPhase {
     ) {
         connection.context.counters.requests += 1
         let request = head.request
-        attributeToClient(request.headerFields, connection)
+        connection.judgeRequest(for: client(of: request.headerFields))
         let isHead = request.method == .head
         // A request was made, so there is something to answer 503 to.
-        if connection.admission == .overHeadroom {
+        if connection.admission >= .overHeadroom {
             connection.context.counters.refusedByHeadroom += 1
             return refuse(.tooManyConnections, isHead: isHead, on: connection)
         }
@@ -134,6 +134,8 @@ final class HTTPExchange: OpeningPhase {
             isDraining: server.isDraining.load(ordering: .relaxed))
         body = []
         state = .responding(head)
+        // Above the limit it is answered, too, as long as nobody needs its place.
+        _ = connection.holdPlace()
         connection.setReadingPaused(true, .http)
         connection.loop.cancel(connection)
         let logger = connection.context.logger

@@ -24,6 +24,8 @@ final class ServerShared: Sendable {
     let httpLimits: HTTPLimits
     /// Milliseconds.
     let handshakeTimeout: UInt64
+    /// Read when the server is made.
+    let descriptors = Descriptors()
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isDraining = Atomic<Bool>(false)
     /// Publications have been dropped, and subscribers are dealt with as after any gap: set until
@@ -81,15 +83,16 @@ final class ServerShared: Sendable {
             Glibc.close(descriptor)
             return
         }
-        let judgement = admission.enter(peer)
-        let exchange = HTTPExchange.take(for: context, of: self)
-        if configuration.proxies.trusts(peer) {
-            exchange.proxy = HTTPExchange.Proxy(address: peer, ofAll: judgement.ofAll)
+        guard makeRoom(for: descriptor, from: peer, on: context) else {
+            Glibc.close(descriptor)
+            return
         }
+        let exchange = HTTPExchange.take(for: context, of: self)
+        if configuration.proxies.trusts(peer) { exchange.proxy = peer }
         let connection = ConnectionCore(
             context: context, peer: peer, role: .server, options: sessionOptions,
-            admission: judgement.verdict,
-            opening: isAnnounced ? ProxyPreamble(for: exchange, judgement.ofAll) : exchange)
+            opening: isAnnounced ? ProxyPreamble(for: exchange) : exchange)
+        connection.waitInPlace()
         context.counters.accepted += 1
         do throws(TransportError) {
             try connection.adopt(ownedDescriptor: descriptor)
@@ -100,6 +103,28 @@ final class ServerShared: Sendable {
             connection.terminate()
         }
     }
+
+    /// Counts an accepted connection in, for which another one may have to leave; false if it is
+    /// refused.
+    private func makeRoom(
+        for descriptor: Int32, from peer: SocketAddress, on context: LoopContext
+    ) -> Bool {
+        // The kernel gives out the lowest number that is free.
+        let isShort = Int(descriptor) >= descriptors.endForConnections
+        let entry = admission.enter(peer, isShort: isShort)
+        if let evicted = entry.evicted {
+            evicted.evict()
+            warnings.evicted.warn()
+        }
+        guard entry.verdict == .noRoom else { return true }
+        context.counters.refusedAtAccept += 1
+        if isShort {
+            warnings.short.warn(["limit": "\(descriptors.limit)"])
+        } else {
+            warnings.unplaced.warn(["peer": "\(peer)"])
+        }
+        return false
+    }
 }
 
 /// What a server warns of that may come many times a second.
@@ -108,6 +133,12 @@ struct ServerWarnings: Sendable {
     let unaccepted: LogThrottle
     /// An accepted descriptor is of no use; the same.
     let unopened: LogThrottle
+    /// Descriptors run short: a connection is closed when it is accepted.
+    let short: LogThrottle
+    /// So it is for other reasons: its address has too many, or no one else can leave for it.
+    let unplaced: LogThrottle
+    /// A connection left for another.
+    let evicted: LogThrottle
     /// What connections published.
     let refused: LogThrottle
     /// What the broker brought.
@@ -116,6 +147,11 @@ struct ServerWarnings: Sendable {
     init(logger: Logger) {
         unaccepted = LogThrottle("cannot accept connections; trying again", logger: logger)
         unopened = LogThrottle("could not open a connection", logger: logger)
+        short = LogThrottle(
+            "too few file descriptors are left: connections are closed", logger: logger)
+        unplaced = LogThrottle("too many connections: new ones are closed", logger: logger)
+        evicted = LogThrottle(
+            "too many connections: those are closed that have waited longest", logger: logger)
         refused = LogThrottle(
             "the broker refuses what connections publish: it is lost", logger: logger)
         undelivered = LogThrottle(
