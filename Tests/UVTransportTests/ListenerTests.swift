@@ -120,6 +120,82 @@ import WebSocketTesting
         unlink(path)
     }
 
+    @Test("the file of a successor, or any other in its place, is left when a socket goes")
+    func successorsFile() throws {
+        let path = temporaryPath()
+        let old = try ListeningSocket.listen(unix: path, backlog: 8)
+        unlink(path)
+        let successor = try ListeningSocket.listen(unix: path, backlog: 8)
+        old.removeFile()
+        old.close()
+        let refused = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(unix: path, backlog: 8)
+        }
+        #expect(refused?.isAddressInUse == true)
+        unlink(path)
+        close(open(path, O_CREAT | O_WRONLY, 0o600))
+        successor.removeFile()
+        #expect(access(path, F_OK) == 0)
+        unlink(path)
+        successor.removeFile()
+        successor.close()
+    }
+
+    @Test("a socket whose queue is full, or of another kind, is in use and not stale")
+    func busySocket() throws {
+        let path = temporaryPath()
+        let busy = try ListeningSocket.listen(unix: path, backlog: 0)
+        let clients = (0..<8).map { _ in
+            socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        }
+        let address = try RawAddress.unix(path)
+        let outcomes = clients.map { client in
+            unsafe address.withSockaddr { unsafe Glibc.connect(client, $0, address.length) } == 0
+                ? 0 : errno
+        }
+        #expect(outcomes.contains(EAGAIN))
+        let inUse = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(unix: path, backlog: 8)
+        }
+        #expect(inUse?.isAddressInUse == true)
+        #expect(access(path, F_OK) == 0)
+        for client in clients { close(client) }
+        busy.removeFile()
+        busy.close()
+        let datagrams = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        let isBound =
+            unsafe address.withSockaddr { unsafe bind(datagrams, $0, address.length) } == 0
+        #expect(isBound)
+        let otherKind = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(unix: path, backlog: 8)
+        }
+        #expect(otherKind?.isAddressInUse == true)
+        close(datagrams)
+        unlink(path)
+    }
+
+    @Test("of several that listen at once where a stale file is, one gets the path")
+    func listenersAtOnce() async throws {
+        for _ in 0..<20 {
+            let path = temporaryPath()
+            try ListeningSocket.listen(unix: path, backlog: 8).close()
+            let sockets = await withTaskGroup(of: ListeningSocket?.self) { tasks in
+                for _ in 0..<8 {
+                    tasks.addTask { try? ListeningSocket.listen(unix: path, backlog: 8) }
+                }
+                return await tasks.reduce(into: [ListeningSocket]()) {
+                    if let socket = $1 { $0.append(socket) }
+                }
+            }
+            #expect(sockets.count == 1)
+            for socket in sockets {
+                socket.removeFile()
+                socket.close()
+            }
+            #expect(access(path, F_OK) != 0)
+        }
+    }
+
     @Test("connects to a listener, and hears why not when there is none", arguments: Kind.allCases)
     func connecting(kind: Kind) async throws {
         try await withLoops { group in

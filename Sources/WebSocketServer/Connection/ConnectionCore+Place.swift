@@ -21,10 +21,11 @@ extension ConnectionCore: AdmissionMember {
     }
 
     func evict() {
-        loop.execute { [self] in
-            guard unsafe stage != .over else { return }
-            context.counters.evicted += 1
-            terminate(reason: "evicted", reset: isUnacknowledged)
+        // Its descriptor is to be free as soon as can be.
+        onLoop { connection in
+            guard unsafe connection.stage != .over else { return }
+            connection.context.counters.evicted += 1
+            connection.terminate(reason: "evicted", reset: connection.isUnacknowledged)
         }
     }
 }

@@ -25,8 +25,9 @@ final class Admission: Sendable {
         /// is answered 503 with `Retry-After`, that for a WebSocket too.
         case overHeadroom
         /// More would be open than the limit and twice its headroom, or descriptors run short: the
-        /// connection is closed when it is accepted. By the limit of all connections that happens
-        /// only if no other can be evicted for it.
+        /// connection is closed when it is accepted, or when the PROXY protocol has told whose it
+        /// is. By the limit of all connections that happens only if no other can be evicted for
+        /// it. A request that has come all the same is answered 503.
         case noRoom
 
         static func < (a: Verdict, b: Verdict) -> Bool { a.rawValue < b.rawValue }

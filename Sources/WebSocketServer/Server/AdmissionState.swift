@@ -99,10 +99,11 @@ struct PlaceCounts {
 
     /// How a request on one of those that wait is received.
     func verdict(_ limit: Int) -> Admission.Verdict {
-        if held < limit { return .admitted }
         let headroom = Admission.headroom(limit)
-        return open <= limit + headroom
-            ? .overLimit : open <= limit + 2 * headroom ? .overHeadroom : .noRoom
+        // It may be counted for another address than when it came.
+        if open > limit + 2 * headroom { return .noRoom }
+        if held < limit { return .admitted }
+        return open <= limit + headroom ? .overLimit : .overHeadroom
     }
 
     /// Whether one more would be closed at once.

@@ -110,7 +110,7 @@ final class ServerShared: Sendable {
         for descriptor: Int32, from peer: SocketAddress, on context: LoopContext
     ) -> Bool {
         // The kernel gives out the lowest number that is free.
-        let isShort = Int(descriptor) >= descriptors.endForConnections
+        let isShort = Int(descriptor) >= descriptors.end
         let entry = admission.enter(peer, isShort: isShort)
         if let evicted = entry.evicted {
             evicted.evict()
