@@ -57,6 +57,10 @@ else
 	Tests/Conformance/suite
 endif
 
+.PHONY: attack
+attack: build deps ## attacks beside honest clients, as a table, some 80 s (ARGS='--check', --list, or names)
+	Tests/Attack/run $(ARGS)
+
 .PHONY: fuzz
 fuzz: deps-build ## every fuzz target, SECONDS=60 each, one a core
 	Tests/Fuzzing/run $(SECONDS)

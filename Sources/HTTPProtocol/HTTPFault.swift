@@ -110,6 +110,12 @@ extension HTTPFault {
     }
 
     /// 503 that asks the client to come back after five seconds, RFC 9110 §15.6.4, §10.2.3.
+    package static var outOfMemory: HTTPFault {
+        HTTPFault(
+            status: .serviceUnavailable, detail: "Too much is being received at once.",
+            headerFields: [.retryAfter: "1"])
+    }
+
     package static var tooManyConnections: HTTPFault {
         HTTPFault(
             status: .serviceUnavailable, detail: "This server has as many connections as it takes.",

@@ -21,6 +21,9 @@ struct LineReader: Sendable {
     /// Whether no byte of a line has been seen.
     var isEmpty: Bool { partial.isEmpty }
 
+    /// The bytes of memory that an unfinished line takes.
+    var heldSize: Int { partial.capacity }
+
     /// Reads on from `start`; the line, its CRLF and what was kept before may have `budget` bytes.
     mutating func read(
         _ input: Span<UInt8>, from start: Int, budget: Int

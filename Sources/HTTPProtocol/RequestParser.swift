@@ -33,6 +33,9 @@ package struct RequestParser: ~Copyable {
         return false
     }
 
+    /// The bytes of memory that an unfinished head takes, about.
+    package var heldSize: Int { lines.heldSize + headSize }
+
     /// Whether a request has begun, with its head under way or refused, that is a HEAD: an answer to
     /// it has no content.
     package var isHead: Bool { builder.isHead }

@@ -16,6 +16,45 @@ package enum ResponseEncoder {
         _ response: HTTPResponse, body: [UInt8], isHead: Bool, keepAlive: Bool, date: String?,
         into output: inout [UInt8]
     ) {
+        encodeHead(
+            response, .length(body.count), keepAlive: keepAlive, date: date, into: &output)
+        // RFC 9110 §9.3.2: a response to HEAD has no content.
+        if !isHead, mayHaveContent(response.status) { output.append(contentsOf: body) }
+    }
+
+    /// How a response's content ends, RFC 9112 §6.3.
+    package enum Framing {
+        /// After so many bytes.
+        case length(Int)
+        /// With the last of its chunks, RFC 9112 §7.1; for HTTP/1.1 alone.
+        case chunked
+        /// With the connection.
+        case untilClose
+    }
+
+    /// Whether a response with this status may have content: not 1xx, 204, 205 and 304.
+    package static func mayHaveContent(_ status: HTTPResponse.Status) -> Bool {
+        status.code >= 200 && ![204, 205, 304].contains(status.code)
+    }
+
+    /// Appends a chunk of content that is sent in chunks (RFC 9112 §7.1); an empty one, which would
+    /// be the last, is left out.
+    package static func encode(chunk: [UInt8], into output: inout [UInt8]) {
+        guard !chunk.isEmpty else { return }
+        output.append(ascii: String(chunk.count, radix: 16))
+        output.appendLineEnd()
+        output.append(contentsOf: chunk)
+        output.appendLineEnd()
+    }
+
+    /// What follows the last chunk.
+    package static let lastChunk = [UInt8]("0\r\n\r\n".utf8)
+
+    /// Appends a head alone, as ``encode(_:body:isHead:keepAlive:date:into:)`` does.
+    package static func encodeHead(
+        _ response: HTTPResponse, _ framing: Framing, keepAlive: Bool, date: String?,
+        into output: inout [UInt8]
+    ) {
         let code = response.status.code
         output.append(statusLine: response.status)
         if let date { output.append("Date", date) }
@@ -37,12 +76,14 @@ package enum ResponseEncoder {
         }
         // RFC 9110 §8.6: no Content-Length in 1xx and 204; in a 304 it would be the 200's.
         let hasLength = !isInterim && code != 204 && code != 304
+        switch framing {
         // RFC 9110 §15.3.6: a 205 has no content.
-        let size = code == 205 ? 0 : body.count
-        if hasLength { output.append("Content-Length", String(size)) }
+        case _ where code == 205: output.append("Content-Length", "0")
+        case .length(let size) where hasLength: output.append("Content-Length", String(size))
+        case .chunked where hasLength: output.append("Transfer-Encoding", "chunked")
+        case .length, .chunked, .untilClose: break
+        }
         output.appendLineEnd()
-        // RFC 9110 §9.3.2: a response to HEAD has no content.
-        if hasLength, !isHead, size > 0 { output.append(contentsOf: body) }
     }
 
     /// Appends a refusal with an `application/problem+json` body, RFC 9457.

@@ -16,8 +16,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The size of the one read buffer that all streams of the loop share.
     public static let readBufferSize = 256 << 10
     static let corkSize = 256 << 10
-    /// Jobs run in one turn before I/O gets its turn again.
-    private static let jobsPerTurn = 4_096
+    /// Nanoseconds that jobs run in one turn before I/O gets its turn again, and the number of jobs
+    /// between two looks at the time, a power of two.
+    private static let jobNanosecondsMax: UInt64 = 4_000_000
+    private static let jobsPerLook = 32
     /// Turns that a stopped loop still gives to its last callbacks and jobs.
     private static let lastTurns = 1_024
 
@@ -36,6 +38,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var wheel: TimerWheel
     private var wheelWakeUp: UInt64?
     private var isStopping = false
+    private var turnWatch: TurnWatch?
     private var joinable = uv_thread_t()
     /// Open libuv handles that hold memory: zero once everything is released (the ledger).
     public internal(set) var openHandles = 0
@@ -124,6 +127,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             // What was accepted until here is run all the same.
             mailbox.close()
             takeMail()
+            turnWatch?.close()
+            turnWatch = nil
             unsafe uv_close(
                 UnsafeMutableRawPointer(wakeUp).assumingMemoryBound(to: uv_handle_t.self), nil)
             unsafe uv_close(
@@ -157,6 +162,13 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     @inlinable
     public var isCurrent: Bool {
         unsafe turn.pointee.thread.load(ordering: .relaxed) == apus_thread_word()
+    }
+
+    /// Measures every turn from now on, until the loop stops: the processor time from one wait for
+    /// events to the next. On the loop's thread; costs two system calls a turn.
+    public func watchTurns(_ onTurn: @escaping (_ cpuNanoseconds: UInt64) -> Void) {
+        guard turnWatch == nil, !isStopping else { return }
+        turnWatch = unsafe TurnWatch(loop: uv, onTurn: onTurn)
     }
 
     // MARK: - Work
@@ -227,12 +239,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     @usableFromInline func runReady() {
-        var budget = Self.jobsPerTurn
         var next = 0
-        while next < ready.count, budget > 0 {
+        var began: UInt64 = 0
+        while next < ready.count {
+            if next & (Self.jobsPerLook - 1) == Self.jobsPerLook - 1 {
+                let now = uv_hrtime()
+                if began == 0 { began = now }
+                if now - began > Self.jobNanosecondsMax { break }
+            }
             let work = ready[next]
             next += 1
-            budget -= 1
             switch work {
             case .job(let job):
                 // Not as a serial executor's: each call of a nonisolated function would then
@@ -260,6 +276,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     public func schedule(_ entry: TimerEntry, at deadline: UInt64) {
         wheel.schedule(entry, at: deadline)
         armTimer()
+    }
+
+    /// Schedules an entry, or moves its deadline forward; one that is earlier stays.
+    public func schedule(_ entry: TimerEntry, noLaterThan deadline: UInt64) {
+        if wheel.isDue(entry, by: deadline) { return }
+        schedule(entry, at: deadline)
     }
 
     public func cancel(_ entry: TimerEntry) { wheel.cancel(entry) }

@@ -100,7 +100,9 @@ extension Stream {
             unsafe outbox = unsafe Outbox()
             loop.execute { [self] in sendOutbox() }
         }
-        return unsafe outbox!.waiting.append(count)
+        let place = unsafe outbox!.waiting.append(count)
+        outboxGrew()
+        return unsafe place
     }
 
     /// Makes the cork this stream's, after sending what it held, with room for exactly `count`
@@ -133,7 +135,7 @@ extension Stream {
                 from: header.baseAddress!, byteCount: header.count)
             unsafe outbox!.waiting.append(payload.count).copyMemory(
                 from: payload.baseAddress!, byteCount: payload.count)
-            return
+            return outboxGrew()
         }
         let corked = unsafe turn.pointee.corkCount
         let sent = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 3) { parts in
@@ -164,7 +166,7 @@ extension Stream {
         guard unsafe outbox == nil else {
             unsafe outbox!.waiting.append(bytes.count).copyMemory(
                 from: bytes.baseAddress!, byteCount: bytes.count)
-            return
+            return outboxGrew()
         }
         // Safety: the caller vouches for the bytes.
         guard let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress!, bytes.count))
@@ -227,6 +229,7 @@ extension Stream {
         unsafe outbox = unsafe Outbox(waiting: queue)
         disownCork()
         updatePolling()
+        outboxGrew()
     }
 
     /// Sends what is queued, as far as the kernel takes it now.

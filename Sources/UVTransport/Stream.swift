@@ -77,6 +77,9 @@ open class Stream: TimerEntry, @unchecked Sendable {
     /// The peer sent its last byte, or the connection failed; called once, then only ``closed()``.
     open func ended(_ error: TransportError) {}
 
+    /// Bytes are queued that the kernel did not take, or more of them.
+    open func outboxGrew() {}
+
     /// Queued bytes have been taken by the kernel, or dropped where writing failed behind the peer's
     /// end; ``outboxCount`` tells how many are left.
     open func outboxShrank() {}

@@ -57,6 +57,11 @@ struct TimerWheel: ~Copyable {
         count += 1
     }
 
+    /// Whether an entry fires by `deadline`, as it is scheduled.
+    func isDue(_ entry: TimerEntry, by deadline: UInt64) -> Bool {
+        entry.isScheduled && entry.tick <= Self.tick(for: deadline)
+    }
+
     mutating func cancel(_ entry: TimerEntry) {
         guard entry.isScheduled else { return }
         entry.isScheduled = false

@@ -23,6 +23,7 @@
         private static let laterSliceSize = 8 << 10
 
         static var memorySize: Int { unsafe MemoryLayout<inflate_state>.size }
+        var memorySize: Int { Self.memorySize }
 
         init() {
             unsafe state = .allocate(capacity: 1)

@@ -12,6 +12,8 @@ protocol InflateStream: AnyObject {
     /// within an empty stored block. Without this check one in twenty messages that are cut short
     /// would pass, with the tail taken for the codes of an end of block.
     var isAtFlush: Bool { get }
+    /// The bytes of memory that it holds.
+    var memorySize: Int { get }
 }
 
 /// What one call to a library did.
@@ -34,30 +36,36 @@ enum InflateLoop {
     private static let capacityMin = 1_024
     /// Bytes by which a full output is overrun, elsewhere, to learn whether there is more.
     private static let probeSize = 64
+    /// Bytes of one step's output, so that there is a look at the time between steps.
+    private static let stepSize = 256 << 10
 
+    /// Inflates what is left of a message; `rest` is moved past what was read.
+    ///
+    /// - Parameter isSliceOver: asked between steps: true ends the call with `.paused`, and another
+    ///   goes on.
     static func run(
-        _ stream: some InflateStream, _ input: UnsafeRawBufferPointer,
-        after history: UnsafeRawBufferPointer, limit: Int, output: inout AssemblyBuffer,
+        _ stream: some InflateStream, _ rest: inout UnsafeRawBufferPointer, limit: Int,
+        output: inout AssemblyBuffer, isSliceOver: () -> Bool,
         grow: (inout AssemblyBuffer, Int) -> Bool
     ) -> Inflater.Outcome {
-        unsafe stream.start(after: history)
-        return unsafe withUnsafeTemporaryAllocation(byteCount: probeSize, alignment: 8) { probe in
-            unsafe run(stream, input, probe: probe, limit: limit, output: &output, grow: grow)
+        unsafe withUnsafeTemporaryAllocation(byteCount: probeSize, alignment: 8) { probe in
+            unsafe run(
+                stream, &rest, probe: probe, limit: limit, output: &output,
+                isSliceOver: isSliceOver, grow: grow)
         }
     }
 
     private static func run(
-        _ stream: some InflateStream, _ input: UnsafeRawBufferPointer,
+        _ stream: some InflateStream, _ rest: inout UnsafeRawBufferPointer,
         probe: UnsafeMutableRawBufferPointer, limit: Int, output: inout AssemblyBuffer,
-        grow: (inout AssemblyBuffer, Int) -> Bool
+        isSliceOver: () -> Bool, grow: (inout AssemblyBuffer, Int) -> Bool
     ) -> Inflater.Outcome {
         // Text shrinks to a third or a quarter. Never more than a few times what has come.
-        let guess = min(limit, max(capacityMin, 4 * input.count))
+        let guess = min(limit, max(capacityMin, 4 * rest.count))
         if unsafe output.capacity < guess, unsafe !grow(&output, guess) { return .noMemory }
-        var rest = unsafe input
         while true {
             let before = rest.count
-            let room = unsafe min(output.capacity, limit) - output.count
+            let room = unsafe min(min(output.capacity, limit) - output.count, stepSize)
             let isProbe = room <= 0
             // Safety: the room is within the output's capacity.
             let target =
@@ -79,7 +87,7 @@ enum InflateLoop {
                 // Behind a final block there is no flush whose tail could be missing.
                 if unsafe rest.isEmpty { return unsafe .done(output.count) }
             case .paused:
-                if step.count == target.count { continue }
+                if step.count == target.count { break }
                 if unsafe rest.isEmpty {
                     // The tail itself would add nothing.
                     return unsafe stream.isAtFlush ? .done(output.count) : .corrupt
@@ -87,6 +95,7 @@ enum InflateLoop {
                 // Room and input are left, so it has moved, or it never will.
                 if step.count == 0, rest.count == before { return .corrupt }
             }
+            if isSliceOver() { return .paused }
         }
     }
 

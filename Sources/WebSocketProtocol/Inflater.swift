@@ -14,6 +14,8 @@ package struct Inflater: ~Copyable {
         case corrupt
         /// The output may not grow: the memory for all such messages is spent.
         case noMemory
+        /// The slice is over: ``Inflater/takePaused(output:)`` is due.
+        case paused
     }
 
     /// Compressed bytes from which on ISA-L inflates.
@@ -35,13 +37,16 @@ package struct Inflater: ~Copyable {
     /// Its stateless call is no faster, and can't go on when the output is full.
     static let isalInputSizeMin = 400
 
-    private let zlib = ZlibInflater()
+    /// Each is made when first needed: they are 39 and 90 KiB. A message that is paused takes its own
+    /// along.
+    private var zlib: ZlibInflater?
     #if ISAL
         private let usesISAL: Bool
-        /// Made when first needed: it is 90 KiB.
         private var isal: ISALInflater?
     #endif
     private let windowSize: Int
+    /// The stream that the last call paused, and the bytes of input that it has read.
+    private var pausedStream: (stream: any InflateStream, consumed: Int)?
 
     /// - Parameters:
     ///   - engine: zlib for its own judgement of every byte; ISA-L to use that for larger
@@ -72,37 +77,94 @@ package struct Inflater: ~Copyable {
     ///     2 to the power of the window bits are used. After `.done`, the caller adds the output
     ///     to it; after anything else, the connection is over.
     ///   - limit: Bytes of the decompressed message at most.
+    ///   - paused: The message's earlier slices, if it was paused; `output` is theirs then.
+    ///   - isSliceOver: asked now and then: true pauses the message. Never by default.
     ///   - grow: makes the buffer hold that many bytes at least, keeping its contents; false when
     ///     it may not grow.
     package mutating func decompress(
         _ input: UnsafeRawBufferPointer,
         after history: UnsafeRawBufferPointer = unsafe .init(start: nil, count: 0),
-        limit: Int, into output: inout AssemblyBuffer,
+        limit: Int, into output: inout AssemblyBuffer, resuming paused: Inflation? = nil,
+        isSliceOver: () -> Bool = { false },
         grow: (_ output: inout AssemblyBuffer, _ capacity: Int) -> Bool
     ) -> Outcome {
-        assert(unsafe output.count == 0)
+        assert(unsafe paused != nil || output.count == 0)
         if unsafe input.isEmpty { return .done(0) }
         let window = unsafe UnsafeRawBufferPointer(rebasing: history.suffix(windowSize))
+        var position = unsafe Position(
+            rest: UnsafeRawBufferPointer(rebasing: input[(paused?.consumed ?? 0)...]),
+            isStarted: paused != nil)
         #if ISAL
-            if usesISAL, input.count >= Self.isalInputSizeMin {
-                let stream = isal ?? ISALInflater()
-                isal = stream
-                let outcome = unsafe InflateLoop.run(
-                    stream, input, after: window, limit: limit, output: &output, grow: grow)
+            if let stream = unsafe isalStream(for: input, resuming: paused) {
+                let outcome = unsafe run(
+                    stream, &position, input, window, limit, &output, isSliceOver, grow)
+                if outcome != .paused { isal = stream }
                 if outcome != .corrupt { return outcome }
                 // A final block, or a fault: zlib has the last word.
                 unsafe output.count = 0
+                unsafe position = unsafe Position(rest: input, isStarted: false)
             }
         #endif
-        return unsafe InflateLoop.run(
-            zlib, input, after: window, limit: limit, output: &output, grow: grow)
+        let stream = paused?.stream as? ZlibInflater ?? zlib ?? ZlibInflater()
+        let outcome = unsafe run(
+            stream, &position, input, window, limit, &output, isSliceOver, grow)
+        if outcome != .paused { zlib = stream }
+        return outcome
+    }
+
+    /// Where a message's next slice begins.
+    @unsafe
+    private struct Position {
+        var rest: UnsafeRawBufferPointer
+        var isStarted: Bool
+    }
+
+    private mutating func run(
+        _ stream: some InflateStream, _ position: inout Position,
+        _ input: UnsafeRawBufferPointer, _ window: UnsafeRawBufferPointer, _ limit: Int,
+        _ output: inout AssemblyBuffer, _ isSliceOver: () -> Bool,
+        _ grow: (inout AssemblyBuffer, Int) -> Bool
+    ) -> Outcome {
+        if unsafe !position.isStarted { unsafe stream.start(after: window) }
+        let outcome = unsafe InflateLoop.run(
+            stream, &position.rest, limit: limit, output: &output, isSliceOver: isSliceOver,
+            grow: grow)
+        if outcome == .paused {
+            pausedStream = (stream, unsafe input.count - position.rest.count)
+        }
+        return outcome
+    }
+
+    #if ISAL
+        /// The stream of ISA-L for a message; `nil` for those that zlib inflates.
+        private mutating func isalStream(
+            for input: UnsafeRawBufferPointer, resuming paused: Inflation?
+        ) -> ISALInflater? {
+            if let paused { return paused.stream as? ISALInflater }
+            guard usesISAL, input.count >= Self.isalInputSizeMin else { return nil }
+            return isal ?? ISALInflater()
+        }
+    #endif
+
+    /// What a message needs to go on after `.paused`. The stream is its own from here on; so is
+    /// `output`, which is left empty.
+    package mutating func takePaused(output: inout AssemblyBuffer) -> Inflation {
+        guard let (stream, consumed) = pausedStream else { preconditionFailure("nothing paused") }
+        pausedStream = nil
+        if stream === zlib { zlib = nil }
+        #if ISAL
+            if stream === isal { isal = nil }
+        #endif
+        defer { unsafe output = unsafe AssemblyBuffer() }
+        return unsafe Inflation(stream, consumed: consumed, output: output)
     }
 
     /// The bytes of memory that it holds, for `compression.memory.max`; to a few hundred bytes.
     package var memorySize: Int {
+        var size = zlib?.memorySize ?? 0
         #if ISAL
-            if isal != nil { return ZlibInflater.memorySize + ISALInflater.memorySize }
+            size += isal?.memorySize ?? 0
         #endif
-        return ZlibInflater.memorySize
+        return size
     }
 }

@@ -118,6 +118,14 @@ extension Session {
         case .corrupt:
             return fail(SessionFault(.invalidPayload, "compressed data is corrupt"), &sink)
         case .noMemory: return fail(.assembly, &sink)
+        case .unfinished:
+            guard unsafe keep(payload, &sink) else {
+                sink.discardInflation()
+                return fail(.assembly, &sink)
+            }
+            messageKind = kind
+            phase = .inflating
+            return nil
         case .message(let message):
             if kind == .text, let base = message.baseAddress,
                 unsafe !UTF8Validator.isValid(base, count: message.count)
@@ -128,6 +136,36 @@ extension Session {
             unsafe sink.message(message, kind: kind)
             return nil
         }
+    }
+
+    /// Keeps a payload that may still be in the memory of a read.
+    private mutating func keep(
+        _ payload: UnsafeRawBufferPointer, _ sink: inout some SessionSink & ~Copyable
+    ) -> Bool {
+        guard unsafe assembly.base == nil && !payload.isEmpty,
+            let source = payload.baseAddress
+        else { return true }
+        guard reserve(payload.count, expected: payload.count, &sink) else { return false }
+        unsafe assembly.base!.copyMemory(from: source, byteCount: payload.count)
+        unsafe assembly.count = payload.count
+        return true
+    }
+
+    /// Goes on with a message that takes long to inflate.
+    package mutating func resume(
+        into sink: inout some SessionSink & ~Copyable
+    ) -> SessionAction {
+        guard phase == .inflating, let kind = messageKind else { return .proceed }
+        messageKind = nil
+        phase = .header
+        guard sink.wantsMessages else {
+            sink.discardInflation()
+            if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
+            return .proceed
+        }
+        let payload = unsafe UnsafeRawBufferPointer(start: assembly.base, count: assembly.count)
+        if let action = unsafe endCompressedMessage(payload, kind, &sink) { return action }
+        return phase == .inflating ? .yield(unread: 0) : .proceed
     }
 
     /// Where the connection may read the next bytes of a long frame directly: the end of the

@@ -14,6 +14,7 @@ extension Session {
             return unsafe left == 0 ? receivePayload(&next, end, into: &sink) : nil
         case .payload, .control:
             return unsafe receivePayload(&next, end, into: &sink)
+        case .inflating: return unsafe .yield(unread: end - next)
         case .ended:
             unsafe next = unsafe end
             return .proceed
@@ -175,16 +176,18 @@ extension Session {
         let sizeMax =
             isCompressed ? limits.compressedMessageSizeMax : limits.messageSizeMax
         // Where frames have no limit of their own, it is the message's that is passed.
+        // The reasons name the limits as they are configured: those for compressed bytes are larger.
         if frameMax < sizeMax, header.length > UInt64(frameMax) {
             return SessionFault(
-                .messageTooBig, "frame is over \(frameMax) bytes", limit: .frameSize)
+                .messageTooBig, "frame is over \(limits.frameSizeMax) bytes", limit: .frameSize)
         }
         if unsafe Int(clamping: header.length) > sizeMax - assembly.count {
             return SessionFault(
-                .messageTooBig, "message is over \(sizeMax) bytes", limit: .messageSize)
+                .messageTooBig, "message is over \(limits.messageSizeMax) bytes",
+                limit: .messageSize)
         }
         fragments += 1
-        let fragmentsMax = limits.fragmentsMax
+        let fragmentsMax = unsafe limits.fragmentsMax(received: assembly.count)
         if Int(fragments) > fragmentsMax {
             return SessionFault(
                 .messageTooBig, "message is in over \(fragmentsMax) frames", limit: .fragments)

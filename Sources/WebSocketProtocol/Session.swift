@@ -20,6 +20,8 @@ package struct Session: ~Copyable {
         case payload
         /// Within the payload of a control frame.
         case control
+        /// A compressed message is whole, and is being inflated: nothing is read meanwhile.
+        case inflating
         /// A Close frame was received or a fault found: bytes are ignored.
         case ended
     }
@@ -68,12 +70,19 @@ package struct Session: ~Copyable {
         phase == .header && partialCount == 0 && messageKind == nil
     }
 
+    /// Whether a message takes longer to inflate than one turn: ``resume(into:)`` goes on.
+    package var isInflating: Bool { phase == .inflating }
+
+    /// The bytes of memory that a partly received message takes.
+    package var heldSize: Int { unsafe assembly.capacity }
+
     /// Whether the last byte ended a frame, or left a header unfinished.
     @inlinable @inline(__always)
     package var isBetweenFrames: Bool { phase == .header }
 
     /// Gives the assembly's memory back when the connection ends mid-message.
     package mutating func discard(into sink: inout some SessionSink & ~Copyable) {
+        if phase == .inflating { sink.discardInflation() }
         if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
         phase = .ended
     }
@@ -82,28 +91,33 @@ package struct Session: ~Copyable {
     ///
     /// Never throws: a peer's fault is returned once as `.fail`, and a Close frame as
     /// `.closeReceived`; what comes after either is ignored (RFC 6455 §5.5.1, §7.1.7).
+    ///
+    /// - Parameter window: The number of bytes after which no further frame begins: `.yield` then.
     @inlinable
     package mutating func receive(
-        _ bytes: UnsafeMutableRawPointer, count: Int, into sink: inout some SessionSink & ~Copyable
+        _ bytes: UnsafeMutableRawPointer, count: Int, window: Int = .max,
+        into sink: inout some SessionSink & ~Copyable
     ) -> SessionAction {
         var next = unsafe bytes
         let end = unsafe bytes + count
+        let stop = unsafe count > window ? bytes + window : end
         while true {
             if phase == .header && partialCount == 0 {
-                unsafe receiveWholeMessages(&next, end, into: &sink)
+                unsafe receiveWholeMessages(&next, end, stop: stop, into: &sink)
                 if unsafe next == end { return .proceed }
+                if unsafe next >= stop { return unsafe .yield(unread: end - next) }
             }
             if let action = unsafe receiveSlowly(&next, end, into: &sink) { return action }
-            if unsafe next == end { return .proceed }
+            if unsafe next == end { return phase == .inflating ? .yield(unread: 0) : .proceed }
         }
     }
 
     /// The common case: whole messages of one frame each, entirely in this read. Stops before
-    /// the first byte of anything else.
+    /// the first byte of anything else, and begins none at or behind `stop`.
     @inlinable @inline(__always)
     mutating func receiveWholeMessages(
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
-        into sink: inout some SessionSink & ~Copyable
+        stop: UnsafeMutableRawPointer, into sink: inout some SessionSink & ~Copyable
     ) {
         guard messageKind == nil else { return }
         let keySize = role == .server ? 4 : 0
@@ -111,7 +125,8 @@ package struct Session: ~Copyable {
         let sizeMax = unsafe limits.values.pointee.frameSizeMax
         // A header's longest form fits, so its fields can be loaded before they are known to be
         // there: it needs no more than this much room.
-        while unsafe end - next >= 2 &+ keySize {
+        let lastStart = unsafe min(end - (2 &+ keySize), stop - 1)
+        while unsafe next <= lastStart {
             let first = unsafe next.load(as: UInt8.self)
             let second = unsafe next.load(fromByteOffset: 1, as: UInt8.self)
             // FIN alone, text or binary (§5.2), masked as the role demands (§5.1).

@@ -3,6 +3,10 @@
 package enum SessionAction: Equatable, Sendable {
     /// Nothing special: read on.
     case proceed
+    /// Others have their turn first. The last `unread` bytes of what was received are to be held and
+    /// received again later, before any others; before them comes ``Session/resume(into:)`` if
+    /// ``Session/isInflating``.
+    case yield(unread: Int)
     /// The peer sent a Close frame; `nil` means one without a code. Nothing after it counts.
     case closeReceived(CloseCode?, reason: String)
     /// The peer broke the protocol or a limit: fail the connection with this code
@@ -30,5 +34,5 @@ package struct SessionFault: Error, Equatable, Sendable {
 package enum SessionLimit: Int, CaseIterable, Sendable {
     case frameSize, messageSize, fragments, inflatedSize, assemblySize
     /// Of the connection, not of its session.
-    case messageRate, byteRate, authenticationTime
+    case messageRate, byteRate, authenticationTime, messageTime, memory
 }

@@ -9,13 +9,15 @@ package final class SessionLimits: @unchecked Sendable {
         /// Bytes of a frame's payload, of a message's, and frames in a message.
         @usableFromInline var frameSizeMax: Int
         @usableFromInline var messageSizeMax: Int
-        @usableFromInline var fragmentsMax: Int
+        @usableFromInline var fragmentsMax: Int?
     }
 
     /// Behind a pointer: read for every message, from another module, without an exclusivity check.
     @usableFromInline let values: UnsafeMutablePointer<Values>
 
-    package convenience init(frameSizeMax: Int, messageSizeMax: Int, fragmentsMax: Int) {
+    /// - Parameter fragmentsMax: `nil` lets a message come in as many frames as its size is worth:
+    ///   1,024, and one more for each 128 bytes of it.
+    package convenience init(frameSizeMax: Int, messageSizeMax: Int, fragmentsMax: Int?) {
         self.init(
             Values(
                 frameSizeMax: min(frameSizeMax, messageSizeMax), messageSizeMax: messageSizeMax,
@@ -31,7 +33,11 @@ package final class SessionLimits: @unchecked Sendable {
 
     package var frameSizeMax: Int { unsafe values.pointee.frameSizeMax }
     package var messageSizeMax: Int { unsafe values.pointee.messageSizeMax }
-    package var fragmentsMax: Int { unsafe values.pointee.fragmentsMax }
+
+    /// The number of frames in which a message may have come when `received` bytes of it have.
+    package func fragmentsMax(received: Int) -> Int {
+        unsafe values.pointee.fragmentsMax ?? 1_024 + received >> 7
+    }
 
     /// A copy that one session has alone.
     package func copy() -> SessionLimits { unsafe SessionLimits(values.pointee) }

@@ -16,6 +16,9 @@ package protocol SessionSink: ~Copyable {
     /// where permessage-deflate was agreed; the result is valid until the next call.
     mutating func inflate(_ payload: UnsafeRawBufferPointer, limit: Int) -> InflatedMessage
 
+    /// Forgets a message that was ``InflatedMessage/unfinished``.
+    mutating func discardInflation()
+
     /// False once the application has closed: what follows is parsed no further than to find
     /// the peer's Close frame.
     var wantsMessages: Bool { get }
@@ -34,6 +37,8 @@ extension SessionSink where Self: ~Copyable {
     package mutating func inflate(
         _ payload: UnsafeRawBufferPointer, limit: Int
     ) -> InflatedMessage { unsafe .corrupt }
+
+    package mutating func discardInflation() {}
 }
 
 /// What became of a compressed message.
@@ -41,6 +46,9 @@ extension SessionSink where Self: ~Copyable {
 @usableFromInline
 package enum InflatedMessage {
     case message(UnsafeRawBufferPointer)
+    /// It takes longer than others can wait: to be asked for again in a later turn, with the same
+    /// payload.
+    case unfinished
     /// It would have been longer than the limit; no more than that was produced.
     case tooBig
     /// It isn't a deflate stream.

@@ -10,6 +10,10 @@ final class ZlibInflater: InflateStream {
 
     /// Its state and, once something is inflated, the window.
     static let memorySize = 7_168 + (1 << windowBits)
+    var memorySize: Int { Self.memorySize }
+
+    /// Bytes of input that one step reads: where they come to nothing, as many take two milliseconds.
+    private static let inputSizeMax = 16 << 10
 
     /// The largest. A smaller one would not hold peers to theirs: zlib lets a distance reach as
     /// far as the output of one call does, so that its verdict would hang on where memory grew.
@@ -41,8 +45,9 @@ final class ZlibInflater: InflateStream {
     func step(
         _ input: inout UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) -> InflateStep {
-        // zlib counts in 32 bits; the loop comes again with what is left.
-        let inputSize = min(input.count, 1 << 30)
+        // The loop comes again with what is left.
+        let inputSize = min(input.count, Self.inputSizeMax)
+        // zlib counts in 32 bits.
         let outputSize = min(output.count, 1 << 30)
         // Safety: the caller vouches for both buffers, and zlib keeps neither after the call. It
         // does not write to its input, though it is not declared so.

@@ -101,6 +101,8 @@ class Apus:
     It has a tasks' database of its own, which goes with it, unless `settings` name one.
     """
 
+    log_reader = Lines
+
     def __init__(self, *settings, args=(), environment=None, descriptors=None, ready=True):
         command = [binary(), "serve", *args]
         if not any(arg in ("--port", "--config") for arg in args):
@@ -122,7 +124,7 @@ class Apus:
         )
         self.pid = self.process.pid
         self.stdout = Lines(self.process.stdout)
-        self.stderr = Lines(self.process.stderr)
+        self.stderr = self.log_reader(self.process.stderr)
         if ready:
             self.addresses = self.wait_for_listeners()
 

@@ -12,6 +12,7 @@ public final class WebSocketClient: Sendable {
     private let group: EventLoopGroup
     private let contexts: [LoopContext]
     private let budget: ByteBudget
+    private let memory: ByteBudget
     private let contextBudget: ByteBudget
     private let defaults: ConnectionOptions
     private let options: SessionOptions
@@ -31,14 +32,19 @@ public final class WebSocketClient: Sendable {
         } catch {
             throw ClientError(.cannotStart, "\(error)", underlying: error)
         }
-        let budget = ByteBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        let memory = ByteBudget(
+            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        let budget = ByteBudget(
+            max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
         let contextBudget = ByteBudget(max: compression.memoryMax.bytes)
         contexts = group.loops.map {
             LoopContext(
-                loop: $0, logger: logger, budget: budget, contextBudget: contextBudget,
+                loop: $0, logger: logger, memory: memory, assemblies: budget,
+                contexts: contextBudget,
                 admission: nil)
         }
         self.budget = budget
+        self.memory = memory
         self.contextBudget = contextBudget
         defaults = ConnectionOptions(
             limits: limits, heartbeat: heartbeat ?? .off, compression: compression)
@@ -159,7 +165,7 @@ public final class WebSocketClient: Sendable {
             let ledger = Ledger(
                 handles: handles,
                 buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
-                assemblyBytes: budget.bytesUsed,
+                assemblyBytes: budget.bytesUsed, memoryBytes: memory.bytesUsed,
                 contextBytes: contextBudget.bytesUsed,
                 notes: contexts.reduce(0) {
                     $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count

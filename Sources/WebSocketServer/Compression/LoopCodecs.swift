@@ -48,6 +48,9 @@ final class LoopCodecs {
     /// Where messages are inflated to.
     @exclusivity(unchecked) private var inflated = unsafe AssemblyBuffer()
 
+    /// The message that is unfinished, until it is taken.
+    private var paused: Inflation?
+
     /// A buffer that is larger than this is given back after the message.
     private static let keptSizeMax = 64 << 10
 
@@ -143,21 +146,32 @@ final class LoopCodecs {
         return unsafe UnsafeRawBufferPointer(rebasing: deflated[..<count])
     }
 
-    /// Inflates a received message to at most `limit` bytes, valid until the next call.
+    /// Inflates a received message to at most `limit` bytes, valid until the next call. One that
+    /// takes longer than ``TurnQueue/shareMax`` is unfinished: ``takePaused()`` is due then.
+    ///
+    /// - Parameter paused: What an earlier call has left of the message.
     func inflate(
         _ payload: UnsafeRawBufferPointer, by inflater: SharedInflater,
-        after history: UnsafeRawBufferPointer, limit: Int, assemblies: inout AssemblyPool
+        after history: UnsafeRawBufferPointer, limit: Int, resuming paused: Inflation? = nil,
+        assemblies: inout AssemblyPool
     ) -> InflatedMessage {
         let started = Self.now()
-        unsafe inflated.count = 0
+        if let paused {
+            unsafe assemblies.release(&inflated)
+            unsafe swap(&inflated, &paused.output)
+            assemblies.giveBeside(paused.memorySize)
+        } else {
+            unsafe inflated.count = 0
+        }
         // Safety: the closure is called during the call alone, in which nothing else uses the pool.
         let outcome = unsafe withUnsafeMutablePointer(to: &assemblies) { assemblies in
             unsafe inflater.inflater.decompress(
-                payload, after: history, limit: limit, into: &inflated
-            ) { buffer, capacity in
-                unsafe assemblies.pointee.grow(
-                    &buffer, to: capacity, expected: capacity, isBrief: true)
-            }
+                payload, after: history, limit: limit, into: &inflated, resuming: paused,
+                isSliceOver: { Self.now() &- started > TurnQueue.shareMax },
+                grow: { buffer, capacity in
+                    unsafe assemblies.pointee.grow(
+                        &buffer, to: capacity, expected: capacity, isBrief: true)
+                })
         }
         unsafe counts.codecNanoseconds &+= Self.now() &- started
         switch outcome {
@@ -169,7 +183,24 @@ final class LoopCodecs {
         case .tooBig: return unsafe .tooBig
         case .corrupt: return unsafe .corrupt
         case .noMemory: return unsafe .noMemory
+        case .paused:
+            let inflation = unsafe inflater.inflater.takePaused(output: &inflated)
+            assemblies.takeBeside(inflation.memorySize)
+            self.paused = inflation
+            return unsafe .unfinished
         }
+    }
+
+    /// What is left of the message that was unfinished just now.
+    func takePaused() -> Inflation? {
+        defer { paused = nil }
+        return paused
+    }
+
+    /// Gives back what an unfinished message holds.
+    func discard(_ inflation: Inflation, _ assemblies: inout AssemblyPool) {
+        assemblies.giveBeside(inflation.memorySize)
+        unsafe assemblies.release(&inflation.output)
     }
 
     /// Gives large buffers back, once the messages in them are done with.

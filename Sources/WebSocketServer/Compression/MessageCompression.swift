@@ -79,12 +79,15 @@ final class MessageCompression {
         return unsafe deflated
     }
 
+    /// - Parameter paused: The message's earlier slices.
     func inflate(
-        _ payload: UnsafeRawBufferPointer, limit: Int, assemblies: inout AssemblyPool
+        _ payload: UnsafeRawBufferPointer, limit: Int, resuming paused: Inflation?,
+        assemblies: inout AssemblyPool
     ) -> InflatedMessage {
         let history = unsafe received?.history.bytes ?? Self.noHistory
         let message = unsafe codecs.inflate(
-            payload, by: inflater, after: history, limit: limit, assemblies: &assemblies)
+            payload, by: inflater, after: history, limit: limit, resuming: paused,
+            assemblies: &assemblies)
         if let received, case .message(let bytes) = unsafe message {
             unsafe keep(bytes, in: received)
         }

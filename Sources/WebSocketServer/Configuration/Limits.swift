@@ -24,10 +24,19 @@ public struct Limits: Sendable {
     /// All partly received messages of all connections together. Default 256 MiB,
     /// `1 ... 64 GiB`; never less than one message.
     public var assemblySizeMax: ByteCount = .mebibytes(256)
+    /// Everything that peers can make the server hold, over all connections: partly received
+    /// messages, requests, what was read and waits for its turn, and queued outgoing bytes. Past it
+    /// the connections that hold the most are closed: with 1013, answered 503, or reset where they
+    /// don't read. Default 512 MiB, `1 MiB ... 1 TiB`; never less than ``assemblySizeMax``.
+    public var memoryMax: ByteCount = .mebibytes(512)
+    /// Time for a message to come whole once a part of it is kept, after which the connection is
+    /// closed with 1008. Default 1 min, `10 ms ... 1 d`.
+    public var messageTimeout: Duration = .seconds(60)
     /// One frame's payload; `nil` means as large as a message may be. `1 ... 1 GiB`.
     public var frameSizeMax: ByteCount?
-    /// Frames that one message may be split into. Default 1,024, `1 ... 1_000_000`.
-    public var fragmentsMax: Int = 1_024
+    /// Frames that one message may be split into; `nil` lets their number grow with its size: 1,024,
+    /// and one more for each 128 bytes. Default `nil`, `1 ... 1_000_000`.
+    public var fragmentsMax: Int?
 
     /// Messages a second that one connection may send, and a burst of as many; `nil` is no limit.
     /// Default `nil`, `1 ... 10_000_000`.

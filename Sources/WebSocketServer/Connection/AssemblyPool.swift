@@ -13,27 +13,43 @@ struct AssemblyPool: ~Copyable {
     private static let lentTimesMax = 4
     private static let lentSizeMin = 64 << 10
 
-    private let budget: ByteBudget
+    let budget: ByteBudget
+    private let memory: LoopMemory
+    /// The number of bytes by which the budget may be exceeded for what is small or brief.
+    private let reserve: Int
+    /// Memory has been refused since the last look.
+    var hasFailed = false
     private var kept: [(base: UnsafeMutableRawPointer, capacity: Int)] = unsafe []
     private var keptBytes = 0
     /// Buffers handed out and not yet given back (the ledger).
     private(set) var outstanding = 0
 
-    init(budget: ByteBudget) { self.budget = budget }
+    init(budget: ByteBudget, memory: LoopMemory) {
+        self.budget = budget
+        self.memory = memory
+        reserve = min(max(budget.max / 8, Self.smallSizeMax), Self.reserveMax)
+    }
+
+    /// Bytes of a buffer that is taken from the reserve where there is no other memory.
+    private static let smallSizeMax = 16 << 10
+    private static let reserveMax = 32 << 20
 
     /// Makes a buffer hold `capacity` bytes, keeping its contents. A kept buffer that fits what
     /// is expected is better, as its memory is there already. False when the budget is spent.
     ///
-    /// - Parameter isBrief: it is given back before any other is asked for, so that it may be
-    ///   however large.
+    /// - Parameters:
+    ///   - isBrief: It is given back before any other is asked for, so that it may be however large.
+    ///   - usesReserve: It may come from the reserve, as what is brief or small may.
     mutating func grow(
-        _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int, isBrief: Bool = false
+        _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int, isBrief: Bool = false,
+        usesReserve: Bool = false
     ) -> Bool {
+        let usesReserve = usesReserve || isBrief || capacity <= Self.smallSizeMax
         let most = isBrief ? Int.max : max(Self.lentSizeMin, Self.lentTimesMax &* expected)
         if unsafe buffer.base == nil,
             let index = bestKept(expected, most) ?? bestKept(capacity, most)
         {
-            guard unsafe budget.take(kept[index].capacity) else { return false }
+            guard unsafe take(kept[index].capacity, usesReserve) else { return false }
             let found = unsafe kept.remove(at: index)
             unsafe keptBytes -= found.capacity
             unsafe buffer.base = unsafe found.base
@@ -41,13 +57,36 @@ struct AssemblyPool: ~Copyable {
             outstanding += 1
             return true
         }
-        guard unsafe budget.take(capacity - buffer.capacity) else { return false }
+        guard unsafe take(capacity - buffer.capacity, usesReserve) else { return false }
         if unsafe buffer.base == nil { outstanding += 1 }
         guard let base = unsafe realloc(buffer.base, capacity) else { fatalError("out of memory") }
         unsafe buffer.base = unsafe base
         unsafe buffer.capacity = capacity
         return true
     }
+
+    private mutating func take(_ count: Int, _ usesReserve: Bool) -> Bool {
+        guard budget.take(count, reserve: usesReserve ? reserve : 0) else {
+            hasFailed = true
+            return false
+        }
+        if !budget.hasRoom { hasFailed = true }
+        memory.note(count)
+        return true
+    }
+
+    private func give(_ count: Int) {
+        budget.give(count)
+        memory.note(-count)
+    }
+
+    /// Counts memory beside the buffers, which is in use already.
+    func takeBeside(_ count: Int) {
+        budget.add(count)
+        memory.note(count)
+    }
+
+    func giveBeside(_ count: Int) { give(count) }
 
     /// The smallest kept buffer of at least `least` bytes, unless that has more than `most`.
     private func bestKept(_ least: Int, _ most: Int) -> Int? {
@@ -61,7 +100,7 @@ struct AssemblyPool: ~Copyable {
 
     mutating func release(_ buffer: inout AssemblyBuffer) {
         guard let base = unsafe buffer.base else { return }
-        unsafe budget.give(buffer.capacity)
+        unsafe give(buffer.capacity)
         outstanding -= 1
         if unsafe buffer.capacity <= Self.keptSizeMax,
             unsafe keptBytes + buffer.capacity <= Self.keptMax

@@ -31,6 +31,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         queue.append(message)
         if !isPaused, queue.count >= Self.waitingMax || queue.bytes >= Self.waitingBytesMax {
             isPaused = true
+            connection.core.ensureGuards().queuedSize = queue.bytes
+            connection.core.countMemory()
             connection.pauseReading()
         }
     }
@@ -71,6 +73,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         guard let message = queue.popFirst() else { return nil }
         if isPaused, queue.count <= Self.waitingMax / 2, queue.bytes <= Self.waitingBytesMax / 2 {
             isPaused = false
+            unsafe connection.core.guards?.queuedSize = 0
+            connection.core.countMemory()
             connection.resumeReading()
         }
         return message

@@ -6,6 +6,9 @@ struct CoarseTime: Comparable {
     @inline(__always)
     init(_ milliseconds: UInt64) { ticks = UInt32(truncatingIfNeeded: (milliseconds + 31) >> 5) }
 
+    /// No time: the start of the clock, at which nothing has happened.
+    static let never = CoarseTime(0)
+
     var milliseconds: UInt64 { UInt64(ticks) << 5 }
 
     static func < (one: CoarseTime, other: CoarseTime) -> Bool { one.ticks < other.ticks }

@@ -126,7 +126,16 @@ extension ConnectionCore {
             next = unsafe min(next, lastMessage + options.contextIdleTimeout)
         }
         if let guards = unsafe guards { next = min(next, guards.nextDeadline) }
+        if unsafe assemblyBegan != .never {
+            next = unsafe min(next, assemblyBegan + options.messageTimeout)
+        }
         if next == .max { loop.cancel(self) } else { loop.schedule(self, at: next) }
+    }
+
+    /// A part of a message is kept from now on.
+    func beganAssembly() {
+        unsafe assemblyBegan = CoarseTime(loop.now)
+        loop.schedule(self, noLaterThan: unsafe loop.now + options.messageTimeout)
     }
 
     /// An interval shortened by up to a tenth, by the connection's number: the same each time,
@@ -149,6 +158,15 @@ extension ConnectionCore {
         if let guards = unsafe guards, now >= guards.nextDeadline {
             guardDeadlinePassed(guards, now: now)
             guard unsafe stage == .open else { return }
+        }
+        if unsafe assemblyBegan != .never && now >= assemblyBegan + options.messageTimeout {
+            guard unsafe !pauseReasons.isEmpty else {
+                return fail(
+                    SessionFault(
+                        .policyViolation, "a message took too long to arrive", limit: .messageTime))
+            }
+            // It is ours to go on.
+            unsafe assemblyBegan = CoarseTime(now)
         }
         // Who doesn't read can't tell a silent peer from a live one.
         if unsafe !pauseReasons.isDisjoint(with: [.application, .rate, .held]) {

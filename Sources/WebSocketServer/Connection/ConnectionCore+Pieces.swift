@@ -1,20 +1,27 @@
 import UVTransport
+import WebSocketProtocol
 
-/// Reading in pieces: one read may hold hundreds of messages, and compressed ones inflate a
-/// thousandfold. Between two pieces there is a look at whether the rest is to wait.
+/// Reading in pieces: one read may hold thousands of messages, and compressed ones inflate a
+/// thousandfold. Between two pieces the connection checks whether the rest is to wait for a later
+/// turn.
 extension ConnectionCore {
     /// Bytes of a piece where rates are to be kept.
     static let pieceSizeByRates = 1_024
     /// Bytes of a piece where messages may be compressed: small beside what it may inflate to,
     /// large beside what an ordinary read brings.
     static let pieceSizeInflating = 4_096
+    /// Bytes of a read after which the time is looked at, where nothing is compressed. Frames aren't
+    /// cut by it.
+    static let windowSize = 16 << 10
+    /// Bytes of a read that need no look at the time: some hundred messages at most.
+    static let windowedSizeMin = 4_096
     /// Payload bytes that one read of a connection may bring before others have their turn.
     private static let payloadsPerTurn: UInt64 = 2 << 20
 
     /// Receives what may be compressed, now or in a later turn.
     func receiveInflating(_ bytes: UnsafeMutableRawBufferPointer) {
         let isWithinMessage = unsafe !session.isBetweenMessages
-        if context.mustAwaitCodecTurn(bytes.count, isWithinMessage: isWithinMessage),
+        if context.mustAwaitTurn(bytes.count, isWithinMessage: isWithinMessage),
             unsafe stage == .open
         {
             unsafe holdForLater(bytes)
@@ -24,36 +31,61 @@ extension ConnectionCore {
             // What is read directly is at most the rest of one message.
             unsafe receiveInPieces(bytes, of: Self.pieceSizeInflating)
         } else {
-            unsafe receivePiece(bytes)
+            let unread = unsafe receivePiece(bytes)
+            if unread > 0 {
+                unsafe hold(UnsafeMutableRawBufferPointer(rebasing: bytes.suffix(unread)))
+            }
         }
     }
 
     func receiveInPieces(_ bytes: UnsafeMutableRawBufferPointer, of pieceSize: Int) {
         let payloadsMax =
             unsafe context.messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
+        let began = LoopCodecs.now()
         var rest = unsafe bytes
         while unsafe !rest.isEmpty {
             if unsafe stage == .open {
                 // The handler, the rates or the outbox say so: each waits for something.
                 if unsafe !pauseReasons.isEmpty { return unsafe hold(rest) }
-                if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax {
-                    return unsafe holdForLater(rest)
-                }
-                if unsafe compression != nil, context.isCodecTurnOver() {
+                if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax
+                    || context.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
+                {
                     return unsafe holdForLater(rest)
                 }
             }
             let size = min(rest.count, pieceSize)
-            unsafe receivePiece(UnsafeMutableRawBufferPointer(rebasing: rest[..<size]))
+            let unread = unsafe receivePiece(UnsafeMutableRawBufferPointer(rebasing: rest[..<size]))
             guard unsafe stage == .open || stage == .closing else { return }
-            unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[size...])
+            unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[(size - unread)...])
+            if unsafe session.isInflating { return unsafe hold(rest) }
+        }
+    }
+
+    /// Receives many bytes, none of them compressed: window by window, as long as there is time.
+    func receiveInWindows(_ bytes: UnsafeMutableRawBufferPointer) {
+        if unsafe stage == .open && context.isTurnOver() { return unsafe holdForLater(bytes) }
+        let began = LoopCodecs.now()
+        var last = began
+        var rest = unsafe bytes
+        while true {
+            let unread = unsafe receivePiece(rest, window: Self.windowSize)
+            let now = LoopCodecs.now()
+            context.longReadNanoseconds &+= now &- last
+            last = now
+            guard unread > 0, unsafe stage == .open || stage == .closing else { return }
+            unsafe rest = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: rest[(rest.count - unread)...])
+            if unsafe stage == .closing { continue }
+            if unsafe !pauseReasons.isEmpty { return unsafe hold(rest) }
+            if now &- began > TurnQueue.shareMax || context.isTurnOver() {
+                return unsafe holdForLater(rest)
+            }
         }
     }
 
     private func hold(_ bytes: UnsafeMutableRawBufferPointer) {
-        let guards = unsafe self.guards ?? ConnectionGuards()
-        unsafe self.guards = guards
-        unsafe guards.hold(bytes)
+        unsafe ensureGuards().hold(bytes)
+        countMemory()
         setReadingPaused(true, .held)
     }
 
@@ -62,21 +94,46 @@ extension ConnectionCore {
         receiveHeldLater()
     }
 
-    /// Looks at what is held in a later turn, if nothing else makes it wait then.
-    func receiveHeldLater() {
-        if unsafe compression != nil {
-            context.awaitCodecTurn(self)
-        } else {
-            loop.executeLater { [self] in receiveHeld() }
+    /// The object for what only some connections need, made when there isn't one.
+    func ensureGuards() -> ConnectionGuards {
+        if let guards = unsafe guards { return guards }
+        let made = ConnectionGuards()
+        unsafe guards = made
+        return made
+    }
+
+    /// Receives what is held in a later turn, if nothing else makes it wait then.
+    func receiveHeldLater() { context.awaitTurn(self) }
+
+    /// Goes on in a later turn with what the connection has waited with.
+    func takeTurn() {
+        switch unsafe stage {
+        case .opening: unsafe opening?.takeTurn(on: self)
+        case .open: receiveHeld()
+        case .closing, .lingering, .over: break
         }
     }
 
-    func receiveHeld() {
-        guard unsafe stage == .open, unsafe pauseReasons == .held,
-            var held = unsafe guards?.takeHeld()
+    private func receiveHeld() {
+        guard unsafe stage == .open, unsafe pauseReasons == .held, let guards = unsafe guards
         else { return }
+        if unsafe session.isInflating {
+            resumeInflating()
+            guard unsafe stage == .open && !session.isInflating && pauseReasons == .held else {
+                return
+            }
+        }
+        var held = guards.takeHeld() ?? []
+        countMemory()
         setReadingPaused(false, .held)
-        let pieceSize = unsafe guards!.hasRates ? Self.pieceSizeByRates : Self.pieceSizeInflating
-        unsafe held.withUnsafeMutableBytes { unsafe receiveInPieces($0, of: pieceSize) }
+        unsafe held.withUnsafeMutableBytes {
+            if guards.hasRates {
+                unsafe receiveInPieces($0, of: Self.pieceSizeByRates)
+            } else if unsafe compression != nil {
+                unsafe receiveInPieces($0, of: Self.pieceSizeInflating)
+            } else if unsafe !$0.isEmpty {
+                unsafe receiveInWindows($0)
+            }
+        }
     }
 }

@@ -57,7 +57,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
     // Safety of both: only `receive` of this class mutates them; it isn't called from within
     // itself, and nothing that a handler may call puts others in their place.
-    @exclusivity(unchecked) private var sink: ConnectionSink?
+    @exclusivity(unchecked) var sink: ConnectionSink?
     @exclusivity(unchecked) var session: Session
     /// permessage-deflate, if it was agreed on.
     @exclusivity(unchecked) private(set) var compression: MessageCompression?
@@ -77,6 +77,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var pingSent: CoarseTime
     /// Payloads below this are neither compressed nor written around the cork; bytes.
     @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
+    /// The bytes that ``countMemory()`` has counted.
+    @exclusivity(unchecked) var memoryCounted: UInt32 = 0
+    /// When the message began that is partly received; ``CoarseTime/never`` if none is.
+    @exclusivity(unchecked) var assemblyBegan = CoarseTime.never
     let id: UInt64
     /// Whom it serves: who connected, or for whom a trusted proxy did. It changes in the opening
     /// phase only, before other threads know of the connection.
@@ -151,7 +155,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         unsafe lastReceived = CoarseTime(loop.now)
         switch unsafe stage {
         case .open, .closing: unsafe receive(bytes)
-        case .opening: unsafe opening?.received(bytes, on: self)
+        case .opening:
+            unsafe opening?.received(bytes, on: self)
+            countMemory()
         case .lingering, .over: break
         }
     }
@@ -161,37 +167,82 @@ final class ConnectionCore: Stream, @unchecked Sendable {
             unsafe receiveInPieces(bytes, of: Self.pieceSizeByRates)
         } else if unsafe compression != nil {
             unsafe receiveInflating(bytes)
+        } else if bytes.count >= Self.windowedSizeMin,
+            unsafe isInSharedReadBuffer(bytes.baseAddress!)
+        {
+            unsafe receiveInWindows(bytes)
         } else {
             unsafe receivePiece(bytes)
         }
     }
 
-    /// Hands bytes to the session, and its verdict to where it belongs.
-    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) {
-        guard let base = bytes.baseAddress else { return }
+    /// Hands bytes to the session, and its verdict to where it belongs; the number of bytes at the
+    /// end that are to be received again.
+    @discardableResult
+    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer, window: Int = .max) -> Int {
+        guard let base = bytes.baseAddress else { return 0 }
         let (messages, payloads) = unsafe (
             context.messageCounts.pointee.messagesReceived,
             context.messageCounts.pointee.bytesReceived
         )
-        let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
+        let action = unsafe session.receive(
+            base, count: bytes.count, window: window, into: &sink!)
+        account(since: messages, payloads, read: bytes.count)
+        if action == .proceed, unsafe readsDirectly || !session.isBetweenFrames {
+            let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
+            unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
+            unsafe setOwnReadBuffer(readsDirectly)
+        }
+        return perform(action)
+    }
+
+    /// Goes on with a message that takes more than a turn to inflate.
+    func resumeInflating() {
+        let (messages, payloads) = unsafe (
+            context.messageCounts.pointee.messagesReceived,
+            context.messageCounts.pointee.bytesReceived
+        )
+        let action = unsafe session.resume(into: &sink!)
+        account(since: messages, payloads, read: 0)
+        perform(action)
+    }
+
+    /// Accounts for what a piece has brought beyond `messages` and `payloads`, the counts before it.
+    @inline(__always)
+    private func account(since messages: UInt64, _ payloads: UInt64, read: Int) {
         if unsafe context.messageCounts.pointee.messagesReceived != messages {
             unsafe lastMessage = unsafe lastReceived
         }
-        if unsafe guards != nil { chargeRates(since: messages, payloads, read: bytes.count) }
+        if unsafe guards != nil { chargeRates(since: messages, payloads, read: read) }
         if unsafe compression != nil { context.codecs.trim(&context.assemblies) }
+    }
+
+    /// Does what the session asks for; the number of bytes that are to be received again.
+    @discardableResult
+    func perform(_ action: SessionAction) -> Int {
         switch action {
         case .proceed:
-            if unsafe readsDirectly || !session.isBetweenFrames {
-                let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
-                unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
-                unsafe setOwnReadBuffer(readsDirectly)
+            pauseIfOutboxIsFull()
+            return 0
+        case .yield(let unread):
+            pauseIfOutboxIsFull()
+            if unsafe session.isInflating {
+                _ = ensureGuards()
+                setReadingPaused(true, .held)
+                receiveHeldLater()
             }
-            // Who owns the cork has no outbox.
-            if !ownsCork, unsafe stage == .open, unsafe outboxCount > options.outboxHighWater {
-                setReadingPaused(true, .outbox)
-            }
+            return unread
         case .closeReceived(let code, let reason): peerClosed(code, reason)
         case .fail(let fault): fail(fault)
+        }
+        return 0
+    }
+
+    @inline(__always)
+    private func pauseIfOutboxIsFull() {
+        // A connection that owns the cork has no outbox.
+        if !ownsCork, unsafe stage == .open, unsafe outboxCount > options.outboxHighWater {
+            setReadingPaused(true, .outbox)
         }
     }
 
@@ -222,13 +273,18 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Whatever reading waited for, it must see the peer's Close frame or its end now.
     func resumeReadingForGood() {
         unsafe pauseReasons = []
+        // Its message is dropped: the application has closed.
+        if unsafe session.isInflating { resumeInflating() }
         if var held = unsafe guards?.takeHeld() {
-            unsafe held.withUnsafeMutableBytes { unsafe receivePiece($0) }
+            unsafe held.withUnsafeMutableBytes { _ = unsafe receivePiece($0) }
         }
         updateReading()
     }
 
+    override func outboxGrew() { countMemory() }
+
     override func outboxShrank() {
+        countMemory()
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
         unsafe lastReceived = CoarseTime(loop.now)
         if let subscriber = unsafe subscriber, unsafe subscriber.outboxShare > 0 {
@@ -293,6 +349,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         unsafe sink = nil
         unsafe opening = nil
+        countMemory()
         if let subscriber = unsafe subscriber {
             context.topics?.leave(subscriber)
             unsafe self.subscriber = nil

@@ -14,6 +14,8 @@ final class ConnectionGuards {
     private var bytes: TokenBucket?
     /// What was read and not looked at when the connection was put to rest.
     private(set) var held: [UInt8] = []
+    /// A message that takes longer to inflate than one turn.
+    var inflation: Inflation?
 
     /// `nil` when nothing needs guarding; without an object that lives for a moment, whose memory
     /// would be carved up by what stays.
@@ -36,6 +38,12 @@ final class ConnectionGuards {
         }
         if options.byteRateMax > 0 { bytes = TokenBucket(rate: options.byteRateMax, now: now) }
     }
+
+    /// The bytes of messages that an `async` handler has yet to take.
+    var queuedSize = 0
+
+    /// The bytes that are held, in all.
+    var heldSize: Int { held.capacity + queuedSize }
 
     var hasRates: Bool { messages != nil || bytes != nil }
 

@@ -37,15 +37,38 @@ struct ConnectionSink: ~Copyable, SessionSink {
         _ payload: UnsafeRawBufferPointer, limit: Int
     ) -> InflatedMessage {
         guard let compression = unsafe connection.compression else { return unsafe .corrupt }
-        return unsafe compression.inflate(
-            payload, limit: limit, assemblies: &connection.context.assemblies)
+        let paused = unsafe connection.guards?.inflation
+        if paused != nil { unsafe connection.guards!.inflation = nil }
+        let outcome = unsafe compression.inflate(
+            payload, limit: limit, resuming: paused, assemblies: &connection.context.assemblies)
+        if case .unfinished = unsafe outcome {
+            connection.ensureGuards().inflation = connection.context.codecs.takePaused()
+        }
+        return unsafe outcome
+    }
+
+    mutating func discardInflation() {
+        guard let guards = unsafe connection.guards, let paused = guards.inflation else { return }
+        guards.inflation = nil
+        connection.context.codecs.discard(paused, &connection.context.assemblies)
     }
 
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
-        unsafe connection.context.assemblies.grow(&buffer, to: capacity, expected: expected)
+        if unsafe buffer.base == nil { connection.beganAssembly() }
+        let context = connection.context
+        if unsafe context.assemblies.grow(&buffer, to: capacity, expected: expected) {
+            if context.assemblies.hasFailed { context.shedMemoryLater() }
+            return true
+        }
+        // Whoever holds the most gives way, at the end of this turn. Until then there is the
+        // reserve; a message that asks for more than that holds the most itself.
+        context.shedMemoryLater()
+        return unsafe context.assemblies.grow(
+            &buffer, to: capacity, expected: expected, usesReserve: true)
     }
 
     mutating func release(_ buffer: inout AssemblyBuffer) {
+        unsafe connection.assemblyBegan = .never
         unsafe connection.context.assemblies.release(&buffer)
     }
 }

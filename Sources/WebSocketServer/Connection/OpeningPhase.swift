@@ -18,6 +18,15 @@ class OpeningPhase {
     /// Let go when nothing is under way; true if the connection is to be ended right now.
     func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }
 
+    /// Gives up what has come, since memory is spent; false if the connection is to be reset.
+    func shed(on connection: ConnectionCore) -> Bool { false }
+
+    /// The bytes of memory that hold what has come.
+    var heldSize: Int { 0 }
+
+    /// Goes on with what waited for a later turn of the loop.
+    func takeTurn(on connection: ConnectionCore) {}
+
     /// The peer takes what is queued for it; `isLow` once it has taken enough to be sent more.
     func outboxShrank(isLow: Bool, on connection: ConnectionCore) {}
 }

@@ -22,6 +22,7 @@ final class SessionOptions: Sendable {
     let closeTimeout: UInt64
     let authenticationTimeout: UInt64
     let contextIdleTimeout: UInt64
+    let messageTimeout: UInt64
 
     init(_ options: ConnectionOptions) {
         let limits = options.limits
@@ -43,6 +44,7 @@ final class SessionOptions: Sendable {
         pingInterval = options.heartbeat.interval?.milliseconds ?? 0
         pongTimeout = options.heartbeat.timeout.milliseconds
         idleTimeout = limits.idleTimeout?.milliseconds ?? 0
+        messageTimeout = limits.messageTimeout.milliseconds
         closeTimeout = limits.closeTimeout.milliseconds
         authenticationTimeout = limits.authenticationTimeout.milliseconds
         contextIdleTimeout = options.compression.contextIdleTimeout.milliseconds

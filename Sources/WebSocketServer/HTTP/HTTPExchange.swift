@@ -11,18 +11,23 @@ final class HTTPExchange: OpeningPhase {
         case head
         /// A request's content is arriving.
         case body(RequestHead, Router.Respond, PathParameters)
-        /// A handler is at work; reading rests.
+        /// A handler is at work; reading is paused.
         case responding(RequestHead)
+        /// A response is being sent in parts; reading is paused.
+        case streaming(ResponseStream)
         /// The last response is sent; what still arrives is dropped.
         case finished
     }
 
     let server: ServerShared
     private var parser: RequestParser
-    private var state = State.head
+    var state = State.head
     private var body: [UInt8] = []
-    /// What was read behind a request that is being answered; at most one read.
+    /// What was read behind a request that is being answered, or waits for a later turn; at most
+    /// one read.
     private var behind: [UInt8] = []
+    /// The bytes in `behind` are looked at in a later turn of the loop.
+    private var awaitsTurn = false
     /// The trusted proxy that connected, if one did.
     var proxy: SocketAddress?
 
@@ -38,6 +43,7 @@ final class HTTPExchange: OpeningPhase {
         }
         exchange.parser = RequestParser(limits: server.httpLimits)
         exchange.state = .head
+        exchange.awaitsTurn = false
         exchange.proxy = nil
         return exchange
     }
@@ -61,18 +67,29 @@ final class HTTPExchange: OpeningPhase {
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         var rest = unsafe bytes
+        let began = LoopCodecs.now()
+        defer { connection.context.longReadNanoseconds &+= LoopCodecs.now() &- began }
+        var isFirst = true
         // An event may need no bytes: the end of a request without content.
         while unsafe connection.stage == .opening {
-            if case .responding = state {
+            switch state {
+            case .head, .body: break
+            case .responding, .streaming:
                 unsafe behind.append(contentsOf: rest)
                 return
+            case .finished: return
             }
-            if case .finished = state { return }
             // A peer that asks and doesn't read gets no further answers.
             if unsafe connection.outboxCount > connection.options.outboxHighWater {
                 unsafe behind.append(contentsOf: rest)
                 return connection.setReadingPaused(true, .outbox)
             }
+            // One that asks for much at once gets it in several turns.
+            if !isFirst, rest.count > 0, LoopCodecs.now() &- began > TurnQueue.shareMax {
+                unsafe behind.append(contentsOf: rest)
+                return awaitTurn(on: connection)
+            }
+            isFirst = false
             let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(rest))
             let piece = UnsafeRawBufferPointer(rest)
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
@@ -166,12 +183,31 @@ final class HTTPExchange: OpeningPhase {
             return
         }
         let keepAlive = head.keepAlive && !connection.context.isDraining
+        let isHead = head.request.method == .head
+        if let source = response.stream, !isHead,
+            ResponseEncoder.mayHaveContent(response.status)
+        {
+            return stream(
+                response, from: source, keepAlive: keepAlive, isHTTP10: head.isHTTP10,
+                on: connection)
+        }
         var output: [UInt8] = []
-        ResponseEncoder.encode(
-            HTTPResponse(status: response.status, headerFields: response.headerFields),
-            body: response.body, isHead: head.request.method == .head, keepAlive: keepAlive,
-            date: connection.context.date, into: &output)
+        let message = HTTPResponse(status: response.status, headerFields: response.headerFields)
+        if response.stream != nil {
+            ResponseEncoder.encodeHead(
+                message, head.isHTTP10 ? .untilClose : .chunked, keepAlive: keepAlive,
+                date: connection.context.date, into: &output)
+        } else {
+            ResponseEncoder.encode(
+                message, body: response.body, isHead: isHead, keepAlive: keepAlive,
+                date: connection.context.date, into: &output)
+        }
         connection.sendRaw(output)
+        responded(keepAlive: keepAlive, on: connection)
+    }
+
+    /// A response is written, whole: the next request, or the end.
+    func responded(keepAlive: Bool, on connection: ConnectionCore) {
         guard keepAlive else { return finish(connection) }
         state = .head
         begin(on: connection)
@@ -180,19 +216,52 @@ final class HTTPExchange: OpeningPhase {
     }
 
     private func receiveBehind(on connection: ConnectionCore) {
+        if !behind.isEmpty, connection.context.isTurnOver() {
+            return awaitTurn(on: connection)
+        }
+        // There may be no bytes and an event all the same: a request's end.
         var next = behind
         behind = []
         unsafe next.withUnsafeMutableBytes { unsafe received($0, on: connection) }
     }
 
+    private func awaitTurn(on connection: ConnectionCore) {
+        guard !awaitsTurn else { return }
+        awaitsTurn = true
+        connection.setReadingPaused(true, .held)
+        connection.context.awaitTurn(connection)
+    }
+
+    override func takeTurn(on connection: ConnectionCore) {
+        guard awaitsTurn else { return }
+        awaitsTurn = false
+        connection.setReadingPaused(false, .held)
+        switch state {
+        case .head, .body: receiveBehind(on: connection)
+        case .responding, .streaming, .finished: return
+        }
+    }
+
+    override func shed(on connection: ConnectionCore) -> Bool {
+        guard case .body(let head, _, _) = state else { return false }
+        body = []
+        behind = []
+        refuse(.outOfMemory, isHead: head.request.method == .head, on: connection)
+        connection.countMemory()
+        return true
+    }
+
+    override var heldSize: Int { body.capacity + behind.capacity + parser.heldSize }
+
     override func outboxShrank(isLow: Bool, on connection: ConnectionCore) {
         switch state {
         case .head, .body: break
+        case .streaming(let stream): return stream.outboxShrank(isLow: isLow, on: connection)
         case .responding, .finished: return
         }
         // While it takes what it asked for, it is not late with its next request.
         connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
-        if isLow { receiveBehind(on: connection) }
+        if isLow, !awaitsTurn { receiveBehind(on: connection) }
     }
 
     // MARK: - Refusals
@@ -237,6 +306,9 @@ final class HTTPExchange: OpeningPhase {
 
     override func deadlinePassed(on connection: ConnectionCore) {
         connection.context.counters.handshakeTimeouts += 1
+        if case .streaming = state {
+            return connection.terminate(reason: "response not read in time", reset: true)
+        }
         if parser.isIdle {
             return connection.terminate(
                 reason: "handshake timeout", reset: connection.isUnacknowledged)
@@ -247,7 +319,9 @@ final class HTTPExchange: OpeningPhase {
     override func ended(_ error: TransportError, on connection: ConnectionCore) {}
 
     override func drain(on connection: ConnectionCore) -> Bool {
-        if case .responding = state { return false }
-        return parser.isIdle
+        switch state {
+        case .responding, .streaming: return false
+        case .head, .body, .finished: return parser.isIdle
+        }
     }
 }

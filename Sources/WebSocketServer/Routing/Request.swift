@@ -55,6 +55,11 @@ public struct Response: Sendable {
     public var status: HTTPResponse.Status
     public var headerFields: HTTPFields
     public var body: [UInt8]
+    /// The source of a body that is sent in parts, instead of ``body``.
+    var stream: Stream?
+
+    /// Returns the next part of a body, however long, or `nil` behind the last.
+    public typealias Stream = @Sendable () async throws -> [UInt8]?
 
     public init(
         status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], body: [UInt8] = []
@@ -62,6 +67,20 @@ public struct Response: Sendable {
         self.status = status
         self.headerFields = headerFields
         self.body = body
+    }
+
+    /// A response whose body is made while it is sent.
+    ///
+    /// - Parameter stream: Called for one part after the other, on the connection's loop, each time
+    ///   that the client has taken enough of those before: what it doesn't read is never made. Once
+    ///   it throws, the connection is reset, since the status has been sent. A client that takes
+    ///   nothing for ``Limits/handshakeTimeout`` is reset, too. Not called for a HEAD.
+    public init(
+        status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:],
+        stream: @escaping Stream
+    ) {
+        self.init(status: status, headerFields: headerFields)
+        self.stream = stream
     }
 
     /// Text of a media type, UTF-8.

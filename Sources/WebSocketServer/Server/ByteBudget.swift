@@ -1,18 +1,29 @@
 import Synchronization
 
 /// The bytes that all loops of a server may hold together for one purpose; any thread.
+///
+/// What counts against a budget counts against its parent, too.
 final class ByteBudget: Sendable {
     private let used = Atomic<Int>(0)
     let max: Int
+    private let parent: ByteBudget?
 
-    init(max: Int) { self.max = max }
+    init(max: Int, within parent: ByteBudget? = nil) {
+        self.max = max
+        self.parent = parent
+    }
 
     var bytesUsed: Int { used.load(ordering: .relaxed) }
 
     /// Takes `count` bytes of the budget, or none.
-    func take(_ count: Int) -> Bool {
+    ///
+    /// - Parameter reserve: The number of bytes by which the budget may be exceeded: for what is
+    ///   small or given back soon, and must not fail because others hold much.
+    func take(_ count: Int, reserve: Int = 0) -> Bool {
         let (_, now) = used.wrappingAdd(count, ordering: .relaxed)
-        if now <= max { return true }
+        if now <= max &+ reserve {
+            if parent?.take(count, reserve: reserve) ?? true { return true }
+        }
         used.wrappingSubtract(count, ordering: .relaxed)
         return false
     }
@@ -21,9 +32,15 @@ final class ByteBudget: Sendable {
     ///
     /// What was written before is seen after the ``give(_:)`` that follows, by ThreadSanitizer too,
     /// which is blind to a contended `Mutex`.
-    func add(_ count: Int) { used.wrappingAdd(count, ordering: .acquiringAndReleasing) }
+    func add(_ count: Int) {
+        used.wrappingAdd(count, ordering: .acquiringAndReleasing)
+        parent?.add(count)
+    }
 
     var hasRoom: Bool { bytesUsed <= max }
 
-    func give(_ count: Int) { used.wrappingSubtract(count, ordering: .acquiringAndReleasing) }
+    func give(_ count: Int) {
+        used.wrappingSubtract(count, ordering: .acquiringAndReleasing)
+        parent?.give(count)
+    }
 }

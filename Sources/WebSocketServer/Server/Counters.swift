@@ -39,6 +39,8 @@ public struct Counters: Sendable, Equatable {
     public var handshakeTimeouts = 0
     public var closeTimeouts = 0
     public var slowConsumers = 0
+    /// Times that connections were closed because memory was spent.
+    public var shed = 0
     public var requests = 0
 
     public init() {}
@@ -74,6 +76,7 @@ public struct Counters: Sendable, Equatable {
         handshakeTimeouts += other.handshakeTimeouts
         closeTimeouts += other.closeTimeouts
         slowConsumers += other.slowConsumers
+        shed += other.shed
         requests += other.requests
         compression.add(other.compression)
         limits.add(other.limits)
@@ -107,6 +110,11 @@ public struct LimitCounts: Sendable, Equatable {
     /// Paused or closed, as ``Limits/ratePolicy`` says: more messages or bytes a second.
     public var messageRate: UInt64 { self[.messageRate] }
     public var byteRate: UInt64 { self[.byteRate] }
+    /// Closed with 1008: a message did not come whole in time.
+    public var messageTime: UInt64 { self[.messageTime] }
+    /// Closed with 1013, answered 503 or reset: the connections that held the most when the memory of
+    /// all was spent.
+    public var memory: UInt64 { self[.memory] }
     /// Closed with 3000: did not authenticate in time.
     public var authenticationTime: UInt64 { self[.authenticationTime] }
 

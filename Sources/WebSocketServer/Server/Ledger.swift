@@ -6,6 +6,8 @@ package struct Ledger: Sendable, Hashable {
     /// Buffers of partly received messages, and the bytes of the budget that they take.
     package var buffers = 0
     package var assemblyBytes = 0
+    /// Bytes that count against the memory of all: those and what is queued and held.
+    package var memoryBytes = 0
     /// Bytes taken of the budget for contexts of compression.
     package var contextBytes = 0
     /// Topics and contexts of them, and the bytes that wait for slow subscribers or for loops.

@@ -19,7 +19,14 @@ final class LoopContext: @unchecked Sendable {
     let messageCounts: UnsafeMutablePointer<MessageCounts>
     var assemblies: AssemblyPool
     let codecs: LoopCodecs
-    @exclusivity(unchecked) var codecTurn = CodecTurn()
+    let memory: LoopMemory
+    /// The contexts of all of the server's loops; set before there are connections.
+    var siblings: [LoopContext] = []
+    @exclusivity(unchecked) var turnQueue = TurnQueue()
+    /// Nanoseconds of processor time that the longest turn has taken, where turns are measured.
+    var longestTurn: UInt64 = 0
+    /// Nanoseconds that long reads and pipelined requests have taken, in all.
+    var longReadNanoseconds: UInt64 = 0
     var maskingKeys = MaskingKeys()
     /// What few connections have is kept beside them, by their number.
     var subprotocols: [UInt64: String] = [:]
@@ -45,14 +52,15 @@ final class LoopContext: @unchecked Sendable {
     private var dateSecond: time_t = -1
 
     init(
-        loop: EventLoop, logger: Logger, budget: ByteBudget, contextBudget: ByteBudget,
-        admission: Admission?
+        loop: EventLoop, logger: Logger, memory: ByteBudget, assemblies: ByteBudget,
+        contexts: ByteBudget, admission: Admission?
     ) {
         self.loop = loop
         self.logger = logger
         self.admission = admission
-        self.assemblies = AssemblyPool(budget: budget)
-        self.codecs = LoopCodecs(budget: contextBudget)
+        self.memory = LoopMemory(budget: memory)
+        self.assemblies = AssemblyPool(budget: assemblies, memory: self.memory)
+        self.codecs = LoopCodecs(budget: contexts)
         unsafe messageCounts = .allocate(capacity: 1)
         unsafe messageCounts.initialize(to: MessageCounts())
     }

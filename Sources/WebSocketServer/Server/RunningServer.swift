@@ -35,13 +35,15 @@ final class RunningServer: Sendable {
         addresses = bound.map(\.0)
         contexts = group.loops.map {
             LoopContext(
-                loop: $0, logger: shared.logger, budget: shared.budget,
-                contextBudget: shared.contextBudget,
+                loop: $0, logger: shared.logger, memory: shared.memory,
+                assemblies: shared.budget, contexts: shared.contextBudget,
                 admission: shared.admission)
         }
-        let hub = Hub(loops: group.loops, budget: shared.deliveryBudget) { [contexts] in
-            contexts[$0].topics?.deliver()
-        }
+        for context in contexts { context.siblings = contexts }
+        let hub = Hub(
+            loops: group.loops, budget: shared.deliveryBudget,
+            deliver: { [contexts] in contexts[$0].topics?.deliver() },
+            deliverRest: { [contexts] in contexts[$0].topics?.deliverRest() })
         for (index, context) in contexts.enumerated() {
             context.codecs.publicationWindowBits =
                 shared.configuration.compression.serverWindowBits
@@ -51,6 +53,7 @@ final class RunningServer: Sendable {
                 compression: shared.configuration.compression, codecs: context.codecs)
         }
         watchRefusals()
+        watchTurns()
         shared.broker.start { [self] event in
             switch event {
             case .publication(let publication):
@@ -125,6 +128,39 @@ final class RunningServer: Sendable {
             socket.close()
             shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// Measures the loops' turns, where that is wanted.
+    private func watchTurns() {
+        guard let limit = shared.configuration.slowTurn else { return }
+        let nanosecondsMax = UInt64(limit / .nanoseconds(1))
+        for (index, context) in contexts.enumerated() {
+            context.loop.execute { [shared] in
+                context.loop.watchTurns { nanoseconds in
+                    context.longestTurn = max(context.longestTurn, nanoseconds)
+                    guard nanoseconds > nanosecondsMax else { return }
+                    shared.warnings.slowTurn.warn(
+                        Self.describe(nanoseconds, loop: index), kind: Int32(index))
+                }
+            }
+        }
+    }
+
+    /// Logs the longest turn of all loops, where they were measured; after they have stopped.
+    private func logLongestTurn() {
+        guard shared.configuration.slowTurn != nil,
+            let longest = contexts.enumerated().max(by: {
+                $0.element.longestTurn < $1.element.longestTurn
+            })
+        else { return }
+        shared.logger.info(
+            "longest event loop turn",
+            metadata: Self.describe(longest.element.longestTurn, loop: longest.offset))
+    }
+
+    private static func describe(_ nanoseconds: UInt64, loop: Int) -> Logger.Metadata {
+        let tenths = (nanoseconds + 50_000) / 100_000
+        return ["cpu_ms": "\(tenths / 10).\(tenths % 10)", "loop": "\(loop)"]
     }
 
     // MARK: - Stopping
@@ -205,7 +241,7 @@ final class RunningServer: Sendable {
         let ledger = Ledger(
             handles: group.shutdown(),
             buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
-            assemblyBytes: shared.budget.bytesUsed,
+            assemblyBytes: shared.budget.bytesUsed, memoryBytes: shared.memory.bytesUsed,
             contextBytes: shared.contextBudget.bytesUsed,
             topics: contexts.reduce(contexts[0].topics?.hub.topicCount ?? 0) {
                 $0 + ($1.topics?.leftovers ?? 0)
@@ -216,6 +252,7 @@ final class RunningServer: Sendable {
                 $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count
             })
         shared.setLedger(ledger)
+        logLongestTurn()
         if !ledger.isZero {
             shared.logger.error("something was left open", metadata: ["ledger": "\(ledger)"])
         }

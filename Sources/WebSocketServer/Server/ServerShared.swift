@@ -11,6 +11,8 @@ final class ServerShared: Sendable {
     let logger: Logger
     let admission: Admission
     let budget: ByteBudget
+    /// What peers may make the server hold.
+    let memory: ByteBudget
     /// What contexts of compression may hold.
     let contextBudget: ByteBudget
     /// Of routes that adjust nothing, and, by the router's numbers, of those that do.
@@ -48,7 +50,10 @@ final class ServerShared: Sendable {
         admission = Admission(
             max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
             proxies: configuration.proxies)
-        budget = ByteBudget(max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        memory = ByteBudget(
+            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        budget = ByteBudget(
+            max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
         contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)
         let options = ConnectionOptions(
             limits: limits, heartbeat: configuration.heartbeat,
@@ -141,11 +146,14 @@ struct ServerWarnings: Sendable {
     let evicted: LogThrottle
     /// What connections published.
     let refused: LogThrottle
+    /// A turn of a loop took long; a kind is the loop's number.
+    let slowTurn: LogThrottle
     /// What the broker brought.
     let undelivered: LogThrottle
 
     init(logger: Logger) {
         unaccepted = LogThrottle("cannot accept connections; trying again", logger: logger)
+        slowTurn = LogThrottle("event loop turn was slow", logger: logger)
         unopened = LogThrottle("could not open a connection", logger: logger)
         short = LogThrottle(
             "too few file descriptors are left: connections are closed", logger: logger)

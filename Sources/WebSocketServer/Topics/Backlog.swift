@@ -23,12 +23,16 @@ struct Backlog {
         case publication(WaitingPublication)
         case own([UInt8], MessageKind, compresses: Bool)
 
+        /// The bytes that it takes, about, with its place in the queue.
         var size: Int {
             switch self {
-            case .publication(let waiting): unsafe waiting.publication.frame.count
-            case .own(let bytes, _, _): bytes.count
+            case .publication(let waiting): unsafe waiting.publication.frame.count + Self.overhead
+            case .own(let bytes, _, _): bytes.count + Self.overhead
             }
         }
+
+        /// Without it, a mebibyte of the smallest messages would take thirty.
+        private static let overhead = 32
     }
 
     private struct Subject: Hashable {

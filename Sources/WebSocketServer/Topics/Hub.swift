@@ -10,16 +10,22 @@ final class Hub: Sendable {
     /// Where each loop takes its publications; by the loop's number.
     private let loops: [EventLoop]
     private let deliver: @Sendable (_ loop: Int) -> Void
+    private let deliverRest: @Sendable (_ loop: Int) -> Void
     /// What may wait for all loops together; a publication counts for each of them.
     private let budget: ByteBudget
 
-    /// - Parameter deliver: called on a loop when publications wait for it: ``take(for:into:)``.
+    /// - Parameters:
+    ///   - deliver: Called on a loop when publications wait for it: ``take(for:into:)``.
+    ///   - deliverRest: Called on a loop that is to go on: ``deliverLater(on:)``.
     init(
-        loops: [EventLoop], budget: ByteBudget, deliver: @escaping @Sendable (_ loop: Int) -> Void
+        loops: [EventLoop], budget: ByteBudget,
+        deliver: @escaping @Sendable (_ loop: Int) -> Void,
+        deliverRest: @escaping @Sendable (_ loop: Int) -> Void = { _ in }
     ) {
         self.loops = loops
         self.budget = budget
         self.deliver = deliver
+        self.deliverRest = deliverRest
         state = Mutex(HubState(loops: loops.count))
     }
 
@@ -38,26 +44,38 @@ final class Hub: Sendable {
             for loop in interested {
                 if state.waiting[loop].isEmpty { wake.append(loop) }
                 state.waiting[loop].append(publication)
-                state.sizes[loop] += size
             }
             return wake
         }
         for loop in wake where !loops[loop].execute({ [deliver] in deliver(loop) }) {
             // It has stopped.
-            var nothing: [Publication] = []
-            take(for: loop, into: &nothing)
+            var lost: [Publication] = []
+            take(for: loop, into: &lost)
+            delivered(lost.reduce(0) { $0 + $1.sizeInMemory })
         }
         return true
     }
 
-    /// What waits for a loop, in order; on that loop.
+    /// What waits for a loop, in order, in place of an empty list; on that loop. It counts until it
+    /// is ``delivered(_:)``.
     func take(for loop: Int, into batch: inout [Publication]) {
-        let size = state.withLock { state in
-            swap(&state.waiting[loop], &batch)
-            defer { state.sizes[loop] = 0 }
-            return state.sizes[loop]
+        state.withLock { swap(&$0.waiting[loop], &batch) }
+    }
+
+    /// The same behind what a list has already.
+    func take(for loop: Int, behind batch: inout [Publication]) {
+        state.withLock { state in
+            batch.append(contentsOf: state.waiting[loop])
+            state.waiting[loop].removeAll(keepingCapacity: true)
         }
-        budget.give(size)
+    }
+
+    /// Gives back the bytes of publications that a loop has taken.
+    func delivered(_ size: Int) { budget.give(size) }
+
+    /// Has a loop go on in a later turn with what it has taken; false if it has stopped.
+    func deliverLater(on loop: Int) -> Bool {
+        loops[loop].executeLater { [deliverRest] in deliverRest(loop) }
     }
 
     /// A loop has its first subscriber to a topic. `isFirst` is called if the server has: under
@@ -92,11 +110,7 @@ struct HubState {
     var interested: [ExactString: [Int]] = [:]
     /// What each loop has not taken yet.
     var waiting: [[Publication]]
-    /// Bytes of that.
-    var sizes: [Int]
-
     init(loops: Int) {
         waiting = Array(repeating: [], count: loops)
-        sizes = Array(repeating: 0, count: loops)
     }
 }

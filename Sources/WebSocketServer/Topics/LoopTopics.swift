@@ -21,7 +21,13 @@ final class LoopTopics {
     @exclusivity(unchecked) var counts = TopicCounts()
     @exclusivity(unchecked) var waiting = WaitingSubscribers()
     private(set) var table = TopicTable()
+    /// What is being delivered.
     private(set) var batch: [Publication] = []
+    /// What has been taken from the hub; those before ``nextArrived`` have been delivered.
+    private var arrived: [Publication] = []
+    private var nextArrived = 0
+    /// The rest of ``arrived`` is delivered in a later turn.
+    private var isDeliveryDue = false
     /// Those of the batch for which someone has to wait, by their ids.
     @exclusivity(unchecked) var waitingOfBatch: [UInt64: WaitingPublication] = [:]
     @exclusivity(unchecked) var pending: [Pending] = []
@@ -94,10 +100,56 @@ final class LoopTopics {
 
     // MARK: - Delivering
 
-    /// Takes what has been published and sends it to this loop's subscribers.
+    /// Nanoseconds that a turn delivers before others have theirs.
+    private static let nanosecondsMax: UInt64 = 4_000_000
+    /// Frames that may be gathered at once, about, and the publications of a batch.
+    private static let gatheredMax = 65_536
+    private static let batchSizes = 64...1_024
+
+    /// Takes what has been published and sends it to this loop's subscribers, as far as a turn may
+    /// take; the rest in later turns.
     func deliver() {
-        batch.removeAll(keepingCapacity: true)
-        hub.take(for: number, into: &batch)
+        // The turn to come takes what has been published since, too.
+        guard !isDeliveryDue else { return }
+        hub.take(for: number, into: &arrived)
+        deliverArrived()
+    }
+
+    /// Goes on with what an earlier turn has left, and with what has been published since.
+    func deliverRest() {
+        isDeliveryDue = false
+        arrived.removeFirst(nextArrived)
+        nextArrived = 0
+        hub.take(for: number, behind: &arrived)
+        deliverArrived()
+    }
+
+    private func deliverArrived() {
+        var began: UInt64 = 0
+        while nextArrived < arrived.count {
+            if began > 0, LoopCodecs.now() &- began > Self.nanosecondsMax { return deliverLater() }
+            let most = unsafe Self.gatheredMax / max(1, counts.subscriptions)
+            let size = min(max(most, Self.batchSizes.lowerBound), Self.batchSizes.upperBound)
+            let end = min(nextArrived + size, arrived.count)
+            if end < arrived.count, began == 0 { began = LoopCodecs.now() }
+            batch.append(contentsOf: arrived[nextArrived..<end])
+            nextArrived = end
+            deliverBatch()
+        }
+        arrived.removeAll(keepingCapacity: true)
+        nextArrived = 0
+    }
+
+    private func deliverLater() {
+        isDeliveryDue = hub.deliverLater(on: number)
+        guard !isDeliveryDue else { return }
+        // The loop has stopped, and has no connections any more.
+        for publication in arrived[nextArrived...] { hub.delivered(publication.sizeInMemory) }
+        arrived = []
+        nextArrived = 0
+    }
+
+    private func deliverBatch() {
         let gathers = batch.count > 1
         let inRuns = gathers ? deliverRuns() : .none
         for publication in batch {
@@ -108,6 +160,7 @@ final class LoopTopics {
             }
         }
         if gathers { writePending() }
+        hub.delivered(batch.reduce(0) { $0 + $1.sizeInMemory })
         batch.removeAll(keepingCapacity: true)
         if unsafe !waitingOfBatch.isEmpty { unsafe waitingOfBatch.removeAll() }
     }

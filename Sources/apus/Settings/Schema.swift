@@ -56,6 +56,14 @@ enum Schema {
             \.server.limits.messageSizeMax,
             "One message's payload"),
         Key(
+            "limits.message.timeout", TimeSpan(.milliseconds(10) ... .seconds(86_400)),
+            \.server.limits.messageTimeout,
+            "Time for a message to arrive whole"),
+        Key(
+            "limits.memory.max", Size(.mebibytes(1) ... .mebibytes(1 << 20)),
+            \.server.limits.memoryMax,
+            "Everything that clients can make the server hold"),
+        Key(
             "limits.assembly.max", Size(.bytes(1) ... .mebibytes(65_536)),
             \.server.limits.assemblySizeMax,
             "All partly received messages together"),
@@ -65,7 +73,8 @@ enum Schema {
             \.server.limits.frameSizeMax,
             "One frame's payload"),
         Key(
-            "limits.fragments.max", WholeNumber(1...1_000_000), \.server.limits.fragmentsMax,
+            "limits.fragments.max", WholeNumber(1...1_000_000).orZero("by the message's size"),
+            \.server.limits.fragmentsMax,
             "Frames of one message"),
         Key(
             "limits.rate.messages", WholeNumber(1...10_000_000).orZero("off"),
@@ -289,6 +298,10 @@ enum Schema {
     private static let logging: [Key] = [
         Key(
             "log.level", Choice.logLevel, \.logLevel,
-            "Lowest level that is logged")
+            "Lowest level that is logged"),
+        Key(
+            "log.slow_turn", TimeSpan(.milliseconds(1) ... .seconds(3_600)).orZero("off"),
+            \.server.slowTurn,
+            "Processor time of a loop's turn past which it is logged"),
     ]
 }

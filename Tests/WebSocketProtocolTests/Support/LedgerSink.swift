@@ -67,8 +67,23 @@ struct LedgerSink: SessionSink {
     /// The compressed payloads that the session wanted inflated.
     private(set) var compressed: [[UInt8]] = []
     private var inflatedMemory: [UInt8] = []
+    /// How often messages, in turns, are unfinished before they are inflated.
+    var turnsToInflate = [0]
+    private var turnsLeft: Int?
+    private(set) var discarded = 0
 
     mutating func inflate(_ payload: UnsafeRawBufferPointer, limit: Int) -> InflatedMessage {
+        let left = turnsLeft ?? turnsToInflate[compressed.count % turnsToInflate.count]
+        if left > 0 {
+            if turnsLeft == nil { unfinished = Array(payload) }
+            turnsLeft = left - 1
+            if Array(payload) != unfinished { faults.append("goes on with another payload") }
+            return .unfinished
+        }
+        if turnsLeft != nil, Array(payload) != unfinished {
+            faults.append("goes on with another payload")
+        }
+        turnsLeft = nil
         compressed.append(Array(payload))
         let result =
             inflatesByStandIn
@@ -83,6 +98,14 @@ struct LedgerSink: SessionSink {
         case .tooBig: return .tooBig
         case .noMemory: return .noMemory
         }
+    }
+
+    private var unfinished: [UInt8] = []
+
+    mutating func discardInflation() {
+        if turnsLeft == nil { faults.append("nothing is unfinished") }
+        turnsLeft = nil
+        discarded += 1
     }
 
     mutating func release(_ buffer: inout AssemblyBuffer) {

@@ -11,6 +11,8 @@ final class SessionRun {
     private var faults: [String] = []
     /// Whether long frames are read around the shared buffer, as a connection does.
     var usesReadTarget = false
+    /// Bytes after which the session is to yield; what it has not read is fed again.
+    var window = Int.max
     /// Pieces of bytes that were read straight into the session's memory.
     private(set) var directReads = 0
 
@@ -22,6 +24,8 @@ final class SessionRun {
         session = Session(role: role, limits: limits, allowsCompression: allowsCompression)
         sink.inflated = inflated
         sink.inflatesByStandIn = inflatesByStandIn
+        // Every second message takes three turns.
+        sink.turnsToInflate = inflatesByStandIn ? [0, 2] : [0]
         sink.eventsWanted = eventsWanted
         sink.budget = budget
     }
@@ -29,7 +33,7 @@ final class SessionRun {
     var transcript: SessionTwin.Transcript {
         let verdict: SessionTwin.Verdict =
             switch action {
-            case .proceed: .open
+            case .proceed, .yield: .open
             case .closeReceived(let code, let reason): .closed(code: code?.rawValue, reason: reason)
             case .fail(let fault): .failed(code: fault.code.rawValue)
             }
@@ -72,7 +76,7 @@ final class SessionRun {
         sink.bytesFed += count
         let isOver = action != .proceed
         let events = sink.events.count
-        let answer = session.receive(bytes, count: count, into: &sink)
+        let answer = receiveYielding(bytes, count: count)
         if isOver {
             if answer != .proceed { faults.append("after its end it says \(answer)") }
             if sink.events.count != events { faults.append("after its end it delivers") }
@@ -82,6 +86,26 @@ final class SessionRun {
         if action != .proceed || session.isBetweenMessages, sink.buffersOut != 0 {
             faults.append("memory is kept with nothing half received")
         }
+    }
+
+    /// The first answer that isn't to yield.
+    private func receiveYielding(_ bytes: UnsafeMutableRawPointer, count: Int) -> SessionAction {
+        var unread = count
+        var answer = session.receive(bytes, count: count, window: window, into: &sink)
+        while case .yield(let left) = answer {
+            if session.isInflating {
+                repeat { answer = session.resume(into: &sink) } while session.isInflating
+                guard answer == .proceed else { return answer }
+            } else if left >= unread {
+                faults.append("it yields and has read nothing")
+                return .proceed
+            }
+            unread = left
+            if unread == 0 { return .proceed }
+            answer = session.receive(
+                bytes + count - unread, count: unread, window: window, into: &sink)
+        }
+        return answer
     }
 
     /// Ends the connection; returns what should not have happened, in sentences.
@@ -111,12 +135,13 @@ extension SessionLimits {
 /// should not have happened. Where compression is agreed on, a stand-in inflates.
 func readStream(
     _ bytes: [UInt8], cuts: [Int] = [], role: Session.Role, limits: SessionLimits = .generous,
-    eventsWanted: Int = .max, usesReadTarget: Bool = false, allowsCompression: Bool = false
+    eventsWanted: Int = .max, usesReadTarget: Bool = false, allowsCompression: Bool = false, window: Int = .max
 ) -> (transcript: SessionTwin.Transcript, faults: [String]) {
     let run = SessionRun(
         role: role, limits: limits, eventsWanted: eventsWanted,
         allowsCompression: allowsCompression, inflatesByStandIn: true)
     run.usesReadTarget = usesReadTarget
+    run.window = window
     var start = 0
     for end in cuts + [bytes.count] {
         run.feed(bytes[start..<end])

@@ -113,7 +113,7 @@ struct SessionTwin {
             try require((opcode == 0) == (kind != nil))
             try checkSize(length, isCompressed: opcode == 0 ? isCompressed : isMarked)
             fragments += 1
-            try require(fragments <= limits.fragmentsMax, 1009)
+            try require(fragments <= limits.fragmentsMax(received: message.count), 1009)
         }
         let masked = try take(min(Int(length), rest.count))
         let payload = masked.enumerated().map { $1 ^ key[$0 % 4] }

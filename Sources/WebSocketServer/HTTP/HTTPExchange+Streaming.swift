@@ -1,0 +1,105 @@
+import HTTPProtocol
+import HTTPTypes
+import UVTransport
+
+/// Responses that are made while they are sent.
+extension HTTPExchange {
+    /// Sends a response's head, then one part after the other.
+    func stream(
+        _ response: Response, from source: @escaping Response.Stream, keepAlive: Bool,
+        isHTTP10: Bool, on connection: ConnectionCore
+    ) {
+        // HTTP/1.0 has no chunks: the end of the connection is the end of the content.
+        let keepAlive = keepAlive && !isHTTP10
+        var output: [UInt8] = []
+        ResponseEncoder.encodeHead(
+            HTTPResponse(status: response.status, headerFields: response.headerFields),
+            isHTTP10 ? .untilClose : .chunked, keepAlive: keepAlive,
+            date: connection.context.date, into: &output)
+        connection.sendRaw(output)
+        let stream = ResponseStream(source, isChunked: !isHTTP10, keepAlive: keepAlive)
+        state = .streaming(stream)
+        stream.pull(on: connection)
+    }
+}
+
+/// The rest of a response that is sent in parts, each asked for when there is room for it.
+final class ResponseStream {
+    private let source: Response.Stream
+    private let isChunked: Bool
+    private let keepAlive: Bool
+    /// A part has been asked for.
+    private var isPulling = false
+
+    init(_ source: @escaping Response.Stream, isChunked: Bool, keepAlive: Bool) {
+        self.source = source
+        self.isChunked = isChunked
+        self.keepAlive = keepAlive
+    }
+
+    /// Asks for the next part if the client has room for it.
+    func pull(on connection: ConnectionCore) {
+        guard !isPulling else { return }
+        guard unsafe connection.outboxCount <= connection.options.outboxHighWater else {
+            return awaitReader(on: connection)
+        }
+        isPulling = true
+        connection.loop.cancel(connection)
+        let logger = connection.context.logger
+        Task(executorPreference: connection.loop) { [source] in
+            let part: Result<[UInt8]?, any Error>
+            do {
+                part = .success(try await source())
+            } catch {
+                part = .failure(error)
+                logger.error("response ended early", metadata: ["error": "\(error)"])
+            }
+            connection.onLoop { connection in
+                guard unsafe connection.stage == .opening,
+                    let exchange = unsafe connection.opening as? HTTPExchange,
+                    case .streaming(let stream) = exchange.state
+                else { return }
+                stream.send(part, exchange, on: connection)
+            }
+        }
+    }
+
+    private func send(
+        _ part: Result<[UInt8]?, any Error>, _ exchange: HTTPExchange,
+        on connection: ConnectionCore
+    ) {
+        isPulling = false
+        guard case .success(let part) = part else {
+            return connection.terminate(reason: "response ended early", reset: true)
+        }
+        var output: [UInt8] = []
+        if let part {
+            if isChunked {
+                ResponseEncoder.encode(chunk: part, into: &output)
+            } else {
+                output = part
+            }
+        } else if isChunked {
+            output = ResponseEncoder.lastChunk
+        }
+        connection.sendRaw(output)
+        if part == nil {
+            exchange.responded(keepAlive: keepAlive, on: connection)
+        } else {
+            connection.flushIfCorked()
+            pull(on: connection)
+        }
+    }
+
+    func outboxShrank(isLow: Bool, on connection: ConnectionCore) {
+        guard !isPulling else { return }
+        awaitReader(on: connection)
+        if isLow { pull(on: connection) }
+    }
+
+    /// Gives the client time to take something.
+    private func awaitReader(on connection: ConnectionCore) {
+        guard let exchange = unsafe connection.opening as? HTTPExchange else { return }
+        connection.setStageDeadline(connection.loop.now + exchange.server.handshakeTimeout)
+    }
+}
