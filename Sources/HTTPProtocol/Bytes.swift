@@ -28,7 +28,7 @@ extension UInt8 {
     }
 
     /// ASCII capitals made small; anything else unchanged.
-    var lowercased: UInt8 { 0x41...0x5A ~= self ? self | 0x20 : self }
+    package var lowercased: UInt8 { 0x41...0x5A ~= self ? self | 0x20 : self }
 
     /// `unreserved` or `sub-delims`, RFC 3986 §2.2 and §2.3.
     var isUnreservedOrSubDelimiter: Bool {

@@ -22,6 +22,9 @@ package struct RequestHead: Sendable, Equatable {
     package var expectsContinue: Bool
     /// Whether the client speaks HTTP/1.0.
     package var isHTTP10: Bool
+
+    /// Whether it is an OPTIONS for no one resource, but the server: `*` (RFC 9112 §3.2.4).
+    package var isServerWide: Bool { request.path == "*" }
 }
 
 /// How a request's content is delimited, RFC 9112 §6.3.

@@ -18,6 +18,7 @@ struct RequestHeadBuilder: Sendable {
     /// Whether the request line is complete.
     var hasStartLine: Bool { startLine != nil }
     var isHead: Bool { startLine?.method == .head }
+    var origin: String? { fields[.origin] }
 
     /// Parses the request line: `method SP request-target SP HTTP-version`, RFC 9112 §3.
     mutating func addStartLine(_ line: Span<UInt8>) throws(HTTPFault) {

@@ -40,6 +40,9 @@ package struct RequestParser: ~Copyable {
     /// it has no content.
     package var isHead: Bool { builder.isHead }
 
+    /// The `Origin` of such a request, if it has come: pages may be told why it was refused.
+    package var origin: String? { builder.origin }
+
     /// Consumes from the start of `input`; returns the event and how many bytes were consumed.
     ///
     /// Call again with the rest, even when that is empty, until `.needMore`, which consumes all.

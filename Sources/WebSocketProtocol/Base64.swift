@@ -16,19 +16,14 @@ enum Base64 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Whether it is the one right encoding of exactly 16 bytes: 22 digits, of which the last
-    /// has no bits past the sixteenth byte, and `==`.
+    /// Whether it decodes to exactly 16 bytes: 22 digits and `==`.
+    ///
+    /// The last digit may have bits past the sixteenth byte, which decoders may ignore (RFC 4648
+    /// §3.5): RFC 6455 §4.1 itself prints such a key.
     static func isSixteenBytes(_ text: String) -> Bool {
         let utf8 = text.utf8
-        guard utf8.count == 24, utf8.suffix(2).allSatisfy({ $0 == UInt8(ascii: "=") }) else {
-            return false
-        }
-        var last: UInt8 = 0
-        for byte in utf8.prefix(22) {
-            guard let value = value(of: byte) else { return false }
-            last = value
-        }
-        return last & 15 == 0
+        return utf8.count == 24 && utf8.prefix(22).allSatisfy(isDigit)
+            && utf8.suffix(2).allSatisfy { $0 == UInt8(ascii: "=") }
     }
 
     private static func digit(_ value: UInt32) -> UInt8 {
@@ -42,14 +37,12 @@ enum Base64 {
         }
     }
 
-    private static func value(of digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): digit - UInt8(ascii: "A")
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): digit - UInt8(ascii: "a") + 26
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0") + 52
-        case UInt8(ascii: "+"): 62
-        case UInt8(ascii: "/"): 63
-        default: nil
+    private static func isDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"):
+            true
+        default: false
         }
     }
 }

@@ -59,7 +59,8 @@ package struct ClientHandshake: Sendable, Hashable {
         guard HeaderGrammar.list(.connection, in: fields, contains: "upgrade") else {
             throw .connectionInvalid
         }
-        guard fields[.secWebSocketAccept] == OpeningHandshake.acceptValue(forKey: key) else {
+        let accept = OpeningHandshake.acceptValue(forKey: key)
+        guard fields[.secWebSocketAccept]?.utf8.elementsEqual(accept.utf8) == true else {
             throw .acceptInvalid
         }
         return HandshakeAgreement(
@@ -70,8 +71,14 @@ package struct ClientHandshake: Sendable, Hashable {
     private func agreedSubprotocol(
         in fields: HTTPFields
     ) throws(ClientHandshakeFault) -> String? {
-        guard let subprotocol = fields[.secWebSocketProtocol] else { return nil }
-        guard subprotocols.contains(subprotocol) else { throw .subprotocolNotOffered }
+        guard let tokens = try? HeaderGrammar.tokens(.secWebSocketProtocol, in: fields) else {
+            throw .subprotocolNotOffered
+        }
+        // Some servers that choose none send the field empty: it names no subprotocol (§4.1 (6)).
+        guard let subprotocol = tokens.first else { return nil }
+        guard tokens.count == 1, subprotocols.contains(subprotocol) else {
+            throw .subprotocolNotOffered
+        }
         return subprotocol
     }
 

@@ -54,6 +54,16 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
         default: false
         }
     }
+
+    /// The code that is sent when this one is asked for.
+    ///
+    /// It is the code itself where a Close frame may carry it. 1005 stays, too: it stands for a
+    /// Close frame without a code. For all others, which say that a connection failed (1006, 1015)
+    /// or nothing at all, it is 1011: a handler that passes on how another connection ended must
+    /// not end the process.
+    package var sendable: CloseCode {
+        isValidOnWire || self == .noStatusReceived ? self : .internalError
+    }
 }
 
 extension CloseCode: CustomStringConvertible {

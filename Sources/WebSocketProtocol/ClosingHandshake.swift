@@ -7,11 +7,12 @@ package struct ClosingHandshake: Sendable {
 
     package init() {}
 
-    /// The application, a limit or a fault closes; true if a Close frame is to be sent now.
-    package mutating func close(_ code: CloseCode) -> Bool {
-        guard sent == nil else { return false }
-        sent = code
-        return true
+    /// The application, a limit or a fault closes. Returns the code to send now, `nil` when a Close
+    /// frame was sent before; 1005 means a Close frame without a code. See ``CloseCode/sendable``.
+    package mutating func close(_ code: CloseCode) -> CloseCode? {
+        guard sent == nil else { return nil }
+        sent = code.sendable
+        return sent
     }
 
     /// The peer's Close frame came. Returns the code to answer with, `nil` when we had sent

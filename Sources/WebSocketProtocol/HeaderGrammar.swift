@@ -38,22 +38,18 @@ package enum HeaderGrammar {
     }
 
     /// The extensions of a `Sec-WebSocket-Extensions` field, in order of preference; none if
-    /// there is no such field. One that is there and names nothing is malformed: the grammar
-    /// wants at least one.
+    /// there is no such field or it is empty.
     package static func extensions(
         in fields: HTTPFields
     ) throws(HeaderGrammarFault) -> [ExtensionOffer] {
         var offers: [ExtensionOffer] = []
-        var isPresent = false
         for field in fields where field.name == .secWebSocketExtensions {
-            isPresent = true
             var scanner = HeaderScanner(field.value)
             while try scanner.nextElement() {
                 guard let name = scanner.token() else { throw .tokenExpected }
                 offers.append(ExtensionOffer(name: name, parameters: try scanner.parameters()))
             }
         }
-        if isPresent, offers.isEmpty { throw .emptyList }
         return offers
     }
 
@@ -78,8 +74,6 @@ package enum HeaderGrammar {
 
 /// What is wrong with a header field's value.
 package enum HeaderGrammarFault: Error, Sendable, Hashable {
-    /// A list that must name something names nothing.
-    case emptyList
     /// Something else stands where a token must.
     case tokenExpected
     /// An element goes on after its end.
@@ -93,7 +87,6 @@ package enum HeaderGrammarFault: Error, Sendable, Hashable {
 extension HeaderGrammarFault: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .emptyList: "it is empty"
         case .tokenExpected: "a token is missing"
         case .commaExpected: "a comma is missing"
         case .quotedStringMalformed: "a quoted string is malformed"

@@ -71,10 +71,13 @@ extension Ends {
             accepted: [
                 "any", "same-origin", "http://localhost:5173", "https://*.example.com",
                 "https://a.example, same-origin", "https://[::1]:8443", "app://page",
+                "null", "file://", "same-origin, null, capacitor://localhost, ionic://localhost",
+                "chrome-extension://abcdefghijklmnop", "app://-", "app://.", "wss://a.example",
             ],
             refused: [
                 "", "all", "example.com", "https://example.com/", "https://*", "any, same-origin",
-                "https://a.*.example", "https://a:70000", "https://", "null",
+                "https://a.*.example", "https://a:70000", "https://", "wss://", "file:///", "NULL",
+                "app://*.", "null/", "*.null", "any, null",
             ]),
     ]
 }

@@ -84,6 +84,31 @@ def test_an_unknown_path_is_404(curl, target):
     assert_problem(headers, body, 404)
 
 
+@pytest.mark.parametrize(
+    "target, methods",
+    [
+        ("/healthz", "GET, HEAD, OPTIONS"), ("/ws/7", "GET, HEAD, OPTIONS"),
+        ("/tasks", "GET, HEAD, POST, OPTIONS"), ("/publish/x", "POST, OPTIONS"),
+        ("/token", "POST, OPTIONS"),
+    ],
+)
+def test_options_names_the_methods_and_so_does_405(curl, target, methods):
+    for method, status in [("OPTIONS", 204), ("DELETE", 405)]:
+        answered, headers, _ = curl(target, "-X", method)
+        assert answered == status
+        assert sorted(headers["allow"].split(", ")) == sorted(methods.split(", "))
+
+
+def test_options_of_the_server_itself_names_all_methods(server):
+    with Wire.to(server) as wire:
+        for _ in range(2):
+            wire.send(f"OPTIONS * HTTP/1.1\r\nHost: {server.authority}\r\n\r\n".encode())
+            response = wire.response()
+            assert response.status == 204
+            allowed = response.headers["allow"].split(", ")
+            assert sorted(allowed) == ["GET", "HEAD", "OPTIONS", "POST"]
+
+
 @pytest.mark.parametrize("target, method", [("/healthz", "POST"), ("/", "DELETE"), ("/ws", "POST")])
 def test_a_method_that_the_path_has_not_is_405_with_allow(curl, target, method):
     status, headers, body = curl(target, "-X", method)
@@ -98,6 +123,10 @@ def test_a_websocket_path_without_the_upgrade_is_426(curl, target):
     assert status == 426
     assert headers["upgrade"].lower() == "websocket"
     assert_problem(headers, body, 426)
+    # As RFC 9110 §9.3.2 has it.
+    status, same, nothing = curl(target, "--head")
+    assert (status, nothing) == (426, b"")
+    assert {**same, "date": ""} == {**headers, "date": ""}
 
 
 def test_another_version_of_the_protocol_is_426_naming_13(server):
@@ -135,6 +164,32 @@ def test_a_faulty_opening_handshake_is_refused(server, changes, status):
         response = wire.response()
         assert_refusal(response, status)
         assert response.headers.get("sec-websocket-version") == ("13" if status == 426 else None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # The key that RFC 6455 §4.1 prints; websockets/ws#1560.
+        {"Sec_WebSocket_Key": "AQIDBAUGBwgJCgsMDQ4PEC=="},
+        # PocketSocket#52, and RFC 9110 §5.6.1.2.
+        {"Sec_WebSocket_Extensions": ""},
+        {"Sec_WebSocket_Extensions": " , ,"},
+        {"Sec_WebSocket_Protocol": ""},
+        {"Sec_WebSocket_Protocol": ", ,"},
+        {"Connection": ", , Upgrade ,"},
+        {"Upgrade": ",websocket,"},
+    ],
+    ids=str,
+)
+def test_an_odd_opening_handshake_is_accepted(server, changes):
+    key = changes.get("Sec_WebSocket_Key", KEY)
+    with Wire.to(server) as wire:
+        wire.send(upgrade_request(host=server.authority, **changes))
+        response = wire.response()
+        assert response.status == 101
+        accept = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+        assert response.headers["sec-websocket-accept"] == base64.b64encode(accept).decode()
+        assert "sec-websocket-protocol" not in response.headers
 
 
 def test_the_opening_handshake_reads_lists_and_cases_as_the_rfc_does(server):

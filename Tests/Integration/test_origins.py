@@ -1,6 +1,8 @@
 """Pages of other origins may not use the server; programs without an origin may."""
 
 import json
+import subprocess
+import time
 
 import pytest
 from apus import run
@@ -143,6 +145,155 @@ def test_a_name_behind_a_proxy_counts_with_its_default_port(start):
         ("app.example.org", "http://www.example.com", 403),
     ]:
         assert answer(server, path="/ws", Host=host, Origin=origin).status == status, origin
+
+
+def test_a_program_may_name_its_websockets_own_url(start):
+    server = start()
+    for origin, status in [
+        (f"ws://{server.authority}", 101), (f"wss://{server.authority}", 101),
+        (f"ws://{server.host}", 403), (f"ws://localhost:{server.port}", 403),
+    ]:
+        assert answer(server, path="/ws", Origin=origin).status == status, origin
+
+
+NATIVE = [
+    "null", "file://", "capacitor://localhost", "ionic://localhost", "app://-",
+    "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+]
+
+
+@pytest.mark.parametrize("listed", NATIVE)
+def test_an_apps_origin_can_be_listed_and_lets_no_other_in(start, listed):
+    server = start(f"origins.allowed={listed}")
+    for origin in [*NATIVE, "https://a.example", f"http://{server.authority}"]:
+        status = 101 if origin == listed else 403
+        assert answer(server, path="/ws", Origin=origin).status == status, origin
+
+
+def test_a_sandboxed_page_gets_in_only_if_null_is_listed(start, browser):
+    other = start()
+    page = browser.page(other.url("/healthz"))
+    for allowed, result in [("same-origin", "1006"), ("same-origin, null", "open")]:
+        server = start(f"origins.allowed={allowed}")
+        script = f"""
+            const socket = new WebSocket("{server.ws('/ws')}");
+            socket.onopen = () => parent.postMessage("open", "*");
+            socket.onclose = (event) => parent.postMessage(String(event.code), "*");"""
+        assert page.evaluate(
+            f"""new Promise((resolve) => {{
+                addEventListener("message", (event) => resolve(event.origin + " " + event.data),
+                    {{ once: true }});
+                const frame = document.createElement("iframe");
+                frame.sandbox = "allow-scripts";
+                frame.srcdoc = "<script>" + {json.dumps(script)} + "</" + "script>";
+                document.body.append(frame);
+            }})"""
+        ) == f"null {result}"
+
+
+# What a page learns of a request: the status and the text, or that the browser hides them.
+ASK = """fetch("%s", %s).then(
+    async (response) => [response.status, response.headers.get("www-authenticate"),
+        await response.text()],
+    () => "hidden")"""
+JSON_POST = """{ method: "POST", headers: { "Content-Type": "application/json",
+    Authorization: "Bearer none", "X-Anything": "1" }, body: '%s' }"""
+
+
+def test_a_listed_page_reads_and_posts_from_a_browser(start, browser, client):
+    other = start()
+    page = browser.page(other.url("/healthz"))
+    for allowed in [f"same-origin, {other.url('')}", "any"]:
+        server = start(KEYED, f"origins.allowed={allowed}", "auth.required_for=notifications")
+        news = client(server, "/ws/redis/news")
+
+        def ask(target, options="{}", server=server):
+            return page.evaluate(ASK % (server.url(target), options))
+
+        task = json.dumps({"id": 1, "title": "one"})
+        assert ask("/tasks", JSON_POST % task)[0] == 200
+        status, _, text = ask("/tasks")
+        assert status == 200 and [it["title"] for it in json.loads(text)] == ["one"]
+        # What is wrong is told, too.
+        assert ask("/tasks", JSON_POST % task)[0] == 409
+        assert ask("/tasks", JSON_POST % "{")[0] == 422
+        assert ask("/publish/news", JSON_POST % '{"message":"hello"}')[0] == 200
+        assert news.recv(timeout=30) == "hello"
+        # No users are configured: 503, and the reason.
+        form = '{ method: "POST", body: new URLSearchParams({ grant_type: "password" }) }'
+        status, _, text = ask("/token", form)
+        assert status == 503 and "auth.users" in text
+        assert ask("/nowhere")[0] == 404
+        # A method that the resource has not is not asked for.
+        assert ask("/tasks", '{ method: "DELETE" }') == "hidden"
+
+
+def test_a_listed_page_learns_that_it_needs_a_token(start, browser):
+    other = start()
+    server = start(KEYED, f"origins.allowed={other.url('')}", "auth.required_for=tasks, publish")
+    page = browser.page(other.url("/healthz"))
+    for target, options in [("/tasks", "{}"), ("/publish/x", JSON_POST % '{"message":"x"}')]:
+        status, challenge, _ = page.evaluate(ASK % (server.url(target), options))
+        assert status == 401 and challenge.startswith("Bearer")
+    good = (JSON_POST % '{"message":"x"}').replace("Bearer none", f"Bearer {token()}")
+    assert page.evaluate(ASK % (server.url("/publish/x"), good))[0] == 200
+
+
+def test_other_pages_read_nothing_from_a_browser(start, browser):
+    other = start()
+    page = browser.page(other.url("/healthz"))
+    for allowed in ["same-origin", "https://a.example", "null"]:
+        server = start(f"origins.allowed={allowed}")
+        assert page.evaluate(ASK % (server.url("/tasks"), "{}")) == "hidden"
+        post = JSON_POST % '{"id":1,"title":"one"}'
+        assert page.evaluate(ASK % (server.url("/tasks"), post)) == "hidden"
+        assert tasks(server) == []
+
+
+def test_curl_sees_what_browsers_are_told(start, program):
+    server = start("origins.allowed=same-origin, https://app.example")
+
+    def ask(target, *options):
+        command = [program("curl", package="curl"), "-sS", "-i", "--noproxy", "*", *options]
+        done = subprocess.run(
+            [*command, server.url(target)], capture_output=True, text=True, timeout=10)
+        lines = done.stdout.partition("\n\n")[0].splitlines()
+        fields = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+        return int(lines[0].split(" ")[1]), fields
+
+    def preflight(origin):
+        return ask(
+            "/tasks", "-X", "OPTIONS", "-H", f"Origin: {origin}",
+            "-H", "Access-Control-Request-Method: POST",
+            "-H", "Access-Control-Request-Headers: content-type")
+
+    status, fields = preflight("https://app.example")
+    assert status == 204
+    assert fields["access-control-allow-origin"] == "https://app.example"
+    assert "post" in fields["access-control-allow-methods"]
+    assert fields["access-control-allow-headers"] == "content-type"
+    status, fields = preflight("https://evil.example")
+    assert status == 403 and not any(name.startswith("access-control") for name in fields)
+    for target, expected in [("/tasks", 200), ("/nowhere", 404)]:
+        status, fields = ask(target, "-H", "Origin: https://app.example")
+        assert (status, fields["vary"]) == (expected, "origin")
+        assert fields["access-control-allow-origin"] == "https://app.example"
+
+
+def test_a_long_run_of_combining_marks_holds_nothing_up(start):
+    server = start(
+        "server.loops=1", "limits.handshake.size=1MiB",
+        "origins.allowed=same-origin, https://*.example.com")
+    marks = "\u0300\u0316" * 15_000
+    began = time.monotonic()
+    for origin in [f"https://a{marks}", f"a{marks}", f"null{marks}", f"https://a.example.com{marks}"]:
+        response = answer(server, path="/ws", Origin=origin)
+        assert response.status == 403
+        # It isn't repeated.
+        assert len(response.body) < 500
+    assert answer(server, path="/ws", Host=f"a{marks}").status == 400
+    # By strings, each took a second or more.
+    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("value", ["", "all", "example.com", "https://a.example/page", "any,x"])

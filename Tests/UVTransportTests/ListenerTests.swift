@@ -208,10 +208,12 @@ import WebSocketTesting
 
     /// How many descriptors of this process are of a file or folder.
     private func openDescriptors(of path: String) -> Int {
-        (0..<Int32(1_024)).count { descriptor in
-            var (own, other) = (stat(), stat())
-            return unsafe fstat(descriptor, &own) == 0 && unsafe stat(path, &other) == 0
-                && own.st_dev == other.st_dev && own.st_ino == other.st_ino
+        var wanted = stat()
+        guard unsafe lstat(path, &wanted) == 0 else { return 0 }
+        return (0..<Int32(1_024)).count { descriptor in
+            var found = stat()
+            guard unsafe fstat(descriptor, &found) == 0 else { return false }
+            return found.st_dev == wanted.st_dev && found.st_ino == wanted.st_ino
         }
     }
 

@@ -77,6 +77,18 @@ import WebSocketProtocol
         #expect(agreement.extensions == [agreed])
     }
 
+    @Test(
+        "Empty lists in a response name nothing",
+        arguments: [[""], [" "], [","], [" , ,"], ["", ""]])
+    func emptyLists(values: [String]) throws {
+        let agreement = try Self.handshake.check(
+            response {
+                $0.headerFields[values: .secWebSocketProtocol] = values
+                $0.headerFields[values: .secWebSocketExtensions] = values
+            })
+        #expect(agreement == HandshakeAgreement())
+    }
+
     @Test("Another status is told apart", arguments: [200, 301, 401, 426, 503])
     func status(code: Int) {
         #expect(fault { $0.status = .init(code: code) } == .status(code: code))
@@ -106,7 +118,10 @@ import WebSocketProtocol
 
     @Test(
         "A subprotocol that was not offered, or two, fail",
-        arguments: [["other"], ["Chat"], [""], ["chat, superchat"], ["chat", "superchat"]])
+        arguments: [
+            ["other"], ["Chat"], ["chat, superchat"], ["chat", "superchat"], ["chat, chat"],
+            ["@"], ["chat;a"], ["chat\u{301}"],
+        ])
     func subprotocol(values: [String]) {
         #expect(
             fault { $0.headerFields[values: .secWebSocketProtocol] = values }

@@ -12,10 +12,35 @@ import WebSocketProtocol
     @Test("Our Close frame is sent once, and only the first code counts")
     func closesOnce() {
         var closing = ClosingHandshake()
-        #expect(closing.close(.goingAway) == true)
-        #expect(closing.close(.internalError) == false)
+        #expect(closing.close(.goingAway) == .goingAway)
+        #expect(closing.close(.internalError) == nil)
         #expect(closing.sent == .goingAway)
         #expect(closing.outcome == .goingAway)
+    }
+
+    @Test(
+        "How another connection ended can be passed on (n8n-as-code#318, WebSocket-Node#254)",
+        arguments: [
+            (1000, 1000), (1003, 1003), (1007, 1007), (1014, 1014), (3000, 3000), (4999, 4999),
+            (1005, 1005), (1006, 1011), (1015, 1011), (1004, 1011), (0, 1011), (999, 1011),
+            (1016, 1011), (2999, 1011), (5000, 1011), (65_535, 1011),
+        ] as [(UInt16, UInt16)])
+    func passedOn(asked: UInt16, sent: UInt16) {
+        var closing = ClosingHandshake()
+        #expect(closing.close(CloseCode(rawValue: asked)) == CloseCode(rawValue: sent))
+        #expect(closing.sent == CloseCode(rawValue: sent))
+        #expect(closing.outcome == CloseCode(rawValue: sent))
+    }
+
+    @Test("Whatever code is asked for, the other side takes the Close frame")
+    func allCodes() throws {
+        for number in UInt16.min...UInt16.max {
+            var closing = ClosingHandshake()
+            let sent = closing.close(CloseCode(rawValue: number))
+            let code = try #require(sent)
+            #expect(code.isValidOnWire || code == .noStatusReceived)
+            #expect(code.isValidOnWire || code.payload(reason: "not sent") == [])
+        }
     }
 
     @Test(
@@ -41,7 +66,7 @@ import WebSocketProtocol
     @Test("The answer to our Close frame is not answered, and its code is the outcome")
     func answered() {
         var closing = ClosingHandshake()
-        #expect(closing.close(.normalClosure) == true)
+        #expect(closing.close(.normalClosure) == .normalClosure)
         #expect(closing.receive(.goingAway) == nil)
         #expect(closing.sent == .normalClosure && closing.received == .goingAway)
         #expect(closing.outcome == .goingAway)
@@ -52,7 +77,7 @@ import WebSocketProtocol
         var closing = ClosingHandshake()
         #expect(closing.receive(.normalClosure) == .normalClosure)
         #expect(closing.receive(.goingAway) == nil)
-        #expect(closing.close(.internalError) == false)
+        #expect(closing.close(.internalError) == nil)
         #expect(closing.outcome == .normalClosure)
     }
 

@@ -93,10 +93,10 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A key that is missing, repeated or not 16 bytes in canonical base64 is 400",
+        "A key that is missing, repeated or not 16 bytes in base64 is 400",
         arguments: [
             [], [""], ["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="],
-            ["dGhlIHNhbXBsZSBub25jZQ"], ["dGhlIHNhbXBsZSBub25jZQ=A"], ["dGhlIHNhbXBsZSBub25jZR=="],
+            ["dGhlIHNhbXBsZSBub25jZQ"], ["dGhlIHNhbXBsZSBub25jZQ=A"],
             ["dGhlIHNhbXBsZSBub25jZQAA"], ["dGhlIHNhbXBsZSBub25jZQA="], ["dGhlIHNhbXBsZSBub25j"],
             ["dGhlIHNhbXBsZSBub25jZSAhISE="], ["dGhlIHNhbXBs-SBub25jZQ=="],
             ["dGhlIHNhbXBs SBub25jZQ=="], ["dGhlIHNhbXBs=SBub25jZQ=="], ["éééééééééééQ=="],
@@ -106,6 +106,19 @@ import WebSocketProtocol
         let fault = try #require(refusal(of: request))
         #expect(fault.status == 400)
         #expect(fault.detail.contains("Sec-WebSocket-Key"))
+    }
+
+    @Test(
+        "Bits past a key's sixteenth byte are ignored (RFC 6455 §4.1, websockets/ws#1560)",
+        arguments: [
+            "AQIDBAUGBwgJCgsMDQ4PEC==", "dGhlIHNhbXBsZSBub25jZR==", "dGhlIHNhbXBsZSBub25jZf==",
+            "//////////////////////==", "++++++++++++++++++++++==",
+        ])
+    func trailingBits(key: String) throws {
+        let checked = try OpeningHandshake.check(
+            Self.request { $0.headerFields[.secWebSocketKey] = key })
+        // The accept value is of the key's text (§4.2.2, 5.4), so that it is kept as it is.
+        #expect(checked.key == key)
     }
 
     @Test(
@@ -124,7 +137,15 @@ import WebSocketProtocol
         #expect(try OpeningHandshake.check(request).subprotocols == [])
     }
 
-    @Test("Malformed extensions are 400", arguments: ["", "a b", "a;", "a;b=\"", "a;b=\"c d\""])
+    @Test(
+        "An empty extensions header is none (PocketSocket#52)",
+        arguments: [[], [""], [" "], [","], [" , ,"], ["", ""], [",", "\t"]])
+    func emptyExtensions(values: [String]) throws {
+        let request = Self.request { $0.headerFields[values: .secWebSocketExtensions] = values }
+        #expect(try OpeningHandshake.check(request).extensions == [])
+    }
+
+    @Test("Malformed extensions are 400", arguments: [";", "a b", "a;", "a;b=\"", "a;b=\"c d\""])
     func malformedExtensions(value: String) throws {
         let request = Self.request { $0.headerFields[.secWebSocketExtensions] = value }
         let fault = try #require(refusal(of: request))

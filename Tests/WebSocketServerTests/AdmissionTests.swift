@@ -149,6 +149,22 @@ import WebSocketTesting
         #expect(admission.judge(late) == .admitted)
     }
 
+    @Test("a server whose memory is spent is overloaded until some is given back")
+    func outOfMemory() throws {
+        let shared = ServerShared(
+            configuration: ServerConfiguration(), router: Router(), broker: MemoryBroker(),
+            logger: .silent)
+        let member = Member(Self.address(1))
+        #expect(try enter(shared.admission, member) == nil)
+        let spent = shared.memory.max + 1
+        for _ in 0..<2 {
+            shared.memory.add(spent)
+            #expect(shared.admission.judge(member) == .overHeadroom)
+            shared.memory.give(spent)
+            #expect(shared.admission.judge(member) == .admitted)
+        }
+    }
+
     @Test("where descriptors run short no one comes, and who waits leaves")
     func short() throws {
         let admission = Admission(max: 80, perAddressMax: nil)

@@ -17,6 +17,20 @@ struct OriginTests {
             ("http://127.0.0.1:8080", "127.0.0.1:8080", true),
             ("http://[::1]:8080", "[::1]:8080", true),
             ("http://[::1]", "[::1]", true),
+            ("ws://example.com", "example.com", true),
+            ("wss://example.com", "example.com", true),
+            ("WSS://Example.com", "example.com", true),
+            ("ws://example.com:80", "example.com", true),
+            ("wss://example.com:443", "example.com", true),
+            ("ws://example.com", "example.com:80", true),
+            ("wss://example.com", "example.com:443", true),
+            ("ws://127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("wss://[::1]:8080", "[::1]:8080", true),
+            ("ws://example.com", "example.com:443", false),
+            ("wss://example.com", "example.com:80", false),
+            ("wss://example.com:80", "example.com", false),
+            ("wsx://example.com", "example.com", false),
+            ("ws://", "", false),
             ("http://example.com", "example.com:443", false),
             ("https://example.com", "example.com:80", false),
             ("http://example.com:8080", "example.com", false),
@@ -60,6 +74,34 @@ struct OriginTests {
             ("https://*.example.com", "http://a.example.com", false),
             ("app://page", "app://page", true),
             ("app://page", "app://other", false),
+            ("https://a.example", "wss://a.example", true),
+            ("https://a.example", "ws://a.example", false),
+            ("http://a.example", "ws://a.example:80", true),
+            ("wss://a.example:443", "https://a.example", true),
+            ("wss://*.example.com", "wss://a.example.com", true),
+            ("https://*.example.com", "https://.example.com", true),
+            ("https://*.example.com", "https://example.com.", false),
+            ("null", "null", true),
+            ("null", "NULL", false),
+            ("null", "null://", false),
+            ("null", "https://null", false),
+            ("null", "file://", false),
+            ("file://", "file://", true),
+            ("file://", "FILE://", true),
+            ("file://", "null", false),
+            ("file://", "file:///", false),
+            ("file://", "file://host", false),
+            ("file://", "app://", false),
+            ("app://", "app://", true),
+            ("capacitor://localhost", "capacitor://localhost", true),
+            ("capacitor://localhost", "ionic://localhost", false),
+            ("ionic://localhost", "ionic://localhost:80", false),
+            ("chrome-extension://abcdef", "chrome-extension://abcdef", true),
+            ("chrome-extension://abcdef", "chrome-extension://abcdeg", false),
+            ("app://.", "app://.", true),
+            ("app://-", "app://-", true),
+            ("tauri://localhost", "tauri://localhost", true),
+            ("vscode-webview://0123-4567", "vscode-webview://0123-4567", true),
         ])
     func listed(_ pattern: String, _ origin: String, _ isAllowed: Bool) throws {
         let policy = OriginPolicy(patterns: [try #require(OriginPolicy.Pattern(pattern))])
@@ -67,10 +109,62 @@ struct OriginTests {
     }
 
     @Test(
+        "a pattern is written as it is read",
+        arguments: [
+            ("https://a.example", nil), ("https://A.example:443", "https://a.example"),
+            ("http://localhost:5173", nil), ("https://*.example.com:8443", nil), ("null", nil),
+            ("file://", nil), ("capacitor://localhost", nil), ("app://.", nil),
+            ("wss://a.example", "https://a.example"), ("ws://*.a:80", "http://*.a"),
+        ] as [(String, String?)])
+    func written(_ text: String, _ other: String?) throws {
+        let pattern = try #require(OriginPolicy.Pattern(text))
+        #expect(pattern.description == other ?? text)
+        #expect(OriginPolicy.Pattern(pattern.description) == pattern)
+    }
+
+    @Test(
+        "an origin that isn't ASCII, or is a list, matches nothing",
+        arguments: [
+            "https://é.example", "https://e\u{301}.example", "http\u{17F}://a.example",
+            "https://a.example\u{301}", "https://\u{212A}.example", "null null", "null,null",
+            "https://a.example https://a.example", "https://a.example,null", " null",
+            "https://k.exa",
+        ])
+    func unreadable(_ origin: String) throws {
+        let patterns = try ["https://a.example", "https://k.example", "null"].map {
+            try #require(OriginPolicy.Pattern($0))
+        }
+        let policy = OriginPolicy(allowsSameOrigin: true, patterns: patterns)
+        #expect(!policy.allows(origin, to: "a.example"))
+        #expect(policy.access(for: origin) == .withheld)
+    }
+
+    @Test("a long run of combining marks in an origin or a host costs no time to speak of")
+    func combiningMarks() async throws {
+        let marks = String(repeating: "\u{300}\u{316}", count: 30_000)
+        let policy = OriginPolicy(
+            allowsSameOrigin: true,
+            patterns: [try #require(OriginPolicy.Pattern("https://*.example.com"))])
+        let clock = ContinuousClock()
+        let taken = clock.measure {
+            for origin in ["https://a\(marks)", "a\(marks)://a", "null\(marks)", marks] {
+                #expect(!policy.allows(origin, to: "a\(marks)"))
+                #expect(policy.access(for: origin) == .withheld)
+            }
+            #expect(!policy.allows("https://a", to: "a\(marks)"))
+        }
+        // Normalised, it takes several.
+        #expect(taken < .seconds(1))
+    }
+
+    @Test(
         "what is no origin is no pattern",
         arguments: [
             "", "example.com", "https://", "https://a/", "https://a/b", "https://*", "https://a.*",
             "https://*.*.a", "https://a:x", "https://a:65536", "*://a", "://a", "https://a b",
+            "wss://", "https://:443", "file:///", "file://:1", "app://*.", "*.null", "NULL",
+            "null/",
+            "https:a", "1a://b", "a_b://c", "https://é.example", "https://a,b",
         ])
     func faulty(_ text: String) { #expect(OriginPolicy.Pattern(text) == nil) }
 

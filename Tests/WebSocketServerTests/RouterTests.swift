@@ -20,6 +20,9 @@ import WebSocketTesting
         router.post("/items/all") { .text("posted \($0.body.count)") }
         router.get("/both") { _ in .text("page") }
         router.webSocket("/both") { _ in .accept(recorder) }
+        router.post("/inbox") { _ in .text("taken") }
+        router.webSocket("/inbox") { _ in .accept(recorder) }
+        router.on(.options, "/own") { _ in .text("own") }
         router.get("/fails") { _ in throw DeadlineError() }
         return router
     }()
@@ -47,6 +50,17 @@ import WebSocketTesting
             ("DELETE", "/items/all", 405, nil),
             ("POST", "/ws", 405, nil),
             ("GET", "/ws", 426, nil),
+            ("HEAD", "/ws", 426, nil),
+            ("HEAD", "/ws/7", 426, nil),
+            ("HEAD", "/ws/x", 422, nil),
+            ("HEAD", "/both", 200, nil),
+            ("HEAD", "/items/all", 200, nil),
+            ("GET", "/inbox", 426, nil),
+            ("HEAD", "/inbox", 426, nil),
+            ("POST", "/inbox", 200, "taken"),
+            ("DELETE", "/inbox", 405, nil),
+            ("OPTIONS", "/nothing", 404, nil),
+            ("OPTIONS", "/own", 200, "own"),
             ("GET", "/ws/x", 422, nil),
             ("GET", "/ws/+1", 422, nil),
             ("GET", "/ws/99999999999999999999", 422, nil),
@@ -56,6 +70,14 @@ import WebSocketTesting
             let client = try server.raw()
             let length = method == "POST" ? "Content-Length: 0\r\n" : ""
             try await client.send("\(method) \(path) HTTP/1.1\r\nHost: a\r\n\(length)\r\n")
+            if method == "HEAD" {
+                let head = try await client.readHead()
+                #expect(head.hasPrefix("HTTP/1.1 \(status) "))
+                // The connection goes on, so that no content was taken for the next response.
+                try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                #expect(try await client.readResponse().body == "root")
+                return
+            }
             let response = try await client.readResponse()
             #expect(response.head.hasPrefix("HTTP/1.1 \(status) "))
             if let body { #expect(response.body == body) }
@@ -84,6 +106,52 @@ import WebSocketTesting
         await #expect(processExitsWith: .failure) { _ = PathPattern("/a/") }
         await #expect(processExitsWith: .failure) { _ = PathPattern("/a//b") }
         await #expect(processExitsWith: .success) { _ = [PathPattern("/"), PathPattern("/a/b")] }
+    }
+
+    @Test(
+        "a request that isn't a GET opens no WebSocket, whatever it asks for",
+        arguments: [
+            ("HEAD", "/ws", 426), ("HEAD", "/both", 200), ("POST", "/ws", 405),
+            ("POST", "/inbox", 200), ("OPTIONS", "/ws", 204),
+        ])
+    func upgradesByOthers(method: String, path: String, status: Int) async throws {
+        try await withServer(Self.router) { server in
+            let client = try server.raw()
+            let request = RawClient.upgradeRequest(path, "Content-Length: 0\r\n")
+            try await client.send(method + request.dropFirst(3))
+            #expect(try await client.readHead().hasPrefix("HTTP/1.1 \(status) "))
+        }
+    }
+
+    @Test(
+        "OPTIONS names a resource's methods, 405 the same, and * those of all resources",
+        arguments: [
+            ("/", "GET, HEAD, OPTIONS"), ("/items/all", "POST, GET, HEAD, OPTIONS"),
+            ("/items/one", "GET, HEAD, OPTIONS"), ("/ws", "GET, HEAD, OPTIONS"),
+            ("/both", "GET, HEAD, OPTIONS"), ("/inbox", "GET, HEAD, POST, OPTIONS"),
+            ("*", "GET, HEAD, OPTIONS, POST"),
+        ])
+    func options(path: String, methods: String) async throws {
+        @Sendable func allow(_ head: String) -> Set<Substring> {
+            let line = head.split(separator: "\r\n").first { $0.hasPrefix("Allow: ") }
+            let names = line.map { $0.dropFirst("Allow: ".count).split(separator: ", ") } ?? []
+            #expect(Set(names).count == names.count, "each once: \(names)")
+            return Set(names)
+        }
+        try await withServer(Self.router) { server in
+            let client = try server.raw()
+            let expected = Set(methods.split(separator: ", "))
+            try await client.send("OPTIONS \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+            let head = try await client.readHead()
+            #expect(head.hasPrefix("HTTP/1.1 204 "))
+            #expect(allow(head) == expected)
+            #expect(!head.contains("Access-Control"))
+            if path == "*" { return }
+            try await client.send("PATCH \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+            let refusal = try await client.readResponse().head
+            #expect(refusal.hasPrefix("HTTP/1.1 405 "))
+            #expect(allow(refusal) == expected)
+        }
     }
 
     @Test("405 names what is allowed, 426 the version")

@@ -11,7 +11,9 @@ public struct ClientConnection: Sendable {
     let bridge: AsyncBridge
 
     /// The subprotocol that the server chose among those offered.
-    public var subprotocol: String? { response.headerFields[.secWebSocketProtocol] }
+    public var subprotocol: String? {
+        (try? HeaderGrammar.tokens(.secWebSocketProtocol, in: response.headerFields))?.first
+    }
 
     /// The messages, in order, until the connection is over. To be read by one task.
     public var messages: AsyncConnection.Messages {
@@ -33,7 +35,7 @@ public struct ClientConnection: Sendable {
     }
 
     /// Closes, and waits until the server has answered and closed the TCP connection (RFC 6455
-    /// §7.1.1), or ``Limits/closeTimeout`` is over.
+    /// §7.1.1), or ``Limits/closeTimeout`` is over. Codes: see ``Connection/close(_:reason:)``.
     @discardableResult
     public func close(
         _ code: CloseCode = .normalClosure, reason: String = ""

@@ -9,8 +9,8 @@ public struct Limits: Sendable {
     /// Further connections are refused by one ladder, where the headroom is an eighth of the limit,
     /// between 1 and 1,024:
     /// - The limit is in use: a WebSocket is opened and closed with 1008, requests are answered.
-    /// - More are open than the limit and its headroom: each request is answered 503 with
-    ///   `Retry-After`.
+    /// - More are open than the limit and its headroom, or ``memoryMax`` is spent: each request is
+    ///   answered 503 with `Retry-After`.
     /// - Descriptors run short: the connection is closed when it is accepted.
     public var connectionsMax: Int = Limits.connectionsFromDescriptors()
     /// The same for one address (IPv6: one /64), by the same ladder, except that none of its

@@ -16,7 +16,8 @@ public struct ServerConfiguration: Sendable {
     public var topics = TopicOptions()
     public var drain = Drain()
     public var proxies = ProxyOptions()
-    /// Which pages may upgrade, and send requests that change something. Default: the server's own.
+    /// Which pages may upgrade, and send requests that change something; those of listed origins
+    /// may also read responses (CORS). Default: the server's own pages.
     public var origins = OriginPolicy.sameOrigin
 
     /// The processor time of one turn of an event loop past which it is logged; `nil` measures

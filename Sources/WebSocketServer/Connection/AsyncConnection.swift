@@ -44,7 +44,7 @@ public struct AsyncConnection: Sendable {
         try await send(Message(text))
     }
 
-    /// Starts the closing handshake.
+    /// Starts the closing handshake; see ``Connection/close(_:reason:)``, also for the codes.
     public func close(_ code: CloseCode = .normalClosure, reason: String = "") {
         connection.close(code, reason: reason)
     }

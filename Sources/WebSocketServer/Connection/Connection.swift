@@ -60,17 +60,22 @@ public struct Connection: Sendable, Hashable {
         unsafe bytes.withUnsafeBytes { unsafe core.sendMessage($0, kind) }
     }
 
-    /// Sends a ping; `payload` is at most 125 bytes (RFC 6455 §5.5.2).
+    /// Sends a ping. `payload` is cut to 125 bytes, which is what a ping can hold (RFC 6455 §5.5).
     public func ping(_ payload: [UInt8] = []) {
-        precondition(payload.count <= FrameHeader.controlPayloadMax, "a ping holds 125 bytes")
-        core.onLoop { core in unsafe payload.withUnsafeBytes { unsafe core.sendControl(.ping, $0) }
+        let payload = payload.prefix(FrameHeader.controlPayloadMax)
+        core.onLoop { core in
+            unsafe payload.withUnsafeBytes { unsafe core.sendControl(.ping, $0) }
         }
     }
 
     /// Starts the closing handshake: what was sent before still goes out. The reason is cut to
-    /// 123 bytes. Codes: 1000, 1001, 1003, 1007…1014, 3000…4999 (RFC 6455 §7.4).
+    /// 123 bytes.
+    ///
+    /// Any code may be passed on from another connection, such as ``ConnectionEnd/code``. Codes
+    /// that a Close frame can carry are sent as they are: 1000…1003, 1007…1014 and 3000…4999
+    /// (RFC 6455 §7.4). 1005 sends a Close frame without code and reason. Every other code is sent
+    /// as 1011, among them 1006 and 1015, which say that a connection failed.
     public func close(_ code: CloseCode = .normalClosure, reason: String = "") {
-        precondition(code.isValidOnWire, "close code \(code) must not be sent")
         core.onLoop { core in core.beginClosing(code, reason) }
     }
 

@@ -7,7 +7,7 @@ extension ConnectionCore {
     func beginClosing(_ code: CloseCode, _ reason: String) {
         switch unsafe stage {
         case .open:
-            guard unsafe closing.close(code) else { return }
+            guard let code = unsafe closing.close(code) else { return }
             // What was sent before still goes out.
             if let subscriber = unsafe subscriber {
                 context.topics?.resume(subscriber, all: true)
@@ -49,9 +49,9 @@ extension ConnectionCore {
                 "connection": "\(id)", "peer": "\(peer)", "code": "\(fault.code.rawValue)",
                 "reason": "\(fault.reason)",
             ])
-        if unsafe closing.close(fault.code) {
+        if let code = unsafe closing.close(fault.code) {
             context.closeReasons[id] = fault.reason
-            sendControl(.close, fault.code, fault.reason)
+            sendControl(.close, code, fault.reason)
         }
         linger(finishing: true)
     }

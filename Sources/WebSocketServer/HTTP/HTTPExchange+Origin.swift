@@ -8,10 +8,12 @@ extension HTTPExchange {
         guard let origin = request.headerFields[.origin],
             !server.configuration.origins.allows(origin, to: request.authority)
         else { return nil }
+        // It is named to the page's author, if it is one.
+        let isNamed = origin.utf8.count <= 200 && Origin(origin) != nil
         return HTTPFault(
             status: .forbidden,
-            detail: "Pages of \(origin.prefix(200)) may not use this server from a browser: "
-                + "their origin isn't allowed.")
+            detail: "Pages of \(isNamed ? origin : "such an origin") may not use this server from "
+                + "a browser: their origin isn't allowed.")
     }
 }
 

@@ -11,9 +11,11 @@ extension HTTPExchange {
     ) {
         // HTTP/1.0 has no chunks: the end of the connection is the end of the content.
         let keepAlive = keepAlive && !isHTTP10
+        var fields = response.headerFields
+        access.add(to: &fields)
         var output: [UInt8] = []
         ResponseEncoder.encodeHead(
-            HTTPResponse(status: response.status, headerFields: response.headerFields),
+            HTTPResponse(status: response.status, headerFields: fields),
             isHTTP10 ? .untilClose : .chunked, keepAlive: keepAlive,
             date: connection.context.date, into: &output)
         connection.sendRaw(output)
@@ -44,6 +46,7 @@ final class ResponseStream {
             return awaitReader(on: connection)
         }
         isPulling = true
+        _ = connection.holdPlace()
         connection.loop.cancel(connection)
         let logger = connection.context.logger
         Task(executorPreference: connection.loop) { [source] in
@@ -97,9 +100,11 @@ final class ResponseStream {
         if isLow { pull(on: connection) }
     }
 
-    /// Gives the client time to take something.
+    /// Gives the client time to take something. Meanwhile the connection may be evicted: else some
+    /// that read a little at a time could use up all places.
     private func awaitReader(on connection: ConnectionCore) {
         guard let exchange = unsafe connection.opening as? HTTPExchange else { return }
+        connection.waitInPlace()
         connection.setStageDeadline(connection.loop.now + exchange.server.handshakeTimeout)
     }
 }

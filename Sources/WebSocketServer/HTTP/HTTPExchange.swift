@@ -26,10 +26,14 @@ final class HTTPExchange: OpeningPhase {
     /// What was read behind a request that is being answered, or waits for a later turn; at most
     /// one read.
     private var behind: [UInt8] = []
+    /// The bytes at the front of `behind` that have been looked at.
+    private var behindStart = 0
     /// The bytes in `behind` are looked at in a later turn of the loop.
     private var awaitsTurn = false
     /// The trusted proxy that connected, if one did.
     var proxy: SocketAddress?
+    /// Which pages may read the responses to the request at hand.
+    private(set) var access = CrossOriginAccess.never
 
     init(server: ServerShared) {
         self.server = server
@@ -52,8 +56,9 @@ final class HTTPExchange: OpeningPhase {
     /// stays: a third of a kilobyte for each idle connection.
     func retire(to context: LoopContext) {
         state = .finished
+        access = .never
         body = []
-        behind = []
+        (behind, behindStart) = ([], 0)
         if context.spareExchanges.count < Self.sparesMax { context.spareExchanges.append(self) }
     }
 
@@ -62,10 +67,20 @@ final class HTTPExchange: OpeningPhase {
     /// Starts the clock of the next request. Until it has come, the connection may be evicted.
     func begin(on connection: ConnectionCore) {
         connection.waitInPlace(as: proxy)
+        access = server.configuration.origins.access(for: nil)
         connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
     }
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
+        let unread = unsafe receive(bytes, on: connection)
+        if unread > 0 { unsafe behind.append(contentsOf: bytes.suffix(unread)) }
+    }
+
+    /// Takes one request after the other; the number of bytes at the end that must wait.
+    private func receive(
+        _ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore
+    ) -> Int {
+        if awaitsTurn { return bytes.count }
         var rest = unsafe bytes
         let began = LoopCodecs.now()
         defer { connection.context.longReadNanoseconds &+= LoopCodecs.now() &- began }
@@ -74,27 +89,25 @@ final class HTTPExchange: OpeningPhase {
         while unsafe connection.stage == .opening {
             switch state {
             case .head, .body: break
-            case .responding, .streaming:
-                unsafe behind.append(contentsOf: rest)
-                return
-            case .finished: return
+            case .responding, .streaming: return rest.count
+            case .finished: return 0
             }
             // A peer that asks and doesn't read gets no further answers.
             if unsafe connection.outboxCount > connection.options.outboxHighWater {
-                unsafe behind.append(contentsOf: rest)
-                return connection.setReadingPaused(true, .outbox)
+                connection.setReadingPaused(true, .outbox)
+                return rest.count
             }
             // One that asks for much at once gets it in several turns.
             if !isFirst, rest.count > 0, LoopCodecs.now() &- began > TurnQueue.shareMax {
-                unsafe behind.append(contentsOf: rest)
-                return awaitTurn(on: connection)
+                awaitTurn(on: connection)
+                return rest.count
             }
             isFirst = false
             let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(rest))
             let piece = UnsafeRawBufferPointer(rest)
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
             switch event {
-            case .needMore: return
+            case .needMore: return 0
             case .head(let head): unsafe receivedHead(head, &rest, on: connection)
             case .body(let range):
                 if case .body = state { unsafe body.append(contentsOf: piece[range]) }
@@ -102,6 +115,7 @@ final class HTTPExchange: OpeningPhase {
             case .failed(let fault): refuse(fault, isHead: isHead, on: connection)
             }
         }
+        return 0
     }
 
     private func receivedHead(
@@ -111,6 +125,7 @@ final class HTTPExchange: OpeningPhase {
         connection.context.counters.requests += 1
         let request = head.request
         connection.judgeRequest(for: client(of: request.headerFields))
+        access = server.configuration.origins.access(for: request.headerFields[.origin])
         let isHead = request.method == .head
         // A request was made, so there is something to answer 503 to.
         if connection.admission >= .overHeadroom {
@@ -118,7 +133,7 @@ final class HTTPExchange: OpeningPhase {
             return refuse(.tooManyConnections, isHead: isHead, on: connection)
         }
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
-        switch server.router.find(request.method, head.pathSegments, isUpgrade: isUpgrade) {
+        switch server.router.find(head, isUpgrade: isUpgrade) {
         case .webSocket(let upgrade, let parameters, let route):
             if let fault = originFault(of: request) { return refuse(fault, head, on: connection) }
             let options = server.options(of: route)
@@ -131,10 +146,12 @@ final class HTTPExchange: OpeningPhase {
             connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
             if head.expectsContinue { connection.sendRaw(ResponseEncoder.continue100) }
         case .wrongType(let name, let value):
-            let detail = "The path parameter \(name) must be an integer, not «\(value.prefix(40))»."
+            let shown = String(value.unicodeScalars.prefix(40))
+            let detail = "The path parameter \(name) must be an integer, not «\(shown)»."
             refuse(HTTPFault(status: .unprocessableContent, detail: detail), head, on: connection)
         case .methodNotAllowed(let allowed):
             refuse(.methodNotAllowed(allow: allowed), head, on: connection)
+        case .options(let allowed): answerOptions(head, allowed, on: connection)
         case .upgradeRequired:
             refuse(.upgradeRequired(isHTTP10: head.isHTTP10), head, on: connection)
         case .notFound: refuse(.notFound, head, on: connection)
@@ -191,18 +208,7 @@ final class HTTPExchange: OpeningPhase {
                 response, from: source, keepAlive: keepAlive, isHTTP10: head.isHTTP10,
                 on: connection)
         }
-        var output: [UInt8] = []
-        let message = HTTPResponse(status: response.status, headerFields: response.headerFields)
-        if response.stream != nil {
-            ResponseEncoder.encodeHead(
-                message, head.isHTTP10 ? .untilClose : .chunked, keepAlive: keepAlive,
-                date: connection.context.date, into: &output)
-        } else {
-            ResponseEncoder.encode(
-                message, body: response.body, isHead: isHead, keepAlive: keepAlive,
-                date: connection.context.date, into: &output)
-        }
-        connection.sendRaw(output)
+        send(response, isHead: isHead, keepAlive: keepAlive, on: connection)
         responded(keepAlive: keepAlive, on: connection)
     }
 
@@ -215,14 +221,40 @@ final class HTTPExchange: OpeningPhase {
         receiveBehind(on: connection)
     }
 
+    /// Sends a whole response. All but a 101 pass here, for what they tell browsers.
+    private func send(
+        _ response: Response, isHead: Bool, keepAlive: Bool, on connection: ConnectionCore
+    ) {
+        var fields = response.headerFields
+        access.add(to: &fields)
+        let message = HTTPResponse(status: response.status, headerFields: fields)
+        var output: [UInt8] = []
+        if response.stream == nil {
+            ResponseEncoder.encode(
+                message, body: response.body, isHead: isHead, keepAlive: keepAlive,
+                date: connection.context.date, into: &output)
+        } else {
+            // To a HEAD, or with a status without content: the length isn't known.
+            ResponseEncoder.encodeHead(
+                message, .untilClose, keepAlive: keepAlive, date: connection.context.date,
+                into: &output)
+        }
+        connection.sendRaw(output)
+    }
+
     private func receiveBehind(on connection: ConnectionCore) {
         if !behind.isEmpty, connection.context.isTurnOver() {
             return awaitTurn(on: connection)
         }
         // There may be no bytes and an event all the same: a request's end.
         var next = behind
-        behind = []
-        unsafe next.withUnsafeMutableBytes { unsafe received($0, on: connection) }
+        let start = behindStart
+        (behind, behindStart) = ([], 0)
+        let unread = unsafe next.withUnsafeMutableBytes {
+            unsafe receive(UnsafeMutableRawBufferPointer(rebasing: $0[start...]), on: connection)
+        }
+        // They stay where they are: with many requests in one read, each would copy the rest.
+        if unread > 0 { (behind, behindStart) = (next, next.count - unread) }
     }
 
     private func awaitTurn(on connection: ConnectionCore) {
@@ -245,7 +277,7 @@ final class HTTPExchange: OpeningPhase {
     override func shed(on connection: ConnectionCore) -> Bool {
         guard case .body(let head, _, _) = state else { return false }
         body = []
-        behind = []
+        (behind, behindStart) = ([], 0)
         refuse(.outOfMemory, isHead: head.request.method == .head, on: connection)
         connection.countMemory()
         return true
@@ -264,21 +296,21 @@ final class HTTPExchange: OpeningPhase {
         if isLow, !awaitsTurn { receiveBehind(on: connection) }
     }
 
-    // MARK: - Refusals
-
-    /// Refuses a request whose head is known; its content, if any, makes the connection useless.
-    func refuse(_ fault: HTTPFault, _ head: RequestHead, on connection: ConnectionCore) {
+    /// Answers a request whose head is known; its content, if any, makes the connection useless.
+    func reply(_ response: Response, to head: RequestHead, on connection: ConnectionCore) {
+        let keepAlive =
+            head.keepAlive && !head.bodyFraming.hasContent && !connection.context.isDraining
         let isHead = head.request.method == .head
-        guard head.keepAlive, !head.bodyFraming.hasContent, !connection.context.isDraining else {
-            return refuse(fault, isHead: isHead, on: connection)
-        }
-        var output: [UInt8] = []
-        ResponseEncoder.encode(
-            problem: fault, isHead: isHead, keepAlive: true, date: connection.context.date,
-            into: &output)
-        connection.sendRaw(output)
+        send(response, isHead: isHead, keepAlive: keepAlive, on: connection)
+        guard keepAlive else { return finish(connection) }
         // The parser's `.end` of this request follows and finds nothing to answer.
         begin(on: connection)
+    }
+
+    // MARK: - Refusals
+
+    func refuse(_ fault: HTTPFault, _ head: RequestHead, on connection: ConnectionCore) {
+        reply(Response(problem: fault), to: head, on: connection)
     }
 
     /// Whether the request at hand is a HEAD, as far as that is known.
@@ -288,11 +320,11 @@ final class HTTPExchange: OpeningPhase {
     }
 
     private func refuse(_ fault: HTTPFault, isHead: Bool, on connection: ConnectionCore) {
-        var output: [UInt8] = []
-        ResponseEncoder.encode(
-            problem: fault, isHead: isHead, keepAlive: false, date: connection.context.date,
-            into: &output)
-        connection.sendRaw(output)
+        // The head may have got as far as saying whose page it is.
+        if let origin = parser.origin {
+            access = server.configuration.origins.access(for: origin)
+        }
+        send(Response(problem: fault), isHead: isHead, keepAlive: false, on: connection)
         finish(connection)
     }
 

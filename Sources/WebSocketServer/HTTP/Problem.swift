@@ -20,8 +20,13 @@ public struct Problem: Error, Sendable {
         HTTPFault(status: status, detail: detail, headerFields: headerFields)
     }
 
-    var response: Response {
+    var response: Response { Response(problem: fault) }
+}
+
+extension Response {
+    /// A refusal with its problem+json body.
+    init(problem fault: HTTPFault) {
         let (fields, body) = ResponseEncoder.problem(fault)
-        return Response(status: status, headerFields: fields, body: body)
+        self.init(status: fault.status, headerFields: fields, body: body)
     }
 }

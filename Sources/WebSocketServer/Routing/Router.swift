@@ -1,10 +1,12 @@
+import HTTPProtocol
 public import HTTPTypes
 
 /// Which path leads to which handler.
 ///
 /// A pattern's segments are literals, `{name}` for any text, or `{name:int}` for an integer; a
 /// literal wins over an integer, an integer over text. A path that exists under another method
-/// is answered 405, one whose `{name:int}` isn't an integer 422, an unknown one 404.
+/// is answered 405, one whose `{name:int}` isn't an integer 422, an unknown one 404. OPTIONS is
+/// answered with a path's methods, unless a route answers it.
 public struct Router: Sendable {
     /// Decides on an upgrade, on the connection's loop; must not block.
     public typealias Upgrade = @Sendable (UpgradeRequest) throws -> UpgradeDecision
@@ -19,6 +21,13 @@ public struct Router: Sendable {
     enum Target: Sendable {
         case webSocket(Upgrade, OptionsIndex?)
         case respond(HTTPRequest.Method, Respond)
+
+        var method: HTTPRequest.Method {
+            switch self {
+            case .webSocket: .get
+            case .respond(let method, _): method
+            }
+        }
     }
 
     struct Route: Sendable {
@@ -31,6 +40,8 @@ public struct Router: Sendable {
         case respond(Respond, PathParameters)
         case wrongType(name: String, value: String)
         case methodNotAllowed([HTTPRequest.Method])
+        /// The path's methods are asked for, or all that there are.
+        case options([HTTPRequest.Method])
         /// The path is a WebSocket's and the request isn't an upgrade.
         case upgradeRequired
         case notFound
@@ -83,6 +94,12 @@ public struct Router: Sendable {
         add(path, .respond(method, respond))
     }
 
+    /// The route for a request.
+    func find(_ head: RequestHead, isUpgrade: Bool) -> Found {
+        if head.isServerWide { return .options(Self.methods(of: routes.map(\.target.method))) }
+        return find(head.request.method, head.pathSegments, isUpgrade: isUpgrade)
+    }
+
     /// The route for a decoded path. HEAD is served by GET's route (RFC 9110 §9.3.2).
     func find(_ method: HTTPRequest.Method, _ path: [String], isUpgrade: Bool) -> Found {
         var allowed: [HTTPRequest.Method] = []
@@ -97,8 +114,12 @@ public struct Router: Sendable {
                 let parameters = PathParameters(values: values)
                 switch route.target {
                 case .webSocket(let upgrade, let options):
-                    if isUpgrade { return .webSocket(upgrade, parameters, options) }
+                    // RFC 6455 §4.1 (2): a GET opens it. Else the request is a plain one.
+                    if isUpgrade, method == .get {
+                        return .webSocket(upgrade, parameters, options)
+                    }
                     isWebSocket = true
+                    allowed.append(.get)
                 case .respond(let own, let respond):
                     if own == method || own == .get && method == .head {
                         if !isUpgrade { return .respond(respond, parameters) }
@@ -107,16 +128,25 @@ public struct Router: Sendable {
                         plain = plain ?? .respond(respond, parameters)
                     }
                     allowed.append(own)
-                    if own == .get { allowed.append(.head) }
                 }
             }
         }
         if let plain { return plain }
-        if isWebSocket, allowed.isEmpty {
-            return method == .get ? .upgradeRequired : .methodNotAllowed([.get])
+        // RFC 9110 §9.3.2: HEAD is answered as GET is.
+        if isWebSocket, method == .get || method == .head { return .upgradeRequired }
+        if !allowed.isEmpty {
+            let methods = Self.methods(of: allowed)
+            return method == .options ? .options(methods) : .methodNotAllowed(methods)
         }
-        if !allowed.isEmpty { return .methodNotAllowed(allowed + (isWebSocket ? [.get] : [])) }
         if let wrong { return .wrongType(name: wrong.name, value: wrong.value) }
         return .notFound
+    }
+
+    /// The methods that are answered where there are routes for some, each once.
+    private static func methods(of routes: [HTTPRequest.Method]) -> [HTTPRequest.Method] {
+        let known = routes.flatMap { $0 == .get ? [.get, .head] : [$0] } + [.options]
+        var methods: [HTTPRequest.Method] = []
+        for method in known where !methods.contains(method) { methods.append(method) }
+        return methods
     }
 }

@@ -47,11 +47,12 @@ final class ServerShared: Sendable {
         self.logger = logger
         warnings = ServerWarnings(logger: logger)
         let limits = configuration.limits
+        let memory = ByteBudget(
+            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        self.memory = memory
         admission = Admission(
             max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
-            proxies: configuration.proxies)
-        memory = ByteBudget(
-            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
+            proxies: configuration.proxies, isOverloaded: { !memory.hasRoom })
         budget = ByteBudget(
             max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
         contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)

@@ -1,5 +1,5 @@
 extension Schema {
-    /// The shipped `config/apus.yaml`: every key with its default and one comment line.
+    /// The shipped `config/apus.yaml`: every key with its default and a comment.
     static var defaultsFile: String {
         var lines = [
             "# The configuration of apus: every key, at its default. Printed by",
@@ -23,6 +23,7 @@ extension Schema {
                 depth += 1
             }
             open = sections
+            lines += key.notes.map { "\(indentation(depth))# \($0)" }
             lines.append("\(indentation(depth))# \(key.summary): \(key.accepted).")
             lines.append("\(indentation(depth))\(path[depth]): \(yamlScalar(key.initial))")
         }

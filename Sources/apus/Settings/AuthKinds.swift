@@ -63,7 +63,7 @@ struct Origins: Kind {
     private static let same = "same-origin"
     private static let any = "any"
 
-    let accepted = "any, or a list of same-origin, https://a.example, https://*.a.example"
+    let accepted = "any, or a list of same-origin, https://a.example, https://*.a.example, null"
 
     func parse(_ text: String) throws(Rejection) -> OriginPolicy {
         if text == Self.any { return .any }

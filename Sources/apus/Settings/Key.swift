@@ -8,6 +8,8 @@ struct Key: Sendable {
     let name: String
     /// One sentence without its full stop; the allowed range is printed after it.
     let summary: String
+    /// What else must be known to choose a value, in lines of the file's comment.
+    let notes: [String]
     let accepted: String
     /// The default in canonical form.
     let initial: String
@@ -20,10 +22,11 @@ struct Key: Sendable {
     init<K: Kind>(
         _ name: String, _ kind: K,
         _ path: any WritableKeyPath<SettingsDraft, K.Value> & Sendable, _ summary: String,
-        isSecret: Bool = false
+        notes: [String] = [], isSecret: Bool = false
     ) {
         self.name = name
         self.summary = summary
+        self.notes = notes
         self.accepted = kind.accepted
         self.initial = kind.write(SettingsDraft()[keyPath: path])
         self.isSecret = isSecret

@@ -55,6 +55,12 @@ extension Schema {
             "Sign-ins a minute as one user from one address"),
         Key(
             "origins.allowed", Origins(), \.server.origins,
-            "Pages let in"),
+            "Pages let in",
+            notes: [
+                "Pages of the listed origins may also read responses (CORS). Apps' origins are",
+                "listed as they are sent: app://a, file://. null is the origin of sandboxed",
+                "frames, and of some apps: any page on the web can make such a frame, so that",
+                "listing null is nearly as open as any.",
+            ]),
     ]
 }

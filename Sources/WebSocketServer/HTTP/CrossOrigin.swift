@@ -1,0 +1,91 @@
+import HTTPProtocol
+import HTTPTypes
+import WebSocketProtocol
+
+/// Which pages of other origins may read a response, as its head tells browsers (the Fetch
+/// standard, «CORS protocol»).
+///
+/// Pages bring tokens themselves and there are no cookies, so no response allows credentials.
+enum CrossOriginAccess: Sendable, Equatable {
+    /// No page may, whatever request it sends.
+    case never
+    /// This request's page may not, but others' may.
+    case withheld
+    /// Pages of this origin may; it is spelled as in the request.
+    case granted(to: String)
+    /// All pages may.
+    case toAll
+
+    /// Adds what a response's head says of it. A handler that has said so itself has its way.
+    func add(to fields: inout HTTPFields) {
+        if self == .never || fields[.accessControlAllowOrigin] != nil { return }
+        if self != .toAll {
+            // Caches must not give one page's response to another, so that every response says so.
+            fields.append(HTTPField(name: .vary, value: "Origin"))
+        }
+        guard let origin = allowedOrigin else { return }
+        fields[.accessControlAllowOrigin] = origin
+        // So that a page can read Retry-After, say. Without credentials the asterisk is all names.
+        fields[.accessControlExposeHeaders] = fields[.accessControlExposeHeaders] ?? "*"
+    }
+
+    /// Adds what the answer to a preflight says: how such a page may ask for the resource.
+    func addPermissions(
+        methods: String, to fields: inout HTTPFields, requested: HTTPFields
+    ) {
+        guard allowedOrigin != nil else { return }
+        fields[.accessControlAllowMethods] = methods
+        // A list that can't be read allows nothing: tokens can't end the line.
+        let names = try? HeaderGrammar.tokens(.accessControlRequestHeaders, in: requested)
+        let allowed = names?.filter { !Self.speaksForProxies($0) } ?? []
+        if !allowed.isEmpty {
+            // An asterisk would leave out Authorization.
+            fields[.accessControlAllowHeaders] = allowed.joined(separator: ", ")
+        }
+        fields[.accessControlMaxAge] = "600"
+    }
+
+    private var allowedOrigin: String? {
+        switch self {
+        case .never, .withheld: nil
+        case .granted(let origin): origin
+        case .toAll: "*"
+        }
+    }
+
+    /// Whether proxies tell the client's address by a field: no page is to make up its own.
+    private static func speaksForProxies(_ name: String) -> Bool {
+        let name = name.utf8.map(\.lowercased)
+        return name.starts(with: "x-forwarded-".utf8) || name.elementsEqual("forwarded".utf8)
+            || name.elementsEqual("x-real-ip".utf8)
+    }
+}
+
+extension OriginPolicy {
+    /// Which pages may read the response to a request with such an `Origin`, `nil` for none.
+    func access(for origin: String?) -> CrossOriginAccess {
+        if allowsAny { return .toAll }
+        if patterns.isEmpty { return .never }
+        guard let origin, let named = Origin(origin), lists(named) else { return .withheld }
+        return .granted(to: origin)
+    }
+}
+
+extension HTTPExchange {
+    /// Answers OPTIONS with the methods of a resource (RFC 9110 §9.3.7), and so a preflight.
+    func answerOptions(
+        _ head: RequestHead, _ methods: [HTTPRequest.Method], on connection: ConnectionCore
+    ) {
+        let asked = head.request.headerFields
+        let allowed = methods.map(\.rawValue).joined(separator: ", ")
+        var response = Response(status: .noContent, headerFields: [.allow: allowed])
+        // What a preflight is, by the Fetch standard: «CORS-preflight request».
+        if asked[.origin] != nil, asked[.accessControlRequestMethod] != nil {
+            if let fault = originFault(of: head.request) {
+                return refuse(fault, head, on: connection)
+            }
+            access.addPermissions(methods: allowed, to: &response.headerFields, requested: asked)
+        }
+        reply(response, to: head, on: connection)
+    }
+}
