@@ -52,8 +52,6 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
-        // Without pkg-config, whose one flag for it SwiftPM refuses.
-        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
         .target(
             name: "HTTPProtocol",
@@ -80,7 +78,7 @@ let package = Package(
         .target(
             name: "RedisBroker",
             dependencies: [
-                "WebSocketServer", "UVTransport", "TLSFilter", "CHiredis",
+                "WebSocketServer", "UVTransport", "TLSFilter",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: library),

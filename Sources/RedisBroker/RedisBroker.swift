@@ -7,13 +7,19 @@ public import WebSocketServer
 ///
 /// It subscribes to the channels of topics that its server has subscribers to, and to no others.
 /// Lost connections are made anew, with growing pauses; what was published meanwhile is lost, and
-/// the server told of the gap, which may begin with the first attempt to connect. Every two seconds a probe is published and has to come back, so
-/// that a subscription that is dead behind an open connection is found out within six seconds.
+/// the server is told of the gap, which may begin with the first attempt to connect. Every two
+/// seconds a probe is published and has to come back, so that a subscription that is dead behind an
+/// open connection is found out within six seconds.
 ///
-/// A publication is taken when Redis has answered. Not taken, with ``BrokerError/Code/unavailable``,
-/// is what is published while there is no connection, is not answered within five seconds, or comes
-/// while 16,384 publications or 64 MiB of them await their answers; or is larger than 64 MiB. What is published before the
-/// first attempt to connect has ended waits for its end.
+/// A publication is taken when Redis has answered and is no replica. A publication fails with
+/// ``BrokerError/Code/unavailable`` while there is no connection, when it is not answered within
+/// five seconds, when it is larger than 64 MiB, and while 16,384 publications or 64 MiB of them
+/// await their answers. What is published before the first attempt to connect has ended waits for
+/// its end.
+///
+/// A master that becomes a replica is left, which is a gap, and so is a replica that a new
+/// connection leads to; a host name is looked up again for each attempt. The role is known from
+/// Redis 6 on, to users who may send `HELLO`. Replicas in a cluster are as good as masters.
 ///
 /// A topic's channel is the prefix and its name. Publications with the same prefix meet, whatever
 /// database the URL names: Redis's channels belong to none. An ACL user needs

@@ -40,14 +40,14 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         // A topic's name holds no control characters, so none is ever this one.
         let name = "\(prefix)\u{1}probe/\(UInt64.random(in: .min ... .max))"
         publisher = RedisPublisher(
-            line: RedisLine(loop: loop, url: url, options: options),
+            line: RedisLine(loop: loop, url: url, options: options), loop: loop,
             probeChannel: Array(name.utf8))
         subscriber = RedisSubscriber(
             line: RedisLine(loop: loop, url: url, options: options), loop: loop,
             probeChannel: Array(name.utf8), options: options)
         super.init()
-        publisher.onChange = { [unowned self] in changed() }
-        subscriber.onMessage = { [unowned self] channel, bytes in received(bytes, in: channel) }
+        publisher.onChange = { [unowned self] in publisherChanged() }
+        subscriber.onMessage = { [unowned self] in received($1, of: $0) }
         subscriber.onEstablished = { [unowned self] in established() }
         subscriber.onLost = { [unowned self] in lost($0) }
     }
@@ -79,17 +79,16 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         }
     }
 
-    func subscribe(to topic: String) { subscriber.subscribe(to: channel(of: topic)) }
+    func subscribe(to topic: String) { subscriber.subscribe(to: channel(of: topic), of: topic) }
     func unsubscribe(from topic: String) { subscriber.unsubscribe(from: channel(of: topic)) }
 
     private func channel(of topic: String) -> [UInt8] { prefix + Array(topic.utf8) }
 
-    private func received(_ bytes: borrowing RawSpan, in channel: [UInt8]) {
-        let topic = String(decoding: channel.dropFirst(prefix.count), as: UTF8.self)
-        guard let publication = Envelope.decode(bytes, topic: topic) else {
+    private func received(_ message: [UInt8], of topic: String) {
+        guard let publication = unsafe Envelope.decode(message.span.bytes, topic: topic) else {
             logger.warning(
                 "a message in Redis is no publication of this version; dropped",
-                metadata: ["topic": "\(topic)", "bytes": "\(bytes.byteCount)"])
+                metadata: ["topic": "\(topic)", "bytes": "\(message.count)"])
             return
         }
         receive(.publication(publication))
@@ -116,6 +115,16 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         }
         changed()
         if beginsGap { receive(.gap(reason)) }
+    }
+
+    private func publisherChanged() {
+        changed()
+        // What others publish at the new master reaches this replica only once it has synchronized.
+        if publisher.line.isReplica, subscriber.line.isUp,
+            subscriber.line.address == publisher.line.address
+        {
+            subscriber.line.fail(publisher.line.reason)
+        }
     }
 
     /// One of the connections has come up or gone down, or an attempt has failed.

@@ -22,13 +22,21 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     private var state = State.idle
     /// The attempt at hand; what an earlier one brings is dropped.
     private var attempt = 0
-    private var failures = 0
+    private var backoff: Backoff
     /// A name server that hangs must not cost a thread for each attempt.
     private var isLookingUp = false
     /// Made with the first encrypted connection.
     private var tlsContext: TLSClientContext?
     private(set) var link: RedisLink?
+    /// Where the link leads.
+    private(set) var address: SocketAddress?
     private(set) var reason = "not connected yet"
+    /// Whether the server answers `HELLO` with its role; Redis does from version 6 on.
+    private(set) var tellsRole = false
+    /// Whether the last attempt or connection was given up because it led to a replica.
+    private(set) var isReplica = false
+    /// The error that answered `HELLO`. A server with too many clients sends one and hangs up.
+    private var refusal: RedisText?
 
     /// Logged in: commands can be sent. Its owner calls ``established()`` once it is of use.
     var onOpen: ((RedisLink) -> Void)?
@@ -39,6 +47,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         self.loop = loop
         self.url = url
         self.options = options
+        backoff = Backoff(options.backoff)
     }
 
     var isUp: Bool { state == .up }
@@ -46,6 +55,9 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     func start() {
         attempt += 1
         state = .connecting
+        tellsRole = false
+        isReplica = false
+        refusal = nil
         loop.schedule(self, at: loop.now + options.connectTimeout.milliseconds)
         switch url.place {
         case .unix(let path):
@@ -56,11 +68,11 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         }
     }
 
-    /// The connection is of use: the next loss is the first of a new row.
+    /// The connection is of use. Only one that lasts ends the row of failures.
     func established() {
         guard state == .connecting else { return }
         state = .up
-        failures = 0
+        backoff.succeeded(now: loop.now)
         loop.cancel(self)
     }
 
@@ -69,9 +81,24 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         guard state == .connecting || state == .up else { return }
         self.reason = reason
         state = .resting
-        loop.schedule(self, at: loop.now + nextPause())
+        loop.schedule(self, at: loop.now + backoff.failed(now: loop.now))
         drop(reason)
         onLost?(reason)
+    }
+
+    /// Takes an answer to `HELLO`. Gives the connection up, and returns why, if it leads to a
+    /// replica: Redis accepts publications there, but passes them on neither to the master nor to
+    /// other replicas.
+    func takeRole(_ answer: RedisLink.Answer) -> String? {
+        guard case .reply(let reply) = answer else { return nil }
+        if case .error(let text) = reply { refusal = text }
+        let role = reply.isFromReplica
+        tellsRole = role != nil
+        guard role == true else { return nil }
+        isReplica = true
+        let reason = "Redis is a replica, from which publications do not reach its master"
+        fail(reason)
+        return reason
     }
 
     /// Ends for good.
@@ -88,15 +115,6 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         let link = self.link
         self.link = nil
         link?.shut(reason)
-    }
-
-    private func nextPause() -> UInt64 {
-        let (least, most) = (
-            options.backoff.lowerBound.milliseconds, options.backoff.upperBound.milliseconds
-        )
-        let pause = min(most, least << UInt64(min(failures, 16)))
-        failures += 1
-        return UInt64.random(in: pause / 2...pause)
     }
 
     override func deadlinePassed(now: UInt64) {
@@ -126,7 +144,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
                 switch result {
                 case .success(let addresses):
                     // One that doesn't answer must not keep the others from their turn.
-                    let first = failures % max(1, addresses.count)
+                    let first = backoff.failures % max(1, addresses.count)
                     connect(Array(addresses[first...] + addresses[..<first]))
                 case .failure(let error): fail("\(error)")
                 }
@@ -142,8 +160,9 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
             tls = try makeTLS()
         } catch { return fail(error.description) }
         let link = RedisLink(loop: loop, tls: tls, options: options)
-        link.onEnd = { [self] in fail($0) }
+        link.onEnd = { [self] in ended($0) }
         self.link = link
+        self.address = address.socketAddress
         let number = attempt
         link.open(address) { [self] error in
             guard number == attempt, state == .connecting, self.link === link else { return }
@@ -172,22 +191,38 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         return try TLSClient(context: context, host: host)
     }
 
-    private func logIn(_ link: RedisLink) {
-        var commands: [[String]] = []
-        if let password = url.password {
-            commands.append(["AUTH"] + (url.user.map { [$0] } ?? []) + [password])
+    private func ended(_ reason: String) {
+        if state == .connecting, let refusal {
+            fail("\(reason) after the error: \(refusal)")
+        } else {
+            fail(reason)
         }
-        if url.database != 0 { commands.append(["SELECT", "\(url.database)"]) }
-        for command in commands {
-            link.send(command.map { Array($0.utf8) }) { [self] answer in
-                switch answer {
-                case .text("OK"), .lost: break
-                // Redis repeats no password in its errors.
-                case .error(let text): fail("Redis refuses \(command[0]): \(text)")
-                default: fail("Redis answers \(command[0]) with something else")
-                }
+    }
+
+    private func logIn(_ link: RedisLink) {
+        if let password = url.password {
+            let user = url.user.map { [$0] } ?? []
+            send("AUTH", user + [password], on: link)
+        }
+        if url.database != 0 { send("SELECT", ["\(url.database)"], on: link) }
+        link.send(Self.hello) { [self] in _ = takeRole($0) }
+        if self.link === link { onOpen?(link) }
+    }
+
+    /// Asks for the server's role, among other things; version 2 of the protocol is the default.
+    static let hello = [Array("HELLO".utf8), Array("2".utf8)]
+
+    private func send(_ command: String, _ arguments: [String], on link: RedisLink) {
+        link.send(([command] + arguments).map { Array($0.utf8) }) { [self] answer in
+            switch answer {
+            case .lost: break
+            case .reply(let reply) where reply == .utf8("OK"): break
+            case .reply(.error(let text)):
+                // A server that knows no AUTH quotes what it got.
+                let isSecret = text.repeats(url.password ?? "")
+                fail("Redis refuses \(command)\(isSecret ? "" : ": \(text)")")
+            default: fail("Redis answers \(command) with something else")
             }
         }
-        if self.link === link { onOpen?(link) }
     }
 }

@@ -6,11 +6,7 @@ import UVTransport
 final class RedisLink: Stream, @unchecked Sendable {
     /// What became of a command.
     enum Answer {
-        case text(String)
-        case integer(Int)
-        /// Redis refused it, and says why.
-        case error(String)
-        case other
+        case reply(RedisReply)
         /// The connection ended first, and why.
         case lost(String)
     }
@@ -23,8 +19,7 @@ final class RedisLink: Stream, @unchecked Sendable {
     }
 
     private let commandTimeout: UInt64
-    private let replySizeMax: Int
-    private var reader = ReplyReader()
+    private var reader: ReplyReader
     private var awaited = FIFO<Awaited>()
     private var attempt: ConnectAttempt?
     /// What stands between the socket and Redis's protocol, if anything.
@@ -32,15 +27,16 @@ final class RedisLink: Stream, @unchecked Sendable {
     /// Hears of the handshake's end.
     private var onSecured: (() -> Void)?
     private var isOver = false
-    /// Replies that no command awaits: the messages of subscriptions.
-    var onPush: ((borrowing RedisReply) -> Void)?
+    /// Called with replies that no command awaits: the messages of subscriptions. Without it, such
+    /// a reply ends the connection, as it would be taken for the answer to a later command.
+    var onPush: ((RedisReply) -> Void)?
     /// The connection ended by itself, and why; called once, unless it is ``shut(_:)`` before.
     var onEnd: ((String) -> Void)?
 
     init(loop: EventLoop, tls: TLSClient?, options: RedisOptions) {
         self.tls = tls
         commandTimeout = options.commandTimeout.milliseconds
-        replySizeMax = options.replySizeMax
+        reader = ReplyReader(limits: ReplyReader.Limits(replyMax: options.replySizeMax))
         super.init(loop: loop)
     }
 
@@ -151,31 +147,23 @@ final class RedisLink: Stream, @unchecked Sendable {
     }
 
     private func receivePlain(_ bytes: UnsafeRawBufferPointer) {
+        unsafe reader.feed(bytes)
         do throws(ProtocolFault) {
-            try unsafe reader.feed(bytes)
             while !isOver, let reply = try reader.next() { receive(reply) }
-            if reader.waitingCount > replySizeMax {
-                throw ProtocolFault(description: "a reply of more than \(replySizeMax) bytes")
-            }
         } catch {
-            end("Redis sent what is no reply: \(error.description)")
+            end("Redis sent \(error.description)")
         }
     }
 
-    private func receive(_ reply: borrowing RedisReply) {
-        guard let command = awaited.popFirst() else {
-            onPush?(reply)
-            return
+    private func receive(_ reply: RedisReply) {
+        if let command = awaited.popFirst() {
+            scheduleDeadline()
+            command.onAnswer(.reply(reply))
+        } else if let onPush {
+            onPush(reply)
+        } else {
+            end("Redis sent a reply that no command awaits")
         }
-        scheduleDeadline()
-        let answer: Answer =
-            switch reply.kind {
-            case .text: .text(reply.text)
-            case .integer: .integer(reply.integer)
-            case .error: .error(reply.text)
-            case .null, .array, .other: .other
-            }
-        command.onAnswer(answer)
     }
 
     override func ended(_ error: TransportError) {

@@ -7,8 +7,7 @@ package struct RedisOptions: Sendable {
     /// How often the subscription is probed, and the time for the probe to come back.
     package var probeInterval: Duration = .seconds(2)
     package var probeTimeout: Duration = .seconds(4)
-    /// Time before the first attempt after a loss, doubled for each further one up to the last;
-    /// each shortened by up to a half, so that servers don't come back together.
+    /// The shortest and the longest pause before an attempt to connect: see ``Backoff``.
     package var backoff: ClosedRange<Duration> = .milliseconds(100) ... .seconds(5)
     /// Publications that wait for Redis's answer, and their bytes. What was there before counts,
     /// so one always fits.

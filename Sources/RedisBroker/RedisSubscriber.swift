@@ -4,12 +4,17 @@ import UVTransport
 final class RedisSubscriber {
     /// Channels in one command: what is sent again after a loss is not one huge argument list.
     private static let channelsPerCommand = 512
+    /// What a push is, by its first element.
+    private static let message = Array("message".utf8)
+    private static let subscribe = Array("subscribe".utf8)
+    private static let pong = Array("pong".utf8)
 
     let line: RedisLine
     private let loop: EventLoop
     private let probeChannel: [UInt8]
     private let probeTimeout: UInt64
-    private var channels: Set<[UInt8]> = []
+    /// The topics of the channels. What Redis sends is only compared with these names.
+    private var topics: [[UInt8]: String] = [:]
     /// SUBSCRIBE for all channels has been sent on the line's link.
     private var isAnnounced = false
     private var probe = 0
@@ -17,8 +22,8 @@ final class RedisSubscriber {
     private var echoDeadline: UInt64?
     private var pongDeadline: UInt64?
 
-    /// A message in one of the channels.
-    var onMessage: ((_ channel: [UInt8], borrowing RawSpan) -> Void)?
+    /// Called with a message in the channel of a topic.
+    var onMessage: ((_ topic: String, _ message: [UInt8]) -> Void)?
     /// All subscriptions are in effect.
     var onEstablished: (() -> Void)?
     var onLost: ((_ reason: String) -> Void)?
@@ -37,13 +42,13 @@ final class RedisSubscriber {
         }
     }
 
-    func subscribe(to channel: [UInt8]) {
-        guard channels.insert(channel).inserted, isAnnounced else { return }
+    func subscribe(to channel: [UInt8], of topic: String) {
+        guard topics.updateValue(topic, forKey: channel) == nil, isAnnounced else { return }
         line.link?.send([Array("SUBSCRIBE".utf8), channel], onAnswer: nil)
     }
 
     func unsubscribe(from channel: [UInt8]) {
-        guard channels.remove(channel) != nil, isAnnounced else { return }
+        guard topics.removeValue(forKey: channel) != nil, isAnnounced else { return }
         line.link?.send([Array("UNSUBSCRIBE".utf8), channel], onAnswer: nil)
     }
 
@@ -51,7 +56,7 @@ final class RedisSubscriber {
 
     private func opened(_ link: RedisLink) {
         link.onPush = { [unowned self] in receive($0) }
-        let all = Array(channels)
+        let all = Array(topics.keys)
         for start in stride(from: 0, to: all.count, by: Self.channelsPerCommand) {
             let batch = all[start..<min(start + Self.channelsPerCommand, all.count)]
             link.send([Array("SUBSCRIBE".utf8)] + batch, onAnswer: nil)
@@ -61,29 +66,34 @@ final class RedisSubscriber {
         isAnnounced = true
     }
 
-    private func receive(_ reply: borrowing RedisReply) {
-        if reply.kind == .error { return line.fail("Redis refuses to subscribe: \(reply.text)") }
-        guard reply.count > 0 else { return line.fail("Redis pushed something else") }
-        switch (reply.text(at: 0), reply.count) {
-        case ("message", 3):
-            let channel = reply.withBytes(at: 1) {
-                unsafe $0.withUnsafeBytes { unsafe [UInt8]($0) }
-            }
-            if channel == probeChannel {
-                if reply.text(at: 2) == "\(probe)" { echoDeadline = nil }
-            } else {
-                reply.withBytes(at: 2) { onMessage?(channel, $0) }
-            }
-        case ("subscribe", 3):
-            guard !line.isUp,
-                reply.withBytes(
-                    at: 1, { unsafe $0.withUnsafeBytes { unsafe [UInt8]($0) } }) == probeChannel
-            else { return }
+    private func receive(_ reply: RedisReply) {
+        if case .error(let text) = reply {
+            return line.fail("Redis refuses to subscribe: \(text)")
+        }
+        guard case .array(let elements) = reply, case .text(let kind)? = elements.first else {
+            return line.fail("Redis pushed something else")
+        }
+        switch kind {
+        case Self.message:
+            guard elements.count == 3, case .text(let channel) = elements[1],
+                case .text(let message) = elements[2]
+            else { return line.fail("Redis pushed a message in another form") }
+            receive(message, in: channel)
+        case Self.subscribe:
+            guard !line.isUp, elements.dropFirst().first == .text(probeChannel) else { return }
             line.established()
             onEstablished?()
-        case ("pong", _): pongDeadline = nil
+        case Self.pong: pongDeadline = nil
         // What answers UNSUBSCRIBE, and what later versions may add.
         default: break
+        }
+    }
+
+    private func receive(_ message: [UInt8], in channel: [UInt8]) {
+        if let topic = topics[channel] {
+            onMessage?(topic, message)
+        } else if channel == probeChannel, message == Array("\(probe)".utf8) {
+            echoDeadline = nil
         }
     }
 

@@ -66,9 +66,10 @@ class Redis:
 
 
 class Proxy:
-    """Stands before a Redis. `pass_on(data)` gets what comes from it in pieces, and returns what
-    goes on to the client; `Proxy.Cut(data)` raised: the last piece, then the connection ends.
-    `watch(data)` gets what goes to Redis."""
+    """Stands before the Redis whose port is `target`. `pass_on(data)` gets what comes from it in
+    pieces, and returns what goes on to the client,
+    in one piece or a list; `Proxy.Cut(data)` raised: the last piece, then
+    the connection ends. `watch(data)` gets what goes to Redis."""
 
     class Cut(Exception):
         pass
@@ -90,6 +91,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 redis = socket.create_connection(("127.0.0.1", self.target))
                 self.sockets += [client, redis]
                 for ends in ((client, redis, self._watched), (redis, client, self.pass_on)):
@@ -103,7 +105,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             try:
                 while data := source.recv(65_536):
-                    sink.sendall(pass_on(data))
+                    pieces = pass_on(data)
+                    for piece in pieces if isinstance(pieces, list) else [pieces]:
+                        sink.sendall(piece)
             except Proxy.Cut as cut:
                 sink.sendall(cut.args[0])
             finally:
@@ -129,7 +133,9 @@ def redis(tmp_path, program):
     servers = []
 
     def make(*arguments, start=True):
-        server = Redis(tmp_path, *arguments)
+        folder = tmp_path / f"redis-{len(servers)}"
+        folder.mkdir()
+        server = Redis(folder, *arguments)
         servers.append(server)
         return server.start() if start else server
 

@@ -30,7 +30,14 @@ func open(_ folder: String, unansweredMax: Int = 1_024) async throws -> TaskStor
 }
 
 func list(_ store: TaskStore, _ page: TaskPage = TaskPage()) async throws -> [Listed] {
-    try JSONDecoder().decode([Listed].self, from: Data(try await store.list(page)))
+    try JSONDecoder().decode([Listed].self, from: Data(try await rest(of: store.list(page))))
+}
+
+/// What a listing still has to give.
+func rest(of listing: TaskListing) async throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    while let piece = try await listing.next() { bytes += piece }
+    return bytes
 }
 
 /// Waits for what only can be asked for.

@@ -7,7 +7,7 @@ import WebSocketProtocol
     @Test("a kept buffer is lent where it is at most four times what is expected, or used briefly")
     func lending() {
         let budget = ByteBudget(max: 4 << 20)
-        var pool = AssemblyPool(budget: budget)
+        var pool = AssemblyPool(budget: budget, memory: LoopMemory(budget: budget))
         var buffer = AssemblyBuffer()
         func capacity(_ expected: Int, isBrief: Bool = false) -> Int {
             #expect(pool.grow(&buffer, to: 4_096, expected: expected, isBrief: isBrief))

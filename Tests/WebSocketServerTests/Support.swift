@@ -89,3 +89,21 @@ extension TestServer {
         return client
     }
 }
+
+extension Server {
+    /// What the connections of the first loop share, while the server runs.
+    var firstContext: LoopContext? {
+        get async { runningContexts.first }
+    }
+}
+
+extension LoopContext {
+    /// Runs a closure on the loop and waits for its result.
+    func onLoop<Value: Sendable>(
+        _ body: @escaping @Sendable (LoopContext) -> Value
+    ) async -> Value {
+        await withCheckedContinuation { continuation in
+            loop.execute { continuation.resume(returning: body(self)) }
+        }
+    }
+}

@@ -33,9 +33,12 @@ struct TaskRoutes: Sendable {
         case .failure(let faults): return .unprocessable(faults.all)
         case .success(let page):
             do {
-                return Response(
-                    headerFields: [.contentType: "application/json"],
-                    body: try await store.list(page))
+                let listing = try await store.list(page)
+                let fields: HTTPFields = [.contentType: "application/json"]
+                if let whole = await listing.takeWhole() {
+                    return Response(headerFields: fields, body: whole)
+                }
+                return Response(headerFields: fields, stream: { try await listing.next() })
             } catch {
                 throw Problem(
                     .serviceUnavailable, "The tasks can't be read: \(error).",

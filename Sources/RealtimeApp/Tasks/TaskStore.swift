@@ -126,30 +126,23 @@ public final class TaskStore: Sendable {
         return "\(whole.dropLast()).\(String(fraction + 1_000_000).dropFirst())Z"
     }
 
-    /// The tasks of a page by their ids, as a JSON list.
-    func list(_ page: TaskPage) async throws(TaskStoreError) -> [UInt8] {
+    /// Begins to list the tasks of a page.
+    func list(_ page: TaskPage) async throws(TaskStoreError) -> TaskListing {
+        try await TaskListing(page, of: self)
+    }
+
+    /// Runs `body` in a transaction for reading, of which an error is logged.
+    func read<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws(TaskStoreError) -> Value {
         do {
-            // SQLite makes the JSON: what is stored goes out without a value for each in between.
-            return try await pool.read { db in
-                let rows = try String.fetchCursor(
-                    db,
-                    sql: """
-                        SELECT json_object('id', id, 'title', title, 'description', description,
-                            'created_at', created_at)
-                        FROM tasks WHERE :after IS NULL OR id > :after
-                        ORDER BY id LIMIT :limit
-                        """, arguments: ["after": page.after, "limit": page.limit ?? -1])
-                var list = [UInt8(ascii: "[")]
-                while let row = try rows.next() {
-                    if list.count > 1 { list.append(UInt8(ascii: ",")) }
-                    list.append(contentsOf: row.utf8)
-                }
-                list.append(UInt8(ascii: "]"))
-                return list
-            }
+            return try await pool.read(body)
         } catch {
-            logger.error("tasks can't be read", metadata: ["error": "\(Self.reason(error))"])
-            throw .unavailable(Self.reason(error))
+            let reason = Self.reason(error)
+            if !(error is CancellationError) {
+                logger.error("tasks can't be read", metadata: ["error": "\(reason)"])
+            }
+            throw .unavailable(reason)
         }
     }
 }

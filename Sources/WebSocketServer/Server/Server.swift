@@ -171,6 +171,9 @@ public final class Server: Service, Sendable {
     /// is still served. What load balancers ask should say so.
     public var isDraining: Bool { shared.isDraining.load(ordering: .relaxed) }
 
+    /// The contexts of its loops while it runs, for tests.
+    var runningContexts: [LoopContext] { running.withLock { $0 }?.contexts ?? [] }
+
     /// Open connections, those that are not WebSockets (yet) included.
     public var connectionCount: Int { shared.admission.current.total }
 }

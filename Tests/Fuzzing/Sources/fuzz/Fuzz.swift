@@ -10,6 +10,7 @@ enum Fuzz {
         case "request": return RequestTarget.test
         case "response": return ResponseTarget.test
         case "proxy-header": return ProxyHeaderTarget.test
+        case "redis-reply": return RedisReplyTarget.test
         case "handshake": return HandshakeTarget.test
         case "server": return SessionTarget.testServer
         case "client": return SessionTarget.testClient

@@ -1,0 +1,1 @@
+../../../../Sources/RedisBroker/ReplyReader.swift

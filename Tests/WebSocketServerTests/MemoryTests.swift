@@ -1,0 +1,136 @@
+import HTTPTypes
+import Testing
+import UVTransport
+import WebSocketProtocol
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+@Suite("The memory that peers make a server hold") struct MemoryTests {
+    typealias Frame = RawClient.Frame
+
+    private static func unfinished(_ size: Int) -> [UInt8] {
+        Array(Frame(first: 0x82, payload: .init(repeating: 1, count: size)).encoded().dropLast())
+    }
+
+    @Test("when it is spent, the largest holders go, and small messages still come")
+    func largestPays() async throws {
+        let echo = Recorder(echoes: true)
+        try await withServer(.single(echo)) {
+            $0.limits.messageSizeMax = .mebibytes(1)
+            $0.limits.assemblySizeMax = .mebibytes(4)
+            $0.limits.memoryMax = .mebibytes(8)
+        } _: { server in
+            let honest = try server.raw()
+            try await honest.upgrade("/ws", HeldTests.offer)
+            var holders: [RawClient] = []
+            for _ in 0..<12 {
+                let client = try await server.upgraded()
+                try await client.send(Self.unfinished(1 << 20))
+                holders.append(client)
+                // In pieces, so that it needs memory, and compressed, so that it needs more.
+                try await honest.send(Frame(first: 0x02, payload: [1]))
+                try await honest.send(Frame(first: 0x80, payload: [2]))
+                #expect(try await honest.readFrame() == Frame(first: 0x82, payload: [1, 2]))
+                try await honest.send(
+                    Frame(first: 0xC1, payload: [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 7, 0]))
+                #expect(try await honest.readFrame() == .text("Hello"))
+            }
+            let counters = await server.server.counters()
+            #expect(counters.limits.memory + counters.limits.assemblySize >= 8)
+            #expect(try await holders[0].readFrame().closeCode == .tryAgainLater)
+            for client in holders { await client.close() }
+            await honest.close()
+        }
+    }
+
+    @Test("requests whose content doesn't come whole are answered 503 when memory is spent")
+    func bodies() async throws {
+        var router = Router()
+        router.post("/") { _ in Response() }
+        try await withServer(router) {
+            $0.limits.bodySizeMax = .mebibytes(1)
+            $0.limits.messageSizeMax = .kibibytes(64)
+            $0.limits.assemblySizeMax = .mebibytes(1)
+            $0.limits.memoryMax = .mebibytes(4)
+        } _: { server in
+            var clients: [RawClient] = []
+            let size = 700_000
+            for _ in 0..<12 {
+                let client = try server.raw()
+                try await client.send(
+                    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size + 1)\r\n\r\n")
+                try await client.send([UInt8](repeating: 1, count: size))
+                clients.append(client)
+            }
+            let counters = Locked(0)
+            try await within(.seconds(60), "memory is given back") {
+                while counters.value == 0 {
+                    let count = Int(await server.server.counters().limits.memory)
+                    counters.withLock { $0 = count }
+                    try Task.checkCancellation()
+                }
+            }
+            for client in clients { await client.close() }
+            // Others are served.
+            let client = try server.raw()
+            try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+            #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 200"))
+            await client.close()
+        }
+    }
+
+    @Test("a message that doesn't come whole in time ends its connection with 1008")
+    func messageTimeout() async throws {
+        let echo = Recorder(echoes: true)
+        try await withServer(.single(echo)) {
+            $0.limits.messageTimeout = .milliseconds(100)
+        } _: { server in
+            let client = try await server.upgraded()
+            try await client.send(Frame(first: 0x02, payload: [1]))
+            try await client.send(Frame(first: 0x89, payload: []))
+            #expect(try await client.readFrame() == Frame(first: 0x8A, payload: []))
+            let close = try await client.readFrame()
+            #expect(close.closeCode == .policyViolation)
+            #expect(await server.server.counters().limits.messageTime == 1)
+            await client.close()
+            // Whole messages, and pauses between them, are as long as anyone likes.
+            let other = try await server.upgraded()
+            let connection = try await echo.connections.next { $0.id > 0 }
+            try await other.send(.text("a"))
+            #expect(try await other.readFrame() == .text("a"))
+            _ = connection
+            await other.close()
+        }
+    }
+
+    @Test("unread answers count, and are given back")
+    func unreadAnswers() async throws {
+        let size = 200_000
+        var router = Router()
+        router.get("/") { _ in Response(body: [UInt8](repeating: 1, count: size)) }
+        try await withServer(router) {
+            $0.limits.messageSizeMax = .kibibytes(64)
+            $0.limits.assemblySizeMax = .mebibytes(1)
+            $0.limits.memoryMax = .mebibytes(2)
+        } _: { server in
+            var clients: [RawClient] = []
+            for _ in 0..<40 {
+                let client = try server.raw(receiveBuffer: 4_096)
+                try await client.send(
+                    String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 30))
+                clients.append(client)
+            }
+            try await within(.seconds(60), "connections are closed for their memory") {
+                while await server.server.counters().limits.memory == 0 {
+                    try Task.checkCancellation()
+                }
+            }
+            for client in clients { await client.close() }
+            let client = try server.raw()
+            try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(try await client.readResponse().body.utf8.count == size)
+            await client.close()
+        }
+    }
+}

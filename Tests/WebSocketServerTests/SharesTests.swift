@@ -1,0 +1,178 @@
+import Testing
+import UVTransport
+import WebSocketProtocol
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// A handler that counts messages, each of which says its number.
+private final class Counter: ConnectionHandler, Sendable {
+    let connections = Reports<Connection>()
+    let ends = Reports<CloseCode>()
+    let received = Locked(0)
+    let isOrdered = Locked(true)
+
+    func onOpen(_ connection: Connection) { connections.add(connection) }
+
+    func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+        let number = payload.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+        received.withLock { received in
+            if number != UInt32(received) { isOrdered.withLock { $0 = false } }
+            received += 1
+        }
+    }
+
+    func onClose(_ connection: Connection, code: CloseCode, reason: String) { ends.add(code) }
+}
+
+@Suite("A connection's share of a turn") struct SharesTests {
+    typealias Frame = RawClient.Frame
+
+    private static func numbered(_ count: Int) -> [UInt8] {
+        (0..<UInt32(count)).flatMap { number in
+            let payload = withUnsafeBytes(of: number) { [UInt8]($0) }
+            return Frame(first: 0x82, payload: payload).encoded()
+        }
+    }
+
+    @Test("a read full of small messages is received in several turns, in order")
+    func smallMessages() async throws {
+        let counter = Counter()
+        try await withServer(.single(counter)) { server in
+            let client = try await server.upgraded()
+            let connection = try await counter.connections.next()
+            let all = Self.numbered(25_000)
+            let (first, reasons) = await connection.onLoop { core in
+                var read = all
+                read.withUnsafeMutableBytes { core.receiveInWindows($0) }
+                return (counter.received.value, core.pauseReasons)
+            }
+            #expect(first < 25_000 && reasons == .held)
+            try await connection.until { _ in counter.received.value == 25_000 }
+            #expect(counter.isOrdered.value)
+            let isReading = await connection.onLoop {
+                $0.guards?.held.isEmpty == true && $0.pauseReasons.isEmpty
+            }
+            #expect(isReading)
+            await client.close()
+        }
+    }
+
+    @Test("what a client sends behind messages that wait comes behind them")
+    func orderBehindHeld() async throws {
+        let counter = Counter()
+        try await withServer(.single(counter)) { server in
+            let client = try await server.upgraded()
+            try await client.send(Self.numbered(60_000))
+            try await client.send(.close(.normalClosure))
+            #expect(try await client.readFrame().closeCode == .normalClosure)
+            #expect(counter.received.value == 60_000 && counter.isOrdered.value)
+            _ = try? await client.readToEnd()
+        }
+    }
+
+    @Test("pipelined requests are answered in several turns, all of them")
+    func pipelining() async throws {
+        try await withServer(.echo) { server in
+            let client = try server.raw()
+            let request = [UInt8]("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+            let count = 6_000
+            // They are answered as they are read: a client that only wrote would be waited for.
+            let reading = Task {
+                for _ in 0..<count {
+                    let response = try await client.readResponse()
+                    #expect(response.head.hasPrefix("HTTP/1.1 404"))
+                }
+            }
+            try await client.send(Array(repeatElement(request, count: count).joined()))
+            try await reading.value
+            #expect(await server.server.counters().requests == count)
+            await client.close()
+        }
+    }
+
+    @Test("one read of pipelined requests holds up the loop for one share")
+    func pipelinedShare() async throws {
+        try await withServer(.echo) { server in
+            let client = try server.raw()
+            // A first answer: the connection is there then.
+            try await client.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
+            _ = try await client.readResponse()
+            let context = try #require(await server.server.firstContext)
+            let waits = await withCheckedContinuation { continuation in
+                context.loop.execute {
+                    let core = context.snapshot()[0]
+                    var read = Array(
+                        repeatElement("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", count: 7_000)
+                            .joined().utf8)
+                    read.withUnsafeMutableBytes { core.received($0) }
+                    continuation.resume(
+                        returning: core.pauseReasons.contains(.held)
+                            || core.pauseReasons.contains(.outbox))
+                }
+            }
+            #expect(waits)
+            await client.close()
+        }
+    }
+
+    /// A frame with a compressed message of zeros that takes more than a share to inflate.
+    private static let dear: [UInt8] = {
+        let size = 48 << 20
+        var deflater = Deflater(engine: .zlib, level: 9, windowBits: 15, memoryLevel: 8)
+        let payload = [UInt8](repeating: 0, count: size)
+        let deflated = [UInt8](unsafeUninitializedCapacity: Deflater.room(for: size)) {
+            room, count in
+            count = payload.withUnsafeBytes {
+                deflater.compress($0, into: UnsafeMutableRawBufferPointer(room))!
+            }
+        }
+        return Frame(first: 0xC2, payload: deflated).encoded()
+    }()
+
+    private func withDearMessage(
+        _ body: @escaping @Sendable (RawClient, Connection, Counter) async throws -> Void
+    ) async throws {
+        let counter = Counter()
+        try await withServer(.single(counter)) {
+            $0.limits.messageSizeMax = .mebibytes(64)
+        } _: { server in
+            let client = try server.raw()
+            try await client.upgrade("/ws", HeldTests.offer)
+            let connection = try await counter.connections.next()
+            let isPaused = await connection.onLoop { core in
+                var read = Self.dear
+                read.withUnsafeMutableBytes { core.receive($0) }
+                return core.session.isInflating && core.pauseReasons == .held
+            }
+            #expect(isPaused)
+            try await body(client, connection, counter)
+        }
+    }
+
+    @Test("a message that takes long to inflate goes on in later turns")
+    func longInflation() async throws {
+        try await withDearMessage { client, connection, counter in
+            try await connection.until { _ in counter.received.value == 1 }
+            // And what follows it.
+            try await client.send(Frame(first: 0x89, payload: [7]))
+            #expect(try await client.readFrame() == Frame(first: 0x8A, payload: [7]))
+            await client.close()
+        }
+    }
+
+    @Test("the application closes, or the client goes, while a message is being inflated")
+    func endWhileInflating() async throws {
+        try await withDearMessage { client, connection, counter in
+            connection.close(.goingAway)
+            #expect(try await client.readFrame().closeCode == .goingAway)
+            try await client.send(.close(.goingAway))
+            #expect(try await counter.ends.next() == .goingAway)
+            #expect(counter.received.value == 0)
+        }
+        try await withDearMessage { client, _, counter in
+            await client.reset()
+            _ = try await counter.ends.next()
+        }
+    }
+}
