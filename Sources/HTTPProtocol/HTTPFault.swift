@@ -118,7 +118,7 @@ extension HTTPFault {
 
     package static var tooManyConnections: HTTPFault {
         HTTPFault(
-            status: .serviceUnavailable, detail: "This server has as many connections as it takes.",
+            status: .serviceUnavailable, detail: "This server takes no more for now.",
             headerFields: [.retryAfter: "5"])
     }
 }

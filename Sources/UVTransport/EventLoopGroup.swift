@@ -58,3 +58,12 @@ public func raiseDescriptorLimit() -> Int {
     }
     return Int(clamping: limit.rlim_cur)
 }
+
+/// The number of the next descriptor to be opened; all lower ones are open.
+public func lowestFreeDescriptor() -> Int32 {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    // None is free, then.
+    guard descriptor >= 0 else { return .max }
+    close(descriptor)
+    return descriptor
+}

@@ -7,7 +7,7 @@ public struct ListeningSocket: Sendable {
     public let descriptor: Int32
     public let address: SocketAddress
     /// The file of a Unix-domain socket.
-    public let path: String?
+    let file: SocketFile?
 
     /// Binds one address `count` times with `SO_REUSEPORT`, once for each loop; a name that
     /// resolves to several addresses is bound on each. Port 0 picks one port for all of them.
@@ -37,50 +37,14 @@ public struct ListeningSocket: Sendable {
         return groups
     }
 
-    /// Binds a Unix-domain socket, replacing a stale file that no one listens on.
-    public static func listen(unix path: String, backlog: Int) throws(TransportError)
-        -> ListeningSocket
-    {
-        let address = try RawAddress.unix(path)
-        let operation = "listen on unix:\(path)"
-        try removeStale(path, address, operation)
-        let descriptor = try makeSocket(AF_UNIX, operation)
-        guard
-            unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) == 0,
-            Glibc.listen(descriptor, Int32(backlog)) == 0
-        else {
-            let error = TransportError.lastSystemError(operation)
-            Glibc.close(descriptor)
-            throw error
-        }
-        return ListeningSocket(descriptor: descriptor, address: .unix, path: path)
-    }
-
     /// Closes a socket that no ``Listener`` has taken over.
     public func close() { Glibc.close(descriptor) }
 
-    /// Removes a Unix-domain socket's file.
-    public func removeFile() {
-        if let path { unsafe unlink(path) }
-    }
+    /// Removes a Unix-domain socket's file, unless another one has taken its place. The socket must
+    /// still be open: a closed one's file may be replaced by anyone, and its inode used again.
+    public func removeFile() { file?.remove() }
 
-    private static func removeStale(
-        _ path: String, _ address: RawAddress, _ operation: String
-    ) throws(TransportError) {
-        var information = stat()
-        guard unsafe lstat(path, &information) == 0 else { return }
-        guard information.st_mode & S_IFMT == S_IFSOCK else {
-            throw TransportError(code: UV_EEXIST.rawValue, operation: operation)
-        }
-        let probe = try makeSocket(AF_UNIX, operation)
-        defer { Glibc.close(probe) }
-        if unsafe address.withSockaddr({ unsafe connect(probe, $0, address.length) }) == 0 {
-            throw TransportError(code: UV_EADDRINUSE.rawValue, operation: operation)
-        }
-        unsafe unlink(path)
-    }
-
-    private static func makeSocket(_ family: Int32, _ operation: String) throws(TransportError)
+    static func makeSocket(_ family: Int32, _ operation: String) throws(TransportError)
         -> Int32
     {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
@@ -119,7 +83,7 @@ public struct ListeningSocket: Sendable {
                 descriptor, UnsafeMutableRawPointer($0).assumingMemoryBound(to: sockaddr.self),
                 &length)
         }
-        return ListeningSocket(descriptor: descriptor, address: SocketAddress(bound), path: nil)
+        return ListeningSocket(descriptor: descriptor, address: SocketAddress(bound), file: nil)
     }
 
     /// Binds once without `SO_REUSEPORT`, which would let us share a port with a stranger of the

@@ -239,13 +239,14 @@ def test_half_closed_peers(start, under_attack):
 
 
 def test_descriptors_exhausted(start, under_attack):
-    """The server neither spins nor ends, and accepts again when there is room."""
+    """Some are kept; the server neither spins nor ends, and goes on letting others in."""
     limit = 96
     server = start("limits.connections.max=1000", descriptors=limit)
     with under_attack(server, rss_mib=16) as stack:
         for _ in range(2 * limit):
             stack.enter_context(server.connect())
-        wait_until(lambda: server.descriptors() >= limit - 2, "every descriptor in use")
+        wait_until(lambda: server.descriptors() <= limit * 3 // 4, "a quarter kept")
+        assert accepts(server)
         spent, begun = server.cpu_seconds(), time.monotonic()
         assert_runs_on(server, seconds=1.5)
         spent = server.cpu_seconds() - spent

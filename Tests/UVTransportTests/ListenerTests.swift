@@ -120,6 +120,103 @@ import WebSocketTesting
         unlink(path)
     }
 
+    @Test("the file of a successor, or any other in its place, is left when a socket goes")
+    func successorsFile() throws {
+        let path = temporaryPath()
+        let old = try ListeningSocket.listen(unix: path, backlog: 8)
+        unlink(path)
+        let successor = try ListeningSocket.listen(unix: path, backlog: 8)
+        old.removeFile()
+        old.close()
+        let refused = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(unix: path, backlog: 8)
+        }
+        #expect(refused?.isAddressInUse == true)
+        unlink(path)
+        close(open(path, O_CREAT | O_WRONLY, 0o600))
+        successor.removeFile()
+        #expect(access(path, F_OK) == 0)
+        unlink(path)
+        successor.removeFile()
+        successor.close()
+    }
+
+    @Test("a socket whose queue is full, or of another kind, is in use and not stale")
+    func busySocket() throws {
+        let path = temporaryPath()
+        let busy = try ListeningSocket.listen(unix: path, backlog: 0)
+        let clients = (0..<8).map { _ in
+            socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        }
+        let address = try RawAddress.unix(path)
+        let outcomes = clients.map { client in
+            unsafe address.withSockaddr { unsafe Glibc.connect(client, $0, address.length) } == 0
+                ? 0 : errno
+        }
+        #expect(outcomes.contains(EAGAIN))
+        let inUse = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(unix: path, backlog: 8)
+        }
+        #expect(inUse?.isAddressInUse == true)
+        #expect(access(path, F_OK) == 0)
+        for client in clients { close(client) }
+        busy.removeFile()
+        busy.close()
+        let datagrams = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        let isBound =
+            unsafe address.withSockaddr { unsafe bind(datagrams, $0, address.length) } == 0
+        #expect(isBound)
+        let otherKind = #expect(throws: TransportError.self) {
+            try ListeningSocket.listen(unix: path, backlog: 8)
+        }
+        #expect(otherKind?.isAddressInUse == true)
+        close(datagrams)
+        unlink(path)
+    }
+
+    @Test("who listens waits while another process looks whether the file is stale")
+    func listenersAtOnce() async throws {
+        let folder = temporaryPath()
+        mkdir(folder, 0o700)
+        let path = folder + "/socket"
+        try ListeningSocket.listen(unix: path, backlog: 8).close()
+        // The other process has found the stale file, and takes its place.
+        let other = open(folder, O_RDONLY | O_DIRECTORY)
+        #expect(flock(other, LOCK_EX) == 0)
+        let outcome = Reports<TransportError?>()
+        Task {
+            do throws(TransportError) {
+                try ListeningSocket.listen(unix: path, backlog: 8).close()
+                outcome.add(nil)
+            } catch {
+                outcome.add(error)
+            }
+        }
+        try await within { while openDescriptors(of: folder) < 2 { await Task.yield() } }
+        unlink(path)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let address = try RawAddress.unix(path)
+        let isBound =
+            unsafe address.withSockaddr { unsafe bind(descriptor, $0, address.length) } == 0
+        #expect(isBound && Glibc.listen(descriptor, 8) == 0)
+        close(other)
+        #expect(try await outcome.next()?.isAddressInUse == true)
+        close(descriptor)
+        unlink(path)
+        rmdir(folder)
+    }
+
+    /// How many descriptors of this process are of a file or folder.
+    private func openDescriptors(of path: String) -> Int {
+        var wanted = stat()
+        guard unsafe lstat(path, &wanted) == 0 else { return 0 }
+        return (0..<Int32(1_024)).count { descriptor in
+            var found = stat()
+            guard unsafe fstat(descriptor, &found) == 0 else { return false }
+            return found.st_dev == wanted.st_dev && found.st_ino == wanted.st_ino
+        }
+    }
+
     @Test("connects to a listener, and hears why not when there is none", arguments: Kind.allCases)
     func connecting(kind: Kind) async throws {
         try await withLoops { group in

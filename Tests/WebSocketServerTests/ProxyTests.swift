@@ -161,45 +161,6 @@ private final class Greeter: ConnectionHandler {
         #expect(!range.contains(.unix))
         #expect(TrustedProxy.unix.contains(.unix))
     }
-
-    @Test("what is counted in and moved is counted out again", arguments: 0..<5)
-    func counts(seed: UInt64) {
-        var random = SplitMix(seed)
-        let addresses = (0..<6).map {
-            SocketAddress(.v4(0x0A00_0000 + UInt32($0)), port: UInt16($0))
-        }
-        let proxies = Self.proxies("10.0.0.0/31")
-        let admission = Admission(max: 20, perAddressMax: 4, proxies: proxies)
-        var open: [SocketAddress] = []
-        /// The slow twin: counts anew each time.
-        func expected(_ address: SocketAddress) -> Admission.Verdict {
-            if proxies.trusts(address) { return .admitted }
-            return judge(open.count { $0 == address }, 4, 1)
-        }
-        func judge(_ count: Int, _ limit: Int, _ headroom: Int) -> Admission.Verdict {
-            count <= limit ? .admitted : count <= limit + headroom ? .overLimit : .overHeadroom
-        }
-        for _ in 0..<5_000 {
-            let address = addresses.randomElement(using: &random)!
-            let index = open.indices.randomElement(using: &random)
-            switch Int.random(in: 0..<3, using: &random) {
-            case 0:
-                open.append(address)
-                let judgement = admission.enter(address)
-                #expect(judgement.ofAll == judge(open.count, 20, 2))
-                #expect(judgement.ofAddress == expected(address))
-            case 1:
-                guard let index else { continue }
-                let old = open[index]
-                open[index] = address
-                #expect(admission.move(from: old, to: address) == expected(address))
-            default:
-                if let index { admission.leave(open.remove(at: index)) }
-            }
-            #expect(admission.current.total == open.count)
-            #expect(admission.current.addresses == Set(open.filter { !proxies.trusts($0) }).count)
-        }
-    }
 }
 
 extension StopTests {

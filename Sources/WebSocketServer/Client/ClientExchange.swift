@@ -39,7 +39,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         if context.isDraining { return complete(.shutDown, "the client is shut down") }
         let connection = ConnectionCore(
             context: context, peer: address.socketAddress, role: .client, options: options,
-            admission: .admitted, opening: self)
+            opening: self)
         self.connection = connection
         connection.setStageDeadline(connection.loop.now + timeout)
         do {

@@ -1,12 +1,22 @@
 /// What peers may cost. Sizes are bytes; every limit is tested one past its value.
 public struct Limits: Sendable {
-    /// Open connections of the whole server; past it a new one is closed with 1008, and past
-    /// an eighth more refused with 503 before the upgrade. Default: from `RLIMIT_NOFILE`,
-    /// less 64 descriptors for everything else. `1 ... 10_000_000`.
+    /// The connections in use, of the whole server: WebSockets that are open, and have
+    /// authenticated if they must, and HTTP connections while a request is answered. Others wait,
+    /// and are evicted when places run out: of the address with the most of them, the oldest.
+    /// Default: from `RLIMIT_NOFILE`, less 128 descriptors for everything else; lowered to that
+    /// when the server starts. `1 ... 10_000_000`.
+    ///
+    /// Further connections are refused by one ladder, where the headroom is an eighth of the limit,
+    /// between 1 and 1,024:
+    /// - The limit is in use: a WebSocket is opened and closed with 1008, requests are answered.
+    /// - More are open than the limit and its headroom, or ``memoryMax`` is spent: each request is
+    ///   answered 503 with `Retry-After`.
+    /// - Descriptors run short: the connection is closed when it is accepted.
     public var connectionsMax: Int = Limits.connectionsFromDescriptors()
-    /// Open connections from one address (IPv6: one /64); `nil` is no limit. Default `nil`,
-    /// since a proxy in front shares one address, unless ``ProxyOptions`` trust it.
-    /// `1 ... 10_000_000`.
+    /// The same for one address (IPv6: one /64), by the same ladder, except that none of its
+    /// connections is evicted: with the limit and twice its headroom open, a new one is closed when
+    /// it is accepted. `nil` is no limit. Default `nil`, since a proxy in front shares one address,
+    /// unless ``ProxyOptions`` trust it. `1 ... 10_000_000`.
     public var connectionsPerAddressMax: Int?
 
     /// One message's payload. Default 1 MiB, `1 ... 1 GiB`.

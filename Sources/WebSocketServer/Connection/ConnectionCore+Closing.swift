@@ -68,6 +68,7 @@ extension ConnectionCore {
 
     private func enter(_ stage: Stage) {
         unsafe self.stage = stage
+        waitInPlace()
         unsafe setStageDeadline(loop.now + options.closeTimeout)
     }
 

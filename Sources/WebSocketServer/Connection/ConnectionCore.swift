@@ -46,7 +46,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// `send` has reported backpressure since the last drain.
     @exclusivity(unchecked) var owesDrain = false
     @exclusivity(unchecked) private(set) var pauseReasons: PauseReasons = []
-    var admission: Admission.Verdict
+    /// How its latest request is received.
+    var admission = Admission.Verdict.admitted
     /// A ping has been sent, and no byte has come since.
     @exclusivity(unchecked) var awaitsPong = false
     let context: LoopContext
@@ -67,6 +68,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var options: SessionOptions
     @exclusivity(unchecked) var opening: OpeningPhase?
     @exclusivity(unchecked) var closing = ClosingHandshake()
+    /// What it has of the places of all connections.
+    var place = Place.none
     /// Position in the context's list.
     var listIndex: Int32 = -1
     /// What was queued when the ping was sent that awaits an answer; bytes, if not too many.
@@ -90,14 +93,13 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     init(
         context: LoopContext, peer: SocketAddress, role: Session.Role, options: SessionOptions,
-        admission: Admission.Verdict, opening: OpeningPhase
+        opening: OpeningPhase
     ) {
         self.context = context
         self.id = context.nextConnectionID()
         self.peer = peer
         self.role = role
         unsafe self.options = options
-        self.admission = admission
         unsafe self.opening = opening
         unsafe self.session = Session(role: role, limits: options.sessionLimits)
         let now = CoarseTime(context.loop.now)

@@ -119,6 +119,10 @@ extension ConnectionCore {
     /// The peer has proved who it is: the limits of all others hold from its next frame on.
     func authenticated() {
         guard let guards = unsafe guards, unsafe stage == .open else { return }
+        guard holdPlace() else {
+            context.counters.refusedByLimit += 1
+            return beginClosing(.policyViolation, Self.tooManyConnections)
+        }
         guards.authenticated(unsafe options)
         if unsafe !options.hasRates, guards.held.isEmpty { unsafe self.guards = nil }
         scheduleHeartbeat(now: loop.now)

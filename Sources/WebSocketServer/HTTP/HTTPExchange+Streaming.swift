@@ -46,15 +46,16 @@ final class ResponseStream {
             return awaitReader(on: connection)
         }
         isPulling = true
+        _ = connection.holdPlace()
         connection.loop.cancel(connection)
-        let logger = connection.context.logger
+        let warnings = connection.context.warnings
         Task(executorPreference: connection.loop) { [source] in
             let part: Result<[UInt8]?, any Error>
             do {
                 part = .success(try await source())
             } catch {
                 part = .failure(error)
-                logger.error("response ended early", metadata: ["error": "\(error)"])
+                warnings.failedRequest.log(["error": "\(error)"])
             }
             connection.onLoop { connection in
                 guard unsafe connection.stage == .opening,
@@ -99,9 +100,11 @@ final class ResponseStream {
         if isLow { pull(on: connection) }
     }
 
-    /// Gives the client time to take something.
+    /// Gives the client time to take something. Meanwhile the connection may be evicted: else some
+    /// that read a little at a time could use up all places.
     private func awaitReader(on connection: ConnectionCore) {
         guard let exchange = unsafe connection.opening as? HTTPExchange else { return }
+        connection.waitInPlace()
         connection.setStageDeadline(connection.loop.now + exchange.server.handshakeTimeout)
     }
 }

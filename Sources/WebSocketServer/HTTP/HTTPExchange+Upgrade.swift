@@ -17,7 +17,9 @@ extension HTTPExchange {
                 throw Problem(.badRequest, "An opening handshake has no content.")
             }
             if connection.context.isDraining {
-                throw Problem(.serviceUnavailable, "The server is going away.")
+                throw Problem(
+                    .serviceUnavailable, "The server is going away.",
+                    headerFields: [.retryAfter: "5"])
             }
             let request = UpgradeRequest(
                 head: head.request, parameters: parameters, query: head.query,
@@ -48,7 +50,10 @@ extension HTTPExchange {
         _ upgraded: consuming Upgraded, _ handshake: HandshakeRequest,
         _ rest: inout UnsafeMutableRawBufferPointer, on connection: ConnectionCore
     ) {
-        let isRefused = connection.admission == .overLimit
+        // A peer that has yet to prove who it is holds no place for that long.
+        let isRefused =
+            upgraded.awaitsAuthentication
+            ? connection.admission > .admitted : !connection.holdPlace()
         var extensions: [ExtensionOffer] = []
         // Nothing is inflated for who has yet to prove who it is, so nothing is agreed on.
         if !isRefused, !upgraded.awaitsAuthentication,
@@ -70,7 +75,7 @@ extension HTTPExchange {
             connection.context.counters.refusedByLimit += 1
             connection.becomeWebSocket(
                 Upgraded(handler: NoHandler.refused, options: server.sessionOptions))
-            return connection.beginClosing(.policyViolation, "too many connections")
+            return connection.beginClosing(.policyViolation, ConnectionCore.tooManyConnections)
         }
         retire(to: connection.context)
         connection.becomeWebSocket(upgraded)

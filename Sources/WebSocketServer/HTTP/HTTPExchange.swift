@@ -31,7 +31,7 @@ final class HTTPExchange: OpeningPhase {
     /// The bytes in `behind` are looked at in a later turn of the loop.
     private var awaitsTurn = false
     /// The trusted proxy that connected, if one did.
-    var proxy: Proxy?
+    var proxy: SocketAddress?
     /// Which pages may read the responses to the request at hand.
     private(set) var access = CrossOriginAccess.never
 
@@ -64,9 +64,9 @@ final class HTTPExchange: OpeningPhase {
 
     private static let sparesMax = 256
 
-    /// Starts the clock of the next request.
+    /// Starts the clock of the next request. Until it has come, the connection may be evicted.
     func begin(on connection: ConnectionCore) {
-        returnToProxy(connection)
+        connection.waitInPlace(as: proxy)
         access = server.configuration.origins.access(for: nil)
         connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
     }
@@ -128,11 +128,11 @@ final class HTTPExchange: OpeningPhase {
     ) {
         connection.context.counters.requests += 1
         let request = head.request
-        attributeToClient(request.headerFields, connection)
+        connection.judgeRequest(for: client(of: request.headerFields))
         access = server.configuration.origins.access(for: request.headerFields[.origin])
         let isHead = request.method == .head
         // A request was made, so there is something to answer 503 to.
-        if connection.admission == .overHeadroom {
+        if connection.admission >= .overHeadroom {
             connection.context.counters.refusedByHeadroom += 1
             return refuse(.tooManyConnections, isHead: isHead, on: connection)
         }
@@ -172,6 +172,8 @@ final class HTTPExchange: OpeningPhase {
             isDraining: server.isDraining.load(ordering: .relaxed))
         body = []
         state = .responding(head)
+        // Above the limit it is answered, too, as long as nobody needs its place.
+        _ = connection.holdPlace()
         connection.setReadingPaused(true, .http)
         connection.loop.cancel(connection)
         let warnings = connection.context.warnings

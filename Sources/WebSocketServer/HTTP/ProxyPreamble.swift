@@ -5,14 +5,9 @@ import UVTransport
 /// proxy connects.
 final class ProxyPreamble: OpeningPhase {
     private let exchange: HTTPExchange
-    /// What the connection may do by the limit of all connections.
-    private let ofAll: Admission.Verdict
     private var parser = ProxyHeaderParser()
 
-    init(for exchange: HTTPExchange, _ ofAll: Admission.Verdict) {
-        self.exchange = exchange
-        self.ofAll = ofAll
-    }
+    init(for exchange: HTTPExchange) { self.exchange = exchange }
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(bytes))
@@ -26,6 +21,11 @@ final class ProxyPreamble: OpeningPhase {
             connection.terminate(reason: "PROXY protocol")
         case .header(let header):
             attribute(connection, to: header)
+            // Only now is it known whose the connection is: this is where it is accepted.
+            if connection.admission == .noRoom {
+                connection.context.counters.refusedAtAccept += 1
+                return connection.terminate(reason: ConnectionCore.tooManyConnections)
+            }
             // Safety: the caller of this method holds this phase until it returns.
             unsafe connection.opening = exchange
             exchange.begin(on: connection)
@@ -37,14 +37,14 @@ final class ProxyPreamble: OpeningPhase {
     private func attribute(_ connection: ConnectionCore, to header: ProxyHeader) {
         let client: SocketAddress
         switch header {
-        case .local: return
+        case .local: client = connection.peer
         case .ip(let address, let port): client = SocketAddress(address, port: port)
         case .unix: client = .unix
         }
-        connection.attribute(to: client, ofAll: ofAll)
-        // A proxy behind this one, which tells its client by a header of each request.
+        connection.judgeRequest(for: client)
+        // The proxy itself, or one behind it, tells its client by a header of each request.
         let isProxy = exchange.server.configuration.proxies.trusts(client)
-        exchange.proxy = isProxy ? HTTPExchange.Proxy(address: client, ofAll: ofAll) : nil
+        exchange.proxy = isProxy ? client : nil
     }
 
     override func deadlinePassed(on connection: ConnectionCore) {

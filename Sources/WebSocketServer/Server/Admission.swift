@@ -1,99 +1,174 @@
 import Synchronization
 import UVTransport
 
-/// Counts connections against the limits, over all loops and for each address.
+/// Decides which connections may come, and which must leave when places run out, over all loops.
 ///
-/// One short lock when a connection comes and one when it goes; nothing on the message path.
+/// A connection *holds* a place while it is of use: as a WebSocket whose peer has proved who it is
+/// (where its route asks for that), and while one of its requests is answered. Before, between
+/// requests, and while it is being closed, it *waits*. A limit is for the connections that hold a
+/// place, so silent ones never use it up. Room for waiting ones is limited too, and when there is
+/// none left, the address with the most of them loses its oldest: one address can't keep the others
+/// out by connections that say nothing.
+///
+/// There is one short lock for each of these steps, and nothing on the message path.
 final class Admission: Sendable {
-    /// What a new connection may do.
-    enum Verdict: UInt8, Sendable {
+    /// The ladder of refusals. It is the same for the limit of all connections and for that of one
+    /// address. The headroom is an eighth of the limit, between 1 and 1,024 (``headroom(_:)``).
+    enum Verdict: UInt8, Sendable, Comparable {
+        /// Fewer connections than the limit hold a place: the connection is served.
         case admitted
-        /// Over a limit: upgraded, told 1008, and let go.
+        /// As many connections as the limit hold a place, and no more are open than the limit and
+        /// its headroom: requests are answered, and a WebSocket is opened only to be closed
+        /// with 1008.
         case overLimit
-        /// Over the headroom above a limit too: answered 503.
+        /// More are open than the limit and its headroom, or the server is overloaded: each request
+        /// is answered 503 with `Retry-After`, that for a WebSocket too.
         case overHeadroom
+        /// More would be open than the limit and twice its headroom, or descriptors run short: the
+        /// connection is closed when it is accepted, or when the PROXY protocol has told whose it
+        /// is. By the limit of all connections that happens only if no other can be evicted for
+        /// it. A request that has come all the same is answered 503.
+        case noRoom
 
-        func stricter(_ other: Verdict) -> Verdict { rawValue >= other.rawValue ? self : other }
+        static func < (a: Verdict, b: Verdict) -> Bool { a.rawValue < b.rawValue }
     }
 
-    /// What a connection may do by each of the limits.
-    struct Judgement: Sendable {
-        let ofAll: Verdict
-        let ofAddress: Verdict
-
-        /// The stricter of both.
-        var verdict: Verdict { ofAll.stricter(ofAddress) }
+    /// How a new connection is received.
+    struct Entry {
+        /// ``Verdict/admitted`` or ``Verdict/noRoom``; requests are judged when they come.
+        let verdict: Verdict
+        /// The connection that leaves for the new one. It isn't counted any more, and has to be
+        /// told by ``AdmissionMember/evict()``.
+        let evicted: (any AdmissionMember)?
     }
 
-    private let max: Int
-    private let perAddressMax: Int?
     private let proxies: ProxyOptions
-    private let counts = Mutex(AdmissionCounts())
+    private let isOverloaded: @Sendable () -> Bool
+    private let state: Mutex<AdmissionState>
 
-    init(max: Int, perAddressMax: Int?, proxies: ProxyOptions = ProxyOptions()) {
-        self.max = max
-        self.perAddressMax = perAddressMax
+    /// - Parameter isOverloaded: Whether no new request should be served for now; called for each
+    ///   connection and request, on any thread.
+    init(
+        max: Int, perAddressMax: Int?, proxies: ProxyOptions = ProxyOptions(),
+        isOverloaded: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.proxies = proxies
+        self.isOverloaded = isOverloaded
+        state = Mutex(AdmissionState(max: max, perAddressMax: perAddressMax))
     }
 
-    /// Connections above a limit that are still told so by 1008: an eighth of it, one at least.
-    static func headroom(_ limit: Int) -> Int { Swift.max(1, limit / 8) }
+    /// The connections above a limit that are still told so by 1008, and as many again by 503.
+    static func headroom(_ limit: Int) -> Int { Swift.max(1, min(1_024, limit / 8)) }
 
-    /// Counts a new connection in and judges it; ``leave(_:)`` counts it out again.
-    func enter(_ peer: SocketAddress) -> Judgement {
-        counts.withLock { counts in
-            counts.total += 1
-            return Judgement(
-                ofAll: Self.judge(counts.total, max), ofAddress: enter(peer, &counts))
+    /// The highest limit that needs, with twice its headroom, no more than `count` descriptors.
+    static func limit(forDescriptors count: Int) -> Int {
+        Swift.max(1, count - 2 * Swift.max(1, min(1_024, (count + 9) / 10)))
+    }
+
+    /// The limit of all connections.
+    var max: Int { state.withLock { $0.max } }
+
+    /// Lowers the limit of all connections to what `count` descriptors allow, and returns it.
+    func fit(descriptors count: Int) -> Int {
+        state.withLock { state in
+            state.max = min(state.max, Self.limit(forDescriptors: count))
+            return state.max
         }
     }
 
-    /// Counts a connection as another address's from here on, and judges that.
-    func move(from old: SocketAddress, to new: SocketAddress) -> Verdict {
-        guard perAddressMax != nil else { return .admitted }
-        return counts.withLock { counts in
-            leave(old, &counts)
-            return enter(new, &counts)
+    // MARK: - The steps of a connection
+
+    /// Counts a new connection in, unless there is no room; ``wait(_:as:)`` is to follow at once.
+    ///
+    /// - Parameter isShort: Descriptors run short. The connection is not let in then, and another
+    ///   one is evicted, so that there is room for the next.
+    func enter(_ peer: SocketAddress, isShort: Bool = false) -> Entry {
+        let key = keyOfNewcomer(peer)
+        let isOverloaded = self.isOverloaded()
+        return state.withLock {
+            $0.enter(key, isOverloaded: isOverloaded, isShort: isShort)
         }
     }
 
-    private func enter(_ peer: SocketAddress, _ counts: inout AdmissionCounts) -> Verdict {
-        guard let perAddressMax, let key = key(of: peer) else { return .admitted }
-        let sharing = counts.byAddress[key, default: 0] + 1
-        counts.byAddress[key] = sharing
-        return Self.judge(sharing, perAddressMax)
+    /// Has a connection wait: for its first or next request, or for its end.
+    ///
+    /// - Parameter address: What it is counted for from now on; `nil` changes nothing.
+    func wait(_ member: some AdmissionMember, as address: SocketAddress? = nil) {
+        let new = address.map { key(of: $0) }
+        switch member.place {
+        case .none: member.place = state.withLock { $0.add(member, keyOfNewcomer(member.peer)) }
+        case .held:
+            let old = key(of: member.peer)
+            member.place = state.withLock { $0.release(member, from: old, to: new ?? old) }
+        case .waiting(let slot):
+            if let new { member.place = state.withLock { $0.move(member, at: slot, to: new) } }
+        }
+        if let address { member.peer = address }
     }
 
-    private func leave(_ peer: SocketAddress, _ counts: inout AdmissionCounts) {
-        guard perAddressMax != nil, let key = key(of: peer) else { return }
-        let left = counts.byAddress[key, default: 0] - 1
-        counts.byAddress[key] = left > 0 ? left : nil
+    /// Judges a request that has begun to come.
+    ///
+    /// - Parameter client: Whom a proxy says that the request is for; the connection is counted
+    ///   for that address from now on. `nil` changes nothing.
+    func judge(_ member: some AdmissionMember, for client: SocketAddress? = nil) -> Verdict {
+        let isOverloaded = self.isOverloaded()
+        if case .waiting = member.place, let client { wait(member, as: client) }
+        guard case .waiting(let slot) = member.place else { return .noRoom }
+        let verdict = state.withLock { $0.judge(member, at: slot) }
+        return isOverloaded ? Swift.max(verdict, .overHeadroom) : verdict
     }
 
-    /// Proxies have the connections of many.
+    /// Gives a waiting connection a place to hold; false if none is left, or it has been evicted.
+    func hold(_ member: some AdmissionMember) -> Bool {
+        guard case .waiting(let slot) = member.place else { return member.place == .held }
+        guard state.withLock({ $0.hold(member, at: slot) }) else { return false }
+        member.place = .held
+        return true
+    }
+
+    /// Counts a connection out.
+    func leave(_ member: some AdmissionMember) {
+        switch member.place {
+        case .none: return
+        case .held:
+            let key = key(of: member.peer)
+            state.withLock { $0.leave(heldBy: key) }
+        case .waiting(let slot): state.withLock { $0.leave(member, at: slot) }
+        }
+        member.place = .none
+    }
+
+    /// What a connection is counted for; `nil` for a trusted proxy's, since proxies have the
+    /// connections of many.
     private func key(of peer: SocketAddress) -> UInt64? {
         proxies.trusts(peer) ? nil : peer.clientKey
     }
 
-    private static func judge(_ count: Int, _ limit: Int) -> Verdict {
-        count <= limit ? .admitted : count <= limit + headroom(limit) ? .overLimit : .overHeadroom
+    /// Where connections begin with a header of the PROXY protocol, only that tells whose they are.
+    private func keyOfNewcomer(_ peer: SocketAddress) -> UInt64? {
+        proxies.proxyProtocol == .required ? nil : key(of: peer)
     }
 
-    func leave(_ peer: SocketAddress) {
-        counts.withLock { counts in
-            counts.total -= 1
-            leave(peer, &counts)
-        }
-    }
-
-    /// Connections counted now, and addresses that some of them come from.
-    var current: (total: Int, addresses: Int) {
-        counts.withLock { ($0.total, $0.byAddress.count) }
+    /// What is counted now: open connections, those of them that wait, and addresses, which are
+    /// counted only where they have a limit.
+    var current: (total: Int, waiting: Int, addresses: Int) {
+        state.withLock { ($0.all.open, $0.waiting.count, $0.addresses.count) }
     }
 }
 
-/// What ``Admission`` counts; not nested in it, which Swift 6.3 miscompiles.
-struct AdmissionCounts {
-    var total = 0
-    var byAddress: [UInt64: Int] = [:]
+/// A connection as ``Admission`` sees it. Both properties are for the connection's loop.
+protocol AdmissionMember: AnyObject, Sendable {
+    var place: Place { get set }
+    var peer: SocketAddress { get set }
+    /// Closes the connection, which has lost its place to another; any thread.
+    func evict()
+}
+
+/// What a connection has of the places that there are.
+enum Place: Sendable, Equatable {
+    /// Nothing: it is not counted.
+    case none
+    /// It may be evicted, and has been if the slot isn't its own any more.
+    case waiting(slot: Int32)
+    case held
 }

@@ -10,9 +10,14 @@ public struct Counters: Sendable, Equatable {
     public var closedByCode: [UInt16: Int] = [:]
     /// Peers' faults, by the close code they were told.
     public var failedByCode: [UInt16: Int] = [:]
-    /// Refused for a limit: closed with 1008 after the upgrade, answered 503 before it.
+    /// Refused for want of places: closed with 1008 after the upgrade, answered 503 before it,
+    /// and closed when they were accepted.
     public var refusedByLimit = 0
     public var refusedByHeadroom = 0
+    public var refusedAtAccept = 0
+    /// Closed for newer connections when places ran out: they awaited a request, had yet to
+    /// authenticate, or were being closed.
+    public var evicted = 0
     /// Failed attempts to accept, as for want of descriptors.
     public var acceptErrors = 0
 
@@ -56,6 +61,8 @@ public struct Counters: Sendable, Equatable {
         failedByCode.merge(other.failedByCode, uniquingKeysWith: +)
         refusedByLimit += other.refusedByLimit
         refusedByHeadroom += other.refusedByHeadroom
+        refusedAtAccept += other.refusedAtAccept
+        evicted += other.evicted
         acceptErrors += other.acceptErrors
         messages.messagesReceived += other.messages.messagesReceived
         messages.messagesSent += other.messages.messagesSent

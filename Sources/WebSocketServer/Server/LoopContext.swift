@@ -112,7 +112,7 @@ final class LoopContext: @unchecked Sendable {
 
     /// A connection's descriptor is closed: it counts no more.
     func handleClosed(_ connection: ConnectionCore) {
-        if connection.role == .server { admission?.leave(connection.peer) }
+        admission?.leave(connection)
         openStreams -= 1
         guard openStreams == 0 else { return }
         codecs.release(&assemblies)

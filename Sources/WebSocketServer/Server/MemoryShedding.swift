@@ -65,9 +65,7 @@ extension LoopContext {
             freed += holder.size
         }
         counters.shed += 1
-        logger.warning(
-            "memory is spent: closed the connections that held the most",
-            metadata: ["limit": "\(memory.budget.max)", "freed": "\(freed)"])
+        warnings.shed.log(["limit": "\(memory.budget.max)", "freed": "\(freed)"])
     }
 }
 

@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Synchronization
 import UVTransport
 import WebSocketProtocol
 
@@ -11,6 +12,7 @@ final class RunningServer: Sendable {
     /// The addresses bound, port 0 replaced by the port picked.
     let addresses: [BoundAddress]
     private let sockets: [[ListeningSocket]]
+    private let filesAreRemoved = Atomic<Bool>(false)
 
     /// Binds every address, then starts accepting on every loop.
     init(shared: ServerShared) throws(TransportError) {
@@ -28,6 +30,7 @@ final class RunningServer: Sendable {
             }
             throw error
         }
+        Self.fitConnections(of: shared)
         sockets = bound.map(\.1)
         addresses = bound.map(\.0)
         contexts = group.loops.map {
@@ -67,6 +70,21 @@ final class RunningServer: Sendable {
                 }
             }
         }
+    }
+
+    /// Lowers the limit of connections to the descriptors that are there for them, now that the
+    /// loops and sockets have theirs.
+    private static func fitConnections(of shared: ServerShared) {
+        let wanted = shared.configuration.limits.connectionsMax
+        let max = shared.admission.fit(descriptors: shared.descriptors.leftForConnections)
+        guard max < wanted, wanted != Limits.connectionsFromDescriptors() else { return }
+        shared.logger.warning(
+            "connections.max is more than there are file descriptors for, and is lowered",
+            metadata: [
+                "connections.max": "\(wanted)", "lowered_to": "\(max)",
+                "descriptors": "\(shared.descriptors.limit)",
+                "reserved": "\(shared.descriptors.reserved)",
+            ])
     }
 
     private static func bind(
@@ -172,14 +190,18 @@ final class RunningServer: Sendable {
     }
 
     /// Stops accepting, on all loops when it returns; the sockets' files go too.
+    ///
+    /// The files go first, and only once: when the sockets are closed, a successor may listen there.
     func closeListeners() async {
+        if !filesAreRemoved.exchange(true, ordering: .relaxed) {
+            for socket in sockets.joined() { socket.removeFile() }
+        }
         // On each loop, after what starts to listen there: a stop may come that soon.
         await onEachLoop { context, done in
             for listener in context.listeners { listener.close() }
             context.listeners = []
             done()
         }
-        for socket in sockets.joined() { socket.removeFile() }
     }
 
     /// Lets all connections go as configured; returns when none is left.

@@ -121,7 +121,7 @@ public final class Server: Service, Sendable {
             metadata: [
                 "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
                 "loops": "\(shared.configuration.loops)",
-                "connections.max": "\(limits.connectionsMax)",
+                "connections.max": "\(shared.admission.max)",
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
                 "message.max": "\(limits.messageSizeMax.bytes)",

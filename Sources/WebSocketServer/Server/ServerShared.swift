@@ -26,6 +26,8 @@ final class ServerShared: Sendable {
     let httpLimits: HTTPLimits
     /// Milliseconds.
     let handshakeTimeout: UInt64
+    /// Read when the server is made.
+    let descriptors = Descriptors()
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isDraining = Atomic<Bool>(false)
     /// Publications have been dropped, and subscribers are dealt with as after any gap: set until
@@ -45,11 +47,12 @@ final class ServerShared: Sendable {
         self.logger = logger
         warnings = ServerWarnings(logger: logger)
         let limits = configuration.limits
+        let memory = ByteBudget(
+            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
+        self.memory = memory
         admission = Admission(
             max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
-            proxies: configuration.proxies)
-        memory = ByteBudget(
-            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
+            proxies: configuration.proxies, isOverloaded: { !memory.hasRoom })
         budget = ByteBudget(
             max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
         contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)
@@ -84,15 +87,16 @@ final class ServerShared: Sendable {
             Glibc.close(descriptor)
             return
         }
-        let judgement = admission.enter(peer)
-        let exchange = HTTPExchange.take(for: context, of: self)
-        if configuration.proxies.trusts(peer) {
-            exchange.proxy = HTTPExchange.Proxy(address: peer, ofAll: judgement.ofAll)
+        guard makeRoom(for: descriptor, from: peer, on: context) else {
+            Glibc.close(descriptor)
+            return
         }
+        let exchange = HTTPExchange.take(for: context, of: self)
+        if configuration.proxies.trusts(peer) { exchange.proxy = peer }
         let connection = ConnectionCore(
             context: context, peer: peer, role: .server, options: sessionOptions,
-            admission: judgement.verdict,
-            opening: isAnnounced ? ProxyPreamble(for: exchange, judgement.ofAll) : exchange)
+            opening: isAnnounced ? ProxyPreamble(for: exchange) : exchange)
+        connection.waitInPlace()
         context.counters.accepted += 1
         do throws(TransportError) {
             try connection.adopt(ownedDescriptor: descriptor)
@@ -103,6 +107,28 @@ final class ServerShared: Sendable {
             connection.terminate()
         }
     }
+
+    /// Counts an accepted connection in, for which another one may have to leave; false if it is
+    /// refused.
+    private func makeRoom(
+        for descriptor: Int32, from peer: SocketAddress, on context: LoopContext
+    ) -> Bool {
+        // The kernel gives out the lowest number that is free.
+        let isShort = Int(descriptor) >= descriptors.end
+        let entry = admission.enter(peer, isShort: isShort)
+        if let evicted = entry.evicted {
+            evicted.evict()
+            warnings.evicted.warn()
+        }
+        guard entry.verdict == .noRoom else { return true }
+        context.counters.refusedAtAccept += 1
+        if isShort {
+            warnings.short.warn(["limit": "\(descriptors.limit)"])
+        } else {
+            warnings.unplaced.warn(["peer": "\(peer)"])
+        }
+        return false
+    }
 }
 
 /// What a server, or a client's loop, logs that peers or the system can cause many times a second.
@@ -111,8 +137,16 @@ struct ServerWarnings: Sendable {
     let unaccepted: LogThrottle
     /// An accepted descriptor is of no use; the same.
     let unopened: LogThrottle
+    /// Descriptors run short: a connection is closed when it is accepted.
+    let short: LogThrottle
+    /// So it is for other reasons: its address has too many, or no one else can leave for it.
+    let unplaced: LogThrottle
+    /// A connection left for another.
+    let evicted: LogThrottle
     /// What connections published.
     let refused: LogThrottle
+    /// Memory was spent, and connections were closed for it.
+    let shed: LogThrottle
     /// A turn of a loop took long; a kind is the loop's number.
     let slowTurn: LogThrottle
     /// What the broker brought.
@@ -132,8 +166,15 @@ struct ServerWarnings: Sendable {
 
     init(logger: Logger) {
         unaccepted = LogThrottle("cannot accept connections; trying again", logger: logger)
+        shed = LogThrottle(
+            "memory is spent: closed the connections that held the most", logger: logger)
         slowTurn = LogThrottle("event loop turn was slow", logger: logger)
         unopened = LogThrottle("could not open a connection", logger: logger)
+        short = LogThrottle(
+            "too few file descriptors are left: connections are closed", logger: logger)
+        unplaced = LogThrottle("too many connections: new ones are closed", logger: logger)
+        evicted = LogThrottle(
+            "too many connections: those are closed that have waited longest", logger: logger)
         refused = LogThrottle(
             "the broker refuses what connections publish: it is lost", logger: logger)
         undelivered = LogThrottle(

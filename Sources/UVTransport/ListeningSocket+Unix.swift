@@ -1,0 +1,108 @@
+import CLibuv
+import Glibc
+
+/// Listening on a Unix-domain socket, whose file must be nobody else's.
+extension ListeningSocket {
+    /// Binds a Unix-domain socket, replacing a stale file that no one listens on.
+    ///
+    /// Of two processes that do so at once one succeeds; for the other one the address is in use.
+    public static func listen(unix path: String, backlog: Int) throws(TransportError)
+        -> ListeningSocket
+    {
+        let address = try RawAddress.unix(path)
+        let operation = "listen on unix:\(path)"
+        // From the look at what is there until the new socket listens: before that it would look
+        // stale itself.
+        let lock = FolderLock(of: path)
+        defer { lock.release() }
+        try removeStale(path, address, operation)
+        let descriptor = try makeSocket(AF_UNIX, operation)
+        guard
+            unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) == 0,
+            let file = SocketFile(at: path),
+            Glibc.listen(descriptor, Int32(backlog)) == 0
+        else {
+            let error = TransportError.lastSystemError(operation)
+            Glibc.close(descriptor)
+            throw error
+        }
+        return ListeningSocket(descriptor: descriptor, address: .unix, file: file)
+    }
+
+    private static func removeStale(
+        _ path: String, _ address: RawAddress, _ operation: String
+    ) throws(TransportError) {
+        var information = stat()
+        guard unsafe lstat(path, &information) == 0 else { return }
+        guard information.st_mode & S_IFMT == S_IFSOCK else {
+            throw TransportError(code: UV_EEXIST.rawValue, operation: operation)
+        }
+        let probe = try makeSocket(AF_UNIX, operation)
+        defer { Glibc.close(probe) }
+        let isConnected =
+            unsafe address.withSockaddr { unsafe connect(probe, $0, address.length) } == 0
+        switch isConnected ? EADDRINUSE : errno {
+        // Nobody listens any more.
+        case ECONNREFUSED: unsafe unlink(path)
+        case ENOENT: return
+        // Somebody listens whose queue is full, or by another kind of socket.
+        case EADDRINUSE, EAGAIN, EPROTOTYPE:
+            throw TransportError(code: UV_EADDRINUSE.rawValue, operation: operation)
+        case let error: throw TransportError(code: -error, operation: operation)
+        }
+    }
+}
+
+/// The file that a Unix-domain socket was bound to.
+struct SocketFile: Sendable {
+    private let path: String
+    private let device: dev_t
+    private let inode: ino_t
+
+    /// The file that is at a path now; `nil` if none is.
+    init?(at path: String) {
+        var information = stat()
+        guard unsafe lstat(path, &information) == 0 else { return nil }
+        self.path = path
+        device = information.st_dev
+        inode = information.st_ino
+    }
+
+    /// Removes the file if it is still the one at its path.
+    func remove() {
+        let lock = FolderLock(of: path)
+        defer { lock.release() }
+        guard let found = SocketFile(at: path), found.device == device, found.inode == inode else {
+            return
+        }
+        unsafe unlink(path)
+    }
+}
+
+/// Keeps other processes that listen on Unix-domain sockets of one folder waiting, for a moment.
+private struct FolderLock {
+    private static let attemptsMax = 200
+    private static let microsecondsBetweenAttempts: UInt32 = 5_000
+
+    /// -1 where there is nothing to lock: the folder may not be read, or its file system has no
+    /// locks.
+    private let folder: Int32
+
+    init(of path: String) {
+        let end = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let name = end.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        folder = unsafe open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        // Ours is held for no longer than a few system calls: one that lasts is somebody else's,
+        // such as flock(1)'s, and is not waited for.
+        for _ in 0..<Self.attemptsMax {
+            if flock(folder, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { return }
+            usleep(Self.microsecondsBetweenAttempts)
+        }
+    }
+
+    /// Closing the folder's descriptor ends the lock.
+    func release() {
+        if folder >= 0 { close(folder) }
+    }
+}

@@ -1,0 +1,111 @@
+/// What ``Admission`` guards by its lock.
+struct AdmissionState {
+    typealias Verdict = Admission.Verdict
+
+    /// The limit of all connections.
+    var max: Int
+    let perAddressMax: Int?
+    private(set) var all = PlaceCounts()
+    /// Counted only if addresses have a limit.
+    private(set) var addresses: [UInt64: PlaceCounts] = [:]
+    private(set) var waiting = WaitingPlaces()
+
+    init(max: Int, perAddressMax: Int?) {
+        self.max = max
+        self.perAddressMax = perAddressMax
+    }
+
+    /// Counts a new connection in, for a key or for none, unless there is no room.
+    mutating func enter(_ key: UInt64?, isOverloaded: Bool, isShort: Bool) -> Admission.Entry {
+        if let perAddressMax, let key, let counts = addresses[key], counts.isFull(perAddressMax) {
+            return Admission.Entry(verdict: .noRoom, evicted: nil)
+        }
+        // No one more is served while the server is overloaded: there is room to be told so.
+        let limit = isOverloaded ? min(max, all.held) : max
+        var evicted: WaitingPlace?
+        if isShort || all.open >= limit + 2 * Admission.headroom(max) {
+            evicted = waiting.takeOldestOfLargest()
+            if let evicted { count(evicted.key, open: -1) }
+            if isShort || evicted == nil {
+                return Admission.Entry(verdict: .noRoom, evicted: evicted?.member)
+            }
+        }
+        count(key, open: 1)
+        return Admission.Entry(verdict: .admitted, evicted: evicted?.member)
+    }
+
+    mutating func add(_ member: any AdmissionMember, _ key: UInt64?) -> Place {
+        .waiting(slot: waiting.add(member, key: key))
+    }
+
+    /// Has a connection wait that has held a place.
+    mutating func release(
+        _ member: any AdmissionMember, from old: UInt64?, to new: UInt64?
+    ) -> Place {
+        count(old, open: -1, held: -1)
+        count(new, open: 1)
+        return add(member, new)
+    }
+
+    /// Counts a waiting connection for another key.
+    mutating func move(_ member: any AdmissionMember, at slot: Int32, to new: UInt64?) -> Place {
+        guard waiting.contains(member, at: slot) else { return .waiting(slot: slot) }
+        let old = waiting.key(at: slot)
+        if old == new { return .waiting(slot: slot) }
+        waiting.remove(at: slot)
+        count(old, open: -1)
+        count(new, open: 1)
+        return add(member, new)
+    }
+
+    func judge(_ member: any AdmissionMember, at slot: Int32) -> Verdict {
+        guard waiting.contains(member, at: slot) else { return .noRoom }
+        let byAll = all.verdict(max)
+        guard let perAddressMax, let key = waiting.key(at: slot) else { return byAll }
+        return Swift.max(byAll, addresses[key, default: PlaceCounts()].verdict(perAddressMax))
+    }
+
+    mutating func hold(_ member: any AdmissionMember, at slot: Int32) -> Bool {
+        guard judge(member, at: slot) == .admitted else { return false }
+        count(waiting.key(at: slot), held: 1)
+        waiting.remove(at: slot)
+        return true
+    }
+
+    mutating func leave(heldBy key: UInt64?) { count(key, open: -1, held: -1) }
+
+    mutating func leave(_ member: any AdmissionMember, at slot: Int32) {
+        guard waiting.contains(member, at: slot) else { return }
+        count(waiting.key(at: slot), open: -1)
+        waiting.remove(at: slot)
+    }
+
+    private mutating func count(_ key: UInt64?, open: Int = 0, held: Int = 0) {
+        all.open += open
+        all.held += held
+        guard perAddressMax != nil, let key else { return }
+        var counts = addresses[key] ?? PlaceCounts()
+        counts.open += open
+        counts.held += held
+        addresses[key] = counts.open > 0 ? counts : nil
+    }
+}
+
+/// The connections that one limit is for.
+struct PlaceCounts {
+    /// All of them, and those that hold a place.
+    var open = 0
+    var held = 0
+
+    /// How a request on one of those that wait is received.
+    func verdict(_ limit: Int) -> Admission.Verdict {
+        let headroom = Admission.headroom(limit)
+        // It may be counted for another address than when it came.
+        if open > limit + 2 * headroom { return .noRoom }
+        if held < limit { return .admitted }
+        return open <= limit + headroom ? .overLimit : .overHeadroom
+    }
+
+    /// Whether one more would be closed at once.
+    func isFull(_ limit: Int) -> Bool { open >= limit + 2 * Admission.headroom(limit) }
+}
