@@ -6,7 +6,7 @@ import CLibuv
 /// A later look tells whether the peer has taken some of them, which one that reads does, however
 /// slowly. Bytes sent since then don't count: a kernel goes on taking them for a program that hangs,
 /// until its receive buffer is full. What waits in that buffer can't be seen from here.
-public struct Undelivered {
+public struct Undelivered: Sendable {
     private var count: Int
     /// The peer's acknowledgements as the kernel counts them; `nil` for a Unix-domain socket, where
     /// fewer bytes in all are the only sign.
