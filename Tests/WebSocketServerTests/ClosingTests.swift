@@ -141,7 +141,8 @@ import WebSocketTesting
             }
         }
         let read = try await reading.value?.value
-        #expect(read == text)
+        let isWhole = read == text
+        #expect(isWhole)
     }
 
     @Test("a refused request gets its answer, though its content is still on the way")
