@@ -20,6 +20,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// looks at the time, a power of two.
     private static let jobNanosecondsMax: UInt64 = 4_000_000
     private static let jobsPerLook = 8
+    /// Milliseconds by which a timer may be late without a look at events first.
+    private static let latenessMax: UInt64 = 1
     /// Turns that a stopped loop still gives to its last callbacks and jobs.
     private static let lastTurns = 1_024
 
@@ -37,6 +39,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var ready: [LoopWork] = []
     private var wheel: TimerWheel
     private var wheelWakeUp: UInt64?
+    /// Deadlines up to this time have passed and are enforced once events have had their turn.
+    private var overdue: UInt64?
     private var isStopping = false
     private var turnWatch: TurnWatch?
     /// Nanoseconds that jobs have run since the poll at this time of the loop's clock.
@@ -295,13 +299,18 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     /// Wakes the wheel when it has something due, and leaves it asleep when it is empty.
     private func armTimer() {
+        // It is about to wake.
+        if overdue != nil { return }
         guard let due = wheel.nextWakeUp() else {
             wheelWakeUp = nil
             return
         }
         if let armed = wheelWakeUp, armed <= due { return }
         wheelWakeUp = due
-        let delay = due > now ? due - now : 0
+        startTimer(after: due > now ? due - now : 0)
+    }
+
+    private func startTimer(after delay: UInt64) {
         unsafe uv_timer_start(
             timer,
             { handle in
@@ -309,13 +318,26 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             }, delay, 0)
     }
 
+    /// Enforces the deadlines that have passed.
+    ///
+    /// A late timer means that a turn took long or that the process was stopped. What peers sent in
+    /// time may then still wait in the kernel, so it is read first.
     private func runTimers() {
-        wheelWakeUp = nil
         let now = self.now
-        for entry in wheel.takeDue(now: now) where wheel.beginFiring(entry) {
-            entry.deadlinePassed(now: now)
+        let due = wheelWakeUp ?? now
+        wheelWakeUp = nil
+        if overdue == nil, now > due + Self.latenessMax {
+            overdue = now
+            // Not at once: libuv would run it before it polls.
+            startTimer(after: 1)
+        } else {
+            let limit = overdue ?? now
+            overdue = nil
+            for entry in wheel.takeDue(now: limit) where wheel.beginFiring(entry) {
+                entry.deadlinePassed(now: now)
+            }
+            armTimer()
         }
-        armTimer()
         endTurn()
     }
 }

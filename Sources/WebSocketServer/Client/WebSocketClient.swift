@@ -167,9 +167,7 @@ public final class WebSocketClient: Sendable {
                 buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
                 assemblyBytes: budget.bytesUsed, memoryBytes: memory.bytesUsed,
                 contextBytes: contextBudget.bytesUsed,
-                notes: contexts.reduce(0) {
-                    $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count
-                })
+                notes: contexts.reduce(0) { $0 + $1.noteCount })
             lastLedger.withLock { $0 = ledger }
         }
     }

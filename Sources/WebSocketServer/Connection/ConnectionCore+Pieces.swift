@@ -84,6 +84,8 @@ extension ConnectionCore {
     }
 
     private func hold(_ bytes: UnsafeMutableRawBufferPointer) {
+        // RFC 6455 §5.5.1: what follows the peer's Close frame doesn't count.
+        if unsafe closing.received != nil { return }
         unsafe ensureGuards().hold(bytes)
         countMemory()
         setReadingPaused(true, .held)

@@ -339,6 +339,10 @@ final class HTTPExchange: OpeningPhase {
     // MARK: - Ends
 
     override func deadlinePassed(on connection: ConnectionCore) {
+        // As in `outboxShrank`, for what the kernel has taken and the peer has not.
+        if connection.mayBeTaking() {
+            return connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+        }
         connection.context.counters.handshakeTimeouts += 1
         if case .streaming = state {
             return connection.terminate(reason: "response not read in time", reset: true)

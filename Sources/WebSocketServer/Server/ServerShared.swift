@@ -118,14 +118,14 @@ final class ServerShared: Sendable {
         let entry = admission.enter(peer, isShort: isShort)
         if let evicted = entry.evicted {
             evicted.evict()
-            warnings.evicted.warn()
+            warnings.evicted.log()
         }
         guard entry.verdict == .noRoom else { return true }
         context.counters.refusedAtAccept += 1
         if isShort {
-            warnings.short.warn(["limit": "\(descriptors.limit)"])
+            warnings.short.log(["limit": "\(descriptors.limit)"])
         } else {
-            warnings.unplaced.warn(["peer": "\(peer)"])
+            warnings.unplaced.log(["peer": "\(peer)"])
         }
         return false
     }
