@@ -87,7 +87,7 @@ let package = Package(
         .target(
             name: "RealtimeApp",
             dependencies: [
-                "WebSocketServer", "COpenSSL",
+                "HTTPProtocol", "WebSocketServer", "COpenSSL",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),
@@ -134,7 +134,9 @@ let package = Package(
         .testTarget(
             name: "WebSocketServerTests",
             dependencies: [
-                "WebSocketServer", "WebSocketTesting", "UVTransport", "WebSocketProtocol", "CZlib",
+                "HTTPProtocol", "WebSocketServer", "WebSocketTesting", "UVTransport",
+                "WebSocketProtocol", "CZlib",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -146,7 +148,7 @@ let package = Package(
         .testTarget(
             name: "RealtimeAppTests",
             dependencies: [
-                "RealtimeApp", "WebSocketServer", "WebSocketTesting",
+                "HTTPProtocol", "RealtimeApp", "WebSocketServer", "WebSocketTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),

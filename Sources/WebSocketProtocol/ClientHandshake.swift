@@ -59,7 +59,8 @@ package struct ClientHandshake: Sendable, Hashable {
         guard HeaderGrammar.list(.connection, in: fields, contains: "upgrade") else {
             throw .connectionInvalid
         }
-        guard fields[.secWebSocketAccept] == OpeningHandshake.acceptValue(forKey: key) else {
+        let accept = OpeningHandshake.acceptValue(forKey: key)
+        guard fields[.secWebSocketAccept]?.utf8.elementsEqual(accept.utf8) == true else {
             throw .acceptInvalid
         }
         return HandshakeAgreement(
@@ -71,7 +72,7 @@ package struct ClientHandshake: Sendable, Hashable {
         in fields: HTTPFields
     ) throws(ClientHandshakeFault) -> String? {
         guard let subprotocol = fields[.secWebSocketProtocol] else { return nil }
-        guard subprotocols.contains(subprotocol) else { throw .subprotocolNotOffered }
+        guard subprotocols.contains(where: { $0.utf8.elementsEqual(subprotocol.utf8) }) else { throw .subprotocolNotOffered }
         return subprotocol
     }
 

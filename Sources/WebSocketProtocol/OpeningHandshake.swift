@@ -29,7 +29,7 @@ package enum OpeningHandshake {
         // RFC 6455 §4.2.2 and §4.4 ask for «an appropriate error code (such as 426)» and our
         // version for one that we don't speak. A missing one could as well be the 400 of
         // §4.2.1, also a «such as»; 426 tells its author more.
-        guard single(.secWebSocketVersion, in: fields) == "13" else {
+        guard single(.secWebSocketVersion, in: fields)?.utf8.elementsEqual("13".utf8) == true else {
             throw .upgradeRequired("The Sec-WebSocket-Version header must be 13.")
         }
         guard let key = single(.secWebSocketKey, in: fields), Base64.isSixteenBytes(key) else {

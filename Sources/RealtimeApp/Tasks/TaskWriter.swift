@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import HTTPProtocol
 import Logging
 import Synchronization
 
@@ -88,7 +89,10 @@ final class TaskWriter: Sendable {
                 for pending in batch {
                     let task = pending.task
                     try insert.execute(
-                        arguments: [task.id, task.title, task.description, pending.createdAt])
+                        arguments: [
+                            task.id, task.title.string, task.description?.string,
+                            pending.createdAt,
+                        ])
                     outcomes.append(db.changesCount == 1 ? .success(()) : .failure(.duplicate))
                 }
                 return .commit
