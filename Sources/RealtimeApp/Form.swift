@@ -31,16 +31,18 @@ struct Form: Sendable {
     private mutating func decode(_ text: ArraySlice<UInt8>) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
-        var rest = text
-        while let byte = rest.popFirst() {
+        var index = text.startIndex
+        while index < text.endIndex {
+            let byte = text[index]
+            index += 1
             switch byte {
             case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
             case UInt8(ascii: "%"):
-                if rest.count >= 2, let high = rest[rest.startIndex].hexValue,
-                    let low = rest[rest.startIndex + 1].hexValue
+                if index + 1 < text.endIndex, let high = text[index].hexValue,
+                    let low = text[index + 1].hexValue
                 {
                     bytes.append(high << 4 | low)
-                    rest = rest.dropFirst(2)
+                    index += 2
                 } else {
                     bytes.append(byte)
                     hasBareEscape = true

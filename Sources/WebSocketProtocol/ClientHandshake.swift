@@ -72,7 +72,9 @@ package struct ClientHandshake: Sendable, Hashable {
         in fields: HTTPFields
     ) throws(ClientHandshakeFault) -> String? {
         guard let subprotocol = fields[.secWebSocketProtocol] else { return nil }
-        guard subprotocols.contains(where: { $0.utf8.elementsEqual(subprotocol.utf8) }) else { throw .subprotocolNotOffered }
+        guard subprotocols.contains(where: { $0.utf8.elementsEqual(subprotocol.utf8) }) else {
+            throw .subprotocolNotOffered
+        }
         return subprotocol
     }
 

@@ -17,7 +17,7 @@ struct Token {
                 guard let algorithm = try members.text("alg") else { throw JSONMembers.WrongType() }
                 self.algorithm = algorithm
                 keyID = try members.text("kid")
-                hasExtensions = members.contains("crit")
+                hasExtensions = members.has("crit")
             } catch {
                 throw TokenFault("its header is not as it must be")
             }

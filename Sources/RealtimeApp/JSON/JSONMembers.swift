@@ -20,7 +20,7 @@ struct JSONMembers {
     }
 
     /// Whether there is a member of that name, `null` or not.
-    func contains(_ name: ExactString) -> Bool { values[name] != nil }
+    func has(_ name: ExactString) -> Bool { values[name] != nil }
 
     func text(_ name: ExactString) throws(WrongType) -> ExactString? {
         switch values[name] {
