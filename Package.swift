@@ -85,7 +85,7 @@ let package = Package(
         .target(
             name: "RealtimeApp",
             dependencies: [
-                "WebSocketServer", "COpenSSL",
+                "HTTPProtocol", "WebSocketServer", "COpenSSL",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),
@@ -132,7 +132,9 @@ let package = Package(
         .testTarget(
             name: "WebSocketServerTests",
             dependencies: [
-                "WebSocketServer", "WebSocketTesting", "UVTransport", "WebSocketProtocol", "CZlib",
+                "HTTPProtocol", "WebSocketServer", "WebSocketTesting", "UVTransport",
+                "WebSocketProtocol", "CZlib",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -144,7 +146,7 @@ let package = Package(
         .testTarget(
             name: "RealtimeAppTests",
             dependencies: [
-                "RealtimeApp", "WebSocketServer", "WebSocketTesting",
+                "HTTPProtocol", "RealtimeApp", "WebSocketServer", "WebSocketTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),

@@ -28,6 +28,10 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .target(
+            name: "HTTPProtocol",
+            dependencies: [.product(name: "HTTPTypes", package: "swift-http-types")],
+            swiftSettings: library),
+        .target(
             name: "WebSocketProtocol",
             dependencies: [
                 .product(name: "HTTPTypes", package: "swift-http-types"), "COpenSSL", "CZlib",
@@ -35,7 +39,7 @@ let package = Package(
             ],
             swiftSettings: library),
         .executableTarget(
-            name: "micro", dependencies: ["WebSocketProtocol"],
+            name: "micro", dependencies: ["HTTPProtocol", "WebSocketProtocol"],
             swiftSettings: common + [.enableExperimentalFeature("Lifetimes")]),
     ]
 )

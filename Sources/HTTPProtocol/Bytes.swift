@@ -3,7 +3,7 @@ internal import HTTPTypes
 /// The byte classes of RFC 9110 §5.6 and RFC 3986 §2.
 extension UInt8 {
     /// `tchar`, RFC 9110 §5.6.2.
-    var isTokenByte: Bool {
+    package var isTokenByte: Bool {
         switch self {
         case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x30...0x39, 0x41...0x5A, 0x5E...0x7A,
             0x7C, 0x7E:
@@ -12,13 +12,13 @@ extension UInt8 {
         }
     }
 
-    var isDigit: Bool { 0x30...0x39 ~= self }
+    package var isDigit: Bool { 0x30...0x39 ~= self }
 
     /// SP or HTAB: the bytes of `OWS`, RFC 9110 §5.6.3.
     var isBlank: Bool { self == 0x20 || self == 0x09 }
 
     /// `HEXDIG`'s value, either case.
-    var hexValue: UInt8? {
+    package var hexValue: UInt8? {
         switch self {
         case 0x30...0x39: self - 0x30
         case 0x41...0x46: self - 0x37

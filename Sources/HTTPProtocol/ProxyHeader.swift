@@ -83,7 +83,7 @@ package struct ProxyHeaderParser: Sendable {
         guard header[count - 2] == 0x0D else { throw .malformedLine }
         let words = header[..<(count - 2)].split(
             separator: 0x20, omittingEmptySubsequences: false)
-        switch String(decoding: words[1], as: UTF8.self) {
+        switch ExactString(validating: words[1]) {
         // «The receiver must ignore anything presented before the CRLF» (§2.1).
         case "UNKNOWN": return .local
         case "TCP4": return try source(words, hasColons: false)

@@ -11,9 +11,9 @@ package struct RequestHead: Sendable, Equatable {
     package var request: HTTPRequest
     /// The path's segments, percent-decoded; `/` and `*` have none, `/a/` has `a` and an empty
     /// one. Dot segments are left as they are, and an encoded slash stays in its segment.
-    package var pathSegments: [String]
-    /// What follows the first `?`, as received.
-    package var query: String?
+    package var pathSegments: [ExactString]
+    /// What follows the first `?`, as received: ASCII.
+    package var query: ExactString?
     /// Whether the connection may serve another request after this one, RFC 9112 §9.3.
     package var keepAlive: Bool
     /// How the content's end is found.

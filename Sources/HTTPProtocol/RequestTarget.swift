@@ -4,8 +4,8 @@ struct RequestTarget: Sendable {
     var authority: String?
     /// Origin-form with its query, or `*`.
     var path: String
-    var segments: [String] = []
-    var query: String?
+    var segments: [ExactString] = []
+    var query: ExactString?
 
     /// Splits and validates a target of one of the forms that `method` may have.
     init(_ bytes: Span<UInt8>, method: Span<UInt8>) throws(HTTPFault) {
@@ -91,15 +91,16 @@ struct RequestTarget: Sendable {
         guard pathEnd < bytes.count else { return }
         let rest = bytes.extracting(pathEnd + 1..<bytes.count)
         for index in rest.indices {
-            if rest[index] == 0x25, PercentEncoding.byte(in: rest, at: index) == nil {
-                throw Self.badEncoding
-            }
+            // A `%` without two digits is itself, as browsers send it (WHATWG URL, query state).
             guard rest[index].isQueryByte else { throw Self.badCharacter }
         }
-        query = rest.string
+        query = ExactString(rest.string)
     }
 
     private func decode(_ bytes: Span<UInt8>, at index: Int) throws(HTTPFault) -> UInt8 {
+        // In a path, unlike a query, a `%` without two digits is refused (RFC 3986 §2.1), as by
+        // nginx, Apache and Go: a path chooses who answers, and a proxy that takes it for `%25`
+        // would have checked another path than the one served.
         guard let byte = PercentEncoding.byte(in: bytes, at: index) else { throw Self.badEncoding }
         // RFC 3986 §7.3: a decoded NUL cuts strings short further on.
         guard byte != 0 else { throw .badRequest("The path holds an encoded NUL.") }
@@ -107,7 +108,7 @@ struct RequestTarget: Sendable {
     }
 
     private mutating func append(_ segment: inout [UInt8]) throws(HTTPFault) {
-        guard let text = String(validating: segment, as: UTF8.self) else {
+        guard let text = ExactString(validating: segment) else {
             throw .badRequest("The path is not UTF-8.")
         }
         segments.append(text)

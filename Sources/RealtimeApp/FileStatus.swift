@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 
 /// What the system says about the file at a path, symbolic links followed.
 struct FileStatus {

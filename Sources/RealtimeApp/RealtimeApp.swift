@@ -1,3 +1,5 @@
+// Met in this module's interface, and by its tests.
+@_exported public import struct HTTPProtocol.ExactString
 public import WebSocketServer
 
 /// The features that `apus serve` offers: echo, chat, notifications, tasks, channels, topics for

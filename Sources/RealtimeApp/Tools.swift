@@ -1,3 +1,4 @@
+import HTTPProtocol
 import WebSocketServer
 
 /// Sends each message back as it is, for load and conformance tools.
@@ -29,19 +30,20 @@ final class TopicTool: ConnectionHandler, Sendable {
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
         let bytes = payload.bytes
         let end = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
-        let words = String(decoding: bytes[..<end], as: UTF8.self).split(separator: " ")
+        let words = bytes[..<end].split(separator: UInt8(ascii: " "))
+            .map { ExactString(String(decoding: $0, as: UTF8.self)) }
         let rest = Array(bytes[min(end + 1, bytes.endIndex)...])
         switch (words.first, words.count) {
         case ("subscribe", 2):
-            let outcome = connection.subscribe(to: String(words[1]))
+            let outcome = connection.subscribe(to: words[1].string)
             connection.send("\(outcome) \(words[1])")
         case ("unsubscribe", 2):
-            connection.unsubscribe(from: String(words[1]))
+            connection.unsubscribe(from: words[1].string)
             connection.send("unsubscribed \(words[1])")
         case ("publish", 2...3):
             unsafe connection.publish(
-                rest.span.bytes, as: kind, to: String(words[1]),
-                key: words.count == 3 ? String(words[2]) : nil)
+                rest.span.bytes, as: kind, to: words[1].string,
+                key: words.count == 3 ? words[2].string : nil)
         case ("echo", 1): connection.send(rest, as: kind)
         default: connection.close(.policyViolation, reason: "unknown command")
         }

@@ -76,7 +76,9 @@ package struct ClientHandshake: Sendable, Hashable {
         }
         // Some servers that choose none send the field empty: it names no subprotocol (§4.1 (6)).
         guard let subprotocol = tokens.first else { return nil }
-        guard tokens.count == 1, subprotocols.contains(subprotocol) else {
+        guard tokens.count == 1,
+            subprotocols.contains(where: { $0.utf8.elementsEqual(subprotocol.utf8) })
+        else {
             throw .subprotocolNotOffered
         }
         return subprotocol

@@ -216,7 +216,6 @@ struct ReferenceParser {
         }
         if parts.count == 2 {
             try require(parts[1].allSatisfy(Self.query.contains))
-            _ = try decoded(String(parts[1]))
         }
     }
 

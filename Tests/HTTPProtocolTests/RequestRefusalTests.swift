@@ -33,7 +33,7 @@ struct RequestRefusalTests {
         // Percent-encoding, RFC 3986 §2.1.
         ("GET /% HTTP/1.1", 400), ("GET /%2 HTTP/1.1", 400), ("GET /%2/ HTTP/1.1", 400),
         ("GET /%zz HTTP/1.1", 400), ("GET /%+1 HTTP/1.1", 400), ("GET /a%2?b HTTP/1.1", 400),
-        ("GET /?a=% HTTP/1.1", 400), ("GET /?a=%1 HTTP/1.1", 400), ("GET /?%0g HTTP/1.1", 400),
+        ("GET /50% HTTP/1.1", 400), ("GET /50%?x=50% HTTP/1.1", 400),
         ("GET /%00 HTTP/1.1", 400), ("GET /a%00b HTTP/1.1", 400), ("GET /%FF HTTP/1.1", 400),
         ("GET /%C0%AF HTTP/1.1", 400), ("GET /%ED%A0%80 HTTP/1.1", 400),
         ("GET /%C3/%A9 HTTP/1.1", 400),

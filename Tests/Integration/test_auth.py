@@ -186,6 +186,29 @@ def test_the_secrets_algorithm_is_the_configured_one(start):
     assert answer(server, token()).status == 401
 
 
+def test_keys_that_can_not_be_used_spoil_no_others(start, tmp_path):
+    good, other = Key("ES256", "good"), Key("RS256", "other")
+    weak = Key("RS256", "weak", size=1024)
+    short = {"kty": "oct", "kid": "short", "alg": "HS256", "k": encoded(b"k")}
+    half = {name: value for name, value in other.jwk().items() if name != "n"}
+    jwks = write_jwks(tmp_path / "jwks.json", weak.jwk(), short, half, {}, 7, good.jwk())
+    server = start(jwks)
+    assert answer(server, good.token()).status == 101
+    assert answer(server, weak.token()).status == 401
+    assert answer(server, other.token()).status == 401
+    warnings = [line for line in server.stderr.text().splitlines() if "is ignored" in line]
+    assert len(warnings) == 5 and all("warning" in line for line in warnings)
+    assert "RSA needs 2048 bits, it has 1024" in warnings[0] and "weak" in warnings[0]
+
+
+@pytest.mark.parametrize("kid", ["any", "", "caf\u00e9", "../x"])
+def test_a_kid_does_not_matter_where_the_secret_is_the_only_key(start, kid):
+    server = start(KEYED)
+    assert answer(server, token(headers={"kid": kid})).status == 101
+    assert answer(server, token(headers={"kid": kid}, algorithm="HS512")).status == 401
+    assert answer(server, token(headers={"kid": kid}, key="x" * 64)).status == 401
+
+
 def test_leeway_and_tokens_without_an_end(start):
     server = start(KEYED, "auth.jwt.leeway=60s", "auth.jwt.expiry_required=false")
     for text, status in [

@@ -29,7 +29,7 @@ def bad_tokens():
         "no signature": good.rpartition(".")[0] + ".",
         "other secret": token(key="x" * 64, **GOOD),
         "other algorithm": token(algorithm="HS512", **GOOD),
-        "other kid": token(headers={"kid": "other"}, **GOOD),
+        "other key": token(headers={"kid": "other"}, key="x" * 64, **GOOD),
         "expired": token(seconds=-1, **GOOD),
         "not yet valid": token(nbf=time.time() + 3_600, **GOOD),
         "wrong audience": token(aud="others"),

@@ -64,6 +64,11 @@ def test_a_token_in_the_url_counts_only_where_it_is_turned_on(start):
     off, on = start(KEYED), start(KEYED, "auth.query_token=true", "log.level=trace")
     assert answer(off, path=f"{PATH}?token={text}").headers["www-authenticate"] == "Bearer"
     assert answer(on, path=f"{PATH}?a=b&token={text}").status == 101
+    # What else is in the query takes nothing from it: names that are repeated, a bare percent sign.
+    for query in (f"topic=a&topic=b&token={text}", f"x=50%&token={text}", f"%ff=%&token={text}&&"):
+        assert answer(on, path=f"{PATH}?{query}").status == 101
+    # RFC 6749 §3.2: without a value it is as if omitted.
+    assert answer(on, path=f"{PATH}?token=").headers["www-authenticate"] == "Bearer"
     assert answer(on, path=f"{PATH}?token=x").headers["www-authenticate"] == INVALID
     assert answer(on, path=PATH).headers["www-authenticate"] == "Bearer"
 
@@ -199,7 +204,7 @@ def test_faults_of_what_is_referred_to_are_told_at_the_start(tmp_path):
     for settings, part in [
         (["auth.required_for=echo"], "auth.required_for: needs keys"),
         (["auth.jwt.jwks=/nonexistent"], "/nonexistent: can't be read: No such file"),
-        ([write_jwks(tmp_path / "a", good | {"x": "AA"})], 'key "k" is not a good key'),
+        ([write_jwks(tmp_path / "a", good | {"x": "AA"})], 'key "k" is ignored: not a good key'),
         ([write_jwks(tmp_path / "b", good, good)], 'two keys have kid "k" and ES256'),
         ([write_jwks(tmp_path / "c")], "no key that can verify tokens"),
         ([f"auth.users={tmp_path / 'users'}"], f"{tmp_path / 'users'}:1: not $scrypt$"),

@@ -48,6 +48,30 @@ def test_curl_posts_a_form(server, client):
     assert news.recv(timeout=30) == "by curl: +&%"
 
 
+@pytest.mark.parametrize(
+    "query, message",
+    [
+        ("message=50%", "50%"), ("x=%&message=%zz%41", "%zzA"), ("message=%", "%"),
+        ("a=1&a=2&message=%4", "%4"),
+    ],
+)
+def test_a_percent_sign_that_encodes_nothing_is_itself(server, client, query, message):
+    news = client(server, "/ws/redis/news")
+    with Wire.to(server) as wire:
+        # As browsers send it, which curl and urllib don't.
+        wire.send(
+            f"POST /publish/news?{query} HTTP/1.1\r\nHost: {server.authority}\r\n"
+            "Content-Length: 0\r\n\r\n".encode())
+        assert wire.response().status == 200
+    assert news.recv(timeout=30) == message
+
+
+def test_a_percent_sign_that_encodes_nothing_is_refused_in_a_path(server):
+    with Wire.to(server) as wire:
+        wire.send(f"GET /healthz% HTTP/1.1\r\nHost: {server.authority}\r\n\r\n".encode())
+        assert wire.response().status == 400
+
+
 def test_an_empty_message_is_one(server, client):
     news = client(server, "/ws/redis/news")
     publish(server, "")

@@ -127,6 +127,8 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password(start, file, tmp_path
         ({"password": ""}, "invalid_request"),
         ({"password": "x" * 1_025}, "invalid_request"),
         ({"username": "x" * 1_025}, "invalid_request"),
+        ({"grant_type": ""}, "invalid_request"),
+        ({"grant_type": "", "scope": ""}, "invalid_request"),
         ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
         ({"grant_type": "Password"}, "unsupported_grant_type"),
     ],

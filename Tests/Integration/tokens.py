@@ -35,7 +35,7 @@ def encoded(part):
 class Key:
     """A private key, and its public part as a JWK."""
 
-    def __init__(self, algorithm, kid):
+    def __init__(self, algorithm, kid, size=2048):
         self.algorithm = algorithm
         self.kid = kid
         if algorithm in CURVES:
@@ -43,7 +43,7 @@ class Key:
         elif algorithm == "EdDSA":
             self.private = ed25519.Ed25519PrivateKey.generate()
         else:
-            self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            self.private = rsa.generate_private_key(public_exponent=65537, key_size=size)
         self.public = self.private.public_key()
 
     def jwk(self, **members):

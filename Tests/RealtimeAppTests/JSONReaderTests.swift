@@ -1,3 +1,4 @@
+import HTTPProtocol
 import Testing
 
 @testable import RealtimeApp

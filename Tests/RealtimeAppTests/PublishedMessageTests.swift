@@ -1,19 +1,13 @@
 import Foundation
-import HTTPTypes
+import HTTPProtocol
 import Testing
 
 @testable import RealtimeApp
-@testable import WebSocketServer
 
 /// Messages to publish as JSON; `Tests/Integration/test_channels.py` has the other ways.
 @Suite struct PublishedMessageTests {
-    private func read(_ body: [UInt8]) throws(PublishFaults) -> String {
-        var head = HTTPRequest(method: .post, scheme: nil, authority: nil, path: "/publish/news")
-        head.headerFields[.contentType] = "application/json"
-        return try PublishedMessage.of(
-            Request(
-                head: head, parameters: PathParameters(values: [:]), query: nil, body: body,
-                remoteAddress: "::1", isDraining: false))
+    private func read(_ body: [UInt8]) throws(PublishFaults) -> ExactString {
+        try PublishedMessage.read(query: nil, body, as: .named("application/json"))
     }
 
     @Test(
@@ -24,7 +18,7 @@ import Testing
             (#"{"message":1,"message":"last"}"#, "last"),
         ])
     func valid(body: String, message: String) throws {
-        #expect(try read([UInt8](body.utf8)) == message)
+        #expect(try read([UInt8](body.utf8)).string == message)
     }
 
     @Test(

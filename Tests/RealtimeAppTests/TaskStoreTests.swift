@@ -129,7 +129,7 @@ import WebSocketTesting
             try await store.add(task(1)) {}
             try await pages(2, of: store)
             let large = NewTask(
-                id: 2, title: "t", description: String(repeating: "x", count: 9_999))
+                id: 2, title: "t", description: ExactString(String(repeating: "x", count: 9_999)))
             let error = await #expect(throws: TaskStoreError.self) {
                 try await store.add(large) { Issue.record("it was told to be stored") }
             }

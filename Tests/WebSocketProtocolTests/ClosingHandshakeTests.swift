@@ -102,7 +102,7 @@ import WebSocketProtocol
         var closing = ClosingHandshake()
         let isOwed = closing.receive(.goingAway)
         #expect(isOwed)
-        #expect(closing.close(.internalError) == true)
+        #expect(closing.close(.internalError) == .internalError)
         let answer = closing.answer()
         #expect(answer == nil)
         #expect(closing.sent == .internalError && closing.outcome == .goingAway)

@@ -27,7 +27,7 @@ import WebSocketTesting
     private static var relay: Router {
         var router = Router()
         router.webSocket("/ws") { request in
-            .accept(Relay(request.query?.split(separator: ",").map(String.init) ?? []))
+            .accept(Relay(request.query?.string.split(separator: ",").map(String.init) ?? []))
         }
         return router
     }

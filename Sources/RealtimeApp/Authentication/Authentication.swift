@@ -1,4 +1,4 @@
-import Foundation
+import HTTPProtocol
 public import Logging
 public import WebSocketServer
 
@@ -137,7 +137,7 @@ public struct Authentication: Sendable {
             subprotocol: source.subprotocol)
     }
 
-    private func verify(_ token: String?, of address: String) throws(Problem) -> Identity {
+    private func verify(_ token: ExactString?, of address: String) throws(Problem) -> Identity {
         let authenticator = try required()
         guard let token else { throw .unauthorized(hadToken: false) }
         do {

@@ -1,10 +1,11 @@
 import Foundation
+public import HTTPProtocol
 import JWTKit
 
 /// Whom a token is of.
 public struct Identity: Sendable, Hashable {
     /// The token's `sub`.
-    public let subject: String
+    public let subject: ExactString
     /// Seconds since 1970 at which the token is over, the leeway included; `nil`: never.
     let end: Double?
 }
@@ -50,15 +51,14 @@ struct Authenticator: Sendable {
     var canSign: Bool { signingKey != nil }
 
     /// Whom a token is of, if its signature and claims hold.
-    func verify(_ text: some StringProtocol) throws(TokenFault) -> Identity {
+    func verify(_ text: ExactString) throws(TokenFault) -> Identity {
         let token = try Token(text)
         guard let key = keys.key(for: token.header) else {
             throw TokenFault("of no key with its kid and alg")
         }
         let isSigned = try? key.algorithm.verify(token.signature, signs: token.signedPart)
         guard isSigned == true else { throw TokenFault("its signature is wrong") }
-        guard let claims = try? JSONDecoder().decode(TokenClaims.self, from: Data(token.claims))
-        else { throw TokenFault("its claims are not as they must be") }
+        let claims = try TokenClaims(token.claims)
         try claims.check(options, at: now())
         return Identity(
             subject: claims.subject,
@@ -80,6 +80,33 @@ struct Authenticator: Sendable {
         let signed = parts.map { Base64URL.encode($0) }.joined(separator: ".")
         let signature = try! signingKey.algorithm.sign(Array(signed.utf8))
         return "\(signed).\(Base64URL.encode(signature))"
+    }
+}
+
+extension TokenClaims {
+    /// Whether they hold at `now`, in seconds since 1970.
+    func check(_ options: AuthenticationOptions, at now: Double) throws(TokenFault) {
+        guard !subject.isEmpty else { throw TokenFault("its sub is empty") }
+        let leeway = options.leeway / .seconds(1)
+        if let expiry {
+            // RFC 7519 §4.1.4: on that second it is over.
+            guard now < expiry + leeway else { throw TokenFault("expired") }
+        } else if options.requiresExpiry {
+            throw TokenFault("without exp")
+        }
+        if let notBefore, now + leeway < notBefore { throw TokenFault("not valid yet") }
+        // Names are compared as they are, without normalizing (RFC 7519 §7.3).
+        if let expected = options.issuer, issuer != ExactString(expected) {
+            throw TokenFault("of another issuer")
+        }
+        // RFC 7519 §4.1.3: who isn't named in it must not accept it, nor who has no name.
+        if let audience {
+            guard let expected = options.audience, audience.contains(ExactString(expected)) else {
+                throw TokenFault("for another audience")
+            }
+        } else if options.audience != nil {
+            throw TokenFault("without aud")
+        }
     }
 }
 

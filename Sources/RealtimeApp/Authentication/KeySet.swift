@@ -1,11 +1,12 @@
 import Foundation
+import HTTPProtocol
 import JWTKit
 
 /// The keys that verify tokens, each with the one algorithm that it is for.
 struct KeySet: Sendable {
     struct Key: Sendable {
         /// By which a token names it; `nil`: it can't.
-        let id: String?
+        let id: ExactString?
         /// Its `name` is what a token's `alg` must be: a token has no say in how it is verified.
         let algorithm: any JWTAlgorithm
     }
@@ -15,14 +16,14 @@ struct KeySet: Sendable {
     init() {}
 
     /// The key that a token's header asks for: one with its `kid` and `alg`. A token without `kid`
-    /// is for a key without, or for the only one there is.
+    /// is for a key without. Where there is one key only, a `kid` on one side alone doesn't matter:
+    /// it is a hint for choosing (RFC 7515 §4.1.4), and there is nothing to choose.
     func key(for header: Token.Header) -> Key? {
         keys.first { key in
-            let isNamed =
-                if let id = header.keyID { key.id?.isExactly(id) ?? false } else {
-                    key.id == nil || keys.count == 1
-                }
-            return isNamed && key.algorithm.name == header.algorithm
+            let isMeant =
+                key.id == header.keyID
+                || keys.count == 1 && (key.id == nil || header.keyID == nil)
+            return isMeant && ExactString(key.algorithm.name) == header.algorithm
         }
     }
 
@@ -41,7 +42,7 @@ struct KeySet: Sendable {
     /// The key that signs and verifies with the secret.
     static func secretKey(
         _ secret: some DataProtocol, _ algorithm: AuthenticationOptions.SecretAlgorithm,
-        id: String? = nil
+        id: ExactString? = nil
     ) async -> Key {
         let digest: DigestAlgorithm =
             switch algorithm {
@@ -57,29 +58,30 @@ struct KeySet: Sendable {
 
     /// Adds the keys of a JWK Set (RFC 7517 §5); returns what was passed over, as sentences.
     mutating func add(jwks data: Data) async throws(AuthenticationFault) -> [String] {
-        let set: JSONWebKeySet
-        do {
-            set = try JSONDecoder().decode(JSONWebKeySet.self, from: data)
-        } catch {
+        guard case .object(let members)? = try? JSONReader.read([UInt8](data)),
+            case .array(let values)? = members["keys"]
+        else {
             throw AuthenticationFault(
                 "auth.jwt.jwks", "not a JWK Set: a JSON object with a list of keys (RFC 7517)")
         }
         var skipped: [String] = []
         var added = 0
-        for (index, key) in set.keys.enumerated() {
-            let name = key.kid.map { "\"\($0.prefix(100))\"" } ?? "number \(index + 1)"
+        for (index, value) in values.enumerated() {
+            var name = "number \(index + 1)"
+            let key: Key
             do {
-                try add(try await key.verificationKey())
-                added += 1
-            } catch let unusable as UnusableKey {
-                // RFC 7517 §5: keys of kinds that aren't understood are to be ignored.
-                skipped.append("key \(name) is ignored: \(unusable.reason)")
-            } catch let fault as AuthenticationFault {
-                throw fault
+                let found = try JSONWebKey(value)
+                if let id = found.kid { name = "\"\(id.prefix(100))\"" }
+                key = try await found.verificationKey()
             } catch {
-                throw AuthenticationFault(
-                    "auth.jwt.jwks", "key \(name) is not a good key: \(error)")
+                // RFC 7517 §5: keys of unknown kinds, without a member that they need, or with a
+                // value that isn't supported, are to be ignored.
+                let reason = (error as? UnusableKey)?.reason ?? "not a good key: \(error)"
+                skipped.append("key \(name) is ignored: \(reason)")
+                continue
             }
+            try add(key)
+            added += 1
         }
         guard added > 0 else {
             throw AuthenticationFault(
@@ -90,32 +92,48 @@ struct KeySet: Sendable {
     }
 }
 
-/// Not a fault: a key for something else.
+/// Not a fault: a key for something else, or one that is not good enough.
 private struct UnusableKey: Error {
     let reason: String
 }
 
-private struct JSONWebKeySet: Decodable {
-    let keys: [JSONWebKey]
-}
-
 /// A JSON Web Key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2), without its private part.
-private struct JSONWebKey: Decodable {
-    let kty: String
-    let kid: String?
-    let alg: String?
-    let use: String?
-    let key_ops: [String]?
+private struct JSONWebKey {
+    let kty: ExactString
+    let kid: ExactString?
+    let alg: ExactString?
+    let use: ExactString?
+    let keyOperations: [ExactString]?
     let n: String?
     let e: String?
-    let crv: String?
+    let crv: ExactString?
     let x: String?
     let y: String?
-    let k: String?
+    let k: ExactString?
+
+    init(_ value: JSONValue) throws(UnusableKey) {
+        do throws(JSONMembers.WrongType) {
+            let members = try JSONMembers(value)
+            guard let kty = try members.text("kty") else { throw JSONMembers.WrongType() }
+            self.kty = kty
+            kid = try members.text("kid")
+            alg = try members.text("alg")
+            use = try members.text("use")
+            keyOperations = try members.texts("key_ops")
+            n = try members.text("n")?.string
+            e = try members.text("e")?.string
+            crv = try members.text("crv")
+            x = try members.text("x")?.string
+            y = try members.text("y")?.string
+            k = try members.text("k")
+        } catch {
+            throw UnusableKey(reason: "not a JWK: an object of texts with a kty")
+        }
+    }
 
     func verificationKey() async throws -> KeySet.Key {
         guard use == nil || use == "sig" else { throw UnusableKey(reason: "not for signatures") }
-        guard key_ops?.contains("verify") ?? true else {
+        guard keyOperations?.contains("verify") ?? true else {
             throw UnusableKey(reason: "not for verifying")
         }
         switch kty {
@@ -123,10 +141,11 @@ private struct JSONWebKey: Decodable {
         case "RSA":
             let algorithm = try pinned(
                 ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"], otherwise: "RS256")
+            try checkModulus()
             return try await key(
                 .rsa(algorithm, identifier: .any, modulus: n, exponent: e))
         case "EC":
-            let curves: [String: (algorithm: String, curve: ECDSACurve)] = [
+            let curves: [ExactString: (algorithm: String, curve: ECDSACurve)] = [
                 "P-256": ("ES256", .p256), "P-384": ("ES384", .p384), "P-521": ("ES512", .p521),
             ]
             guard let crv, let known = curves[crv] else {
@@ -146,8 +165,10 @@ private struct JSONWebKey: Decodable {
 
     /// The one algorithm of the key: its `alg`, which must fit, or else the one that its kind means.
     private func pinned(_ fitting: [String], otherwise: String) throws -> JWK.Algorithm {
-        let name = alg ?? otherwise
-        guard fitting.contains(name), let algorithm = JWK.Algorithm(rawValue: name) else {
+        let name = alg ?? ExactString(otherwise)
+        guard let known = fitting.first(where: { ExactString($0) == name }),
+            let algorithm = JWK.Algorithm(rawValue: known)
+        else {
             throw UnusableKey(
                 reason: "its alg is none that such a key verifies: "
                     + fitting.joined(separator: ", "))
@@ -160,25 +181,31 @@ private struct JSONWebKey: Decodable {
         return KeySet.Key(id: kid, algorithm: try await collection.getKey())
     }
 
+    /// RFC 7518 §3.3: a modulus has 2,048 bits or more.
+    private func checkModulus() throws {
+        guard let n, let bytes = Base64URL.decode(n.utf8) else { return }
+        let digits = bytes.drop { $0 == 0 }
+        let bits = digits.count * 8 - (digits.first?.leadingZeroBitCount ?? 0)
+        guard bits >= 2_048 else {
+            throw UnusableKey(reason: "RSA needs 2048 bits, it has \(bits)")
+        }
+    }
+
     private func secretKey() async throws -> KeySet.Key {
         let name = alg ?? "HS256"
-        guard let algorithm = AuthenticationOptions.SecretAlgorithm(rawValue: name) else {
+        let algorithms = AuthenticationOptions.SecretAlgorithm.allCases
+        guard let algorithm = algorithms.first(where: { ExactString($0.rawValue) == name }) else {
             throw UnusableKey(reason: "its alg is none of HS256, HS384, HS512")
         }
-        guard let secret = k.flatMap({ Base64URL.decode(Array($0.utf8)) }) else {
-            throw WeakKey(description: "its k is not Base64url")
+        guard let secret = k.flatMap({ Base64URL.decode($0.utf8) }) else {
+            throw UnusableKey(reason: "its k is not Base64url")
         }
         guard secret.count >= algorithm.secretSizeMin else {
-            throw WeakKey(
-                description: "\(name) needs \(algorithm.secretSizeMin) bytes, "
-                    + "it has \(secret.count)")
+            throw UnusableKey(
+                reason: "\(name) needs \(algorithm.secretSizeMin) bytes, it has \(secret.count)")
         }
         return await KeySet.secretKey(secret, algorithm, id: kid)
     }
-}
-
-private struct WeakKey: Error, CustomStringConvertible {
-    let description: String
 }
 
 extension JWKIdentifier {

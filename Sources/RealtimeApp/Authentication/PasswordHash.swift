@@ -1,5 +1,6 @@
 import COpenSSL
 import Foundation
+import HTTPProtocol
 
 /// A password's scrypt hash (RFC 7914) with its salt and costs, as the PHC string format writes it:
 /// `$scrypt$ln=15,r=8,p=1$SALT$HASH`.
@@ -58,7 +59,7 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether it is of this password. Takes as long whether it is or not; where it can't be told,
     /// it isn't.
-    func isOf(_ password: String) -> Bool {
+    func isOf(_ password: ExactString) -> Bool {
         guard let other = scrypt(Array(password.utf8), salt: salt, costs, size: 32) else {
             return false
         }

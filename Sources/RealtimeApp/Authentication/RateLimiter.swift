@@ -1,4 +1,5 @@
 import Glibc
+import HTTPProtocol
 import Synchronization
 
 /// So many attempts a minute for each name, and a burst of as many: a token bucket each, kept as
@@ -17,7 +18,7 @@ final class RateLimiter: Sendable {
     init(perMinute: Int) { cost = 60 / Double(perMinute) }
 
     /// Counts an attempt: `nil` if it may go on, else the seconds until one may.
-    func attempt(by name: String, at now: Double) -> Double? {
+    func attempt(by name: ExactString, at now: Double) -> Double? {
         var hasher = Hasher()
         hasher.combine(seed)
         hasher.combine(name)
@@ -39,7 +40,7 @@ final class RateLimiter: Sendable {
     /// What an address counts as: itself, or the /64 of an IPv6 address, of which one has them all.
     static func name(ofAddress address: String) -> String {
         var bytes = in6_addr()
-        let plain = String(address.prefix { $0 != "%" })
+        let plain = String(decoding: address.utf8.prefix { $0 != UInt8(ascii: "%") }, as: UTF8.self)
         // Safety: an address of IPv6 has 16 bytes, which `inet_pton` writes and the closure reads.
         guard unsafe inet_pton(AF_INET6, plain, &bytes) == 1 else { return address }
         return unsafe withUnsafeBytes(of: &bytes) { bytes in

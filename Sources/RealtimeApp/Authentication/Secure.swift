@@ -1,3 +1,4 @@
+import HTTPProtocol
 import Logging
 import WebSocketServer
 
@@ -13,7 +14,7 @@ final class SecureMember: ConnectionHandler {
     }
 
     /// The topic behind a name: none but those below `secure/` can be reached.
-    static func topic(_ name: String) -> String { "secure/\(name)" }
+    static func topic(_ name: ExactString) -> String { "secure/\(name)" }
 
     func onOpen(_ connection: Connection) {
         // The name was checked before; its first topic is not too many.

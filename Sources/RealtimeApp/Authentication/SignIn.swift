@@ -1,3 +1,4 @@
+import HTTPProtocol
 import HTTPTypes
 import Logging
 import WebSocketServer
@@ -16,11 +17,11 @@ struct SignInLimits: Sendable {
     /// each address apart: else a stranger could keep a user out by trying in the user's name.
     ///
     /// - Parameter now: seconds on a clock that only goes forward.
-    func attempt(from address: String, as user: String, at now: Double) -> Double? {
+    func attempt(from address: String, as user: UserName, at now: Double) -> Double? {
         let origin = RateLimiter.name(ofAddress: address)
-        if let wait = perAddress?.attempt(by: origin, at: now) { return wait }
+        if let wait = perAddress?.attempt(by: ExactString(origin), at: now) { return wait }
         // No address has a space.
-        return perUser?.attempt(by: "\(origin) \(user)", at: now)
+        return perUser?.attempt(by: "\(origin) \(user.normalized)", at: now)
     }
 }
 
@@ -36,7 +37,7 @@ extension Authentication {
         guard let users else {
             throw .cannotSignIn("there are no users: set auth.users")
         }
-        let credentials: (user: String, password: String)
+        let credentials: (user: UserName, password: ExactString)
         switch Self.credentials(request) {
         case .success(let given): credentials = given
         case .failure(let fault): return fault.response
@@ -69,9 +70,9 @@ extension Authentication {
 
     private static func credentials(
         _ request: Request
-    ) -> Result<(user: String, password: String), SignInFault> {
-        guard request.mediaType == "application/x-www-form-urlencoded",
-            let form = Form(request.body)
+    ) -> Result<(user: UserName, password: ExactString), SignInFault> {
+        guard request.mediaType == .named("application/x-www-form-urlencoded"),
+            let form = TokenRequest(request.body)
         else {
             return .failure(
                 SignInFault(
@@ -84,9 +85,7 @@ extension Authentication {
             return .failure(
                 SignInFault("unsupported_grant_type", "The grant_type must be password."))
         }
-        guard let user = form["username"], let password = form["password"],
-            !user.isEmpty, !password.isEmpty
-        else {
+        guard let user = form["username"], let password = form["password"] else {
             return .failure(
                 SignInFault("invalid_request", "The fields username and password are needed."))
         }
@@ -95,7 +94,7 @@ extension Authentication {
                 SignInFault(
                     "invalid_request", "A name or password has up to \(fieldSizeMax) bytes."))
         }
-        return .success((user, password))
+        return .success((UserName(user), password))
     }
 }
 

@@ -1,22 +1,28 @@
 import Foundation
+import HTTPProtocol
 
 /// A JSON Web Token in its compact form (RFC 7515 §7.1), taken apart; nothing of it is believed.
 struct Token {
     /// Bytes of a whole token, past which nothing is looked at.
     static let sizeMax = 8 << 10
 
-    struct Header: Decodable {
-        let algorithm: String
-        let keyID: String?
+    struct Header {
+        let algorithm: ExactString
+        let keyID: ExactString?
 
-        private enum CodingKeys: String, CodingKey { case alg, kid, crit }
-
-        init(from decoder: any Decoder) throws {
-            let members = try decoder.container(keyedBy: CodingKeys.self)
-            algorithm = try members.decode(String.self, forKey: .alg)
-            keyID = try members.decodeIfPresent(String.self, forKey: .kid)
+        init(_ bytes: [UInt8]) throws(TokenFault) {
+            let hasExtensions: Bool
+            do throws(JSONMembers.WrongType) {
+                let members = try JSONMembers(bytes)
+                guard let algorithm = try members.text("alg") else { throw JSONMembers.WrongType() }
+                self.algorithm = algorithm
+                keyID = try members.text("kid")
+                hasExtensions = members.has("crit")
+            } catch {
+                throw TokenFault("its header is not as it must be")
+            }
             // RFC 7515 §4.1.11: extensions that must be understood, of which we know none.
-            guard !members.contains(.crit) else { throw TokenFault("crit in the header") }
+            guard !hasExtensions else { throw TokenFault("crit in the header") }
         }
     }
 
@@ -26,21 +32,15 @@ struct Token {
     let claims: [UInt8]
     let signature: [UInt8]
 
-    init(_ text: some StringProtocol) throws(TokenFault) {
+    init(_ text: ExactString) throws(TokenFault) {
+        guard text.utf8.count <= Self.sizeMax else { throw .tooLong }
         let bytes = Array(text.utf8)
-        guard bytes.count <= Self.sizeMax else { throw TokenFault("larger than 8 KiB") }
         let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard parts.count == 3 else { throw TokenFault("not of three parts") }
         guard let header = Base64URL.decode(parts[0]), let claims = Base64URL.decode(parts[1]),
             let signature = Base64URL.decode(parts[2])
         else { throw TokenFault("not Base64url") }
-        do {
-            self.header = try JSONDecoder().decode(Header.self, from: Data(header))
-        } catch let fault as TokenFault {
-            throw fault
-        } catch {
-            throw TokenFault("its header is not as it must be")
-        }
+        self.header = try Header(header)
         self.claims = claims
         self.signature = signature
         signedPart = bytes[..<parts[1].endIndex]
@@ -48,65 +48,38 @@ struct Token {
 }
 
 /// What a token claims (RFC 7519 §4.1), as far as we look.
-struct TokenClaims: Decodable {
-    let subject: String
+struct TokenClaims {
+    let subject: ExactString
     /// Seconds since 1970.
     let expiry: Double?
     let notBefore: Double?
-    let issuer: String?
-    let audience: [String]?
+    let issuer: ExactString?
+    let audience: [ExactString]?
 
-    private enum CodingKeys: String, CodingKey { case sub, exp, nbf, iss, aud }
-
-    init(from decoder: any Decoder) throws {
-        let members = try decoder.container(keyedBy: CodingKeys.self)
-        subject = try members.decode(String.self, forKey: .sub)
-        expiry = try members.decodeIfPresent(Double.self, forKey: .exp)
-        notBefore = try members.decodeIfPresent(Double.self, forKey: .nbf)
-        issuer = try members.decodeIfPresent(String.self, forKey: .iss)
-        // RFC 7519 §4.1.3: one string, or a list of them.
-        if let one = try? members.decodeIfPresent(String.self, forKey: .aud) {
-            audience = [one]
-        } else {
-            audience = try members.decodeIfPresent([String].self, forKey: .aud)
-        }
-    }
-
-    /// Whether they hold at `now`, in seconds since 1970.
-    func check(_ options: AuthenticationOptions, at now: Double) throws(TokenFault) {
-        guard !subject.isEmpty else { throw TokenFault("its sub is empty") }
-        let leeway = options.leeway / .seconds(1)
-        if let expiry {
-            // RFC 7519 §4.1.4: on that second it is over.
-            guard now < expiry + leeway else { throw TokenFault("expired") }
-        } else if options.requiresExpiry {
-            throw TokenFault("without exp")
-        }
-        if let notBefore, now + leeway < notBefore { throw TokenFault("not valid yet") }
-        if let expected = options.issuer, issuer?.isExactly(expected) != true {
-            throw TokenFault("of another issuer")
-        }
-        // RFC 7519 §4.1.3: who isn't named in it must not accept it, nor who has no name.
-        if let audience {
-            guard let expected = options.audience,
-                audience.contains(where: expected.isExactly)
-            else {
-                throw TokenFault("for another audience")
+    init(_ bytes: [UInt8]) throws(TokenFault) {
+        do throws(JSONMembers.WrongType) {
+            let members = try JSONMembers(bytes)
+            guard let subject = try members.text("sub") else { throw JSONMembers.WrongType() }
+            self.subject = subject
+            expiry = try members.number("exp")
+            notBefore = try members.number("nbf")
+            issuer = try members.text("iss")
+            // RFC 7519 §4.1.3: one string, or a list of them.
+            if let one = try? members.text("aud") {
+                audience = [one]
+            } else {
+                audience = try members.texts("aud")
             }
-        } else if options.audience != nil {
-            throw TokenFault("without aud")
+        } catch {
+            throw TokenFault("its claims are not as they must be")
         }
     }
-}
-
-extension String {
-    /// Whether it has the same characters, unnormalized, as names in tokens are compared (RFC 7519
-    /// §7.3): strings themselves are equal, too, where «é» is one character here and two there.
-    func isExactly(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
 
 /// Why a token isn't accepted, for the log: it never tells what is in the token.
 struct TokenFault: Error, Hashable {
+    static let tooLong = TokenFault("larger than 8 KiB")
+
     let reason: String
 
     init(_ reason: String) { self.reason = reason }

@@ -1,4 +1,4 @@
-import Foundation
+import HTTPProtocol
 import Logging
 import WebSocketServer
 
@@ -45,8 +45,10 @@ final class TokenBoundHandler: ConnectionHandler {
     }
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        if kind == .text, let token = TokenMessage.token(in: payload) {
-            return take(token, from: connection)
+        switch kind == .text ? TokenMessage(payload) : .other {
+        case .other: break
+        case .token(let token): return take(token, from: connection)
+        case .tooLong: return refuse(.tooLong, from: connection)
         }
         guard identity != nil else {
             return connection.close(.unauthorized, reason: "a token is awaited")
@@ -62,10 +64,10 @@ final class TokenBoundHandler: ConnectionHandler {
 
     // MARK: - Tokens
 
-    private func take(_ token: String, from connection: Connection) {
+    private func take(_ token: ExactString, from connection: Connection) {
         do throws(TokenFault) {
             let new = try authenticator.verify(token)
-            if let identity, !identity.subject.isExactly(new.subject) {
+            if let identity, identity.subject != new.subject {
                 throw TokenFault("of another sub than the connection's")
             }
             let isFirst = identity == nil
@@ -78,11 +80,15 @@ final class TokenBoundHandler: ConnectionHandler {
                 handler.onOpen(connection)
             }
         } catch {
-            logger.debug(
-                "token refused",
-                metadata: ["reason": "\(error.reason)", "connection": "\(connection.id)"])
-            connection.close(.unauthorized, reason: "invalid token")
+            refuse(error, from: connection)
         }
+    }
+
+    private func refuse(_ fault: TokenFault, from connection: Connection) {
+        logger.debug(
+            "token refused",
+            metadata: ["reason": "\(fault.reason)", "connection": "\(connection.id)"])
+        connection.close(.unauthorized, reason: "invalid token")
     }
 
     /// Between two looks at the clock of the calendar, which may be set anew.
@@ -100,41 +106,5 @@ final class TokenBoundHandler: ConnectionHandler {
                 connection.close(.tokenExpired, reason: "token expired")
             }
         }
-    }
-}
-
-/// A message that brings a token: `{"token":"…"}`.
-enum TokenMessage {
-    /// Bytes up to which any object is looked at whole: a token of the largest size, and spaces.
-    private static let sizeMax = Token.sizeMax + 256
-    private static let name = Array(#""token""#.utf8)
-
-    /// The token, if the payload is such a message and not one for the handler. It may be longer
-    /// than a token can be: then it's a bad one, which still no one else must see.
-    static func token(in payload: RawSpan) -> String? {
-        // Cheap for all other messages: looked at whole only if it begins like one.
-        // Safety: no pointer leaves the closure.
-        unsafe payload.withUnsafeBytes { bytes in
-            let content = unsafe bytes.drop(while: isSpace)
-            guard unsafe content.first == UInt8(ascii: "{"),
-                unsafe bytes.count <= sizeMax || mayBeNamed(content.dropFirst()),
-                let members = unsafe try? JSONDecoder().decode(
-                    [String: String].self, from: Data(bytes)),
-                members.count == 1
-            else { return nil }
-            return members["token"]
-        }
-    }
-
-    /// Whether the first member may be `token`, or one that escapes hide.
-    private static func mayBeNamed(_ members: Slice<UnsafeRawBufferPointer>) -> Bool {
-        let start = unsafe members.drop(while: isSpace)
-        return unsafe start.starts(with: name)
-            || start.prefix(while: { $0 != UInt8(ascii: ":") })
-                .contains(UInt8(ascii: "\\"))
-    }
-
-    private static func isSpace(_ byte: UInt8) -> Bool {
-        byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D
     }
 }

@@ -10,7 +10,7 @@ final class TokenDroppingHandler: ConnectionHandler {
     func onOpen(_ connection: Connection) { handler.onOpen(connection) }
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        if kind == .text, TokenMessage.token(in: payload) != nil { return }
+        if kind == .text, TokenMessage(payload) != .other { return }
         handler.onMessage(payload, as: kind, from: connection)
     }
 

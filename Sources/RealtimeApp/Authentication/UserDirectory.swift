@@ -1,4 +1,5 @@
 import Foundation
+import HTTPProtocol
 import Logging
 import Synchronization
 import WebSocketServer
@@ -66,7 +67,7 @@ final class UserDirectory: Sendable {
 
     /// The user whose name and password these are, as the file spells the name; `nil`: no one's,
     /// which takes as long to find out.
-    func user(named name: String, password: String) -> String? {
+    func user(named name: UserName, password: ExactString) -> String? {
         file.user(named: name, password: password)
     }
 }

@@ -1,12 +1,19 @@
 import Foundation
+import HTTPProtocol
 
 /// The text of a users file: a line `NAME:HASH` for each, and comments that are kept.
 package struct UsersFile: Sendable {
     /// Bytes of a name.
     static let nameSizeMax = 64
 
+    struct User: Hashable, Sendable {
+        /// As the file spells it.
+        let name: String
+        let hash: PasswordHash
+    }
+
     private var lines: [String] = []
-    package private(set) var users: [String: PasswordHash] = [:]
+    private(set) var users: [UserName: User] = [:]
 
     package init() {}
 
@@ -20,8 +27,10 @@ package struct UsersFile: Sendable {
             do throws(UsersFault) {
                 guard let hash else { throw UsersFault("not NAME:HASH") }
                 try Self.check(name: name)
-                guard users[name] == nil else { throw UsersFault("\(name) stands there twice") }
-                users[name] = try PasswordHash(hash)
+                let user = User(name: name, hash: try PasswordHash(hash))
+                guard users.updateValue(user, forKey: UserName(name)) == nil else {
+                    throw UsersFault("\(name) stands there twice")
+                }
             } catch {
                 throw UsersFault(error.problem, line: index + 1)
             }
@@ -54,15 +63,18 @@ package struct UsersFile: Sendable {
     ///
     /// A hash is made at each of the costs that the file has, whoever is asked for: so the time
     /// tells neither who is known nor how dear a user's hash is.
-    func user(named name: String, password: String) -> String? {
-        let known = users.index(forKey: name).map { users[$0] }
+    func user(named name: UserName, password: ExactString) -> String? {
+        let known = users[name]
         var isRight = false
-        for costs in Set(users.values.map(\.costs)).union(users.isEmpty ? [.standard] : []) {
-            let own = known.flatMap { $0.value.costs == costs ? $0.value : nil }
+        for costs in Set(users.values.map(\.hash.costs)).union(users.isEmpty ? [.standard] : []) {
+            let own = known.flatMap { $0.hash.costs == costs ? $0.hash : nil }
             if (own ?? .nobodys(costs)).isOf(password) { isRight = true }
         }
-        return isRight ? known?.key : nil
+        return isRight ? known?.name : nil
     }
+
+    /// The names as the file spells them, in order.
+    package var names: [String] { users.values.map(\.name).sorted() }
 
     // MARK: - Changes
 
@@ -70,19 +82,43 @@ package struct UsersFile: Sendable {
     package mutating func set(_ name: String, _ hash: PasswordHash) throws(UsersFault) -> Bool {
         try Self.check(name: name)
         let line = "\(name):\(hash)"
-        let index = lines.firstIndex { Self.parts(of: $0)?.name == name }
+        let user = UserName(name)
+        let index = lines.firstIndex { Self.userName(of: $0) == user }
         if let index { lines[index] = line } else { lines.append(line) }
-        users[name] = hash
+        users[user] = User(name: name, hash: hash)
         return index != nil
     }
 
     /// Removes a user; false if there was none.
     package mutating func remove(_ name: String) -> Bool {
-        lines.removeAll { Self.parts(of: $0)?.name == name }
-        return users.removeValue(forKey: name) != nil
+        let user = UserName(name)
+        lines.removeAll { Self.userName(of: $0) == user }
+        return users.removeValue(forKey: user) != nil
+    }
+
+    private static func userName(of line: String) -> UserName? {
+        parts(of: line).map { UserName($0.name) }
     }
 
     package var text: String { lines.map { $0 + "\n" }.joined() }
+}
+
+/// A user's name as it is looked up: the same however its accents are typed (RFC 8265 §3.4).
+struct UserName: Hashable, Sendable {
+    /// Bytes up to which a name is normalized: more than any spelling of the longest in a file has.
+    /// Normalizing may cost the square of them, and anyone may try to sign in.
+    private static let sizeMax = 8 * UsersFile.nameSizeMax
+
+    /// In Unicode's normal form C; longer ones, which are no one's, as they came.
+    let normalized: ExactString
+
+    init(_ name: ExactString) {
+        normalized =
+            name.utf8.count <= Self.sizeMax
+            ? ExactString(name.string.precomposedStringWithCanonicalMapping) : name
+    }
+
+    init(_ name: String) { self.init(ExactString(name)) }
 }
 
 /// What is wrong with a users file, a name or a hash.

@@ -1,3 +1,4 @@
+import HTTPProtocol
 import WebSocketServer
 
 /// A client of a channel (S7): it gets what is published there, and publishes nothing itself,
@@ -6,7 +7,7 @@ final class ChannelSubscriber: ConnectionHandler, Sendable {
     private let topic: String
     private let advice: String
 
-    init(channel: String) {
+    init(channel: ExactString) {
         topic = Channels.topic(of: channel)
         advice = "publish by POST /publish/\(channel)"
     }

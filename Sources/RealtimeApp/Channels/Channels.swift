@@ -1,13 +1,14 @@
+import HTTPProtocol
 import HTTPTypes
 import WebSocketServer
 
 /// Channels that anything can publish to by a request, and clients listen to, on every server
 /// that has the same broker (S7).
 enum Channels {
-    static func topic(of channel: String) -> String { "channel/\(channel)" }
+    static func topic(of channel: ExactString) -> String { "channel/\(channel)" }
 
     /// What is wrong with a channel's name, as the name of its topic.
-    static func fault(of channel: String, topics: TopicOptions) -> ValidationFault? {
+    static func fault(of channel: ExactString, topics: TopicOptions) -> ValidationFault? {
         if topics.isValidName(topic(of: channel)) { return nil }
         let sizeMax = topics.nameSizeMax - topic(of: "").utf8.count
         return ValidationFault(
@@ -36,12 +37,13 @@ extension RealtimeApp {
         router.post("/publish/{channel}") { request in
             try authentication.authorize(request, for: .publish)
             let channel = request.parameters["channel"] ?? ""
-            let message: String
+            let message: ExactString
             do throws(PublishFaults) {
                 if let fault = Channels.fault(of: channel, topics: topics) {
                     throw PublishFaults(faults: [fault])
                 }
-                message = try PublishedMessage.of(request)
+                message = try PublishedMessage.read(
+                    query: request.query, request.body, as: request.mediaType)
             } catch { return .unprocessable(error.faults) }
             let publication = unsafe Publication(
                 Array(message.utf8).span.bytes, as: .text, to: Channels.topic(of: channel))

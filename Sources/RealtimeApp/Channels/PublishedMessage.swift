@@ -1,6 +1,4 @@
-import Foundation
-import HTTPTypes
-import WebSocketServer
+import HTTPProtocol
 
 /// What keeps a request from being published.
 struct PublishFaults: Error {
@@ -10,23 +8,25 @@ struct PublishFaults: Error {
 /// The message that a request wants published: `message` in its query, in a form or in a JSON
 /// object, or its body as plain text; the query goes first.
 enum PublishedMessage {
-    static func of(_ request: Request) throws(PublishFaults) -> String {
-        if let query = request.query {
-            if let message = try value(of: "message", inForm: Array(query.utf8), "query") {
-                return message
-            }
+    static func read(
+        query: ExactString?, _ body: [UInt8], as type: MediaType
+    ) throws(PublishFaults) -> ExactString {
+        if let message = query.flatMap({ Form($0)["message"] }) {
+            return try text(message, "query", "message")
         }
-        switch request.mediaType {
-        case "application/json": return try inJSON(request.body)
-        case "application/x-www-form-urlencoded":
-            guard let message = try value(of: "message", inForm: request.body, "body") else {
+        switch type {
+        case .named("application/json"): return try inJSON(body)
+        case .named("application/x-www-form-urlencoded"):
+            guard let message = Form(body)["message"] else {
                 throw PublishFaults(faults: [.missing("body", "message")])
             }
-            return message
-        case nil where !request.body.isEmpty, "text/plain":
-            guard !request.body.isEmpty else { break }
-            return try text(request.body, "body")
-        case .some where !request.body.isEmpty:
+            return try text(message, "body", "message")
+        default: break
+        }
+        guard !body.isEmpty else { throw PublishFaults(faults: [.missing("query", "message")]) }
+        switch type {
+        case .none, .named("text/plain"): return try text(body, "body")
+        case .named, .malformed:
             throw PublishFaults(faults: [
                 ValidationFault(
                     loc: ["body"],
@@ -34,12 +34,10 @@ enum PublishedMessage {
                         + "or text/plain",
                     type: "value_error")
             ])
-        default: break
         }
-        throw PublishFaults(faults: [.missing("query", "message")])
     }
 
-    private static func inJSON(_ body: [UInt8]) throws(PublishFaults) -> String {
+    private static func inJSON(_ body: [UInt8]) throws(PublishFaults) -> ExactString {
         let json: JSONValue
         do throws(JSONFault) {
             json = try JSONReader.read(body)
@@ -67,43 +65,10 @@ enum PublishedMessage {
         }
     }
 
-    /// The last value of a name in `name=value&…`, as FastAPI takes it; `nil` if there is none.
-    private static func value(
-        of name: String, inForm form: [UInt8], _ place: ValidationFault.Item
-    ) throws(PublishFaults) -> String? {
-        for pair in form.split(separator: UInt8(ascii: "&")).reversed() {
-            let sides = pair.split(
-                separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard decoded(sides[0]) == Array(name.utf8) else { continue }
-            return try text(sides.count == 2 ? decoded(sides[1]) : [], place, .text(name))
-        }
-        return nil
-    }
-
-    /// A form's way (WHATWG URL §5.1): `+` is a space, and a `%` without two digits is itself.
-    private static func decoded(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
-        var result: [UInt8] = []
-        var rest = bytes
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "+") {
-                result.append(UInt8(ascii: " "))
-            } else if byte == UInt8(ascii: "%"), rest.count >= 2,
-                rest.prefix(2).allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }),
-                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
-            {
-                result.append(value)
-                rest = rest.dropFirst(2)
-            } else {
-                result.append(byte)
-            }
-        }
-        return result
-    }
-
     private static func text(
         _ bytes: [UInt8], _ loc: ValidationFault.Item...
-    ) throws(PublishFaults) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+    ) throws(PublishFaults) -> ExactString {
+        guard let text = ExactString(validating: bytes) else {
             throw PublishFaults(faults: [
                 ValidationFault(loc: loc, msg: "Input should be UTF-8", type: "string_unicode")
             ])

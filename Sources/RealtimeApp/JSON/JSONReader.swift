@@ -1,3 +1,5 @@
+import HTTPProtocol
+
 /// A strict reader of one JSON text (RFC 8259) that says where it is broken.
 ///
 /// Foundation's says that only in prose, and not for a half of a surrogate pair.
@@ -20,10 +22,10 @@ struct JSONReader {
     /// The one value of a text in UTF-8.
     static func read(_ bytes: [UInt8]) throws(JSONFault) -> JSONValue {
         var reader = JSONReader(bytes)
-        let repaired = String(decoding: bytes, as: UTF8.self).utf8
-        if let (broken, _) = zip(bytes.indices, zip(bytes, repaired)).first(where: { $1.0 != $1.1 })
-        {
-            throw reader.fault("Invalid UTF-8", at: broken)
+        if ExactString(validating: bytes) == nil {
+            let repaired = String(decoding: bytes, as: UTF8.self).utf8
+            let broken = zip(bytes.indices, zip(bytes, repaired)).first { $1.0 != $1.1 }
+            throw reader.fault("Invalid UTF-8", at: broken?.0)
         }
         let value = try reader.value()
         reader.skipBlanks()
@@ -49,7 +51,7 @@ struct JSONReader {
     }
 
     private mutating func take(literal: StaticString) -> Bool {
-        let literal = String(describing: literal).utf8
+        let literal = literal.description.utf8
         guard bytes[index...].starts(with: literal) else { return false }
         index += literal.count
         return true
@@ -99,7 +101,7 @@ struct JSONReader {
     }
 
     private mutating func object() throws(JSONFault) -> JSONValue {
-        var members: [String: JSONValue] = [:]
+        var members: [ExactString: JSONValue] = [:]
         skipBlanks()
         if take("}") { return .object(members) }
         while true {
@@ -142,13 +144,13 @@ struct JSONReader {
             if takeDigits() > 0 { end = index }
         }
         index = end
-        return .number(String(decoding: bytes[first..<end], as: UTF8.self))
+        return .number(ExactString(String(decoding: bytes[first..<end], as: UTF8.self)))
     }
 
     // MARK: - Strings
 
     /// `nil` for one with a half of a surrogate pair.
-    private mutating func string() throws(JSONFault) -> String? {
+    private mutating func string() throws(JSONFault) -> ExactString? {
         let quote = index
         index += 1
         var text: [UInt8] = []
@@ -157,7 +159,7 @@ struct JSONReader {
             switch byte {
             case UInt8(ascii: "\""):
                 index += 1
-                return isBroken ? nil : String(decoding: text, as: UTF8.self)
+                return isBroken ? nil : ExactString(String(decoding: text, as: UTF8.self))
             case UInt8(ascii: "\\"):
                 guard let scalar = try escaped(openedAt: quote) else {
                     isBroken = true
@@ -207,11 +209,9 @@ struct JSONReader {
     }
 
     private mutating func codeUnit() throws(JSONFault) -> UInt16 {
-        let digits = bytes[index...].prefix(4)
-        guard digits.count == 4, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-            let unit = UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
-        else { throw fault("Invalid \\uXXXX escape", at: index - 1) }
+        let digits = bytes[index...].prefix(4).compactMap(\.hexValue)
+        guard digits.count == 4 else { throw fault("Invalid \\uXXXX escape", at: index - 1) }
         index += 4
-        return unit
+        return digits.reduce(0) { $0 << 4 | UInt16($1) }
     }
 }

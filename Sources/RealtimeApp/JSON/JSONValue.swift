@@ -1,15 +1,17 @@
+import HTTPProtocol
+
 /// A JSON value as a client sent it (RFC 8259): numbers as they were written.
 enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)
     /// Its literal: nothing of a large integer is lost, whoever needs one decides what it takes.
-    case number(String)
-    case string(String)
+    case number(ExactString)
+    case string(ExactString)
     /// A string that escapes one half of a surrogate pair, which no UTF-8 can hold.
     case brokenString
     case array([JSONValue])
     /// The last of several members with one name counts.
-    case object([String: JSONValue])
+    case object([ExactString: JSONValue])
 }
 
 /// Where a text stops being JSON, and what was expected there.

@@ -1,3 +1,4 @@
+import HTTPProtocol
 import WebSocketServer
 
 /// A client of a topic's notifications (S3): it gets what is published to `notifications/{topic}`
@@ -8,7 +9,7 @@ final class NotificationStream: ConnectionHandler {
     init(topic: String) { self.topic = topic }
 
     /// The topic behind a name: clients can reach no topic but those below `notifications/`.
-    static func topic(_ name: String) -> String { "notifications/\(name)" }
+    static func topic(_ name: ExactString) -> String { "notifications/\(name)" }
 
     func onOpen(_ connection: Connection) {
         // Otherwise it would wait for what never comes.

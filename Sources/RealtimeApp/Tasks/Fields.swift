@@ -1,7 +1,9 @@
+import HTTPProtocol
+
 /// The rules for a request's fields, and their words, as FastAPI's users know them from pydantic.
 ///
 /// Each gives the value or says what is wrong with it. As with pydantic, whole numbers may also be
-/// written as `7.0`, `"7"` or `true`.
+/// written as `7.0`, `"7"`, `"1_000"` or `true`.
 enum Fields {
     static func integer(
         _ value: JSONValue, at loc: [ValidationFault.Item]
@@ -13,9 +15,9 @@ enum Fields {
         case .bool(let flag): return .success(flag ? 1 : 0)
         case .string(let text): return integer(text, at: loc)
         case .number(let literal):
-            if let integer = Int64(literal) { return .success(integer) }
-            if literal.contains(where: { ".eE".contains($0) }) {
-                let number = Double(literal) ?? .infinity
+            if let integer = Int64(literal.string) { return .success(integer) }
+            if literal.utf8.contains(where: { ".eE".utf8.contains($0) }) {
+                let number = Double(literal.string) ?? .infinity
                 if let integer = Int64(exactly: number) { return .success(integer) }
                 guard number.isFinite else {
                     return fail("finite_number", "Input should be a finite number")
@@ -33,27 +35,45 @@ enum Fields {
 
     /// A whole number written in a text: in a query, or in quotes.
     static func integer(
-        _ text: String, at loc: [ValidationFault.Item]
+        _ text: ExactString, at loc: [ValidationFault.Item]
     ) -> Result<Int64, ValidationFault> {
-        var digits = text[...]
-        while digits.first?.isWhitespace == true { digits.removeFirst() }
-        while digits.last?.isWhitespace == true { digits.removeLast() }
-        if let point = digits.firstIndex(of: "."), point != digits.startIndex,
-            !digits[point...].dropFirst().isEmpty,
-            digits[point...].dropFirst().allSatisfy({ $0 == "0" })
-        {
-            digits = digits[..<point]
-        }
-        if let integer = Int64(digits) { return .success(integer) }
-        let unsigned = digits.first.map { "+-".contains($0) } == true ? digits.dropFirst() : digits
-        if !unsigned.isEmpty, unsigned.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-            return .failure(tooLarge(at: loc))
+        if let digits = digits(of: text) {
+            return Int64(digits).map(Result.success) ?? .failure(tooLarge(at: loc))
         }
         return .failure(
             ValidationFault(
                 loc: loc,
                 msg: "Input should be a valid integer, unable to parse string as an integer",
                 type: "int_parsing"))
+    }
+
+    /// The sign and the digits of a whole number, as pydantic finds them in a text: white space
+    /// around it, one sign, single underscores between digits, and zeros behind a point count for
+    /// nothing. `nil` for anything else.
+    private static func digits(of text: ExactString) -> String? {
+        var scalars = text.string.unicodeScalars[...]
+        scalars = scalars.drop { $0.properties.isWhitespace }
+        while scalars.last?.properties.isWhitespace == true { scalars = scalars.dropLast() }
+        var rest = Array(Substring(scalars).utf8)[...]
+        var digits: [UInt8] = []
+        if let sign = rest.first, "+-".utf8.contains(sign) {
+            digits.append(sign)
+            rest = rest.dropFirst()
+        }
+        var isBehindDigit = false
+        while let byte = rest.first, byte.isDigit || byte == UInt8(ascii: "_") && isBehindDigit {
+            isBehindDigit = byte.isDigit
+            if isBehindDigit { digits.append(byte) }
+            rest = rest.dropFirst()
+        }
+        guard isBehindDigit else { return nil }
+        if rest.first == UInt8(ascii: ".") {
+            rest = rest.dropFirst()
+            guard !rest.isEmpty, rest.allSatisfy({ $0 == UInt8(ascii: "0") }) else { return nil }
+        } else {
+            guard rest.isEmpty else { return nil }
+        }
+        return String(decoding: digits, as: UTF8.self)
     }
 
     private static func tooLarge(at loc: [ValidationFault.Item]) -> ValidationFault {
@@ -80,15 +100,15 @@ enum Fields {
     /// A text whose characters, counted as Unicode scalars, are as many as `size` allows.
     static func text(
         _ value: JSONValue, _ size: ClosedRange<Int>, at loc: [ValidationFault.Item]
-    ) -> Result<String, ValidationFault> {
+    ) -> Result<ExactString, ValidationFault> {
         func fail(
             _ type: String, _ msg: String, _ ctx: [String: ValidationFault.Item]? = nil
-        ) -> Result<String, ValidationFault> {
+        ) -> Result<ExactString, ValidationFault> {
             .failure(ValidationFault(loc: loc, msg: msg, type: type, ctx: ctx))
         }
         switch value {
         case .string(let text):
-            let count = text.unicodeScalars.count
+            let count = text.string.unicodeScalars.count
             if count < size.lowerBound {
                 return fail(
                     "string_too_short",

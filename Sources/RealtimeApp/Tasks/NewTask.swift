@@ -1,5 +1,4 @@
-import HTTPTypes
-import WebSocketServer
+import HTTPProtocol
 
 /// A task as a client asks for it, found valid (S4): `{"id":7,"title":"…","description":"…"}`.
 ///
@@ -9,17 +8,17 @@ struct NewTask: Sendable, Hashable {
     static let descriptionSize = 0...10_000
 
     var id: Int64
-    var title: String
-    var description: String?
+    var title: ExactString
+    var description: ExactString?
 }
 
 extension NewTask {
     /// The task in a request's body, or all that is wrong with it.
-    static func read(_ request: Request) -> Result<NewTask, ValidationFaults> {
-        if request.body.isEmpty { return .failure([.missing("body")]) }
-        guard isJSON(request.mediaType) else { return .failure([.noObject]) }
+    static func read(_ body: [UInt8], as type: MediaType) -> Result<NewTask, ValidationFaults> {
+        if body.isEmpty { return .failure([.missing("body")]) }
+        guard isJSON(type) else { return .failure([.noObject]) }
         do throws(JSONFault) {
-            guard case .object(let members) = try JSONReader.read(request.body) else {
+            guard case .object(let members) = try JSONReader.read(body) else {
                 return .failure([.noObject])
             }
             return read(members)
@@ -28,13 +27,15 @@ extension NewTask {
         }
     }
 
-    private static func read(_ members: [String: JSONValue]) -> Result<NewTask, ValidationFaults> {
+    private static func read(
+        _ members: [ExactString: JSONValue]
+    ) -> Result<NewTask, ValidationFaults> {
         var faults: [ValidationFault] = []
         func field<Value>(
             _ name: String,
             _ read: (JSONValue, [ValidationFault.Item]) -> Result<Value, ValidationFault>
         ) -> Value? {
-            guard let member = members[name] else {
+            guard let member = members[ExactString(name)] else {
                 faults.append(.missing("body", .text(name)))
                 return nil
             }
@@ -47,7 +48,7 @@ extension NewTask {
         }
         let id = field("id", Fields.integer)
         let title = field("title") { Fields.text($0, titleSize, at: $1) }
-        var description: String?
+        var description: ExactString?
         if let member = members["description"], member != .null {
             description = field("description") { _, loc in
                 Fields.text(member, descriptionSize, at: loc)
@@ -61,10 +62,13 @@ extension NewTask {
     ///
     /// Any is but those that a page of another origin may send without asking (the Fetch
     /// standard's CORS-safelisted types): its form must not be able to make tasks.
-    private static func isJSON(_ type: String?) -> Bool {
-        ![
-            "application/x-www-form-urlencoded", "multipart/form-data", "text/plain",
-        ].contains(type)
+    private static func isJSON(_ type: MediaType) -> Bool {
+        switch type {
+        case .named("application/x-www-form-urlencoded"), .named("multipart/form-data"),
+            .named("text/plain"), .malformed:
+            false
+        case .none, .named: true
+        }
     }
 }
 

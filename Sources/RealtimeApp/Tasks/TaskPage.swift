@@ -1,4 +1,4 @@
-import Foundation
+import HTTPProtocol
 
 /// Which part of the list of tasks is wanted: `?limit=100&after=7`; without either, all of it.
 struct TaskPage: Sendable, Hashable {
@@ -13,18 +13,14 @@ struct TaskPage: Sendable, Hashable {
 extension TaskPage {
     /// The page that a query asks for, or all that is wrong with it. The last of several values
     /// counts, as in FastAPI.
-    static func read(query: String?) -> Result<TaskPage, ValidationFaults> {
-        var values: [String: String] = [:]
-        for pair in (query ?? "").split(separator: "&") {
-            let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                .map { String($0).replacingOccurrences(of: "+", with: " ") }
-                .map { $0.removingPercentEncoding ?? $0 }
-            values[sides[0]] = sides.count == 2 ? sides[1] : ""
-        }
+    static func read(query: ExactString?) -> Result<TaskPage, ValidationFaults> {
+        let form = Form(query ?? "")
         var page = TaskPage()
         var faults: [ValidationFault] = []
         func number(_ name: String, _ range: ClosedRange<Int64>) -> Int64? {
-            guard let text = values[name] else { return nil }
+            guard let value = form[ExactString(name)] else { return nil }
+            // What is no UTF-8 is no number either.
+            let text = ExactString(validating: value) ?? "\u{FFFD}"
             let loc: [ValidationFault.Item] = ["query", .text(name)]
             switch Fields.integer(text, at: loc)
                 .flatMap({ Fields.within(range, $0, at: loc) })

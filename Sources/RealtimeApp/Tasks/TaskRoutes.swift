@@ -16,7 +16,7 @@ struct TaskRoutes: Sendable {
 
     func create(_ request: Request) async throws -> Response {
         let task: NewTask
-        switch NewTask.read(request) {
+        switch NewTask.read(request.body, as: request.mediaType) {
         case .success(let valid): task = valid
         case .failure(let faults): return .unprocessable(faults.all)
         }

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import HTTPProtocol
 import Logging
 import Synchronization
 import WebSocketServer
@@ -91,7 +92,10 @@ final class TaskWriter: Sendable {
                 for pending in batch {
                     let task = pending.task
                     try insert.execute(
-                        arguments: [task.id, task.title, task.description, pending.createdAt])
+                        arguments: [
+                            task.id, task.title.string, task.description?.string,
+                            pending.createdAt,
+                        ])
                     outcomes.append(db.changesCount == 1 ? .success(()) : .failure(.duplicate))
                 }
                 // SQLite itself would go on, with a file that nobody will find again.

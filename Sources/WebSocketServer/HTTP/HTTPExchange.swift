@@ -150,7 +150,7 @@ final class HTTPExchange: OpeningPhase {
             connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
             if head.expectsContinue { connection.sendRaw(ResponseEncoder.continue100) }
         case .wrongType(let name, let value):
-            let shown = String(value.unicodeScalars.prefix(40))
+            let shown = String(value.string.unicodeScalars.prefix(40))
             let detail = "The path parameter \(name) must be an integer, not «\(shown)»."
             refuse(HTTPFault(status: .unprocessableContent, detail: detail), head, on: connection)
         case .methodNotAllowed(let allowed):

@@ -1,7 +1,9 @@
+import HTTPProtocol
+
 /// A route's path: `/ws/{client_id:int}`, `/files/{name}`, `/healthz`.
 struct PathPattern: Sendable, Hashable {
     enum Segment: Sendable, Hashable {
-        case literal(String)
+        case literal(ExactString)
         case text(name: String)
         case integer(name: String)
     }
@@ -9,8 +11,8 @@ struct PathPattern: Sendable, Hashable {
     enum Match {
         case no
         /// The path is this route's, but a parameter isn't of its type.
-        case wrongType(name: String, value: String)
-        case yes([String: String])
+        case wrongType(name: String, value: ExactString)
+        case yes(PathParameters)
     }
 
     let text: String
@@ -26,7 +28,7 @@ struct PathPattern: Sendable, Hashable {
         segments = text.split(separator: "/").map { part in
             guard part.hasPrefix("{") else {
                 precondition(!part.contains("{"), "a parameter is a whole segment: \(text)")
-                return .literal(String(part))
+                return .literal(ExactString(String(part)))
             }
             precondition(part.hasSuffix("}"), "a parameter ends with a brace: \(text)")
             let parts = part.dropFirst().dropLast().split(
@@ -53,10 +55,10 @@ struct PathPattern: Sendable, Hashable {
     }
 
     /// Matches decoded path segments. An empty segment is no parameter's value.
-    func match(_ path: [String]) -> Match {
+    func match(_ path: [ExactString]) -> Match {
         guard path.count == segments.count else { return .no }
-        var parameters: [String: String] = [:]
-        var wrong: (name: String, value: String)?
+        var parameters: [String: ExactString] = [:]
+        var wrong: (name: String, value: ExactString)?
         for (segment, value) in zip(segments, path) {
             switch segment {
             case .literal(let literal): if literal != value { return .no }
@@ -65,13 +67,13 @@ struct PathPattern: Sendable, Hashable {
                 parameters[name] = value
             case .integer(let name):
                 if value.isEmpty { return .no }
-                if Int(value) == nil || value.hasPrefix("+") {
+                if Int(value.string) == nil || value.utf8.first == UInt8(ascii: "+") {
                     wrong = wrong ?? (name, value)
                 }
                 parameters[name] = value
             }
         }
         if let wrong { return .wrongType(name: wrong.name, value: wrong.value) }
-        return .yes(parameters)
+        return .yes(PathParameters(values: parameters))
     }
 }

@@ -1,3 +1,4 @@
+public import HTTPProtocol
 public import HTTPTypes
 import WebSocketProtocol
 
@@ -8,7 +9,7 @@ public struct Request: Sendable {
     /// Values of the route's parameters, percent-decoded.
     public let parameters: PathParameters
     /// What follows `?` in the path, undecoded.
-    public let query: String?
+    public let query: ExactString?
     /// The body, at most ``Limits/bodySizeMax``.
     public let body: [UInt8]
     /// The client's address without its port: the peer's, or the one that a trusted proxy names
@@ -22,7 +23,7 @@ public struct Request: Sendable {
 public struct UpgradeRequest: Sendable {
     public let head: HTTPRequest
     public let parameters: PathParameters
-    public let query: String?
+    public let query: ExactString?
     /// The subprotocols offered, in the client's order of preference.
     public let subprotocols: [String]
     public let remoteAddress: String
@@ -35,15 +36,16 @@ public struct UpgradeRequest: Sendable {
     }
 }
 
-/// Values of a route's path parameters, by name.
+/// Values of a route's path parameters, by name. Compare them as they are, not as a `String`:
+/// ``ExactString`` says why.
 public struct PathParameters: Sendable, Hashable {
-    let values: [String: String]
+    let values: [String: ExactString]
 
-    public subscript(name: String) -> String? { values[name] }
+    public subscript(name: String) -> ExactString? { values[name] }
 
     /// The value of an `{name:int}` parameter, which the router has checked.
     public func integer(_ name: String) -> Int {
-        guard let value = values[name].flatMap({ Int($0) }) else {
+        guard let value = values[name].flatMap({ Int($0.string) }) else {
             preconditionFailure("the route has no parameter {\(name):int}")
         }
         return value

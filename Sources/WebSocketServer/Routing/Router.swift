@@ -38,7 +38,7 @@ public struct Router: Sendable {
     enum Found {
         case webSocket(Upgrade, PathParameters, OptionsIndex?)
         case respond(Respond, PathParameters)
-        case wrongType(name: String, value: String)
+        case wrongType(name: String, value: ExactString)
         case methodNotAllowed([HTTPRequest.Method])
         /// The path's methods are asked for, or all that there are.
         case options([HTTPRequest.Method])
@@ -101,17 +101,16 @@ public struct Router: Sendable {
     }
 
     /// The route for a decoded path. HEAD is served by GET's route (RFC 9110 §9.3.2).
-    func find(_ method: HTTPRequest.Method, _ path: [String], isUpgrade: Bool) -> Found {
+    func find(_ method: HTTPRequest.Method, _ path: [ExactString], isUpgrade: Bool) -> Found {
         var allowed: [HTTPRequest.Method] = []
         var isWebSocket = false
-        var wrong: (name: String, value: String)?
+        var wrong: (name: String, value: ExactString)?
         var plain: Found?
         for route in routes {
             switch route.pattern.match(path) {
             case .no: continue
             case .wrongType(let name, let value): wrong = wrong ?? (name, value)
-            case .yes(let values):
-                let parameters = PathParameters(values: values)
+            case .yes(let parameters):
                 switch route.target {
                 case .webSocket(let upgrade, let options):
                     // RFC 6455 §4.1 (2): a GET opens it. Else the request is a plain one.

@@ -1,4 +1,5 @@
 import Glibc
+import HTTPProtocol
 import Logging
 import Synchronization
 import UVTransport

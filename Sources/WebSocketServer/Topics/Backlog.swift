@@ -1,3 +1,4 @@
+import HTTPProtocol
 import WebSocketProtocol
 
 /// A publication that waits for some of a loop's subscribers: one object for all of them.
@@ -41,7 +42,7 @@ struct Backlog {
 
         init(_ publication: Publication) {
             topic = ExactString(publication.topic)
-            key = publication.key.map(ExactString.init)
+            key = publication.key.map(ExactString.init(_:))
         }
     }
 

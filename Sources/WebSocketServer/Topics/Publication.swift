@@ -1,3 +1,4 @@
+import HTTPProtocol
 import Synchronization
 public import WebSocketProtocol
 

@@ -1,3 +1,5 @@
+import HTTPProtocol
+
 /// One loop's topics and who subscribes to them. Subscribing, unsubscribing and leaving are O(1)
 /// for each topic, but for a look through the topics of the one connection.
 struct TopicTable {

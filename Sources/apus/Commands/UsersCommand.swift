@@ -177,7 +177,7 @@ struct ListUsersCommand: AsyncParsableCommand {
     @OptionGroup var options: UsersFileOptions
 
     func run() async throws {
-        for name in try options.read(try options.path()).users.keys.sorted() { print(name) }
+        for name in try options.read(try options.path()).names { print(name) }
     }
 }
 

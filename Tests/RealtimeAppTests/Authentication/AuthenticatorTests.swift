@@ -1,4 +1,5 @@
 import Foundation
+import HTTPProtocol
 import JWTKit
 import Testing
 
@@ -39,7 +40,7 @@ struct AuthenticatorTests {
         _ token: String, _ change: (inout AuthenticationOptions) -> Void = { _ in }
     ) async throws -> String? {
         do {
-            _ = try await authenticator(change).verify(token)
+            _ = try await authenticator(change).verify(ExactString(token))
             return nil
         } catch let fault as TokenFault {
             return fault.reason
@@ -63,7 +64,7 @@ struct AuthenticatorTests {
             }
             let token = try #require(
                 authenticator.mint(subject: "ada/ä\"", lifetime: .milliseconds(1_500)))
-            let identity = try authenticator.verify(token)
+            let identity = try authenticator.verify(ExactString(token))
             #expect(identity.subject == "ada/ä\"")
             #expect(identity.end == Self.now + 2 + 5)
         }
@@ -120,7 +121,7 @@ struct AuthenticatorTests {
     func endless() async throws {
         let token = try await Self.token(claims: #"{"sub":"ada"}"#)
         let authenticator = try await Self.authenticator { $0.requiresExpiry = false }
-        #expect(try authenticator.verify(token) == Identity(subject: "ada", end: nil))
+        #expect(try authenticator.verify(ExactString(token)) == Identity(subject: "ada", end: nil))
     }
 
     @Test("aud and iss must be what is configured")
@@ -160,8 +161,8 @@ struct AuthenticatorTests {
             (#"{"alg":"None"}"#, "of no key with its kid and alg"),
             (#"{"alg":"HS512"}"#, "of no key with its kid and alg"),
             (#"{"alg":"RS256"}"#, "of no key with its kid and alg"),
-            (#"{"alg":"HS256","kid":"other"}"#, "of no key with its kid and alg"),
-            (#"{"alg":"HS256","kid":""}"#, "of no key with its kid and alg"),
+            (#"{"alg":"HS512","kid":"other"}"#, "of no key with its kid and alg"),
+            (#"{"alg":"HS256","crit":null}"#, "crit in the header"),
             (#"{"alg":"HS256","crit":["b64"],"b64":false}"#, "crit in the header"),
             (#"{"alg":"HS256","kid":7}"#, "its header is not as it must be"),
             (#"{}"#, "its header is not as it must be"),
@@ -170,6 +171,19 @@ struct AuthenticatorTests {
     func headers(_ header: String, _ reason: String) async throws {
         let token = try await Self.token(header: header, claims: #"{"sub":"ada","exp":9e9}"#)
         #expect(try await Self.refusal(token) == reason)
+    }
+
+    @Test(
+        "with the secret as the only key, a kid doesn't matter",
+        arguments: ["other", "", "\\u00e9"])
+    func hint(kid: String) async throws {
+        let header = #"{"alg":"HS256","kid":"\#(kid)"}"#
+        let token = try await Self.token(header: header, claims: #"{"sub":"ada","exp":9e9}"#)
+        #expect(try await Self.refusal(token) == nil)
+        let foreign = try await Self.refusal(token) {
+            $0.secret = String(repeating: "t", count: 64)
+        }
+        #expect(foreign == "its signature is wrong")
     }
 
     @Test("a signature that is missing, cut, of another token or of another secret is refused")

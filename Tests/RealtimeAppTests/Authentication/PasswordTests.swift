@@ -1,4 +1,5 @@
 import Foundation
+import HTTPProtocol
 import Logging
 import Testing
 import WebSocketTesting
@@ -45,7 +46,9 @@ struct PasswordTests {
         let read = try PasswordHash("\(hash)")
         #expect(read == hash)
         #expect(read.isOf("grüße"))
-        for wrong in ["", "grüß", "grüßex", "GRÜSSE"] { #expect(!read.isOf(wrong)) }
+        for wrong in ["", "grüß", "grüßex", "GRÜSSE"] as [ExactString] {
+            #expect(!read.isOf(wrong))
+        }
         let (one, other) = (try PasswordHash(of: "x"), try PasswordHash(of: "x"))
         #expect(one.salt != other.salt)
         #expect(one.costs == .standard)
@@ -114,10 +117,10 @@ struct PasswordTests {
     @Test("a user is known by any spelling of the name, and goes by the file's")
     func spelling() throws {
         let file = try UsersFile("caf\u{E9}:\(Self.good)\n")
-        let found = try #require(file.user(named: "cafe\u{301}", password: "x"))
-        #expect(found.isExactly("caf\u{E9}"))
-        #expect(file.user(named: "cafe", password: "x") == nil)
-        #expect(file.user(named: "caf\u{E9}", password: "y") == nil)
+        let found = try #require(file.user(named: UserName("cafe\u{301}"), password: "x"))
+        #expect(found.utf8.elementsEqual("caf\u{E9}".utf8))
+        #expect(file.user(named: UserName("cafe"), password: "x") == nil)
+        #expect(file.user(named: UserName("caf\u{E9}"), password: "y") == nil)
     }
 
     @Test("a password is right at its own cost only, whatever other costs the file has")
@@ -126,11 +129,11 @@ struct PasswordTests {
         let dearer = PasswordHash.Costs(log2Rounds: 11, blockSize: 8, parallelism: 1)
         let hash = try PasswordHash(of: "new", dearer, salt: [UInt8](repeating: 2, count: 16))
         _ = try file.set("ada", hash)
-        #expect(file.user(named: "eve", password: "x") == "eve")
-        #expect(file.user(named: "ada", password: "new") == "ada")
-        #expect(file.user(named: "eve", password: "new") == nil)
-        #expect(file.user(named: "ada", password: "x") == nil)
-        #expect(file.user(named: "bob", password: "x") == nil)
+        #expect(file.user(named: UserName("eve"), password: "x") == "eve")
+        #expect(file.user(named: UserName("ada"), password: "new") == "ada")
+        #expect(file.user(named: UserName("eve"), password: "new") == nil)
+        #expect(file.user(named: UserName("ada"), password: "x") == nil)
+        #expect(file.user(named: UserName("bob"), password: "x") == nil)
     }
 
     @Test("a file is read again when it has changed; while it is faulty the last one holds")
@@ -149,16 +152,16 @@ struct PasswordTests {
         #expect("\(faulty!)" == "auth.users: \(path):2: not NAME:HASH")
         try write("eve:\(Self.good)\n")
         let users = try UserDirectory(path: path, logger: .silent)
-        #expect(users.user(named: "eve", password: "x") == "eve")
-        #expect(users.user(named: "ada", password: "x") == nil)
+        #expect(users.user(named: UserName("eve"), password: "x") == "eve")
+        #expect(users.user(named: UserName("ada"), password: "x") == nil)
         try write("eve:\(Self.good)\nada:\(Self.good)\n")
-        #expect(users.user(named: "ada", password: "x") == "ada")
+        #expect(users.user(named: UserName("ada"), password: "x") == "ada")
         try write("nonsense\n")
-        #expect(users.user(named: "ada", password: "x") == "ada")
+        #expect(users.user(named: UserName("ada"), password: "x") == "ada")
         try write("eve:\(Self.good)\n")
-        #expect(users.user(named: "ada", password: "x") == nil)
+        #expect(users.user(named: UserName("ada"), password: "x") == nil)
         try FileManager.default.removeItem(atPath: path)
-        #expect(users.user(named: "eve", password: "x") == "eve")
+        #expect(users.user(named: UserName("eve"), password: "x") == "eve")
     }
 
     @Test("workers run so many at once, let so many wait, and refuse the rest")

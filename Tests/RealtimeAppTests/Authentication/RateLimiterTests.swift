@@ -1,4 +1,5 @@
 import Foundation
+import HTTPProtocol
 import Synchronization
 import Testing
 import WebSocketServer
@@ -53,7 +54,7 @@ struct RateLimiterTests {
             ("2001:db8::3", "ada", false),
         ]
         for (number, (address, user, isAllowed)) in attempts.enumerated() {
-            let wait = limits.attempt(from: address, as: user, at: 1_000)
+            let wait = limits.attempt(from: address, as: UserName(user), at: 1_000)
             #expect((wait == nil) == isAllowed, "attempt \(number)")
         }
     }
@@ -106,17 +107,14 @@ struct RateLimiterTests {
             (RateLimiter.name(ofAddress: one) == RateLimiter.name(ofAddress: other)) == isSame)
     }
 
-    @Test("a form is read as browsers write it, and refused when it is none")
-    func forms() {
-        let form = Form("username=ada+l&password=%26%3D%2b%C3%A4&empty=&flag".utf8)
-        #expect(form?["username"] == "ada l")
-        #expect(form?["password"] == "&=+ä")
-        #expect(form?["empty"] == "")
-        #expect(form?["flag"] == "")
-        #expect(form?["other"] == nil)
-        #expect(Form("".utf8) != nil)
-        for wrong in ["a=%", "a=%4", "a=%4g", "a=%ff", "a=1&a=2", "%61=1&a=2"] {
-            #expect(Form(wrong.utf8) == nil, "\(wrong)")
-        }
+    @Test("attempts as a user count together, however the name is typed")
+    func spelling() {
+        var options = AuthenticationOptions()
+        options.attemptsPerUser = 2
+        let limits = SignInLimits(options)
+        let names = ["caf\u{E9}", "cafe\u{301}", "caf\u{E9}"]
+        let waits = names.map { limits.attempt(from: "::1", as: UserName($0), at: 1_000) == nil }
+        #expect(waits == [true, true, false])
+        #expect(limits.attempt(from: "::1", as: UserName("cafe"), at: 1_000) == nil)
     }
 }

@@ -9,6 +9,9 @@ enum Fuzz {
         switch name {
         case "request": return RequestTarget.test
         case "response": return ResponseTarget.test
+        case "json": return JSONTarget.test
+        case "form": return FormTarget.test
+        case "token": return TokenTarget.test
         case "proxy-header": return ProxyHeaderTarget.test
         case "redis-reply": return RedisReplyTarget.test
         case "handshake": return HandshakeTarget.test

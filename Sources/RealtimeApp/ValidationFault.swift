@@ -1,7 +1,3 @@
-import Foundation
-import HTTPTypes
-import WebSocketServer
-
 /// What a request lacks or has wrong, answered with 422 in the shape that FastAPI's users know:
 /// `{"detail":[{"loc":["body","title"],"msg":"Field required","type":"missing"}]}`.
 struct ValidationFault: Error, Sendable, Encodable, Hashable {
@@ -46,22 +42,5 @@ extension ValidationFault {
         self.init(
             loc: ["body", .number(fault.position)], msg: "JSON decode error", type: "json_invalid",
             ctx: ["error": .text(fault.expected)])
-    }
-}
-
-extension Response {
-    /// 422 with all that is wrong with a request.
-    static func unprocessable(_ faults: [ValidationFault]) -> Response {
-        .encoding(["detail": faults], status: .unprocessableContent)
-    }
-
-    /// A value as JSON; slashes are left alone, keys are in order.
-    static func encoding(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
-        // Strings, numbers and lists of ours: nothing that JSON can't say.
-        let data = try! encoder.encode(value)
-        return Response(
-            status: status, headerFields: [.contentType: "application/json"], body: [UInt8](data))
     }
 }

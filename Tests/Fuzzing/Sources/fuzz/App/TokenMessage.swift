@@ -1,0 +1,1 @@
+../../../../../Sources/RealtimeApp/Authentication/TokenMessage.swift

@@ -1,0 +1,126 @@
+"""No source compares, hashes or walks text of a peer as a `String`.
+
+Swift does that by canonical equivalence and by grapheme cluster: the cost grows with the square of
+the number of combining marks in a row. `ExactString` and bytes are for such text.
+"""
+
+import re
+
+import pytest
+from apus import ROOT
+
+# Where text of peers goes. The others read arguments, files and what a load test measures.
+FOLDERS = ["HTTPProtocol", "WebSocketProtocol", "UVTransport", "WebSocketServer", "RedisBroker"]
+FOLDERS += ["RealtimeApp"]
+
+SUSPECT = re.compile(
+    r"""
+    # Strings as keys, and what makes such keys.
+    \[String\s*: | (Set|Dictionary)<String | \bSet\( | JSONDecoder | JSONSerialization
+    # What folds, looks through or normalizes a String.
+    | \.(lower|upper)cased\(\) | \.capitalized | localized | caseInsensitive
+    | \.has(Prefix|Suffix)\( | \.range\(of: | \.firstRange\(of: | \.replacing\(
+    | removingPercentEncoding | replacingOccurrences | trimmingCharacters | CanonicalMapping
+    # What walks Characters.
+    | \bCharacter\( | (\$0|\\)\.is(Whitespace|Newline|Letter|Number|HexDigit)\b
+    | \bcontains\(" | ((?<!joined\()separator|(first|last)Index\(of):\s*" | \$0\s*[!=]=\s*"
+    # A field's value, or exact text, that is a String again.
+    | headerFields\[(?!exact:)\.?\w+\](?!\s*=[^=]) | \.string\s*[!=]= | [!=]=\s*\w+\.string\b
+    """,
+    re.VERBOSE,
+)
+
+OURS = "text of the program itself"
+CONFIGURED = "text of the operator's configuration or files"
+# Parts of lines in which no text of a peer can be, and why. A file in which none can be has "".
+ALLOWED = {
+    "RealtimeApp/Authentication/Authentication.swift": {'host.hasPrefix("127.")': OURS},
+    "RealtimeApp/Authentication/KeySet.swift": {'keyOperations?.contains("': "exact texts"},
+    "RealtimeApp/Authentication/PasswordHash.swift": {"": CONFIGURED},
+    "RealtimeApp/Authentication/UsersFile.swift": {
+        "whereSeparator": CONFIGURED,
+        "trimmingCharacters": CONFIGURED,
+        'line.hasPrefix("#")': CONFIGURED,
+        'firstIndex(of: ":")': CONFIGURED,
+        'name.contains(":")': CONFIGURED,
+        "Set(users.values": "costs of hashes",
+        "CanonicalMapping": "a user's name in any spelling, of 512 bytes at most",
+    },
+    "RealtimeApp/Tasks/Fields.swift": {"_ ctx: [String: ": OURS},
+    "RealtimeApp/ValidationFault.swift": {"ctx: [String: Item]?": OURS},
+    "RedisBroker/RedisURL.swift": {"": CONFIGURED},
+    "WebSocketProtocol/OpeningHandshake.swift": {"Set(tokens)": "tokens, which are ASCII"},
+    "WebSocketServer/Client/ClientConnection.swift": {
+        ".secWebSocketProtocol": "one of those that the program offered",
+    },
+    "WebSocketServer/Client/WebSocketClient.swift": {"Set(subprotocols)": OURS},
+    "WebSocketServer/Client/WebSocketURL.swift": {"": OURS},
+    "WebSocketServer/Configuration/OriginPolicy.swift": {"": "origins, tested by themselves"},
+    "WebSocketServer/Configuration/ProxyOptions.swift": {"": CONFIGURED},
+    "WebSocketServer/HTTP/HTTPExchange+Origin.swift": {"": "origins, tested by themselves"},
+    "WebSocketServer/Routing/PathPattern.swift": {
+        "precondition(": OURS,
+        'text == "/"': OURS,
+        'text.split(separator: "/")': OURS,
+        'part.hasPrefix("{")': OURS,
+        'separator: ":"': OURS,
+        "[String: ExactString]": OURS,
+    },
+    "WebSocketServer/Routing/Request.swift": {"[String: ExactString]": OURS},
+    "WebSocketServer/Server/Server.swift": {'host.contains(":")': OURS},
+}
+
+
+def found():
+    """The suspect lines, as file, number and text."""
+    for folder in FOLDERS:
+        for path in sorted((ROOT / "Sources" / folder).rglob("*.swift")):
+            name = str(path.relative_to(ROOT / "Sources"))
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                code = re.sub(r"(^|\s)//.*|UInt8\(ascii: \"[^\"]*\"\)", "", line)
+                if SUSPECT.search(code):
+                    yield name, number, code.strip()
+
+
+def test_text_of_peers_is_compared_by_its_bytes():
+    suspects = [
+        f"{name}:{number}: {code}"
+        for name, number, code in found()
+        if not any(part in code for part in ALLOWED.get(name, {}))
+    ]
+    assert not suspects, "\n".join(suspects)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_what_is_allowed_is_still_there(name):
+    lines = [code for file, _, code in found() if file == name]
+    for part in ALLOWED[name]:
+        assert any(part in code for code in lines), part
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "var members: [String: JSONValue] = [:]", "let seen = Set<String>()",
+        'guard scheme.lowercased() == "bearer" else {', 'if text.hasPrefix("+") {',
+        "let value = try JSONDecoder().decode(Header.self, from: data)",
+        'let sides = pair.split(separator: "=", maxSplits: 1)', 'field.prefix { $0 != " " }',
+        "while digits.first.map({ $0.isWhitespace }) == true {", 'name.contains(":")',
+        "if head.headerFields[.contentType] == other {", "one.string == other",
+        "text.precomposedStringWithCanonicalMapping",
+    ],
+)
+def test_a_relapse_would_be_seen(line):
+    assert SUSPECT.search(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "var members: [ExactString: JSONValue] = [:]", "fields[exact: .contentType]",
+        "response.headerFields[.cacheControl] = value", "bytes.split(separator: comma)",
+        "let text: [String] = []", "name.map(\\.lowercased)", "where element == wanted {",
+    ],
+)
+def test_bytes_are_not_suspect(line):
+    assert not SUSPECT.search(line)
