@@ -57,8 +57,8 @@ static inline int apus_unacknowledged(int socket) {
     return ioctl(socket, TIOCOUTQ, &count) < 0 ? 0 : count;
 }
 
-// Bytes that a TCP socket's peer has acknowledged since the connection was made; -1 where the kernel
-// doesn't count them, as for a Unix-domain socket.
+// Bytes that a TCP socket's peer has acknowledged since the connection was made; -1 where the
+// kernel doesn't count them, as for a Unix-domain socket.
 static inline long apus_acknowledged(int socket) {
     // The front of Linux's struct tcp_info, which only grows at its end. The C library's own
     // declaration is older than the last field.

@@ -1,11 +1,12 @@
 import CLibuv
 
-/// The bytes that a stream's peer had yet to take at some time: those in the outbox and those in the
-/// kernel.
+/// The bytes that a stream's peer had yet to take at some time: those in the outbox and those in
+/// the kernel.
 ///
 /// A later look tells whether the peer has taken some of them, which one that reads does, however
-/// slowly. Bytes sent since then don't count: a kernel goes on taking them for a program that hangs,
-/// until its receive buffer is full. What waits in that buffer can't be seen from here.
+/// slowly. Bytes sent since then don't count: a kernel goes on taking them for a program that
+/// hangs, until its receive buffer is full. What waits in that buffer can't be seen from here. Of a
+/// Unix-domain socket the kernel tells only in steps of some 36 KiB.
 public struct Undelivered: Sendable {
     private var count: Int
     /// The peer's acknowledgements as the kernel counts them; `nil` for a Unix-domain socket, where
@@ -36,8 +37,8 @@ public struct Undelivered: Sendable {
 }
 
 extension Stream {
-    /// Bytes that were accepted and that the peer has not acknowledged. For a Unix-domain socket the
-    /// kernel counts the memory of what the peer has not read.
+    /// Bytes that were accepted and that the peer has not acknowledged. For a Unix-domain socket
+    /// the kernel counts the memory of what the peer has not read.
     public final var undeliveredCount: Int {
         let corked = unsafe ownsCork ? loop.turn.pointee.corkCount : 0
         return unsafe corked + outboxCount + Int(apus_unacknowledged(descriptor))

@@ -1,5 +1,5 @@
-"""A process that is stopped for a while (SIGSTOP), as by a debugger, a container's freezer or a host
-that moves it: what clients sent in time is in the kernel, and none of them is late for it."""
+"""A process that is stopped for a while (SIGSTOP), as by a debugger, a container's freezer or a
+host that moves it: what clients sent in time is in the kernel, and none of them is late for it."""
 
 import contextlib
 import signal

@@ -202,8 +202,8 @@ def test_a_slow_reader_whose_pong_must_wait_is_alive(start, where):
             reader.send_frame(PONG)
         begun, read, header = time.monotonic(), len(first), 10
         while read < header + size:
-            # So slowly that the ping behind it all is not seen for several timeouts; the pace is that
-            # of somebody else's round trips.
+            # So slowly that the ping behind it all is not seen for several timeouts; the pace is
+            # that of somebody else's round trips.
             while read > pace * (time.monotonic() - begun):
                 honest.send_text("x")
                 while honest.frame().opcode != TEXT:

@@ -23,8 +23,8 @@ import WebSocketTesting
         return (client, connection)
     }
 
-    /// Reads some of the frame, more than the client reads ahead, and waits until the server's kernel
-    /// knows.
+    /// Reads some of the frame, more than the client reads ahead, and waits until the server's
+    /// kernel knows.
     private static func readSome(
         _ client: RawClient, _ connection: Connection
     ) async throws -> Int {
@@ -35,8 +35,8 @@ import WebSocketTesting
         return count
     }
 
-    /// Lets deadlines pass until one ends the connection: the peer's kernel may take a little more by
-    /// itself.
+    /// Lets deadlines pass until one ends the connection: the peer's kernel may take a little more
+    /// by itself.
     private static func untilOver(_ connection: Connection) async throws {
         try await connection.until {
             $0.deadlinePassed(now: $0.loop.now)
@@ -55,7 +55,9 @@ import WebSocketTesting
         }
     }
 
-    @Test("a ping that waits behind what the kernel has may be answered late", arguments: Place.allCases)
+    @Test(
+        "a ping that waits behind what the kernel has may be answered late",
+        arguments: Place.allCases)
     func ping(place: Place) async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -141,7 +143,9 @@ import WebSocketTesting
         }
     }
 
-    @Test("a response may be read slowly, by a connection that is kept alive", arguments: Place.allCases)
+    @Test(
+        "a response may be read slowly, by a connection that is kept alive",
+        arguments: Place.allCases)
     func response(place: Place) async throws {
         let text = String(repeating: "x", count: 190_000)
         let opened = Reports<LoopContext>()

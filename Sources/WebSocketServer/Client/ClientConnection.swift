@@ -15,7 +15,8 @@ public struct ClientConnection: Sendable {
         (try? HeaderGrammar.tokens(.secWebSocketProtocol, in: response.headerFields))?.first
     }
 
-    /// The messages, in order, until the connection is over. To be read by one task.
+    /// The messages, in order, until the connection is over. To be read by one task. Replies to the
+    /// last of them can still be sent when the server closes, as for ``AsyncConnection/messages``.
     public var messages: AsyncConnection.Messages {
         AsyncConnection.Messages(connection: connection, bridge: bridge)
     }

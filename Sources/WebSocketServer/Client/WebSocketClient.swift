@@ -153,7 +153,8 @@ public final class WebSocketClient: Sendable {
     // MARK: - The end
 
     /// Closes all connections with 1001, waits until they are over, which takes no longer than
-    /// ``Limits/closeTimeout``, and ends the loops. Any number of times.
+    /// ``Limits/closeTimeout`` unless a server still takes what it was sent, and ends the loops.
+    /// Any number of times.
     public func shutdown() async {
         guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
         // Not from a loop of ours, which can't wait for itself.

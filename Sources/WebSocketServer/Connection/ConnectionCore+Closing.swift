@@ -45,9 +45,9 @@ extension ConnectionCore {
         linger(finishing: role == .server)
     }
 
-    /// Ends a connection in its opening phase that has nothing under way.
+    /// Ends a connection in its opening phase that has nothing under way: once the peer has left,
+    /// if it has yet to take a response.
     func endOpening() {
-        // As above: what it was sent last may still be on its way.
         if undeliveredCount == 0 { terminate() } else { linger(finishing: true) }
     }
 

@@ -6,15 +6,15 @@ import UVTransport
 /// RFC 6455 §5.5.1 lets an endpoint delay its Close frame so. The task has the close timeout for it
 /// since it last took a message: one that took its last message long ago is not about to reply.
 extension ConnectionCore {
-    /// The task has taken a message, or one is queued for it.
+    /// Notes that the task has taken a message, or that the first one is queued for it.
     @inline(__always)
     func taskBegins() {
         unsafe awaitsTask = true
         unsafe taskResumed = CoarseTime(loop.now)
     }
 
-    /// The task asks for the next message where there is none, or for the end: it has replied to all
-    /// that it means to.
+    /// Notes that the task asks for the next message where there is none, or for the end: it has
+    /// replied to all that it means to reply to.
     @inline(__always)
     func taskRests() {
         guard unsafe awaitsTask else { return }
