@@ -18,6 +18,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     static let corkSize = 256 << 10
     /// Jobs run in one turn before I/O gets its turn again.
     private static let jobsPerTurn = 4_096
+    /// Milliseconds by which a timer may be late without a look at events first.
+    private static let latenessMax: UInt64 = 1
     /// Turns that a stopped loop still gives to its last callbacks and jobs.
     private static let lastTurns = 1_024
 
@@ -35,6 +37,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var ready: [LoopWork] = []
     private var wheel: TimerWheel
     private var wheelWakeUp: UInt64?
+    /// Deadlines up to this time have passed and are enforced once events have had their turn.
+    private var overdue: UInt64?
     private var isStopping = false
     private var joinable = uv_thread_t()
     /// Open libuv handles that hold memory: zero once everything is released (the ledger).
@@ -266,13 +270,18 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     /// Wakes the wheel when it has something due, and leaves it asleep when it is empty.
     private func armTimer() {
+        // It is about to wake.
+        if overdue != nil { return }
         guard let due = wheel.nextWakeUp() else {
             wheelWakeUp = nil
             return
         }
         if let armed = wheelWakeUp, armed <= due { return }
         wheelWakeUp = due
-        let delay = due > now ? due - now : 0
+        startTimer(after: due > now ? due - now : 0)
+    }
+
+    private func startTimer(after delay: UInt64) {
         unsafe uv_timer_start(
             timer,
             { handle in
@@ -280,13 +289,26 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             }, delay, 0)
     }
 
+    /// Enforces the deadlines that have passed.
+    ///
+    /// A late timer means that a turn took long or that the process was stopped. What peers sent in
+    /// time may then still wait in the kernel, so it is read first.
     private func runTimers() {
-        wheelWakeUp = nil
         let now = self.now
-        for entry in wheel.takeDue(now: now) where wheel.beginFiring(entry) {
-            entry.deadlinePassed(now: now)
+        let due = wheelWakeUp ?? now
+        wheelWakeUp = nil
+        if overdue == nil, now > due + Self.latenessMax {
+            overdue = now
+            // Not at once: libuv would run it before it polls.
+            startTimer(after: 1)
+        } else {
+            let limit = overdue ?? now
+            overdue = nil
+            for entry in wheel.takeDue(now: limit) where wheel.beginFiring(entry) {
+                entry.deadlinePassed(now: now)
+            }
+            armTimer()
         }
-        armTimer()
         endTurn()
     }
 }

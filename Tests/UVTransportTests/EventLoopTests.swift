@@ -1,4 +1,5 @@
 import CLibuv
+import Dispatch
 import Glibc
 import Testing
 import WebSocketTesting
@@ -152,6 +153,35 @@ import WebSocketTesting
             #expect(try await entries.moved.fired.next() >= start + 150)
             #expect(entries.cancelled.fired.all.isEmpty)
             #expect(entries.first.fired.all.count == 1 && entries.moved.fired.all.count == 1)
+        }
+    }
+
+    @Test("what came while a loop was held up is received before late deadlines pass")
+    func lateDeadlines() async throws {
+        final class Entry: TimerEntry {
+            let report: () -> Void
+            init(_ report: @escaping () -> Void) { self.report = report }
+            override func deadlinePassed(now: UInt64) { report() }
+        }
+        struct Entries: @unchecked Sendable { let entries: [Entry] }
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let pair = try await makePair(.tcp, on: loop)
+            let events = pair.stream.events
+            let entries = Entries(entries: (0..<2).map { _ in Entry { events.add(.shrank(0)) } })
+            let gate = DispatchSemaphore(value: 0)
+            loop.execute {
+                loop.schedule(entries.entries[0], at: loop.now + 20)
+                loop.schedule(entries.entries[1], at: loop.now + 60)
+                gate.wait()
+            }
+            let (start, clock) = (ContinuousClock.now, ContinuousClock())
+            try await pair.peer.send("in time")
+            while start.duration(to: clock.now) < .milliseconds(150) { await Task.yield() }
+            gate.signal()
+            #expect(try await events.next() == .received(Array("in time".utf8)))
+            for _ in 0..<2 { #expect(try await events.next() == .shrank(0)) }
+            try await pair.close()
         }
     }
 
