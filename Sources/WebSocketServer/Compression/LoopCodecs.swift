@@ -82,7 +82,8 @@ final class LoopCodecs {
 
     private struct AgreementKey: Hashable {
         let parameters: DeflateParameters
-        let options: ObjectIdentifier
+        let role: Session.Role
+        let compression: Compression
     }
 
     /// What a connection holds for `parameters`; all without a context share one object.
@@ -92,12 +93,20 @@ final class LoopCodecs {
         _ parameters: DeflateParameters, role: Session.Role, options: SessionOptions,
         reserved: MessageCompression.Reserve
     ) -> MessageCompression {
-        let key = AgreementKey(parameters: parameters, options: ObjectIdentifier(options))
-        if reserved.isNone, let shared = agreements[key] { return shared }
-        let compression = MessageCompression(
-            parameters, role: role, options: options, codecs: self, reserve: reserved)
-        if reserved.isNone { agreements[key] = compression }
-        return compression
+        func make() -> MessageCompression {
+            MessageCompression(
+                parameters, role: role, compression: options.compression, codecs: self,
+                reserve: reserved)
+        }
+        guard reserved.isNone else { return make() }
+        // By value: options of one client's connection are gone with it, and others may be made
+        // where they were.
+        let key = AgreementKey(
+            parameters: parameters, role: role, compression: options.compression)
+        if let shared = agreements[key] { return shared }
+        let shared = make()
+        agreements[key] = shared
+        return shared
     }
 
     func deflater(_ compression: Compression, windowBits: Int) -> SharedDeflater {

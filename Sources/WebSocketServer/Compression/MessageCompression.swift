@@ -35,10 +35,9 @@ final class MessageCompression {
     }
 
     init(
-        _ parameters: DeflateParameters, role: Session.Role, options: SessionOptions,
+        _ parameters: DeflateParameters, role: Session.Role, compression: Compression,
         codecs: LoopCodecs, reserve: Reserve
     ) {
-        let compression = options.compression
         threshold = compression.threshold.bytes
         level = compression.level
         self.codecs = codecs
