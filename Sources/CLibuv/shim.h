@@ -1,6 +1,8 @@
 // libuv, and the C facilities its Swift side needs and Swift's Glibc module leaves out.
 #pragma once
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -53,6 +55,22 @@ static inline long apus_receive(int socket, void *bytes, size_t count) {
 static inline int apus_unacknowledged(int socket) {
     int count = 0;
     return ioctl(socket, TIOCOUTQ, &count) < 0 ? 0 : count;
+}
+
+// Bytes that a TCP socket's peer has acknowledged since the connection was made; -1 where the
+// kernel doesn't count them, as for a Unix-domain socket.
+static inline long apus_acknowledged(int socket) {
+    // The front of Linux's struct tcp_info, which only grows at its end. The C library's own
+    // declaration is older than the last field.
+    struct {
+        unsigned char states[8];
+        unsigned int counts[24];
+        unsigned long long pacing_rate, pacing_rate_max, bytes_acknowledged;
+    } info;
+    socklen_t size = sizeof info;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 || size < sizeof info)
+        return -1;
+    return (long)info.bytes_acknowledged;
 }
 
 // Has the processor fetch memory that is about to be used; any address will do.

@@ -1,0 +1,51 @@
+import CLibuv
+
+/// The bytes that a stream's peer had yet to take at some time: those in the outbox and those in
+/// the kernel.
+///
+/// A later look tells whether the peer has taken some of them, which one that reads does, however
+/// slowly. Bytes sent since then don't count: a kernel goes on taking them for a program that
+/// hangs, until its receive buffer is full. What waits in that buffer can't be seen from here. Of a
+/// Unix-domain socket the kernel tells only in steps of some 36 KiB.
+public struct Undelivered: Sendable {
+    private var count: Int
+    /// The peer's acknowledgements as the kernel counts them; `nil` for a Unix-domain socket, where
+    /// fewer bytes in all are the only sign.
+    private var acknowledged: Int?
+
+    /// `nil` if the peer has taken all but `ignored` bytes.
+    public init?(on stream: Stream, ignoring ignored: Int = 0) {
+        count = stream.undeliveredCount
+        guard count > ignored else { return nil }
+        acknowledged = stream.acknowledgedCount
+    }
+
+    /// Whether the peer has taken all of them, as far as ``update(from:)`` has seen.
+    public var isEmpty: Bool { count == 0 }
+
+    /// Looks again: whether the peer has taken some of the bytes since the last look.
+    public mutating func update(from stream: Stream) -> Bool {
+        let before = count
+        if let acknowledged, let now = stream.acknowledgedCount {
+            count -= min(count, now - acknowledged)
+            self.acknowledged = now
+        } else {
+            count = min(count, stream.undeliveredCount)
+        }
+        return count < before
+    }
+}
+
+extension Stream {
+    /// Bytes that were accepted and that the peer has not acknowledged. For a Unix-domain socket
+    /// the kernel counts the memory of what the peer has not read.
+    public final var undeliveredCount: Int {
+        let corked = unsafe ownsCork ? loop.turn.pointee.corkCount : 0
+        return unsafe corked + outboxCount + Int(apus_unacknowledged(descriptor))
+    }
+
+    fileprivate final var acknowledgedCount: Int? {
+        let count = unsafe apus_acknowledged(descriptor)
+        return count < 0 ? nil : count
+    }
+}
