@@ -14,11 +14,16 @@ package struct ClosingHandshake: Sendable {
         return true
     }
 
-    /// The peer's Close frame came. Returns the code to answer with, `nil` when we had sent
-    /// ours; 1005 means an answer without a code.
-    package mutating func receive(_ code: CloseCode?) -> CloseCode? {
-        guard received == nil else { return nil }
+    /// The peer's Close frame came; true if we have sent none and owe it an ``answer()``.
+    package mutating func receive(_ code: CloseCode?) -> Bool {
+        guard received == nil else { return false }
         received = code ?? .noStatusReceived
+        return sent == nil
+    }
+
+    /// Returns the code to answer the peer's Close frame with now, which is its own (§5.5.1); `nil`
+    /// if there is none to answer or we have sent ours. 1005 means an answer without a code.
+    package mutating func answer() -> CloseCode? {
         guard sent == nil else { return nil }
         sent = received
         return received

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from apus import wait_until
-from wire import Wire
+from wire import CLOSE, PING, TEXT, Wire, close_payload, frame
 
 PREFIX = "Message received: "
 
@@ -16,6 +16,20 @@ def test_text_comes_back_with_the_prefix(server, client, text):
     socket = client(server)
     socket.send(text)
     assert socket.recv(timeout=5) == PREFIX + text
+
+
+@pytest.mark.parametrize("path, prefix", [("/ws", PREFIX), ("/echo", ""), ("/echo/async", "")])
+@pytest.mark.parametrize("count", [1, 200])
+def test_messages_directly_before_a_close_come_back(start, path, prefix, count):
+    server = start(args=["--tools"])
+    with Wire.to(server, path) as wire:
+        messages = b"".join(frame(TEXT, b"%d" % number) for number in range(count))
+        wire.send(messages + frame(CLOSE, close_payload(4001, b"bye")) + frame(PING))
+        for number in range(count):
+            assert wire.text() == f"{prefix}{number}"
+        received = wire.frame()
+        assert (received.opcode, received.code) == (CLOSE, 4001)
+        assert wire.ends() == b""
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00\xff\xfe", bytes(range(256)) * 300])

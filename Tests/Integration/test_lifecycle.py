@@ -65,6 +65,8 @@ def test_what_was_asked_before_a_stop_is_answered(start):
         assert received == [b"Message received: %d" % number for number in range(1, 1_000)]
         assert last.code == 1012
         wire.send_frame(CLOSE, last.payload)
+        wire.ends()
+        wire.close()
         assert server.wait(5) == 0
 
 

@@ -198,8 +198,9 @@ class Wire:
             return bytes(self.buffer)
 
     def expect_failure(self, code):
-        """The peer must fail the connection with `code` and then close it."""
+        """The peer must fail the connection with `code` and then close it, as is done here too."""
         received = self.close_frame()
         assert received.code == code, received
         self.send_frame(CLOSE, received.payload[:2])
         self.ends()
+        self.close()

@@ -24,15 +24,20 @@ import WebSocketProtocol
     func answers(number: UInt16) {
         var closing = ClosingHandshake()
         let code = CloseCode(rawValue: number)
-        #expect(closing.receive(code) == code)
+        let isOwed = closing.receive(code)
+        #expect(isOwed && closing.sent == nil && closing.outcome == code)
+        let answers = [closing.answer(), closing.answer()]
+        #expect(answers == [code, nil])
         #expect(closing.sent == code && closing.outcome == code)
     }
 
     @Test("A Close frame without a code is answered by one without, and reported as 1005")
     func withoutCode() throws {
         var closing = ClosingHandshake()
-        let received = closing.receive(nil)
-        let answer = try #require(received)
+        let isOwed = closing.receive(nil)
+        #expect(isOwed)
+        let owed = closing.answer()
+        let answer = try #require(owed)
         #expect(answer == .noStatusReceived)
         #expect(answer.payload(reason: "not sent") == [])
         #expect(closing.outcome == .noStatusReceived)
@@ -42,7 +47,9 @@ import WebSocketProtocol
     func answered() {
         var closing = ClosingHandshake()
         #expect(closing.close(.normalClosure) == true)
-        #expect(closing.receive(.goingAway) == nil)
+        let isOwed = closing.receive(.goingAway)
+        let answer = closing.answer()
+        #expect(!isOwed && answer == nil)
         #expect(closing.sent == .normalClosure && closing.received == .goingAway)
         #expect(closing.outcome == .goingAway)
     }
@@ -50,10 +57,30 @@ import WebSocketProtocol
     @Test("A second Close frame of the peer changes nothing, nor does closing after it")
     func secondCloseFrame() {
         var closing = ClosingHandshake()
-        #expect(closing.receive(.normalClosure) == .normalClosure)
-        #expect(closing.receive(.goingAway) == nil)
+        let first = (closing.receive(.normalClosure), closing.answer())
+        #expect(first == (true, .normalClosure))
+        let second = (closing.receive(.goingAway), closing.answer())
+        #expect(second == (false, nil))
         #expect(closing.close(.internalError) == false)
         #expect(closing.outcome == .normalClosure)
+    }
+
+    @Test("Nothing is answered before a Close frame came")
+    func nothingToAnswer() {
+        var closing = ClosingHandshake()
+        let answer = closing.answer()
+        #expect(answer == nil && closing.sent == nil)
+    }
+
+    @Test("Our own Close frame may take the place of an answer; the outcome is the peer's")
+    func ownInsteadOfAnswer() {
+        var closing = ClosingHandshake()
+        let isOwed = closing.receive(.goingAway)
+        #expect(isOwed)
+        #expect(closing.close(.internalError) == true)
+        let answer = closing.answer()
+        #expect(answer == nil)
+        #expect(closing.sent == .internalError && closing.outcome == .goingAway)
     }
 
     @Test("A payload is the code, big-endian, then the reason; 1005 has none at all")

@@ -220,6 +220,7 @@ import WebSocketTesting
             await fourth.close()
             try await third.send(.close(.policyViolation))
             _ = try await third.readToEnd()
+            await third.close()
             await first.close()
             try await within { while server.server.connectionCount > 1 { await Task.yield() } }
             let fifth = try await server.upgraded()

@@ -13,7 +13,8 @@ public struct ClientConnection: Sendable {
     /// The subprotocol that the server chose among those offered.
     public var subprotocol: String? { response.headerFields[.secWebSocketProtocol] }
 
-    /// The messages, in order, until the connection is over. To be read by one task.
+    /// The messages, in order, until the connection is over. To be read by one task. Replies to the
+    /// last of them can still be sent when the server closes, as for ``AsyncConnection/messages``.
     public var messages: AsyncConnection.Messages {
         AsyncConnection.Messages(connection: connection, bridge: bridge)
     }

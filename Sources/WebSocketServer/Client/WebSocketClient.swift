@@ -147,7 +147,8 @@ public final class WebSocketClient: Sendable {
     // MARK: - The end
 
     /// Closes all connections with 1001, waits until they are over, which takes no longer than
-    /// ``Limits/closeTimeout``, and ends the loops. Any number of times.
+    /// ``Limits/closeTimeout`` unless a server still takes what it was sent, and ends the loops.
+    /// Any number of times.
     public func shutdown() async {
         guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
         // Not from a loop of ours, which can't wait for itself.
@@ -161,9 +162,7 @@ public final class WebSocketClient: Sendable {
                 buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
                 assemblyBytes: budget.bytesUsed,
                 contextBytes: contextBudget.bytesUsed,
-                notes: contexts.reduce(0) {
-                    $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count
-                })
+                notes: contexts.reduce(0) { $0 + $1.noteCount })
             lastLedger.withLock { $0 = ledger }
         }
     }

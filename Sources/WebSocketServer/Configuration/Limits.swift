@@ -56,7 +56,9 @@ public struct Limits: Sendable {
     /// Silence from the application on both sides (pings don't count) after which a WebSocket
     /// connection is closed with 1001; `nil` is never. Default `nil`, `10 ms ... 30 d`.
     public var idleTimeout: Duration?
-    /// Time within which the peer must answer a Close frame. Default 5 s, `10 ms ... 1 h`.
+    /// Time within which the peer must answer a Close frame, and close its side of the connection
+    /// once it has been sent the last byte. It begins anew while the peer takes what it was sent
+    /// before. Default 5 s, `10 ms ... 1 h`.
     public var closeTimeout: Duration = .seconds(5)
 
     /// What happens to a connection above its rates.

@@ -48,7 +48,8 @@ public struct Heartbeat: Sendable {
     /// tell a silent peer from a live one.
     public var interval: Duration? = .seconds(30)
     /// Time within which the pong, or any other byte, must arrive; else the connection is closed
-    /// with 1011. Default 10 s, `100 ms ... 1 h`.
+    /// with 1011. It begins anew while the peer takes what was sent before the ping. Default 10 s,
+    /// `100 ms ... 1 h`.
     public var timeout: Duration = .seconds(10)
 
     public init() {}

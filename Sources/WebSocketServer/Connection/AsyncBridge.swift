@@ -27,8 +27,13 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     final func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
         let message = unsafe Message(payload.withUnsafeBytes { unsafe [UInt8]($0) }, as: kind)
-        if unsafe reader != nil { return resumeReader(message) }
+        if unsafe reader != nil {
+            connection.core.taskBegins()
+            return resumeReader(message)
+        }
         queue.append(message)
+        // Where someone waits for the end, no one may be going to read it.
+        if unsafe !connection.core.awaitsTask && enders.isEmpty { connection.core.taskBegins() }
         if !isPaused, queue.count >= Self.waitingMax || queue.bytes >= Self.waitingBytesMax {
             isPaused = true
             connection.pauseReading()
@@ -69,6 +74,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     private func takeWaiting(_ connection: Connection) -> Message? {
         guard let message = queue.popFirst() else { return nil }
+        connection.core.taskBegins()
         if isPaused, queue.count <= Self.waitingMax / 2, queue.bytes <= Self.waitingBytesMax / 2 {
             isPaused = false
             connection.resumeReading()
@@ -87,6 +93,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     private nonisolated(nonsending) func nextOnLoop(_ connection: Connection) async -> Message? {
         if let message = takeWaiting(connection) { return message }
+        connection.core.taskRests()
         if end != nil || Task.isCancelled { return nil }
         readNumber += 1
         let number = readNumber
@@ -129,10 +136,11 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     /// How the connection ended, once it has.
     final func waitForEnd(on connection: Connection) async -> ConnectionEnd {
-        await withTaskExecutorPreference(connection.core.loop) { await endOnLoop() }
+        await withTaskExecutorPreference(connection.core.loop) { await endOnLoop(connection) }
     }
 
-    private func endOnLoop() async -> ConnectionEnd {
+    private func endOnLoop(_ connection: Connection) async -> ConnectionEnd {
+        connection.core.taskRests()
         if let end { return end }
         return unsafe await withUnsafeContinuation { unsafe enders.append($0) }
     }

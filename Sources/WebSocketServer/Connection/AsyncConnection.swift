@@ -31,6 +31,10 @@ public struct AsyncConnection: Sendable {
     let bridge: AsyncBridge
 
     /// The messages, in order, until the connection is over. To be read by one task.
+    ///
+    /// When the peer closes, replies to the messages before its Close frame can still be sent. The
+    /// frame is answered once the task asks for another message or for the end, or has returned,
+    /// and no later than ``Limits/closeTimeout`` after it took its last message.
     public var messages: Messages { Messages(connection: connection, bridge: bridge) }
 
     /// Sends a message; waits while the outbox is above its high water mark.

@@ -7,6 +7,8 @@ extension ConnectionCore {
     func beginClosing(_ code: CloseCode, _ reason: String) {
         switch unsafe stage {
         case .open:
+            // The peer has closed first, and awaits its answer.
+            if unsafe closing.received != nil { return answerClose() }
             guard unsafe closing.close(code) else { return }
             // What was sent before still goes out.
             if let subscriber = unsafe subscriber {
@@ -23,20 +25,30 @@ extension ConnectionCore {
         }
     }
 
-    /// The peer's Close frame came: answer it, and end the connection once that is sent.
+    /// The peer's Close frame came: answers it, at once or behind what a task still sends.
     func peerClosed(_ code: CloseCode?, _ reason: String) {
-        if let answer = unsafe closing.receive(code) {
+        if unsafe closing.receive(code) {
             context.closeReasons[id] = reason
-            sendControl(.close, answer, "")
+            if delayAnswer() { return }
         }
-        // What the kernel doesn't take now is the outbox's, and outlives this call.
-        flushIfCorked()
-        // §7.1.1: the server closes the TCP connection first, the client waits for it.
-        if role == .server, outboxCount == 0 {
-            terminate()
-        } else {
-            linger(finishing: role == .server)
-        }
+        answerClose()
+    }
+
+    /// Answers the peer's Close frame, unless ours is sent, and awaits the end of the connection.
+    func answerClose() {
+        context.endDelayedAnswer(of: id)
+        guard unsafe stage == .open || stage == .closing else { return }
+        if let answer = unsafe closing.answer() { sendControl(.close, answer, "") }
+        // §7.1.1: the server closes the TCP connection first, the client waits for it. The peer may
+        // still send, such as the answer to a ping that it reads only now: closing the socket at
+        // once would answer that with a reset, by which it loses what it has not read.
+        linger(finishing: role == .server)
+    }
+
+    /// Ends a connection in its opening phase that has nothing under way: once the peer has left,
+    /// if it has yet to take a response.
+    func endOpening() {
+        if undeliveredCount == 0 { terminate() } else { linger(finishing: true) }
     }
 
     /// Fails the connection (§7.1.7): the one place where a peer's fault becomes a close code.
@@ -56,8 +68,12 @@ extension ConnectionCore {
         linger(finishing: true)
     }
 
-    /// Waits for the peer to go, dropping what it sends: closing at once would reset the
-    /// connection under unread bytes, and the Close frame could be lost with it.
+    /// Waits for the peer to close its side, discarding what it sends (§7.1.1, RFC 9112 §9.6):
+    /// closing at once would reset the connection under unread bytes, and what was sent last could
+    /// be lost with it.
+    ///
+    /// That takes as long as the close timeout, and longer only for a peer that goes on taking what
+    /// was sent before: what the outbox and the kernel may hold is the bound.
     func linger(finishing: Bool) {
         guard unsafe stage != .over else { return }
         if finishing { finishWriting() }
@@ -68,6 +84,9 @@ extension ConnectionCore {
 
     private func enter(_ stage: Stage) {
         unsafe self.stage = stage
+        flushIfCorked()
+        // The kernel of any peer that is there takes a Close frame and a FIN alone.
+        noteUndelivered(ignoring: FrameHeader.sizeMax + FrameHeader.controlPayloadMax + 1)
         unsafe setStageDeadline(loop.now + options.closeTimeout)
     }
 
@@ -150,15 +169,13 @@ extension ConnectionCore {
             guard unsafe stage == .open else { return }
         }
         // Who doesn't read can't tell a silent peer from a live one.
-        if unsafe !pauseReasons.isDisjoint(with: [.application, .rate, .held]) {
+        if unsafe !pauseReasons.isDisjoint(with: [.application, .rate, .held, .peerClosed]) {
             unsafe lastReceived = CoarseTime(now)
         }
         if unsafe lastReceived >= pingSent { unsafe awaitsPong = false }
         if unsafe awaitsPong, unsafe now >= pingSent + options.pongTimeout {
-            // The ping waits behind what is queued: a peer that takes some of that is alive.
-            let queued = UInt32(clamping: outboxCount)
-            if unsafe queued < queuedAtPing {
-                unsafe queuedAtPing = queued
+            // The ping waits behind what was sent before: a peer that takes some of that is alive.
+            if hasTakenSome() {
                 unsafe pingSent = CoarseTime(now)
                 return scheduleHeartbeat(now: now)
             }
@@ -172,7 +189,7 @@ extension ConnectionCore {
         {
             unsafe pingSent = CoarseTime(now)
             unsafe awaitsPong = true
-            unsafe queuedAtPing = UInt32(clamping: outboxCount)
+            noteUndelivered()
             context.counters.pingsSent += 1
             unsafe sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
         }

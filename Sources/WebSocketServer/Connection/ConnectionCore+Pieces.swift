@@ -51,6 +51,8 @@ extension ConnectionCore {
     }
 
     private func hold(_ bytes: UnsafeMutableRawBufferPointer) {
+        // RFC 6455 §5.5.1: what follows the peer's Close frame doesn't count.
+        if unsafe closing.received != nil { return }
         let guards = unsafe self.guards ?? ConnectionGuards()
         unsafe self.guards = guards
         unsafe guards.hold(bytes)

@@ -32,6 +32,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         static let rate = PauseReasons(rawValue: 8)
         /// Bytes that were read are held, to be looked at before others.
         static let held = PauseReasons(rawValue: 16)
+        /// The peer's Close frame came, and its answer waits for a task.
+        static let peerClosed = PauseReasons(rawValue: 32)
     }
 
     // In the order of use: what a message touches comes first, on as few cache lines as can be.
@@ -49,6 +51,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     var admission: Admission.Verdict
     /// A ping has been sent, and no byte has come since.
     @exclusivity(unchecked) var awaitsPong = false
+    /// A task is at work on messages of the peer, see ``AsyncBridge``.
+    @exclusivity(unchecked) var awaitsTask = false
     let context: LoopContext
     /// When the last byte was received, and the last message either way.
     @exclusivity(unchecked) var lastReceived: CoarseTime
@@ -69,8 +73,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var closing = ClosingHandshake()
     /// Position in the context's list.
     var listIndex: Int32 = -1
-    /// What was queued when the ping was sent that awaits an answer; bytes, if not too many.
-    @exclusivity(unchecked) var queuedAtPing: UInt32 = 0
+    /// When the task last took a message, or the first one was queued for it.
+    @exclusivity(unchecked) var taskResumed: CoarseTime
     @exclusivity(unchecked) var pingSent: CoarseTime
     /// Payloads below this are neither compressed nor written around the cork; bytes.
     @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
@@ -100,6 +104,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         unsafe self.lastReceived = now
         unsafe self.lastMessage = now
         unsafe self.pingSent = now
+        unsafe self.taskResumed = now
         super.init(loop: context.loop)
         context.add(self)
     }
@@ -259,6 +264,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         case .opening: unsafe opening?.deadlinePassed(on: self)
         case .open: checkLiveness(now: now)
         case .closing, .lingering:
+            // A peer that reads slowly gets all that was sent, and our Close frame.
+            if hasTakenSome() { return unsafe setStageDeadline(now + options.closeTimeout) }
             context.counters.closeTimeouts += 1
             // Who is gone gets no more; who only doesn't answer has all that was sent.
             terminate(reason: "close timeout", reset: isUnacknowledged)
@@ -267,8 +274,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func ended(_ error: TransportError) {
-        // Who has said its last word may still be reading: it gets what is queued, in time.
-        if error.isEndOfFile, outboxCount > 0, unsafe stage == .lingering || stage == .opening {
+        // A peer that sends no more may still be reading: it gets what is queued.
+        if error.isEndOfFile, outboxCount > 0, unsafe stage != .over {
             return linger(finishing: true)
         }
         if unsafe stage == .opening { unsafe opening?.ended(error, on: self) }

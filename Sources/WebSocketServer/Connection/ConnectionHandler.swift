@@ -12,7 +12,8 @@ public protocol ConnectionHandler: AnyObject {
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection)
     /// The outbox fell to half its high water mark after `send` had reported backpressure.
     func onDrain(_ connection: Connection)
-    /// The connection is over; called once for each `onOpen`. `code` is the peer's close code
+    /// The connection is over; called once for each `onOpen`. A server calls it after the closing
+    /// handshake once the peer has closed its side, or ``Limits/closeTimeout`` has passed. `code` is the peer's close code
     /// (RFC 6455 §7.1.5); ours where the peer did not answer it, which says more than the RFC's
     /// 1006; else 1006.
     func onClose(_ connection: Connection, code: CloseCode, reason: String)

@@ -234,6 +234,10 @@ final class HTTPExchange: OpeningPhase {
     // MARK: - Ends
 
     override func deadlinePassed(on connection: ConnectionCore) {
+        // As in `outboxShrank`, for what the kernel has taken and the peer has not.
+        if connection.mayBeTaking() {
+            return connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+        }
         connection.context.counters.handshakeTimeouts += 1
         if parser.isIdle {
             return connection.terminate(

@@ -43,7 +43,7 @@ final class ConnectionDrain: TimerEntry {
     private func letGo(_ connection: ConnectionCore) {
         switch unsafe connection.stage {
         case .opening:
-            if unsafe connection.opening?.drain(on: connection) ?? true { connection.terminate() }
+            if unsafe connection.opening?.drain(on: connection) ?? true { connection.endOpening() }
         case .open:
             connection.beginClosing(code, code == .goingAway ? "going away" : "service restart")
         case .closing, .lingering, .over: break

@@ -25,6 +25,9 @@ final class LoopContext: @unchecked Sendable {
     var subprotocols: [UInt64: String] = [:]
     var closeReasons: [UInt64: String] = [:]
     var deadlines: [UInt64: ConnectionDeadline] = [:]
+    var delayedAnswers: [UInt64: DelayedAnswer] = [:]
+    /// What peers had yet to take when it was noted.
+    var undelivered: [UInt64: Undelivered] = [:]
     /// Topics, on the loops of a server.
     var topics: LoopTopics?
     /// What accepts on this loop.
@@ -98,6 +101,14 @@ final class LoopContext: @unchecked Sendable {
         }
         if !subprotocols.isEmpty { subprotocols[connection.id] = nil }
         clearDeadline(of: connection.id)
+        endDelayedAnswer(of: connection.id)
+        if !undelivered.isEmpty { undelivered[connection.id] = nil }
+    }
+
+    /// The number of entries that are kept for connections beside them; 0 once there is none.
+    var noteCount: Int {
+        closeReasons.count + subprotocols.count + deadlines.count + delayedAnswers.count
+            + undelivered.count
     }
 
     /// A connection's descriptor is closed: it counts no more.

@@ -190,9 +190,7 @@ final class RunningServer: Sendable {
             },
             backlogBytes: shared.backlogBudget.bytesUsed + shared.deliveryBudget.bytesUsed,
             connections: shared.admission.current.total,
-            notes: contexts.reduce(0) {
-                $0 + $1.closeReasons.count + $1.subprotocols.count + $1.deadlines.count
-            })
+            notes: contexts.reduce(0) { $0 + $1.noteCount })
         shared.setLedger(ledger)
         if !ledger.isZero {
             shared.logger.error("something was left open", metadata: ["ledger": "\(ledger)"])

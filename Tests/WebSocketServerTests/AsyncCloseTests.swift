@@ -1,0 +1,249 @@
+import Testing
+import UVTransport
+import WebSocketProtocol
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// The peer's Close frame is answered behind what a task sends in reply to the messages before it.
+@Suite("Closing under a task") struct AsyncCloseTests {
+    typealias Frame = RawClient.Frame
+
+    /// A router whose `/ws` echoes by a task, each message once the gate lets it.
+    private static func echo(_ gate: Reports<Int>? = nil) -> Router {
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            for try await message in connection.messages {
+                if let gate { _ = try await gate.next() }
+                try await connection.send(message)
+            }
+        }
+        return router
+    }
+
+    @Test("messages directly before a Close frame are answered", arguments: [1, 2, 64, 500])
+    func messagesBeforeClose(count: Int) async throws {
+        try await withServer(Self.echo()) { server in
+            let client = try await server.upgraded()
+            let messages = (0..<count).map { Frame.text("\($0)") }
+            let close = Frame.close(4_001, "bye")
+            try await client.send((messages + [close]).flatMap { $0.encoded() })
+            for message in messages { #expect(try await client.readFrame() == message) }
+            #expect(try await client.readFrame() == .close(4_001))
+            #expect(try await client.readToEnd() == [])
+        }
+    }
+
+    @Test("so they are by a task that takes its time", arguments: [false, true])
+    func slowly(endsItsSide: Bool) async throws {
+        let gate = Reports<Int>()
+        try await withServer(Self.echo(gate)) { server in
+            let client = try await server.upgraded()
+            let messages = (0..<3).map { Frame.text("\($0)") }
+            let close = Frame.close(nil)
+            try await client.send((messages + [close, .text("late")]).flatMap { $0.encoded() })
+            if endsItsSide { await client.finishSending() }
+            for message in messages {
+                gate.add(1)
+                #expect(try await client.readFrame() == message)
+            }
+            #expect(try await client.readFrame() == close)
+            #expect(try await client.readToEnd() == [])
+        }
+    }
+
+    @Test("a Close frame without a message before it is answered at once")
+    func nothingToAnswer() async throws {
+        let gate = Reports<Int>()
+        var router = Router()
+        router.webSocket("/ws") { _ in _ = try await gate.next() }
+        try await withServer(router) { server in
+            let client = try await server.upgraded()
+            try await client.send(.close(.normalClosure))
+            #expect(try await client.readFrame() == .close(.normalClosure))
+            gate.add(1)
+            _ = try await client.readToEnd()
+        }
+    }
+
+    enum Ending: CaseIterable, Sendable { case returns, fails, closes, waits }
+
+    @Test("a task that reads no further has had its say", arguments: Ending.allCases)
+    func ends(ending: Ending) async throws {
+        struct Failure: Error {}
+        let ends = Reports<ConnectionEnd>()
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            for try await message in connection.messages {
+                try await connection.send(message)
+                break
+            }
+            switch ending {
+            case .returns: return
+            case .fails: throw Failure()
+            case .closes: connection.close(4_002)
+            case .waits: break
+            }
+            ends.add(await connection.waitUntilClosed())
+        }
+        try await withServer(router) { server in
+            let client = try await server.upgraded()
+            let frames = [Frame.text("one"), .text("two"), .close(4_001)]
+            try await client.send(frames.flatMap { $0.encoded() })
+            #expect(try await client.readFrame() == frames[0])
+            // The peer closed first, so its code is the answer.
+            #expect(try await client.readFrame() == .close(4_001))
+            #expect(try await client.readToEnd() == [])
+            await client.close()
+            if ending == .closes || ending == .waits {
+                #expect(try await ends.next().code == 4_001)
+            }
+        }
+    }
+
+    @Test("the answer waits for a task no longer than the close timeout")
+    func timeout() async throws {
+        let gate = Reports<Int>()
+        let ends = Reports<Bool>()
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            for try await _ in connection.messages {
+                _ = try? await gate.next()
+                do {
+                    try await connection.send("too late")
+                } catch {
+                    ends.add(error is ConnectionClosed)
+                }
+            }
+        }
+        try await withServer(router) {
+            $0.limits.closeTimeout = .milliseconds(200)
+        } _: { server in
+            let client = try await server.upgraded()
+            let frames = [Frame.text("one"), .close(4_001, "bye")]
+            try await client.send(frames.flatMap { $0.encoded() })
+            #expect(try await client.readFrame() == .close(4_001))
+            #expect(try await client.readToEnd() == [])
+            gate.add(1)
+            #expect(try await ends.next())
+        }
+    }
+
+    @Test("nor for one that took its last message long ago: it only sends")
+    func sendingOnly() async throws {
+        let opened = Reports<Connection>()
+        let gate = Reports<Int>()
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            for try await message in connection.messages {
+                try await connection.send(message)
+                break
+            }
+            opened.add(connection.connection)
+            _ = try await gate.next()
+        }
+        try await withServer(router) { server in
+            let client = try await server.upgraded()
+            try await client.send(.text("subscribe"))
+            #expect(try await client.readFrame() == .text("subscribe"))
+            // By the clock of the loop, it is over now.
+            let past = try await opened.next()
+            await past.onLoop { $0.taskResumed = CoarseTime(0) }
+            try await client.send(.close(.normalClosure))
+            #expect(try await client.readFrame() == .close(.normalClosure))
+            gate.add(1)
+            _ = try await client.readToEnd()
+        }
+    }
+
+    @Test("a stop waits for no task")
+    func stop() async throws {
+        let gate = Reports<Int>()
+        try await withServer(Self.echo(gate)) { server in
+            let client = try await server.upgraded()
+            try await client.send([Frame.text("one"), .close(4_001)].flatMap { $0.encoded() })
+            server.server.stop()
+            let code = try await client.readFrame().closeCode
+            // It may have begun before the Close frame was read.
+            #expect(code == 4_001 || code == 1_012)
+            await client.close()
+            gate.add(1)
+        }
+    }
+
+    @Test("what comes behind the Close frame is not read while its answer waits")
+    func behind() async throws {
+        let gate = Reports<Int>()
+        let recorder = Recorder()
+        var router = Self.echo(gate)
+        router.webSocket("/other") { _ in .accept(recorder) }
+        try await withServer(router) {
+            $0.limits.messageRateMax = 1_000_000
+        } _: { server in
+            let other = try await server.upgraded("/other")
+            let witness = try await recorder.connections.next()
+            let client = try await server.upgraded()
+            let frames = [Frame.text("one"), .close(nil)].flatMap { $0.encoded() }
+            try await client.send(frames + ClosingTests.Rest.much.bytes)
+            try await witness.until { !$0.context.delayedAnswers.isEmpty }
+            let held = await witness.onLoop { core in
+                let waiting = core.context.snapshot().first { $0 !== core }!
+                return waiting.guards?.held.count ?? 0
+            }
+            #expect(held == 0)
+            gate.add(1)
+            #expect(try await client.readFrame() == .text("one"))
+            #expect(try await client.readFrame() == .close(nil))
+            #expect(try await client.readToEnd() == [])
+            await other.close()
+        }
+    }
+
+    @Test("a client's task answers what came before the server's Close frame")
+    func client() async throws {
+        let socket = try ListeningSocket.listen(
+            host: "127.0.0.1", port: 0, count: 1, backlog: 8)[0][0]
+        defer { socket.close() }
+        try await withClient { client in
+            async let serving = ServerEnd(of: socket)
+            let connection = try await client.connect(
+                to: "ws://127.0.0.1:\(socket.address.port)/")
+            var end = try await serving
+            let frames = [Frame.text("one"), .text("two"), .close(4_001, "bye")]
+            try end.send(frames.flatMap { $0.encoded(key: nil) })
+            #expect(await connection.receive() == Message("one"))
+            try await connection.send("reply to one")
+            #expect(await connection.receive() == Message("two"))
+            try await connection.send("reply to two")
+            #expect(try await end.readFrame() == .text("reply to one"))
+            #expect(try await end.readFrame() == .text("reply to two"))
+            async let last = connection.receive()
+            #expect(try await end.readFrame() == .close(4_001))
+            end.close()
+            #expect(await last == nil)
+            #expect(await connection.waitUntilClosed().code == 4_001)
+        }
+    }
+
+    @Test("a client that reads no further closes at once")
+    func clientWaits() async throws {
+        let socket = try ListeningSocket.listen(
+            host: "127.0.0.1", port: 0, count: 1, backlog: 8)[0][0]
+        defer { socket.close() }
+        try await withClient { client in
+            async let serving = ServerEnd(of: socket)
+            let connection = try await client.connect(
+                to: "ws://127.0.0.1:\(socket.address.port)/")
+            var end = try await serving
+            try end.send(Frame.text("one").encoded(key: nil))
+            #expect(await connection.receive() == Message("one"))
+            async let closed = connection.waitUntilClosed()
+            try await connection.connection.until { !$0.awaitsTask }
+            let frames = [Frame.text("unread"), .close(4_001, "bye")]
+            try end.send(frames.flatMap { $0.encoded(key: nil) })
+            #expect(try await end.readFrame() == .close(4_001))
+            end.close()
+            #expect(await closed == ConnectionEnd(code: 4_001, reason: "bye"))
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import Testing
+import UVTransport
+import WebSocketProtocol
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// What was sent last arrives, whatever the peer still sends (RFC 6455 §7.1.1, RFC 9112 §9.6).
+@Suite("Closing") struct ClosingTests {
+    typealias Frame = RawClient.Frame
+
+    /// What a peer sends behind its Close frame.
+    enum Rest: String, CaseIterable, Sendable {
+        case nothing, pong, message, secondClose, noFrame, much
+
+        var bytes: [UInt8] {
+            switch self {
+            case .nothing: []
+            case .pong: Frame(first: 0x8A).encoded()
+            case .message: Frame.text("late").encoded()
+            case .secondClose: Frame.close(.goingAway).encoded()
+            case .noFrame: [0xFF, 0xFF, 0xFF]
+            case .much: .init(repeating: 0, count: 3 << 20)
+            }
+        }
+    }
+
+    @Test(
+        "all that was sent arrives, the Close frame too, though a peer sends behind its own",
+        arguments: Rest.allCases)
+    func bytesBehindClose(rest: Rest) async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) { server in
+            let client = try await server.upgraded(receiveBuffer: 4_096)
+            let connection = try await recorder.connections.next()
+            let frame = Frame(first: 0x82, payload: .init(repeating: 1, count: 2_000))
+            for _ in 0..<40 { connection.send(frame.payload) }
+            connection.ping()
+            // All of it is the kernel's.
+            #expect(await connection.onLoop { $0.outboxCount } == 0)
+            try await client.send(.close(4_001, "bye"))
+            try await connection.until { $0.stage != .open }
+            try await client.send(rest.bytes)
+            for _ in 0..<40 { #expect(try await client.readFrame() == frame) }
+            #expect(try await client.readFrame() == Frame(first: 0x89))
+            #expect(try await client.readFrame() == .close(4_001))
+            #expect(try await client.readToEnd() == [])
+            await client.close()
+            #expect(try await recorder.end() == .closed(4_001, "bye"))
+            #expect(recorder.events.all.count == 2)
+        }
+    }
+
+    @Test("the same where the server closes first, and the peer answers behind other frames")
+    func bytesBehindAnswer() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) { server in
+            let client = try await server.upgraded(receiveBuffer: 4_096)
+            let connection = try await recorder.connections.next()
+            let frame = Frame(first: 0x82, payload: .init(repeating: 1, count: 2_000))
+            for _ in 0..<40 { connection.send(frame.payload) }
+            connection.close(.goingAway)
+            // It closes as well, and has read nothing yet.
+            try await client.send(.close(.normalClosure))
+            try await connection.until { $0.stage != .open && $0.stage != .closing }
+            try await client.send(.text("late"))
+            for _ in 0..<40 { #expect(try await client.readFrame() == frame) }
+            #expect(try await client.readFrame() == .close(.goingAway))
+            #expect(try await client.readToEnd() == [])
+            await client.close()
+            #expect(try await recorder.end() == .closed(.normalClosure, ""))
+        }
+    }
+
+    @Test("a peer that goes on sending behind its Close frame is let go at the close timeout")
+    func endless() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.limits.closeTimeout = .milliseconds(100)
+        } _: { server in
+            let client = try await server.upgraded()
+            try await client.send(.close(.normalClosure))
+            await #expect(throws: RawClientError.self) {
+                while true { try await client.send(Rest.much.bytes) }
+            }
+            #expect(try await recorder.end() == .closed(.normalClosure, ""))
+            #expect(await server.server.counters().closeTimeouts == 1)
+        }
+    }
+
+    @Test("a connection that waits for its peer to leave still counts as one")
+    func counted() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) { server in
+            let client = try await server.upgraded()
+            try await client.send(.close(.normalClosure))
+            #expect(try await client.readFrame() == .close(.normalClosure))
+            #expect(try await client.readToEnd() == [])
+            #expect(server.server.connectionCount == 1)
+            await client.close()
+            _ = try await recorder.end()
+            try await within { while server.server.connectionCount > 0 { await Task.yield() } }
+        }
+    }
+
+    @Test("a peer that ends its side without a Close frame gets what is queued for it")
+    func halfClosed() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.limits.outboxMax = .mebibytes(64)
+        } _: { server in
+            let client = try await server.upgraded(receiveBuffer: 4_096)
+            let connection = try await recorder.connections.next()
+            let frame = Frame(first: 0x82, payload: .init(repeating: 1, count: 8 << 20))
+            connection.send(frame.payload)
+            try await connection.until { $0.outboxCount > 0 }
+            await client.finishSending()
+            try await connection.until { $0.hasEnded }
+            #expect(try await client.readFrame() == frame)
+            #expect(try await client.readToEnd() == [])
+            #expect(try await recorder.end() == .closed(.abnormalClosure, ""))
+        }
+    }
+
+    @Test("a stop doesn't cut a response that its client has yet to read")
+    func stopBehindResponse() async throws {
+        let text = String(repeating: "x", count: 8 << 20)
+        var router = Router()
+        router.get("/") { _ in .text(text) }
+        let reading = Locked<Task<String, any Error>?>(nil)
+        try await withServer(router) { server in
+            let client = try server.raw(receiveBuffer: 4_096)
+            try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            let head = try await client.readHead()
+            #expect(head.hasPrefix("HTTP/1.1 200 "))
+            server.server.stop()
+            // Listeners are closed before connections are let go.
+            try await within { while (try? server.raw()) != nil { await Task.yield() } }
+            reading.withLock {
+                $0 = Task { String(decoding: try await client.readToEnd(), as: UTF8.self) }
+            }
+        }
+        let read = try await reading.value?.value
+        let isWhole = read == text
+        #expect(isWhole)
+    }
+
+    @Test("a refused request gets its answer, though its content is still on the way")
+    func refusedContent() async throws {
+        try await withServer(.echo) { server in
+            let client = try server.raw()
+            let request = "POST /ws HTTP/1.1\r\nHost: a\r\nContent-Length: 3145728\r\n\r\n"
+            try await client.send(request)
+            try await client.send(Rest.much.bytes)
+            #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 413 "))
+            #expect(try await client.readToEnd() == [])
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import Testing
+import UVTransport
+import WebSocketProtocol
+import WebSocketTesting
+
+@testable import WebSocketServer
+
+/// A peer that reads slowly is alive as long as it takes something.
+@Suite("Slow readers") struct DeliveryTests {
+    typealias Frame = RawClient.Frame
+
+    /// More than a peer with a small receive buffer takes by itself, less than our kernel does.
+    private static let frame = Frame(first: 0x82, payload: .init(repeating: 1, count: 190_000))
+
+    /// A connection that has been sent the frame, all of which the kernel has.
+    private static func sent(
+        _ server: TestServer, _ recorder: Recorder
+    ) async throws -> (RawClient, Connection) {
+        let client = try await server.upgraded(receiveBuffer: 4_096)
+        let connection = try await recorder.connections.next()
+        connection.send(frame.payload)
+        try await connection.until { $0.outboxCount == 0 && $0.undeliveredCount > 50_000 }
+        return (client, connection)
+    }
+
+    /// Reads some of the frame, more than the client reads ahead, and waits until the server's
+    /// kernel knows.
+    private static func readSome(
+        _ client: RawClient, _ connection: Connection
+    ) async throws -> Int {
+        let count = 70_000
+        let before = await connection.onLoop { $0.undeliveredCount }
+        _ = try await client.read(count)
+        try await connection.until { $0.undeliveredCount < before }
+        return count
+    }
+
+    /// Lets deadlines pass until one ends the connection: the peer's kernel may take a little more
+    /// by itself.
+    private static func untilOver(_ connection: Connection) async throws {
+        try await connection.until {
+            $0.deadlinePassed(now: $0.loop.now)
+            return $0.stage == .over
+        }
+    }
+
+    enum Place: CaseIterable, Sendable {
+        case tcp, unix
+
+        var address: ListenAddress {
+            switch self {
+            case .tcp: .hostname("127.0.0.1", port: 0)
+            case .unix: .unix(path: "/tmp/apus-test-\(UInt32.random(in: 0 ... .max)).sock")
+            }
+        }
+    }
+
+    @Test(
+        "a ping that waits behind what the kernel has may be answered late",
+        arguments: Place.allCases)
+    func ping(place: Place) async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.addresses = [place.address]
+            $0.heartbeat.interval = .seconds(30)
+            $0.heartbeat.timeout = .seconds(10)
+        } _: { server in
+            let (client, connection) = try await Self.sent(server, recorder)
+            let start = await connection.onLoop { core in
+                let start = core.loop.now
+                core.checkLiveness(now: start + 30_000)
+                return start
+            }
+            #expect(await connection.onLoop { $0.awaitsPong })
+            var count = 0
+            for late in 1...2 as ClosedRange<UInt64> {
+                count += try await Self.readSome(client, connection)
+                await connection.onLoop { $0.checkLiveness(now: start + 30_000 + late * 11_000) }
+                #expect(await connection.onLoop { $0.awaitsPong })
+                #expect(await connection.onLoop { $0.stage } == .open)
+            }
+            // Now it takes nothing more than its kernel does by itself.
+            try await connection.until {
+                $0.checkLiveness(now: $0.pingSent + 10_000)
+                return $0.stage != .open
+            }
+            _ = try await client.read(10 + Self.frame.payload.count - count)
+            #expect(try await client.readFrame() == Frame(first: 0x89))
+            #expect(try await client.readFrame().closeCode == .internalError)
+            await client.close()
+            #expect(try await recorder.end() == .closed(.internalError, "heartbeat timeout"))
+        }
+    }
+
+    @Test("what is sent behind a ping is no sign of life, though the peer's kernel takes it")
+    func hanging() async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.heartbeat.interval = .seconds(30)
+            $0.heartbeat.timeout = .seconds(10)
+        } _: { server in
+            let client = try await server.upgraded()
+            let connection = try await recorder.connections.next()
+            let start = await connection.onLoop { core in
+                let start = core.loop.now
+                core.checkLiveness(now: start + 30_000)
+                return start
+            }
+            connection.send("news")
+            try await connection.until { $0.undeliveredCount == 0 }
+            await connection.onLoop { $0.checkLiveness(now: start + 41_000) }
+            #expect(await connection.onLoop { $0.stage } == .lingering)
+            await client.close()
+            #expect(try await recorder.end() == .closed(.internalError, "heartbeat timeout"))
+        }
+    }
+
+    enum Closing: CaseIterable, Sendable { case peerCloses, weClose }
+
+    @Test(
+        "the close timeout begins anew while the peer takes what was sent before",
+        arguments: Closing.allCases, Place.allCases)
+    func closing(kind: Closing, place: Place) async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            $0.addresses = [place.address]
+        } _: { server in
+            let (client, connection) = try await Self.sent(server, recorder)
+            switch kind {
+            case .peerCloses: try await client.send(.close(.normalClosure))
+            case .weClose: connection.close(.normalClosure)
+            }
+            try await connection.until { $0.stage != .open }
+            var count = 0
+            for _ in 0..<2 {
+                count += try await Self.readSome(client, connection)
+                await connection.onLoop { $0.deadlinePassed(now: $0.loop.now) }
+                #expect(await connection.onLoop { $0.stage } != .over)
+            }
+            try await Self.untilOver(connection)
+            #expect(await server.server.counters().closeTimeouts == 1)
+            _ = try await client.readToEnd(orReset: true)
+        }
+    }
+
+    @Test(
+        "a response may be read slowly, by a connection that is kept alive",
+        arguments: Place.allCases)
+    func response(place: Place) async throws {
+        let text = String(repeating: "x", count: 190_000)
+        let opened = Reports<LoopContext>()
+        let recorder = Recorder()
+        var router = Router.single(recorder)
+        router.get("/") { _ in .text(text) }
+        try await withServer(router) {
+            $0.addresses = [place.address]
+        } _: { server in
+            let client = try server.raw(receiveBuffer: 4_096)
+            try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            let head = try await client.readHead()
+            #expect(head.hasPrefix("HTTP/1.1 200 "))
+            // Another connection of the loop knows of all.
+            let other = try await server.upgraded()
+            let witness = try await recorder.connections.next()
+            opened.add(witness.core.context)
+            let connection = Connection(
+                core: await witness.onLoop { core in
+                    core.context.snapshot().first { $0 !== core }!
+                })
+            var count = 0
+            for _ in 0..<2 {
+                await connection.onLoop { $0.deadlinePassed(now: $0.loop.now) }
+                #expect(await connection.onLoop { $0.stage } == .opening)
+                count += try await Self.readSome(client, connection)
+            }
+            try await Self.untilOver(connection)
+            _ = try await client.readToEnd(orReset: true)
+            await other.close()
+        }
+    }
+}
