@@ -48,8 +48,14 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "limits.frame.max", "0 (as limits.message.max) or 1 to 1GiB",
                 accepted: ["0", "1", "1MiB"], refused: ["1073741825"]),
             Ends(
-                "limits.fragments.max", "1 to 1000000", accepted: ["1", "1000000"],
-                refused: ["0", "1000001"]),
+                "limits.fragments.max", "0 (by the message's size) or 1 to 1000000",
+                accepted: ["0", "1", "1000000"], refused: ["-1", "1000001"]),
+            Ends(
+                "limits.message.timeout", "10ms to 1d", accepted: ["10ms", "1d"],
+                refused: ["9ms", "86400001ms"]),
+            Ends(
+                "limits.memory.max", "1MiB to 1024GiB", accepted: ["1MiB", "1024GiB"],
+                refused: ["1048575", "1025GiB"]),
             Ends(
                 "limits.rate.messages", "0 (off) or 1 to 10000000",
                 accepted: ["0", "1", "10000000"],
@@ -173,6 +179,9 @@ struct Ends: Sendable, CustomTestStringConvertible {
             Ends(
                 "log.level", "trace, debug, info, notice, warning, error or critical",
                 accepted: ["trace", "critical"], refused: ["verbose", "INFO", ""]),
+            Ends(
+                "log.slow_turn", "0s (off) or 1ms to 1h", accepted: ["0s", "1ms", "1h"],
+                refused: ["3600001ms"]),
             Ends(
                 "server.tools", "true or false", accepted: ["true", "false"], refused: ["yes", "1"]),
             Ends(

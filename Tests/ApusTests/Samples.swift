@@ -40,6 +40,12 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("limits.message.max", "20KiB") {
                 $0.server.limits.messageSizeMax == .kibibytes(20)
             },
+            Sample("limits.message.timeout", "39s") {
+                $0.server.limits.messageTimeout == .seconds(39)
+            },
+            Sample("limits.memory.max", "40MiB") {
+                $0.server.limits.memoryMax == .mebibytes(40)
+            },
             Sample("limits.assembly.max", "21MiB") {
                 $0.server.limits.assemblySizeMax == .mebibytes(21)
             },
@@ -132,7 +138,8 @@ struct Sample: Sendable, CustomTestStringConvertible {
             },
         ]
         + auth + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
-            Sample("log.level", "warning") { $0.logLevel == .warning }
+            Sample("log.level", "warning") { $0.logLevel == .warning },
+            Sample("log.slow_turn", "38ms") { $0.server.slowTurn == .milliseconds(38) },
         ]
 
     private static func ofRoute(_ route: RealtimeApp.Route) -> [Sample] {

@@ -89,7 +89,8 @@ import WebSocketTesting
                 let lines = log.lines(with: "slow consumer disconnected")
                 #expect(lines.count == 1)
                 #expect(lines[0].contains(#""waiting": \#(Self.count)"#))
-                #expect(lines[0].contains(#""waiting_bytes": \#(Self.count * (10 + 64 << 10))"#))
+                #expect(
+                    lines[0].contains(#""waiting_bytes": \#(Self.count * (10 + 64 << 10 + 32))"#))
             } else {
                 #expect(counters.slowConsumers == 0 && counters.topics.dropped == 1)
                 #expect(try await slow.read(Self.count - 1) == Array(1..<UInt8(Self.count)))

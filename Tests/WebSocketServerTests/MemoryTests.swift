@@ -88,18 +88,17 @@ import WebSocketTesting
         } _: { server in
             let client = try await server.upgraded()
             try await client.send(Frame(first: 0x02, payload: [1]))
+            // Answering pings, or sending some, doesn't help.
             try await client.send(Frame(first: 0x89, payload: []))
-            #expect(try await client.readFrame() == Frame(first: 0x8A, payload: []))
-            let close = try await client.readFrame()
-            #expect(close.closeCode == .policyViolation)
+            var frame = try await client.readFrame()
+            if frame == Frame(first: 0x8A, payload: []) { frame = try await client.readFrame() }
+            #expect(frame.closeCode == .policyViolation)
             #expect(await server.server.counters().limits.messageTime == 1)
             await client.close()
             // Whole messages, and pauses between them, are as long as anyone likes.
             let other = try await server.upgraded()
-            let connection = try await echo.connections.next { $0.id > 0 }
             try await other.send(.text("a"))
             #expect(try await other.readFrame() == .text("a"))
-            _ = connection
             await other.close()
         }
     }

@@ -130,7 +130,9 @@ private final class Counter: ConnectionHandler, Sendable {
         return Frame(first: 0xC2, payload: deflated).encoded()
     }()
 
+    /// - Parameter then: Runs on the loop, in the turn that has paused the message.
     private func withDearMessage(
+        then: @escaping @Sendable (ConnectionCore) -> Void = { _ in },
         _ body: @escaping @Sendable (RawClient, Connection, Counter) async throws -> Void
     ) async throws {
         let counter = Counter()
@@ -143,7 +145,9 @@ private final class Counter: ConnectionHandler, Sendable {
             let isPaused = await connection.onLoop { core in
                 var read = Self.dear
                 read.withUnsafeMutableBytes { core.receive($0) }
-                return core.session.isInflating && core.pauseReasons == .held
+                let isPaused = core.session.isInflating && core.pauseReasons == .held
+                then(core)
+                return isPaused
             }
             #expect(isPaused)
             try await body(client, connection, counter)
@@ -163,16 +167,18 @@ private final class Counter: ConnectionHandler, Sendable {
 
     @Test("the application closes, or the client goes, while a message is being inflated")
     func endWhileInflating() async throws {
-        try await withDearMessage { client, connection, counter in
-            connection.close(.goingAway)
+        try await withDearMessage(then: { $0.beginClosing(.goingAway, "") }) {
+            client, _, counter in
             #expect(try await client.readFrame().closeCode == .goingAway)
             try await client.send(.close(.goingAway))
             #expect(try await counter.ends.next() == .goingAway)
             #expect(counter.received.value == 0)
         }
-        try await withDearMessage { client, _, counter in
-            await client.reset()
-            _ = try await counter.ends.next()
+        try await withDearMessage(then: { $0.terminate(reset: true) }) { client, _, counter in
+            let end = try await counter.ends.next()
+            #expect(end == .abnormalClosure)
+            #expect(counter.received.value == 0)
+            await client.close()
         }
     }
 }

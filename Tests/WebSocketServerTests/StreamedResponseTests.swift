@@ -37,11 +37,13 @@ import WebSocketTesting
     private static func content(ofChunks text: String) -> String {
         var rest = text[...]
         var content = ""
-        while let end = rest.firstRange(of: "\r\n"), let size = Int(rest[..<end.lowerBound], radix: 16)
+        while let end = rest.firstRange(of: "\r\n"),
+            let size = Int(rest[..<end.lowerBound], radix: 16)
         {
             rest = rest[end.upperBound...]
             content += rest.prefix(size)
-            rest = rest.dropFirst(size + 2)
+            // CR and LF are one character.
+            rest = rest.dropFirst(size + 1)
             if size == 0 { break }
         }
         return content
@@ -53,7 +55,8 @@ import WebSocketTesting
         try await withServer(Self.router(3, of: 5, asked: asked)) { server in
             let client = try server.raw()
             try await client.send(
-                "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+            )
             let all = String(decoding: try await client.readToEnd(), as: UTF8.self)
             let responses = all.pieces(separatedBy: "HTTP/1.1 200 OK\r\n").dropFirst()
             #expect(responses.count == 2)

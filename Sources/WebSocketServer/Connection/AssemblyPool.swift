@@ -17,8 +17,6 @@ struct AssemblyPool: ~Copyable {
     private let memory: LoopMemory
     /// The number of bytes by which the budget may be exceeded for what is small or brief.
     private let reserve: Int
-    /// Memory has been refused since the last look.
-    var hasFailed = false
     private var kept: [(base: UnsafeMutableRawPointer, capacity: Int)] = unsafe []
     private var keptBytes = 0
     /// Buffers handed out and not yet given back (the ledger).
@@ -27,7 +25,7 @@ struct AssemblyPool: ~Copyable {
     init(budget: ByteBudget, memory: LoopMemory) {
         self.budget = budget
         self.memory = memory
-        reserve = min(max(budget.max / 8, Self.smallSizeMax), Self.reserveMax)
+        reserve = min(budget.max / 8, Self.reserveMax)
     }
 
     /// Bytes of a buffer that is taken from the reserve where there is no other memory.
@@ -65,12 +63,8 @@ struct AssemblyPool: ~Copyable {
         return true
     }
 
-    private mutating func take(_ count: Int, _ usesReserve: Bool) -> Bool {
-        guard budget.take(count, reserve: usesReserve ? reserve : 0) else {
-            hasFailed = true
-            return false
-        }
-        if !budget.hasRoom { hasFailed = true }
+    private func take(_ count: Int, _ usesReserve: Bool) -> Bool {
+        guard budget.take(count, reserve: usesReserve ? reserve : 0) else { return false }
         memory.note(count)
         return true
     }

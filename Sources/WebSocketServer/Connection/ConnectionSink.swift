@@ -57,11 +57,11 @@ struct ConnectionSink: ~Copyable, SessionSink {
         if unsafe buffer.base == nil { connection.beganAssembly() }
         let context = connection.context
         if unsafe context.assemblies.grow(&buffer, to: capacity, expected: expected) {
-            if context.assemblies.hasFailed { context.shedMemoryLater() }
+            if !context.assemblies.budget.hasRoom { context.shedMemoryLater() }
             return true
         }
-        // Whoever holds the most gives way, at the end of this turn. Until then there is the
-        // reserve; a message that asks for more than that holds the most itself.
+        // The connections that hold the most give way, at the end of this turn. Until then there is
+        // the reserve; a message that asks for more than that holds the most itself.
         context.shedMemoryLater()
         return unsafe context.assemblies.grow(
             &buffer, to: capacity, expected: expected, usesReserve: true)

@@ -39,6 +39,9 @@ final class ByteBudget: Sendable {
 
     var hasRoom: Bool { bytesUsed <= max }
 
+    /// The bytes to give back for a sixteenth of the budget to be free; negative if it is.
+    var excess: Int { bytesUsed - (max - max / 16) }
+
     func give(_ count: Int) {
         used.wrappingSubtract(count, ordering: .acquiringAndReleasing)
         parent?.give(count)

@@ -46,16 +46,11 @@ extension LoopContext {
         holder.loop.execute { [holder] in holder.shedMemory() }
     }
 
-    /// Closes the connections that hold the most, until a sixteenth of what is spent is free again.
+    /// Closes the connections that hold the most, until a sixteenth of each budget is free again.
     private func shedMemory() {
         memory.endShedding()
-        let excess = max(
-            memory.budget.bytesUsed - memory.budget.max,
-            assemblies.budget.bytesUsed - assemblies.budget.max)
-        let isSpent = excess > 0 || assemblies.hasFailed
-        guard isSpent else { return }
-        assemblies.hasFailed = false
-        let wanted = excess + assemblies.budget.max / 16
+        let wanted = max(memory.budget.excess, assemblies.budget.excess)
+        guard wanted > 0 else { return }
         var holders = snapshot().map { (connection: $0, size: $0.memoryHeld) }
         holders.sort { $0.size > $1.size }
         var freed = 0
@@ -91,10 +86,9 @@ extension ConnectionCore {
         if grown > 0, !context.memory.budget.hasRoom { context.shedMemoryLater() }
     }
 
-    /// Closes the connection, since memory is spent and it holds the most: its messages with 1013,
-    /// a request with 503. A peer that doesn't take what it was sent is reset.
+    /// Closes the connection, since memory is spent and it holds the most: with 1013, a request with
+    /// 503. A peer that doesn't take what it was sent is reset.
     func shed() {
-        context.counters.limits.hit(.memory)
         let isUnread = unsafe outboxCount > options.outboxHighWater
         switch unsafe stage {
         case .open:
@@ -104,11 +98,13 @@ extension ConnectionCore {
                 return fail(
                     SessionFault(.tryAgainLater, "the server's memory is spent", limit: .memory))
             }
+            context.counters.limits.hit(.memory)
+            context.counters.slowConsumers += 1
             _ = unsafe closing.close(.slowConsumer)
             context.closeReasons[id] = "slow consumer"
-            context.counters.slowConsumers += 1
             terminate(reset: true)
         case .opening:
+            context.counters.limits.hit(.memory)
             let isAnswered = unsafe !isUnread && opening?.shed(on: self) == true
             if !isAnswered { terminate(reset: true) }
         case .closing, .lingering: terminate(reset: true)
