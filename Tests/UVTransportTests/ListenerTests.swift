@@ -174,46 +174,39 @@ import WebSocketTesting
         unlink(path)
     }
 
+    /// In a process of its own, whose descriptors are few and which has nothing else to do: the wait
+    /// for another process has an end.
     @Test("who listens waits while another process looks whether the file is stale")
-    func listenersAtOnce() async throws {
-        let folder = temporaryPath()
-        mkdir(folder, 0o700)
-        let path = folder + "/socket"
-        try ListeningSocket.listen(unix: path, backlog: 8).close()
-        // The other process has found the stale file, and takes its place.
-        let other = open(folder, O_RDONLY | O_DIRECTORY)
-        #expect(flock(other, LOCK_EX) == 0)
-        let outcome = Reports<TransportError?>()
-        Task {
-            do throws(TransportError) {
-                try ListeningSocket.listen(unix: path, backlog: 8).close()
-                outcome.add(nil)
-            } catch {
-                outcome.add(error)
+    func listenersAtOnce() async {
+        await #expect(processExitsWith: .success) {
+            let folder = temporaryPath()
+            mkdir(folder, 0o700)
+            let path = folder + "/socket"
+            try ListeningSocket.listen(unix: path, backlog: 8).close()
+            // The other process has found the stale file, and takes its place.
+            let other = open(folder, O_RDONLY | O_DIRECTORY)
+            precondition(flock(other, LOCK_EX) == 0)
+            let outcome = Reports<TransportError?>()
+            Task {
+                do throws(TransportError) {
+                    try ListeningSocket.listen(unix: path, backlog: 8).close()
+                    outcome.add(nil)
+                } catch {
+                    outcome.add(error)
+                }
             }
-        }
-        try await within { while openDescriptors(of: folder) < 2 { await Task.yield() } }
-        unlink(path)
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        let address = try RawAddress.unix(path)
-        let isBound =
-            unsafe address.withSockaddr { unsafe bind(descriptor, $0, address.length) } == 0
-        #expect(isBound && Glibc.listen(descriptor, 8) == 0)
-        close(other)
-        #expect(try await outcome.next()?.isAddressInUse == true)
-        close(descriptor)
-        unlink(path)
-        rmdir(folder)
-    }
-
-    /// How many descriptors of this process are of a file or folder.
-    private func openDescriptors(of path: String) -> Int {
-        var wanted = stat()
-        guard unsafe lstat(path, &wanted) == 0 else { return 0 }
-        return (0..<Int32(1_024)).count { descriptor in
-            var found = stat()
-            guard unsafe fstat(descriptor, &found) == 0 else { return false }
-            return found.st_dev == wanted.st_dev && found.st_ino == wanted.st_ino
+            while openDescriptors(of: folder) < 2, outcome.all.isEmpty { await Task.yield() }
+            unlink(path)
+            let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+            let address = try RawAddress.unix(path)
+            let isBound =
+                unsafe address.withSockaddr { unsafe bind(descriptor, $0, address.length) } == 0
+            precondition(isBound && Glibc.listen(descriptor, 8) == 0)
+            close(other)
+            let error = try await outcome.next()
+            unlink(path)
+            rmdir(folder)
+            precondition(error?.isAddressInUse == true)
         }
     }
 
@@ -328,5 +321,16 @@ import WebSocketTesting
             try await listening.close()
             precondition(group.shutdown() == 0)
         }
+    }
+}
+
+/// How many of this process's descriptors are of a file or folder.
+private func openDescriptors(of path: String) -> Int {
+    var wanted = stat()
+    guard unsafe lstat(path, &wanted) == 0 else { return 0 }
+    return (0..<Int32(1_024)).count { descriptor in
+        var found = stat()
+        guard unsafe fstat(descriptor, &found) == 0 else { return false }
+        return found.st_dev == wanted.st_dev && found.st_ino == wanted.st_ino
     }
 }
