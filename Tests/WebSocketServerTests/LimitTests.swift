@@ -82,9 +82,11 @@ import WebSocketTesting
             _ = try await client.readToEnd()
             await client.close()
             let counters = await server.server.counters()
-            #expect(counters.failedByCode == [limit.code.rawValue: 1])
+            // The other connection held the most, and gives way to messages to come.
+            let total = limit.testDescription == "assembly" ? 2 : 1
+            #expect(counters.failedByCode == [limit.code.rawValue: total])
             #expect(limit.hits(counters.limits) == 1)
-            #expect(counters.limits.total == 1)
+            #expect(counters.limits.total == total)
         }
     }
 

@@ -302,6 +302,6 @@ enum Schema {
         Key(
             "log.slow_turn", TimeSpan(.milliseconds(1) ... .seconds(3_600)).orZero("off"),
             \.server.slowTurn,
-            "CPU time of one turn of a loop past which it is logged"),
+            "CPU time of a loop's turn past which it is logged"),
     ]
 }
