@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// What the system says about the file at a path, symbolic links followed.
 struct FileStatus {
