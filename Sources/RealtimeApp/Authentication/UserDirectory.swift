@@ -2,6 +2,7 @@ import Foundation
 import HTTPProtocol
 import Logging
 import Synchronization
+import UVTransport
 import WebSocketServer
 
 /// The users of a file, read again when the file has changed; any thread, blocks while it reads.

@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
 import Logging
+import UVTransport
 import WebSocketServer
 
 /// The files of the tasks' database, as they were when it was opened.

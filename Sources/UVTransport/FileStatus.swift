@@ -1,31 +1,30 @@
-import Foundation
 import Glibc
 
 /// What the system says about the file at a path, symbolic links followed.
-struct FileStatus {
+package struct FileStatus {
     /// What stays the same as long as it is the same file, whatever is in it.
-    struct Identity: Hashable, Sendable {
+    package struct Identity: Hashable, Sendable {
         fileprivate let device: dev_t
         fileprivate let number: ino_t
     }
 
     /// What changes when the file, or what is in it, does.
-    struct Stamp: Hashable, Sendable {
+    package struct Stamp: Hashable, Sendable {
         fileprivate let identity: Identity
         fileprivate let size: off_t
         fileprivate let modified: [Int]
         fileprivate let changed: [Int]
     }
 
-    let identity: Identity
-    let stamp: Stamp
+    package let identity: Identity
+    package let stamp: Stamp
 
     /// The stamp, if a later change is bound to change it; `nil` right after a change. File systems
     /// count time in steps, of up to two seconds, and two changes within a step look like one.
-    var settledStamp: Stamp? { stamp.changed[0] + 2 < time(nil) ? stamp : nil }
+    package var settledStamp: Stamp? { stamp.changed[0] + 2 < time(nil) ? stamp : nil }
 
     /// `nil` when there is no file, or none that we may look at.
-    init?(_ path: String) {
+    package init?(_ path: String) {
         var status = stat()
         // Safety: the path is copied for the call, and the result is ours.
         guard unsafe stat(path, &status) == 0 else { return nil }
