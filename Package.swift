@@ -146,7 +146,7 @@ let package = Package(
         .testTarget(
             name: "RealtimeAppTests",
             dependencies: [
-                "HTTPProtocol", "RealtimeApp", "WebSocketServer", "WebSocketTesting",
+                "HTTPProtocol", "RealtimeApp", "UVTransport", "WebSocketServer", "WebSocketTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),

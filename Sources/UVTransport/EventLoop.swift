@@ -19,7 +19,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// Nanoseconds that jobs run between two polls for events, and the number of jobs between two
     /// looks at the time, a power of two.
     private static let jobNanosecondsMax: UInt64 = 4_000_000
-    private static let jobsPerLook = 8
+    private static let jobsPerLook = 4
+    /// Bytes that all streams read between two polls before their reads are short.
+    private static let polledBytesMax = 4 << 20
+    private static let shortReadSize = 4_096
     /// Milliseconds by which a timer may be late without a look at events first.
     private static let latenessMax: UInt64 = 1
     /// Turns that a stopped loop still gives to its last callbacks and jobs.
@@ -43,9 +46,13 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var overdue: UInt64?
     private var isStopping = false
     private var turnWatch: TurnWatch?
-    /// Nanoseconds that jobs have run since the poll at this time of the loop's clock.
-    private var jobNanoseconds: UInt64 = 0
+    /// When jobs that are due make way for the next poll, 0 before the first look at the time; for
+    /// the poll at this time of the loop's clock.
+    private var jobsUntil: UInt64 = 0
     private var jobsPolled: UInt64 = 0
+    /// Bytes that have been read since the poll at this time of the loop's clock.
+    @exclusivity(unchecked) private var polledBytes = 0
+    @exclusivity(unchecked) private var bytesPolled: UInt64 = 0
     private var joinable = uv_thread_t()
     /// Open libuv handles that hold memory: zero once everything is released (the ledger).
     public internal(set) var openHandles = 0
@@ -246,18 +253,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     @usableFromInline func runReady() {
-        // One poll may have found events for many streams, each of which brings jobs.
-        if now != jobsPolled { (jobsPolled, jobNanoseconds) = (now, 0) }
-        if jobNanoseconds > Self.jobNanosecondsMax { return wake() }
+        // One poll may have found events for many streams, each of which brings jobs. The first of
+        // them needs no look at the time.
+        if now != jobsPolled {
+            (jobsPolled, jobsUntil) = (now, 0)
+        } else if isJobTimeOver() {
+            return wake()
+        }
         var next = 0
-        var last: UInt64 = 0
         while next < ready.count {
-            if next & (Self.jobsPerLook - 1) == Self.jobsPerLook - 1 {
-                let time = uv_hrtime()
-                if last > 0 { jobNanoseconds += time - last }
-                last = time
-                if jobNanoseconds > Self.jobNanosecondsMax { break }
-            }
+            if next & (Self.jobsPerLook - 1) == Self.jobsPerLook - 1, isJobTimeOver() { break }
             let work = ready[next]
             next += 1
             switch work {
@@ -275,6 +280,28 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             ready.removeFirst(next)
             wake()
         }
+    }
+
+    private func isJobTimeOver() -> Bool {
+        let time = uv_hrtime()
+        if jobsUntil == 0 { jobsUntil = time + Self.jobNanosecondsMax }
+        return time > jobsUntil
+    }
+
+    /// Notes bytes that a stream has read.
+    @inline(__always)
+    func noteRead(_ count: Int) {
+        let now = self.now
+        if unsafe bytesPolled != now { unsafe (bytesPolled, polledBytes) = (now, 0) }
+        unsafe polledBytes &+= count
+    }
+
+    /// The most bytes of the next read of any stream. It is short once much has been read since the
+    /// last poll, so that many streams with much to read don't keep the others waiting.
+    @inline(__always)
+    var nextReadSize: Int {
+        unsafe polledBytes <= Self.polledBytesMax || bytesPolled != now
+            ? readSize : min(readSize, Self.shortReadSize)
     }
 
     // MARK: - Time

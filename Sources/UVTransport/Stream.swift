@@ -91,10 +91,13 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     // MARK: - Reading
 
+    /// The most bytes that the next read is to bring.
+    public final var nextReadSize: Int { loop.nextReadSize }
+
     /// The front of the loop's shared buffer, for a ``readTarget()`` that wants a short read.
     public final func sharedReadBuffer(atMost count: Int) -> UnsafeMutableRawBufferPointer {
         unsafe UnsafeMutableRawBufferPointer(
-            start: loop.readBuffer, count: min(count, loop.readSize))
+            start: loop.readBuffer, count: min(count, loop.nextReadSize))
     }
 
     /// Whether bytes that arrived are in the loop's shared buffer.
@@ -175,8 +178,11 @@ open class Stream: TimerEntry, @unchecked Sendable {
                 endReading(TransportError(code: code, operation: "read"))
                 return false
             }
+            loop.noteRead(count)
             unsafe received(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
-            guard count == buffer.count else { return false }
+            guard count == buffer.count, unsafe loop.nextReadSize == loop.readSize else {
+                return false
+            }
             loop.endTurn()
             guard unsafe isReading else { return false }
             // Others have their turn; what is left makes the descriptor ready again.
@@ -192,7 +198,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
             let target = unsafe readTarget()
             if target.count > 0 { return unsafe target }
         }
-        return unsafe UnsafeMutableRawBufferPointer(start: loop.readBuffer, count: loop.readSize)
+        return unsafe UnsafeMutableRawBufferPointer(
+            start: loop.readBuffer, count: loop.nextReadSize)
     }
 
     private final func endReading(_ error: TransportError) {

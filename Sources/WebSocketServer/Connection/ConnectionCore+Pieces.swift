@@ -10,6 +10,8 @@ extension ConnectionCore {
     /// Bytes of a piece where messages may be compressed: small beside what it may inflate to,
     /// large beside what an ordinary read brings.
     static let pieceSizeInflating = 4_096
+    /// Bytes of such a piece after which no further frame begins: there is a look at the time.
+    private static let windowSizeInflating = 512
     /// Bytes of a read after which the time is looked at, where nothing is compressed. Frames aren't
     /// cut by it.
     static let windowSize = 16 << 10
@@ -25,7 +27,7 @@ extension ConnectionCore {
             unsafe stage == .open
         {
             unsafe holdForLater(bytes)
-        } else if bytes.count > Self.pieceSizeInflating,
+        } else if bytes.count > Self.windowSizeInflating,
             unsafe isInSharedReadBuffer(bytes.baseAddress!)
         {
             // What is read directly is at most the rest of one message.
@@ -44,17 +46,17 @@ extension ConnectionCore {
         let began = LoopCodecs.now()
         var rest = unsafe bytes
         while unsafe !rest.isEmpty {
-            if unsafe stage == .open {
-                // The handler, the rates or the outbox say so: each waits for something.
-                if unsafe !pauseReasons.isEmpty { return unsafe hold(rest) }
-                if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax
-                    || context.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
-                {
-                    return unsafe holdForLater(rest)
-                }
+            // The handler, the rates or the outbox say so: each waits for something.
+            if unsafe stage == .open && !pauseReasons.isEmpty { return unsafe hold(rest) }
+            if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax
+                || context.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
+            {
+                return unsafe holdForLater(rest)
             }
             let size = min(rest.count, pieceSize)
-            let unread = unsafe receivePiece(UnsafeMutableRawBufferPointer(rebasing: rest[..<size]))
+            let unread = unsafe receivePiece(
+                UnsafeMutableRawBufferPointer(rebasing: rest[..<size]),
+                window: compression == nil ? .max : Self.windowSizeInflating)
             guard unsafe stage == .open || stage == .closing else { return }
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[(size - unread)...])
             if unsafe session.isInflating { return unsafe hold(rest) }
@@ -63,7 +65,7 @@ extension ConnectionCore {
 
     /// Receives many bytes, none of them compressed: window by window, as long as there is time.
     func receiveInWindows(_ bytes: UnsafeMutableRawBufferPointer) {
-        if unsafe stage == .open && context.isTurnOver() { return unsafe holdForLater(bytes) }
+        if context.isTurnOver() { return unsafe holdForLater(bytes) }
         let began = LoopCodecs.now()
         var last = began
         var rest = unsafe bytes
@@ -75,8 +77,7 @@ extension ConnectionCore {
             guard unread > 0, unsafe stage == .open || stage == .closing else { return }
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: rest[(rest.count - unread)...])
-            if unsafe stage == .closing { continue }
-            if unsafe !pauseReasons.isEmpty { return unsafe hold(rest) }
+            if unsafe stage == .open && !pauseReasons.isEmpty { return unsafe hold(rest) }
             if now &- began > TurnQueue.shareMax || context.isTurnOver() {
                 return unsafe holdForLater(rest)
             }
@@ -111,19 +112,19 @@ extension ConnectionCore {
     func takeTurn() {
         switch unsafe stage {
         case .opening: unsafe opening?.takeTurn(on: self)
-        case .open: receiveHeld()
-        case .closing, .lingering, .over: break
+        case .open, .closing: receiveHeld()
+        case .lingering, .over: break
         }
     }
 
     private func receiveHeld() {
-        guard unsafe stage == .open, unsafe pauseReasons == .held, let guards = unsafe guards
-        else { return }
+        guard unsafe pauseReasons == .held, let guards = unsafe guards else { return }
         if unsafe session.isInflating {
             resumeInflating()
-            guard unsafe stage == .open && !session.isInflating && pauseReasons == .held else {
-                return
-            }
+            guard
+                unsafe (stage == .open || stage == .closing) && !session.isInflating
+                    && pauseReasons == .held
+            else { return }
         }
         var held = guards.takeHeld() ?? []
         countMemory()

@@ -252,7 +252,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func readTarget() -> UnsafeMutableRawBufferPointer {
-        let target = unsafe session.readTarget(atMost: loop.readSize, into: &sink!)
+        let target = unsafe session.readTarget(atMost: nextReadSize, into: &sink!)
         return unsafe target.isEmpty ? sharedReadBuffer(atMost: Self.shortReadSize) : target
     }
 

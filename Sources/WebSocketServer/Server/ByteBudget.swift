@@ -39,6 +39,9 @@ final class ByteBudget: Sendable {
 
     var hasRoom: Bool { bytesUsed <= max }
 
+    /// Whether so much more than the budget is held that giving way has not kept up.
+    var isOverrun: Bool { bytesUsed > max + max / 8 }
+
     /// The bytes to give back for a sixteenth of the budget to be free; negative if it is.
     var excess: Int { bytesUsed - (max - max / 16) }
 

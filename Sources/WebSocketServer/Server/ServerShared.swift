@@ -52,7 +52,7 @@ final class ServerShared: Sendable {
         self.memory = memory
         admission = Admission(
             max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
-            proxies: configuration.proxies, isOverloaded: { !memory.hasRoom })
+            proxies: configuration.proxies, isOverloaded: { memory.isOverrun })
         budget = ByteBudget(
             max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
         contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)
