@@ -62,9 +62,12 @@ struct TurnQueue {
 }
 
 extension LoopContext {
-    /// Whether this turn of the loop has given all the time that it has for what takes long.
+    /// Whether this turn of the loop has given all the time that it has for what takes long. Nor is
+    /// there any while publications wait to be delivered: else clients that publish much would be
+    /// further and further ahead of those who are to hear it.
     func isTurnOver() -> Bool {
-        unsafe turnQueue.isOver(
+        if let topics, topics.isDeliveryDue || topics.hub.isBehind { return true }
+        return unsafe turnQueue.isOver(
             now: loop.now, spent: codecs.counts.codecNanoseconds &+ longReadNanoseconds)
     }
 

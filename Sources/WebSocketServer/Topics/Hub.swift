@@ -33,6 +33,9 @@ final class Hub: Sendable {
     /// Whether publishers may go on: the loops are not too far behind with what was published.
     var hasRoom: Bool { budget.hasRoom }
 
+    /// Whether so much waits for the loops that publishers are to slow down.
+    var isBehind: Bool { budget.bytesUsed > budget.max / 16 }
+
     /// Hands a publication to every loop that has subscribers to its topic; any thread. False if so
     /// much waits, twice what publishers may cause, that it was dropped.
     func publish(_ publication: Publication) -> Bool {

@@ -27,7 +27,7 @@ final class LoopTopics {
     private var arrived: [Publication] = []
     private var nextArrived = 0
     /// The rest of ``arrived`` is delivered in a later turn.
-    private var isDeliveryDue = false
+    private(set) var isDeliveryDue = false
     /// Those of the batch for which someone has to wait, by their ids.
     @exclusivity(unchecked) var waitingOfBatch: [UInt64: WaitingPublication] = [:]
     @exclusivity(unchecked) var pending: [Pending] = []
@@ -118,8 +118,10 @@ final class LoopTopics {
     /// Goes on with what an earlier turn has left, and with what has been published since.
     func deliverRest() {
         isDeliveryDue = false
-        arrived.removeFirst(nextArrived)
-        nextArrived = 0
+        if nextArrived > arrived.count / 2 {
+            arrived.removeFirst(nextArrived)
+            nextArrived = 0
+        }
         hub.take(for: number, behind: &arrived)
         deliverArrived()
     }
