@@ -257,8 +257,8 @@ extension Stream {
         unsafe loop.turn.pointee.corkOwner = nil
     }
 
-    /// Forgets what the kernel has not taken.
-    final func dropUnsent() {
+    /// Forgets what the kernel has not taken; for a stream that is about to be reset.
+    public final func dropUnsent() {
         disownCork()
         unsafe outbox = nil
     }

@@ -110,6 +110,8 @@ extension ConnectionCore {
         } else {
             // Its room is others' at once.
             forgetBacklog(andOutbox: true)
+            dropUnsent()
+            countMemory()
             unsafe stage = .lingering
             // The handler may be in the middle of a broadcast: report when it has returned.
             loop.execute { [self] in terminate(reset: true) }

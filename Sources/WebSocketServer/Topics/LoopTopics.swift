@@ -105,6 +105,8 @@ final class LoopTopics {
     /// Frames that may be gathered at once, about, and the publications of a batch.
     private static let gatheredMax = 65_536
     private static let batchSizes = 64...1_024
+    /// Bytes of a batch's publications before the last.
+    private static let batchBytesMax = 512 << 10
 
     /// Takes what has been published and sends it to this loop's subscribers, as far as a turn may
     /// take; the rest in later turns.
@@ -130,9 +132,7 @@ final class LoopTopics {
         var began: UInt64 = 0
         while nextArrived < arrived.count {
             if began > 0, LoopCodecs.now() &- began > Self.nanosecondsMax { return deliverLater() }
-            let most = unsafe Self.gatheredMax / max(1, counts.subscriptions)
-            let size = min(max(most, Self.batchSizes.lowerBound), Self.batchSizes.upperBound)
-            let end = min(nextArrived + size, arrived.count)
+            let end = endOfBatch()
             if end < arrived.count, began == 0 { began = LoopCodecs.now() }
             batch.append(contentsOf: arrived[nextArrived..<end])
             nextArrived = end
@@ -140,6 +140,20 @@ final class LoopTopics {
         }
         arrived.removeAll(keepingCapacity: true)
         nextArrived = 0
+    }
+
+    /// The end of the next batch in `arrived`: so that neither the frames that are gathered for it
+    /// nor their bytes are many.
+    private func endOfBatch() -> Int {
+        let most = unsafe Self.gatheredMax / max(1, counts.subscriptions)
+        let count = min(max(most, Self.batchSizes.lowerBound), Self.batchSizes.upperBound)
+        let last = min(nextArrived + count, arrived.count)
+        var (end, size) = (nextArrived, 0)
+        while end < last, size < Self.batchBytesMax {
+            size += arrived[end].sizeInMemory
+            end += 1
+        }
+        return end
     }
 
     private func deliverLater() {
