@@ -12,7 +12,11 @@ from paths import HERE
 from target import DRAIN_SECONDS, MIB, Target
 
 # The goals; a round trip's hangs on the machine, and is for people to judge.
-TURN_MS_MAX = 50
+# Of CPU time. What a turn is to take is a tenth of it; the rest is what slow machines add, and one
+# publication of a mebibyte to hundreds of subscribers, which is delivered in one turn.
+TURN_MS_MAX = 200
+# The share of honest round trips that may be refused when all attack at once, for want of memory.
+REFUSED_MAX = 0.02
 MEMORY_SLACK = 64 * MIB
 STOP_SECONDS_MAX = DRAIN_SECONDS + 1
 RELEASE_SECONDS_MAX = 6
@@ -72,6 +76,8 @@ class Outcome:
     name: str
     trips: int = 0
     p99_ms: float = 0
+    # Of messages on connections that were there before.
+    echo_ms: float = 0
     longest_ms: float = 0
     longest_of: str = ""
     failures: list = dataclasses.field(default_factory=list)
@@ -81,7 +87,11 @@ class Outcome:
     released_seconds: float | None = None
     stop_seconds: float = 0
     faults: list = dataclasses.field(default_factory=list)
-    goal_ms: int = 100
+    is_of_all: bool = False
+
+    @property
+    def goal_ms(self):
+        return 250 if self.is_of_all else 100
 
 
 def try_attack(attack, seconds=None, attackers=None):
@@ -89,7 +99,7 @@ def try_attack(attack, seconds=None, attackers=None):
     with contextlib.ExitStack() as stack:
         target = Target(attack.settings, attack.reads_log)
         stack.callback(target.kill)
-        outcome = Outcome(attack.name, goal_ms=250 if attackers else 100)
+        outcome = Outcome(attack.name, is_of_all=bool(attackers))
         if attack.prepare:
             attack.prepare(target)
         unused = descriptors(target)
@@ -150,6 +160,8 @@ def note_round_trips(outcome, witnesses):
         times += met["times"]
         outcome.failures += met["failures"]
         longest = max(met["times"])
+        if witness.kind in ("echo", "deflate"):
+            outcome.echo_ms = max(outcome.echo_ms, longest)
         if longest > outcome.longest_ms:
             outcome.longest_ms, outcome.longest_of = longest, witness.kind
     times.sort()
@@ -178,12 +190,14 @@ def note_release(outcome, target, unused):
 
 def judge(outcome):
     """Notes the goals that the outcome misses."""
-    if outcome.failures:
+    failed_max = outcome.trips * REFUSED_MAX if outcome.is_of_all else 0
+    if len(outcome.failures) > failed_max:
         outcome.faults.append(
             f"{len(outcome.failures)} of {outcome.trips} round trips failed, such as "
             f"«{outcome.failures[0]}»"
         )
-    if outcome.turn_ms is not None and outcome.turn_ms > TURN_MS_MAX:
+    turn_ms_max = 2 * TURN_MS_MAX if outcome.is_of_all else TURN_MS_MAX
+    if outcome.turn_ms is not None and outcome.turn_ms > turn_ms_max:
         outcome.faults.append(f"a turn of the loop took {outcome.turn_ms:.0f} ms of CPU time")
     if outcome.grown > outcome.allowed:
         outcome.faults.append(
