@@ -97,7 +97,7 @@ def test_a_faulty_setting_is_refused(setting):
 def test_faults_from_all_sources_are_told_together(file):
     done = run(
         *["serve", "--config", file(FAULTS), "--set", "limits.frame.max=none"],
-        environment={"APUS_LIMITS_FRAGMENTS_MAX": "0"},
+        environment={"APUS_LIMITS_FRAGMENTS_MAX": "-1"},
     )
     assert done.returncode == BAD_CONFIGURATION
     for key in [*FAULTY_KEYS, "limits.frame.max", "limits.fragments.max"]:

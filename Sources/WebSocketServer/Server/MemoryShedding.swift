@@ -95,8 +95,8 @@ extension ConnectionCore {
             if unsafe sink != nil { unsafe session.discard(into: &sink!) }
             _ = unsafe guards?.takeHeld()
             guard isUnread else {
-                return fail(
-                    SessionFault(.tryAgainLater, "the server's memory is spent", limit: .memory))
+                fail(SessionFault(.tryAgainLater, "the server's memory is spent", limit: .memory))
+                return countMemory()
             }
             context.counters.limits.hit(.memory)
             context.counters.slowConsumers += 1
