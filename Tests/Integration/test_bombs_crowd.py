@@ -64,7 +64,7 @@ CROWD_BOUND = 2 * ASSEMBLY + 2 * 5 * MIB + 1_000 * 2 * KIB
 
 
 def test_a_thousand_at_once(inflating, beside_honest, peak_within):
-    """All but the last byte of each is held at once, then they go off, eight at a time."""
+    """All but the last byte of each is sent at once, then they go off, eight at a time."""
     server = inflating(f"limits.assembly.max={ASSEMBLY}", "server.loops=2")
     before = server.sockets()
     names = itertools.islice(itertools.cycle(CROWD), 1_000)
@@ -79,18 +79,22 @@ def test_a_thousand_at_once(inflating, beside_honest, peak_within):
             wire.send(beginnings[name])
             wire.send_frame(PING)
         held = [(wire, name) for wire, name in wires if is_held(wire)]
-        assert 100 < len(held) < 900
-        met = set()
+        assert len(held) > 100
+        met, refused = set(), len(wires) - len(held)
         for start in range(0, len(held), 8):
             batch = held[start : start + 8]
             for wire, name in batch:
                 wire.send_frame(CONTINUATION, CROWD[name].payload[-1:])
             for wire, name in batch:
                 answer = wire.message()
-                if answer != 1013:
+                if answer == 1013:
+                    refused += 1
+                else:
                     assert brief(answer) == brief(CROWD[name].expected), name
                     met.add(name)
-        assert met == set(CROWD)
+        # Those that hold the most give way to the others.
+        assert refused > 100
+        assert met >= {name for name, kind in CROWD.items() if len(kind.payload) < 32 * KIB}
     wait_until(lambda: server.sockets() <= before, "every connection let go")
     server.stop()
 
