@@ -193,12 +193,14 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let action = unsafe session.receive(
             base, count: bytes.count, window: window, into: &sink!)
         account(since: messages, payloads, read: bytes.count)
-        if action == .proceed, unsafe readsDirectly || !session.isBetweenFrames {
+        guard case .proceed = action else { return perform(action) }
+        if unsafe readsDirectly || !session.isBetweenFrames {
             let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
             unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
             unsafe setOwnReadBuffer(readsDirectly)
         }
-        return perform(action)
+        pauseIfOutboxIsFull()
+        return 0
     }
 
     /// Goes on with a message that takes more than a turn to inflate.
@@ -223,8 +225,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     /// Does what the session asks for; the number of bytes that are to be received again.
+    @inline(never)
     @discardableResult
-    func perform(_ action: SessionAction) -> Int {
+    private func perform(_ action: SessionAction) -> Int {
         switch action {
         case .proceed:
             pauseIfOutboxIsFull()
