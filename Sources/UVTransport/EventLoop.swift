@@ -23,6 +23,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// Bytes that all streams read between two polls before their reads are short.
     private static let polledBytesMax = 4 << 20
     private static let shortReadSize = 4_096
+    static let notedReadSizeMin = 4_096
     /// Milliseconds by which a timer may be late without a look at events first.
     private static let latenessMax: UInt64 = 1
     /// Turns that a stopped loop still gives to its last callbacks and jobs.
@@ -288,8 +289,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         return time > jobsUntil
     }
 
-    /// Notes bytes that a stream has read.
-    @inline(__always)
+    /// Notes bytes that a stream has read, if they are ``notedReadSizeMin`` at least.
     func noteRead(_ count: Int) {
         let now = self.now
         if unsafe bytesPolled != now { unsafe (bytesPolled, polledBytes) = (now, 0) }

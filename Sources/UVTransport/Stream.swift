@@ -178,7 +178,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
                 endReading(TransportError(code: code, operation: "read"))
                 return false
             }
-            loop.noteRead(count)
+            if count >= EventLoop.notedReadSizeMin { loop.noteRead(count) }
             unsafe received(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
             guard count == buffer.count, unsafe loop.nextReadSize == loop.readSize else {
                 return false
