@@ -100,7 +100,8 @@ package struct Session: ~Copyable {
     ) -> SessionAction {
         var next = unsafe bytes
         let end = unsafe bytes + count
-        let stop = unsafe count > window ? bytes + window : end
+        // Behind the last byte at which a frame may begin.
+        let stop = unsafe bytes + min(count, window)
         while true {
             if phase == .header && partialCount == 0 {
                 unsafe receiveWholeMessages(&next, end, stop: stop, into: &sink)

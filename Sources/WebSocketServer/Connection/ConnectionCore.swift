@@ -167,13 +167,24 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
     }
 
+    @inline(__always)
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
+        if unsafe bytes.count < Self.windowedSizeMin && guards == nil && compression == nil {
+            unsafe receivePiece(bytes)
+        } else {
+            unsafe receiveMuch(bytes)
+        }
+    }
+
+    /// Receives what may take long, or is to be kept to rates.
+    @inline(never)
+    private func receiveMuch(_ bytes: UnsafeMutableRawBufferPointer) {
         if let guards = unsafe guards, guards.hasRates {
             unsafe receiveInPieces(bytes, of: Self.pieceSizeByRates)
         } else if unsafe compression != nil {
             unsafe receiveInflating(bytes)
-        } else if bytes.count >= Self.windowedSizeMin,
-            unsafe isInSharedReadBuffer(bytes.baseAddress!)
+        } else if unsafe bytes.count >= Self.windowedSizeMin
+            && isInSharedReadBuffer(bytes.baseAddress!)
         {
             unsafe receiveInWindows(bytes)
         } else {
