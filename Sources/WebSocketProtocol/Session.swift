@@ -100,13 +100,15 @@ package struct Session: ~Copyable {
     ) -> SessionAction {
         var next = unsafe bytes
         let end = unsafe bytes + count
-        // Behind the last byte at which a frame may begin.
-        let stop = unsafe bytes + min(count, window)
+        // A header's longest form fits behind it, so its fields can be loaded before they are known
+        // to be there: it needs no more than this much room.
+        let roomMin = role == .server ? 6 : 2
+        let lastStart = unsafe bytes + min(count &- roomMin, window &- 1)
         while true {
             if phase == .header && partialCount == 0 {
-                unsafe receiveWholeMessages(&next, end, stop: stop, into: &sink)
+                unsafe receiveWholeMessages(&next, end, lastStart: lastStart, into: &sink)
                 if unsafe next == end { return .proceed }
-                if unsafe next >= stop { return unsafe .yield(unread: end - next) }
+                if unsafe next - bytes >= window { return unsafe .yield(unread: end - next) }
             }
             if let action = unsafe receiveSlowly(&next, end, into: &sink) { return action }
             if unsafe next == end { return phase == .inflating ? .yield(unread: 0) : .proceed }
@@ -114,19 +116,16 @@ package struct Session: ~Copyable {
     }
 
     /// The common case: whole messages of one frame each, entirely in this read. Stops before
-    /// the first byte of anything else, and begins none at or behind `stop`.
+    /// the first byte of anything else, and begins none behind `lastStart`.
     @inlinable @inline(__always)
     mutating func receiveWholeMessages(
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
-        stop: UnsafeMutableRawPointer, into sink: inout some SessionSink & ~Copyable
+        lastStart: UnsafeMutableRawPointer, into sink: inout some SessionSink & ~Copyable
     ) {
         guard messageKind == nil else { return }
         let keySize = role == .server ? 4 : 0
         let maskBit: UInt8 = role == .server ? FrameHeader.masked : 0
         let sizeMax = unsafe limits.values.pointee.frameSizeMax
-        // A header's longest form fits, so its fields can be loaded before they are known to be
-        // there: it needs no more than this much room.
-        let lastStart = unsafe min(end - (2 &+ keySize), stop - 1)
         while unsafe next <= lastStart {
             let first = unsafe next.load(as: UInt8.self)
             let second = unsafe next.load(fromByteOffset: 1, as: UInt8.self)
