@@ -31,7 +31,8 @@ import WebSocketProtocol
 
     /// Inflates with a pause wherever one may be.
     private func inflateInSlices(
-        _ message: [UInt8], by inflater: inout Inflater, limit: Int, between: (inout Inflater) -> Void
+        _ message: [UInt8], by inflater: inout Inflater, limit: Int,
+        between: (inout Inflater) -> Void
     ) -> Sliced {
         var buffer = AssemblyBuffer()
         var paused: Inflation?

@@ -135,7 +135,8 @@ extension SessionLimits {
 /// should not have happened. Where compression is agreed on, a stand-in inflates.
 func readStream(
     _ bytes: [UInt8], cuts: [Int] = [], role: Session.Role, limits: SessionLimits = .generous,
-    eventsWanted: Int = .max, usesReadTarget: Bool = false, allowsCompression: Bool = false, window: Int = .max
+    eventsWanted: Int = .max, usesReadTarget: Bool = false, allowsCompression: Bool = false,
+    window: Int = .max
 ) -> (transcript: SessionTwin.Transcript, faults: [String]) {
     let run = SessionRun(
         role: role, limits: limits, eventsWanted: eventsWanted,
