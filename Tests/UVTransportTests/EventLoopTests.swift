@@ -24,6 +24,48 @@ import WebSocketTesting
         }
     }
 
+    @Test("measures the processor time of its turns")
+    func turns() async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let longest = Locked<UInt64>(0)
+            try await loop.run {
+                loop.watchTurns { nanoseconds in longest.withLock { $0 = max($0, nanoseconds) } }
+            }
+            try await loop.run {
+                var spent = clock()
+                let end = spent + clock_t(CLOCKS_PER_SEC) / 100
+                while spent < end { spent = clock() }
+            }
+            // The turn is over when the next has begun.
+            try await within(.seconds(60), "the end of the turn") {
+                while longest.value < 1_000_000 {
+                    try await loop.run {}
+                    try Task.checkCancellation()
+                }
+            }
+        }
+    }
+
+    @Test("jobs without end leave room for the next poll")
+    func jobsWithoutEnd() async throws {
+        try await withLoops { group in
+            let loop = group.loops[0]
+            let (isOver, polls) = (Locked(false), Locked(0))
+            @Sendable func again() {
+                if !isOver.value { loop.execute { again() } }
+            }
+            loop.execute { again() }
+            // Each of these comes by a poll, behind jobs that never end.
+            for _ in 0..<3 {
+                try await loop.run { polls.withLock { $0 += 1 } }
+            }
+            #expect(polls.value == 3)
+            isOver.withLock { $0 = true }
+            try await loop.run {}
+        }
+    }
+
     @Test("loses no wake-up when many threads submit at once")
     func manyThreads() async throws {
         try await withLoops(2) { group in

@@ -48,6 +48,46 @@ import WebSocketProtocol
         }
     }
 
+    @Test("Without a limit of its own, a message has as many fragments as its size is worth")
+    func fragmentsBySize() {
+        let limits = SessionLimits(
+            frameSizeMax: 1 << 20, messageSizeMax: 1 << 20, fragmentsMax: nil)
+        func answer(_ count: Int, of size: Int) -> SessionAction {
+            let run = SessionRun(role: .server, limits: limits)
+            run.feed(Wire.frame(2, Wire.pattern(size), to: .server, isFinal: false))
+            for _ in 2..<count {
+                run.feed(Wire.more(Wire.pattern(size), to: .server, isFinal: false))
+            }
+            run.feed(Wire.more(Wire.pattern(size), to: .server))
+            let action = run.action
+            #expect(run.end() == [])
+            return action
+        }
+        // More than 1,024 of them, as long as they are worth it.
+        #expect(answer(1_100, of: 200) == .proceed)
+        #expect(answer(1_500, of: 128) == .proceed)
+        for (count, size) in [(1_025, 0), (1_034, 1), (1_300, 20)] {
+            guard case .fail(let fault) = answer(count, of: size) else {
+                Issue.record("\(count) of \(size) pass")
+                continue
+            }
+            #expect(fault.code == .messageTooBig && fault.limit == .fragments)
+        }
+    }
+
+    @Test("A compressed message that is too long as received is told the configured limit")
+    func compressedReason() {
+        let limits = SessionLimits(frameSizeMax: 4_096, messageSizeMax: 4_096, fragmentsMax: 4)
+        let run = SessionRun(role: .server, limits: limits, allowsCompression: true)
+        run.feed(Wire.frame(2, Wire.pattern(5_000), to: .server, reserved: 0x40))
+        guard case .fail(let fault) = run.action else {
+            Issue.record("it passes")
+            return
+        }
+        #expect(fault.code == .messageTooBig && fault.reason == "message is over 4096 bytes")
+        #expect(run.end() == [])
+    }
+
     @Test("As many fragments as allowed are taken, one more is 1009", arguments: [1, 2, 16])
     func fragments(count: Int) {
         for role in Session.Role.both {
