@@ -91,11 +91,27 @@ package struct Session: ~Copyable {
     ///
     /// Never throws: a peer's fault is returned once as `.fail`, and a Close frame as
     /// `.closeReceived`; what comes after either is ignored (RFC 6455 §5.5.1, §7.1.7).
+    @inlinable
+    package mutating func receive(
+        _ bytes: UnsafeMutableRawPointer, count: Int, into sink: inout some SessionSink & ~Copyable
+    ) -> SessionAction {
+        unsafe receiveFrames(bytes, count: count, window: nil, into: &sink)
+    }
+
+    /// The same, as far as a turn may take.
     ///
     /// - Parameter window: The number of bytes after which no further frame begins: `.yield` then.
     @inlinable
     package mutating func receive(
-        _ bytes: UnsafeMutableRawPointer, count: Int, window: Int = .max,
+        _ bytes: UnsafeMutableRawPointer, count: Int, window: Int,
+        into sink: inout some SessionSink & ~Copyable
+    ) -> SessionAction {
+        unsafe receiveFrames(bytes, count: count, window: window, into: &sink)
+    }
+
+    @inlinable @inline(__always)
+    mutating func receiveFrames(
+        _ bytes: UnsafeMutableRawPointer, count: Int, window: Int?,
         into sink: inout some SessionSink & ~Copyable
     ) -> SessionAction {
         var next = unsafe bytes
@@ -103,12 +119,15 @@ package struct Session: ~Copyable {
         // A header's longest form fits behind it, so its fields can be loaded before they are known
         // to be there: it needs no more than this much room.
         let roomMin = role == .server ? 6 : 2
-        let lastStart = unsafe bytes + min(count &- roomMin, window &- 1)
+        var lastStart = unsafe end - roomMin
+        if let window { unsafe lastStart = unsafe min(lastStart, bytes + (window &- 1)) }
         while true {
             if phase == .header && partialCount == 0 {
                 unsafe receiveWholeMessages(&next, end, lastStart: lastStart, into: &sink)
                 if unsafe next == end { return .proceed }
-                if unsafe next - bytes >= window { return unsafe .yield(unread: end - next) }
+                if let window, unsafe next - bytes >= window {
+                    return unsafe .yield(unread: end - next)
+                }
             }
             if let action = unsafe receiveSlowly(&next, end, into: &sink) { return action }
             if unsafe next == end { return phase == .inflating ? .yield(unread: 0) : .proceed }

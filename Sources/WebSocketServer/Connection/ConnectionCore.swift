@@ -195,7 +195,20 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Hands bytes to the session, and its verdict to where it belongs; the number of bytes at the
     /// end that are to be received again.
     @discardableResult
-    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer, window: Int = .max) -> Int {
+    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+        guard let base = bytes.baseAddress else { return 0 }
+        let (messages, payloads) = unsafe (
+            context.messageCounts.pointee.messagesReceived,
+            context.messageCounts.pointee.bytesReceived
+        )
+        let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
+        account(since: messages, payloads, read: bytes.count)
+        return unsafe proceed(action, base)
+    }
+
+    /// The same with as many bytes as `window`, and the rest of the frame that they end in.
+    @inline(never)
+    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer, window: Int) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
         let (messages, payloads) = unsafe (
             context.messageCounts.pointee.messagesReceived,
@@ -204,6 +217,13 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let action = unsafe session.receive(
             base, count: bytes.count, window: window, into: &sink!)
         account(since: messages, payloads, read: bytes.count)
+        return unsafe proceed(action, base)
+    }
+
+    /// Goes on behind a piece that began at `base`; the number of bytes that are to be received
+    /// again.
+    @inline(__always)
+    private func proceed(_ action: SessionAction, _ base: UnsafeMutableRawPointer) -> Int {
         guard case .proceed = action else { return perform(action) }
         if unsafe readsDirectly || !session.isBetweenFrames {
             let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
