@@ -120,7 +120,9 @@ package struct Session: ~Copyable {
         // to be there: it needs no more than this much room.
         let roomMin = role == .server ? 6 : 2
         var lastStart = unsafe end - roomMin
-        if let window { unsafe lastStart = unsafe min(lastStart, bytes + (window &- 1)) }
+        if let window {
+            unsafe lastStart = unsafe min(lastStart, bytes + (min(window, count) &- 1))
+        }
         while true {
             if phase == .header && partialCount == 0 {
                 unsafe receiveWholeMessages(&next, end, lastStart: lastStart, into: &sink)

@@ -171,6 +171,8 @@ private final class Counter: ConnectionHandler, Sendable {
             client, _, counter in
             #expect(try await client.readFrame().closeCode == .goingAway)
             try await client.send(.close(.goingAway))
+            _ = try await client.readToEnd()
+            await client.close()
             #expect(try await counter.ends.next() == .goingAway)
             #expect(counter.received.value == 0)
         }
