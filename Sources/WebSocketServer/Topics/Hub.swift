@@ -64,6 +64,7 @@ final class Hub: Sendable {
     /// is ``delivered(_:)``.
     func take(for loop: Int, into batch: inout [Publication]) {
         state.withLock { swap(&$0.waiting[loop], &batch) }
+        budget.acquire()
     }
 
     /// The same behind what a list has already.
@@ -72,6 +73,7 @@ final class Hub: Sendable {
             batch.append(contentsOf: state.waiting[loop])
             state.waiting[loop].removeAll(keepingCapacity: true)
         }
+        budget.acquire()
     }
 
     /// Gives back the bytes of publications that a loop has taken.
