@@ -42,12 +42,15 @@ struct AssemblyPool: ~Copyable {
         _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int, isBrief: Bool = false,
         usesReserve: Bool = false
     ) -> Bool {
-        let usesReserve = usesReserve || isBrief || capacity <= Self.smallSizeMax
+        // What is given back at once has all of the reserve, so that small messages, of which there
+        // may be many, leave some of it.
+        let overdraft =
+            isBrief ? reserve : usesReserve || capacity <= Self.smallSizeMax ? reserve / 2 : 0
         let most = isBrief ? Int.max : max(Self.lentSizeMin, Self.lentTimesMax &* expected)
         if unsafe buffer.base == nil,
             let index = bestKept(expected, most) ?? bestKept(capacity, most)
         {
-            guard unsafe take(kept[index].capacity, usesReserve) else { return false }
+            guard unsafe take(kept[index].capacity, overdraft) else { return false }
             let found = unsafe kept.remove(at: index)
             unsafe keptBytes -= found.capacity
             unsafe buffer.base = unsafe found.base
@@ -55,7 +58,7 @@ struct AssemblyPool: ~Copyable {
             outstanding += 1
             return true
         }
-        guard unsafe take(capacity - buffer.capacity, usesReserve) else { return false }
+        guard unsafe take(capacity - buffer.capacity, overdraft) else { return false }
         if unsafe buffer.base == nil { outstanding += 1 }
         guard let base = unsafe realloc(buffer.base, capacity) else { fatalError("out of memory") }
         unsafe buffer.base = unsafe base
@@ -63,8 +66,8 @@ struct AssemblyPool: ~Copyable {
         return true
     }
 
-    private func take(_ count: Int, _ usesReserve: Bool) -> Bool {
-        guard budget.take(count, reserve: usesReserve ? reserve : 0) else { return false }
+    private func take(_ count: Int, _ overdraft: Int) -> Bool {
+        guard budget.take(count, reserve: overdraft) else { return false }
         memory.note(count)
         return true
     }
