@@ -44,6 +44,8 @@ class Attack:
     reads_log: bool = True
     # Whether it also takes part when all attack at once.
     joins: bool = True
+    # Milliseconds that a turn may take, if that is more than of others.
+    turn_ms: float | None = None
     seconds: float | None = None
 
 
@@ -324,7 +326,8 @@ def mixed_topics(server):
     ]
 
 
-@attack(budgets=(MEMORY, BACKLOG), settings={BACKLOG: "64MiB"})
+# One publication is delivered in one turn.
+@attack(turn_ms=1_000, budgets=(MEMORY, BACKLOG), settings={BACKLOG: "64MiB"})
 def large_publications(server):
     """The largest messages to many members, who want them compressed in as many ways."""
     words = b"".join(b"%d words " % number for number in range(100_000))
