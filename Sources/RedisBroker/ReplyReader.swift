@@ -71,7 +71,7 @@ struct ReplyReader {
         return nil
     }
 
-    /// What is left is less than a token: a line, or a bulk string, which is moved only once.
+    /// The remaining bytes are an incomplete line or bulk string; each is moved only once.
     private mutating func dropReadBytes() {
         if position == buffer.count {
             buffer.removeAll(keepingCapacity: buffer.capacity <= Self.idleCapacity)

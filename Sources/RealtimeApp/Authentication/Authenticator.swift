@@ -99,7 +99,7 @@ extension TokenClaims {
         if let expected = options.issuer, issuer != ExactString(expected) {
             throw TokenFault("of another issuer")
         }
-        // RFC 7519 §4.1.3: who isn't named in it must not accept it, nor who has no name.
+        // RFC 7519 §4.1.3: only a server that the token names may accept it.
         if let audience {
             guard let expected = options.audience, audience.contains(ExactString(expected)) else {
                 throw TokenFault("for another audience")

@@ -34,7 +34,7 @@ final class TaskFile: Sendable {
         return unsafe String(cString: resolved)
     }
 
-    /// What is wrong with the files, for people; `nil` when nothing is. May wait for the disk.
+    /// The problem with the files, as a text; `nil` if there is none. May block on the disk.
     func fault() -> String? {
         guard let fault = look() else { return nil }
         broken.log(["path": "\(path)", "error": "\(fault)"])

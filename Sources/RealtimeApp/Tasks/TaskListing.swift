@@ -12,7 +12,7 @@ actor TaskListing {
     static let pieceSize = 32 << 10
 
     private let store: TaskStore
-    /// What has been read and is not taken yet: less than a piece and one task.
+    /// The bytes that were read and not yet returned: less than a piece and one task.
     private var unsent: ArraySlice<UInt8>
     /// The tasks to be read yet; `nil` once the array's end is read.
     private var remaining: TaskRange?

@@ -19,7 +19,7 @@ extension TaskPage {
         var faults: [ValidationFault] = []
         func number(_ name: String, _ range: ClosedRange<Int64>) -> Int64? {
             guard let value = form[ExactString(name)] else { return nil }
-            // What is no UTF-8 is no number either.
+            // Invalid UTF-8 is reported as an invalid number.
             let text = ExactString(validating: value) ?? "\u{FFFD}"
             let loc: [ValidationFault.Item] = ["query", .text(name)]
             switch Fields.integer(text, at: loc)

@@ -98,7 +98,7 @@ final class TaskWriter: Sendable {
                         ])
                     outcomes.append(db.changesCount == 1 ? .success(()) : .failure(.duplicate))
                 }
-                // SQLite itself would go on, with a file that nobody will find again.
+                // SQLite itself would go on writing to the unlinked file.
                 if let fault = file.fault() { throw TaskStoreError.unavailable(fault) }
                 return .commit
             }
