@@ -10,7 +10,7 @@ import WebSocketTesting
     static let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
     /// A frame of a client with a compressed message of `size` zero bytes.
-    private func bomb(_ size: Int) -> [UInt8] {
+    static func bomb(_ size: Int) -> [UInt8] {
         var deflater = Deflater(engine: .zlib, level: 9, windowBits: 15, memoryLevel: 8)
         let payload = [UInt8](repeating: 0, count: size)
         let deflated = [UInt8](unsafeUninitializedCapacity: Deflater.room(for: size)) {
@@ -39,7 +39,7 @@ import WebSocketTesting
             let client = try server.raw()
             try await client.upgrade("/ws", Self.offer)
             let connection = try await opened.next()
-            let one = bomb(1 << 20)
+            let one = Self.bomb(1 << 20)
             let all = (0..<100).flatMap { _ in one }
             try await client.send(all)
             try await connection.until { $0.pauseReasons.contains([.application, .held]) }
@@ -60,7 +60,7 @@ import WebSocketTesting
             let client = try server.raw()
             try await client.upgrade("/ws", Self.offer)
             let connection = try await recorder.connections.next()
-            let all = [[UInt8]](repeating: bomb(1 << 20), count: 60).flatMap { $0 }
+            let all = [[UInt8]](repeating: Self.bomb(1 << 20), count: 60).flatMap { $0 }
             let (first, reasons) = await connection.onLoop { core in
                 var read = all
                 read.withUnsafeMutableBytes {
@@ -95,7 +95,7 @@ import WebSocketTesting
                 connections.append(try await recorder.connections.next())
             }
             let other = connections[1]
-            let (large, small) = (bomb(4 << 20), bomb(1 << 10))
+            let (large, small) = (Self.bomb(4 << 20), Self.bomb(1 << 10))
             #expect(large.count > TurnQueue.shortSize)
             let seen = await connections[0].onLoop { core in
                 let context = core.context
@@ -135,7 +135,7 @@ import WebSocketTesting
             }
             let all = connections
             let order = await all[0].onLoop { _ in
-                var begun = Array(bomb(1 << 20).prefix(100))
+                var begun = Array(Self.bomb(1 << 20).prefix(100))
                 for index in [1, 3, 4] {
                     begun.withUnsafeMutableBytes { all[index].core.received($0) }
                 }

@@ -116,18 +116,7 @@ private final class Counter: ConnectionHandler, Sendable {
     }
 
     /// A frame with a compressed message of zeros that takes more than a share to inflate.
-    private static let dear: [UInt8] = {
-        let size = 48 << 20
-        var deflater = Deflater(engine: .zlib, level: 9, windowBits: 15, memoryLevel: 8)
-        let payload = [UInt8](repeating: 0, count: size)
-        let deflated = [UInt8](unsafeUninitializedCapacity: Deflater.room(for: size)) {
-            room, count in
-            count = payload.withUnsafeBytes {
-                deflater.compress($0, into: UnsafeMutableRawBufferPointer(room))!
-            }
-        }
-        return Frame(first: 0xC2, payload: deflated).encoded()
-    }()
+    private static let dear = HeldTests.bomb(48 << 20)
 
     /// - Parameter then: Runs on the loop, in the turn that has paused the message.
     private func withDearMessage(
