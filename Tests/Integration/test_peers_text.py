@@ -10,7 +10,9 @@ import pytest
 from apus import ROOT
 
 # Where text of peers goes. The others read arguments, files and what a load test measures.
-FOLDERS = ["HTTPProtocol", "WebSocketProtocol", "UVTransport", "WebSocketServer", "RedisBroker"]
+FOLDERS = [
+    "HTTPProtocol", "WebSocketProtocol", "UVTransport", "PubSub", "WebSocketServer", "RedisBroker",
+]
 FOLDERS += ["RealtimeApp"]
 
 SUSPECT = re.compile(

@@ -230,14 +230,14 @@ import WebSocketTesting
 
     @Test(
         "each publication that is sent is counted, however it is compressed, at once or later",
-        arguments: ["plain", "alone", "shared", "own"])
+        arguments: ["plain", "standalone", "shared", "ownContext"])
     func deliveries(mode: String) async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
             $0.limits.outboxMax = .mebibytes(64)
             $0.compression.contextTakeover =
                 switch mode {
-                case "own": .perConnection
+                case "ownContext": .perConnection
                 case "shared": .shared
                 default: .off
                 }

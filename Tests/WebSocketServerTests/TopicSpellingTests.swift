@@ -29,7 +29,7 @@ private let decomposed = "cafe\u{301}"
     @Test("the table has two topics for two spellings of a name")
     func table() {
         var table = TopicTable()
-        let subscriber = Subscriber(connection: nil, mode: .plain)
+        let subscriber = Subscriber(owner: nil, mode: .plain)
         #expect(table.subscribe(subscriber, to: composed, policy: .disconnect) == true)
         #expect(table[decomposed] == nil)
         #expect(table.unsubscribe(subscriber, from: decomposed) == nil)

@@ -1,3 +1,4 @@
+import PubSub
 import WebSocketProtocol
 
 /// permessage-deflate as agreed on for a connection, with its contexts if it has any; one without
@@ -22,7 +23,7 @@ final class MessageCompression {
     let sendWindowBits: Int
     private let isShared: Bool
     /// How what is published to topics is compressed for the connection.
-    let topicMode: Subscriber.Mode
+    let topicMode: EncodingMode
     private var reserve: Reserve
     private var sent: Context?
     private var received: Context?
@@ -50,14 +51,14 @@ final class MessageCompression {
         topicMode =
             switch compression.contextTakeover {
             case _ where bits == nil: .plain
-            case .perConnection where reserve.sending > 0: .own
+            case .perConnection where reserve.sending > 0: .ownContext
             // Contexts that all share are as long as the window that the server has by itself,
             // which the peer's must be, too; what the route has is for its own messages.
             case .shared
             where parameters.deflateWindowBits(as: role)! >= codecs.publicationWindowBits
                 && parameters.deflateMayKeepContext(as: role):
                 .shared
-            case .shared, .perConnection, .off: .alone
+            case .shared, .perConnection, .off: .standalone
             }
         if reserve.sending > 0, let bits { sent = Context(windowBits: bits) }
         if reserve.receiving > 0 {

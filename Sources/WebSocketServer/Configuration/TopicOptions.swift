@@ -1,3 +1,5 @@
+public import PubSub
+
 /// What subscribing and publishing may cost, and what becomes of slow subscribers.
 public struct TopicOptions: Sendable {
     /// Topics that one connection may subscribe to. Default 128, `1 ... 4_096`:
@@ -38,16 +40,6 @@ public struct TopicOptions: Sendable {
     func policy(of topic: String) -> SlowSubscriberPolicy {
         rules.first { topic.utf8.starts(with: $0.prefix.utf8) }?.policy ?? slowSubscribers
     }
-}
-
-/// What happens when more publications wait for a subscriber than ``Limits/outboxMax`` bytes.
-public enum SlowSubscriberPolicy: Sendable, Hashable {
-    /// It is disconnected; it will see the gap, and may come back.
-    case disconnect
-    /// It loses the oldest that wait.
-    case dropOldest
-    /// Only the last publication of each key waits at all; past the limit the oldest go.
-    case conflate
 }
 
 /// What becomes of a server's subscribers when its broker lost its subscriptions for a while.

@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -326,7 +327,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         countMemory()
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
         unsafe lastReceived = CoarseTime(loop.now)
-        if let subscriber = unsafe subscriber, unsafe subscriber.outboxShare > 0 {
+        if let subscriber = unsafe subscriber, subscriber.outboxShare > 0 {
             context.topics?.countOutbox(of: subscriber)
         }
         if unsafe stage == .lingering, hasEnded, outboxCount == 0 { return terminate() }
@@ -338,9 +339,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         guard unsafe stage == .open || stage == .closing else { return }
         guard unsafe outboxCount <= options.outboxHighWater / 2 else { return }
-        if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty {
+        if let subscriber = unsafe subscriber, !subscriber.backlog.isEmpty {
             context.topics?.resume(subscriber)
-            if unsafe !subscriber.backlog.isEmpty { return }
+            if !subscriber.backlog.isEmpty { return }
         }
         setReadingPaused(false, .outbox)
         if unsafe owesDrain, unsafe stage == .open {

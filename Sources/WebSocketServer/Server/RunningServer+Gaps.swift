@@ -1,3 +1,4 @@
+import PubSub
 import Logging
 import Synchronization
 import UVTransport

@@ -1,3 +1,4 @@
+import PubSub
 import Glibc
 import HTTPProtocol
 import Logging

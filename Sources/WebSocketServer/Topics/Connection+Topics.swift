@@ -1,3 +1,4 @@
+import PubSub
 public import WebSocketProtocol
 import UVTransport
 
@@ -73,7 +74,7 @@ extension ConnectionCore {
     func makeSubscriber() -> Subscriber? {
         if let subscriber = unsafe subscriber { return subscriber }
         let made = Subscriber(
-            connection: self, mode: unsafe compression?.topicMode ?? .plain,
+            owner: self, mode: unsafe compression?.topicMode ?? .plain,
             threshold: unsafe compression?.threshold ?? 0,
             windowBits: unsafe compression?.sendWindowBits ?? 15,
             level: unsafe compression?.level ?? 1)
@@ -110,5 +111,17 @@ extension ConnectionCore {
         } else if let place = unsafe append(frame.count) {
             unsafe place.copyMemory(from: frame.baseAddress!, byteCount: frame.count)
         }
+    }
+}
+
+extension Subscriber {
+    /// The connection whose subscriber it is.
+    @inline(__always)
+    var connection: ConnectionCore { withOwner(ConnectionCore.self) { $0 } }
+
+    /// Calls `body` with the connection without retaining it, which counts for each delivery.
+    @inline(__always)
+    func withConnection<Result>(_ body: (ConnectionCore) -> Result) -> Result {
+        withOwner(ConnectionCore.self, body)
     }
 }

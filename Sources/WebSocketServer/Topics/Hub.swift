@@ -1,3 +1,4 @@
+import PubSub
 import HTTPProtocol
 import Synchronization
 import UVTransport

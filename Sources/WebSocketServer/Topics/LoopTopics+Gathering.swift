@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -22,14 +23,14 @@ extension LoopTopics {
     ) {
         let place = unsafe Int32(pending.count)
         unsafe pending.append(Pending(frame: frame, payloadCount: payloadCount, next: -1))
-        if unsafe subscriber.firstPending < 0 {
-            unsafe subscriber.firstPending = place
+        if subscriber.firstPending < 0 {
+            subscriber.firstPending = place
             unsafe written.append(subscriber)
         } else {
             unsafe pending[Int(subscriber.lastPending)].next = place
         }
-        unsafe subscriber.lastPending = place
-        unsafe subscriber.pendingSize += frame.count
+        subscriber.lastPending = place
+        subscriber.pendingSize += frame.count
     }
 
     /// Sends what the cork holds of the messages to who has a context of its own.
@@ -58,10 +59,10 @@ extension LoopTopics {
     }
 
     func writePending(of subscriber: Subscriber) {
-        var place = unsafe subscriber.firstPending
+        var place = subscriber.firstPending
         guard place != -1 else { return }
-        unsafe subscriber.firstPending = -1
-        unsafe subscriber.pendingSize = 0
+        subscriber.firstPending = -1
+        subscriber.pendingSize = 0
         let connection = subscriber.connection
         guard unsafe connection.stage == .open else { return }
         if place == Self.isSent { return sendOwn(subscriber, connection) }

@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -6,7 +7,7 @@ import WebSocketProtocol
 extension LoopTopics {
     /// The frames of consecutive publications, for those who are sent just these.
     struct Run {
-        let mode: Subscriber.Mode
+        let mode: EncodingMode
         /// As its readers have them, see ``Subscriber``.
         let threshold: Int
         let windowBits: Int
@@ -20,7 +21,7 @@ extension LoopTopics {
             mode = subscriber.mode
             threshold = subscriber.threshold
             windowBits = subscriber.windowBits
-            context = unsafe subscriber.context
+            context = subscriber.context
             contextAfter = context
         }
 
@@ -29,9 +30,10 @@ extension LoopTopics {
             guard mode == subscriber.mode else { return false }
             return switch mode {
             case .plain: true
-            case .alone: threshold == subscriber.threshold && windowBits == subscriber.windowBits
-            case .shared: unsafe context === subscriber.context
-            case .own: false
+            case .standalone:
+                threshold == subscriber.threshold && windowBits == subscriber.windowBits
+            case .shared: context === subscriber.context
+            case .ownContext: false
             }
         }
     }
@@ -46,14 +48,14 @@ extension LoopTopics {
         var isAll: Bool { bits == Self.all.bits }
 
         @inline(__always)
-        func includes(_ mode: Subscriber.Mode) -> Bool { bits & 1 << mode.rawValue != 0 }
+        func includes(_ mode: EncodingMode) -> Bool { bits & 1 << mode.rawValue != 0 }
 
-        fileprivate mutating func remove(_ mode: Subscriber.Mode) { bits &= ~(1 << mode.rawValue) }
+        fileprivate mutating func remove(_ mode: EncodingMode) { bits &= ~(1 << mode.rawValue) }
     }
 
     /// Runs of a mode, at most. A publication has so many encodings: with more contexts some readers
     /// would be sent the same bytes, and most nothing smaller.
-    private static let runsMax = EncodingPlan.encodingsMax
+    private static let runsMax = SharedContexts.encodingsMax
 
     /// Sends the batch to those who can be sent it in runs, if it is all of one topic.
     func deliverRuns() -> RunModes {
@@ -73,10 +75,10 @@ extension LoopTopics {
     }
 
     /// Begins the runs for a topic's subscribers, of those modes that have few enough.
-    private func findRuns(of topic: LoopTopic) -> RunModes {
+    private func findRuns(of topic: Topic) -> RunModes {
         // The only one is sent frames that stand alone.
         var modes = RunModes.all
-        if topic.sharing == 1 { modes.remove(.shared) }
+        if topic.count(of: .shared) == 1 { modes.remove(.shared) }
         let entries = topic.entries
         for index in entries.indices {
             prefetchNext(entries, behind: index)
@@ -93,7 +95,7 @@ extension LoopTopics {
                 }
             }
             // All others are like the first.
-            if topic.plain == entries.count, unsafe !runs.isEmpty { break }
+            if topic.count(of: .plain) == entries.count, unsafe !runs.isEmpty { break }
         }
         return modes
     }
@@ -137,14 +139,15 @@ extension LoopTopics {
             let (frame, context) = encodings.encoding(for: run.contextAfter)
             unsafe run.bytes.append(contentsOf: frame.bytes)
             run.contextAfter = context
-        case .alone where publication.payloadCount >= run.threshold:
+        case .standalone where publication.payloadCount >= run.threshold:
             unsafe run.bytes.append(
-                contentsOf: encodings.cold(windowBits: run.windowBits).bytes)
-        case .alone, .plain, .own: unsafe run.bytes.append(contentsOf: publication.frame)
+                contentsOf: encodings.standalone(windowBits: run.windowBits).bytes)
+        case .standalone, .plain, .ownContext:
+            unsafe run.bytes.append(contentsOf: publication.frame)
         }
     }
 
-    private func sendRuns(_ range: Range<Int>, on topic: LoopTopic, to modes: RunModes) {
+    private func sendRuns(_ range: Range<Int>, on topic: Topic, to modes: RunModes) {
         // Who subscribes or leaves meanwhile changes the list, and not this copy of it.
         let entries = topic.entries
         let payloadCount = batch[range].reduce(0) { $0 + $1.payloadCount }
@@ -168,7 +171,7 @@ extension LoopTopics {
                             $0, count: range.count, payloadCount: payloadCount)
                     }
                     if subscriber.mode == .shared {
-                        unsafe subscriber.context = unsafe runs[place].contextAfter
+                        subscriber.context = unsafe runs[place].contextAfter
                     }
                     if connection.hasOutbox { countUnsent(of: subscriber) }
                 }
@@ -177,7 +180,7 @@ extension LoopTopics {
     }
 
     @inline(never)
-    private func waitForRun(_ range: Range<Int>, of topic: LoopTopic, _ subscriber: Subscriber) {
+    private func waitForRun(_ range: Range<Int>, of topic: Topic, _ subscriber: Subscriber) {
         for publication in batch[range]
         where !wait(publication, of: topic, for: subscriber) { return }
     }

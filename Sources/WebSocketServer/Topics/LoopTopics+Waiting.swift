@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 
 /// What waits for slow subscribers, and their ends.
@@ -5,7 +6,7 @@ extension LoopTopics {
     /// Queues a publication of the batch at hand; false as below.
     @inline(never)
     @discardableResult
-    func wait(_ publication: Publication, of topic: LoopTopic, for subscriber: Subscriber) -> Bool {
+    func wait(_ publication: Publication, of topic: Topic, for subscriber: Subscriber) -> Bool {
         let waiting: WaitingPublication
         if let made = unsafe waitingOfBatch[publication.id] {
             waiting = made
@@ -41,7 +42,7 @@ extension LoopTopics {
             return false
         }
         budget.add(item.size)
-        if let replaced = unsafe subscriber.backlog.append(item) {
+        if let replaced = subscriber.backlog.append(item) {
             budget.give(replaced)
             unsafe counts.conflated &+= 1
         } else if case .publication = item {
@@ -65,7 +66,7 @@ extension LoopTopics {
     private func shed(_ subscriber: Subscriber) {
         while !budget.hasRoom {
             if dropOldest(of: subscriber) { continue }
-            if unsafe subscriber.backlog.publicationCount > 0 {
+            if subscriber.backlog.publicationCount > 0 {
                 subscriber.connection.dropSlowConsumer()
             }
             return
@@ -74,7 +75,7 @@ extension LoopTopics {
 
     /// False if nothing waits that may be dropped.
     private func dropOldest(of subscriber: Subscriber) -> Bool {
-        guard let size = unsafe subscriber.backlog.dropOldest() else { return false }
+        guard let size = subscriber.backlog.dropOldest() else { return false }
         budget.give(size)
         unsafe counts.dropped &+= 1
         unsafe waiting.update(subscriber)
@@ -84,12 +85,12 @@ extension LoopTopics {
     /// Gives up what waits for a subscriber that is sent nothing more, and its outbox with that if
     /// it leaves no more.
     func forget(_ subscriber: Subscriber, andOutbox: Bool) {
-        unsafe budget.give(subscriber.backlog.size)
-        unsafe subscriber.backlog = Backlog()
+        budget.give(subscriber.backlog.size)
+        subscriber.backlog = Backlog()
         unsafe waiting.update(subscriber)
         guard andOutbox else { return }
-        unsafe budget.give(subscriber.outboxShare)
-        unsafe subscriber.outboxShare = 0
+        budget.give(subscriber.outboxShare)
+        subscriber.outboxShare = 0
     }
 
     /// The kernel did not take all that a subscriber was just sent, whose outbox was empty. Nothing
@@ -108,19 +109,19 @@ extension LoopTopics {
 
     /// Some publications went into a subscriber's outbox, or some bytes left it.
     func countOutbox(of subscriber: Subscriber, added: Int = 0) {
-        let share = unsafe min(
+        let share = min(
             subscriber.outboxShare + added, subscriber.connection.outboxCount)
-        unsafe budget.add(share - subscriber.outboxShare)
-        unsafe subscriber.outboxShare = share
+        budget.add(share - subscriber.outboxShare)
+        subscriber.outboxShare = share
     }
 
     /// Sends what waits, until the outbox is above its high water mark again, or all of it.
     func resume(_ subscriber: Subscriber, all: Bool = false) {
-        guard unsafe !subscriber.backlog.isEmpty else { return }
+        guard !subscriber.backlog.isEmpty else { return }
         let connection = subscriber.connection
         let queued = connection.outboxCount
         while unsafe all || connection.outboxCount <= connection.options.outboxHighWater,
-            let item = unsafe subscriber.backlog.takeFirst()
+            let item = subscriber.backlog.takeFirst()
         {
             budget.give(item.size)
             if case .publication = item { unsafe counts.deliveries &+= 1 }
@@ -129,7 +130,7 @@ extension LoopTopics {
                 unsafe bytes.withUnsafeBytes {
                     _ = unsafe connection.sendNow($0, kind, compresses: compresses)
                 }
-            case .publication(let waiting) where subscriber.mode == .own:
+            case .publication(let waiting) where subscriber.mode == .ownContext:
                 let publication = waiting.publication
                 let messageCounts = unsafe connection.context.messageCounts
                 unsafe messageCounts.pointee.messagesSent &+= 1
@@ -149,10 +150,10 @@ extension LoopTopics {
     private func sendAlone(_ waiting: WaitingPublication, to subscriber: Subscriber) {
         let publication = waiting.publication
         deflater.level = waiting.level
-        encodings.begin(publication, cold: waiting.coldFrame)
+        encodings.begin(publication, standalone: waiting.standaloneFrame)
         let frame = unsafe encode(publication, for: subscriber, shares: false)
         unsafe subscriber.connection.sendFrame(frame, payloadCount: publication.payloadCount)
-        waiting.coldFrame = encodings.coldIfMade
+        waiting.standaloneFrame = encodings.standaloneIfMade
         encodings.end()
         unsafe frames.removeAll(keepingCapacity: true)
     }

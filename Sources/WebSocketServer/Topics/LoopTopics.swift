@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -19,7 +20,7 @@ final class LoopTopics {
     let encodings: SharedContexts
     let deflater: PublicationDeflater
     @exclusivity(unchecked) var counts = TopicCounts()
-    @exclusivity(unchecked) var waiting = WaitingSubscribers()
+    @exclusivity(unchecked) var waiting = BacklogRanking()
     private(set) var table = TopicTable()
     /// What is being delivered.
     private(set) var batch: [Publication] = []
@@ -82,7 +83,7 @@ final class LoopTopics {
         unsafe counts.subscriptions -= subscriber.memberships.count
         for name in table.leave(subscriber) { emptied(name) }
         forget(subscriber, andOutbox: true)
-        unsafe subscriber.context = nil
+        subscriber.context = nil
     }
 
     private func emptied(_ name: String) {
@@ -171,7 +172,7 @@ final class LoopTopics {
         for publication in batch {
             if let topic = table[publication.topic] {
                 unsafe counts.publications &+= 1
-                if inRuns.isAll, topic.own == 0 { continue }
+                if inRuns.isAll, topic.count(of: .ownContext) == 0 { continue }
                 deliver(publication, on: topic, gathers: gathers, inRuns: inRuns)
             }
         }
@@ -183,11 +184,11 @@ final class LoopTopics {
 
     /// - Parameter inRuns: who has it already.
     private func deliver(
-        _ publication: Publication, on topic: LoopTopic, gathers: Bool, inRuns: RunModes
+        _ publication: Publication, on topic: Topic, gathers: Bool, inRuns: RunModes
     ) {
         // Who subscribes or leaves meanwhile changes the list, and not this copy of it.
         let entries = topic.entries
-        let shares = topic.sharing > 1 && !inRuns.includes(.shared)
+        let shares = topic.count(of: .shared) > 1 && !inRuns.includes(.shared)
         deflater.level = topic.level
         encodings.begin(publication)
         if shares {
@@ -195,7 +196,7 @@ final class LoopTopics {
                 prefetchNext(entries, behind: index)
                 unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                     if subscriber.mode == .shared, takesNow(subscriber) {
-                        unsafe encodings.count(subscriber.context)
+                        encodings.count(subscriber.context)
                     }
                 }
             }
@@ -217,7 +218,7 @@ final class LoopTopics {
     /// Has the processor fetch the next subscribers while the kernel takes a frame for this one:
     /// of a thousand none is in its caches any more, and each would be a wait for memory.
     @inline(__always)
-    func prefetchNext(_ entries: ContiguousArray<LoopTopic.Entry>, behind index: Int) {
+    func prefetchNext(_ entries: ContiguousArray<Topic.Entry>, behind index: Int) {
         if index + 2 < entries.count {
             unsafe prefetch(entries[index + 2].subscriber.toOpaque(), count: Self.subscriberSize)
         }
@@ -230,7 +231,7 @@ final class LoopTopics {
 
     @inline(__always)
     func prefetchConnection(of subscriber: Subscriber) {
-        if let address = unsafe subscriber.connectionAddress {
+        if let address = unsafe subscriber.ownerAddress {
             unsafe prefetch(address, count: Self.connectionSize)
         }
     }
@@ -247,17 +248,17 @@ final class LoopTopics {
     /// Nothing is queued for it: what it is sent now is really written.
     @inline(__always)
     func isReady(_ subscriber: Subscriber, _ connection: ConnectionCore) -> Bool {
-        unsafe !connection.hasOutbox && subscriber.backlog.isEmpty
+        !connection.hasOutbox && subscriber.backlog.isEmpty
     }
 
     @inline(__always)
     private func deliver(
         _ publication: Publication, to subscriber: Subscriber, _ connection: ConnectionCore,
-        _ topic: LoopTopic, _ shares: Bool, _ gathers: Bool
+        _ topic: Topic, _ shares: Bool, _ gathers: Bool
     ) {
         guard unsafe connection.stage == .open else { return }
         // Only what has been written shows whether it is slow.
-        if unsafe subscriber.pendingSize > Self.pendingSizeMax {
+        if subscriber.pendingSize > Self.pendingSizeMax {
             writePending(of: subscriber)
             guard unsafe connection.stage == .open else { return }
         }
@@ -266,12 +267,12 @@ final class LoopTopics {
             return
         }
         unsafe counts.deliveries &+= 1
-        if subscriber.mode == .own {
+        if subscriber.mode == .ownContext {
             _ = unsafe connection.sendMessage(publication.payload, publication.kind)
             if !gathers {
                 sendOwn(subscriber, connection)
-            } else if unsafe subscriber.firstPending != Self.isSent {
-                unsafe subscriber.firstPending = Self.isSent
+            } else if subscriber.firstPending != Self.isSent {
+                subscriber.firstPending = Self.isSent
                 unsafe written.append(subscriber)
             }
             return
@@ -293,17 +294,17 @@ final class LoopTopics {
     ) -> UnsafeRawBufferPointer {
         switch subscriber.mode {
         case .shared where shares:
-            let (frame, context) = unsafe encodings.encoding(for: subscriber.context)
-            unsafe subscriber.context = context
+            let (frame, context) = encodings.encoding(for: subscriber.context)
+            subscriber.context = context
             return unsafe hold(frame)
-        case .shared, .alone:
+        case .shared, .standalone:
             guard publication.payloadCount >= subscriber.threshold else { break }
-            let frame = encodings.cold(windowBits: subscriber.windowBits)
+            let frame = encodings.standalone(windowBits: subscriber.windowBits)
             if frame.isCompressed, subscriber.mode == .shared {
-                unsafe subscriber.context = encodings.contextAfterCold()
+                subscriber.context = encodings.contextAfterStandalone()
             }
             return unsafe hold(frame)
-        case .plain, .own: break
+        case .plain, .ownContext: break
         }
         return unsafe publication.frame
     }

@@ -3,12 +3,12 @@ import WebSocketProtocol
 /// A frame ready to be written, shared by all connections that get it; it never changes.
 // Safety: the bytes are the publication's, which is kept, or this object's own.
 @safe
-final class SharedFrame {
-    let isCompressed: Bool
+package final class SharedFrame {
+    package let isCompressed: Bool
     /// Bytes of the publication's payload, before it was compressed.
-    let payloadCount: Int
+    package let payloadCount: Int
     /// Header and payload; valid as long as the frame is kept.
-    let bytes: UnsafeRawBufferPointer
+    package let bytes: UnsafeRawBufferPointer
     /// Whose bytes they are, if not its own.
     private let publication: Publication?
 
@@ -41,5 +41,5 @@ final class SharedFrame {
 
     deinit { if publication == nil { unsafe bytes.deallocate() } }
 
-    var count: Int { unsafe bytes.count }
+    package var count: Int { unsafe bytes.count }
 }

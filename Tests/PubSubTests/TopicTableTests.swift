@@ -1,7 +1,8 @@
 import Testing
+import WebSocketProtocol
 import WebSocketTesting
 
-@testable import WebSocketServer
+@testable import PubSub
 
 @Suite("Topic table") struct TopicTableTests {
     /// What a table should say, kept the slow way.
@@ -23,7 +24,7 @@ import WebSocketTesting
         for step in 0..<4_000 {
             let number = Int(random.next() % 20)
             let name = names[Int(random.next() % 12)]
-            let known = subscribers[number] ?? Subscriber(connection: nil, mode: .plain)
+            let known = subscribers[number] ?? Subscriber(owner: nil, mode: .plain)
             subscribers[number] = known
             let before = twin.subscribers(of: name)
             switch random.next() % 8 {
@@ -74,8 +75,8 @@ import WebSocketTesting
     @Test("the one with most waiting is found, through additions and removals", arguments: 1...8)
     func twin(seed: UInt64) {
         var random = SplitMix(seed)
-        var waiting = WaitingSubscribers()
-        let subscribers = (0..<40).map { _ in Subscriber(connection: nil, mode: .plain) }
+        var waiting = BacklogRanking()
+        let subscribers = (0..<40).map { _ in Subscriber(owner: nil, mode: .plain) }
         for step in 0..<4_000 {
             let one = subscribers[Int(random.next() % 40)]
             if random.next() % 10 < (step / 500 % 2 == 0 ? 6 : 4) {
@@ -99,9 +100,9 @@ import WebSocketTesting
 
     @Test("among a thousand, one is found that has half of the most at least")
     func many() {
-        var waiting = WaitingSubscribers()
+        var waiting = BacklogRanking()
         let subscribers = (0..<1_000).map { index in
-            let subscriber = Subscriber(connection: nil, mode: .plain)
+            let subscriber = Subscriber(owner: nil, mode: .plain)
             _ = subscriber.backlog.append(Self.publication(1 + index * 7919 % 1_000))
             waiting.update(subscriber)
             return subscriber

@@ -6,7 +6,7 @@
 /// connections' references: `deinit` takes it out of the table.
 // Safety: the memory is allocated in `init` and freed in `deinit`, and never changes between.
 @safe
-final class SharedContext {
+package final class SharedContext {
     let table: ContextTable
     /// From the oldest to the last; at least one.
     let parts: UnsafeBufferPointer<ContextPart.Pointer>
@@ -49,7 +49,7 @@ final class SharedContext {
     var last: ContextPart.Pointer { unsafe parts[parts.count - 1] }
 
     /// Copies the last bytes to the end of `window`, as many as it holds, and returns them there.
-    func copy(to window: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer {
+    package func copy(to window: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer {
         var start = window.count
         var index = unsafe parts.count
         while index > 0, start > 0 {

@@ -3,7 +3,7 @@ struct EncodingPlan {
     /// What an encoding refers to; the more, the smaller it is and the fewer readers it fits.
     enum Depth: UInt8 {
         /// Nothing: it fits everyone.
-        case cold
+        case standalone
         /// The publication that its readers got last.
         case last
         /// All that its readers' windows hold.
@@ -15,7 +15,7 @@ struct EncodingPlan {
         var readers = 0
         /// Position among the publications that were sent last.
         let last: Int
-        var depth = Depth.cold
+        var depth = Depth.standalone
     }
 
     /// Readers who got the same publication last.
@@ -36,7 +36,7 @@ struct EncodingPlan {
     var lasts: [Last] = []
     /// Encodings chosen, the cold one included if anyone needs it.
     private(set) var encodings = 0
-    private(set) var includesCold = false
+    private(set) var includesStandalone = false
 
     // MARK: - Decision
 
@@ -56,7 +56,7 @@ struct EncodingPlan {
     private static func saving(_ depth: Depth, payload: Int) -> Int {
         let size = min(payload, 1_024)
         return switch depth {
-        case .cold: 0
+        case .standalone: 0
         case .last: 2 * size
         case .deep: 3 * size
         }
@@ -72,23 +72,24 @@ struct EncodingPlan {
         var cold = groups.reduce(unknownReaders) { $0 + $1.readers }
         while encodings < Self.encodingsMax {
             let isLastFree = encodings + 1 == Self.encodingsMax
-            var best = (gain: 0, depth: Depth.cold, index: 0, leavesCold: 0)
-            func consider(_ depth: Depth, _ index: Int, saved: Int, leavesCold: Int) {
-                if isLastFree, leavesCold > 0 { return }
+            var best = (gain: 0, depth: Depth.standalone, index: 0, leavesStandalone: 0)
+            func consider(_ depth: Depth, _ index: Int, saved: Int, leavesStandalone: Int) {
+                if isLastFree, leavesStandalone > 0 { return }
                 // In the cold one's place it costs no more than that would have.
-                let isInstead = leavesCold == 0 && cold > 0
+                let isInstead = leavesStandalone == 0 && cold > 0
                 let gain = isInstead ? saved : saved - cost
-                if gain > best.gain { best = (gain, depth, index, leavesCold) }
+                if gain > best.gain { best = (gain, depth, index, leavesStandalone) }
             }
             for (index, group) in groups.enumerated() where group.depth != .deep {
-                let isCold = !lasts[group.last].isEncoded
+                let isStandalone = !lasts[group.last].isEncoded
                 consider(
-                    .deep, index, saved: group.readers * (isCold ? ofDeep : ofDeep - ofLast),
-                    leavesCold: isCold ? cold - group.readers : cold)
+                    .deep, index, saved: group.readers * (isStandalone ? ofDeep : ofDeep - ofLast),
+                    leavesStandalone: isStandalone ? cold - group.readers : cold)
             }
             for (index, last) in lasts.enumerated() where !last.isEncoded {
                 consider(
-                    .last, index, saved: last.readers * ofLast, leavesCold: cold - last.readers)
+                    .last, index, saved: last.readers * ofLast,
+                    leavesStandalone: cold - last.readers)
             }
             switch best.depth {
             case .deep:
@@ -100,20 +101,20 @@ struct EncodingPlan {
                     encodings -= 1
                 }
             case .last: lasts[best.index].isEncoded = true
-            case .cold:
-                includesCold = cold > 0
-                encodings += includesCold ? 1 : 0
+            case .standalone:
+                includesStandalone = cold > 0
+                encodings += includesStandalone ? 1 : 0
                 settle()
                 return
             }
-            cold = best.leavesCold
+            cold = best.leavesStandalone
             encodings += 1
         }
         settle()
     }
 
     private mutating func settle() {
-        for (index, group) in groups.enumerated() where group.depth == .cold {
+        for (index, group) in groups.enumerated() where group.depth == .standalone {
             guard lasts[group.last].isEncoded else { continue }
             // A group that has one for itself is as well served deep.
             let isAlone = group.readers == lasts[group.last].readers
@@ -125,13 +126,13 @@ struct EncodingPlan {
     // MARK: - Those who come later
 
     /// The depth for a reader who was not counted: of what there is anyway.
-    func depth(last: Int) -> Depth { lasts[last].isEncoded ? .last : .cold }
+    func depth(last: Int) -> Depth { lasts[last].isEncoded ? .last : .standalone }
 
     /// Whether there may be a cold encoding, which is then one of those that there are.
-    mutating func takesCold() -> Bool {
-        if includesCold { return true }
+    mutating func takesStandalone() -> Bool {
+        if includesStandalone { return true }
         guard encodings < Self.encodingsMax else { return false }
-        includesCold = true
+        includesStandalone = true
         encodings += 1
         return true
     }
@@ -141,6 +142,6 @@ struct EncodingPlan {
         groups.removeAll(keepingCapacity: true)
         lasts.removeAll(keepingCapacity: true)
         encodings = 0
-        includesCold = false
+        includesStandalone = false
     }
 }

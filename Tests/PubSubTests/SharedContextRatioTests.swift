@@ -1,7 +1,7 @@
 import Testing
 import WebSocketProtocol
 
-@testable import WebSocketServer
+@testable import PubSub
 
 @Suite("Shared-context compression: contexts meet, and what they save")
 struct SharedContextRatioTests {

@@ -1,8 +1,5 @@
+import PubSub
 import WebSocketProtocol
-
-#if canImport(WebSocketServer)
-    @testable import WebSocketServer
-#endif
 
 /// Events in a ``SharedContextWorld``, each chosen by a few bytes.
 struct SharedContextScript {
@@ -82,7 +79,7 @@ struct SharedContextScript {
             case 4..<8: return .droppedBefore
             case 8..<12: return .droppedAfter
             case 12..<16: return choice < 200 ? .droppedBefore : .written
-            case 16..<22: return .alone
+            case 16..<22: return .standalone
             default: return .written
             }
         }

@@ -1,15 +1,15 @@
 import CZlib
 
 /// A peer's inflater, plain zlib: one stream that keeps its window from message to message.
-final class RawInflater {
+package final class RawInflater {
     private static let outputSize = 64 << 10
 
     private let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     private let output = UnsafeMutableRawBufferPointer.allocate(
         byteCount: outputSize, alignment: 16)
-    let windowBits: Int
+    package let windowBits: Int
 
-    init(windowBits: Int) {
+    package init(windowBits: Int) {
         self.windowBits = windowBits
         stream.initialize(to: z_stream())
         precondition(apus_inflate_init(stream, Int32(windowBits)) == Z_OK)
@@ -22,10 +22,10 @@ final class RawInflater {
     }
 
     /// For a peer that demanded no context: it forgets.
-    func reset() { inflateReset(stream) }
+    package func reset() { inflateReset(stream) }
 
     /// The message, valid until the next call; `nil` if it is refused.
-    func inflate(_ compressed: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+    package func inflate(_ compressed: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         var input = Array(compressed)
         input += [0x00, 0x00, 0xFF, 0xFF]
         return input.withUnsafeMutableBufferPointer { input in
@@ -41,7 +41,7 @@ final class RawInflater {
     }
 
     /// What is in the window.
-    var window: [UInt8] {
+    package var window: [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 32 << 10) { window, count in
             var size: UInt32 = 0
             inflateGetDictionary(stream, window.baseAddress, &size)

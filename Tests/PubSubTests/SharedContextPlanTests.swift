@@ -1,7 +1,7 @@
 import Testing
 import WebSocketProtocol
 
-@testable import WebSocketServer
+@testable import PubSub
 
 @Suite("Which readers of a publication share an encoding") struct SharedContextPlanTests {
     typealias Depth = EncodingPlan.Depth
@@ -26,7 +26,7 @@ import WebSocketProtocol
             let plan = plan([(readers, 0)])
             #expect(depths(plan) == [.deep])
             #expect(plan.encodings == 1)
-            #expect(!plan.includesCold)
+            #expect(!plan.includesStandalone)
         }
     }
 
@@ -35,15 +35,15 @@ import WebSocketProtocol
         #expect(plan([]).encodings == 0)
         let cold = plan([], unknown: 3)
         #expect(cold.encodings == 1)
-        #expect(cold.includesCold)
+        #expect(cold.includesStandalone)
     }
 
     @Test("the largest contexts, then what many got last, then the rest cold")
     func mixed() {
         let plan = plan([(300, 0), (2, 1), (200, 2), (40, 3), (40, 3), (40, 3)], unknown: 5)
-        #expect(depths(plan) == [.deep, .cold, .deep, .last, .last, .last])
+        #expect(depths(plan) == [.deep, .standalone, .deep, .last, .last, .last])
         #expect(plan.encodings == 4)
-        #expect(plan.includesCold)
+        #expect(plan.includesStandalone)
     }
 
     @Test("many small contexts with one last publication share it, and the largest go deeper")
@@ -51,7 +51,7 @@ import WebSocketProtocol
         let plan = plan([(60, 0), (50, 0), (40, 0)] + Array(repeating: (30, 0), count: 20))
         #expect(depths(plan) == [.deep, .deep, .deep] + Array(repeating: .last, count: 20))
         #expect(plan.encodings == 4)
-        #expect(!plan.includesCold)
+        #expect(!plan.includesStandalone)
     }
 
     @Test("an encoding after the last publication is not for one context")
@@ -71,7 +71,7 @@ import WebSocketProtocol
         let four = [(9, 0), (8, 1), (7, 2), (6, 3)]
         #expect(depths(plan(four)) == [.deep, .deep, .deep, .deep])
         let withUnknown = plan(four, unknown: 1)
-        #expect(depths(withUnknown) == [.deep, .deep, .deep, .cold])
+        #expect(depths(withUnknown) == [.deep, .deep, .deep, .standalone])
         #expect(withUnknown.encodings == 4)
     }
 
@@ -80,26 +80,27 @@ import WebSocketProtocol
         // It stands in the cold one's place.
         #expect(depths(plan([(900, 0), (1, 1)])) == [.deep, .deep])
         // It does not: 48 of 128 B are less than 3.6 µs.
-        #expect(depths(plan([(900, 0), (1, 1)], unknown: 9)) == [.deep, .cold])
+        #expect(depths(plan([(900, 0), (1, 1)], unknown: 9)) == [.deep, .standalone])
         #expect(depths(plan([(900, 0), (2, 1)], unknown: 9)) == [.deep, .deep])
         // 384 of 1,024 B are more than 6.4.
         #expect(depths(plan([(900, 0), (1, 1)], unknown: 9, payload: 1_024)) == [.deep, .deep])
         // A long one gains no more, and takes long.
-        #expect(depths(plan([(900, 0), (2, 1)], unknown: 9, payload: 65_536)) == [.deep, .cold])
+        #expect(
+            depths(plan([(900, 0), (2, 1)], unknown: 9, payload: 65_536)) == [.deep, .standalone])
     }
 
     @Test("those who come after the plan get what there is, and never a fifth encoding")
     func late() {
         var full = plan([(9, 0), (8, 1), (7, 2), (6, 3)])
-        let hasRoom = full.takesCold()
+        let hasRoom = full.takesStandalone()
         #expect(!hasRoom)
         #expect(full.encodings == 4)
         var some = plan(Array(repeating: (2, 0), count: 9))
         #expect(some.depth(last: 0) == .last)
         #expect(some.encodings == 1)
-        #expect(!some.includesCold)
-        let takesCold = some.takesCold()
-        #expect(takesCold)
+        #expect(!some.includesStandalone)
+        let takesStandalone = some.takesStandalone()
+        #expect(takesStandalone)
         #expect(some.encodings == 2)
     }
 }

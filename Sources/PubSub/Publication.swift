@@ -2,25 +2,24 @@ import HTTPProtocol
 import Synchronization
 public import WebSocketProtocol
 
-/// One message for all subscribers of a topic: made once, shared by reference, never changed.
-// Safety: it owns the frame's memory, which is written once, by the initializer.
+/// One message for all subscribers of a topic: encoded once, shared by reference, never changed.
+// Safety: it owns the frame's memory, which only the initializer writes.
 @safe
 public final class Publication: @unchecked Sendable {
     public let topic: String
     public let kind: MessageKind
-    /// What the message is about, for topics that keep only the last of each key for slow
-    /// subscribers; `nil`: about the topic as a whole.
+    /// The subject of the message, on topics that keep only the last publication of each key for
+    /// slow consumers; `nil` if it concerns the topic as a whole.
     public let key: String?
     /// A number that no other publication of this process has.
-    let id: UInt64
-    /// The whole frame, as it goes to whoever gets it uncompressed; valid as long as the
-    /// publication.
-    let frame: UnsafeRawBufferPointer
+    package let id: UInt64
+    /// The whole frame, uncompressed; valid as long as the publication.
+    package let frame: UnsafeRawBufferPointer
     private let headerSize: Int
 
     private static let count = Atomic<UInt64>(0)
 
-    /// A publication of any length; text must be UTF-8, which is not checked here.
+    /// Creates a publication of any length. Text must be UTF-8, which is not checked here.
     public init(_ payload: RawSpan, as kind: MessageKind, to topic: String, key: String? = nil) {
         self.topic = topic
         self.kind = kind
@@ -30,7 +29,7 @@ public final class Publication: @unchecked Sendable {
         headerSize = size
         let memory = UnsafeMutableRawBufferPointer.allocate(
             byteCount: size + payload.byteCount, alignment: 1)
-        // Safety: there is room for the header and the payload, which are all that is written.
+        // Safety: there is room for the header and the payload, and nothing else is written.
         _ = unsafe FrameHeader.encode(
             firstByte: FrameHeader.fin | kind.rawValue, payload: payload.byteCount,
             maskingKey: nil, to: memory.baseAddress!)
@@ -44,23 +43,23 @@ public final class Publication: @unchecked Sendable {
 
     deinit { unsafe frame.deallocate() }
 
-    /// Bytes of the payload.
+    /// The number of bytes of the payload.
     public var payloadCount: Int { unsafe frame.count - headerSize }
 
-    /// By bytes, as the table and the hub tell topics apart.
-    func isSameTopic(as other: Publication) -> Bool {
+    /// Returns whether both have the same topic, by bytes.
+    package func isSameTopic(as other: Publication) -> Bool {
         ExactString(topic) == ExactString(other.topic)
     }
 
-    /// About what it takes while it waits; bytes.
-    var sizeInMemory: Int { unsafe frame.count + 128 }
+    /// The memory that it takes while it waits, in bytes, approximately.
+    package var sizeInMemory: Int { unsafe frame.count + 128 }
 
-    /// The payload, valid as long as the publication.
-    var payload: UnsafeRawBufferPointer {
+    /// The payload; valid as long as the publication.
+    package var payload: UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(rebasing: frame[headerSize...])
     }
 
-    /// The payload; valid until the call returns.
+    /// Calls `body` with the payload, which is valid until the call returns.
     public func withPayload<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
         try unsafe body(RawSpan(_unsafeBytes: payload))
     }

@@ -1,9 +1,7 @@
 import Glibc
+import PubSub
+import TestSupport
 import WebSocketProtocol
-
-#if canImport(WebSocketServer)
-    @testable import WebSocketServer
-#endif
 
 /// Connections as shared contexts see them, each with a real inflater that judges every frame.
 final class SharedContextWorld {
@@ -38,7 +36,7 @@ final class SharedContextWorld {
         /// Written, though it was not counted: it was waiting elsewhere.
         case uncounted
         /// Not counted, and written as a frame that stands alone: it waited in the reader's backlog.
-        case alone
+        case standalone
         /// Counted, but dropped before it was encoded, or after.
         case droppedBefore
         case droppedAfter
@@ -143,21 +141,21 @@ final class SharedContextWorld {
         narrowEncodings = 0
         let all = readers.filter { $0.topics >> topic & 1 == 1 }.map { ($0, delivery($0)) }
         contexts.begin(publication)
-        for (reader, delivery) in all where delivery != .uncounted && delivery != .alone {
+        for (reader, delivery) in all where delivery != .uncounted && delivery != .standalone {
             contexts.count(reader.takesOver ? reader.context : nil)
         }
         contexts.plan()
         for (reader, delivery) in all where delivery != .droppedBefore {
-            if reader.takesOver, delivery == .alone {
-                let frame = contexts.cold()
+            if reader.takesOver, delivery == .standalone {
+                let frame = contexts.standalone()
                 if frame.isCompressed { reader.sent = [] }
-                let next = frame.isCompressed ? contexts.contextAfterCold() : reader.context
+                let next = frame.isCompressed ? contexts.contextAfterStandalone() : reader.context
                 write(publication, frame, next, to: reader)
             } else if reader.takesOver {
                 let (frame, next) = contexts.encoding(for: reader.context)
                 if delivery != .droppedAfter { write(publication, frame, next, to: reader) }
             } else {
-                let frame = contexts.cold(windowBits: reader.windowBits)
+                let frame = contexts.standalone(windowBits: reader.windowBits)
                 if delivery != .droppedAfter { write(publication, frame, nil, to: reader) }
             }
         }

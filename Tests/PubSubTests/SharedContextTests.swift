@@ -1,7 +1,7 @@
 import Testing
 import WebSocketProtocol
 
-@testable import WebSocketServer
+@testable import PubSub
 
 @Suite("Shared-context compression") struct SharedContextTests {
     /// A small generator of bytes (an LCG's high bits), so that a failure can be run again.
@@ -67,8 +67,8 @@ import WebSocketProtocol
             #expect(other.frame === first.frame)
             #expect(other.context === first.context)
         }
-        #expect(contexts.cold() === first.frame)
-        #expect(contexts.contextAfterCold() === first.context)
+        #expect(contexts.standalone() === first.frame)
+        #expect(contexts.contextAfterStandalone() === first.context)
         #expect(first.context != nil)
         contexts.end()
         #expect(histories() == [0])
@@ -136,7 +136,7 @@ import WebSocketProtocol
             let (frame, next) = contexts.encoding(for: context)
             #expect(frame.isCompressed == shrinks)
             #expect((next === context) != shrinks)
-            #expect((contexts.contextAfterCold() != nil) == shrinks)
+            #expect((contexts.contextAfterStandalone() != nil) == shrinks)
             #expect(!contexts.plain().isCompressed)
             context = next
             contexts.end()

@@ -15,11 +15,11 @@ import WebSocketProtocol
 // Safety: the buffer is allocated and freed here alone; the part is held from when it is made
 // until `end`.
 @safe
-final class SharedContexts {
+package final class SharedContexts {
     /// Raw deflate after a history that the peer's window ends with, referring back no more than
     /// its window bits allow, flushed, without the tail; `nil` when the payload would not shrink.
     /// Valid until the next call.
-    typealias Deflate = (
+    package typealias Deflate = (
         _ payload: UnsafeRawBufferPointer, _ history: UnsafeRawBufferPointer, _ windowBits: Int
     ) -> UnsafeRawBufferPointer?
 
@@ -31,6 +31,9 @@ final class SharedContexts {
     /// context: of JSON of 22, 48 and 64 B, no message in 300 shrinks alone, and after others they
     /// are 0.42, 0.27 and 0.21 of their size. What is longer and doesn't shrink never does.
     private static let storedMax = 256
+
+    /// Encodings of a publication, at most.
+    package static let encodingsMax = EncodingPlan.encodingsMax
 
     private let deflate: Deflate
     private let windowBits: Int
@@ -47,7 +50,7 @@ final class SharedContexts {
     @exclusivity(unchecked) private var groups: [SharedContext] = []
     /// The encodings after the last publication alone, in the plan's order.
     @exclusivity(unchecked) private var lastFrames: [SharedFrame?] = []
-    @exclusivity(unchecked) private var coldFrame: SharedFrame?
+    @exclusivity(unchecked) private var standaloneFrame: SharedFrame?
     /// Those that stand alone within smaller windows, by their bits.
     @exclusivity(unchecked) private var narrowFrames: [Int: SharedFrame] = [:]
     @exclusivity(unchecked) private var plainFrame: SharedFrame?
@@ -60,7 +63,7 @@ final class SharedContexts {
 
     /// - Parameter windowBits: 9…15: a context fills 2 to the power of that. At most what `deflate`
     ///   refers back to and each peer's window holds.
-    init(windowBits: Int, deflate: @escaping Deflate) {
+    package init(windowBits: Int, deflate: @escaping Deflate) {
         precondition(9...15 ~= windowBits)
         unsafe self.deflate = unsafe deflate
         self.windowBits = windowBits
@@ -74,27 +77,27 @@ final class SharedContexts {
     }
 
     /// Contexts that someone holds: none once every connection is gone.
-    var liveContexts: Int { table.count }
+    package var liveContexts: Int { table.count }
 
     /// Publications that they hold: none either.
-    var livePublications: Int { table.partCount }
+    package var livePublications: Int { table.partCount }
 
     /// Bytes that both take.
-    var memorySize: Int { table.memorySize }
+    package var memorySize: Int { table.memorySize }
 
     // MARK: - One publication
 
     /// - Parameter cold: its frame that stands alone, if there is one from an earlier time.
-    func begin(_ publication: Publication, cold: SharedFrame? = nil) {
+    package func begin(_ publication: Publication, standalone: SharedFrame? = nil) {
         precondition(unsafe self.publication == nil, "end the one before")
         unsafe self.publication = publication
-        unsafe coldFrame = cold
+        unsafe standaloneFrame = standalone
         unsafe epoch += 1
     }
 
     /// First pass: readers whose windows hold `context`; `nil`: nothing that is known.
     @inline(__always)
-    func count(_ context: SharedContext?, readers: Int = 1) {
+    package func count(_ context: SharedContext?, readers: Int = 1) {
         guard let context else {
             unsafe encodings.unknownReaders &+= readers
             return
@@ -104,7 +107,7 @@ final class SharedContexts {
     }
 
     /// Between the passes: decides on the encodings.
-    func plan() {
+    package func plan() {
         guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
         guard publication.payloadCount >= Self.payloadMin else { return }
         for (index, context) in unsafe groups.enumerated() {
@@ -116,7 +119,9 @@ final class SharedContexts {
     /// Second pass: the frame for a reader with `context`, and its context once that frame was
     /// really written. Both are retained; the lookup itself costs next to nothing.
     @inline(__always)
-    func encoding(for context: SharedContext?) -> (frame: SharedFrame, context: SharedContext?) {
+    package func encoding(for context: SharedContext?) -> (
+        frame: SharedFrame, context: SharedContext?
+    ) {
         guard let context else {
             if let frame = unsafe unknownFrame { return unsafe (frame, firstContext) }
             return encodeUnknown()
@@ -128,24 +133,24 @@ final class SharedContexts {
     }
 
     /// The frame that stands alone, for readers that demanded `server_no_context_takeover`.
-    func cold() -> SharedFrame {
-        if let frame = unsafe coldFrame { return frame }
+    package func standalone() -> SharedFrame {
+        if let frame = unsafe standaloneFrame { return frame }
         let none = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
-        let frame = unsafe encodings.takesCold() ? compressed(after: none) : plain()
-        unsafe coldFrame = frame
+        let frame = unsafe encodings.takesStandalone() ? compressed(after: none) : plain()
+        unsafe standaloneFrame = frame
         return frame
     }
 
     /// The same for readers with a window of `bits`: a smaller one than the server's needs a frame
     /// of its own once the payload is longer than it.
     @inline(__always)
-    func cold(windowBits bits: Int) -> SharedFrame {
-        bits >= windowBits ? cold() : coldNarrow(bits)
+    package func standalone(windowBits bits: Int) -> SharedFrame {
+        bits >= windowBits ? standalone() : narrowStandalone(bits)
     }
 
-    private func coldNarrow(_ bits: Int) -> SharedFrame {
+    private func narrowStandalone(_ bits: Int) -> SharedFrame {
         guard let publication = unsafe publication, publication.payloadCount > 1 << bits else {
-            return cold()
+            return standalone()
         }
         if let frame = unsafe narrowFrames[bits] { return frame }
         let none = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
@@ -155,13 +160,15 @@ final class SharedContexts {
     }
 
     /// The frame that stands alone, if anyone has needed it.
-    var coldIfMade: SharedFrame? { unsafe coldFrame }
+    package var standaloneIfMade: SharedFrame? { unsafe standaloneFrame }
 
-    /// The context of a reader of whose window nothing was known after ``cold()`` was written.
-    func contextAfterCold() -> SharedContext? { cold().isCompressed ? beginning() : nil }
+    /// The context of a reader of whose window nothing was known after ``standalone()`` was written.
+    package func contextAfterStandalone() -> SharedContext? {
+        standalone().isCompressed ? beginning() : nil
+    }
 
     /// The frame as it is.
-    func plain() -> SharedFrame {
+    package func plain() -> SharedFrame {
         if let frame = unsafe plainFrame { return frame }
         guard let publication = unsafe publication else { preconditionFailure("nothing begun") }
         let frame = SharedFrame(publication)
@@ -170,7 +177,7 @@ final class SharedContexts {
     }
 
     /// Lets go of what this publication needed.
-    func end() {
+    package func end() {
         unsafe publication = nil
         unsafe encodings.reset()
         for context in unsafe groups {
@@ -179,7 +186,7 @@ final class SharedContexts {
         }
         unsafe groups.removeAll(keepingCapacity: true)
         unsafe lastFrames.removeAll(keepingCapacity: true)
-        unsafe coldFrame = nil
+        unsafe standaloneFrame = nil
         if unsafe !narrowFrames.isEmpty { unsafe narrowFrames.removeAll() }
         unsafe plainFrame = nil
         unsafe takeoverFrame = nil
@@ -224,7 +231,7 @@ final class SharedContexts {
                 unsafe lastFrames[group.last]
                 ?? compressed(after: ContextPart.bytes(of: context.last))
             unsafe lastFrames[group.last] = frame
-        case .cold: frame = coldOrStored()
+        case .standalone: frame = standaloneOrStored()
         }
         let next = frame.isCompressed ? self.context(after: context) : context
         unsafe context.frame = frame
@@ -234,7 +241,7 @@ final class SharedContexts {
 
     @inline(never)
     private func encodeUnknown() -> (frame: SharedFrame, context: SharedContext?) {
-        let frame = coldOrStored()
+        let frame = standaloneOrStored()
         if frame.isCompressed { _ = beginning() }
         unsafe unknownFrame = frame
         return unsafe (frame, firstContext)
@@ -267,11 +274,12 @@ final class SharedContexts {
     // MARK: - What doesn't shrink
 
     /// The frame for those who take context over, and get nothing smaller.
-    private func coldOrStored() -> SharedFrame {
+    private func standaloneOrStored() -> SharedFrame {
         if let frame = unsafe takeoverFrame { return frame }
-        var frame = cold()
+        var frame = standalone()
         let sizes = Self.payloadMin...Self.storedMax
-        if !frame.isCompressed, sizes.contains(frame.payloadCount), unsafe encodings.includesCold,
+        if !frame.isCompressed, sizes.contains(frame.payloadCount),
+            unsafe encodings.includesStandalone,
             shrinksAfterOthers
         {
             frame = stored()
@@ -284,7 +292,7 @@ final class SharedContexts {
     private var shrinksAfterOthers: Bool {
         var largest: SharedContext?
         for (index, context) in unsafe groups.enumerated() {
-            guard unsafe encodings.groups[index].depth != .cold else { continue }
+            guard unsafe encodings.groups[index].depth != .standalone else { continue }
             if unsafe context.readers > largest?.readers ?? 0 { largest = context }
         }
         return largest.map { encoding(for: $0).frame.isCompressed } ?? true
