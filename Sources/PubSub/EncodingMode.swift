@@ -1,5 +1,5 @@
 /// How publications are compressed for a subscriber.
-package enum EncodingMode: UInt8 {
+package enum EncodingMode: UInt8, CaseIterable {
     /// Not at all.
     case plain
     /// By frames that refer to nothing before them, the same for all.
@@ -8,4 +8,17 @@ package enum EncodingMode: UInt8 {
     case shared
     /// By the connection's own context.
     case ownContext
+}
+
+/// A set of modes.
+package struct EncodingModes: Equatable {
+    @usableFromInline var bits: UInt8
+
+    package static let none = EncodingModes(bits: 0)
+    package static let allButOwnContext = EncodingModes(bits: 0b0111)
+
+    @inlinable @inline(__always)
+    package func contains(_ mode: EncodingMode) -> Bool { bits & 1 << mode.rawValue != 0 }
+
+    mutating func remove(_ mode: EncodingMode) { bits &= ~(1 << mode.rawValue) }
 }

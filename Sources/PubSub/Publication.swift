@@ -15,7 +15,8 @@ public final class Publication: @unchecked Sendable {
     package let id: UInt64
     /// The whole frame, uncompressed; valid as long as the publication.
     package let frame: UnsafeRawBufferPointer
-    private let headerSize: Int
+    /// The number of bytes of the payload.
+    public let payloadCount: Int
 
     private static let count = Atomic<UInt64>(0)
 
@@ -26,7 +27,7 @@ public final class Publication: @unchecked Sendable {
         self.key = key
         id = Self.count.wrappingAdd(1, ordering: .relaxed).newValue
         let size = FrameHeader.size(payload: payload.byteCount, isMasked: false)
-        headerSize = size
+        payloadCount = payload.byteCount
         let memory = UnsafeMutableRawBufferPointer.allocate(
             byteCount: size + payload.byteCount, alignment: 1)
         // Safety: there is room for the header and the payload, and nothing else is written.
@@ -43,9 +44,6 @@ public final class Publication: @unchecked Sendable {
 
     deinit { unsafe frame.deallocate() }
 
-    /// The number of bytes of the payload.
-    public var payloadCount: Int { unsafe frame.count - headerSize }
-
     /// Returns whether both have the same topic, by bytes.
     package func isSameTopic(as other: Publication) -> Bool {
         ExactString(topic) == ExactString(other.topic)
@@ -56,7 +54,7 @@ public final class Publication: @unchecked Sendable {
 
     /// The payload; valid as long as the publication.
     package var payload: UnsafeRawBufferPointer {
-        unsafe UnsafeRawBufferPointer(rebasing: frame[headerSize...])
+        unsafe UnsafeRawBufferPointer(rebasing: frame.suffix(payloadCount))
     }
 
     /// Calls `body` with the payload, which is valid until the call returns.

@@ -13,9 +13,9 @@ package final class Subscriber {
 
     /// The owner's address: the connection, or `nil` in tests that need none.
     @usableFromInline let owner: UnsafeMutableRawPointer?
-    @exclusivity(unchecked) package internal(set) var memberships: [Membership] = []
+    package internal(set) var memberships: [Membership] = []
     package let mode: EncodingMode
-    /// Position in ``BacklogRanking``; it is listed nowhere in rank 0.
+    /// Position in ``BacklogRanking``; the subscriber is listed nowhere in rank 0.
     var rank: UInt8 = 0
     var placeInRank: Int32 = 0
     /// For ``EncodingMode/standalone``: payloads smaller than this are sent plain; bytes.
@@ -24,17 +24,37 @@ package final class Subscriber {
     package let windowBits: Int
     /// The compression level that its route asks for, 1…9.
     package let level: Int
+    /// The bytes of publications in the outbox, at most; counted by ``SlowConsumers``.
+    package internal(set) var outboxShare = 0
+
+    // Each delivery reads these: without checks for exclusive access, by inlined accessors.
+
+    @exclusivity(unchecked) @usableFromInline var storedContext: SharedContext?
+    @exclusivity(unchecked) @usableFromInline var storedBacklog = Backlog()
+    @exclusivity(unchecked) @usableFromInline var storedPending = PendingFrames.none
+
     /// For ``EncodingMode/shared``: what the peer's inflater is known to hold.
-    @exclusivity(unchecked) package var context: SharedContext?
-    /// What waits until the outbox is empty.
-    @exclusivity(unchecked) package var backlog = Backlog()
-    /// Bytes of publications in the outbox, at most.
-    @exclusivity(unchecked) package var outboxShare = 0
-    /// First and last of its frames of this turn, in ``LoopTopics``; -1: none.
-    @exclusivity(unchecked) package var firstPending: Int32 = -1
-    @exclusivity(unchecked) package var lastPending: Int32 = -1
-    /// Bytes of those.
-    @exclusivity(unchecked) package var pendingSize = 0
+    @inlinable @inline(__always)
+    package var context: SharedContext? {
+        get { unsafe storedContext }
+        set { unsafe storedContext = newValue }
+    }
+
+    /// What waits for the outbox to become empty; changed by ``SlowConsumers``.
+    package internal(set) var backlog: Backlog {
+        get { unsafe storedBacklog }
+        _modify { yield unsafe &storedBacklog }
+    }
+
+    @inlinable @inline(__always)
+    package var hasBacklog: Bool { unsafe !storedBacklog.isEmpty }
+
+    /// What the ``FrameBatch`` at hand holds for it.
+    @inlinable @inline(__always)
+    package internal(set) var pending: PendingFrames {
+        get { unsafe storedPending }
+        set { unsafe storedPending = newValue }
+    }
 
     package init(
         owner: AnyObject?, mode: EncodingMode, threshold: Int = 0, windowBits: Int = 15,

@@ -27,7 +27,7 @@ package struct TopicTable {
         if subscriber.mode == .shared || subscriber.mode == .standalone {
             joined.level = max(joined.level, subscriber.level)
         }
-        unsafe subscriber.memberships.append(
+        subscriber.memberships.append(
             .init(topic: joined, place: Int32(joined.entries.count)))
         unsafe joined.entries.append(
             .init(
@@ -43,16 +43,16 @@ package struct TopicTable {
     package mutating func unsubscribe(_ subscriber: Subscriber, from name: String) -> Bool? {
         guard let topic = self[name], let index = subscriber.index(of: topic) else { return nil }
         remove(subscriber, index)
-        return unsafe topic.entries.isEmpty
+        return topic.entries.isEmpty
     }
 
     /// Ends all of a subscriber's subscriptions. Returns the names of the topics that have no
     /// subscription left.
     package mutating func leave(_ subscriber: Subscriber) -> [String] {
         var emptied: [String] = []
-        while let last = unsafe subscriber.memberships.last {
-            unsafe remove(subscriber, subscriber.memberships.count - 1)
-            if unsafe last.topic.entries.isEmpty { emptied.append(last.topic.name) }
+        while let last = subscriber.memberships.last {
+            remove(subscriber, subscriber.memberships.count - 1)
+            if last.topic.entries.isEmpty { emptied.append(last.topic.name) }
         }
         return emptied
     }
@@ -60,24 +60,24 @@ package struct TopicTable {
     /// Removes a membership. Both lists are dense: the last element moves to the place that becomes
     /// free.
     private mutating func remove(_ subscriber: Subscriber, _ index: Int) {
-        let membership = unsafe subscriber.memberships[index]
-        let lastMembership = unsafe subscriber.memberships.removeLast()
-        if unsafe index < subscriber.memberships.count {
-            unsafe subscriber.memberships[index] = lastMembership
-            unsafe lastMembership.topic.entries[Int(lastMembership.place)].membership =
+        let membership = subscriber.memberships[index]
+        let lastMembership = subscriber.memberships.removeLast()
+        if index < subscriber.memberships.count {
+            subscriber.memberships[index] = lastMembership
+            lastMembership.topic.entries[Int(lastMembership.place)].membership =
                 Int32(index)
         }
         let topic = membership.topic
         topic.count(subscriber.mode, -1)
-        let lastEntry = unsafe topic.entries.removeLast()
-        if unsafe Int(membership.place) < topic.entries.count {
-            unsafe topic.entries[Int(membership.place)] = lastEntry
+        let lastEntry = topic.entries.removeLast()
+        if Int(membership.place) < topic.entries.count {
+            topic.entries[Int(membership.place)] = lastEntry
             // Safety: a listed subscriber is alive, see `Topic.Entry`.
             unsafe lastEntry.subscriber._withUnsafeGuaranteedRef {
                 $0.memberships[Int(lastEntry.membership)].place = membership.place
             }
         }
-        if unsafe topic.entries.isEmpty { topics[ExactString(topic.name)] = nil }
+        if topic.entries.isEmpty { topics[ExactString(topic.name)] = nil }
     }
 }
 
@@ -93,7 +93,7 @@ package final class Topic {
 
     package let name: String
     package let policy: SlowSubscriberPolicy
-    @exclusivity(unchecked) package fileprivate(set) var entries: ContiguousArray<Entry> = []
+    package fileprivate(set) var entries: ContiguousArray<Entry> = []
     /// The number of subscribers by mode, at the mode's raw value.
     private var counts: [4 of Int] = [0, 0, 0, 0]
     /// The highest level that a subscriber's route has asked for, 1…9.

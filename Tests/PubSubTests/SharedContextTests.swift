@@ -39,7 +39,7 @@ import WebSocketProtocol
     private func halving() -> (contexts: SharedContexts, histories: () -> [Int]) {
         final class Calls { var histories: [Int] = [] }
         let calls = Calls()
-        let contexts = SharedContexts(windowBits: 12) { payload, history, _ in
+        let contexts = SharedContexts(windowBits: 12) { payload, history, _, _ in
             calls.histories.append(history.count)
             return UnsafeRawBufferPointer(rebasing: payload[..<(payload.count / 2)])
         }
@@ -53,24 +53,24 @@ import WebSocketProtocol
     @Test("nothing is compressed for nobody, and nothing twice")
     func laziness() {
         let (contexts, histories) = halving()
-        contexts.begin(publication(100))
-        contexts.count(nil)
-        contexts.plan()
-        contexts.end()
+        do { _ = contexts.encoder(for: publication(100), level: 1) { $0.add(nil) } }
         #expect(histories() == [])
-        contexts.begin(publication(100))
-        for _ in 0..<5 { contexts.count(nil) }
-        contexts.plan()
-        let first = contexts.encoding(for: nil)
-        for _ in 0..<4 {
-            let other = contexts.encoding(for: nil)
-            #expect(other.frame === first.frame)
-            #expect(other.context === first.context)
+        do {
+            let encoder = contexts.encoder(for: publication(100), level: 1) { readers in
+                for _ in 0..<5 { readers.add(nil) }
+            }
+            let first = encoder.frame(after: nil)
+            for _ in 0..<4 {
+                let other = encoder.frame(after: nil)
+                #expect(other.frame === first.frame)
+                #expect(other.context === first.context)
+            }
+            let standalone = encoder.standaloneFrame(windowBits: 12)
+            #expect(standalone === first.frame)
+            let context = encoder.contextAfterStandaloneFrame()
+            #expect(context === first.context)
+            #expect(first.context != nil)
         }
-        #expect(contexts.standalone() === first.frame)
-        #expect(contexts.contextAfterStandalone() === first.context)
-        #expect(first.context != nil)
-        contexts.end()
         #expect(histories() == [0])
     }
 
@@ -78,15 +78,12 @@ import WebSocketProtocol
     func short(size: Int) {
         let (contexts, histories) = halving()
         let publication = publication(size)
-        contexts.begin(publication)
-        contexts.count(nil)
-        contexts.plan()
-        let (frame, context) = contexts.encoding(for: nil)
+        let encoder = contexts.encoder(for: publication, level: 1) { $0.add(nil) }
+        let (frame, context) = encoder.frame(after: nil)
         #expect(frame.isCompressed == (size > 4))
         #expect((context == nil) == (size < 5))
         #expect(frame.isCompressed || frame.bytes.elementsEqual(publication.frame))
         #expect(histories() == (size < 5 ? [] : [0]))
-        contexts.end()
     }
 
     @Test("a context holds the publications that fill the window, and no more than their ends")
@@ -94,11 +91,8 @@ import WebSocketProtocol
         let (contexts, histories) = halving()
         var context: SharedContext?
         func publish(_ size: Int) -> Int {
-            contexts.begin(publication(size))
-            contexts.count(context)
-            contexts.plan()
-            context = contexts.encoding(for: context).context
-            contexts.end()
+            let encoder = contexts.encoder(for: publication(size), level: 1) { $0.add(context) }
+            context = encoder.frame(after: context).context
             return histories().last!
         }
         #expect([1_000, 1_000, 2_000, 50].map(publish) == [0, 1_000, 2_000, 4_000])
@@ -123,23 +117,23 @@ import WebSocketProtocol
     @Test("what doesn't shrink goes plain, and changes nothing")
     func incompressible() {
         var shrinks = true
-        let contexts = SharedContexts(windowBits: 12) { payload, _, _ in
+        let contexts = SharedContexts(windowBits: 12) { payload, _, _, _ in
             shrinks ? UnsafeRawBufferPointer(rebasing: payload[..<9]) : nil
         }
         var context: SharedContext?
         for round in 0..<4 {
             shrinks = round % 2 == 0
-            contexts.begin(publication(300))
-            contexts.count(context)
-            contexts.count(nil)
-            contexts.plan()
-            let (frame, next) = contexts.encoding(for: context)
+            let encoder = contexts.encoder(for: publication(300), level: 1) { readers in
+                readers.add(context)
+                readers.add(nil)
+            }
+            let (frame, next) = encoder.frame(after: context)
             #expect(frame.isCompressed == shrinks)
             #expect((next === context) != shrinks)
-            #expect((contexts.contextAfterStandalone() != nil) == shrinks)
+            let afterStandalone = encoder.contextAfterStandaloneFrame()
+            #expect((afterStandalone != nil) == shrinks)
             #expect(!contexts.plain().isCompressed)
             context = next
-            contexts.end()
         }
     }
 }

@@ -1,19 +1,20 @@
-/// A publication in the contexts of one loop: its id and the end of its payload, as far as a
-/// window reaches, which follows it in memory.
+/// A publication in the contexts of one loop: its id and the end of its payload, as much as a window
+/// holds, which follows the structure in memory.
 ///
-/// The end is copied, so that an idle connection holds some KiB and not the longest message it was
-/// ever sent. There is one for an id, so that equal pointers are equal publications. Holders are
-/// counted by hand: a context has dozens of parts, and a new one is made for each group of readers
-/// and publication, where counting atomically would cost more than all the rest.
+/// The end is copied, so that an idle connection holds a few KiB and not the longest message it was
+/// ever sent. There is one part for an id, so that equal pointers mean equal publications. Holders
+/// are counted by hand: a context has dozens of parts, and each publication makes a context for each
+/// group of readers, where atomic counting would cost more than all the rest.
 struct ContextPart {
     typealias Pointer = UnsafeMutablePointer<ContextPart>
 
     let id: UInt64
-    /// Bytes kept of the payload, at its end.
+    /// The number of bytes kept, from the payload's end.
     let size: Int
     var holders = 1
-    /// Where the ``SharedContexts`` of that number has the readers who got this last.
+    /// The publication, by its number among those encoded, that `slot` belongs to.
     var epoch: UInt64 = 0
+    /// Position in ``EncodingPlan/lasts`` of the readers that were sent this part last.
     var slot = 0
 
     private init(id: UInt64, size: Int) {
@@ -21,7 +22,7 @@ struct ContextPart {
         self.size = size
     }
 
-    /// Holds it once.
+    /// Creates a part that has one holder.
     static func make(_ publication: Publication, windowSize: Int) -> Pointer {
         let size = min(publication.payloadCount, windowSize)
         let memory = UnsafeMutableRawBufferPointer.allocate(
@@ -40,13 +41,13 @@ struct ContextPart {
         unsafe UnsafeMutableRawPointer(part).deallocate()
     }
 
-    /// The end of the payload; valid while the part is held.
+    /// Returns the end of the payload; valid while the part is held.
     static func bytes(of part: Pointer) -> UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(start: UnsafeRawPointer(part + 1), count: part.pointee.size)
     }
 
-    /// A number for the id that adds up to a context's hash: sums of the ids themselves would
-    /// often be the same (SplitMix64's last steps).
+    /// Returns the id's share of a context's hash, which is a sum: sums of the ids themselves would
+    /// often be equal (the last steps of SplitMix64).
     static func hash(of part: Pointer) -> UInt64 {
         var z = unsafe part.pointee.id &* 0x9E37_79B9_7F4A_7C15
         z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9

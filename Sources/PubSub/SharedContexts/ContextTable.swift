@@ -1,14 +1,14 @@
-/// One loop's contexts and the publications in them, each once; it holds none of them itself.
+/// One loop's contexts and the publications in them, each listed once and none retained.
 ///
-/// A context is found by the exact sequence of its publications. Its hash only says where to look:
-/// of two contexts taken for one, one reader's messages would be silently wrong.
+/// A context is found by the exact sequence of its publications; its hash only selects the bucket.
+/// If two contexts were taken for one, one reader's messages would be silently wrong.
 @safe
 final class ContextTable {
-    /// A context that there may be already.
-    // Safety: made and dropped during a call that keeps the context before.
+    /// A context that may exist already.
+    // Safety: it is used only during a call that retains the previous context.
     @safe
     struct Candidate {
-        /// What is kept of the context before.
+        /// The parts kept of the previous context.
         let kept: UnsafeBufferPointer<ContextPart.Pointer>
         let added: ContextPart.Pointer
         let size: Int
@@ -23,15 +23,15 @@ final class ContextTable {
         }
     }
 
-    /// The publications in a context, at most: what bounds its memory and the time to make one
-    /// (1 KiB) if they are tiny. From 32 B each, a window of 12 bits is full before.
+    /// The maximum number of publications in a context. It limits the memory of a context of tiny
+    /// ones, and the time to make it (1 KiB). From 32 B each, a window of 12 bits is full before.
     private static let partsMax = 128
     private static let bucketsMin = 16
 
     let windowSize: Int
     private(set) var count = 0
     private var parts: [UInt64: ContextPart.Pointer] = unsafe [:]
-    /// The first of each list of contexts; a power of two of them.
+    /// The first context of each bucket; the count is a power of two.
     private var buckets: [Unmanaged<SharedContext>?]
 
     init(windowSize: Int) {
@@ -39,7 +39,7 @@ final class ContextTable {
         unsafe buckets = unsafe Array(repeating: nil, count: Self.bucketsMin)
     }
 
-    /// Bytes that the contexts and their publications take; looks at each of them.
+    /// The bytes that the contexts and their publications take; visits each of them.
     var memorySize: Int {
         var size = unsafe parts.values.reduce(0) {
             unsafe $0 + MemoryLayout<ContextPart>.stride + $1.pointee.size
@@ -58,7 +58,7 @@ final class ContextTable {
 
     var partCount: Int { unsafe parts.count }
 
-    /// The part for a publication, held once more.
+    /// Returns the part for a publication, with one more holder.
     func part(for publication: Publication) -> ContextPart.Pointer {
         if let part = unsafe parts[publication.id] {
             unsafe part.pointee.holders += 1
@@ -78,7 +78,7 @@ final class ContextTable {
 
     // MARK: - Contexts
 
-    /// The context after `part` was sent compressed to a reader with `context`.
+    /// Returns the context of a reader that had `context`, once `part` was sent to it compressed.
     func context(after context: SharedContext?, adding part: ContextPart.Pointer) -> SharedContext {
         let candidate = unsafe candidate(after: context, adding: part)
         var next = unsafe buckets[bucket(of: candidate.hash)]
@@ -93,7 +93,7 @@ final class ContextTable {
         return made
     }
 
-    /// Drops the oldest while the rest still fills the window.
+    /// Leaves out the oldest publications while the rest still fills the window.
     private func candidate(
         after context: SharedContext?, adding part: ContextPart.Pointer
     ) -> Candidate {
@@ -119,7 +119,7 @@ final class ContextTable {
         return unsafe Candidate(kept: kept, added: part, size: size, hash: hash)
     }
 
-    /// For a context's `deinit`.
+    /// Removes a context; called by its `deinit`.
     func remove(_ context: SharedContext) {
         let bucket = bucket(of: context.hash)
         let removed = unsafe Unmanaged.passUnretained(context)

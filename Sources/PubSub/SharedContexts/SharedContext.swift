@@ -1,32 +1,32 @@
 /// What a connection's inflater is known to hold in its window: the publications last sent to it
 /// compressed, in order, with nothing else between them or after.
 ///
-/// The publications never change. There is one object for equal contexts, so that identity is
-/// equality; ``ContextTable`` sees to that. To be let go of on its loop's thread, and so are the
-/// connections' references: `deinit` takes it out of the table.
+/// The publications of a context never change. There is one object for equal contexts, so that
+/// identity is equality; ``ContextTable`` sees to that. The last reference must be released on the
+/// loop's thread, because `deinit` removes the context from the table.
 // Safety: the memory is allocated in `init` and freed in `deinit`, and never changes between.
 @safe
 package final class SharedContext {
     let table: ContextTable
-    /// From the oldest to the last; at least one.
+    /// The publications, from the oldest to the last; at least one.
     let parts: UnsafeBufferPointer<ContextPart.Pointer>
-    /// Bytes of all parts.
+    /// The number of bytes of all parts.
     let size: Int
     let hash: UInt64
-    /// The next in the table's bucket.
+    /// The next context in the table's bucket.
     @exclusivity(unchecked) var nextInBucket: Unmanaged<SharedContext>?
 
-    // What a delivery looks up: here, so that it costs no search. For ``SharedContexts`` alone.
+    // Scratch space of `SharedContexts`, which a delivery reads here rather than in a dictionary.
 
-    /// The publication, by its number among those begun, that the rest is about.
-    @exclusivity(unchecked) var epoch: UInt64 = 0
+    /// The publication, by its number among those encoded, that the other values belong to.
+    @exclusivity(unchecked) @usableFromInline var epoch: UInt64 = 0
     @exclusivity(unchecked) var group = 0
-    @exclusivity(unchecked) var readers = 0
-    /// What its readers get, and the context after that; `nil` again at the end.
-    @exclusivity(unchecked) var frame: SharedFrame?
-    @exclusivity(unchecked) var next: SharedContext?
+    @exclusivity(unchecked) @usableFromInline var readers = 0
+    /// The frame for its readers and the context after it; `nil` between publications.
+    @exclusivity(unchecked) @usableFromInline var frame: SharedFrame?
+    @exclusivity(unchecked) @usableFromInline var next: SharedContext?
 
-    /// Holds the parts.
+    /// Creates a context that holds its parts.
     init(_ table: ContextTable, _ candidate: ContextTable.Candidate) {
         self.table = table
         let kept = unsafe candidate.kept

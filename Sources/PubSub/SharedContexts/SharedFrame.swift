@@ -1,18 +1,18 @@
 import WebSocketProtocol
 
-/// A frame ready to be written, shared by all connections that get it; it never changes.
-// Safety: the bytes are the publication's, which is kept, or this object's own.
+/// A frame that is ready to be written and shared by all connections that are sent it; immutable.
+// Safety: the bytes are the publication's, which is retained, or this object's own.
 @safe
 package final class SharedFrame {
     package let isCompressed: Bool
-    /// Bytes of the publication's payload, before it was compressed.
+    /// The number of bytes of the publication's payload, before compression.
     package let payloadCount: Int
-    /// Header and payload; valid as long as the frame is kept.
+    /// Header and payload; valid as long as the frame is retained.
     package let bytes: UnsafeRawBufferPointer
-    /// Whose bytes they are, if not its own.
+    /// The owner of the bytes, if that isn't the frame itself.
     private let publication: Publication?
 
-    /// The publication as it is.
+    /// Creates the publication's uncompressed frame.
     init(_ publication: Publication) {
         isCompressed = false
         payloadCount = publication.payloadCount
@@ -20,13 +20,13 @@ package final class SharedFrame {
         self.publication = publication
     }
 
-    /// The publication with another payload, which is copied.
+    /// Creates the publication's frame with a compressed payload, which is copied.
     init(_ publication: Publication, compressed: UnsafeRawBufferPointer) {
         isCompressed = true
         payloadCount = publication.payloadCount
         self.publication = nil
         let size = FrameHeader.size(payload: compressed.count, isMasked: false)
-        // Safety: there is room for the header and the payload, which are all that is written; a
+        // Safety: there is room for the header and the payload, and nothing else is written; a
         // compressed payload is never empty.
         let memory = UnsafeMutableRawBufferPointer.allocate(
             byteCount: size + compressed.count, alignment: 1)

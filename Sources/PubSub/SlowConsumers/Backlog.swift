@@ -75,13 +75,11 @@ package struct Backlog {
     /// The bytes of all items.
     package private(set) var size = 0
 
-    package init() {}
-
-    package var isEmpty: Bool { count == 0 }
+    @inlinable package var isEmpty: Bool { count == 0 }
 
     /// Adds an item behind all others. On a topic that conflates it replaces the publication of the
     /// same subject, if one waits: returns the size of that one, and otherwise `nil`.
-    package mutating func append(_ item: Item) -> Int? {
+    mutating func append(_ item: Item) -> Int? {
         var replaced: Int?
         if case .publication(let waiting) = item, waiting.policy == .conflate {
             let subject = Subject(waiting.publication)
@@ -96,13 +94,13 @@ package struct Backlog {
     }
 
     /// Removes and returns the oldest item.
-    package mutating func takeFirst() -> Item? {
+    mutating func takeFirst() -> Item? {
         first < items.count ? take(first) : nil
     }
 
     /// Drops the oldest publication that may be dropped. Returns its size, or `nil` if there is
     /// none. Looks only once at items that may not be dropped.
-    package mutating func dropOldest() -> Int? {
+    mutating func dropOldest() -> Int? {
         for index in max(first, dropFrom - cut)..<items.count
         where items[index]?.mayBeDropped == true {
             dropFrom = cut + index

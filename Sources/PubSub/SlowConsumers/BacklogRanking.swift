@@ -1,6 +1,6 @@
 /// A loop's subscribers that have a backlog, ranked by its size's power of two: the largest backlog
 /// is found without a look at all of them.
-package struct BacklogRanking {
+struct BacklogRanking {
     /// The number of subscribers that are compared among those within a factor of two of the
     /// largest backlog.
     private static let comparedMax = 64
@@ -9,14 +9,12 @@ package struct BacklogRanking {
     /// backlog are not listed.
     private var ranks = [[Subscriber]](repeating: [], count: Int.bitWidth)
 
-    package init() {}
-
-    package var count: Int { ranks.reduce(0) { $0 + $1.count } }
+    var count: Int { ranks.reduce(0) { $0 + $1.count } }
 
     /// Moves a subscriber to the rank of its backlog's size, which has changed. Takes constant
     /// time.
-    package mutating func update(_ subscriber: Subscriber) {
-        let size = unsafe subscriber.backlog.size
+    mutating func update(_ subscriber: Subscriber) {
+        let size = subscriber.backlog.size
         let (old, rank) = (Int(subscriber.rank), Int.bitWidth - size.leadingZeroBitCount)
         guard rank != old else { return }
         if old > 0 {
@@ -37,11 +35,11 @@ package struct BacklogRanking {
     /// Returns the subscriber with the largest backlog, if that is larger than this one's. Where
     /// many are about as large, its backlog is at least half of the largest. Looks at 64 ranks and
     /// 64 subscribers at most.
-    package func slower(than subscriber: Subscriber) -> Subscriber? {
+    func slower(than subscriber: Subscriber) -> Subscriber? {
         guard let top = ranks.last(where: { !$0.isEmpty }) else { return nil }
         var slowest = subscriber
         for other in top.suffix(Self.comparedMax)
-        where unsafe other.backlog.size > slowest.backlog.size {
+        where other.backlog.size > slowest.backlog.size {
             slowest = other
         }
         return slowest === subscriber ? nil : slowest

@@ -71,12 +71,12 @@ extension ConnectionCore {
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
     ) -> Connection.SendOutcome {
         if hasOutbox {
-            if let subscriber = unsafe subscriber, !subscriber.backlog.isEmpty,
+            if let subscriber = unsafe subscriber, subscriber.hasBacklog,
                 let topics = context.topics
             {
                 // Behind the publications that wait; what is sent keeps its order.
                 let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
-                guard topics.wait(item, for: subscriber) else { return .dropped }
+                guard topics.delivery.queue(item, for: subscriber) else { return .dropped }
                 unsafe owesDrain = true
                 return .aboveHighWater
             }

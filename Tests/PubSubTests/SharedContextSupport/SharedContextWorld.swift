@@ -67,7 +67,7 @@ final class SharedContextWorld {
         privateCodec = Codec(engine: engine)
         var codecs: [Int: Codec] = [:]
         contexts = SharedContexts(windowBits: Self.windowBits) {
-            [unowned self] payload, history, windowBits in
+            [unowned self] payload, history, windowBits, _ in
             encodings += 1
             encodingsTotal += 1
             if history.count > Self.windowSize { fault("a history of \(history.count) bytes") }
@@ -140,30 +140,34 @@ final class SharedContextWorld {
         encodings = 0
         narrowEncodings = 0
         let all = readers.filter { $0.topics >> topic & 1 == 1 }.map { ($0, delivery($0)) }
-        contexts.begin(publication)
-        for (reader, delivery) in all where delivery != .uncounted && delivery != .standalone {
-            contexts.count(reader.takesOver ? reader.context : nil)
-        }
-        contexts.plan()
-        for (reader, delivery) in all where delivery != .droppedBefore {
-            if reader.takesOver, delivery == .standalone {
-                let frame = contexts.standalone()
-                if frame.isCompressed { reader.sent = [] }
-                let next = frame.isCompressed ? contexts.contextAfterStandalone() : reader.context
-                write(publication, frame, next, to: reader)
-            } else if reader.takesOver {
-                let (frame, next) = contexts.encoding(for: reader.context)
-                if delivery != .droppedAfter { write(publication, frame, next, to: reader) }
-            } else {
-                let frame = contexts.standalone(windowBits: reader.windowBits)
-                if delivery != .droppedAfter { write(publication, frame, nil, to: reader) }
-            }
-        }
-        contexts.end()
+        encode(publication, for: all)
         if encodings - narrowEncodings > 4 || narrowEncodings > 1 {
             fault("\(encodings) encodings, \(narrowEncodings) of them narrow")
         }
         if encodings > all.count { fault("\(encodings) encodings for \(all.count) readers") }
+    }
+
+    private func encode(_ publication: Publication, for all: [(Reader, Delivery)]) {
+        let encoder = contexts.encoder(for: publication, level: 1) { readers in
+            for (reader, delivery) in all where delivery != .uncounted && delivery != .standalone {
+                readers.add(reader.takesOver ? reader.context : nil)
+            }
+        }
+        for (reader, delivery) in all where delivery != .droppedBefore {
+            if reader.takesOver, delivery == .standalone {
+                let frame = encoder.standaloneFrame(windowBits: Self.windowBits)
+                if frame.isCompressed { reader.sent = [] }
+                let next =
+                    frame.isCompressed ? encoder.contextAfterStandaloneFrame() : reader.context
+                write(publication, frame, next, to: reader)
+            } else if reader.takesOver {
+                let (frame, next) = encoder.frame(after: reader.context)
+                if delivery != .droppedAfter { write(publication, frame, next, to: reader) }
+            } else {
+                let frame = encoder.standaloneFrame(windowBits: reader.windowBits)
+                if delivery != .droppedAfter { write(publication, frame, nil, to: reader) }
+            }
+        }
     }
 
     private func write(

@@ -1,0 +1,158 @@
+/// The bytes that may wait for all slow consumers of a server together.
+package protocol BacklogBudget: AnyObject {
+    /// Whether no more is used than there is.
+    var hasRoom: Bool { get }
+    /// Takes bytes, whether they are there or not.
+    func add(_ count: Int)
+    /// Gives bytes back.
+    func give(_ count: Int)
+}
+
+/// A loop's slow consumers: what waits for them, and which of them must go.
+///
+/// A subscriber has a limit of its own for what waits, and all subscribers of a server share a
+/// budget. Where the budget is spent, the consumer with the largest backlog of the loop pays first.
+/// It pays by its oldest publications, as far as their topics' policies allow it, and otherwise by
+/// its connection. Its own messages count too, but need no room in the budget: without a publication
+/// before them they would be in the outbox, which others' backlogs don't limit.
+package final class SlowConsumers {
+    /// What became of an item.
+    package enum Outcome {
+        case queued
+        /// It was dropped, as its topic's policy allows.
+        case dropped
+        /// It is lost: the subscriber must be disconnected.
+        case disconnect
+    }
+
+    /// The state of a connection's outbox.
+    package struct Outbox {
+        /// The bytes that it holds.
+        package var count: Int
+        /// The bytes that it and the backlog may hold. One message always fits.
+        package var max: Int
+        package var highWater: Int
+
+        @inlinable package var isAboveHighWater: Bool { count > highWater }
+
+        @inlinable
+        package init(count: Int, max: Int, highWater: Int) {
+            (self.count, self.max, self.highWater) = (count, max, highWater)
+        }
+    }
+
+    private let budget: any BacklogBudget
+    private var ranking = BacklogRanking()
+    /// Counts of publications; see ``TopicCounts``.
+    package private(set) var delayed: UInt64 = 0
+    package private(set) var dropped: UInt64 = 0
+    package private(set) var conflated: UInt64 = 0
+
+    package init(budget: any BacklogBudget) { self.budget = budget }
+
+    /// The number of subscribers with a backlog.
+    package var count: Int { ranking.count }
+
+    /// Whether the shared budget has room.
+    package var hasRoom: Bool { budget.hasRoom }
+
+    // MARK: - What waits
+
+    /// Queues an item behind what a subscriber has not been sent yet.
+    ///
+    /// Beyond the subscriber's own limit, or where the shared budget is spent and no other consumer
+    /// of the loop is slower, drops the oldest publications that wait for it.
+    ///
+    /// - Parameter evict: Disconnects a slower consumer, and ends with ``forget(_:andOutbox:)``.
+    package func queue(
+        _ item: Backlog.Item, for subscriber: Subscriber, outbox: Outbox,
+        evict: (Subscriber) -> Void
+    ) -> Outcome {
+        var isFull: Bool { outbox.count + subscriber.backlog.size > outbox.max }
+        var needsRoom: Bool { item.isPublication && !budget.hasRoom }
+        if needsRoom, !isFull { makeRoom(before: subscriber, evict) }
+        while isFull || needsRoom {
+            if dropOldest(of: subscriber) { continue }
+            guard item.mayBeDropped else { return .disconnect }
+            dropped &+= 1
+            return .dropped
+        }
+        budget.add(item.size)
+        if let replaced = subscriber.backlog.append(item) {
+            budget.give(replaced)
+            conflated &+= 1
+        } else if item.isPublication {
+            delayed &+= 1
+        }
+        ranking.update(subscriber)
+        return .queued
+    }
+
+    /// Removes and returns the oldest item that waits for a subscriber.
+    package func takeFirst(of subscriber: Subscriber) -> Backlog.Item? {
+        guard let item = subscriber.backlog.takeFirst() else { return nil }
+        budget.give(item.size)
+        ranking.update(subscriber)
+        return item
+    }
+
+    /// Discards what waits for a subscriber that is sent nothing more.
+    ///
+    /// - Parameter andOutbox: Whether its outbox is discarded as well.
+    package func forget(_ subscriber: Subscriber, andOutbox: Bool) {
+        budget.give(subscriber.backlog.size)
+        subscriber.backlog = Backlog()
+        ranking.update(subscriber)
+        guard andOutbox else { return }
+        budget.give(subscriber.outboxShare)
+        subscriber.outboxShare = 0
+    }
+
+    /// Makes room in the budget at the expense of the loop's slowest consumer, if that isn't this
+    /// subscriber: by its publications that may be dropped, or else by its connection. Takes from
+    /// one consumer only: another loop may hold what the budget lacks, and all of this loop's
+    /// consumers would go for nothing.
+    private func makeRoom(before subscriber: Subscriber, _ evict: (Subscriber) -> Void) {
+        guard let slower = ranking.slower(than: subscriber) else { return }
+        while !budget.hasRoom {
+            if dropOldest(of: slower) { continue }
+            if slower.backlog.publicationCount > 0 { evict(slower) }
+            return
+        }
+    }
+
+    /// Drops the oldest publication that may be dropped. Returns false if there is none.
+    private func dropOldest(of subscriber: Subscriber) -> Bool {
+        guard let size = subscriber.backlog.dropOldest() else { return false }
+        budget.give(size)
+        dropped &+= 1
+        ranking.update(subscriber)
+        return true
+    }
+
+    // MARK: - Outboxes
+
+    /// Charges the shared budget with what the kernel did not take of what a subscriber was sent,
+    /// whose outbox was empty. Nothing of that can be dropped.
+    ///
+    /// Where the budget was spent before, and stays so at the expense of a slower consumer, the
+    /// subscriber must be disconnected if much is left: more than the high-water mark.
+    ///
+    /// - Returns: ``Outcome/queued`` or ``Outcome/disconnect``.
+    package func chargeUnsent(
+        of subscriber: Subscriber, outbox: Outbox, evict: (Subscriber) -> Void
+    ) -> Outcome {
+        if !budget.hasRoom { makeRoom(before: subscriber, evict) }
+        let hadRoom = budget.hasRoom
+        updateOutboxShare(of: subscriber, outboxCount: outbox.count, added: outbox.count)
+        return hadRoom || subscriber.outboxShare <= outbox.highWater ? .queued : .disconnect
+    }
+
+    /// Updates a subscriber's share of the budget, after `added` bytes of publications went into its
+    /// outbox or some bytes left it.
+    package func updateOutboxShare(of subscriber: Subscriber, outboxCount: Int, added: Int = 0) {
+        let share = min(subscriber.outboxShare + added, outboxCount)
+        budget.add(share - subscriber.outboxShare)
+        subscriber.outboxShare = share
+    }
+}
