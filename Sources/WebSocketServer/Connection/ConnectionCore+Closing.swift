@@ -144,7 +144,7 @@ extension ConnectionCore {
         if unsafe options.idleTimeout > 0 {
             next = unsafe min(next, lastMessage + options.idleTimeout)
         }
-        if let compression = unsafe compression, compression.canRest {
+        if let compression = unsafe compression, compression.hasSendContext {
             next = unsafe min(next, lastMessage + options.contextIdleTimeout)
         }
         if let guards = unsafe guards { next = min(next, guards.nextDeadline) }
@@ -172,10 +172,10 @@ extension ConnectionCore {
             context.counters.idleTimeouts += 1
             return beginClosing(.goingAway, "idle timeout")
         }
-        if let compression = unsafe compression, compression.canRest,
+        if let compression = unsafe compression, compression.hasSendContext,
             unsafe now >= lastMessage + options.contextIdleTimeout
         {
-            compression.rest()
+            compression.releaseSendContext()
         }
         if let guards = unsafe guards, now >= guards.nextDeadline {
             guardDeadlinePassed(guards, now: now)
