@@ -3,8 +3,8 @@
 package enum SessionAction: Equatable, Sendable {
     /// Nothing special: read on.
     case proceed
-    /// Others have their turn first. The last `unread` bytes of what was received are to be held and
-    /// received again later, before any others; before them comes ``Session/resume(into:)`` if
+    /// Others have their turn first. The last `unread` bytes of what was received are to be held
+    /// and received again later, before any others; before them comes ``Session/resume(into:)`` if
     /// ``Session/isInflating``.
     case yield(unread: Int)
     /// The peer sent a Close frame; `nil` means one without a code. Nothing after it counts.

@@ -12,7 +12,8 @@ final class ZlibInflater: InflateStream {
     static let memorySize = 7_168 + (1 << windowBits)
     var memorySize: Int { Self.memorySize }
 
-    /// Bytes of input that one step reads: where they come to nothing, as many take two milliseconds.
+    /// Bytes of input that one step reads: where they come to nothing, as many take two
+    /// milliseconds.
     private static let inputSizeMax = 16 << 10
 
     /// The largest. A smaller one would not hold peers to theirs: zlib lets a distance reach as
