@@ -35,10 +35,10 @@ package struct Inflater: ~Copyable {
     /// Creates a decompressor.
     ///
     /// - Parameters:
-    /// - engine: zlib for all messages, or ISA-L for larger ones. They differ in one respect: zlib
-    /// rejects a block with an incomplete Huffman code (except a single code of one bit), and ISA-L
-    /// accepts it unless an unassigned code occurs. Anything else that ISA-L rejects is
-    /// decompressed by zlib, which decides.
+    ///   - engine: zlib for all messages, or ISA-L for larger ones. They differ in one respect:
+    ///     zlib rejects a block with an incomplete Huffman code (except a single code of one bit),
+    ///     and ISA-L accepts it unless an unassigned code occurs. Anything else that ISA-L rejects
+    ///     is decompressed by zlib, which decides.
     ///   - windowBits: 8…15: the negotiated window of the peer's direction, which limits how much
     ///     of a history is used. 15 is always sufficient. Within a message, distances of any length
     ///     are accepted.
@@ -59,15 +59,15 @@ package struct Inflater: ~Copyable {
     /// `output`, whatever the outcome.
     ///
     /// - Parameters:
-    /// - history: The earlier bytes that the message may refer to, for context takeover. At most a
-    /// window of them is used; default none. After `.done`, the caller adds the output to it. After
-    /// any other outcome except `.paused`, the connection must end.
+    ///   - history: The earlier bytes that the message may refer to, for context takeover. At most
+    ///     a window of them is used; default none. After `.done`, the caller adds the output to it.
+    ///     After any other outcome except `.paused`, the connection must end.
     ///   - limit: The largest size of the decompressed message, in bytes.
-    /// - paused: The state after the message's earlier slices, if it was paused. It has the output
-    /// so far, in place of `output`.
+    ///   - paused: The state after the message's earlier slices, if it was paused. It has the
+    ///     output so far, in place of `output`.
     ///   - isSliceOver: Called now and then. Returning true pauses the message. Default: never.
-    /// - grow: Makes the buffer hold at least this many bytes and keeps its contents. Returns false
-    /// if it can't grow.
+    ///   - grow: Makes the buffer hold at least this many bytes and keeps its contents. Returns
+    ///     false if it can't grow.
     package mutating func decompress(
         _ input: UnsafeRawBufferPointer,
         after history: UnsafeRawBufferPointer = unsafe .init(start: nil, count: 0),

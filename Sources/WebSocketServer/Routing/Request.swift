@@ -125,12 +125,13 @@ public struct UpgradeDecision {
     ///
     /// - Parameters:
     ///   - handler: Receives the connection.
-    /// - subprotocol: One of the offered subprotocols: see ``UpgradeRequest/subprotocol(among:)``.
-    /// Any other is left out, because the client would have to fail (RFC 6455 §4.1).
-    /// - awaitsAuthentication: Whether the peer still has to authenticate, such as by its first
-    /// message. Until the handler calls ``Connection/authenticated()``, smaller limits apply
-    /// (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``). Compression
-    /// isn't negotiated with such a peer.
+    ///   - subprotocol: One of the offered subprotocols: see
+    ///     ``UpgradeRequest/subprotocol(among:)``. Any other is left out, because the client would
+    ///     have to fail (RFC 6455 §4.1).
+    ///   - awaitsAuthentication: Whether the peer still has to authenticate, such as by its first
+    ///     message. Until the handler calls ``Connection/authenticated()``, smaller limits apply
+    ///     (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``).
+    ///     Compression isn't negotiated with such a peer.
     public static func accept(
         _ handler: any ConnectionHandler, subprotocol: String? = nil,
         awaitsAuthentication: Bool = false
