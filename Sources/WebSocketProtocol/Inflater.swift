@@ -21,8 +21,8 @@ package struct Inflater: ~Copyable {
     /// The compressed size from which on ISA-L is used, in bytes; see `Benchmarks/engines.md`.
     static let isalInputSizeMin = 400
 
-    /// Each is made when first needed: they are 39 and 90 KiB. A message that is paused takes its
-    /// own along.
+    /// The streams, of 39 and 90 KiB, created when first needed. A paused message takes its stream
+    /// along.
     private var zlib: ZlibInflater?
     #if ISAL
         private let usesISAL: Bool

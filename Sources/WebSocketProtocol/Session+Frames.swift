@@ -175,8 +175,8 @@ extension Session {
         let frameMax = isCompressed ? limits.compressedFrameSizeMax : limits.frameSizeMax
         let sizeMax =
             isCompressed ? limits.compressedMessageSizeMax : limits.messageSizeMax
-        // Where frames have no limit of their own, it is the message's that is passed. The reasons
-        // name the limits as they are configured: those for compressed bytes are larger.
+        // Without a limit for frames, the limit of the message is exceeded. The reasons give the
+        // configured limits, although those for compressed bytes are larger.
         if frameMax < sizeMax, header.length > UInt64(frameMax) {
             return SessionFault(
                 .messageTooBig, "frame is over \(limits.frameSizeMax) bytes", limit: .frameSize)

@@ -3,9 +3,8 @@
 package enum SessionAction: Equatable, Sendable {
     /// Continue reading.
     case proceed
-    /// Others have their turn first. The last `unread` bytes of what was received are to be held
-    /// and received again later, before any others; before them comes ``Session/resume(into:)`` if
-    /// ``Session/isInflating``.
+    /// Let other connections have their turn. Keep the last `unread` bytes, and pass them again
+    /// later, before any others. If ``Session/isInflating``, call ``Session/resume(into:)`` before.
     case yield(unread: Int)
     /// The peer has sent a Close frame; `nil` means one without a code. Later bytes are ignored.
     case closeReceived(CloseCode?, reason: String)

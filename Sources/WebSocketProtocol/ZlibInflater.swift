@@ -12,8 +12,7 @@ final class ZlibInflater: InflateStream {
     static let memorySize = 7_168 + (1 << windowBits)
     var memorySize: Int { Self.memorySize }
 
-    /// Bytes of input that one step reads: where they come to nothing, as many take two
-    /// milliseconds.
+    /// The most input of one step, in bytes. Without output, that many take two milliseconds.
     private static let inputSizeMax = 16 << 10
 
     /// The window bits: the most there are. A smaller window wouldn't restrict peers to theirs:
