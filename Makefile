@@ -24,7 +24,7 @@ serve: build ## install what is missing, build, and serve on http://127.0.0.1:80
 	@exec env -u APUS_STRICT .build/release/apus serve $(ARGS)
 
 .PHONY: test
-test: deps $(VENV)/installed ## install what is missing, then run all tests
+test: deps commit $(VENV)/installed ## install what is missing, then run all tests
 	swift test
 	APUS_BIN=.build/debug/apus Tests/Integration/run $(PYTEST_ARGS)
 
@@ -105,7 +105,7 @@ format: ## format all Swift sources in place
 	swift format --in-place --parallel --recursive $(SOURCES)
 
 .PHONY: build
-build: deps-build ## build the server in release mode
+build: deps-build commit ## build the server in release mode
 	swift build -c release --product apus
 
 .PHONY: deps
@@ -115,6 +115,11 @@ deps: ## install with apt what building and testing need and this machine has no
 .PHONY: deps-build
 deps-build:
 	@.ci/install build
+
+# What `apus --version` says of the commit.
+.PHONY: commit
+commit:
+	@.ci/commit
 
 .PHONY: clean
 clean: ## remove everything that was built
