@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from apus import ROOT, binary, clean_environment, port_that_no_client_gets
 
-PORTS = re.compile(r"(?<![\d.,])(8080|8081|9000)(?![\d.,]*\d)")
+PAGE_PORTS = ("8080", "8081", "9000")
+PORTS = re.compile(rf"(?<![\d.,])({'|'.join(PAGE_PORTS)})(?![\d.,]*\d)")
 HERE_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 # What would change the machine, reach other machines, or take minutes.
 NEEDS_A_MARK = {
@@ -115,27 +116,33 @@ class Ports:
         return output
 
 
-def furnish(folder, ports):
-    """Makes a folder in which a page's commands work; returns their environment."""
-    programs = folder / ".build" / "bin"
-    programs.mkdir(parents=True)
-    shutil.copytree(ROOT / "config", folder / "config")
-    for name in ("Tests", "Benchmarks"):
-        (folder / name).symlink_to(ROOT / name)
-    # Without a port of its own, `apus serve` listens on 8080. A load of a second is as good here.
-    wrapper = programs / "apus"
-    wrapper.write_text(f"""#!/usr/bin/env bash
+# Replaces the port where it is not the page that names it, and cuts loads to half a second.
+WRAPPER = """\
+#!/usr/bin/env bash
+has_port() {{ grep -qsE '^ *(port: |socket: *[^" ])' -- "${{@#--config=}}"; }}
 case "$1 $*" in
+    "config config defaults") {binary} "$@" | sed 's/port: 8080/port: {free}/'; exit ;;
     serve*--port*|serve*server.port*|serve*server.socket*) ;;
-    serve*)
-        grep -qsE '^ *(port|socket):' -- "$@" ||
-            export APUS_SERVER_PORT=${{APUS_SERVER_PORT-{ports['8080']}}} ;;
+    serve*) has_port "$@" || export APUS_SERVER_PORT=${{APUS_SERVER_PORT-{free}}} ;;
     *--help*) ;;
     "bench bench compare"*) set -- "$@" --quick --duration 200ms --repeats 1 --sizes 1KiB ;;
     bench*) set -- "$@" --duration 500ms --warmup 100ms ;;
 esac
-exec {binary()} "$@"
-""")
+exec {binary} "$@"
+"""
+
+
+def furnish(folder, ports):
+    """Makes a folder in which a page's commands work; returns their environment."""
+    programs = folder / ".build" / "bin"
+    programs.mkdir(parents=True)
+    (folder / "config").mkdir()
+    for file in (ROOT / "config").iterdir():
+        (folder / "config" / file.name).write_text(ports.put_into(file.read_text()))
+    for name in ("Tests", "Benchmarks"):
+        (folder / name).symlink_to(ROOT / name)
+    wrapper = programs / "apus"
+    wrapper.write_text(WRAPPER.format(binary=binary(), free=ports["8080"]))
     wrapper.chmod(0o755)
     for build in ("release", "debug"):
         (folder / ".build" / build).mkdir()

@@ -90,7 +90,7 @@ class Page:
                 mark = number, found["reason"].strip()
                 if not mark[1]:
                     self.fault(number, "a not-run mark gives a reason")
-            elif "not run" in line and "<!--" in line:
+            elif re.match(r"\s*<!--\s*not run", line):
                 self.fault(number, "a not-run mark is a line of its own: <!-- not run: REASON -->")
             prose.append(line)
         if mark:

@@ -94,7 +94,8 @@ def compiler_arguments(text):
         raise FileNotFoundError("no swiftc in the PATH")
     arguments = [compiler, "-typecheck", "-swift-version", "6", "-module-name", "page"]
     # Not that of a build, where modules of other flags would be in the way.
-    arguments += ["-module-cache-path", str(ROOT / ".build/docs-module-cache")]
+    cache = (ROOT / ".build").resolve() / "docs-module-cache"
+    arguments += ["-module-cache-path", str(cache)]
     if "PackageDescription" in imported(text):
         library = pathlib.Path(os.path.realpath(compiler)).parents[1] / "lib/swift/pm/ManifestAPI"
         return [*arguments, "-I", str(library), "-package-description-version", "6.2.0"]

@@ -37,7 +37,7 @@ def pages(*languages):
     """The pages, or those with blocks of these languages that are run, as parameters of a test."""
     names = [
         name for name in NAMES
-        if not languages or any(
+        if not languages or (ROOT / name).exists() and any(
             block.language in languages and block.is_run for block in page_of(name).blocks)
     ]
     return pytest.mark.parametrize("name", names)

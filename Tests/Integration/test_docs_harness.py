@@ -1,5 +1,8 @@
 """What checks the documentation finds what is wrong: small pages, each with one fault."""
 
+import contextlib
+import socket
+
 import docs_console
 import docs_keys
 import docs_swift
@@ -170,12 +173,26 @@ def test_a_server_that_does_not_start_is_found(page, tmp_path):
     assert "limits.frame.max" in fault
 
 
-def test_a_port_in_a_configuration_of_the_page_is_kept(page, tmp_path):
-    assert run(
-        page(
-            "```console", "$ printf 'server:\\n  port: 8081\\n' > apus.yaml",
-            "$ apus serve --config apus.yaml &", "$ curl -sf http://127.0.0.1:8081/healthz", "```"),
-        tmp_path) is None
+@pytest.mark.parametrize(
+    "make, port",
+    [
+        ("printf 'server:\\n  port: 8081\\n'", 8081),
+        ("apus config defaults | sed 's/port: 8080/port: 9000/'", 9000),
+        ("apus config defaults", 8080),
+        ("echo 'log: { level: info }'", 8080),
+    ],
+)
+def test_the_port_of_a_configuration_is_replaced(page, tmp_path, make, port):
+    # The real port may be in use, by another test of the documentation among others.
+    made = page(
+        "```console", f"$ {make} > apus.yaml", "$ apus serve --config apus.yaml &",
+        f"$ curl -sf http://127.0.0.1:{port}/healthz", "```")
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+        assert run(made, tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_the_changelog_has_an_entry_for_the_version():
     number = run("--version").stdout.splitlines()[0].split()[1]
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
-    assert re.fullmatch(re.escape(number) + r" \(\d{4}-\d{2}-\d{2}\)", headings[1])
+    assert re.fullmatch(re.escape(number) + r" - \d{4}-\d{2}-\d{2}", headings[1])
 
 
 class Checkout:
