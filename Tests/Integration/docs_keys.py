@@ -12,7 +12,9 @@ BEGIN, END = "<!-- keys: begin -->", "<!-- keys: end -->"
 TABLE = re.compile(f"(?<={BEGIN}\n).*?(?=^{END}$)", re.DOTALL | re.MULTILINE)
 
 # What pages say where the default is 0.
-ZERO = {"off", "as a message", "from `RLIMIT_NOFILE`", "as many as cores", "as `limits.message.max`"}
+ZERO = {
+    "as `limits.message.max`", "as a message", "as many as cores", "from `RLIMIT_NOFILE`", "off",
+}
 # Sections whose names no program uses for something else: `server.run` is no key.
 SECTIONS = (
     "limits", "heartbeat", "drain", "compression", "topics", "broker", "proxies", "tasks", "auth",
@@ -65,6 +67,11 @@ def default_faults(page, known):
                     yield page.at(line, f"no such key: {key}")
                 elif not is_default(words, known[key]):
                     yield page.at(line, f"the default of {key} is {known[key]}, not {words}")
+
+
+def count_of_defaults(page):
+    """How many rows of tables `default_faults` looks at."""
+    return sum("Key" in row and "Default" in row for table in page.tables for _, row in table)
 
 
 def name_faults(page, known):

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 FENCE = re.compile(r"^(?P<indent>\s*)(?P<marks>`{3,}|~{3,})\s*(?P<language>[\w+-]*)")
 MARK = re.compile(r"^\s*<!-- not run:(?P<reason>.*)-->\s*$")
 HEADING = re.compile(r"^ {0,3}#{1,6}\s+(?P<text>.*?)(?:\s+#+)?\s*$")
-CODE_SPAN = re.compile(r"(?<!`)(?P<ticks>`+)(?!`)(?P<code>(?:.|\n(?!\s*\n))+?)(?<!`)(?P=ticks)(?!`)")
+CODE_SPAN = re.compile(
+    r"(?<!`)(?P<ticks>`+)(?!`)(?P<code>(?:.|\n(?!\s*\n))+?)(?<!`)(?P=ticks)(?!`)")
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-# In the order of the alternatives: `[text](target "title")`, `[name]: target`, `<https://…>`, HTML.
+# The alternatives: `[text](target "title")`, `[name]: target`, `<https://…>`, and HTML.
 LINK = re.compile(
     r"""\]\(\s*(?:<([^>\n]*)>|((?:[^\s()]|\([^\s()]*\))*))(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)"""
     r"""|^\ {0,3}\[[^\]\n]+\]:\s*<?([^\s>]+)"""
     r"""|<([a-z][a-z0-9+.-]*:[^\s>]*)>"""
-    r"""|<[a-z]+\s[^>]*\b(?:href|src)="([^"]*)\"""",
+    r"""|<[a-z]+\s[^>]*\b(?:href|src|srcset)="([^"]*)\"""",
     re.MULTILINE,
 )
 REFERENCE = re.compile(r"\[[^\[\]\n]+\]\[([^\[\]\n]*)\]")

@@ -11,9 +11,10 @@ import sys
 
 import docs_console
 import docs_keys
+import docs_programs
 import pytest
 from apus import ROOT, binary, clean_environment
-from docs_pages import Page, block_faults, link_faults, published_files
+from docs_pages import CHECKED, Page, block_faults, link_faults, published_files
 
 NAMES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "Benchmarks/README.md"]
 NAMES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md"))
@@ -82,15 +83,27 @@ def test_programs_end_well(name, tmp_path, start, node_24):
     for block in page_of(name).blocks:
         if not block.is_run or block.language not in ("python", "javascript"):
             continue
-        file, command = docs_console.program_file(block, tmp_path, node_24)
+        file, command = docs_programs.program_file(block, tmp_path, node_24)
         file.write_text(block.text.replace("8080", str(server.port)))
-        faults += docs_console.program_faults(page_of(name), block, command, tmp_path)
+        faults += docs_programs.program_faults(page_of(name), block, command, tmp_path)
     must_be_true(faults)
 
 
 def test_the_readme_is_short():
     words = len(re.findall(r"\S+", page_of("README.md").text))
     assert words <= README_WORDS, f"README.md has {words} words; move details to docs/"
+
+
+def test_the_readme_shows_the_example_that_is_compiled():
+    example = (ROOT / "Tests/Example/main.swift").read_text()
+    assert example in [block.text for block in page_of("README.md").blocks]
+
+
+def test_there_is_something_to_check():
+    made = [page_of(name) for name in NAMES]
+    run = {block.language for page in made for block in page.blocks if block.is_run}
+    assert run >= CHECKED
+    assert sum(docs_keys.count_of_defaults(page) for page in made) > 40
 
 
 def test_make_writes_the_table_of_keys(tmp_path):

@@ -1,34 +1,15 @@
 """What checks the documentation finds what is wrong: small pages, each with one fault."""
 
-import contextlib
-import socket
-
-import docs_console
 import docs_keys
 import docs_swift
 import pytest
-from docs_pages import Page, anchor, block_faults, link_faults
+from docs_pages import anchor, block_faults, link_faults
+from docs_sample import page  # noqa: F401, a fixture
 
 KNOWN = {
-    "limits.message.max": "1MiB", "limits.handshake.timeout": "10s", "limits.handshake.size": "8KiB",
-    "limits.frame.max": "0", "auth.users": "empty",
+    "limits.message.max": "1MiB", "limits.frame.max": "0", "auth.users": "empty",
+    "limits.handshake.timeout": "10s", "limits.handshake.size": "8KiB",
 }
-
-
-@pytest.fixture
-def page(tmp_path):
-    """Makes a page of a project that has little else: `page("# A heading", …)`, a line each."""
-    root = tmp_path / "project"
-    (root / "docs").mkdir(parents=True)
-    (root / "docs" / "other.md").write_text("# Other things\n\n## Limits\n\n## Limits\n")
-    (root / "docs" / "image.svg").write_text("<svg/>\n")
-
-    def make(*lines):
-        path = root / "docs" / "page.md"
-        path.write_text("\n".join(lines) + "\n")
-        return Page(path, root)
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -53,8 +34,9 @@ def test_headings_have_githubs_anchors(heading, name):
     [
         "[a](other.md)", "[a](other.md#limits)", "[a](other.md#limits-1)", "[a](#here)",
         "[`a`](../docs/other.md 'title')", "![a](image.svg)", "[![a](image.svg)](other.md)",
-        "[a](../docs)", "[a](image.svg#L1)", "<https://example.com/a_(b)>", "[a][b]\n\n[b]: other.md",
-        "`[a](none.md)`", "<!-- [a](none.md) -->", "[a](https://example.com:80/x#y)",
+        "[a](../docs)", "[a](image.svg#L1)", "<https://example.com/a_(b)>",
+        "[a][b]\n\n[b]: other.md", "`[a](none.md)`", "<!-- [a](none.md) -->",
+        "[a](https://example.com:80/x#y)",
         '<a href="other.md">a</a>', "[a\nb](other.md)",
     ],
 )
@@ -83,6 +65,7 @@ def test_good_links_pass(page, link):
         ("[a][b]", "no definition"),
         ("[a][b]\n\n[b]: none.md", "no such file"),
         ('<img src="none.svg">', "no such file"),
+        ('<source media="a" srcset="none.svg">', "no such file"),
         ("[a](image.svg#L2)", "only 1 lines"),
         ("[a](image.svg#top)", "no anchor"),
     ],
@@ -123,138 +106,30 @@ def test_blocks_in_lists_and_in_longer_fences_are_read(page):
     assert not list(block_faults(made))
 
 
-def run(made, tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return docs_console.run_page(made, folder)
-
-
-def test_commands_of_a_page_share_a_shell_and_a_folder(page, tmp_path):
-    made = page(
-        "```console", "$ A=1; cat > file <<'END'", "one", "$ two", "END", "output",
-        "$ cat file \\", "    file > twice  # a comment", "```", "text", "```console",
-        "$ test $A = 1 && test $(wc -l < twice) = 4", "```", "<!-- not run: it fails -->",
-        "```console", "$ make nothing; false", "```")
-    assert not list(docs_console.command_faults(made))
-    assert run(made, tmp_path) is None
-
-
-def test_a_command_that_fails_is_shown_with_its_line_and_output(page, tmp_path):
-    fault = run(
-        page("```console", "$ echo before", "$ echo 'what went wrong' >&2; (exit 3)", "```"),
-        tmp_path)
-    assert fault.startswith("docs/page.md:3: exit status 3\n  $ echo 'what"), fault
-    assert "    what went wrong" in fault and "before" not in fault
-
-
-def test_a_failure_within_a_pipeline_is_one(page, tmp_path):
-    assert "exit status 1" in run(page("```console", "$ false | cat", "```"), tmp_path)
-
-
-def test_a_command_that_does_not_end_is_found(page, tmp_path, monkeypatch):
-    monkeypatch.setattr(docs_console, "SECONDS_A_COMMAND", 0.2)
-    assert "still running" in run(page("```console", "$ cat < <(sleep 60)", "```"), tmp_path)
-
-
-def test_servers_are_waited_for_and_ended(page, tmp_path):
-    made = page(
-        "```console", "$ apus serve", "listening on http://127.0.0.1:8080",
-        "$ curl -sf http://127.0.0.1:8080/healthz", "$ apus serve --tools --port 9000 &",
-        "$ curl -sf http://127.0.0.1:9000/healthz", "$ apus serve --loops 1  # the first one ends",
-        "$ curl -sf http://127.0.0.1:8080/healthz && echo $$ > pid", "```")
-    assert run(made, tmp_path) is None
-    group = int((tmp_path / "run/pid").read_text())
-    assert not docs_console.members(group)
-
-
-def test_a_server_that_does_not_start_is_found(page, tmp_path):
-    fault = run(page("```console", "$ apus serve --set limits.frame.max=x", "```"), tmp_path)
-    assert "docs/page.md:2: the server ended before it listened" in fault
-    assert "limits.frame.max" in fault
-
-
-@pytest.mark.parametrize(
-    "make, port",
-    [
-        ("printf 'server:\\n  port: 8081\\n'", 8081),
-        ("apus config defaults | sed 's/port: 8080/port: 9000/'", 9000),
-        ("apus config defaults", 8080),
-        ("echo 'log: { level: info }'", 8080),
-    ],
-)
-def test_the_port_of_a_configuration_is_replaced(page, tmp_path, make, port):
-    # The real port may be in use, by another test of the documentation among others.
-    made = page(
-        "```console", f"$ {make} > apus.yaml", "$ apus serve --config apus.yaml &",
-        f"$ curl -sf http://127.0.0.1:{port}/healthz", "```")
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):
-            taken.bind(("127.0.0.1", port))
-            taken.listen()
-        assert run(made, tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    "command", ["make serve", "sudo true", "cd x && apt-get install y", "swift run", "A=1 npm i"])
-def test_commands_that_would_change_the_machine_need_a_mark(page, command):
-    (fault,) = docs_console.command_faults(page("```console", f"$ {command}", "```"))
-    assert fault.startswith("docs/page.md:2: a block with ")
-
-
-def test_a_console_block_without_a_command_is_found(page):
-    assert list(docs_console.command_faults(page("```console", "true", "```")))
-
-
-def test_configurations_are_checked(page, tmp_path):
-    good = ["```yaml", "limits:", "  message:", "    max: 64KiB", "```"]
-    assert run(page(*good), tmp_path) is None
-
-
-def test_an_invalid_configuration_is_found(page, tmp_path):
-    fault = run(page("", "```yaml", "limits:", "  massage: 1", "```"), tmp_path)
-    assert fault.startswith("docs/page.md:2: exit status 78"), fault
-    assert "limits.massage" in fault
-
-
-@pytest.mark.parametrize(
-    "language, bad, good",
-    [
-        ("python", "import sys; print('what'); sys.exit(1)", "print(1)"),
-        ("javascript", "console.log('what'); process.exit(1)", "import { WebSocket } from 'ws';"),
-    ],
-)
-def test_a_program_that_fails_is_found(page, tmp_path, node_24, language, bad, good):
-    made = page(f"```{language}", bad, "```", f"```{language}", good, "```")
-    faults = []
-    for block in made.blocks:
-        file, command = docs_console.program_file(block, tmp_path, node_24)
-        file.write_text(block.text)
-        faults += docs_console.program_faults(made, block, command, tmp_path)
-    assert faults == ["docs/page.md:1: exit status 1\nwhat\n"]
-
-
-PROGRAM = ["```swift", "import WebSocketServer", "let rooms = [\"a\"]", "var router = Router()", "```"]
+PROGRAM = [
+    "```swift", "import WebSocketServer", "let rooms = ['a']", "var router = Router()", "```",
+]
 
 
 @pytest.mark.parametrize(
     "lines, fault",
     [
         ([], None),
-        (["```swift", "router.get(\"/\") { _ in Response(status: .ok) }", "print(rooms)", "```"], None),
-        (["```swift", "try await server.run()", "connection.send(\"a\")", "```"], None),
-        (["```swift", "import Logging", "let a: Int = \"\"", "```"], "docs/page.md:8:14: error: "),
-        (["```swift", "let a: Int = \"\"", "```"], "docs/page.md:7:14: error: cannot convert"),
-        (["```swift", "print(room)", "```"], "docs/page.md:7:7: error: cannot find 'room'"),
+        (["```swift", "router.get('/') { _ in Response(status: .ok) }", "_ = rooms", "```"], None),
+        (["```swift", "try await server.run()", "connection.send('a')", "```"], None),
+        (["```swift", "import Logging", "let a: Int = ''", "```"], "docs/page.md:8:14: error: "),
+        (["```swift", "let a: Int = ''", "```"], "docs/page.md:7:14: error: cannot convert"),
+        (["```swift", "print(room)", "```"], "docs/page.md:7:7: error: cannot find "),
         (["```swift", "configuration.limits.none = 1", "```"], "docs/page.md:7:22: error: "),
-        (["<!-- not run: an example of an error -->", "```swift", "let a: Int = \"\"", "```"], None),
+        (["<!-- not run: an error -->", "```swift", "let a: Int = ''", "```"], None),
         (["```swift", "// swift-tools-version: 6.2", "import PackageDescription",
-          "let package = Package(name: \"a\", targets: [.target(nam: \"b\")])", "```"],
+          "let package = Package(name: 'a', targets: [.target(nam: 'b')])", "```"],
          "docs/page.md:9:"),
     ],
 )
 def test_errors_in_swift_are_found(page, tmp_path, lines, fault):
-    found = docs_swift.check(page(*PROGRAM, *lines), tmp_path)
+    lines = [line.replace("'", '"') for line in (*PROGRAM, *lines)]
+    found = docs_swift.check(page(*lines), tmp_path)
     assert (fault is None) == (not found), found
     assert fault is None or fault in found[0], found
 
@@ -284,7 +159,8 @@ def test_names_of_no_key_are_found(page):
     made = page(
         "`limits.message.max=1MiB`, `limits.message`, `server.run()`, `limits.messageSizeMax`,",
         "`limits.massage`")
-    assert list(docs_keys.name_faults(made, KNOWN)) == ["docs/page.md:2: no such key: limits.massage"]
+    assert list(docs_keys.name_faults(made, KNOWN)) == [
+        "docs/page.md:2: no such key: limits.massage"]
 
 
 def test_a_stale_table_of_keys_is_found(page):

@@ -79,7 +79,8 @@ class Checkout:
         """What a program that was built from these sources says of its commit."""
         main = self.folder / "asks.c"
         main.write_text(
-            '#include <stdio.h>\n#include "build_info.h"\nint main(void) { puts(apus_commit()); }\n')
+            '#include <stdio.h>\n#include "build_info.h"\n'
+            "int main(void) { puts(apus_commit()); }\n")
         self.call(
             "cc", f"-I{self.folder / SOURCES / 'include'}", "-o", "asks", main.name,
             f"{SOURCES}/build_info.c", "-lsqlite3")
