@@ -33,8 +33,8 @@ def output(*command: str) -> str:
     return (result.stdout + result.stderr).strip()
 
 
-def first_line(*command: str) -> str:
-    return output(*command).partition("\n")[0]
+def apus_version(apus: str) -> str:
+    return output(apus, "--version").splitlines()[0].removeprefix("apus ")
 
 
 @dataclass
@@ -95,7 +95,7 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
             "apus",
             f"{shlex.quote(apus)} serve --port {{port}} --loops 1 --tools "
             f"--set log.level=error --set tasks.database= {arguments}",
-            PLAIN + COMPRESSED, f"{first_line(apus, '--version')}, {source()}",
+            PLAIN + COMPRESSED, f"{apus_version(apus)}, {source()}",
             f"one loop, release build{more}"),
         Peer(
             "floor-epoll", f"{shlex.quote(str(LOAD / 'limit_echo'))} {{port}} {{mode}}", PLAIN,

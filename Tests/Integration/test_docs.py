@@ -89,6 +89,12 @@ def test_programs_end_well(name, tmp_path, start, node_24):
     must_be_true(faults)
 
 
+def test_the_index_links_to_every_page():
+    index = page_of("docs/README.md")
+    linked = {target.partition("#")[0] for _, target in index.links}
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - linked == {"README.md"}
+
+
 def test_the_readme_is_short():
     words = len(re.findall(r"\S+", page_of("README.md").text))
     assert words <= README_WORDS, f"README.md has {words} words; move details to docs/"
