@@ -40,6 +40,8 @@ public struct RealtimeApp: Sendable {
     let tasks: TaskStore?
     /// Who may use them.
     let authentication: Authentication
+    /// The program's version, for people to read; empty if it has none.
+    let version: String
     /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
     private let hasTools: Bool
     private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
@@ -49,10 +51,12 @@ public struct RealtimeApp: Sendable {
     ///   - topics: the server's.
     ///   - tasks: where they are stored; `nil`: nowhere, and `/tasks` is not found.
     ///   - authentication: who may use the features; by default anyone.
+    ///   - version: the program's, shown to people; empty: none is shown.
     ///   - adjusting: changes the server's values to those of a route.
     public init(
         logger: Logger, broker: any Broker, topics: TopicOptions = TopicOptions(),
         tasks: TaskStore? = nil, authentication: Authentication? = nil, tools: Bool = false,
+        version: String = "",
         adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
     ) {
         self.logger = logger
@@ -60,6 +64,7 @@ public struct RealtimeApp: Sendable {
         self.topics = topics
         self.tasks = tasks
         self.authentication = authentication ?? .none(logger: logger)
+        self.version = version
         hasTools = tools
         adjust = adjusting
     }

@@ -22,7 +22,7 @@ func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async thro
     defer { tasks?.close() }
     let app = RealtimeApp(
         logger: logger, broker: broker, topics: configuration.topics, tasks: tasks,
-        authentication: authentication, tools: settings.tools
+        authentication: authentication, tools: settings.tools, version: Version.number
     ) {
         [routes = settings.routes] route, options in routes[route].adjust(&options)
     }

@@ -21,7 +21,7 @@ struct CommandLineTests {
 
     @Test("the version is printed")
     func version() throws {
-        #expect(try apus(["--version"]) == (0, "0.1.0\n", ""))
+        #expect(try apus(["--version"]) == (0, Version.report() + "\n", ""))
     }
 
     @Test("help teaches by examples")
