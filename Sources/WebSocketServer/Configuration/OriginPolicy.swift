@@ -114,6 +114,12 @@ struct Origin: Sendable, Hashable, CustomStringConvertible {
         self.init(scheme: scheme, host: host, port: port ?? defaultPort)
     }
 
+    /// The part of a URL that names its origin: what precedes the third slash.
+    static func text(ofURL url: String) -> String {
+        let slashes = url.utf8.indices.filter { url.utf8[$0] == UInt8(ascii: "/") }
+        return slashes.count < 3 ? url : String(url[..<slashes[2]])
+    }
+
     /// Whether `authority` names the same host and port. Behind a proxy that ends TLS the request's
     /// own scheme isn't known, so that a port left out is the default of the page's scheme.
     func isOf(_ authority: String) -> Bool {

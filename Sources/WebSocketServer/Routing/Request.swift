@@ -19,7 +19,8 @@ public struct Request: Sendable {
     public let isDraining: Bool
 }
 
-/// A request to become a WebSocket, its opening handshake already checked (RFC 6455 §4.2.1).
+/// A request to become a WebSocket, its opening handshake already checked (RFC 6455 §4.2.1), or a
+/// plain one that asks whether it could (``isPlain``).
 public struct UpgradeRequest: Sendable {
     public let head: HTTPRequest
     public let parameters: PathParameters
@@ -27,6 +28,10 @@ public struct UpgradeRequest: Sendable {
     /// The subprotocols offered, in the client's order of preference.
     public let subprotocols: [String]
     public let remoteAddress: String
+    /// Whether this is a plain GET or HEAD of the route's path. It is answered with the refusal
+    /// that an opening handshake would get, or 426; a handler that accepts it is never opened. It
+    /// may lack what only a handshake has, such as ``subprotocols``.
+    public let isPlain: Bool
 
     /// The first of `supported` that is offered: the server's order decides, and names are compared
     /// exactly (RFC 6455 §4.2.2). `nil` if the two have nothing in common: accept without one then,
@@ -101,8 +106,14 @@ public struct Response: Sendable {
 
 /// What a route makes of an ``UpgradeRequest``.
 public struct UpgradeDecision {
+    struct Acceptance {
+        let handler: any ConnectionHandler
+        let subprotocol: String?
+        let awaitsAuthentication: Bool
+    }
+
     enum Kind {
-        case accept(any ConnectionHandler, subprotocol: String?, awaitsAuthentication: Bool)
+        case accept(Acceptance)
         case refuse(HTTPResponse.Status, detail: String)
     }
 
@@ -122,7 +133,9 @@ public struct UpgradeDecision {
     ) -> UpgradeDecision {
         UpgradeDecision(
             kind: .accept(
-                handler, subprotocol: subprotocol, awaitsAuthentication: awaitsAuthentication))
+                Acceptance(
+                    handler: handler, subprotocol: subprotocol,
+                    awaitsAuthentication: awaitsAuthentication)))
     }
 
     /// Answer with a status and a problem+json body instead (RFC 9457).

@@ -9,6 +9,11 @@ public import HTTPTypes
 /// answered with a path's methods, unless a route answers it.
 public struct Router: Sendable {
     /// Decides on an upgrade, on the connection's loop; must not block.
+    ///
+    /// A plain GET or HEAD of the path is decided on as well, since browsers hide why an upgrade
+    /// was refused and a page can ask by GET: it is answered with the refusal, or else 426. So the
+    /// closure must change nothing: leave that to ``ConnectionHandler/onOpen(_:)``, or see
+    /// ``UpgradeRequest/isPlain``.
     public typealias Upgrade = @Sendable (UpgradeRequest) throws -> UpgradeDecision
     /// Answers a request, on the connection's loop; must not block it.
     public typealias Respond = @Sendable (Request) async throws -> Response
@@ -42,8 +47,8 @@ public struct Router: Sendable {
         case methodNotAllowed([HTTPRequest.Method])
         /// The path's methods are asked for, or all that there are.
         case options([HTTPRequest.Method])
-        /// The path is a WebSocket's and the request isn't an upgrade.
-        case upgradeRequired
+        /// The path is a WebSocket's and the request is a plain GET or HEAD.
+        case upgradeRequired(Upgrade, PathParameters)
         case notFound
     }
 
@@ -60,7 +65,7 @@ public struct Router: Sendable {
         routes.insert(route, at: index ?? routes.endIndex)
     }
 
-    /// A WebSocket route whose closure decides on each upgrade.
+    /// A WebSocket route whose closure decides on each upgrade, and on plain requests of its path.
     ///
     /// - Parameter adjusting: changes limits, heartbeat or compression for this route, from the
     ///   server's values.
@@ -94,6 +99,14 @@ public struct Router: Sendable {
         add(path, .respond(method, respond))
     }
 
+    /// Every route's method and path, and whether it opens WebSockets.
+    package var list: [(method: HTTPRequest.Method, path: String, isWebSocket: Bool)] {
+        routes.map { route in
+            if case .webSocket = route.target { return (.get, route.pattern.text, true) }
+            return (route.target.method, route.pattern.text, false)
+        }
+    }
+
     /// The route for a request.
     func find(_ head: RequestHead, isUpgrade: Bool) -> Found {
         if head.isServerWide { return .options(Self.methods(of: routes.map(\.target.method))) }
@@ -103,7 +116,7 @@ public struct Router: Sendable {
     /// The route for a decoded path. HEAD is served by GET's route (RFC 9110 §9.3.2).
     func find(_ method: HTTPRequest.Method, _ path: [ExactString], isUpgrade: Bool) -> Found {
         var allowed: [HTTPRequest.Method] = []
-        var isWebSocket = false
+        var upgradeRequired: Found?
         var wrong: (name: String, value: ExactString)?
         var plain: Found?
         for route in routes {
@@ -117,7 +130,7 @@ public struct Router: Sendable {
                     if isUpgrade, method == .get {
                         return .webSocket(upgrade, parameters, options)
                     }
-                    isWebSocket = true
+                    upgradeRequired = upgradeRequired ?? .upgradeRequired(upgrade, parameters)
                     allowed.append(.get)
                 case .respond(let own, let respond):
                     if own == method || own == .get && method == .head {
@@ -132,7 +145,7 @@ public struct Router: Sendable {
         }
         if let plain { return plain }
         // RFC 9110 §9.3.2: HEAD is answered as GET is.
-        if isWebSocket, method == .get || method == .head { return .upgradeRequired }
+        if let upgradeRequired, method == .get || method == .head { return upgradeRequired }
         if !allowed.isEmpty {
             let methods = Self.methods(of: allowed)
             return method == .options ? .options(methods) : .methodNotAllowed(methods)
