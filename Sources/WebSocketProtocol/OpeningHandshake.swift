@@ -94,7 +94,8 @@ package enum OpeningHandshake {
         return values.count == 1 ? values[0] : nil
     }
 
-    private static func subprotocols(
+    /// The subprotocols that a request offers.
+    package static func subprotocols(
         in fields: HTTPFields
     ) throws(HandshakeFault) -> [String] {
         let tokens: [String]
