@@ -1,11 +1,10 @@
-/// What happens to a slow consumer of a topic: a subscriber for whom more bytes wait than its
-/// connection's outbox limit allows.
+/// The treatment of a subscriber with more bytes pending than its connection's outbox may hold.
 public enum SlowSubscriberPolicy: Sendable, Hashable {
-    /// Disconnects it. The client sees the gap, and may reconnect.
+    /// The subscriber is disconnected with 4008, and can reconnect.
     case disconnect
-    /// Drops the oldest publications that wait for it.
+    /// The oldest pending publications are dropped.
     case dropOldest
-    /// Keeps only the last publication of each key while it waits; beyond the limit, the oldest
-    /// are dropped.
+    /// Only the latest publication of each topic and key is kept pending. Beyond the limit the
+    /// oldest are dropped.
     case conflate
 }
