@@ -6,10 +6,10 @@ package struct FrameBatch {
         package let bytes: UnsafeRawBufferPointer
         package let payloadCount: Int
         /// Position of the subscriber's next frame.
-        package fileprivate(set) var next: Int32?
+        package internal(set) var next: Int32?
     }
 
-    private var entries: [Entry] = []
+    @usableFromInline var entries: [Entry] = []
     /// The owners of the frames' bytes.
     private var owners: [SharedFrame] = []
     /// The subscribers that the batch holds something for. A subscriber may be listed twice.
@@ -41,15 +41,15 @@ package struct FrameBatch {
         subscribersToFlush.append(subscriber)
     }
 
-    /// Returns what the batch holds for a subscriber, and holds nothing for it from then on.
-    package func take(for subscriber: Subscriber) -> PendingFrames {
+    /// Returns what the batch at hand holds for a subscriber, which is nothing from then on.
+    package static func take(for subscriber: Subscriber) -> PendingFrames {
         let pending = subscriber.pending
         subscriber.pending = .none
         return pending
     }
 
     /// Returns a frame, whose bytes are valid until the batch ends.
-    package subscript(place: Int32) -> Entry { entries[Int(place)] }
+    @inlinable package subscript(place: Int32) -> Entry { entries[Int(place)] }
 
     /// Ends the batch, once it holds nothing for any subscriber.
     package mutating func removeAll() {

@@ -1,16 +1,16 @@
-import HTTPProtocol
+package import HTTPProtocol
 
 /// One loop's topics and their subscribers. Subscribing, unsubscribing and leaving take constant
 /// time for each topic, except for a search through the topics of the one connection.
 package struct TopicTable {
-    private var topics: [ExactString: Topic] = [:]
+    @usableFromInline var topics: [ExactString: Topic] = [:]
 
     package init() {}
 
     package var count: Int { topics.count }
     package var all: some Sequence<Topic> { topics.values }
 
-    package subscript(name: String) -> Topic? { topics[ExactString(name)] }
+    @inlinable package subscript(name: String) -> Topic? { topics[ExactString(name)] }
 
     /// Subscribes to a topic, which its first subscriber creates.
     ///

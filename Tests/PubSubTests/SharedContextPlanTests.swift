@@ -3,10 +3,10 @@ import WebSocketProtocol
 
 @testable import PubSub
 
-@Suite("Which readers of a publication share an encoding") struct SharedContextPlanTests {
+@Suite("Plan of a publication's encodings") struct SharedContextPlanTests {
     typealias Depth = EncodingPlan.Depth
 
-    /// Readers in each group, and the publication that they got last.
+    /// Returns the plan for groups of readers, each with the publication that it got last.
     private func plan(
         _ groups: [(readers: Int, last: Int)], unknown: Int = 0, payload: Int = 128
     ) -> EncodingPlan {
@@ -33,12 +33,12 @@ import WebSocketProtocol
     @Test("nobody: nothing")
     func nobody() {
         #expect(plan([]).encodings == 0)
-        let cold = plan([], unknown: 3)
-        #expect(cold.encodings == 1)
-        #expect(cold.includesStandalone)
+        let unknown = plan([], unknown: 3)
+        #expect(unknown.encodings == 1)
+        #expect(unknown.includesStandalone)
     }
 
-    @Test("the largest contexts, then what many got last, then the rest cold")
+    @Test("the largest contexts, then what many got last, then a standalone encoding for the rest")
     func mixed() {
         let plan = plan([(300, 0), (2, 1), (200, 2), (40, 3), (40, 3), (40, 3)], unknown: 5)
         #expect(depths(plan) == [.deep, .standalone, .deep, .last, .last, .last])
@@ -66,7 +66,7 @@ import WebSocketProtocol
             depths(plan([(30, 0), (30, 0), (30, 0), (1, 0), (1, 0)])).suffix(2) == [.last, .last])
     }
 
-    @Test("the last encoding is the cold one's, unless nobody needs it")
+    @Test("the last encoding is the standalone one, unless no reader needs it")
     func lastSlot() {
         let four = [(9, 0), (8, 1), (7, 2), (6, 3)]
         #expect(depths(plan(four)) == [.deep, .deep, .deep, .deep])
@@ -77,19 +77,19 @@ import WebSocketProtocol
 
     @Test("an encoding for one reader must be worth it")
     func single() {
-        // It stands in the cold one's place.
+        // It replaces the standalone encoding.
         #expect(depths(plan([(900, 0), (1, 1)])) == [.deep, .deep])
-        // It does not: 48 of 128 B are less than 3.6 µs.
+        // It doesn't: 48 of 128 B are less than 3.6 µs.
         #expect(depths(plan([(900, 0), (1, 1)], unknown: 9)) == [.deep, .standalone])
         #expect(depths(plan([(900, 0), (2, 1)], unknown: 9)) == [.deep, .deep])
         // 384 of 1,024 B are more than 6.4.
         #expect(depths(plan([(900, 0), (1, 1)], unknown: 9, payload: 1_024)) == [.deep, .deep])
-        // A long one gains no more, and takes long.
+        // A long payload saves no more, and takes long to compress.
         #expect(
             depths(plan([(900, 0), (2, 1)], unknown: 9, payload: 65_536)) == [.deep, .standalone])
     }
 
-    @Test("those who come after the plan get what there is, and never a fifth encoding")
+    @Test("readers that were not counted share an encoding that there is, and never get a fifth")
     func late() {
         var full = plan([(9, 0), (8, 1), (7, 2), (6, 3)])
         let hasRoom = full.takesStandalone()

@@ -34,7 +34,7 @@ struct SharedContextRatioTests {
     }
 
     @Test(
-        "readers who joined at different times share one context after a window of traffic",
+        "readers that joined at different times share one context after a window of traffic",
         arguments: DeflateEngine.available)
     func meets(engine: DeflateEngine) {
         let world = World(engine: engine)
@@ -113,12 +113,12 @@ struct SharedContextRatioTests {
         let world = World(engine: engine)
         let choices = SharedContextTests.Choices(seed: 4)
         for index in 0..<20 {
-            // Half of them demanded no context, and get nothing that is longer.
+            // Half of them keep no context, and get nothing that is longer.
             world.join(.init(takesOver: index % 2 == 0, windowBits: 15, topics: 1))
         }
         for round in 0..<100 {
             world.publish((0..<60).map { _ in choices.next() }, topic: 0)
-            // Those who come later see that it helps nobody.
+            // It helps no reader that comes later, either.
             if round == 50 { world.join(.init(takesOver: true, windowBits: 15, topics: 1)) }
         }
         #expect(world.bytesWritten == world.bytesPlain + 10 * 6)

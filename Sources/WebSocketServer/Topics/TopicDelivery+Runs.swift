@@ -50,18 +50,19 @@ extension TopicDelivery {
     private func sendRuns(_ publications: ArraySlice<Publication>, of topic: Topic) {
         // A subscriber that joins or leaves meanwhile changes the topic's list, but not this copy.
         let entries = topic.entries
-        let modes = unsafe runs.modes
+        // The same runs for all: one reference counted, and not one for each subscriber.
+        let runs = unsafe self.runs
         let payloadCount = publications.reduce(0) { $0 + $1.payloadCount }
         for index in entries.indices {
             prefetchNext(entries, after: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                guard modes.contains(subscriber.mode) else { return }
+                guard runs.modes.contains(subscriber.mode) else { return }
                 subscriber.withOwner(Connection.self) { connection in
                     guard connection.takesMessages else { return }
                     guard isReady(subscriber, connection) else {
                         return queue(publications, of: topic, for: subscriber)
                     }
-                    guard let place = unsafe runs.place(of: subscriber) else {
+                    guard let place = runs.place(of: subscriber) else {
                         // It was sent something else meanwhile, and no run fits its window now.
                         queue(publications, of: topic, for: subscriber)
                         return resume(subscriber)
@@ -72,7 +73,7 @@ extension TopicDelivery {
                             $0, count: publications.count, payloadCount: payloadCount)
                     }
                     if subscriber.mode == .shared {
-                        subscriber.context = unsafe runs[place].contextAfter
+                        subscriber.context = runs[place].contextAfter
                     }
                     if connection.hasOutbox { chargeUnsent(of: subscriber, connection) }
                 }

@@ -84,7 +84,6 @@ final class TopicDelivery<Connection: SubscriberConnection> {
         }
     }
 
-    @inline(__always)
     private func send(
         _ publication: Publication, of topic: Topic, to entries: ContiguousArray<Topic.Entry>,
         _ encoder: borrowing PublicationEncoder, _ gathers: Bool, except modesInRuns: EncodingModes
@@ -170,7 +169,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
 
     /// Writes what the batch holds for a subscriber.
     private func flush(_ subscriber: Subscriber, _ connection: Connection) {
-        switch unsafe frames.take(for: subscriber) {
+        switch FrameBatch.take(for: subscriber) {
         case .none: return
         case .corked:
             if connection.takesMessages { flush(connection, subscriber) }

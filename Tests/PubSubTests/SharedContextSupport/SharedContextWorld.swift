@@ -3,18 +3,18 @@ import PubSub
 import TestSupport
 import WebSocketProtocol
 
-/// Connections as shared contexts see them, each with a real inflater that judges every frame.
+/// The readers of shared contexts, each with a real inflater that checks every frame.
 final class SharedContextWorld {
     /// One connection.
     final class Reader {
         let inflater: RawInflater
         let windowBits: Int
-        /// Whether it takes context over; otherwise it demanded `server_no_context_takeover`.
+        /// Whether it takes context over, or else has asked for `server_no_context_takeover`.
         let takesOver: Bool
         /// A bit for each topic.
         var topics: UInt8
         var context: SharedContext?
-        /// The twin of its context: what it was sent compressed since nothing was known.
+        /// The twin of its context: what it was sent compressed since its window was unknown.
         var sent: [Sent] = []
 
         init(takesOver: Bool, windowBits: Int, topics: UInt8) {
@@ -30,14 +30,14 @@ final class SharedContextWorld {
         let size: Int
     }
 
-    /// What becomes of one delivery.
+    /// The fate of one delivery.
     enum Delivery {
         case written
-        /// Written, though it was not counted: it was waiting elsewhere.
+        /// The reader was not counted, and the frame is written.
         case uncounted
-        /// Not counted, and written as a frame that stands alone: it waited in the reader's backlog.
+        /// The reader was not counted, and a standalone frame is written: the publication has waited.
         case standalone
-        /// Counted, but dropped before it was encoded, or after.
+        /// The reader was counted, and nothing is written: it was dropped before encoding, or after.
         case droppedBefore
         case droppedAfter
     }
@@ -49,18 +49,18 @@ final class SharedContextWorld {
     private(set) var readers: [Reader] = []
     private(set) var contexts: SharedContexts!
     private(set) var faults: [String] = []
-    /// Calls of deflate for the publication under way, and all that were made.
+    /// The calls of deflate for the publication at hand; ``encodingsTotal`` counts all.
     private var encodings = 0
-    /// Of those, the ones for smaller windows than most readers have.
+    /// The calls among them for smaller windows than the server's.
     private var narrowEncodings = 0
     private(set) var encodingsTotal = 0
     private(set) var publications = 0
     private(set) var deliveries = 0
     private(set) var compressedDeliveries = 0
-    /// Bytes written, headers included, and what they would have been uncompressed.
+    /// The bytes written, headers included, and the same without compression.
     private(set) var bytesWritten = 0
     private(set) var bytesPlain = 0
-    /// Looks into the inflaters' windows at each so many deliveries.
+    /// The number of deliveries after which an inflater's window is checked.
     var windowCheckInterval = 61
 
     init(engine: DeflateEngine) {
@@ -78,7 +78,7 @@ final class SharedContextWorld {
         }
     }
 
-    /// A deflater and where it writes to, like a loop's.
+    /// A deflater and its output, like a loop's.
     final class Codec {
         private var deflater: Deflater
         private var output = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
@@ -93,7 +93,7 @@ final class SharedContextWorld {
         func deflate(
             _ payload: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer
         ) -> UnsafeRawBufferPointer? {
-            // Anew for each, filled with what must not show in a frame.
+            // A new output each time, filled with bytes that must not show in a frame.
             output.deallocate()
             output = .allocate(byteCount: Deflater.room(for: payload.count), alignment: 16)
             output.initializeMemory(as: UInt8.self, repeating: 0xA5)
@@ -114,7 +114,7 @@ final class SharedContextWorld {
 
     func leave(_ index: Int) { readers.remove(at: index) }
 
-    /// A message to one alone: compressed without a context, unless it doesn't shrink.
+    /// Sends a message to one reader: compressed without a context, unless it doesn't shrink.
     func sendPrivately(_ payload: [UInt8], to reader: Reader) {
         payload.withUnsafeBytes { payload in
             let none = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -134,7 +134,7 @@ final class SharedContextWorld {
         publish(publication, topic: topic, delivery: delivery)
     }
 
-    /// One publication to all who have its topic; it may come again.
+    /// Delivers a publication to all readers of its topic; it may be delivered again.
     func publish(_ publication: Publication, topic: Int, delivery: (Reader) -> Delivery) {
         publications += 1
         encodings = 0
@@ -206,7 +206,7 @@ final class SharedContextWorld {
         return (frame[0], UnsafeRawBufferPointer(rebasing: frame[size...]))
     }
 
-    // MARK: - Judgement
+    // MARK: - Checks
 
     private func check(
         _ bytes: UnsafeRawBufferPointer?, equals expected: UnsafeRawBufferPointer, _ what: String
@@ -219,7 +219,7 @@ final class SharedContextWorld {
         fault("\(what): \(bytes.count) bytes, not those \(expected.count) published")
     }
 
-    /// What the context says is really at the end of the inflater's window.
+    /// Checks that the inflater's window ends with what the context holds.
     private func checkWindow(of reader: Reader) {
         guard let context = reader.context else { return fault("no context") }
         let window = UnsafeMutableRawBufferPointer.allocate(
@@ -231,7 +231,7 @@ final class SharedContextWorld {
         }
     }
 
-    /// Equal histories have one context, different ones different contexts.
+    /// Checks that equal histories have one context, and different ones different contexts.
     func checkIdentity() {
         var byHistory: [[Sent]: ObjectIdentifier] = [:]
         var byContext: [ObjectIdentifier: [Sent]] = [:]
@@ -253,7 +253,7 @@ final class SharedContextWorld {
         }
     }
 
-    /// The last that fill the window, as far as there are that many.
+    /// Returns the last publications that fill the window.
     private static func known(_ sent: [Sent]) -> [Sent] {
         var size = 0
         var start = sent.count
@@ -264,7 +264,7 @@ final class SharedContextWorld {
         return Array(sent[start...])
     }
 
-    /// Everyone leaves.
+    /// Removes all readers, and checks that no context is left.
     func end() {
         readers = []
         if contexts.liveContexts != 0 { fault("\(contexts.liveContexts) contexts live on") }
