@@ -13,7 +13,9 @@ PUBLICATIONS ?= 1000000
 
 VENV := .build/venv
 SOURCES := Package.swift Sources Tests Benchmarks
-RACY := UVTransportTests|WebSocketServerTests|RedisBrokerTests|RealtimeAppTests|LoadGeneratorTests
+RACY := UVTransportTests,WebSocketServerTests,RedisBrokerTests,RealtimeAppTests,LoadGeneratorTests
+# Builds and runs only the tests that APUS_TESTS names. A kept build manifest would not notice it.
+TEST_CHOSEN := swift test --test-product apusPackageTests --disable-build-manifest-caching
 
 .PHONY: help
 help: ## list the commands
@@ -28,6 +30,10 @@ test: deps commit $(VENV)/installed ## run all Swift and pytest tests with a deb
 	swift test
 	APUS_BIN=.build/debug/apus Tests/Integration/run $(PYTEST_ARGS)
 
+.PHONY: build-tests
+build-tests: deps-build commit ## build the server and all Swift tests in debug mode
+	swift build --build-tests
+
 .PHONY: integration
 integration: build deps $(VENV)/installed ## run the pytest tests with a release build (PYTEST_ARGS='-k chat')
 	Tests/Integration/run $(PYTEST_ARGS)
@@ -39,15 +45,16 @@ soak: build deps $(VENV)/installed ## deliver a million publications to clients 
 .PHONY: tsan
 tsan: deps-build ## run the tests of multi-threaded code under ThreadSanitizer
 	@.ci/install redis
-	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
-	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)' \
+	APUS_TESTS=$(RACY) TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
+	$(TEST_CHOSEN) --sanitize=thread --scratch-path .build-tsan \
 		--experimental-maximum-parallelization-width 4
 
 .PHONY: test-zlib
 test-zlib: deps-build ## test the protocol, and build the library, without ISA-L
-	swift test --package-path Tests/WithoutISAL --scratch-path .build-zlib \
-		--disable-build-manifest-caching
-	swift build --disable-default-traits --target WebSocketServer --scratch-path .build-zlib-server
+	APUS_TESTS=WebSocketProtocolTests \
+	$(TEST_CHOSEN) --disable-default-traits --scratch-path .build-zlib
+	APUS_TESTS=WebSocketProtocolTests \
+	swift build --disable-default-traits --scratch-path .build-zlib --target WebSocketServer
 
 .PHONY: conformance
 conformance: build deps ## run the Autobahn suite against the server; 12 minutes (ARGS='--cases 7.*')
@@ -117,6 +124,12 @@ build: deps-build commit ## build the server in release mode
 deps: ## install with apt what is missing for building and testing
 	@.ci/install build test
 
+# All that .ci/run needs before steps run side by side: apt knows one caller at a time.
+.PHONY: setup
+setup: deps commit $(VENV)/installed
+	@.ci/install instructions
+	Tests/Conformance/autobahn --setup
+
 .PHONY: deps-build
 deps-build:
 	@.ci/install build
@@ -128,7 +141,7 @@ commit:
 
 .PHONY: clean
 clean: ## remove all build products
-	rm -rf .build .build-* Benchmarks/.build Benchmarks/Micro/.build
+	rm -rf .build .build-* Benchmarks/.build
 
 $(VENV)/installed: Tests/Integration/requirements.txt | deps
 	python3 -m venv --clear $(VENV)

@@ -21,6 +21,13 @@ let library: [SwiftSetting] =
         .enableExperimentalFeature("Lifetimes"),
     ]
 
+/// What is built besides the library and the server: words in `APUS_DEVELOPMENT`, separated by
+/// commas. An embedder of the library never sees these targets.
+///
+/// - `benchmarks`: the programs that count instructions.
+/// - `fuzzing`: the fuzz targets. They only link with libFuzzer (`Tests/Fuzzing/run`).
+let development = Set((Context.environment["APUS_DEVELOPMENT"] ?? "").split(separator: ","))
+
 let package = Package(
     name: "apus",
     products: [
@@ -82,17 +89,24 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: library),
+        .target(name: "RedisProtocol", swiftSettings: library),
         .target(
             name: "RedisBroker",
             dependencies: [
-                "WebSocketServer", "UVTransport", "TLSFilter",
+                "RedisProtocol", "WebSocketServer", "UVTransport", "TLSFilter",
                 .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: library),
+        .target(
+            name: "AppInput",
+            dependencies: [
+                "HTTPProtocol", .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: library),
         .target(
             name: "RealtimeApp",
             dependencies: [
-                "HTTPProtocol", "WebSocketServer", "COpenSSL",
+                "AppInput", "HTTPProtocol", "WebSocketServer", "COpenSSL",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),
@@ -128,14 +142,23 @@ let package = Package(
         .executableTarget(
             name: "Example", dependencies: ["WebSocketServer"], path: "Tests/Example",
             swiftSettings: [.swiftLanguageMode(.v6)]),
-        .testTarget(
-            name: "HTTPProtocolTests", dependencies: ["HTTPProtocol"], swiftSettings: common),
-        .testTarget(
-            name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", "CZlib"],
-            swiftSettings: common),
-        // What several test targets share.
+        // What test targets and fuzz targets share.
         .target(
-            name: "TestSupport", dependencies: ["CZlib"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["PubSub", "WebSocketProtocol", "CZlib"],
+            path: "Tests/TestSupport", swiftSettings: common),
+        .testTarget(
+            name: "HTTPProtocolTests",
+            dependencies: [
+                "HTTPProtocol", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: common),
+        .testTarget(
+            name: "WebSocketProtocolTests",
+            dependencies: [
+                "TestSupport", "WebSocketProtocol", "CZlib",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "PubSubTests",
@@ -156,13 +179,20 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
+            name: "RedisProtocolTests", dependencies: ["RedisProtocol", "WebSocketTesting"],
+            swiftSettings: common),
+        .testTarget(
             name: "RedisBrokerTests",
             dependencies: ["RedisBroker", "WebSocketServer", "WebSocketTesting", "UVTransport"],
             swiftSettings: common),
         .testTarget(
+            name: "AppInputTests", dependencies: ["AppInput", "HTTPProtocol"],
+            swiftSettings: common),
+        .testTarget(
             name: "RealtimeAppTests",
             dependencies: [
-                "HTTPProtocol", "RealtimeApp", "UVTransport", "WebSocketServer", "WebSocketTesting",
+                "AppInput", "HTTPProtocol", "RealtimeApp", "UVTransport", "WebSocketServer",
+                "WebSocketTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),
@@ -186,3 +216,39 @@ let package = Package(
             swiftSettings: common),
     ]
 )
+
+if development.contains("benchmarks") {
+    // Valgrind 3.19 fails on the shared Swift runtime. `--static-swift-stdlib` would compile all
+    // modules anew, so only the link differs from the server's; it needs what the option adds.
+    let staticRuntime: [LinkerSetting] = [
+        .unsafeFlags(["-static-stdlib"]), .linkedLibrary("_FoundationCShims"),
+        .linkedLibrary("_FoundationCollections"),
+    ]
+    package.targets += [
+        .executableTarget(
+            name: "EchoDriver", dependencies: ["WebSocketServer"], path: "Benchmarks/EchoDriver",
+            swiftSettings: common, linkerSettings: staticRuntime),
+        .executableTarget(
+            name: "micro", dependencies: ["PubSub", "UVTransport", "WebSocketProtocol"],
+            path: "Benchmarks/Micro", exclude: ["thresholds"],
+            swiftSettings: common + [.enableExperimentalFeature("Lifetimes")],
+            linkerSettings: staticRuntime),
+    ]
+}
+
+if development.contains("fuzzing") {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "AppInput", "HTTPProtocol", "PubSub", "RedisProtocol", "TestSupport",
+                "WebSocketProtocol", "CZlib",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            path: "Tests/Fuzzing/Targets", swiftSettings: common))
+}
+
+// `APUS_TESTS` names the test targets to build, separated by commas; by default, all are built.
+if let tests = Context.environment["APUS_TESTS"]?.split(separator: ",") {
+    package.targets.removeAll { $0.type == .test && !tests.contains($0.name[...]) }
+}

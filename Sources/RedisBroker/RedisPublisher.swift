@@ -1,3 +1,4 @@
+import RedisProtocol
 import UVTransport
 import WebSocketServer
 

@@ -1,3 +1,4 @@
+import RedisProtocol
 import UVTransport
 
 /// The half of the broker that subscribes, over a connection of its own. For its loop's thread.

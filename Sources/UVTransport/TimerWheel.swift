@@ -20,7 +20,7 @@ open class TimerEntry {
 /// by at most one tick plus the caller's own delay. Entries must stay alive while scheduled.
 // Safety: entries are alive while scheduled, which is its callers' to see to.
 @safe
-struct TimerWheel: ~Copyable {
+package struct TimerWheel: ~Copyable {
     /// Milliseconds in a tick, as a shift: 32 ms.
     static let tickShift: UInt64 = 5
     static let slotCount = 512
@@ -29,9 +29,9 @@ struct TimerWheel: ~Copyable {
     private var occupied = [UInt64](repeating: 0, count: slotCount / 64)
     /// The last tick whose entries have fired.
     private var current: UInt32
-    private(set) var count = 0
+    package private(set) var count = 0
 
-    init(now: UInt64) {
+    package init(now: UInt64) {
         current = UInt32(truncatingIfNeeded: now >> Self.tickShift)
     }
 
@@ -40,7 +40,7 @@ struct TimerWheel: ~Copyable {
     }
 
     /// Schedules, or moves, an entry to fire at `deadline`; a past one fires at the next tick.
-    mutating func schedule(_ entry: TimerEntry, at deadline: UInt64) {
+    package mutating func schedule(_ entry: TimerEntry, at deadline: UInt64) {
         let tick = max(Self.tick(for: deadline), current &+ 1)
         if entry.isScheduled {
             if entry.tick == tick { return }
@@ -58,11 +58,11 @@ struct TimerWheel: ~Copyable {
     }
 
     /// Whether an entry fires by `deadline`, as it is scheduled.
-    func isDue(_ entry: TimerEntry, by deadline: UInt64) -> Bool {
+    package func isDue(_ entry: TimerEntry, by deadline: UInt64) -> Bool {
         entry.isScheduled && entry.tick <= Self.tick(for: deadline)
     }
 
-    mutating func cancel(_ entry: TimerEntry) {
+    package mutating func cancel(_ entry: TimerEntry) {
         guard entry.isScheduled else { return }
         entry.isScheduled = false
         unlink(entry)
@@ -88,7 +88,7 @@ struct TimerWheel: ~Copyable {
     }
 
     /// Takes out every entry due at `now`, in no particular order within a tick.
-    mutating func takeDue(now: UInt64) -> [TimerEntry] {
+    package mutating func takeDue(now: UInt64) -> [TimerEntry] {
         let target = UInt32(truncatingIfNeeded: now >> Self.tickShift)
         guard target > current else { return [] }
         var due: [TimerEntry] = []
@@ -112,14 +112,14 @@ struct TimerWheel: ~Copyable {
 
     /// Marks a due entry as fired; false if it was cancelled since it was taken out, or has been
     /// scheduled anew.
-    mutating func beginFiring(_ entry: TimerEntry) -> Bool {
+    package mutating func beginFiring(_ entry: TimerEntry) -> Bool {
         guard entry.isScheduled, entry.tick <= current else { return false }
         entry.isScheduled = false
         return true
     }
 
     /// Milliseconds at which `takeDue` may next find something; `nil` when the wheel is empty.
-    func nextWakeUp() -> UInt64? {
+    package func nextWakeUp() -> UInt64? {
         guard count > 0 else { return nil }
         for distance in 1...Self.slotCount {
             let slot = (Int(current) + distance) % Self.slotCount

@@ -1,5 +1,6 @@
 import HTTPProtocol
 import HTTPTypes
+import TestSupport
 import Testing
 
 /// Byte strings, valid and not, that the properties below start from.

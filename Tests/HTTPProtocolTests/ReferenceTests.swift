@@ -1,5 +1,6 @@
 import HTTPProtocol
 import HTTPTypes
+import TestSupport
 import Testing
 
 @Suite("The parser agrees with its slow twin")

@@ -1,5 +1,6 @@
 import HTTPProtocol
 import HTTPTypes
+import TestSupport
 import Testing
 
 /// One event of a parse, with content joined, so that it doesn't depend on how bytes were cut.
@@ -124,21 +125,6 @@ private func expectSane(_ consumed: Int, of count: Int) {
 private func pieces(of bytes: [UInt8], cuts: [Int]) -> [[UInt8]] {
     let edges = [0] + cuts + [bytes.count]
     return zip(edges, edges.dropFirst()).map { Array(bytes[$0..<$1]) }
-}
-
-/// A small seeded generator (SplitMix64), so that a failure can be run again.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
-    }
 }
 
 /// A GET with these lines after its Host.

@@ -13,7 +13,7 @@ from apus import ROOT
 FOLDERS = [
     "HTTPProtocol", "WebSocketProtocol", "UVTransport", "PubSub", "WebSocketServer", "RedisBroker",
 ]
-FOLDERS += ["RealtimeApp"]
+FOLDERS += ["RedisProtocol", "AppInput", "RealtimeApp"]
 
 SUSPECT = re.compile(
     r"""
@@ -48,8 +48,8 @@ ALLOWED = {
         "Set(users.values": "costs of hashes",
         "CanonicalMapping": "a user's name in any spelling, of 512 bytes at most",
     },
-    "RealtimeApp/Tasks/Fields.swift": {"_ ctx: [String: ": OURS},
-    "RealtimeApp/ValidationFault.swift": {"ctx: [String: Item]?": OURS},
+    "AppInput/Fields.swift": {"_ ctx: [String: ": OURS},
+    "AppInput/ValidationFault.swift": {"ctx: [String: Item]?": OURS},
     "RedisBroker/RedisURL.swift": {"": CONFIGURED},
     "WebSocketProtocol/OpeningHandshake.swift": {"Set(tokens)": "tokens, which are ASCII"},
     "WebSocketServer/Client/WebSocketClient.swift": {"Set(subprotocols)": OURS},

@@ -3,6 +3,7 @@ import HTTPTypes
 import Testing
 import WebSocketTesting
 
+@testable import AppInput
 @testable import RealtimeApp
 
 /// Runs of combining marks, wherever a peer can put text: Swift's strings take some 6 seconds to

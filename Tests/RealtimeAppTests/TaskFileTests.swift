@@ -3,6 +3,7 @@ import Testing
 import WebSocketServer
 import WebSocketTesting
 
+@testable import AppInput
 @testable import RealtimeApp
 
 /// What becomes of tasks whose database is taken away while it is open.

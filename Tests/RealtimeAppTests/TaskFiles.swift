@@ -3,6 +3,7 @@ import GRDB
 import Testing
 import WebSocketTesting
 
+@testable import AppInput
 @testable import RealtimeApp
 
 /// A task as it is listed.

@@ -3,6 +3,7 @@ import GRDB
 import Testing
 import WebSocketTesting
 
+@testable import AppInput
 @testable import RealtimeApp
 
 /// The list of tasks, read piece by piece.

@@ -3,6 +3,7 @@ import GRDB
 import Testing
 import WebSocketTesting
 
+@testable import AppInput
 @testable import RealtimeApp
 
 /// Which files are the tasks' database, and that several servers may share one.

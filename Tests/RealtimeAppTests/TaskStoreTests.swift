@@ -4,6 +4,7 @@ import Logging
 import Testing
 import WebSocketTesting
 
+@testable import AppInput
 @testable import RealtimeApp
 
 /// The tasks' database: what it keeps, what it refuses, and whom it waits for.
@@ -155,6 +156,17 @@ import WebSocketTesting
             store.close()
             #expect(await outcome(of: 1, in: store) == .closed)
         }
+    }
+
+    @Test(
+        "times are UTC to the microsecond",
+        arguments: [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_795_489_200.123456, "2026-11-24T03:00:00.123456Z"),
+            (951_782_400.000001, "2000-02-29T00:00:00.000001Z"),
+        ] as [(Double, String)])
+    func times(seconds: Double, text: String) {
+        #expect(TaskStore.timestamp(Date(timeIntervalSince1970: seconds)) == text)
     }
 }
 

@@ -1,3 +1,4 @@
+import AppInput
 import HTTPProtocol
 public import Logging
 public import WebSocketServer

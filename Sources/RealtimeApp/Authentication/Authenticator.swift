@@ -1,3 +1,4 @@
+import AppInput
 import Foundation
 public import HTTPProtocol
 import JWTKit

@@ -1,3 +1,4 @@
+import AppInput
 import WebSocketServer
 
 /// Stands before the handler of a feature that demands no token, for a client that has brought one

@@ -1,3 +1,4 @@
+import AppInput
 import HTTPProtocol
 import HTTPTypes
 import WebSocketServer

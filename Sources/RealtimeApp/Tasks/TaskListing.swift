@@ -1,3 +1,4 @@
+import AppInput
 import GRDB
 
 /// The tasks of a page as a JSON array, read piece by piece while they are being sent.

@@ -1,3 +1,4 @@
+import AppInput
 import HTTPTypes
 import Logging
 import WebSocketServer

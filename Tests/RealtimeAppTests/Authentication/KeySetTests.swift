@@ -3,6 +3,7 @@ import HTTPProtocol
 import JWTKit
 import Testing
 
+@testable import AppInput
 @testable import RealtimeApp
 
 @Suite("Sets of keys")

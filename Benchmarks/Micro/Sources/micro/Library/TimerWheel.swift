@@ -1,1 +1,0 @@
-../../../../../Sources/UVTransport/TimerWheel.swift

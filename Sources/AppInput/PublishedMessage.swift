@@ -1,0 +1,80 @@
+package import HTTPProtocol
+
+/// What keeps a request from being published.
+package struct PublishFaults: Error {
+    package let faults: [ValidationFault]
+
+    package init(faults: [ValidationFault]) { self.faults = faults }
+}
+
+/// The message that a request wants published: `message` in its query, in a form or in a JSON
+/// object, or its body as plain text; the query goes first.
+package enum PublishedMessage {
+    package static func read(
+        query: ExactString?, _ body: [UInt8], as type: MediaType
+    ) throws(PublishFaults) -> ExactString {
+        if let message = query.flatMap({ Form($0)["message"] }) {
+            return try text(message, "query", "message")
+        }
+        switch type {
+        case .named("application/json"): return try inJSON(body)
+        case .named("application/x-www-form-urlencoded"):
+            guard let message = Form(body)["message"] else {
+                throw PublishFaults(faults: [.missing("body", "message")])
+            }
+            return try text(message, "body", "message")
+        default: break
+        }
+        guard !body.isEmpty else { throw PublishFaults(faults: [.missing("query", "message")]) }
+        switch type {
+        case .none, .named("text/plain"): return try text(body, "body")
+        case .named, .malformed:
+            throw PublishFaults(faults: [
+                ValidationFault(
+                    loc: ["body"],
+                    msg: "Body should be application/json, application/x-www-form-urlencoded "
+                        + "or text/plain",
+                    type: "value_error")
+            ])
+        }
+    }
+
+    private static func inJSON(_ body: [UInt8]) throws(PublishFaults) -> ExactString {
+        let json: JSONValue
+        do throws(JSONFault) {
+            json = try JSONReader.read(body)
+        } catch { throw PublishFaults(faults: [ValidationFault(error)]) }
+        guard case .object(let members) = json else {
+            throw PublishFaults(faults: [
+                ValidationFault(
+                    loc: ["body"], msg: "Input should be an object", type: "model_attributes_type")
+            ])
+        }
+        switch members["message"] {
+        case .string(let message): return message
+        case nil: throw PublishFaults(faults: [.missing("body", "message")])
+        case let value?:
+            // As a task's texts are told of, but that a message may be of any length.
+            let isBroken = value == .brokenString
+            throw PublishFaults(faults: [
+                ValidationFault(
+                    loc: ["body", "message"],
+                    msg: isBroken
+                        ? "Input should be a valid string, unable to parse raw data as a unicode "
+                            + "string" : "Input should be a valid string",
+                    type: isBroken ? "string_unicode" : "string_type")
+            ])
+        }
+    }
+
+    private static func text(
+        _ bytes: [UInt8], _ loc: ValidationFault.Item...
+    ) throws(PublishFaults) -> ExactString {
+        guard let text = ExactString(validating: bytes) else {
+            throw PublishFaults(faults: [
+                ValidationFault(loc: loc, msg: "Input should be UTF-8", type: "string_unicode")
+            ])
+        }
+        return text
+    }
+}

@@ -1,0 +1,71 @@
+import HTTPProtocol
+import Testing
+
+@testable import AppInput
+
+@Suite("Forms and queries")
+struct FormTests {
+    @Test("a form is read as browsers write it")
+    func fields() {
+        let form = Form("username=ada+l&password=%26%3D%2b%C3%A4&empty=&flag&&=x&a=b=c")
+        for (name, value) in [
+            ("username", "ada l"), ("password", "&=+ä"), ("empty", ""), ("flag", ""), ("", "x"),
+            ("a", "b=c"),
+        ] as [(ExactString, String)] {
+            #expect(form[name] == Array(value.utf8), "\(name)")
+        }
+        #expect(form["other"] == nil)
+        #expect(Form("").fields.isEmpty)
+        #expect(!form.hasBareEscape)
+    }
+
+    @Test(
+        "a percent sign that encodes nothing is itself",
+        arguments: [
+            ("a=%", "%"), ("a=50%", "50%"), ("a=%4", "%4"), ("a=%4g", "%4g"), ("a=%+1", "% 1"),
+            ("a=%%41", "%A"), ("%61=%&b=%41", "%"), ("%=x&a=%zz%", "%zz%"),
+        ] as [(ExactString, String)])
+    func bareEscapes(query: ExactString, value: String) {
+        #expect(Form(query)["a"] == Array(value.utf8))
+        #expect(Form(query).hasBareEscape)
+    }
+
+    @Test("the last value of a name counts, and a name that is no UTF-8 is no one's")
+    func repeats() {
+        #expect(Form("topic=a&token=T&topic=b")["topic"] == Array("b".utf8))
+        #expect(Form("topic=a&token=T&topic=b")["token"] == Array("T".utf8))
+        #expect(Form("%ff=1&a=%ff")["a"] == [0xFF])
+        #expect(Form("%ff=1")["\u{FFFD}"] == nil)
+        #expect(Form("caf%C3%A9=1&cafe%CC%81=2")["caf\u{E9}"] == Array("1".utf8))
+    }
+
+    @Test("the token endpoint takes no name twice, and what is empty as left out")
+    func tokenRequests() {
+        let request = TokenRequest(Array("grant_type=&username=ada&scope".utf8))
+        #expect(request?["username"] == "ada")
+        for name in ["grant_type", "scope", "other"] as [ExactString] {
+            #expect(request?[name] == nil, "\(name)")
+        }
+        for wrong in ["a=%", "a=%4", "a=%4g", "a=%ff", "%ff=1", "a=1&a=2", "%61=1&a=2"] {
+            #expect(TokenRequest(Array(wrong.utf8)) == nil, "\(wrong)")
+        }
+        // Two names, of bytes that are not the same.
+        #expect(TokenRequest(Array("caf%C3%A9=1&cafe%CC%81=2".utf8)) != nil)
+    }
+
+    @Test(
+        "a media type is two tokens around a slash, in any case",
+        arguments: [
+            (nil, .none), ("", .none), (" ; charset=utf-8", .none), (",text/plain", .none),
+            ("Application/JSON; charset=utf-8", .named("application/json")),
+            ("text/plain, application/json", .named("text/plain")),
+            (" text/ plain\t;x", .named("text/plain")), ("a/b+c.d-1", .named("a/b+c.d-1")),
+            ("text", .malformed), ("text/", .malformed), ("/plain", .malformed),
+            ("a/b/c", .malformed), ("a/b c/d", .malformed), ("a/(b)", .malformed),
+            ("text/pla\u{301}in", .malformed), ("te\u{E9}xt/plain", .malformed),
+            ("\u{212A}/plain", .malformed),
+        ] as [(ExactString?, MediaType)])
+    func mediaTypes(value: ExactString?, type: MediaType) {
+        #expect(MediaType(value) == type)
+    }
+}

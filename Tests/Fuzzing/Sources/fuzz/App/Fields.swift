@@ -1,1 +1,0 @@
-../../../../../Sources/RealtimeApp/Tasks/Fields.swift

@@ -1,1 +1,0 @@
-../../../../../Sources/RealtimeApp/Form.swift

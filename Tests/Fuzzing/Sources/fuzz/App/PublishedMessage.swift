@@ -1,1 +1,0 @@
-../../../../../Sources/RealtimeApp/Channels/PublishedMessage.swift

@@ -1,1 +1,0 @@
-../../../../../Sources/RealtimeApp/Tasks/TaskPage.swift

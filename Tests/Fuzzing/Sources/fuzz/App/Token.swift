@@ -1,1 +1,0 @@
-../../../../../Sources/RealtimeApp/Authentication/Token.swift

@@ -1,1 +1,0 @@
-../../../../Sources/RedisBroker/RedisReply.swift

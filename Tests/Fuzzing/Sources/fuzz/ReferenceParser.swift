@@ -1,1 +1,0 @@
-../../../HTTPProtocolTests/ReferenceParser.swift

@@ -1,0 +1,62 @@
+package import WebSocketProtocol
+
+/// Frames as they stand on the wire, right or wrong, made byte by byte (RFC 6455 §5.2).
+package enum Wire {
+    /// How a payload's length is written; `minimal` is the only one that is allowed.
+    package enum LengthForm { case minimal, seven, sixteen, sixtyFour }
+
+    package static let key: [UInt8] = [0x37, 0xFA, 0x21, 0x3D]
+
+    /// A frame as the peer of `role` sends it. `announced` says another length than it has.
+    package static func frame(
+        _ opcode: UInt8, _ payload: [UInt8] = [], to role: Session.Role, isFinal: Bool = true,
+        reserved: UInt8 = 0, form: LengthForm = .minimal, announced: UInt64? = nil,
+        isMasked: Bool? = nil, key: [UInt8] = key
+    ) -> [UInt8] {
+        let isMasked = isMasked ?? (role == .server)
+        let length = announced ?? UInt64(payload.count)
+        let bytes = (0..<8).reversed().map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) }
+        var form = form
+        if form == .minimal {
+            form = length < 126 ? .seven : length < 65_536 ? .sixteen : .sixtyFour
+        }
+        let lengthBits: [UInt8] =
+            switch form {
+            case .seven, .minimal: [bytes[7]]
+            case .sixteen: [126] + bytes[6...]
+            case .sixtyFour: [127] + bytes
+            }
+        var frame = [(isFinal ? 0x80 : 0) | reserved | opcode] + lengthBits
+        guard isMasked else { return frame + payload }
+        frame[1] |= 0x80
+        return frame + key + payload.enumerated().map { $1 ^ key[$0 % 4] }
+    }
+
+    package static func text(_ text: String, to role: Session.Role, isFinal: Bool = true) -> [UInt8]
+    {
+        frame(1, Array(text.utf8), to: role, isFinal: isFinal)
+    }
+
+    package static func binary(_ size: Int, to role: Session.Role, isFinal: Bool = true) -> [UInt8]
+    {
+        frame(2, pattern(size), to: role, isFinal: isFinal)
+    }
+
+    package static func more(
+        _ payload: [UInt8] = [], to role: Session.Role, isFinal: Bool = true
+    ) -> [UInt8] {
+        frame(0, payload, to: role, isFinal: isFinal)
+    }
+
+    package static func close(
+        _ code: UInt16?, _ reason: [UInt8] = [], to role: Session.Role
+    ) -> [UInt8] {
+        let bytes = code.map { [UInt8($0 >> 8), UInt8(truncatingIfNeeded: $0)] } ?? []
+        return frame(8, bytes + reason, to: role)
+    }
+
+    /// Bytes that repeat with no period that a word could hide.
+    package static func pattern(_ size: Int) -> [UInt8] {
+        (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 >> 8) }
+    }
+}
