@@ -1,7 +1,9 @@
 /// The frames of a batch of publications, kept until the batch ends so that each subscriber's frames
 /// leave together.
+@usableFromInline
 package struct FrameBatch {
     @safe
+    @usableFromInline
     package struct Entry {
         package let bytes: UnsafeRawBufferPointer
         package let payloadCount: Int
@@ -60,6 +62,7 @@ package struct FrameBatch {
 }
 
 /// What a ``FrameBatch`` holds for a subscriber.
+@usableFromInline
 package enum PendingFrames {
     case none
     /// Nothing: its messages were sent as far as the loop's cork, and leave when that is flushed.

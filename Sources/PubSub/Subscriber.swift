@@ -4,6 +4,7 @@
 /// subscriber get the owner back by ``withOwner(_:_:)``.
 // Safety: the owner owns its subscriber, and ends all subscriptions before it is freed.
 @safe
+@usableFromInline
 package final class Subscriber {
     package struct Membership {
         package let topic: Topic
@@ -14,14 +15,14 @@ package final class Subscriber {
     /// The owner's address: the connection, or `nil` in tests that need none.
     @usableFromInline let owner: UnsafeMutableRawPointer?
     package internal(set) var memberships: [Membership] = []
-    package let mode: EncodingMode
+    @usableFromInline package let mode: EncodingMode
     /// Position in ``BacklogRanking``; the subscriber is listed nowhere in rank 0.
     var rank: UInt8 = 0
     var placeInRank: Int32 = 0
     /// For ``EncodingMode/standalone``: payloads smaller than this are sent plain; bytes.
-    package let threshold: Int
+    @usableFromInline package let threshold: Int
     /// For ``EncodingMode/standalone``: the window bits of the peer's inflater.
-    package let windowBits: Int
+    @usableFromInline package let windowBits: Int
     /// The compression level that its route asks for, 1…9.
     package let level: Int
     /// The bytes of publications in the outbox, at most; counted by ``SlowConsumers``.

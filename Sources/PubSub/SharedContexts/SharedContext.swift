@@ -6,6 +6,7 @@
 /// loop's thread, because `deinit` removes the context from the table.
 // Safety: the memory is allocated in `init` and freed in `deinit`, and never changes between.
 @safe
+@usableFromInline
 package final class SharedContext {
     let table: ContextTable
     /// The publications, from the oldest to the last; at least one.

@@ -15,6 +15,7 @@ package protocol BacklogBudget: AnyObject {
 /// It pays by its oldest publications, as far as their topics' policies allow it, and otherwise by
 /// its connection. Its own messages count too, but need no room in the budget: without a publication
 /// before them they would be in the outbox, which others' backlogs don't limit.
+@usableFromInline
 package final class SlowConsumers {
     /// What became of an item.
     package enum Outcome {
@@ -26,12 +27,13 @@ package final class SlowConsumers {
     }
 
     /// The state of a connection's outbox.
+    @usableFromInline
     package struct Outbox {
         /// The bytes that it holds.
-        package var count: Int
+        @usableFromInline package var count: Int
         /// The bytes that it and the backlog may hold. One message always fits.
-        package var max: Int
-        package var highWater: Int
+        @usableFromInline package var max: Int
+        @usableFromInline package var highWater: Int
 
         @inlinable package var isAboveHighWater: Bool { count > highWater }
 
