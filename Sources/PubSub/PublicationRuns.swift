@@ -1,16 +1,16 @@
-/// The runs of a batch of publications of one topic: consecutive frames that lie one behind the other
-/// and leave together, for all subscribers that are sent the same bytes. So a delivery costs the same
-/// however many publications it is of.
+/// The runs of a batch of publications of one topic: consecutive frames in one buffer, for all
+/// subscribers that are sent the same bytes. A delivery then costs the same however many
+/// publications it is of.
 @usableFromInline
 package struct PublicationRuns {
-    /// The frames for the subscribers that are sent just these.
+    /// The frames for the subscribers that are sent the same bytes.
     @usableFromInline
     package struct Run {
         @usableFromInline let mode: EncodingMode
-        /// As its readers have them, see ``Subscriber``.
+        /// Of its readers; see ``Subscriber``.
         @usableFromInline let threshold: Int
         @usableFromInline let windowBits: Int
-        /// What its readers' windows hold before the frames, and after.
+        /// The content of its readers' windows before the frames, and after them.
         @usableFromInline var context: SharedContext?
         @usableFromInline package internal(set) var contextAfter: SharedContext?
         var readers = 0

@@ -20,8 +20,8 @@ package struct ReaderCounter: ~Copyable {
 /// The encodings of one publication, each made when the first reader needs it.
 ///
 /// A reader keeps the context that comes with a frame if, and only if, that frame is written. A
-/// reader that is sent any other compressed message has the context `nil` from then on; uncompressed
-/// messages change nothing. `nil` is always right.
+/// reader that is sent any other compressed message has the context `nil` from then on;
+/// uncompressed messages change nothing. `nil` is always right.
 @usableFromInline
 package struct PublicationEncoder: ~Copyable {
     @usableFromInline let contexts: SharedContexts
