@@ -12,7 +12,8 @@
 ///   that failed may still arrive: its answer may be what was lost.
 /// - **One order a topic.** All servers receive the publications of one topic in the same order,
 ///   and those of one caller in the order of its calls. Between topics there is no order.
-/// - **Names by bytes.** Topics whose names differ in a byte are two, canonically equivalent or not.
+/// - **Names by bytes.** Topics whose names differ in a byte are two, canonically equivalent or
+///   not.
 /// - **No separate echo.** The publishing server's own subscribers get a publication by the same
 ///   path as all others, exactly once.
 ///

@@ -1,5 +1,6 @@
 /// How publications are compressed for a subscriber.
-package enum EncodingMode: UInt8, CaseIterable {
+@usableFromInline
+package enum EncodingMode: UInt8, CaseIterable, Sendable {
     /// Not at all.
     case plain
     /// By frames that refer to nothing before them, the same for all.
@@ -11,7 +12,8 @@ package enum EncodingMode: UInt8, CaseIterable {
 }
 
 /// A set of modes.
-package struct EncodingModes: Equatable {
+@usableFromInline
+package struct EncodingModes: Equatable, Sendable {
     @usableFromInline var bits: UInt8
 
     package static let none = EncodingModes(bits: 0)

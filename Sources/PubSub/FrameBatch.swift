@@ -1,7 +1,9 @@
-/// The frames of a batch of publications, kept until the batch ends so that each subscriber's frames
-/// leave together.
+/// The frames of a batch of publications, kept until the batch ends so that each subscriber's
+/// frames leave together.
+@usableFromInline
 package struct FrameBatch {
     @safe
+    @usableFromInline
     package struct Entry {
         package let bytes: UnsafeRawBufferPointer
         package let payloadCount: Int
@@ -34,14 +36,14 @@ package struct FrameBatch {
         }
     }
 
-    /// Notes that a subscriber's messages of the batch were sent as far as the loop's cork.
+    /// Notes that a subscriber's messages of the batch are in the loop's cork.
     package mutating func addCorked(_ subscriber: Subscriber) {
         if case .corked = subscriber.pending { return }
         subscriber.pending = .corked
         subscribersToFlush.append(subscriber)
     }
 
-    /// Returns what the batch at hand holds for a subscriber, which is nothing from then on.
+    /// Returns a subscriber's part of the batch at hand, and removes it.
     package static func take(for subscriber: Subscriber) -> PendingFrames {
         let pending = subscriber.pending
         subscriber.pending = .none
@@ -59,10 +61,11 @@ package struct FrameBatch {
     }
 }
 
-/// What a ``FrameBatch`` holds for a subscriber.
+/// A subscriber's part of a ``FrameBatch``.
+@usableFromInline
 package enum PendingFrames {
     case none
-    /// Nothing: its messages were sent as far as the loop's cork, and leave when that is flushed.
+    /// No frames: its messages are in the loop's cork, and leave when that is flushed.
     case corked
     /// The first and the last of its frames, and the bytes of all.
     case frames(first: Int32, last: Int32, size: Int)

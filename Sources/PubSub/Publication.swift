@@ -14,7 +14,7 @@ public final class Publication: @unchecked Sendable {
     /// A number that no other publication of this process has.
     package let id: UInt64
     /// The whole frame, uncompressed; valid as long as the publication.
-    package let frame: UnsafeRawBufferPointer
+    @usableFromInline package let frame: UnsafeRawBufferPointer
     /// The number of bytes of the payload.
     public let payloadCount: Int
 

@@ -1,18 +1,20 @@
-/// The runs of a batch of publications of one topic: consecutive frames that lie one behind the other
-/// and leave together, for all subscribers that are sent the same bytes. So a delivery costs the same
-/// however many publications it is of.
+/// The runs of a batch of publications of one topic: consecutive frames in one buffer, for all
+/// subscribers that are sent the same bytes. A delivery then costs the same however many
+/// publications it is of.
+@usableFromInline
 package struct PublicationRuns {
-    /// The frames for the subscribers that are sent just these.
+    /// The frames for the subscribers that are sent the same bytes.
+    @usableFromInline
     package struct Run {
-        let mode: EncodingMode
-        /// As its readers have them, see ``Subscriber``.
-        let threshold: Int
-        let windowBits: Int
-        /// What its readers' windows hold before the frames, and after.
-        var context: SharedContext?
-        package fileprivate(set) var contextAfter: SharedContext?
+        @usableFromInline let mode: EncodingMode
+        /// Of its readers; see ``Subscriber``.
+        @usableFromInline let threshold: Int
+        @usableFromInline let windowBits: Int
+        /// The content of its readers' windows before the frames, and after them.
+        @usableFromInline var context: SharedContext?
+        @usableFromInline package internal(set) var contextAfter: SharedContext?
         var readers = 0
-        package fileprivate(set) var bytes: [UInt8] = []
+        @usableFromInline package internal(set) var bytes: [UInt8] = []
 
         init(for subscriber: Subscriber) {
             mode = subscriber.mode
@@ -22,6 +24,7 @@ package struct PublicationRuns {
             contextAfter = context
         }
 
+        @inlinable @inline(__always)
         func fits(_ subscriber: Subscriber) -> Bool {
             guard mode == subscriber.mode else { return false }
             return switch mode {
@@ -38,7 +41,7 @@ package struct PublicationRuns {
     /// some readers would be sent the same bytes, and most nothing smaller.
     private static let runsMax = EncodingPlan.encodingsMax
 
-    private var runs: [Run] = []
+    @usableFromInline var runs: [Run] = []
     /// The modes whose subscribers are sent the whole batch in runs: at first, all but those with
     /// contexts of their own.
     package private(set) var modes: EncodingModes = .none
@@ -91,11 +94,13 @@ package struct PublicationRuns {
 
     /// Returns the position of the run for a subscriber; `nil` if none fits, because it was sent
     /// something else since it was added.
+    @inlinable
     package func place(of subscriber: Subscriber) -> Int? {
         for place in runs.indices where runs[place].fits(subscriber) { return place }
         return nil
     }
 
+    @inlinable
     package subscript(place: Int) -> Run {
         _read { yield runs[place] }
     }

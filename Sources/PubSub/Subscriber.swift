@@ -1,9 +1,11 @@
-/// What a connection that subscribes to topics holds for them.
+/// A connection's part in topics: its subscriptions, how publications are encoded for it, and the
+/// items that wait for it.
 ///
-/// This module knows nothing of connections: it keeps the owner's address, and those who made the
-/// subscriber get the owner back by ``withOwner(_:_:)``.
+/// This module knows nothing of connections. It keeps the owner's address, and the module that made
+/// the subscriber gets the owner back by ``withOwner(_:_:)``.
 // Safety: the owner owns its subscriber, and ends all subscriptions before it is freed.
 @safe
+@usableFromInline
 package final class Subscriber {
     package struct Membership {
         package let topic: Topic
@@ -14,33 +16,33 @@ package final class Subscriber {
     /// The owner's address: the connection, or `nil` in tests that need none.
     @usableFromInline let owner: UnsafeMutableRawPointer?
     package internal(set) var memberships: [Membership] = []
-    package let mode: EncodingMode
+    @usableFromInline package let mode: EncodingMode
     /// Position in ``BacklogRanking``; the subscriber is listed nowhere in rank 0.
     var rank: UInt8 = 0
     var placeInRank: Int32 = 0
     /// For ``EncodingMode/standalone``: payloads smaller than this are sent plain; bytes.
-    package let threshold: Int
+    @usableFromInline package let threshold: Int
     /// For ``EncodingMode/standalone``: the window bits of the peer's inflater.
-    package let windowBits: Int
+    @usableFromInline package let windowBits: Int
     /// The compression level that its route asks for, 1…9.
     package let level: Int
     /// The bytes of publications in the outbox, at most; counted by ``SlowConsumers``.
     package internal(set) var outboxShare = 0
 
-    // Each delivery reads these: without checks for exclusive access, by inlined accessors.
+    // Each delivery reads these. Inlined accessors leave out the checks for exclusive access.
 
     @exclusivity(unchecked) @usableFromInline var storedContext: SharedContext?
     @exclusivity(unchecked) @usableFromInline var storedBacklog = Backlog()
     @exclusivity(unchecked) @usableFromInline var storedPending = PendingFrames.none
 
-    /// For ``EncodingMode/shared``: what the peer's inflater is known to hold.
+    /// For ``EncodingMode/shared``: the known content of the peer's inflater.
     @inlinable @inline(__always)
     package var context: SharedContext? {
         get { unsafe storedContext }
         set { unsafe storedContext = newValue }
     }
 
-    /// What waits for the outbox to become empty; changed by ``SlowConsumers``.
+    /// The items that wait for the outbox to become empty; changed by ``SlowConsumers``.
     package internal(set) var backlog: Backlog {
         get { unsafe storedBacklog }
         _modify { yield unsafe &storedBacklog }
@@ -49,7 +51,7 @@ package final class Subscriber {
     @inlinable @inline(__always)
     package var hasBacklog: Bool { unsafe !storedBacklog.isEmpty }
 
-    /// What the ``FrameBatch`` at hand holds for it.
+    /// The frames that the ``FrameBatch`` at hand holds for it.
     @inlinable @inline(__always)
     package internal(set) var pending: PendingFrames {
         get { unsafe storedPending }
@@ -67,8 +69,8 @@ package final class Subscriber {
         self.level = level
     }
 
-    /// Calls `body` with the owner, which must be of this type, without retaining it: that counts
-    /// where it happens once for each delivery.
+    /// Calls `body` with the owner, which must be of this type. Doesn't retain it, which would cost
+    /// an atomic operation for each delivery.
     @inlinable @inline(__always)
     package func withOwner<Owner: AnyObject, Result>(
         _ type: Owner.Type, _ body: (Owner) -> Result

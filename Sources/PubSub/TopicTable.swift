@@ -1,7 +1,8 @@
-package import HTTPProtocol
+public import HTTPProtocol
 
 /// One loop's topics and their subscribers. Subscribing, unsubscribing and leaving take constant
 /// time for each topic, except for a search through the topics of the one connection.
+@usableFromInline
 package struct TopicTable {
     @usableFromInline var topics: [ExactString: Topic] = [:]
 
@@ -82,6 +83,7 @@ package struct TopicTable {
 }
 
 /// A topic on one loop.
+@usableFromInline
 package final class Topic {
     // Safety: a connection owns its subscriber, and ends all its subscriptions before it is freed.
     @safe

@@ -239,7 +239,8 @@ import WebSocketTesting
         var world = World(count: 12, budget: budget)
         for step in 0..<2_000 {
             let index = Int(random.next() % 12)
-            // Of two consumers with backlogs of one size, either may pay: the twin can't tell which.
+            // Of two consumers with backlogs of one size, either may pay: the twin can't tell
+            // which.
             if world.twin.hasTie { world.disconnect(index) }
             let consumer = world.twin.consumers[index]
             // In long stretches more is queued than sent, and the reverse.

@@ -98,7 +98,8 @@ final class ListedConnection: SubscriberConnection {
         append(Self.frame(message, kind))
     }
 
-    /// Sends a message of its own. Where that is compressed, the window's contents are unknown then.
+    /// Sends a message of its own. Where that is compressed, the window's contents are unknown
+    /// then.
     func send(_ message: [UInt8], compresses: Bool) {
         if subscriber.hasBacklog {
             _ = delivery.queue(.own(message, .text, compresses: false), for: subscriber)

@@ -1,10 +1,10 @@
-/// A publication in the contexts of one loop: its id and the end of its payload, as much as a window
-/// holds, which follows the structure in memory.
+/// A publication in the contexts of one loop: its id and the end of its payload, as much as a
+/// window holds, which follows the structure in memory.
 ///
 /// The end is copied, so that an idle connection holds a few KiB and not the longest message it was
 /// ever sent. There is one part for an id, so that equal pointers mean equal publications. Holders
-/// are counted by hand: a context has dozens of parts, and each publication makes a context for each
-/// group of readers, where atomic counting would cost more than all the rest.
+/// are counted by hand: a context has dozens of parts, and each publication makes a context for
+/// each group of readers, where atomic counting would cost more than all the rest.
 struct ContextPart {
     typealias Pointer = UnsafeMutablePointer<ContextPart>
 

@@ -1,8 +1,8 @@
 /// Decides which readers of one publication share an encoding, from the number of readers with each
 /// context.
 struct EncodingPlan {
-    /// What an encoding refers to. The more that is, the smaller the encoding, and the fewer readers
-    /// can decode it.
+    /// What an encoding refers to. The more that is, the smaller the encoding, and the fewer
+    /// readers can decode it.
     enum Depth: UInt8 {
         /// Nothing: every reader can decode it.
         case standalone
@@ -48,13 +48,13 @@ struct EncodingPlan {
     // (0.05 $ a GB, 0.04 $ an hour of a core): then all four encodings pay for one reader each.
 
     /// Returns the cost of an encoding: 3.2 µs, and 3.2 µs more for each KiB. Measured at 128 B and
-    /// 1 KiB, with all that ``SharedContexts`` does for it: ISA-L 3.8 and 5.3 µs standalone, 3.2 and
-    /// 5.1 after the last publication, 4.4 and 6.1 deep; zlib 4.3 and 9.2, 2.9 and 8.6, 7.2 and
+    /// 1 KiB, with all that ``SharedContexts`` does for it: ISA-L 3.8 and 5.3 µs standalone, 3.2
+    /// and 5.1 after the last publication, 4.4 and 6.1 deep; zlib 4.3 and 9.2, 2.9 and 8.6, 7.2 and
     /// 11.8.
     private static func cost(payload: Int) -> Int { 8 * (64 + payload / 16) }
 
-    /// Returns what one reader saves: 1/4 of the payload by the last publication alone, and 1/8 more
-    /// by a whole window. Measured for quotes, chat and order books, with one topic or three a
+    /// Returns what one reader saves: 1/4 of the payload by the last publication alone, and 1/8
+    /// more by a whole window. Measured for quotes, chat and order books, with one topic or three a
     /// connection: 0.02–0.54 and -0.07–0.23. Beyond 1 KiB, payloads mostly refer to themselves.
     private static func saving(_ depth: Depth, payload: Int) -> Int {
         let size = min(payload, 1_024)
@@ -131,8 +131,8 @@ struct EncodingPlan {
     /// Returns the depth for a reader that was not counted, among the encodings made anyway.
     func depth(last: Int) -> Depth { lasts[last].isEncoded ? .last : .standalone }
 
-    /// Adds a standalone encoding, if there is none and the maximum allows it. Returns whether there
-    /// is one.
+    /// Adds a standalone encoding, if there is none and the maximum allows it. Returns whether
+    /// there is one.
     mutating func takesStandalone() -> Bool {
         if includesStandalone { return true }
         guard encodings < Self.encodingsMax else { return false }

@@ -1,4 +1,5 @@
 /// Counts a publication's readers by their contexts, before its encodings are decided on.
+@usableFromInline
 package struct ReaderCounter: ~Copyable {
     @usableFromInline let contexts: SharedContexts
 
@@ -19,8 +20,9 @@ package struct ReaderCounter: ~Copyable {
 /// The encodings of one publication, each made when the first reader needs it.
 ///
 /// A reader keeps the context that comes with a frame if, and only if, that frame is written. A
-/// reader that is sent any other compressed message has the context `nil` from then on; uncompressed
-/// messages change nothing. `nil` is always right.
+/// reader that is sent any other compressed message has the context `nil` from then on;
+/// uncompressed messages change nothing. `nil` is always right.
+@usableFromInline
 package struct PublicationEncoder: ~Copyable {
     @usableFromInline let contexts: SharedContexts
     @usableFromInline let publication: Publication
@@ -102,10 +104,11 @@ package struct PublicationEncoder: ~Copyable {
 ///
 /// They are valid as long as that object, or the encoder that returned them.
 @safe
+@usableFromInline
 package struct EncodedFrame {
-    package let bytes: UnsafeRawBufferPointer
-    package let payloadCount: Int
-    package let owner: SharedFrame?
+    @usableFromInline package let bytes: UnsafeRawBufferPointer
+    @usableFromInline package let payloadCount: Int
+    @usableFromInline package let owner: SharedFrame?
 
     @inlinable @inline(__always)
     init(_ frame: SharedFrame) {

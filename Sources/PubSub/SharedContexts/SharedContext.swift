@@ -1,11 +1,12 @@
-/// What a connection's inflater is known to hold in its window: the publications last sent to it
-/// compressed, in order, with nothing else between them or after.
+/// The known content of a connection's inflater window: the publications last sent to it
+/// compressed, in order, with nothing else between them or after them.
 ///
 /// The publications of a context never change. There is one object for equal contexts, so that
 /// identity is equality; ``ContextTable`` sees to that. The last reference must be released on the
 /// loop's thread, because `deinit` removes the context from the table.
 // Safety: the memory is allocated in `init` and freed in `deinit`, and never changes between.
 @safe
+@usableFromInline
 package final class SharedContext {
     let table: ContextTable
     /// The publications, from the oldest to the last; at least one.

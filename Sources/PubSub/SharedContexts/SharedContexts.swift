@@ -11,6 +11,7 @@
 // Safety: the window is allocated and freed here alone; the part is held from when it is made until
 // `finish`.
 @safe
+@usableFromInline
 package final class SharedContexts {
     /// Compresses a payload by raw deflate after `history`, the end of what the peer's window
     /// holds, referring back no further than `windowBits` allow, flushed, without the tail, at a
@@ -92,6 +93,7 @@ package final class SharedContexts {
     /// - Parameters:
     ///   - level: The compression level, 1…9.
     ///   - standalone: The publication's standalone frame, if it was made before.
+    @inline(never)
     package func encoder(
         for publication: Publication, level: Int, standalone: SharedFrame? = nil
     ) -> PublicationEncoder {
@@ -107,6 +109,8 @@ package final class SharedContexts {
     ///   - level: The compression level, 1…9.
     ///   - count: Adds the context of each reader. Counting a reader that then is sent nothing, or
     ///     the reverse, costs bytes only.
+    // Workaround: Swift 6.3 crashes where it inlines a function that makes a noncopyable encoder.
+    @inline(never)
     package func encoder(
         for publication: Publication, level: Int, counting count: (borrowing ReaderCounter) -> Void
     ) -> PublicationEncoder {

@@ -3,12 +3,13 @@ import WebSocketProtocol
 /// A frame that is ready to be written and shared by all connections that are sent it; immutable.
 // Safety: the bytes are the publication's, which is retained, or this object's own.
 @safe
+@usableFromInline
 package final class SharedFrame {
     package let isCompressed: Bool
     /// The number of bytes of the publication's payload, before compression.
-    package let payloadCount: Int
+    @usableFromInline package let payloadCount: Int
     /// Header and payload; valid as long as the frame is retained.
-    package let bytes: UnsafeRawBufferPointer
+    @usableFromInline package let bytes: UnsafeRawBufferPointer
     /// The owner of the bytes, if that isn't the frame itself.
     private let publication: Publication?
 

@@ -19,6 +19,7 @@ package final class WaitingPublication {
 
 /// The queue of a subscriber whose outbox is not empty, in order and not encoded yet: publications,
 /// which their topics' policies may drop, and messages of its own, which are never dropped.
+@usableFromInline
 package struct Backlog {
     package enum Item {
         case publication(WaitingPublication)
@@ -69,7 +70,7 @@ package struct Backlog {
     private var latest: [Subject: Int] = [:]
     /// The number below which nothing may be dropped.
     private var dropFrom = 0
-    package private(set) var count = 0
+    @usableFromInline package private(set) var count = 0
     /// The number of publications among the items.
     package private(set) var publicationCount = 0
     /// The bytes of all items.

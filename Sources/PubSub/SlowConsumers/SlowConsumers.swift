@@ -8,15 +8,17 @@ package protocol BacklogBudget: AnyObject {
     func give(_ count: Int)
 }
 
-/// A loop's slow consumers: what waits for them, and which of them must go.
+/// A loop's slow consumers: their backlogs, and the choice of those that must be disconnected.
 ///
-/// A subscriber has a limit of its own for what waits, and all subscribers of a server share a
-/// budget. Where the budget is spent, the consumer with the largest backlog of the loop pays first.
-/// It pays by its oldest publications, as far as their topics' policies allow it, and otherwise by
-/// its connection. Its own messages count too, but need no room in the budget: without a publication
-/// before them they would be in the outbox, which others' backlogs don't limit.
+/// Each subscriber has a limit for its backlog and outbox together, and all subscribers of a server
+/// share a budget. Where the budget is spent, the loop's consumer with the largest backlog pays
+/// first: its oldest publications are dropped as far as their topics' policies allow it, and
+/// otherwise it is disconnected. A connection's own messages count, but need no room in the budget:
+/// without a publication before them they would be in its outbox, which others' backlogs don't
+/// limit.
+@usableFromInline
 package final class SlowConsumers {
-    /// What became of an item.
+    /// The fate of an item.
     package enum Outcome {
         case queued
         /// It was dropped, as its topic's policy allows.
@@ -26,12 +28,13 @@ package final class SlowConsumers {
     }
 
     /// The state of a connection's outbox.
+    @usableFromInline
     package struct Outbox {
         /// The bytes that it holds.
-        package var count: Int
+        @usableFromInline package var count: Int
         /// The bytes that it and the backlog may hold. One message always fits.
-        package var max: Int
-        package var highWater: Int
+        @usableFromInline package var max: Int
+        @usableFromInline package var highWater: Int
 
         @inlinable package var isAboveHighWater: Bool { count > highWater }
 
@@ -56,9 +59,9 @@ package final class SlowConsumers {
     /// Whether the shared budget has room.
     package var hasRoom: Bool { budget.hasRoom }
 
-    // MARK: - What waits
+    // MARK: - Backlogs
 
-    /// Queues an item behind what a subscriber has not been sent yet.
+    /// Queues an item behind all others that wait for a subscriber.
     ///
     /// Beyond the subscriber's own limit, or where the shared budget is spent and no other consumer
     /// of the loop is slower, drops the oldest publications that wait for it.
@@ -96,7 +99,7 @@ package final class SlowConsumers {
         return item
     }
 
-    /// Discards what waits for a subscriber that is sent nothing more.
+    /// Discards the backlog of a subscriber that is sent nothing more.
     ///
     /// - Parameter andOutbox: Whether its outbox is discarded as well.
     package func forget(_ subscriber: Subscriber, andOutbox: Bool) {
@@ -132,11 +135,11 @@ package final class SlowConsumers {
 
     // MARK: - Outboxes
 
-    /// Charges the shared budget with what the kernel did not take of what a subscriber was sent,
-    /// whose outbox was empty. Nothing of that can be dropped.
+    /// Charges the shared budget for the bytes that the kernel did not take when a subscriber was
+    /// sent publications. Its outbox was empty before, and none of these bytes can be dropped.
     ///
-    /// Where the budget was spent before, and stays so at the expense of a slower consumer, the
-    /// subscriber must be disconnected if much is left: more than the high-water mark.
+    /// Where the budget was spent before, even after a slower consumer has paid, the subscriber
+    /// must be disconnected if more than the high-water mark is left.
     ///
     /// - Returns: ``Outcome/queued`` or ``Outcome/disconnect``.
     package func chargeUnsent(
@@ -148,8 +151,8 @@ package final class SlowConsumers {
         return hadRoom || subscriber.outboxShare <= outbox.highWater ? .queued : .disconnect
     }
 
-    /// Updates a subscriber's share of the budget, after `added` bytes of publications went into its
-    /// outbox or some bytes left it.
+    /// Updates a subscriber's share of the budget, after `added` bytes of publications went into
+    /// its outbox or some bytes left it.
     package func updateOutboxShare(of subscriber: Subscriber, outboxCount: Int, added: Int = 0) {
         let share = min(subscriber.outboxShare + added, outboxCount)
         budget.add(share - subscriber.outboxShare)

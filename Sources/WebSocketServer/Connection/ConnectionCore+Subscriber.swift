@@ -2,9 +2,9 @@ import PubSub
 import UVTransport
 import WebSocketProtocol
 
-/// What the delivery of publications needs of a connection.
+/// The writing half of topics: how publications are sent to a connection.
 extension ConnectionCore: SubscriberConnection {
-    /// Returns what the connection holds for topics, which its first subscription makes.
+    /// Returns the connection's subscriber, which its first subscription creates.
     func makeSubscriber() -> Subscriber {
         if let subscriber = unsafe subscriber { return subscriber }
         let made = Subscriber(
@@ -16,8 +16,8 @@ extension ConnectionCore: SubscriberConnection {
         return made
     }
 
-    /// Discards what waits for the connection to send, and the publications in its outbox if that is
-    /// discarded too.
+    /// Discards the connection's backlog, and its share of the budget if its outbox is discarded
+    /// too.
     func forgetBacklog(andOutbox: Bool = false) {
         if let subscriber = unsafe subscriber {
             context.topics?.delivery.slow.forget(subscriber, andOutbox: andOutbox)

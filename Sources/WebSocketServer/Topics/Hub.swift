@@ -61,8 +61,8 @@ final class Hub: Sendable {
         return true
     }
 
-    /// Swaps the publications that wait for a loop, in order, with an empty list; on that loop. They
-    /// count until they are ``delivered(_:)``.
+    /// Swaps the publications that wait for a loop, in order, with an empty list; on that loop.
+    /// They count until they are ``delivered(_:)``.
     func take(for loop: Int, into batch: inout [Publication]) {
         state.withLock { swap(&$0.waiting[loop], &batch) }
         budget.acquire()
@@ -80,13 +80,14 @@ final class Hub: Sendable {
     /// Gives back the bytes of publications that a loop has taken and delivered.
     func delivered(_ size: Int) { budget.give(size) }
 
-    /// Makes a loop continue in a later turn with what it has taken. Returns false if it has stopped.
+    /// Makes a loop continue in a later turn with what it has taken. Returns false if it has
+    /// stopped.
     func deliverLater(on loop: Int) -> Bool {
         loops[loop].executeLater { [deliverRest] in deliverRest(loop) }
     }
 
-    /// Adds a loop that has its first subscriber to a topic. Calls `isFirst` if the server has: under
-    /// the lock, so that the broker is called in the order in which the loops came here.
+    /// Adds a loop that has its first subscriber to a topic. Calls `isFirst` if the server has:
+    /// under the lock, so that the broker is called in the order in which the loops came here.
     func add(_ loop: Int, to topic: String, isFirst: () -> Void) {
         state.withLock { state in
             let topic = ExactString(topic)
@@ -95,8 +96,8 @@ final class Hub: Sendable {
         }
     }
 
-    /// Removes a loop that has no subscriber to a topic left. Calls `isLast` if the server has none,
-    /// under the lock as in ``add(_:to:isFirst:)``.
+    /// Removes a loop that has no subscriber to a topic left. Calls `isLast` if the server has
+    /// none, under the lock as in ``add(_:to:isFirst:)``.
     func remove(_ loop: Int, from topic: String, isLast: () -> Void) {
         state.withLock { state in
             let topic = ExactString(topic)

@@ -90,15 +90,15 @@ final class LoopTopics {
     private static let batchSizes = 64...1_024
     private static let batchBytesMax = 512 << 10
 
-    /// Delivers what has been published, as much as a turn may; the rest follows in later turns.
+    /// Delivers publications for as long as a turn may take; the rest follows in later turns.
     func deliver() {
-        // A turn that is due takes what has been published since as well.
+        // The later turn takes all publications that have arrived until then.
         guard !isDeliveryDue else { return }
         hub.take(for: number, into: &arrived)
         deliverArrived()
     }
 
-    /// Delivers what an earlier turn has left, and what has been published since.
+    /// Delivers the publications that an earlier turn has left, and those that have arrived since.
     func deliverRest() {
         isDeliveryDue = false
         if nextArrived > arrived.count / 2 {

@@ -2,8 +2,8 @@ import PubSub
 
 /// Delivery in runs: a batch of one topic, for all subscribers that are sent the same bytes.
 extension TopicDelivery {
-    /// Sends a batch in runs, if all of it is of one topic. Returns the modes whose subscribers have
-    /// been sent it so.
+    /// Sends a batch in runs, if all of it is of one topic. Returns the modes whose subscribers
+    /// have been sent it so.
     func deliverInRuns(_ batch: [Publication]) -> EncodingModes {
         guard let topic = table[batch[0].topic],
             batch.allSatisfy({ $0.isSameTopic(as: batch[0]) })
@@ -50,7 +50,7 @@ extension TopicDelivery {
     private func sendRuns(_ publications: ArraySlice<Publication>, of topic: Topic) {
         // A subscriber that joins or leaves meanwhile changes the topic's list, but not this copy.
         let entries = topic.entries
-        // The same runs for all: one reference counted, and not one for each subscriber.
+        // A copy, so that references are counted once and not for each subscriber.
         let runs = unsafe self.runs
         let payloadCount = publications.reduce(0) { $0 + $1.payloadCount }
         for index in entries.indices {

@@ -27,7 +27,8 @@ extension TopicDelivery {
         return queue(.publication(waiting), for: subscriber)
     }
 
-    /// Queues an item behind what waits for a subscriber. Returns false if that was disconnected.
+    /// Queues an item behind all others that wait for a subscriber. Returns false if that was
+    /// disconnected.
     func queue(_ item: Backlog.Item, for subscriber: Subscriber) -> Bool {
         subscriber.withOwner(Connection.self) { connection in
             let outcome = slow.queue(
@@ -42,7 +43,7 @@ extension TopicDelivery {
         subscriber.withOwner(Connection.self) { $0.dropSlowConsumer() }
     }
 
-    /// Accounts for what the kernel has not taken of a subscriber's frames.
+    /// Charges for the bytes of a subscriber's frames that the kernel has not taken.
     @inline(never)
     func chargeUnsent(of subscriber: Subscriber, _ connection: Connection) {
         let outcome = slow.chargeUnsent(
@@ -50,7 +51,7 @@ extension TopicDelivery {
         if case .disconnect = outcome { connection.dropSlowConsumer() }
     }
 
-    /// Sends what waits for a subscriber, until its outbox is above the high-water mark.
+    /// Sends a subscriber's backlog, until its outbox is above the high-water mark.
     ///
     /// - Parameter all: Whether to send everything, however full the outbox becomes.
     func resume(_ subscriber: Subscriber, all: Bool = false) {

@@ -3,10 +3,10 @@ import UVTransport
 
 /// One loop's topics, and the delivery of publications to their subscribers.
 ///
-/// It knows no socket, loop or broker, so that tests can put a list in the place of each connection.
-/// A batch of several publications is sent so that each connection's frames leave together: in runs
-/// (``PublicationRuns``) to the subscribers that are sent the same bytes, and gathered
-/// (``FrameBatch``) to all others.
+/// It knows no socket, loop or broker, so that tests can replace each connection by a list. The
+/// frames of a batch of several publications leave together for each connection: as runs
+/// (``PublicationRuns``) for the subscribers that are sent the same bytes, and gathered
+/// (``FrameBatch``) for all others.
 final class TopicDelivery<Connection: SubscriberConnection> {
     let contexts: SharedContexts
     let slow: SlowConsumers
@@ -27,7 +27,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
         self.slow = slow
     }
 
-    /// Counts of what was done; without subscriptions.
+    /// The counts so far, without subscriptions.
     var counts: TopicCounts {
         var counts = TopicCounts()
         counts.publications = publicationCount
@@ -151,7 +151,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
 
     // MARK: - Frames of a batch
 
-    /// Writes what the batch holds, one connection after the other.
+    /// Writes the frames of the batch, one connection after the other.
     private func flushAll() {
         // The messages in the cork leave together with their owner's frames, if those come first.
         if let first = unsafe frames.subscribersToFlush.first,
@@ -167,7 +167,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
         unsafe frames.removeAll()
     }
 
-    /// Writes what the batch holds for a subscriber.
+    /// Writes the frames that the batch holds for a subscriber.
     private func flush(_ subscriber: Subscriber, _ connection: Connection) {
         switch FrameBatch.take(for: subscriber) {
         case .none: return
@@ -185,7 +185,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
         }
     }
 
-    /// Sends what the cork holds for a connection.
+    /// Sends the messages of a connection that are in the cork.
     private func flush(_ connection: Connection, _ subscriber: Subscriber) {
         connection.flushIfCorked()
         if connection.hasOutbox { chargeUnsent(of: subscriber, connection) }

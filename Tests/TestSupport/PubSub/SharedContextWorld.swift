@@ -34,9 +34,11 @@ package final class SharedContextWorld {
         case written
         /// The reader was not counted, and the frame is written.
         case uncounted
-        /// The reader was not counted, and a standalone frame is written: the publication has waited.
+        /// The reader was not counted, and a standalone frame is written: the publication has
+        /// waited.
         case standalone
-        /// The reader was counted, and nothing is written: it was dropped before encoding, or after.
+        /// The reader was counted, and nothing is written: it was dropped before encoding, or
+        /// after.
         case droppedBefore
         case droppedAfter
     }
