@@ -106,7 +106,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "LoadGenerator", "RealtimeApp", "RedisBroker", "UVTransport", "WebSocketServer",
+                "LoadGenerator", "RealtimeApp", "RedisBroker", "TLSFilter", "UVTransport",
+                "WebSocketServer",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
