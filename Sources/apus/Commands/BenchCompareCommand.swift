@@ -120,8 +120,8 @@ struct BenchCompareCommand: AsyncParsableCommand {
             guard url.contains(":") else {
                 throw ValidationError(
                     """
-                    '\(url)' is not a URL. Separate several sizes or numbers with commas and \
-                    without spaces: --size 64,1KiB
+                    '\(url)' is not a URL. If it belongs to an option, check the option's name. \
+                    Separate several values with commas and without spaces: --size 64,1KiB
                     """)
             }
             _ = try server.plan(.echo, url)
