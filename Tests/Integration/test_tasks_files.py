@@ -199,12 +199,16 @@ def test_a_database_that_can_only_be_read_is_told_at_the_start(start, tmp_path):
 def test_the_log_says_where_the_tasks_are(tmp_path):
     process = subprocess.Popen(
         [apus.binary(), "serve", "--port", "0"], cwd=tmp_path, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=apus.clean_environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=apus.clean_environment(),
     )
     lines = apus.Lines(process.stderr)
     try:
+        with process.stdout:
+            assert process.stdout.readline().startswith("listening on ")
         words = f"path={tmp_path}/apus.sqlite [apus] tasks are stored in an SQLite file"
         assert lines.wait_for(lambda lines: any(words in line for line in lines), 10), lines.text()
-    finally:
         process.terminate()
         assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
