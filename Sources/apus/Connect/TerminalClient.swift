@@ -11,6 +11,8 @@ import WebSocketServer
 final class TerminalClient: Sendable {
     private static let messageSizeMax = ByteCount.mebibytes(64)
     private static let pongTimeout = Duration.seconds(10)
+    /// Time for everything after Ctrl-C, more than the closing handshake may take.
+    private static let interruptTimeout = Duration.seconds(7)
     /// Time for messages that have arrived to be printed after Ctrl-C.
     private static let printingTimeout = Duration.seconds(1)
 
@@ -110,7 +112,7 @@ final class TerminalClient: Sendable {
         while let message = await connection.receive() {
             state.withLock { $0.lastMessage = .now }
             if let error = await output.write(text.bytes(of: message)) {
-                // Without an error, the reader has all that it wants, as `head` does.
+                // A reader that has gone has all that it wants, as `head` does.
                 if error != EPIPE {
                     let reason = String(cString: strerror(error))
                     state.withLock { $0.failure = "standard output can't be written: \(reason)" }
@@ -189,6 +191,11 @@ final class TerminalClient: Sendable {
             let end = await connection.waitUntilClosed()
             try? await Task.sleep(for: Self.printingTimeout)
             exit(report(end))
+        }
+        Task {
+            // Nor must a server whose last replies wait for standard output.
+            try? await Task.sleep(for: Self.interruptTimeout)
+            exit(130)
         }
     }
 
