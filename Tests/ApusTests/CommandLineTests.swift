@@ -29,7 +29,8 @@ struct CommandLineTests {
         let loads = ["echo", "fanout", "idle", "connect"].map { ["bench", $0, "ws://host/"] }
         let commands =
             [
-                [], ["serve"], ["config", "check"], ["config", "defaults"],
+                [], ["serve"], ["connect", "ws://host/"], ["config"], ["users"], ["bench"],
+                ["config", "check"], ["config", "defaults"],
                 ["token", "--sub", "ada"], ["users", "add", "ada"], ["users", "remove", "ada"],
                 ["users", "list"], ["bench", "compare"],
             ] + loads
@@ -99,6 +100,36 @@ struct CommandLineTests {
         } catch {
             #expect(Apus.exitCode(for: error).rawValue == 64)
         }
+    }
+
+    @Test(
+        "an unknown command is named, with the one that was probably meant",
+        arguments: [
+            (["serv"], "serv", "apus", "serve"), (["SERVE"], "SERVE", "apus", "serve"),
+            (["bench", "comprae"], "comprae", "apus bench", "compare"),
+            (["config", "chek", "--config", "x"], "chek", "apus config", "check"),
+            (["help", "conect"], "conect", "apus", "connect"),
+            (["users", "frobnicate"], "frobnicate", "apus users", nil),
+        ] as [([String], String, String, String?)])
+    func unknownCommand(
+        _ arguments: [String], _ name: String, _ parent: String, _ suggestion: String?
+    ) throws {
+        let found = try #require(UnknownCommand.find(in: arguments))
+        #expect(found.name == name && found.parent == parent && found.suggestion == suggestion)
+        let result = try apus(arguments)
+        #expect(result.status == 64 && result.output == "")
+        #expect(result.errors.contains("'\(parent)' has no command '\(name)'; "))
+        #expect(result.errors.contains(suggestion.map { "did you mean \($0)?" } ?? "add, remove"))
+    }
+
+    @Test(
+        "what follows a command is not taken for one",
+        arguments: [
+            [], ["--help"], ["serve", "x"], ["help"], ["help", "bench", "echo"], ["bench"],
+            ["bench", "echo", "ws://host/"], ["--config", "serve"],
+        ])
+    func knownCommand(_ arguments: [String]) {
+        #expect(UnknownCommand.find(in: arguments) == nil)
     }
 
     @Test("the shorthands set their keys and win over --set")

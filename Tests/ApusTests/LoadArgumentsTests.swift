@@ -87,10 +87,11 @@ struct LoadArgumentsTests {
     @Test(
         "what a comparison is told of its servers fits whose they are",
         arguments: [
-            (["--pid", "1"], "for a server with a URL"),
-            (["--insecure"], "for a server with a URL"),
-            (["ws://192.0.2.1/", "--set", "a=b"], "--set is for servers that are started"),
+            (["--pid", "1"], "need the URL of a running server"),
+            (["--insecure"], "need the URL of a running server"),
+            (["ws://192.0.2.1/", "--set", "a=b"], "--set configures the servers that are started"),
             (["http://192.0.2.1/"], "ws, wss or ws+unix"),
+            (["128"], "'128' is not a URL"),
         ])
     func comparing(_ arguments: [String], _ words: String) {
         #expect {

@@ -2,15 +2,13 @@
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
-import threading
 
 import apus
 import pytest
-from websockets.sync.server import serve
+from foreign import served
 
 SHORT = ("--duration", "500ms", "--warmup", "0s", "--connections", "10")
 
@@ -50,17 +48,6 @@ def echoing(note=lambda message: None):
 
     with served(echo) as url:
         yield url
-
-
-@contextlib.contextmanager
-def served(handler):
-    """PyPI's `websockets` with a handler; its URL."""
-    with serve(handler, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +207,12 @@ def test_as_many_handshakes_as_asked_for_are_under_way():
             assert process.wait(30) == 1
 
 
+def test_silent_connections_send_nothing(tools):
+    # `/ws` would send back something else.
+    found = figures("idle", tools.ws("/ws"), *SHORT, "--silent")
+    assert found["errors"] == 0 and found["verified"] == 0
+
+
 @pytest.mark.parametrize("compression", ["off", "on", "takeover"])
 def test_another_server(foreign, compression):
     found = figures("echo", foreign, *SHORT, "--size", "300", "--compression", compression)
@@ -234,10 +227,28 @@ def test_compression_that_is_not_agreed_to_is_a_fault(start):
     assert done.returncode == 1 and "does not agree to compression" in done.stderr
 
 
+def failure(*args):
+    """What a failed run says; it prints no figures, and with `--json` only the error."""
+    done = bench(*args, "--markdown")
+    assert done.returncode == 1 and done.stdout == "", done.stdout
+    words = json.loads(bench(*args, "--json").stdout)
+    assert words.keys() <= {"error", "advice", "scenario", "url"}
+    assert words["scenario"] == args[0] and words["advice"]
+    return done.stderr
+
+
 def test_a_server_that_never_answers_is_no_success():
     with served(lambda connection: list(connection)) as url:
-        done = bench("echo", url, *SHORT)
-    assert done.returncode == 1 and "nothing came back" in done.stdout
+        words = failure("echo", url, *SHORT)
+        assert "nothing came back: 10 messages are unanswered, the longest for " in words
+        assert "nothing came back: 10 deliveries are unanswered" in failure("fanout", url, *SHORT)
+
+
+def test_a_listener_that_answers_no_handshake_is_no_success():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        words = failure("connect", url, *SHORT)
+    assert "no connection was opened: 10 handshakes are unanswered, the longest for " in words
 
 
 def test_tables_for_people(tools):
@@ -250,11 +261,79 @@ def test_tables_for_people(tools):
     assert "secret" not in text.stdout + text.stderr
 
 
-def test_contents_that_differ_are_a_fault(tools):
+@pytest.mark.parametrize("scenario", ["echo", "fanout", "idle"])
+def test_contents_that_differ_are_no_success(tools, scenario):
     # `/ws` puts words in front of each message.
-    done = bench("echo", tools.ws("/ws"), *SHORT, "--json")
-    assert done.returncode == 1
-    assert "is not what was sent" in json.loads(done.stdout)["first_error"]
+    words = failure(scenario, tools.ws("/ws"), *SHORT)
+    assert ("nothing came back" if scenario == "fanout" else "is not what was sent") in words
+    assert "apus serve --tools" in words
+
+
+@pytest.mark.parametrize("scenario", ["echo", "fanout", "idle", "connect"])
+def test_connections_that_are_refused_are_no_success(tools, scenario):
+    words = failure(scenario, tools.ws("/nowhere"), *SHORT)
+    assert "the server answered 404" in words and "Check the URL" in words
+    assert "connection refused" in failure(scenario, "ws://127.0.0.1:1/", *SHORT)
+
+
+def test_a_comparison_without_results_is_no_success(tools):
+    brief = ("--duration", "100ms", "--repeats", "1", "--sizes", "64,1KiB")
+    words = failure("compare", tools.ws("/ws"), *brief)
+    assert words.startswith("apus bench compare: echo, plain, 64 B: wrong contents: ")
+    assert "connection refused" in failure("compare", "ws://127.0.0.1:1/", *brief)
+
+
+def test_figures_are_printed_although_a_connection_was_lost():
+    lost = iter([True])
+
+    def echo(connection):
+        for message in connection:
+            connection.send(message)
+            if next(lost, False):
+                return
+
+    with served(echo) as url:
+        done = bench("echo", url, *SHORT)
+    assert done.returncode == 1 and "messages" in done.stdout
+    assert "! 1 error: connection " in done.stdout and "closed by the server" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("scenario", ["echo", "fanout", "idle", "connect"])
+def test_an_interrupt_during_the_warmup_is_no_success(tools, scenario, number):
+    path = "/broadcast" if scenario == "fanout" else "/echo"
+    status, output, errors = interrupted(
+        "warming up", number, scenario, tools.ws(path), "--connections", "4", "--warmup", "1h",
+    )
+    assert (status, output) == (1, "")
+    assert "apus bench: interrupted: nothing was measured" in errors
+
+
+def test_an_interrupt_while_connections_open_is_no_success():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        status, output, errors = interrupted("connections open", signal.SIGINT, "echo", url)
+    assert (status, output) == (1, "") and "nothing was measured" in errors
+
+
+def interrupted(when, number, *args):
+    """A run that gets a signal once its progress says `when`: status, output and errors."""
+    process = subprocess.Popen(
+        [apus.binary(), "bench", *args, "--progress"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=apus.clean_environment(),
+    )
+    lines = apus.Lines(process.stderr)
+    try:
+        assert lines.wait_for(lambda lines: any(when in line for line in lines), 30), lines.text()
+        process.send_signal(number)
+        output = process.stdout.read()
+        status = process.wait(30)
+        lines.wait_for(lambda lines: False, 5)
+        return status, output, lines.text()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.mark.parametrize(
@@ -277,22 +356,26 @@ def test_a_path_that_is_refused_is_told(tools):
 
 
 def test_an_interrupt_prints_what_there_is(tools):
-    process = subprocess.Popen(
-        [apus.binary(), "bench", "echo", tools.ws("/echo"), "--duration", "1h", "--warmup", "0s",
-         "--progress", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ},
+    status, output, _ = interrupted(
+        "measuring", signal.SIGINT, "echo", tools.ws("/echo"), "--duration", "1h", "--warmup", "0s",
+        "--json",
     )
-    lines = apus.Lines(process.stderr)
-    try:
-        assert lines.wait_for(
-            lambda lines: any("measuring" in line for line in lines), 30
-        ), lines.text()
-        process.send_signal(signal.SIGINT)
-        output = process.stdout.read()
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.stdout.close()
     found = json.loads(output)
-    assert found["interrupted"] and found["messages"] > 0
+    assert status == 0 and found["interrupted"] and found["messages"] > 0
+
+
+@pytest.mark.parametrize(
+    "command, scheme",
+    [("echo", "ws"), ("fanout", "wss"), ("idle", "ws"), ("connect", "http"), ("compare", "ws")],
+)
+def test_passwords_in_urls_are_refused_and_not_repeated(command, scheme):
+    done = bench(command, f"{scheme}://user:pa55word@127.0.0.1:1/")
+    assert done.returncode == 64 and done.stdout == ""
+    assert "user or password in a URL isn't supported" in done.stderr
+    assert "--header" in done.stderr and "pa55word" not in done.stderr
+
+
+def test_several_sizes_go_with_commas():
+    for words in (("--sizes", "128", "64"), ("--size", "64", "1KiB"), ("--subscribers", "1", "2")):
+        done = bench("compare", *words)
+        assert done.returncode == 64 and "with commas and without spaces" in done.stderr

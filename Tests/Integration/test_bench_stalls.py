@@ -1,4 +1,4 @@
-"""What `apus bench --rate` says of a server that stalls: users who come meanwhile wait, too."""
+"""What `apus bench` says of a server that stalls: users who come meanwhile wait, too."""
 
 import asyncio
 import contextlib
@@ -85,3 +85,31 @@ def test_who_answers_at_once_owes_nothing():
     with server(after=0, seconds=0) as url:
         found = figures("echo", url, "1s")
     assert found["unanswered"] < 30, "what is under way"
+
+
+def closed_loop(scenario, url, *options):
+    return apus.run(
+        "bench", scenario, url, "--connections", "4", "--warmup", "0s", "--duration", "1s",
+        *options, seconds=60,
+    )
+
+
+@pytest.mark.parametrize("scenario", ["echo", "fanout"])
+def test_a_closed_loop_reports_a_stall_that_lasts_to_the_end(scenario):
+    # Four connections have a message each under way, or four subscribers miss one message.
+    with server(after=30, seconds=60, echoes=scenario == "echo") as url:
+        found = json.loads(closed_loop(scenario, url, "--json").stdout)
+        done = closed_loop(scenario, url)
+    assert found["unanswered"] == 4 and found["longest_unanswered_microseconds"] > 300_000
+    assert found["latency_microseconds"]["max"] > 300_000
+    assert any("the server stopped answering" in words for words in found["warnings"])
+    # That server is in its stall from the beginning of this run.
+    what = "messages" if scenario == "echo" else "deliveries"
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"nothing came back: 4 {what} are unanswered, the longest for " in done.stderr
+
+
+def test_a_closed_loop_does_not_report_messages_on_their_way():
+    with server(after=0, seconds=0) as url:
+        done = closed_loop("echo", url)
+    assert done.returncode == 0 and "unanswered" not in done.stdout

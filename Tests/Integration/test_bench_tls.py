@@ -96,6 +96,33 @@ def test_a_server_that_proves_nothing_is_told_and_what_to_do(authority, port, ho
         assert word in done.stderr
 
 
+def connect(url, *args, text="", trusting=None):
+    environment = {"SSL_CERT_FILE": str(trusting / "authority.pem")} if trusting else {}
+    return subprocess.run(
+        [apus.binary(), "connect", url, *args], input=text, capture_output=True, text=True,
+        timeout=30, env=apus.clean_environment(**environment),
+    )
+
+
+def test_a_terminal_client_talks_by_tls(authority, port):
+    url = f"wss://localhost:{port}/"
+    # More than any buffer on the way has room for, in both directions at once.
+    text = "".join(f"{number:060000}\n" for number in range(200))
+    done = connect(url, "--wait", "1s", text=text, trusting=authority)
+    assert (done.returncode, done.stdout, done.stderr) == (0, text, "")
+    done = connect(url, "--insecure", "--wait", "1s", text="hello\n")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+
+
+def test_a_terminal_client_tells_why_it_does_not_trust(authority, port):
+    done = connect(f"wss://localhost:{port}/")
+    assert done.returncode == 1 and done.stdout == ""
+    for word in ("the certificate is refused", "SSL_CERT_FILE", "--insecure"):
+        assert word in done.stderr
+    done = connect("wss://127.0.0.1:1/")
+    assert done.returncode == 1 and "127.0.0.1:1: Connection refused" in done.stderr
+
+
 def test_a_server_without_tls_is_told(start):
     server = start(args=["--tools"])
     done = bench("echo", f"wss://{server.authority}/echo")

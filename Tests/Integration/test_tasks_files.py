@@ -5,6 +5,7 @@ import json
 import random
 import resource
 import sqlite3
+import subprocess
 import threading
 
 import apus
@@ -193,3 +194,21 @@ def test_a_database_that_can_only_be_read_is_told_at_the_start(start, tmp_path):
     content[18] = 3
     path.write_bytes(content)
     assert "readonly" in refused(path)
+
+
+def test_the_log_says_where_the_tasks_are(tmp_path):
+    process = subprocess.Popen(
+        [apus.binary(), "serve", "--port", "0"], cwd=tmp_path, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=apus.clean_environment(),
+    )
+    lines = apus.Lines(process.stderr)
+    try:
+        with process.stdout:
+            assert process.stdout.readline().startswith("listening on ")
+        words = f"path={tmp_path}/apus.sqlite [apus] tasks are stored in an SQLite file"
+        assert lines.wait_for(lambda lines: any(words in line for line in lines), 10), lines.text()
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()

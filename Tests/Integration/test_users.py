@@ -87,7 +87,7 @@ def test_at_a_terminal_the_password_is_asked_for_and_not_shown(start, tmp_path):
     server = start(KEYED, f"auth.users={tmp_path / 'users'}")
     assert sign_in(server, "ada", "top-secret").status == 200
     shown, status = terminal(arguments, typed[0], (b"Again: ", "another"))
-    assert status == 1 and "nothing is changed" in shown
+    assert status == 1 and "the two passwords differ; nothing was changed" in shown
     assert sign_in(server, "ada", "top-secret").status == 200
 
 

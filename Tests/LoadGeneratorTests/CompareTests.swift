@@ -65,6 +65,18 @@ struct CompareTests {
         #expect(CompareResult(plan).warnings.contains("the comparison ended early"))
     }
 
+    @Test("a comparison without a single result has failed, and says why")
+    func nothingMeasured() throws {
+        let one = try result()
+        #expect(one.failure == nil)
+        var failed = CompareResult(one.plan)
+        failed.wasInterrupted = true
+        #expect(try #require(failed.failure).problem == "interrupted: nothing was measured")
+        let failure = LoadFailure("refused", advice: "Start it.")
+        failed.failures = [(CompareCase(.plain, size: 64), failure)]
+        #expect(failed.failure == LoadFailure("echo, plain, 64 B: refused", advice: "Start it."))
+    }
+
     @Test("the smallest size that pays is one from which on all do")
     func smallestSize() {
         let measured: [(size: Int, breakEven: BreakEven)] = [
@@ -145,7 +157,7 @@ struct CompareTests {
         #expect(warnings[1].hasSuffix(" fanout to 10, shared context: 128 B at 71 %"))
         for warning in warnings {
             #expect(result.text.contains("! \(warning)\n"))
-            #expect(result.markdown.contains("**Mind:** \(warning)\n"))
+            #expect(result.markdown.contains("**Note:** \(warning)\n"))
         }
     }
 

@@ -39,6 +39,25 @@ import WebSocketTesting
         #expect(error?.code == .invalidURL)
     }
 
+    @Test(
+        "a user or password is refused by name, and not repeated",
+        arguments: [
+            "ws://user:pa55@host/", "wss://pa55@host", "http://user:pa55@host/",
+            "ws:user:pa55@host",
+            "user:pa55@host", "ws://user:pa55@ho st/", "ws://pa55@host/#fragment",
+        ])
+    func credentials(text: String) {
+        let error = #expect(throws: ClientError.self) { try WebSocketURL(text, hasTLS: true) }
+        #expect(error?.code == .invalidURL)
+        #expect(error?.detail.contains("a user or password in a URL isn't supported") == true)
+        #expect(error?.description.contains("pa55") == false)
+    }
+
+    @Test(
+        "an @ elsewhere in a URL is no user",
+        arguments: ["ws://host/a@b", "ws://host?a@b", "ws+unix:/run/a@b.sock:/c@d"])
+    func noCredentials(text: String) throws { _ = try WebSocketURL(text) }
+
     @Test("wss is refused by name")
     func noTLS() async throws {
         try await withClient { client in
@@ -84,6 +103,8 @@ import WebSocketTesting
                         try await client.connect(to: server.url("/ws"))
                     }
                     #expect(error?.code == .refused && error?.status == 403)
+                    let body = String(decoding: error?.body ?? [], as: UTF8.self)
+                    #expect(body.contains("who are you?"))
                 }
             }
         }
@@ -147,6 +168,24 @@ import WebSocketTesting
             return nil
         } catch {
             return error.code
+        }
+    }
+
+    @Test("a finished connection delivers what the server sends before its Close frame")
+    func finishing() async throws {
+        try await withServer(.echo) { server in
+            try await withClient { client in
+                for finishes in [true, false] {
+                    let connection = try await client.connect(to: server.url("/ws"))
+                    for number in 0..<1_000 { connection.connection.send("\(number)") }
+                    if finishes { connection.finish() } else { connection.connection.close() }
+                    var received = 0
+                    while await connection.receive() != nil { received += 1 }
+                    #expect(finishes ? received == 1_000 : received < 1_000)
+                    let end = await connection.waitUntilClosed()
+                    #expect(end.code == .normalClosure && end.isClean)
+                }
+            }
         }
     }
 
