@@ -48,7 +48,7 @@ public final class RedisBroker: Broker {
 
     public var health: BrokerHealth { state.withLock { $0.health } }
 
-    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {
+    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
         let group: EventLoopGroup
         do throws(TransportError) {
             group = try EventLoopGroup(count: 1)

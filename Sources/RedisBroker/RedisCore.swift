@@ -14,7 +14,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
     private let subscriber: RedisSubscriber
     private let logger: Logger
     private let unreadable: LogThrottle
-    private let receive: @Sendable (BrokerEvent) -> Void
+    private let receive: @Sendable (BrokerEvent) -> BrokerError?
     private let report: @Sendable (BrokerHealth) -> Void
     private let url: RedisURL
     private var gaps = 0
@@ -28,7 +28,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
 
     init(
         loop: EventLoop, url: RedisURL, prefix: String, options: RedisOptions, logger: Logger,
-        receive: @escaping @Sendable (BrokerEvent) -> Void,
+        receive: @escaping @Sendable (BrokerEvent) -> BrokerError?,
         report: @escaping @Sendable (BrokerHealth) -> Void
     ) {
         self.loop = loop
@@ -92,7 +92,8 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
             unreadable.log(["topic": "\(topic)", "bytes": "\(message.count)"])
             return
         }
-        receive(.publication(publication))
+        // Its publisher already has the answer of Redis: the server counts a loss as a gap.
+        _ = receive(.publication(publication))
     }
 
     // MARK: - Health
@@ -103,7 +104,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         let endsGap = isInGap
         isInGap = false
         changed()
-        if endsGap { receive(.restored) }
+        if endsGap { _ = receive(.restored) }
     }
 
     /// A connection is lost, or an attempt has failed: whoever subscribes is to be told, also if
@@ -115,7 +116,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
             gaps += 1
         }
         changed()
-        if beginsGap { receive(.gap(reason)) }
+        if beginsGap { _ = receive(.gap(reason)) }
     }
 
     private func publisherChanged() {

@@ -50,11 +50,12 @@ public struct BrokerConformance: Sendable {
         self.told = told
         for (number, broker) in brokers.enumerated() {
             broker.start { event in
-                if case .publication(let publication) = event {
+                switch event {
+                case .publication(let publication), .offer(let publication):
                     received[number].add(Received(publication))
-                } else {
-                    told[number].add(event)
+                case .gap, .restored: told[number].add(event)
                 }
+                return nil
             }
         }
     }

@@ -120,7 +120,7 @@ private func ask(_ request: String, _ server: TestServer) async throws -> String
 private final class DeadBroker: Broker {
     let health = BrokerHealth(isReady: false, description: "dead")
 
-    func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {}
+    func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {}
     func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
     ) {

@@ -149,7 +149,7 @@ import WebSocketTesting
         try await withRedis { redis in
             let broker = RedisBroker(
                 url: try redis.url, prefix: "apus:", logger: .silent, options: RedisOptions())
-            broker.start { _ in }
+            broker.start { _ in nil }
             try await broker.publish(Publication("first", to: "topic"))
             redis.signal(SIGSTOP)
             let outcomes = Reports<BrokerError?>()
@@ -215,7 +215,10 @@ import WebSocketTesting
     ) async throws {
         let broker = RedisBroker(url: url, prefix: "apus:", logger: .silent, options: options)
         let events = Reports<BrokerEvent>()
-        broker.start { events.add($0) }
+        broker.start {
+            events.add($0)
+            return nil
+        }
         let result: Result<Void, any Error>
         do {
             result = .success(try await body(broker, events))

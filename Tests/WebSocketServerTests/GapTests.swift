@@ -10,12 +10,13 @@ import WebSocketTesting
     /// In memory, and tells what it is told to tell.
     private final class Telling: Broker {
         private let base = MemoryBroker()
-        private let receiver = Locked<(@Sendable (BrokerEvent) -> Void)?>(nil)
+        private let receiver = Locked<(@Sendable (BrokerEvent) -> BrokerError?)?>(nil)
 
-        func tell(_ event: BrokerEvent) { receiver.value?(event) }
+        @discardableResult
+        func tell(_ event: BrokerEvent) -> BrokerError? { receiver.value?(event) ?? nil }
 
         var health: BrokerHealth { base.health }
-        func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
             receiver.withLock { $0 = receive }
             base.start(receive)
         }
@@ -108,7 +109,8 @@ import WebSocketTesting
             let client = try await Self.join(server, "/subscribed")
             let other = try await server.upgraded("/busy")
             let connection = try await recorder.connections.next()
-            func tell(_ payload: [UInt8], as kind: MessageKind) {
+            @discardableResult
+            func tell(_ payload: [UInt8], as kind: MessageKind) -> BrokerError? {
                 broker.tell(
                     .publication(Publication(payload.span.bytes, as: kind, to: "topic")))
             }
@@ -119,7 +121,10 @@ import WebSocketTesting
                     free.wait()
                 }
                 _ = try await busy.next()
-                for _ in 0..<40 { tell([UInt8](repeating: 7, count: 64 << 10), as: .binary) }
+                let answers = (0..<40).map { _ in
+                    tell([UInt8](repeating: 7, count: 64 << 10), as: .binary)
+                }
+                #expect(answers.count { $0 != nil } == 8)
                 free.signal()
                 let counters = await server.server.counters()
                 // What is taken passes twice `topics.backlog.max` with the last.

@@ -72,14 +72,17 @@ import WebSocketTesting
         }
     }
 
-    @Test("what waits for a loop that is busy is bounded: publishing is refused, then goes on")
-    func overload() async throws {
+    @Test(
+        "publications that wait for a busy loop are limited: more are refused until it is idle",
+        arguments: [false, true])
+    func overload(publishesByBroker: Bool) async throws {
         let (busy, free) = (Reports<Int>(), DispatchSemaphore(value: 0))
         let recorder = Recorder()
         var router = Router()
         router.webSocket("/ws") { _ in .accept(Listener()) }
         router.webSocket("/busy") { _ in .accept(recorder) }
-        try await withServer(router) {
+        let broker = MemoryBroker()
+        try await withServer(router, broker: broker) {
             $0.topics.backlogMax = .mebibytes(1)
             $0.limits.outboxMax = .mebibytes(64)
         } _: { server in
@@ -95,8 +98,12 @@ import WebSocketTesting
             _ = try await busy.next()
             let payload = [UInt8](repeating: 7, count: 64 << 10)
             func publish() async throws(BrokerError) {
-                try await server.server.publish(
-                    Publication(payload.span.bytes, as: .binary, to: "news"))
+                let publication = Publication(payload.span.bytes, as: .binary, to: "news")
+                if publishesByBroker {
+                    try await broker.publish(publication)
+                } else {
+                    try await server.server.publish(publication)
+                }
             }
             var taken = 0
             do {
@@ -110,6 +117,8 @@ import WebSocketTesting
             for _ in 0..<taken { #expect(try await client.readFrame().payload == payload) }
             try await publish()
             #expect(try await client.readFrame().payload == payload)
+            // Every publisher was answered, so no subscriber has missed anything.
+            #expect(await server.server.counters().brokerGaps == 0)
             await other.close()
             await client.close()
         }

@@ -111,7 +111,7 @@ private let decomposed = "cafe\u{301}"
         let refuses = Locked(true)
 
         var health: BrokerHealth { base.health }
-        func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) { base.start(receive) }
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) { base.start(receive) }
         func publish(
             _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
         ) {
