@@ -112,7 +112,7 @@ struct EncoderTests {
             date: nil, into: &output)
         let body =
             "{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\",\"status\":405,"
-            + "\"detail\":\"This resource does not know that method.\"}"
+            + "\"detail\":\"This resource does not support this method.\"}"
         #expect(
             String(decoding: output, as: UTF8.self)
                 == "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n"
