@@ -11,7 +11,7 @@ from channels import (
 )
 from redis_server import proxy, redis  # noqa: F401
 
-REPLICA = "Redis is a replica, from which publications do not reach its master"
+REPLICA = "Redis is a replica: it does not pass publications on to its master"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis, start, client):
     wait_logged(server, "subscriptions are lost: publications may be missed")
     assert wait_not_ready(server)["broker"]["gaps"] == 1
     assert post(server, "lost")[0] == 503
-    wait_logged(server, "no connection to Redis; trying on")
+    wait_logged(server, "no connection to Redis; retrying")
     listener = client(server, "/ws/redis/news")
     broker.start()
     wait_ready(server)
