@@ -84,7 +84,7 @@ def refused(answer):
     """The answer again, which has to be a refusal as RFC 6750 §3 wants it."""
     assert answer.startswith(b"HTTP/1.1 401 "), answer
     assert b'\r\nwww-authenticate: bearer error="invalid_token"\r\n' in answer.lower(), answer
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["detail"] == "A valid token is needed."
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["detail"] == "A valid token is required."
     return answer
 
 

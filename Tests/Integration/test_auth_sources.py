@@ -204,7 +204,7 @@ def test_faults_of_what_is_referred_to_are_told_at_the_start(tmp_path):
     for settings, part in [
         (["auth.required_for=echo"], "auth.required_for: needs keys"),
         (["auth.jwt.jwks=/nonexistent"], "/nonexistent: can't be read: No such file"),
-        ([write_jwks(tmp_path / "a", good | {"x": "AA"})], 'key "k" is ignored: not a good key'),
+        ([write_jwks(tmp_path / "a", good | {"x": "AA"})], 'key "k" is ignored: not a valid key'),
         ([write_jwks(tmp_path / "b", good, good)], 'two keys have kid "k" and ES256'),
         ([write_jwks(tmp_path / "c")], "no key that can verify tokens"),
         ([f"auth.users={tmp_path / 'users'}"], f"{tmp_path / 'users'}:1: not $scrypt$"),

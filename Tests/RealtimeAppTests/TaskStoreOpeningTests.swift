@@ -50,7 +50,7 @@ import WebSocketTesting
                 try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('of tomorrow')")
             }
             try queue.close()
-            #expect(await refusal(path(folder)) == "it was made by a newer version of apus")
+            #expect(await refusal(path(folder)) == "it was created by a newer version of apus")
         }
     }
 

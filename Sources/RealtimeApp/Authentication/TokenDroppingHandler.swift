@@ -1,7 +1,7 @@
 import WebSocketServer
 
-/// Stands before the handler of a feature that demands no token, for a client that has brought one
-/// all the same, and may bring new ones as it would elsewhere: no one sees those.
+/// A handler in front of the handler of a feature that requires no token. It drops the messages
+/// with new tokens of clients that authenticate nevertheless.
 final class TokenDroppingHandler: ConnectionHandler {
     private let handler: any ConnectionHandler
 

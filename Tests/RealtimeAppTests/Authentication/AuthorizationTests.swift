@@ -65,7 +65,7 @@ struct AuthorizationTests {
                 let challenge = hasTried ? #"Bearer error="invalid_token""# : "Bearer"
                 let lines = response.head.lowercased().split(separator: "\r\n")
                 #expect(lines.contains("www-authenticate: \(challenge.lowercased())"))
-                #expect(response.body.contains("A valid token is needed."))
+                #expect(response.body.contains("A valid token is required."))
             }
         }
     }

@@ -93,20 +93,21 @@ struct KeySetTests {
             (rsa + #","key_ops":["encrypt"]"#, "not for verifying"),
             (
                 rsa + #","alg":"RSA-OAEP""#,
-                "its alg is none that such a key verifies: RS256, RS384, RS512, PS256, PS384, PS512"
+                "its alg is none that this kind of key verifies: "
+                    + "RS256, RS384, RS512, PS256, PS384, PS512"
             ),
-            (rsa + #","alg":"HS256""#, "its alg is none that such a key verifies: RS256"),
-            (ec + #","alg":"ES512""#, "its alg is none that such a key verifies: ES256"),
+            (rsa + #","alg":"HS256""#, "its alg is none that this kind of key verifies: RS256"),
+            (ec + #","alg":"ES512""#, "its alg is none that this kind of key verifies: ES256"),
             (oct + #","alg":"A128KW""#, "its alg is none of HS256, HS384, HS512"),
             (#""kty":"RSA","e":"AQAB","n":"u1SU1Q""#, "RSA needs 2048 bits, it has 32"),
             (
                 #""kty":"RSA","e":"AQAB","n":"AAAA\#(modulus.prefix(172))""#,
                 "RSA needs 2048 bits, it has 1032"
             ),
-            (#""kty":"RSA""#, "not a good key: "),
-            (#""kty":"EC","crv":"P-256""#, "not a good key: "),
-            (#""kty":"EC","crv":"P-256","x":"AA","y":"AA""#, "not a good key: "),
-            (#""kty":"OKP","crv":"Ed25519","x":"AA""#, "not a good key: "),
+            (#""kty":"RSA""#, "not a valid key: "),
+            (#""kty":"EC","crv":"P-256""#, "not a valid key: "),
+            (#""kty":"EC","crv":"P-256","x":"AA","y":"AA""#, "not a valid key: "),
+            (#""kty":"OKP","crv":"Ed25519","x":"AA""#, "not a valid key: "),
             (#""kty":"oct","k":"c2hvcnQ""#, "HS256 needs 32 bytes, it has 5"),
             (#""kty":"oct""#, "its k is not Base64url"),
             ("", "not a JWK"), (#""kty":7"#, "not a JWK"), (rsa + #","kid":7"#, "not a JWK"),

@@ -74,9 +74,9 @@ struct PasswordTests {
         "a faulty line is told with its number",
         arguments: [
             ("ada", "not NAME:HASH"), ("ada:", "not $scrypt$"), ("ada:secret", "not $scrypt$"),
-            (":\(good)", "a name is 1 to 64 bytes"), ("a b:\(good)", "a name is 1 to 64 bytes"),
-            ("\(String(repeating: "x", count: 65)):\(good)", "a name is 1 to 64 bytes"),
-            ("eve:\(good)", "eve stands there twice"),
+            (":\(good)", "a name has 1 to 64 bytes"), ("a b:\(good)", "a name has 1 to 64 bytes"),
+            ("\(String(repeating: "x", count: 65)):\(good)", "a name has 1 to 64 bytes"),
+            ("eve:\(good)", "eve occurs twice"),
             ("ada:$2b$12$abc", "not $scrypt$"), ("ada:\(good)$", "not $scrypt$"),
             ("ada:$scrypt$r=8,ln=10,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are not"),
             ("ada:$scrypt$ln=10,r=8$AAAAAAAAAAAAAAAA$AAAA", "its costs are not"),
