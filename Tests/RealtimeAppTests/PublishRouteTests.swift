@@ -23,7 +23,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a publication that would be dropped is answered with 503, and a task is stored")
+    @Test("A publication that would be dropped is answered with 503, and a task is stored")
     func overload() async throws {
         let path = "/tmp/apus-test-\(UInt32.random(in: 0 ... .max)).sock"
         try await withFolder { folder in
@@ -33,7 +33,7 @@ import WebSocketTesting
             var router = RealtimeApp(logger: log.logger, broker: broker, tasks: store).router()
             router.webSocket("/subscriber") { _ in .accept(subscriber) }
             try await withServer(router, broker: broker) {
-                // Its connections go to the loops in turn.
+                // Its connections are distributed over the loops in turn.
                 $0.addresses = [.unix(path: path)]
                 $0.loops = 2
                 $0.topics.backlogMax = .mebibytes(1)

@@ -111,7 +111,9 @@ private let decomposed = "cafe\u{301}"
         let refuses = Locked(true)
 
         var health: BrokerHealth { base.health }
-        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) { base.start(receive) }
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
+            base.start(receive)
+        }
         func publish(
             _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
         ) {

@@ -296,7 +296,9 @@ import WebSocketTesting
         private let count = Locked(0)
 
         var health: BrokerHealth { base.health }
-        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) { base.start(receive) }
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
+            base.start(receive)
+        }
 
         func publish(
             _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
