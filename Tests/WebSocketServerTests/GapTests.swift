@@ -5,9 +5,9 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// What a server does when its broker tells it of a gap.
+/// The behaviour of a server when its broker reports a gap.
 @Suite struct GapTests {
-    /// In memory, and tells what it is told to tell.
+    /// A broker in memory that reports events on command.
     private final class Telling: Broker {
         private let base = MemoryBroker()
         private let receiver = Locked<(@Sendable (BrokerEvent) -> BrokerError?)?>(nil)
@@ -28,7 +28,7 @@ import WebSocketTesting
         func stop() async { await base.stop() }
     }
 
-    /// Subscribes if its path says so.
+    /// A handler that subscribes if it is told to.
     private final class Listener: ConnectionHandler, Sendable {
         let subscribes: Bool
         init(subscribes: Bool) { self.subscribes = subscribes }
@@ -54,7 +54,7 @@ import WebSocketTesting
         return client
     }
 
-    @Test("a gap and its end close subscribers, on all loops, and no one else")
+    @Test("A gap and its end close only subscribers, on all loops")
     func closes() async throws {
         let broker = Telling()
         try await withServer(Self.router, broker: broker) {
@@ -80,7 +80,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a gap is counted and leaves subscribers alone by default")
+    @Test("A gap is counted, and by default no subscriber is closed")
     func keeps() async throws {
         let broker = Telling()
         try await withServer(Self.router, broker: broker) { server in
@@ -96,7 +96,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what a busy loop can't hold is dropped: one gap each time, until it has caught up")
+    @Test("Publications beyond the limit of a busy loop are dropped: one gap each time")
     func overload() async throws {
         let (busy, free) = (Reports<Int>(), DispatchSemaphore(value: 0))
         let (broker, recorder, log) = (Telling(), Recorder(), LogRecorder())
@@ -115,7 +115,7 @@ import WebSocketTesting
                     .publication(Publication(payload.span.bytes, as: kind, to: "topic")))
             }
             for round in 1...2 {
-                // The only loop does nothing until it is let go.
+                // Blocks the only loop until it is released.
                 connection.core.loop.execute {
                     busy.add(round)
                     free.wait()
@@ -127,7 +127,7 @@ import WebSocketTesting
                 #expect(answers.count { $0 != nil } == 8)
                 free.signal()
                 let counters = await server.server.counters()
-                // What is taken passes twice `topics.backlog.max` with the last.
+                // The last accepted publication exceeds twice `topics.backlog.max`.
                 #expect(counters.topics.publications == UInt64(32 * round))
                 #expect(counters.brokerGaps == round)
             }
