@@ -40,7 +40,7 @@ def under_attack(beside_honest):
     @contextlib.contextmanager
     def attack(server, rss_mib):
         sockets = server.sockets()
-        with Wire.to(server, "/ws") as wire:  # one round trip first, so that everything is allocated that is allocated once
+        with Wire.to(server, "/ws") as wire:  # allocates what is allocated once
             wire.send_text("x")
             wire.text()
         baseline = server.resident_bytes()

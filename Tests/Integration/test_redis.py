@@ -264,7 +264,7 @@ auth:
 """
 
 
-def test_a_gap_closes_the_subscribers_of_every_feature_if_the_file_says_so(redis, start, client, tmp_path):
+def test_a_gap_closes_the_subscribers_of_every_feature_by_the_file(redis, start, client, tmp_path):
     broker = redis()
     file = tmp_path / "apus.yaml"
     file.write_text(GAP_FILE.format(url=broker.url, secret=SECRET))

@@ -56,7 +56,7 @@ def test_name_and_password_are_exchanged_for_a_valid_token(serving):
     "content_type",
     [None, FORM.title(), f"{FORM};charset=utf-8", f"{FORM} ; charset=utf-8", f"{FORM}\t;charset=x"],
 )
-def test_a_client_signs_in_with_curl_and_connects_with_websockets(serving, client, program, content_type):
+def test_a_token_from_curl_is_accepted_from_websockets(serving, client, program, content_type):
     server = serving()
     fields = ("grant_type=password", "username=grüße", "password=ä&=+%")
     done = subprocess.run(

@@ -34,8 +34,8 @@ PUBLICATIONS = int(
     os.environ.get("APUS_TESTS_PUBLICATIONS") or (30_000 if apus.is_debug_build() else 100_000)
 )
 PUBLISHERS = 4
-EACH = 5  # messages for each topic in a round. Node's crowd gets few: it decompresses slowly, falls behind, and then joins and leaves less often.
-# Of Node's there are few: they inflate slowly, fall behind, and then join and leave less often.
+EACH = 5  # messages for each topic in a round
+# Few clients of Node: they decompress slowly, fall behind, and then join and leave less often.
 CLIENTS = {
     "websockets": 35, "aiohttp": 30, "ws": 20, "undici": 15, "nhooyr": 40, "nhooyr-takeover": 45,
     "gorilla": 15, "chromium": 4, "firefox": 4,

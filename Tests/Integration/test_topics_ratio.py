@@ -99,7 +99,7 @@ def test_a_context_is_shared_from_two_subscribers_on(start):
         for _ in range(3):
             two.wire.send_text("subscribe quotes")
             assert two.text() == "subscribed quotes"
-            published(quote(chosen), one, two)  # whose contexts don't have the previous one in common
+            published(quote(chosen), one, two)  # the previous ones differ
             for _ in range(20):
                 text = quote(chosen)
                 first, second = published(text, one, two)
