@@ -176,8 +176,7 @@ class Apus:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def sockets(self):
-        """Returns the open sockets. The process may open other descriptors with its first client.
-        """
+        """Returns the open sockets. The first client may cause other descriptors."""
         folder = f"/proc/{self.pid}/fd"
         count = 0
         for descriptor in os.listdir(folder):

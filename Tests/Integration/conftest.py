@@ -140,8 +140,7 @@ def server():
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
 def deflating(request):
-    """Returns a server that echoes at `/echo`, for each configuration of compression, and its name.
-    """
+    """Returns an echo server for each configuration of compression, with its name."""
     with shared(*CONFIGURATIONS[request.param], args=["--tools"]) as server:
         server.configuration = request.param
         yield server

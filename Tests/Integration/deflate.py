@@ -74,8 +74,7 @@ class Bits:
 
 
 def header(kind):
-    """Writes the header of a block; 0 is stored, 1 has fixed codes, 2 dynamic ones, 3 is invalid.
-    """
+    """Writes the header of a block: 0 stored, 1 fixed codes, 2 dynamic codes, 3 invalid."""
     return Bits().number(0, 1).number(kind, 2)
 
 

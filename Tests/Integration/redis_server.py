@@ -1,5 +1,4 @@
-"""A real `redis-server` for one test, and a proxy that changes its replies like a faulty network.
-"""
+"""A real `redis-server` for one test, and a proxy that acts like a faulty network."""
 
 import contextlib
 import shutil

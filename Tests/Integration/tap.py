@@ -182,8 +182,7 @@ class Conversation:
 
 
 class Tap:
-    """A proxy before a server that records the bytes. Clients can't distinguish it from the server.
-    """
+    """A proxy that records the bytes. To its clients, it looks like the server."""
 
     def __init__(self, server):
         self.server = server

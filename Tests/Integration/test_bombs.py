@@ -120,16 +120,14 @@ UNPROVED = ("auth.first_message=true", KEYED)
 
 
 def unproved(server):
-    """Returns a connection that has offered compression, of a peer that must still send its token.
-    """
+    """Returns a connection that has offered compression, before its peer sends a token."""
     wire, answer = offering(server, NAME, path=PATH)
     assert answer is None
     return wire
 
 
 def test_bombs_before_authentication(start, beside_honest, peak_within):
-    """No extension is negotiated there, so nothing is decompressed, even after a token has arrived.
-    """
+    """No extension is negotiated there, so nothing is decompressed, even after a token."""
     server = start("server.loops=1", *UNPROVED)
     # The compressed size of one is within `limits.before_auth.message`, that of the other isn't.
     bombs = [

@@ -64,8 +64,7 @@ CROWD_BOUND = 2 * ASSEMBLY + 2 * 5 * MIB + 1_000 * 2 * KIB
 
 
 def test_a_thousand_at_once(inflating, beside_honest, peak_within):
-    """All but the last byte of each is sent first, then the bombs are completed, eight at a time.
-    """
+    """All but the last byte of each is sent first. Then eight at a time are completed."""
     server = inflating(f"limits.assembly.max={ASSEMBLY}", "server.loops=2")
     before = server.sockets()
     names = itertools.islice(itertools.cycle(CROWD), 1_000)

@@ -25,8 +25,7 @@ SECONDS = 5
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Returns a server with one loop, which any of the requests could block, and with large limits.
-    """
+    """Returns a server with large limits and one loop, which any request could block."""
     users = tmp_path_factory.mktemp("users") / "users"
     users.write_text("# none\n")
     with shared(

@@ -11,8 +11,7 @@ BAD_CONFIGURATION = 78  # EX_CONFIG
 
 
 def message_max(server, low, high):
-    """Returns whether the server accepts messages of `low` bytes and refuses those of `high` bytes.
-    """
+    """Returns whether the server accepts messages of `low` bytes, but not of `high` bytes."""
     with Wire.to(server, "/ws") as wire:
         wire.send(frame(BINARY, b"x" * low) + frame(BINARY, b"x" * high))
         return wire.frame().opcode == BINARY and wire.frame().opcode == CLOSE

@@ -22,8 +22,7 @@ from wire import BINARY, Wire, frame
 
 
 def visits(server, client, count):
-    """Waits until a server has logged that a chat's client left `count` times. Returns the lines.
-    """
+    """Waits until a client has left the chat `count` times by the log. Returns how often it did."""
     line = re.compile(rf"\bclient={client}\b.*client left the chat")
 
     def times(lines):

@@ -34,8 +34,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 def under_attack(beside_honest):
-    """`with under_attack(server, rss_mib=16):` checks all conditions during an attack and after it.
-    """
+    """`with under_attack(server, rss_mib=16):` checks the server during an attack and after it."""
 
     @contextlib.contextmanager
     def attack(server, rss_mib):

@@ -76,8 +76,7 @@ def test_partly_received_messages_have_a_limit_together(start):
 
 
 def refusal(server):
-    """Returns how a new connection is refused: an HTTP status before the upgrade, or a close code.
-    """
+    """Returns the refusal of a new connection: an HTTP status or a close code."""
     wire = Wire.to(server)
     try:
         wire.send(upgrade_request(host=server.authority))

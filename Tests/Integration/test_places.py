@@ -1,5 +1,4 @@
-"""The places of connections: silent ones keep nobody out, and other users of descriptors have some.
-"""
+"""The places of connections: silent ones keep nobody out, and some descriptors are reserved."""
 
 import contextlib
 import selectors

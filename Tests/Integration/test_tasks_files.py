@@ -1,5 +1,4 @@
-"""The tasks' file survives every end of the server and can be shared; an unusable one is refused.
-"""
+"""The tasks' file: surviving the server's end, sharing, and refusing an unusable file."""
 
 import http.client
 import json

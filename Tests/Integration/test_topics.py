@@ -139,8 +139,7 @@ def test_undici(topics):
 
 @pytest.mark.parametrize("client", ["gorilla", "nhooyr", "nhooyr-takeover"])
 def test_go(topics, go_clients, client):
-    """The last client has context takeover, and so receives frames of the context that it shares.
-    """
+    """The last client has context takeover, so it receives frames of a shared context."""
     published = list(payloads(4))
     run_collector(topics, [go_clients, client], clean_environment(), published)
 

@@ -116,8 +116,7 @@ def start_crowds(server, taps, tools, total, stack):
 
 
 def check_frames(taps):
-    """Every client negotiated compression, and each kind received all kinds of frames that it can.
-    """
+    """Every client negotiated compression, and each kind received all its kinds of frames."""
     groups = Frames()
     counts = {}
     for kind, tap in taps.items():

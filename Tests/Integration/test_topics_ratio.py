@@ -74,8 +74,7 @@ def stands_alone(payload, text):
 
 
 def test_a_context_is_shared_from_two_subscribers_on(start):
-    """A single subscriber on its loop receives small messages plain, and others compressed alone.
-    """
+    """A single subscriber of a loop receives small messages plain, others compressed alone."""
     server = start("server.loops=1", args=["--tools"])
     chosen = random.Random(4)
     one, two, publisher = (Reader(server, BROWSER, topics) for topics in (["quotes"], [], []))

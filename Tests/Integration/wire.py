@@ -39,8 +39,7 @@ def close_payload(code, reason=b""):
 
 
 def upgrade_request(path="/ws", host="localhost", **changes):
-    """Returns an opening handshake. `changes` replace headers (with `_` for `-`); None omits one.
-    """
+    """Returns an opening handshake. `changes` replace headers (`_` for `-`); None omits one."""
     headers = {
         "Host": host,
         "Upgrade": "websocket",

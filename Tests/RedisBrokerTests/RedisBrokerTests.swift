@@ -129,7 +129,7 @@ import WebSocketTesting
                 let error = await #expect(throws: BrokerError.self) {
                     try await broker.publish(Publication(most + "x", to: "topic"))
                 }
-                #expect(error?.description.contains("larger than 100000 bytes") == true)
+                #expect(error?.description.contains("more than 100000 bytes") == true)
                 try await redis.run([
                     "EVAL", "redis.call('PUBLISH', 'apus:topic', string.rep('x', 1000000))", "0",
                 ])

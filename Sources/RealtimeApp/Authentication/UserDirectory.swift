@@ -21,7 +21,7 @@ final class UserDirectory: Sendable {
         self.path = path
         self.logger = logger
         unreadable = LogThrottle(
-            "the users file can't be read: its previous content applies", level: .error,
+            "the users file can't be used: its previous content applies", level: .error,
             logger: logger)
         // Taken before reading, so that a change in between is noticed.
         let stamp = FileStatus(path)?.settledStamp
