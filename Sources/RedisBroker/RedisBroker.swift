@@ -137,14 +137,14 @@ struct RedisBrokerState {
     var group: EventLoopGroup?
     var health = BrokerHealth(isReady: false, description: "not connected yet")
     var leftovers: Int?
-    /// The pending publications that await an answer, and their size in bytes.
+    /// The number of pending publications, and their size in bytes.
     private(set) var inFlight = 0
     private var inFlightSize = 0
 
     var openAtEnd: Int? { leftovers.map { $0 + inFlight } }
 
-    /// Admits a publication, which counts until ``release(_:)``, and returns where it goes, or
-    /// returns the error.
+    /// Admits a publication of `size` bytes, which counts until ``release(_:)``. Returns the core that
+    /// publishes it, or the error.
     mutating func admit(_ size: Int, _ options: RedisOptions) -> (RedisCore?, BrokerError?) {
         guard let core else { return (nil, .stopped) }
         guard inFlight < options.inFlightMax, inFlightSize < options.inFlightSizeMax else {

@@ -19,7 +19,7 @@ struct CommandLineTests {
         return (process.wait(), output, errors)
     }
 
-    @Test("the version is printed")
+    @Test("The version is printed")
     func version() throws {
         #expect(try apus(["--version"]) == (0, "0.1.0\n", ""))
     }

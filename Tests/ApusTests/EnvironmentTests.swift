@@ -107,7 +107,7 @@ struct EnvironmentTests {
     }
 
     @Test(
-        "every key's variable counts as unset when it is empty", arguments: Schema.keys.map(\.name))
+        "Every key's variable counts as unset when it is empty", arguments: Schema.keys.map(\.name))
     func empty(_ name: String) throws {
         let key = try #require(Schema.key(named: name))
         let loaded = try load(environment: [key.environmentVariable: ""])

@@ -94,7 +94,7 @@ struct FaultsTests {
     }
 
     @Test(
-        "a path or a claim with a zero byte is refused",
+        "A path or a claim with a zero byte is refused",
         arguments: ["auth.users", "auth.jwt.issuer"])
     func zeroByte(_ key: String) throws {
         let line = try #require(faults(set: [(key, "a\0b")]).first)
@@ -147,7 +147,7 @@ struct FaultsTests {
     }
 
     @Test(
-        "an unknown key brings a suggestion",
+        "An unknown key brings a suggestion",
         arguments: [
             ("limits.mesage.max", "limits.message.max"), ("message.max", "limits.message.max"),
             ("limits.message", "limits.message.max"), ("log-level", "log.level"),
@@ -189,7 +189,7 @@ struct FaultsTests {
         #expect(try #require(faults(set: [(long, "")]).first).count == 1_001)
     }
 
-    @Test("a secret value is never shown")
+    @Test("A secret value is never shown")
     func secrets() {
         let key = Key("test.secret", WholeNumber(1...2), \.port, "A test", isSecret: true)
         let fault = Fault(.option("--set"), key: key, text: "hunter2", .outOfRange)

@@ -44,7 +44,7 @@ struct FileTests {
         }
     }
 
-    @Test("the Markdown table has a row for each key")
+    @Test("The Markdown table has a row for each key")
     func markdown() {
         let rows = Schema.markdownTable.split(separator: "\n")
         #expect(rows.count == Schema.keys.count + 2)

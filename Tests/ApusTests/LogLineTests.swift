@@ -20,7 +20,7 @@ struct LogLineTests {
     /// The text after the time.
     private func rest(_ text: String) -> Substring { text.drop { $0 != " " }.dropFirst() }
 
-    @Test("a line has time, level, label, sorted metadata, source and message")
+    @Test("A line has time, level, label, sorted metadata, source and message")
     func form() throws {
         let text = encode("it happened", ["b": "2", "a": "1", "c": "3"], of: ["b": "0", "z": "9"])
         #expect(rest(text) == "notice apus: a=1 b=2 c=3 z=9 [tests] it happened\n")

@@ -73,7 +73,7 @@ class Witness(Child):
 
 @dataclasses.dataclass
 class Outcome:
-    """The outcome of an attack. `faults` are missed goals, except those of speed."""
+    """The outcome of an attack. `faults` are missed goals that don't depend on speed."""
 
     name: str
     trips: int = 0

@@ -24,7 +24,7 @@ struct IPAddressTests {
         return IPAddress(high: UInt64(bigEndian: v6.0), low: UInt64(bigEndian: v6.1))
     }
 
-    @Test("chosen texts", arguments: texts)
+    @Test("Chosen texts", arguments: texts)
     func chosen(text: String) {
         #expect(IPAddress(text) == Self.twin(text))
     }

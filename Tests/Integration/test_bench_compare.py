@@ -124,7 +124,7 @@ def test_a_folder_that_is_not_writable_is_reported_before_the_run(tmp_path):
     file = tmp_path / "file"
     file.touch()
     for folder in (file, file / "charts", "/proc/charts"):
-        # Some seconds, because the run itself would take minutes.
+        # The error takes seconds; the run would take minutes.
         done = apus.run("bench", "compare", "--svg", str(folder), seconds=10)
         assert done.returncode == 1 and done.stdout == ""
         assert f"--svg: {folder} can't be written to" in done.stderr
@@ -172,7 +172,7 @@ def against(url, *options):
 
 
 def test_a_third_party_server_is_compared_by_what_it_negotiates(start):
-    # Its messages are compressed alone, whatever is offered.
+    # It compresses each message without a context, whatever is offered.
     server = start(
         "compression.context_takeover=off", "compression.threshold=0", args=["--tools"]
     )

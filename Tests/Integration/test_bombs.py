@@ -189,7 +189,7 @@ def test_empty_blocks_cost_about_as_much_as_in_zlib(inflating, record_property, 
         assert zlib.decompressobj(-15).decompress(payload) == b""
     by_zlib = time.process_time() - begun
     record_property("cpu_seconds", (spent, by_zlib))
-    # Ticks are counted, and a message costs more than its decompression.
+    # CPU time is counted in whole ticks, and a message costs more than its decompression.
     assert spent < 3 * by_zlib + 0.05
 
 

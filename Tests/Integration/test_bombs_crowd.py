@@ -58,8 +58,8 @@ CROWD = {
 }
 
 ASSEMBLY = 8 * MIB
-# Partly received and decompressing messages, and as much again that malloc doesn't return; the
-# buffers that each loop keeps for reuse (4 MiB), and an echo during compression; the connections.
+# The memory for partly received and decompressing messages, and as much again that malloc doesn't
+# return; on each loop, the buffers for reuse (4 MiB) and an echo during compression; connections.
 CROWD_BOUND = 2 * ASSEMBLY + 2 * 5 * MIB + 1_000 * 2 * KIB
 
 

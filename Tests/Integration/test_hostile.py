@@ -246,7 +246,7 @@ def test_descriptors_exhausted(start, under_attack):
         for _ in range(2 * limit):
             stack.enter_context(server.connect())
         wait_until(lambda: server.descriptors() <= limit * 3 // 4, "a quarter kept")
-        # A connection in the place of another may be closed for the next one.
+        # A connection that took the place of another may itself be closed for the next one.
         wait_until(lambda: accepts(server), "others are let in")
         spent, begun = server.cpu_seconds(), time.monotonic()
         assert_runs_on(server, seconds=1.5)

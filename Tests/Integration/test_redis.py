@@ -13,7 +13,7 @@ from redis_server import Proxy, pair, proxy, redis  # noqa: F401
 from task_client import CREATED, create
 from tokens import KEYED, PATH, SECRET, bearer, token
 
-# A message as Redis pushes it; its channel and payload are lines.
+# The form in which Redis pushes a message. Channel and payload are lines here.
 MESSAGE = re.compile(rb"\*3\r\n\$7\r\nmessage\r\n\$\d+\r\n[^\r]*\r\n\$\d+\r\n[^\r]*\r\n")
 
 

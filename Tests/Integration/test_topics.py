@@ -243,5 +243,5 @@ def test_the_cost_of_publishing_does_not_grow_with_the_number(start, peak_within
         with peak_within(server, 0, slack=2 * MIB):
             for _ in range(9):
                 publish_ten_thousand()
-    # Ticks are counted.
+    # CPU time is counted in whole ticks.
     assert min(spent[-3:]) < 2 * max(spent[:3]) + 0.1, spent

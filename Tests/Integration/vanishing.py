@@ -156,7 +156,7 @@ def ip(command, *more, keep=()):
 
 
 def in_own_network(unshare):
-    """Returns the start of a command that has its own network and all privileges there.
+    """Returns the beginning of a command that runs a program in its own network, as root there.
 
     If the kernel forbids that, returns None and the error.
     """

@@ -86,7 +86,7 @@ struct PayloadFileTests {
         #expect(sent == (0..<sent.count).map { Array(text.utf8)[$0 % text.utf8.count] })
     }
 
-    @Test("an empty slice stays empty")
+    @Test("An empty slice stays empty")
     func empty() {
         #expect(slices(file("ä"), [0, 2], 2) == [[], Array("ä".utf8)])
     }

@@ -41,7 +41,7 @@ import WebSocketTesting
         return pieces
     }
 
-    @Test("no tasks are an empty array")
+    @Test("No tasks are an empty array")
     func empty() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -57,7 +57,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a list comes in pieces of one size, whatever the size of its tasks", arguments: [0, 1_000])
+        "A list comes in pieces of one size, whatever the size of its tasks", arguments: [0, 1_000])
     func pieces(size: Int) async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -113,7 +113,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "The least and the largest ids are listed, and a limit ends the list within or between pieces"
+        "The least and largest ids are listed, and a limit ends the list within or between pieces"
     )
     func ends() async throws {
         try await withFolder { folder in

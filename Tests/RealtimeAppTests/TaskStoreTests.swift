@@ -47,7 +47,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a page is a part of the list")
+    @Test("A page is a part of the list")
     func pages() async throws {
         try await withFolder { folder in
             let store = try await open(folder)

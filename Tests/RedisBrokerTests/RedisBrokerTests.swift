@@ -7,7 +7,7 @@ import WebSocketTesting
 
 /// The broker with a real Redis.
 @Suite(.serialized) struct RedisBrokerTests {
-    @Test("it conforms", arguments: [1, 3])
+    @Test("It conforms", arguments: [1, 3])
     func conforms(count: Int) async throws {
         try await withRedis { redis in
             let url = try redis.url

@@ -124,7 +124,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a large text a byte at a time, and an endless line, take time in proportion to their size")
+        "A large text a byte at a time, and an endless line, take time in proportion to their size")
     func linear() {
         let limits = ReplyReader.Limits(lineMax: 1 << 20, replyMax: 1 << 20)
         let body = String(repeating: "+", count: 100_000)

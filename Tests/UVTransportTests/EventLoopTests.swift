@@ -227,7 +227,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a signal reaches its source on the loop")
+    @Test("A signal reaches its source on the loop")
     func signals() async throws {
         struct Source: @unchecked Sendable { let source: SignalSource }
         try await withLoops { group in

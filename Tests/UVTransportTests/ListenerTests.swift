@@ -56,7 +56,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("several loops share one port, and all of them accept")
+    @Test("Several loops share one port, and all of them accept")
     func sharedPort() async throws {
         try await withLoops(3) { group in
             let sockets = try ListeningSocket.listen(
@@ -285,7 +285,7 @@ import WebSocketTesting
         }
     }
 
-    /// In a separate process, because the limit of descriptors is the process's.
+    /// In a separate process, because the limit of descriptors applies to the whole process.
     @Test("Pauses when descriptors run out, and continues when some are available again")
     func descriptorsExhausted() async {
         await #expect(processExitsWith: .success) {

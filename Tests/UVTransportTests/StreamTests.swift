@@ -24,7 +24,7 @@ import WebSocketTesting
 
     /// Appends data of all sizes in a turn, before and after the kernel's buffer is full, also
     /// beside another stream that is corked. This test once found bytes that overtook others.
-    @Test("keeps order and loses nothing while the reader is slow", arguments: Kind.allCases)
+    @Test("Keeps order and loses nothing while the reader is slow", arguments: Kind.allCases)
     func slowReader(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0], receiveBuffer: 4_096)
@@ -201,7 +201,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "closing and resetting release everything, in every state",
+        "Closing and resetting release everything, in every state",
         arguments: Kind.allCases, Moment.allCases)
     func closing(kind: Kind, moment: Moment) async throws {
         for resets in [false, true] {
@@ -265,7 +265,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a peer's reset is reported once, in every state", arguments: Moment.allCases)
+    @Test("A peer's reset is reported once, in every state", arguments: Moment.allCases)
     func peerResets(moment: Moment) async throws {
         try await withLoops { group in
             let pair = try await makePair(.tcp, on: group.loops[0], receiveBuffer: 4_096)

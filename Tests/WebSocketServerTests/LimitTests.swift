@@ -199,7 +199,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "one connection too many is told 1008, and past the headroom 503", arguments: [false, true])
+        "One connection too many is told 1008, and past the headroom 503", arguments: [false, true])
     func admission(isPerAddress: Bool) async throws {
         try await withServer(.echo) {
             if isPerAddress {

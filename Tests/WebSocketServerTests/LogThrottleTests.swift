@@ -28,7 +28,7 @@ import WebSocketTesting
         #expect(log.lines(with: #""others": 1"#).count == 1)
     }
 
-    /// In a separate process, because the limit of descriptors is the process's.
+    /// In a separate process, because the limit of descriptors applies to the whole process.
     @Test("Missing descriptors are a single warning, not one for each attempt to accept")
     func descriptorsExhausted() async {
         await #expect(processExitsWith: .success) {

@@ -30,7 +30,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("nobody: nothing")
+    @Test("Nobody: nothing")
     func nobody() {
         #expect(plan([]).encodings == 0)
         let cold = plan([], unknown: 3)

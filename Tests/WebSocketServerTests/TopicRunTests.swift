@@ -27,7 +27,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "everyone reads every batch, whatever came before and between", arguments: 1...4,
+        "Everyone reads every batch, whatever came before and between", arguments: 1...4,
         [Compression.ContextTakeover.shared, .off])
     func everyone(seed: UInt64, takeover: Compression.ContextTakeover) async throws {
         var compression = Compression()

@@ -70,7 +70,7 @@ final class UserDirectory: Sendable {
     }
 
     /// Returns the name of the user with this name and password, as spelled in the file, or `nil`
-    /// if there is none. Both take the same time.
+    /// if there is none. A wrong name or password takes as long as a right one.
     func user(named name: UserName, password: ExactString) -> String? {
         file.user(named: name, password: password)
     }

@@ -1,8 +1,8 @@
 import Foundation
 import HTTPProtocol
 
-/// The most seconds for an input of up to 64 KiB: many times the normal time, and a sixth of the
-/// time if it grew with the square of the size.
+/// The limit in seconds for an input of up to 64 KiB. Linear work takes a small fraction of it, and
+/// work that grows with the square of the size would take six times as long.
 private let secondsMax = 0.25
 
 /// Runs `test`. Fails if it takes more CPU time of the thread than ``secondsMax``.
