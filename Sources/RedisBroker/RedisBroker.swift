@@ -143,8 +143,8 @@ struct RedisBrokerState {
 
     var openAtEnd: Int? { leftovers.map { $0 + inFlight } }
 
-    /// Admits a publication of `size` bytes, which counts until ``release(_:)``. Returns the core that
-    /// publishes it, or the error.
+    /// Admits a publication of `size` bytes, which counts until ``release(_:)``. Returns the core
+    /// that publishes it, or the error.
     mutating func admit(_ size: Int, _ options: RedisOptions) -> (RedisCore?, BrokerError?) {
         guard let core else { return (nil, .stopped) }
         guard inFlight < options.inFlightMax, inFlightSize < options.inFlightSizeMax else {

@@ -36,7 +36,7 @@ def visit(haproxy, client, **options):
     """Joins the chat and leaves. Returns the cookie of the response."""
     with haproxy.connect(f"/ws/{client}", **options) as connection:
         connection.send("hello")
-        # Another client's leaving is announced when its connection is closed. It may be closed only now.
+        # Another client's leaving is announced when its connection is closed, perhaps only now.
         while (heard := connection.recv(timeout=30)).endswith("left the chat"):
             pass
         assert heard == f"Client {client}: hello"

@@ -1,7 +1,7 @@
 import WebSocketServer
 
-/// A handler in front of another one, for features that require no token. It drops messages with new
-/// tokens, which clients that came with a token may send nevertheless.
+/// A handler in front of another one, for features that require no token. It drops messages with
+/// new tokens, which clients that came with a token may send nevertheless.
 final class TokenDroppingHandler: ConnectionHandler {
     private let handler: any ConnectionHandler
 
