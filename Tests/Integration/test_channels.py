@@ -145,7 +145,7 @@ def test_a_draining_server_is_not_ready(start):
         wire.send(b"\r\n")
         answer = wire.response()
         assert answer.status == 503
-        assert "connections go" in json.loads(answer.body)["faults"][0]
+        assert "draining" in json.loads(answer.body)["faults"][0]
     assert server.wait(30) == 0
 
 

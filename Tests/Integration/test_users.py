@@ -30,7 +30,7 @@ def test_users_are_added_listed_and_removed(tmp_path):
     assert os.listdir(tmp_path) == ["users"]
     assert "no user eve" in users("remove", "eve", *named, status=1).stderr
     assert "no password" in users("add", "eve", *named, status=1).stderr
-    assert "a name is" in users("add", "a:b", *named, password="x", status=64).stderr
+    assert "a name has" in users("add", "a:b", *named, password="x", status=64).stderr
     assert "--file" in users("list", status=78).stderr
     path.write_text("nonsense\n")
     assert "line 1: not NAME:HASH" in users("add", "eve", *named, password="x", status=1).stderr
