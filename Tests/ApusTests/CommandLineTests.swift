@@ -8,7 +8,7 @@ import WebSocketTesting
 
 @Suite("The command line")
 struct CommandLineTests {
-    /// Runs the built program, which stands beside the tests.
+    /// Runs the built program, which is in the folder of the tests.
     private func apus(
         _ arguments: [String], environment: [String: String] = [:]
     ) throws -> (status: Int32, output: String, errors: String) {
@@ -19,12 +19,12 @@ struct CommandLineTests {
         return (process.wait(), output, errors)
     }
 
-    @Test("the version is printed")
+    @Test("The version is printed")
     func version() throws {
         #expect(try apus(["--version"]) == (0, Version.report() + "\n", ""))
     }
 
-    @Test("help teaches by examples")
+    @Test("The help has examples")
     func help() throws {
         let loads = ["echo", "fanout", "idle", "connect"].map { ["bench", $0, "ws://host/"] }
         let commands =
@@ -48,7 +48,7 @@ struct CommandLineTests {
         #expect(try apus(["config", "defaults", "--markdown"]) == (0, Schema.markdownTable, ""))
     }
 
-    @Test("config check shows what differs from the defaults and where it was set")
+    @Test("config check shows the values that differ from the defaults, and their sources")
     func check() throws {
         let path = temporaryFile("limits:\n  message:\n    max: 65536\nlog: { level: info }\n")
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -66,7 +66,7 @@ struct CommandLineTests {
                 """)
     }
 
-    @Test("faults go to standard error with exit status 78, nothing to standard output")
+    @Test("Errors go to standard error with exit status 78, and nothing to standard output")
     func faultyConfiguration() throws {
         for command in [["config", "check"], ["serve"]] {
             let arguments = command + ["--set", "server.port=x", "--set", "drain.spread=1"]
@@ -81,7 +81,7 @@ struct CommandLineTests {
     }
 
     @Test(
-        "a wrong command line has exit status 64",
+        "An invalid command line has exit status 64",
         arguments: [
             ["serve", "--nonsense"], ["nonsense"], ["serve", "--set", "no-equals"],
             ["serve", "--set", "=value"], ["serve", "--config"], ["token"],
@@ -132,7 +132,7 @@ struct CommandLineTests {
         #expect(UnknownCommand.find(in: arguments) == nil)
     }
 
-    @Test("the shorthands set their keys and win over --set")
+    @Test("The shorthands set their keys and take precedence over --set")
     func shorthands() throws {
         let command = try #require(
             try Apus.parseAsRoot([

@@ -1,4 +1,4 @@
-"""`apus bench` against our server and another's: what it counts, and what it says of faults."""
+"""`apus bench` with our server and a third-party one: its counts, and its reports of errors."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ def bench(*args, seconds=60):
 
 
 def figures(*args, status=0):
-    """The JSON of a run."""
+    """Returns the JSON output of a run."""
     done = bench(*args, "--json")
     assert done.returncode == status, done.stderr + done.stdout
     return json.loads(done.stdout)
@@ -26,7 +26,7 @@ def figures(*args, status=0):
 
 @pytest.fixture(scope="module")
 def tools():
-    """A server with `/echo` and `/broadcast`, of one loop."""
+    """Returns a server with `/echo` and `/broadcast`, on one loop."""
     server = apus.Apus(
         "drain.spread=0s", "drain.deadline=2s", "server.loops=1",
         "compression.threshold=0", args=["--tools"],
@@ -40,7 +40,7 @@ def tools():
 
 @contextlib.contextmanager
 def echoing(note=lambda message: None):
-    """PyPI's `websockets`, which echoes, and tells of each message."""
+    """PyPI's `websockets` as an echo server that reports each message."""
     def echo(connection):
         for message in connection:
             note(message)
@@ -52,16 +52,16 @@ def echoing(note=lambda message: None):
 
 @pytest.fixture(scope="module")
 def foreign():
-    """PyPI's `websockets`, which echoes; compressed, where that is offered."""
+    """PyPI's `websockets` as an echo server, with compression if it is offered."""
     with echoing() as url:
         yield url
 
 
 @pytest.mark.alone
-def test_a_generator_that_spins_knows_when_it_works(tools):
+def test_a_busy_polling_generator_reports_its_real_work(tools):
     found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "100", "--spin")
     assert found["errors"] == 0 and found["messages"] > 10
-    # Fifty messages are no work, however often it looked for them.
+    # Fifty messages are little work, however often it polled for them.
     assert found["generator_busy"][0] < 0.5
 
 
@@ -70,7 +70,7 @@ def test_an_echo_is_counted_and_compared(tools):
     assert found["errors"] == 0 and not found["interrupted"]
     assert found["messages"] > 10 and found["messages_per_second"] > 0
     assert found["verified"] >= 10, "each connection's first message"
-    # Headers of two and four bytes; the sizes take turns.
+    # Headers of two and four bytes, because the sizes alternate.
     assert found["wire_bytes_per_message_in"] == pytest.approx(113, abs=3)
     assert found["wire_bytes_per_message_out"] == pytest.approx(117, abs=3)
     latency = found["latency_microseconds"]
@@ -81,7 +81,7 @@ def test_an_echo_is_counted_and_compared(tools):
 
 
 @pytest.mark.parametrize("compression", ["on", "takeover"])
-def test_compressed_messages_are_fewer_bytes_and_the_same(tools, compression):
+def test_compressed_messages_have_fewer_bytes_and_the_same_content(tools, compression):
     found = figures(
         "echo", tools.ws("/echo"), *SHORT, "--size", "1KiB", "--compression", compression
     )
@@ -100,8 +100,8 @@ def test_a_fan_out_reaches_all_on_several_loops(tools):
     assert found["ratio"] < 0.7
 
 
-def test_several_publishers_do_not_repeat_each_other(tools):
-    # One after the other sending the same would make takeover look better than it is.
+def test_several_publishers_do_not_repeat_one_another(tools):
+    # If all sent the same messages, context takeover would look better than it is.
     ratios = [
         figures(
             "fanout", tools.ws("/broadcast"), *SHORT, "--compression", "takeover", "--size", "500",
@@ -112,7 +112,7 @@ def test_several_publishers_do_not_repeat_each_other(tools):
     assert ratios[1] == pytest.approx(ratios[0], rel=0.1)
 
 
-def test_a_publisher_need_not_get_what_it_sends():
+def test_a_publisher_need_not_receive_its_own_messages():
     members = set()
 
     def broadcast(connection):
@@ -131,7 +131,7 @@ def test_a_publisher_need_not_get_what_it_sends():
     assert found["messages"] > 2_000, "more than a thousand, to two subscribers"
 
 
-def test_an_open_loop_keeps_to_its_rate(tools):
+def test_an_open_loop_keeps_its_rate(tools):
     found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "400", "--duration", "1s")
     assert found["errors"] == 0
     assert found["messages"] > 0
@@ -139,8 +139,8 @@ def test_an_open_loop_keeps_to_its_rate(tools):
     assert found["messages"] <= 600, "no faster than asked for"
 
 
-def test_an_open_loop_sends_as_many_as_are_due(tools):
-    # 60 a second is no whole number of milliseconds.
+def test_an_open_loop_sends_all_due_messages(tools):
+    # The interval of 60 per second is not a whole number of milliseconds.
     found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "60", "--duration", "2s")
     assert found["errors"] == 0 and 100 <= found["messages"] <= 125
 
@@ -155,7 +155,7 @@ def test_sizes_are_mixed_by_their_weights(tools):
 
 
 @pytest.mark.parametrize("compression", ["off", "takeover"])
-def test_the_lines_of_a_file_go_out_whole(tmp_path, compression):
+def test_the_lines_of_a_file_are_sent_complete(tmp_path, compression):
     lines = [json.dumps({"n": n, "word": "größer"}, ensure_ascii=False) for n in range(50)]
     file = tmp_path / "events.jsonl"
     file.write_bytes("\n\n".join(lines).encode())
@@ -173,7 +173,7 @@ def test_the_lines_of_a_file_go_out_whole(tmp_path, compression):
 @pytest.mark.parametrize(
     "contents, kind", [("aä€😀b\n" * 3, str), (b"\xff\x00\n" * 5, bytes)], ids=["text", "bytes"],
 )
-def test_a_file_is_cut_into_slices_of_a_size(tmp_path, contents, kind):
+def test_a_file_is_split_into_slices_of_a_size(tmp_path, contents, kind):
     file = tmp_path / "file"
     file.write_bytes(contents.encode() if kind is str else contents)
     seen = set()
@@ -185,7 +185,7 @@ def test_a_file_is_cut_into_slices_of_a_size(tmp_path, contents, kind):
     assert max(sizes) == 7 and min(sizes) >= (4 if kind is str else 7)
 
 
-def test_connections_that_stay_and_connections_that_go(tools):
+def test_permanent_and_short_connections(tools):
     idle = figures("idle", tools.ws("/echo"), *SHORT)
     assert idle["errors"] == 0 and idle["verified"] == 10
     connect = figures("connect", tools.ws("/echo"), *SHORT)
@@ -193,7 +193,7 @@ def test_connections_that_stay_and_connections_that_go(tools):
     apus.wait_until(lambda: tools.sockets() <= 2, "every connection let go", 30)
 
 
-def test_as_many_handshakes_as_asked_for_are_under_way():
+def test_as_many_handshakes_as_requested_are_in_progress():
     with socket.create_server(("127.0.0.1", 0), backlog=300) as listener:
         url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
         with subprocess.Popen(
@@ -203,7 +203,7 @@ def test_as_many_handshakes_as_asked_for_are_under_way():
             listener.settimeout(30)
             for _ in range(300):
                 peers.enter_context(listener.accept()[0])
-            # Nobody was answered.
+            # No client was answered.
             assert process.wait(30) == 1
 
 
@@ -214,14 +214,14 @@ def test_silent_connections_send_nothing(tools):
 
 
 @pytest.mark.parametrize("compression", ["off", "on", "takeover"])
-def test_another_server(foreign, compression):
+def test_a_third_party_server(foreign, compression):
     found = figures("echo", foreign, *SHORT, "--size", "300", "--compression", compression)
     assert found["errors"] == 0
     assert found["messages"] > 0 and found["verified"] >= 10
     assert ("extensions" in found) == (compression != "off")
 
 
-def test_compression_that_is_not_agreed_to_is_a_fault(start):
+def test_missing_compression_is_an_error(start):
     server = start("compression.enabled=false", args=["--tools"])
     done = bench("echo", server.ws("/echo"), *SHORT, "--compression", "on")
     assert done.returncode == 1 and "does not agree to compression" in done.stderr
@@ -344,13 +344,13 @@ def interrupted(when, number, *args):
         ("http://127.0.0.1/", "ws, wss or ws+unix"),
     ],
 )
-def test_what_cannot_be_reached_is_told(url, words):
+def test_an_unreachable_server_is_reported(url, words):
     done = bench("echo", url, *SHORT)
     assert done.returncode in (1, 64)
     assert words in done.stderr and done.stdout == ""
 
 
-def test_a_path_that_is_refused_is_told(tools):
+def test_a_refused_path_is_reported(tools):
     done = bench("echo", tools.ws("/nowhere"), *SHORT)
     assert done.returncode == 1 and "404" in done.stderr
 

@@ -21,13 +21,13 @@ struct ReportTests {
         return report
     }
 
-    @Test("a saturated server is nothing to warn of")
+    @Test("A saturated server causes no warning")
     func saturated() throws {
         #expect(try report(generator: 0.8, server: 0.97).warnings == [])
         #expect(try report(generator: 0.97, server: 0.97).warnings == [])
     }
 
-    @Test("a generator that had no time left is told")
+    @Test("A generator without spare time is reported")
     func bound() throws {
         let bound = try report(generator: 0.95, server: 0.6)
         #expect(bound.isGeneratorBound)
@@ -36,20 +36,20 @@ struct ReportTests {
         #expect(unseen.warnings.first?.contains("can't be seen") ?? false)
     }
 
-    @Test("a server that was not asked for all is told")
+    @Test("A server that wasn't fully loaded is reported")
     func idle() throws {
         let found = try report(generator: 0.4, server: 0.5)
         #expect(found.warnings.first?.contains("only 50 % busy") ?? false)
         #expect(try report(generator: 0.4, server: 0.5, rate: 1_000).warnings == [])
     }
 
-    @Test("a rate that was not reached is told")
+    @Test("A rate that wasn't reached is reported")
     func missedRate() throws {
         let missed = try report(generator: 0.4, server: 0.5, rate: 2_000)
         #expect(missed.warnings.first?.hasPrefix("only 50 % of the rate") ?? false)
     }
 
-    @Test("what was never answered has latencies, too")
+    @Test("Messages without an answer have latencies as well")
     func unanswered() throws {
         var silent = try report(generator: 0.1, server: 0.95, rate: 1_000, messages: 0)
         #expect(silent.summary.latencyMicroseconds == nil)
@@ -60,7 +60,7 @@ struct ReportTests {
         #expect(silent.text.contains("2 still unanswered at the end"))
     }
 
-    @Test("the messages are told: sizes with their weights, or a file's lines")
+    @Test("The messages are described: sizes with their weights, or a file's lines")
     func messages() throws {
         var plan = try report(generator: 0.1, server: 0.95).plan
         #expect(LoadReport(plan).summary.sizes == [128])
@@ -145,14 +145,14 @@ struct ReportTests {
         #expect(idle.failure != nil)
     }
 
-    @Test("the agreed extension is read from the answer, whatever its case")
+    @Test("The negotiated extension is read from the response, whatever its case")
     func extensions() {
         let head = "HTTP/1.1 101 X\r\nSEC-WebSocket-Extensions:  permessage-deflate; a=1\r\n\r\n"
         #expect(LoadReport.extensionHeader(head) == "permessage-deflate; a=1")
         #expect(LoadReport.extensionHeader("HTTP/1.1 101 X\r\n\r\n") == nil)
     }
 
-    @Test("the server is found by the port that it listens on, IPv4 and IPv6")
+    @Test("The server is found by the port on which it listens, with IPv4 and IPv6")
     func listening() {
         let table = """
               sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid
