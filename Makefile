@@ -66,10 +66,9 @@ fuzz: deps-build ## every fuzz target, SECONDS=60 each, one a core
 	Tests/Fuzzing/run $(SECONDS)
 
 .PHONY: bench
-bench: build ## compressed against plain, with charts in Benchmarks/results, and what wsload says, some 4 minutes
+bench: build ## compressed against plain, with charts in Benchmarks/results, some 4 minutes
 	@.ci/install bench
 	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
-	Benchmarks/agree echo1k defl1k fanout1k fanoutdefl1k
 
 .PHONY: bench-floor
 bench-floor: build ## the server beside the least that C programs can do (ARGS go to Benchmarks/run)

@@ -77,6 +77,27 @@ struct LoadArgumentsTests {
         }
     }
 
+    @Test("the words before replies are text, and none by default")
+    func replyPrefix() throws {
+        #expect(try plan().replyPrefix == [])
+        #expect(try plan("--reply-prefix", "größer: ").replyPrefix == Array("größer: ".utf8))
+    }
+
+    @Test("publishers may have a path of their own, which is one that a URL can have")
+    func publishPath() throws {
+        let words = ["bench", "fanout", "ws://192.0.2.1/subscribe", "--publish-path"]
+        let command = try #require(
+            try Apus.parseAsRoot(words + ["/publish?id=1"]) as? BenchFanoutCommand)
+        #expect(command.publishPath == "/publish?id=1")
+        for path in ["publish", "", "/a b", "/a#b", "/a\r\nX: 1"] {
+            #expect {
+                try Apus.parseAsRoot(words + [path])
+            } throws: {
+                Apus.message(for: $0).contains("is not a path; allowed: ")
+            }
+        }
+    }
+
     @Test("a load that is silent between its messages takes no rate")
     func idle() throws {
         let arguments = ["bench", "idle", "ws://192.0.2.1/", "--rate", "5"]

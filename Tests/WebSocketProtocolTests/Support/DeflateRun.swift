@@ -117,7 +117,7 @@ enum DeflateSamples {
         "order", "book", "market", "spread", "latency", "the", "again", "chart", "volume",
     ]
 
-    /// JSON like that of `wsload`, of exactly `count` bytes.
+    /// JSON like the load generator's, of exactly `count` bytes.
     static func json(_ count: Int, seed: UInt64) -> [UInt8] {
         var random = SeededGenerator(seed: seed)
         var text =
