@@ -40,6 +40,10 @@ class Server:
         name, _, tags = label.partition("@")
         return cls(name, command, tags.split("+") if tags else ["any"])
 
+    def log(self, folder: str) -> Path:
+        """The file for what it prints."""
+        return Path(folder, f"{self.name}.log".replace("/", "_"))
+
     def takes(self, name: str) -> bool:
         return name not in self.skip and ("any" in self.tags or CASES[name].kind in self.tags)
 
@@ -116,8 +120,7 @@ def running(
     server: Server, case: Case, port: int, options: argparse.Namespace
 ) -> Iterator[subprocess.Popen | None]:
     """A server on its core, once it listens; None if it doesn't."""
-    log = Path(options.logdir, f"{server.name}.log".replace("/", "_"))
-    with log.open("ab") as file:
+    with server.log(options.logdir).open("ab") as file:
         process = subprocess.Popen(
             server.arguments(case, port), stdout=file, stderr=file,
             env={**os.environ, **server.env}, start_new_session=True,
