@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -14,7 +15,7 @@ extension ConnectionCore {
             guard let code = unsafe closing.close(code) else { return }
             // What was sent before still goes out.
             if let subscriber = unsafe subscriber {
-                context.topics?.resume(subscriber, all: true)
+                context.topics?.delivery.resume(subscriber, all: true)
             }
             context.closeReasons[id] = reason
             sendControl(.close, code, reason)
@@ -104,7 +105,7 @@ extension ConnectionCore {
     /// in its outbox, or no room for what others are to be sent, that goes as well: it is reset.
     func dropSlowConsumer() {
         guard unsafe stage == .open else { return }
-        let hasRoom = context.topics?.budget.hasRoom ?? true
+        let hasRoom = context.topics?.delivery.slow.hasRoom ?? true
         // What waited is sent until the outbox is a message above its high water mark.
         let isTold = unsafe hasRoom && outboxCount <= 2 * options.outboxHighWater
         let (queued, backlog) = unsafe (outboxCount, subscriber?.backlog)

@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -70,12 +71,12 @@ extension ConnectionCore {
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
     ) -> Connection.SendOutcome {
         if hasOutbox {
-            if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty,
+            if let subscriber = unsafe subscriber, subscriber.hasBacklog,
                 let topics = context.topics
             {
                 // Behind the publications that wait; what is sent keeps its order.
                 let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
-                guard topics.wait(item, for: subscriber) else { return .dropped }
+                guard topics.delivery.queue(item, for: subscriber) else { return .dropped }
                 unsafe owesDrain = true
                 return .aboveHighWater
             }
@@ -122,7 +123,7 @@ extension ConnectionCore {
         let deflated = unsafe compression.deflate(payload)
         // Its window now holds what no one else's does.
         if let subscriber = unsafe subscriber, unsafe deflated != nil {
-            unsafe subscriber.context = nil
+            subscriber.context = nil
         }
         // It has begun a context, which is given back once the connection rests.
         if !hadSendContext, compression.hasSendContext { scheduleHeartbeat(now: loop.now) }

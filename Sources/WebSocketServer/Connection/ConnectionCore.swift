@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -328,8 +329,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         countMemory()
         // The peer has acknowledged bytes: alive, even while reading rests until it takes more.
         unsafe lastReceived = CoarseTime(loop.now)
-        if let subscriber = unsafe subscriber, unsafe subscriber.outboxShare > 0 {
-            context.topics?.countOutbox(of: subscriber)
+        if let subscriber = unsafe subscriber, subscriber.outboxShare > 0 {
+            context.topics?.delivery.slow.updateOutboxShare(
+                of: subscriber, outboxCount: outboxCount)
         }
         if unsafe stage == .lingering, hasEnded, outboxCount == 0 { return terminate() }
         if unsafe stage == .opening {
@@ -340,9 +342,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         guard unsafe stage == .open || stage == .closing else { return }
         guard unsafe outboxCount <= options.outboxHighWater / 2 else { return }
-        if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty {
-            context.topics?.resume(subscriber)
-            if unsafe !subscriber.backlog.isEmpty { return }
+        if let subscriber = unsafe subscriber, subscriber.hasBacklog {
+            context.topics?.delivery.resume(subscriber)
+            if subscriber.hasBacklog { return }
         }
         setReadingPaused(false, .outbox)
         if unsafe owesDrain, unsafe stage == .open {

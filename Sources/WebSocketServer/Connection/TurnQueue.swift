@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 
 /// The time that one turn of a loop gives to connections that bring much, and those that wait for a

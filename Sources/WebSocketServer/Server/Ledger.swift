@@ -10,7 +10,7 @@ package struct Ledger: Sendable, Hashable {
     package var memoryBytes = 0
     /// Bytes taken of the budget for contexts of compression.
     package var contextBytes = 0
-    /// Topics and contexts of them, and the bytes that wait for slow subscribers or for loops.
+    /// Topics and contexts of them, and the bytes that wait for slow consumers or for loops.
     package var topics = 0
     package var backlogBytes = 0
     /// Connections that were counted in and not out.

@@ -1,3 +1,4 @@
+import PubSub
 import Glibc
 import Logging
 import Synchronization
@@ -78,9 +79,9 @@ final class LoopContext: @unchecked Sendable {
         unsafe total.messages = messageCounts.pointee
         total.compression = codecs.total
         if let topics {
-            unsafe total.topics = topics.counts
-            total.compression.sharedContexts = topics.encodings.liveContexts
-            total.compression.sharedContextBytes = topics.encodings.memorySize
+            total.topics = topics.counts
+            total.compression.sharedContexts = topics.delivery.contexts.liveContexts
+            total.compression.sharedContextBytes = topics.delivery.contexts.memorySize
         }
         return total
     }

@@ -1,3 +1,4 @@
+import PubSub
 import Logging
 import Synchronization
 import UVTransport
@@ -41,10 +42,10 @@ extension RunningServer {
     /// Has refusals of what connections publish counted; before there are any.
     func watchRefusals() {
         // Made once: a closure for each publication would cost an allocation.
-        let onAnswer: @Sendable (BrokerError?) -> Void = { [weak self] error in
+        let onResult: @Sendable (BrokerError?) -> Void = { [weak self] error in
             if let error { self?.publicationRefused(error) }
         }
-        for context in contexts { context.topics?.onAnswer = onAnswer }
+        for context in contexts { context.topics?.onPublishResult = onResult }
     }
 
     /// A connection's publication was refused by the broker; any thread.

@@ -19,7 +19,7 @@ final class ServerShared: Sendable {
     let sessionOptions: SessionOptions
     private let adjustedOptions: [SessionOptions]
     let broker: any Broker
-    /// What may wait for slow subscribers.
+    /// The bytes that may wait for slow consumers.
     let backlogBudget: ByteBudget
     /// What may wait until the loops have delivered it.
     let deliveryBudget: ByteBudget
