@@ -1,14 +1,14 @@
 package import HTTPProtocol
 
-/// What keeps a request from being published.
+/// The errors that prevent a publication.
 package struct PublishFaults: Error {
     package let faults: [ValidationFault]
 
     package init(faults: [ValidationFault]) { self.faults = faults }
 }
 
-/// The message that a request wants published: `message` in its query, in a form or in a JSON
-/// object, or its body as plain text; the query goes first.
+/// The message to publish: `message` in the query, in a form or in a JSON object, or the body as
+/// plain text. The query takes precedence.
 package enum PublishedMessage {
     package static func read(
         query: ExactString?, _ body: [UInt8], as type: MediaType
@@ -54,7 +54,8 @@ package enum PublishedMessage {
         case .string(let message): return message
         case nil: throw PublishFaults(faults: [.missing("body", "message")])
         case let value?:
-            // As a task's texts are told of, but that a message may be of any length.
+            // The same errors as for the texts of a task, except that a message may have any
+            // length.
             let isBroken = value == .brokenString
             throw PublishFaults(faults: [
                 ValidationFault(

@@ -22,9 +22,10 @@
 /// block, and must not call `receive` before they return, except ``publish(_:completion:)``.
 public protocol Broker: AnyObject, Sendable {
     /// Starts the broker; called once, before anything else. `receive` takes the publications for
-    /// this server's subscribers. The broker keeps trying to connect until ``stop()``; ``health``
-    /// tells whether it is of use.
-    func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void)
+    /// this server's subscribers. It returns an error if the server drops a publication because too
+    /// much is pending; the broker passes the error on to the publisher if it can. The broker keeps
+    /// trying to connect until ``stop()``; ``health`` tells whether it is of use.
+    func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?)
     /// Publishes. `completion` is called on any thread, with `nil` if the broker has accepted the
     /// publication.
     func publish(
@@ -42,8 +43,12 @@ public protocol Broker: AnyObject, Sendable {
 
 /// An event that a broker reports to its server.
 public enum BrokerEvent: Sendable {
-    /// A publication for this server's subscribers.
+    /// A publication for this server's subscribers. The server drops it if more than twice
+    /// `TopicOptions.backlogMax` is pending, which is a gap for the subscribers.
     case publication(Publication)
+    /// A publication whose publisher receives the server's answer. The server refuses it if more
+    /// than `TopicOptions.backlogMax` is pending, which is no gap.
+    case offer(Publication)
     /// Subscriptions were lost or can't be made, for the reason given: publications may be missed.
     case gap(String)
     /// The end of a gap: all subscriptions are in effect again.

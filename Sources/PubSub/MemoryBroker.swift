@@ -7,7 +7,7 @@ public final class MemoryBroker: Broker {
 
     public init() {}
 
-    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {
+    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
         receiver.withLock { $0 = MemoryBrokerReceiver(receive: receive) }
     }
 
@@ -19,8 +19,8 @@ public final class MemoryBroker: Broker {
             completion?(BrokerError(.stopped, "the broker is stopped"))
             return
         }
-        receiver.receive(.publication(publication))
-        completion?(nil)
+        let error = receiver.receive(.offer(publication))
+        completion?(error)
     }
 
     public func subscribe(to topic: String) {}
@@ -33,5 +33,5 @@ public final class MemoryBroker: Broker {
 /// function would wrap it anew each time the lock is taken, so that each call would be slower than
 /// the one before.
 private struct MemoryBrokerReceiver: Sendable {
-    let receive: @Sendable (BrokerEvent) -> Void
+    let receive: @Sendable (BrokerEvent) -> BrokerError?
 }

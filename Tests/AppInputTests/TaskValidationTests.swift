@@ -3,7 +3,8 @@ import Testing
 
 @testable import AppInput
 
-/// What a task must be; `Tests/Integration/test_tasks.py` compares more with FastAPI's answers.
+/// The validation of tasks. `Tests/Integration/test_tasks.py` compares more of it with FastAPI's
+/// answers.
 @Suite struct TaskValidationTests {
     private func read(
         _ body: String, type: String? = "application/json"
@@ -25,7 +26,7 @@ import Testing
     }
 
     @Test(
-        "ids are read from all that can be meant",
+        "Ids are parsed from all forms of a whole number",
         arguments: [
             ("7", 7), ("-7", -7), ("7.0", 7), ("1e2", 100), ("true", 1), (#"" +7 ""#, 7),
             (#""7.00""#, 7), ("9223372036854775807", .max), (#""-9223372036854775808""#, .min),
@@ -41,7 +42,7 @@ import Testing
     }
 
     @Test(
-        "ids that are none are told apart",
+        "Invalid ids have different errors",
         arguments: [
             ("9223372036854775808", "int_parsing_size"), ("1e30", "int_parsing_size"),
             (#""-9223372036854775809""#, "int_parsing_size"), ("7.5", "int_from_float"),
@@ -62,7 +63,7 @@ import Testing
         #expect(faults(#"{"id":\#(literal),"title":"t"}"#) == ["body.id \(type)"])
     }
 
-    @Test("texts are counted in Unicode scalars, at both ends of what is allowed")
+    @Test("The length of a text is counted in Unicode scalars, at both limits")
     func lengths() throws {
         func body(_ title: String, _ description: String = "") -> String {
             #"{"id":1,"title":"\#(title)","description":"\#(description)"}"#
@@ -78,7 +79,7 @@ import Testing
         #expect(faults(body(#"\udfff"#)) == ["body.title string_unicode"])
     }
 
-    @Test("all faults are told at once, in the order of the fields")
+    @Test("All errors are reported at once, in the order of the fields")
     func several() {
         #expect(
             faults(#"{"description":7,"title":null}"#) == [
@@ -89,7 +90,7 @@ import Testing
     }
 
     @Test(
-        "a form of another origin's page makes no task",
+        "A form of another origin's page creates no task",
         arguments: [
             ("application/x-www-form-urlencoded", false),
             ("Multipart/Form-Data; boundary=x", false),
@@ -103,7 +104,7 @@ import Testing
         #expect(faults(#"{"id":1,"title":"t"}"#, type: type) == expected)
     }
 
-    @Test("a page is read from the query, and its faults are told")
+    @Test("A page is parsed from the query, and its errors are reported")
     func pages() throws {
         #expect(try TaskPage.read(query: nil).get() == TaskPage())
         #expect(

@@ -20,7 +20,7 @@ import WebSocketProtocol
 
     private func depths(_ plan: EncodingPlan) -> [Depth] { plan.groups.map(\.depth) }
 
-    @Test("one context: one deep encoding, however few or many")
+    @Test("One context: one deep encoding, for few readers or many")
     func oneContext() {
         for readers in [1, 2, 1_000] {
             let plan = plan([(readers, 0)])
@@ -30,7 +30,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("nobody: nothing")
+    @Test("Nobody: nothing")
     func nobody() {
         #expect(plan([]).encodings == 0)
         let unknown = plan([], unknown: 3)
@@ -46,7 +46,7 @@ import WebSocketProtocol
         #expect(plan.includesStandalone)
     }
 
-    @Test("many small contexts with one last publication share it, and the largest go deeper")
+    @Test("Many small contexts with the same last publication share it, and the largest go deeper")
     func last() {
         let plan = plan([(60, 0), (50, 0), (40, 0)] + Array(repeating: (30, 0), count: 20))
         #expect(depths(plan) == [.deep, .deep, .deep] + Array(repeating: .last, count: 20))
@@ -54,7 +54,7 @@ import WebSocketProtocol
         #expect(!plan.includesStandalone)
     }
 
-    @Test("an encoding after the last publication is not for one context")
+    @Test("An encoding after the last publication isn't for a single context")
     func alone() {
         let two = plan([(30, 0), (30, 0)])
         #expect(depths(two) == [.deep, .deep])
@@ -75,7 +75,7 @@ import WebSocketProtocol
         #expect(withUnknown.encodings == 4)
     }
 
-    @Test("an encoding for one reader must be worth it")
+    @Test("An encoding for one reader must be worthwhile")
     func single() {
         // It replaces the standalone encoding.
         #expect(depths(plan([(900, 0), (1, 1)])) == [.deep, .deep])

@@ -4,11 +4,11 @@ import WebSocketProtocol
 
 @testable import PubSub
 
-@Suite("Shared-context compression: contexts meet, and what they save")
+@Suite("Shared-context compression: how contexts meet, and what they save")
 struct SharedContextRatioTests {
     typealias World = SharedContextWorld
 
-    /// Quotes of some 120 B, as a feed of many symbols has them: prices walk.
+    /// Quotes of about 120 B, as in a feed of many symbols: prices change a little.
     private struct Quotes {
         private var choices: SharedContextTests.Choices
         private var time = 1_760_000_000_000
@@ -68,7 +68,7 @@ struct SharedContextRatioTests {
     }
 
     @Test(
-        "quotes shrink as with context takeover, for one compression",
+        "Quotes shrink as much as with context takeover, for one compression",
         arguments: DeflateEngine.available,
         [Share(topics: 1, most: 0.27), .init(topics: 3, most: 0.36)])
     func shares(engine: DeflateEngine, share: Share) {
@@ -89,7 +89,7 @@ struct SharedContextRatioTests {
     }
 
     @Test(
-        "tiny events, none of which shrinks alone, get contexts too, and late joiners the same one",
+        "Tiny events, of which none shrinks alone, get contexts too, and late joiners the same one",
         arguments: DeflateEngine.available)
     func tiny(engine: DeflateEngine) {
         let world = World(engine: engine)
@@ -109,7 +109,7 @@ struct SharedContextRatioTests {
         #expect(world.faults == [])
     }
 
-    @Test("noise costs a reader six bytes, once", arguments: DeflateEngine.available)
+    @Test("Random data costs a reader six bytes, once", arguments: DeflateEngine.available)
     func noise(engine: DeflateEngine) {
         let world = World(engine: engine)
         let choices = SharedContextTests.Choices(seed: 4)

@@ -5,7 +5,7 @@ import WebSocketServer
 @testable import RealtimeApp
 
 @Suite struct ValidationResponseTests {
-    @Test("a fault is written as FastAPI writes it")
+    @Test("An error is written as FastAPI writes it")
     func wording() throws {
         let fault = ValidationFault(
             loc: ["body", 16], msg: "JSON decode error", type: "json_invalid",

@@ -23,6 +23,14 @@ package struct LoadSummary: Codable, Sendable {
         package var bytesBefore: Int
         package var bytesAfter: Int
         package var bytesPerConnection: Double
+        /// The part of heaps and stacks, which no file is behind.
+        package var ownBytesPerConnection: Double?
+    }
+
+    /// 1 is a whole core.
+    package struct Machine: Codable, Sendable {
+        package var otherBusy: Double
+        package var stolen: Double
     }
 
     package var scenario: String
@@ -45,8 +53,10 @@ package struct LoadSummary: Codable, Sendable {
     package var openingSeconds: Double
     package var seconds: Double
     package var messages: Int
-    /// Of an open loop: due, and not answered at the end.
+    /// Messages not answered at the end; `nil` for `idle`.
     package var unanswered: Int?
+    /// The longest time that one of them had waited.
+    package var longestUnansweredMicroseconds: Double?
     package var messagesPerSecond: Double
     package var payloadBytesInPerSecond: Double
     package var wireBytesInPerSecond: Double
@@ -58,6 +68,7 @@ package struct LoadSummary: Codable, Sendable {
     package var latencyMicroseconds: Latency?
     package var server: Server?
     package var memory: Memory?
+    package var machine: Machine?
     package var generatorBusy: [Double]
     package var verified: Int
     package var errors: Int
@@ -81,14 +92,18 @@ extension LoadReport {
             lines: hasMessages ? plan.lines?.lines.count : nil,
             compression: plan.compression.rawValue, extensions: agreement, loops: plan.loops,
             openingSeconds: openingSeconds, seconds: seconds, messages: tally.messages,
-            unanswered: plan.rate == nil ? nil : tally.unanswered,
+            unanswered: plan.scenario == .idle ? nil : tally.unanswered,
+            longestUnansweredMicroseconds: plan.scenario == .idle
+                ? nil : Double(tally.longestWait) / 1e3,
             messagesPerSecond: messagesPerSecond, payloadBytesInPerSecond: rate(tally.payloadIn),
             wireBytesInPerSecond: rate(tally.wireIn),
             payloadBytesOutPerSecond: rate(tally.payloadOut),
             wireBytesOutPerSecond: rate(tally.wireOut), wireBytesPerMessageIn: wirePerMessage,
             wireBytesPerMessageOut: wirePerMessageOut, ratio: ratio,
             latencyMicroseconds: hasLatencies ? latencies : nil, server: serverSummary,
-            memory: memorySummary, generatorBusy: generatorBusy, verified: tally.verified,
+            memory: memorySummary,
+            machine: machine.map { .init(otherBusy: $0.otherBusy, stolen: $0.stolen) },
+            generatorBusy: generatorBusy, verified: tally.verified,
             errors: tally.errors, firstError: tally.firstError, warnings: warnings,
             interrupted: wasInterrupted)
     }
@@ -111,7 +126,8 @@ extension LoadReport {
     private var memorySummary: LoadSummary.Memory? {
         guard let memoryBefore, let memoryAfter, let memoryPerConnection else { return nil }
         return LoadSummary.Memory(
-            bytesBefore: memoryBefore, bytesAfter: memoryAfter,
-            bytesPerConnection: memoryPerConnection)
+            bytesBefore: memoryBefore.resident, bytesAfter: memoryAfter.resident,
+            bytesPerConnection: memoryPerConnection,
+            ownBytesPerConnection: ownMemoryPerConnection)
     }
 }

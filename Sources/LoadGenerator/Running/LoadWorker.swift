@@ -19,8 +19,10 @@ final class LoadWorker: @unchecked Sendable {
     let inFlight: Int
     let publishers: Int
     let handshake: ClientHandshake
-    /// The opening handshake's request, for all connections.
+    /// The opening handshake's request, for all connections but the publishers.
     let request: [UInt8]
+    /// The same of the publishers.
+    let publisherRequest: [UInt8]
     let fanout: Fanout?
     /// The loop that publishes: the first.
     unowned var publishing: LoadWorker!
@@ -76,14 +78,21 @@ final class LoadWorker: @unchecked Sendable {
         share = plan.connections / plan.loops + (index < plan.connections % plan.loops ? 1 : 0)
         publishers = plan.scenario == .fanout ? plan.publishers : 0
         inFlight = plan.inFlight
-        var request: [UInt8] = []
+        request = Self.request(handshake, plan, target: plan.url.target)
+        publisherRequest =
+            plan.publishTarget.map { Self.request(handshake, plan, target: $0) } ?? request
+        if let fanout { delivered = Array(repeating: 0, count: fanout.capacity) }
+    }
+
+    private static func request(
+        _ handshake: ClientHandshake, _ plan: LoadPlan, target: String
+    ) -> [UInt8] {
+        var bytes: [UInt8] = []
         RequestEncoder.encode(
             handshake.request(
-                authority: plan.url.authority, path: plan.url.target,
-                additional: plan.headerFields),
-            body: [], into: &request)
-        self.request = request
-        if let fanout { delivered = Array(repeating: 0, count: fanout.capacity) }
+                authority: plan.url.authority, path: target, additional: plan.headerFields),
+            body: [], into: &bytes)
+        return bytes
     }
 
     var isPublishing: Bool { publishing === self }
@@ -167,6 +176,12 @@ final class LoadWorker: @unchecked Sendable {
         if unsafe tally.firstError == nil { unsafe tally.firstError = fault }
     }
 
+    /// The contents of a message are not what was sent.
+    func noteMismatch(_ fault: String) {
+        note(fault)
+        if unsafe tally.firstMismatch == nil { unsafe tally.firstMismatch = fault }
+    }
+
     // MARK: - Messages
 
     /// The messages to send, made for what was agreed on.
@@ -215,12 +230,17 @@ final class LoadWorker: @unchecked Sendable {
     }
 
     /// What was counted, and the time that the thread was at work meanwhile, in nanoseconds.
-    func endMeasuring() -> (tally: LoadTally, cpu: UInt64) {
+    ///
+    /// - Parameter published: messages that a fan-out in a closed loop has sent.
+    func endMeasuring(published: Int) -> (tally: LoadTally, cpu: UInt64) {
         unsafe isMeasuring = false
-        countUnanswered(Clocks.now)
+        countUnanswered(Clocks.now, published: published)
         var result = unsafe tally
         let average = unsafe pool.map(\.messageSizeAverage) ?? 0
         result.payloadOut = Int(average * Double(result.messagesOut))
+        if plan.scenario != .connect {
+            result.payloadIn += result.messages * plan.replyPrefix.count
+        }
         let wall = Clocks.now - measuringSince
         return (
             result,

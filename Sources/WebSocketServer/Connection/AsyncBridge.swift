@@ -45,7 +45,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     final func onDrain(_ connection: Connection) { resumeWriters() }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
-        let end = ConnectionEnd(code: code, reason: reason)
+        let isClean = unsafe connection.core.closing.received != nil
+        let end = ConnectionEnd(code: code, reason: reason, isClean: isClean)
         self.end = end
         resumeReader(nil)
         resumeWriters()
@@ -156,6 +157,8 @@ public struct ConnectionEnd: Sendable, Hashable {
     /// more than the RFC's 1006; else 1006.
     public let code: CloseCode
     public let reason: String
+    /// Whether the peer sent a Close frame.
+    package var isClean = true
 }
 
 /// The bridge of a server's connection: it starts the task that talks on it.

@@ -5,7 +5,9 @@ import WebSocketProtocol
 /// The closing handshake (RFC 6455 §7), failures, and deadlines.
 extension ConnectionCore {
     /// Sends our Close frame and waits for the peer's, within the close timeout.
-    func beginClosing(_ code: CloseCode, _ reason: String) {
+    ///
+    /// - Parameter delivering: whether messages that arrive meanwhile are delivered.
+    func beginClosing(_ code: CloseCode, _ reason: String, delivering: Bool = false) {
         switch unsafe stage {
         case .open:
             // The peer has closed first, and awaits its answer.
@@ -18,6 +20,8 @@ extension ConnectionCore {
             context.closeReasons[id] = reason
             sendControl(.close, code, reason)
             enter(.closing)
+            // The application reads on, and so to the peer's Close frame.
+            if delivering { return ensureGuards().deliversWhileClosing = true }
             // A reader at rest would never see the peer's Close frame. If that is among what is
             // held, the connection is over when this returns.
             resumeReadingForGood()
@@ -128,7 +132,23 @@ extension ConnectionCore {
         ])
     }
 
+    /// Whether messages are delivered although our Close frame is sent.
+    @inline(never)
+    var deliversWhileClosing: Bool {
+        unsafe stage == .closing && guards?.deliversWhileClosing ?? false
+    }
+
     // MARK: - Deadlines
+
+    /// When the wait for the peer's Close frame is over, for a connection that still delivers
+    /// messages: a close timeout after the last byte, or later while the application pauses
+    /// reading. `nil`: it is over now.
+    func extendedCloseDeadline(now: UInt64) -> UInt64? {
+        guard deliversWhileClosing else { return nil }
+        let last = unsafe pauseReasons.isEmpty ? lastReceived : CoarseTime(now)
+        let deadline = unsafe last + options.closeTimeout
+        return deadline > now ? deadline : nil
+    }
 
     func setStageDeadline(_ deadline: UInt64) {
         loop.schedule(self, at: deadline)
@@ -138,7 +158,10 @@ extension ConnectionCore {
     func scheduleHeartbeat(now: UInt64) {
         var next = UInt64.max
         if unsafe awaitsPong {
-            next = unsafe pingSent + options.pongTimeout
+            // Where the interval is the shorter of both, a pong that has come by then is noticed
+            // in time for the next ping.
+            let first = unsafe pingSent + min(options.pingInterval, options.pongTimeout)
+            next = unsafe now < first ? first : pingSent + options.pongTimeout
         } else if unsafe options.pingInterval > 0 {
             next = unsafe lastReceived + Self.jittered(options.pingInterval, connection: id)
         }

@@ -362,6 +362,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         case .closing, .lingering:
             // A peer that reads slowly gets all that was sent, and our Close frame.
             if hasTakenSome() { return unsafe setStageDeadline(now + options.closeTimeout) }
+            if let deadline = extendedCloseDeadline(now: now) { return setStageDeadline(deadline) }
             context.counters.closeTimeouts += 1
             // Who is gone gets no more; who only doesn't answer has all that was sent.
             terminate(reason: "close timeout", reset: isUnacknowledged)

@@ -16,6 +16,8 @@ final class ConnectionGuards {
     private(set) var held: [UInt8] = []
     /// A message that takes longer to inflate than one turn.
     var inflation: Inflation?
+    /// Whether messages that arrive behind our Close frame are delivered.
+    var deliversWhileClosing = false
 
     /// `nil` when nothing needs guarding; without an object that lives for a moment, whose memory
     /// would be carved up by what stays.

@@ -59,10 +59,16 @@ final class RunningServer: Sendable {
         shared.broker.start { [self] event in
             switch event {
             case .publication(let publication):
-                if !hub.publish(publication) { deliveryOverloaded() }
+                if !hub.publish(publication) {
+                    deliveryOverloaded()
+                    return .overloaded
+                }
+            case .offer(let publication):
+                if !hub.publish(publication, isOffer: true) { return .overloaded }
             case .gap(let reason): brokerGap(reason)
             case .restored: brokerRestored()
             }
+            return nil
         }
         for (index, context) in contexts.enumerated() {
             // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.

@@ -38,9 +38,10 @@ final class Hub: Sendable {
     var isBehind: Bool { budget.bytesUsed > budget.max / 16 }
 
     /// Passes a publication on to every loop that has subscribers to its topic; any thread. Returns
-    /// false if it was dropped, because twice the bytes that the budget allows wait already.
-    func publish(_ publication: Publication) -> Bool {
-        guard budget.bytesUsed <= 2 * budget.max else { return false }
+    /// false if it is dropped because too much is pending: more than the budget if its publisher
+    /// receives the answer, or else more than twice the budget.
+    func publish(_ publication: Publication, isOffer: Bool = false) -> Bool {
+        guard budget.bytesUsed <= (isOffer ? 1 : 2) * budget.max else { return false }
         let wake = state.withLock { state in
             let interested = state.interested[ExactString(publication.topic)] ?? []
             let size = publication.sizeInMemory

@@ -17,7 +17,7 @@ struct TokenSourceTests {
         ).token
     }
 
-    @Test("a query's token is found whatever stands beside it")
+    @Test("The token in a query is found, whatever else the query contains")
     func queryTokens() {
         for (query, token) in [
             (nil, nil), ("", nil), ("token", nil), ("token=", nil), ("tokens=T", nil),
@@ -30,7 +30,7 @@ struct TokenSourceTests {
         }
     }
 
-    @Test("a header's token goes before others, whatever the case of its scheme")
+    @Test("The token in a header takes precedence, whatever the case of its scheme")
     func headerTokens() {
         for (value, token) in [
             ("Bearer T", "T"), ("bEARER   T", "T"), ("Bearer", ""), ("Bearer ", ""),

@@ -4,9 +4,9 @@ import WebSocketProtocol
 /// Events in a ``SharedContextWorld``, each chosen by a few bytes.
 package struct SharedContextScript {
     private let world: SharedContextWorld
-    /// Connections, at most.
+    /// The most connections.
     private let readersMax: Int
-    /// The next choice.
+    /// Returns the next choice.
     private let choose: () -> UInt8
 
     private var recent: [Publication] = []
@@ -65,7 +65,7 @@ package struct SharedContextScript {
         world.publish(publication, topic: topic, delivery: deliveries())
     }
 
-    /// What becomes of the deliveries: mostly the same for all.
+    /// Chooses the outcome of deliveries: mostly the same for all.
     private mutating func deliveries() -> (SharedContextWorld.Reader) -> SharedContextWorld.Delivery
     {
         let choice = choose()
@@ -90,7 +90,7 @@ package struct SharedContextScript {
         return Int(noise >> 33) % count
     }
 
-    /// Small events, some of whose parts recur; a few are long, random, or empty.
+    /// Small events with recurring parts. A few are long, random, or empty.
     private mutating func payload(topic: Int) -> [UInt8] {
         let choice = choose()
         noise &+= UInt64(choose())
