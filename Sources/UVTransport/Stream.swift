@@ -6,17 +6,13 @@ import Glibc
 /// libuv says when the descriptor is ready (`uv_poll`); the stream reads and writes by itself, which
 /// costs less time and memory than `uv_tcp` does, and never copies what the kernel takes.
 ///
-/// An open stream keeps itself alive: libuv may use the handle until its close callback, so the
-/// retain taken at its making is released there and nowhere else. Subclasses override
-/// ``received(_:)`` and its neighbours.
-// Safety: it owns its handle, whose memory goes with it, after the close callback.
+/// Subclasses override ``received(_:)`` and its neighbours. What they call to pause and to end the
+/// stream (``stopPolling()``, ``closeHandle()``, ``resetHandle()``) is for them alone: others use the
+/// subclass's own functions, which also keep its state.
 @safe
-open class Stream: TimerEntry, @unchecked Sendable {
+open class Stream: Handle, @unchecked Sendable {
     // Safety: a stream is confined to its loop; what crosses threads is only the reference.
 
-    public final let loop: EventLoop
-    /// Polls the descriptor; exists from ``adopt(ownedDescriptor:)`` on.
-    private final var poll: UnsafeMutablePointer<uv_poll_t>?
     /// What the kernel would not take yet; exists only meanwhile.
     @exclusivity(unchecked) final var outbox: Outbox?
     /// -1 before it is given one, and once it is closed.
@@ -42,30 +38,18 @@ open class Stream: TimerEntry, @unchecked Sendable {
     private static let writable = UInt8(UV_WRITABLE.rawValue)
 
     /// Makes a stream without a connection yet.
-    public init(loop: EventLoop) {
-        self.loop = loop
-        super.init()
-        loop.openHandles += 1
-        // Balanced by `release` in `didClose`.
-        _ = unsafe Unmanaged.passRetained(self)
-    }
-
-    deinit { unsafe poll?.deallocate() }
+    public override init(loop: EventLoop) { super.init(loop: loop) }
 
     /// Takes over a connected descriptor and starts reading; on an error it is closed.
     public final func adopt(ownedDescriptor descriptor: Int32) throws(TransportError) {
-        let poll = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
-        let code = unsafe uv_poll_init(loop.uv, poll, descriptor)
+        let code = open(polling: descriptor)
         if code < 0 {
-            unsafe poll.deallocate()
             Glibc.close(descriptor)
-            close()
+            closeHandle()
             throw TransportError(code: code, operation: "open a socket")
         }
-        unsafe poll.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe self.poll = unsafe poll
         unsafe self.descriptor = descriptor
-        resumeReading()
+        startPolling()
     }
 
     // MARK: - For subclasses
@@ -85,9 +69,6 @@ open class Stream: TimerEntry, @unchecked Sendable {
     /// Queued bytes have been taken by the kernel, or dropped where writing failed behind the peer's
     /// end; ``outboxCount`` tells how many are left.
     open func outboxShrank() {}
-
-    /// The handle is closed, and the descriptor with it. Always the last call.
-    open func closed() {}
 
     // MARK: - Reading
 
@@ -117,10 +98,11 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     /// Stops reading: the peer's next bytes wait in the kernel, which pushes back on it.
     ///
-    /// The next event ends the polling, not this one: often reading goes on before there is one.
-    public final func pauseReading() { unsafe isReading = false }
+    /// The next event ends the polling, not this call: often reading goes on before there is one.
+    public final func stopPolling() { unsafe isReading = false }
 
-    public final func resumeReading() {
+    /// Reads again after ``stopPolling()``.
+    public final func startPolling() {
         guard unsafe !isReading, unsafe state != .closed, unsafe !hasEnded else { return }
         unsafe isReading = true
         updatePolling()
@@ -130,7 +112,9 @@ open class Stream: TimerEntry, @unchecked Sendable {
     final func updatePolling() {
         var wanted: UInt8 = unsafe isReading ? Self.readable : 0
         if unsafe (outbox != nil) { wanted |= Self.writable }
-        guard unsafe wanted != polled && state != .closed, let poll = unsafe poll else { return }
+        guard unsafe wanted != polled && state != .closed,
+            let poll = unsafe opened(as: uv_poll_t.self)
+        else { return }
         unsafe polled = wanted
         // With nothing to poll for, it stops.
         unsafe uv_poll_start(poll, Int32(wanted), onReady)
@@ -178,7 +162,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
                 endReading(TransportError(code: code, operation: "read"))
                 return false
             }
-            if count >= EventLoop.notedReadSizeMin { loop.noteRead(count) }
+            if count >= ReadAllowance.notedSizeMin { loop.noteRead(count) }
             unsafe received(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
             guard count == buffer.count, unsafe loop.nextReadSize == loop.readSize else {
                 return false
@@ -203,7 +187,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
     }
 
     private final func endReading(_ error: TransportError) {
-        pauseReading()
+        stopPolling()
         reportEnd(error)
     }
 
@@ -222,7 +206,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
         loop.execute { [self] in
             guard unsafe state != .closed else { return }
             if unsafe hasEnded {
-                // Who has heard of the peer's end waits for the outbox alone, which is empty now.
+                // The subclass knows of the peer's end and waits for the outbox, which is empty now.
                 outboxShrank()
             } else {
                 reportEnd(TransportError(code: code, operation: "write"))
@@ -250,46 +234,30 @@ open class Stream: TimerEntry, @unchecked Sendable {
     private final func shutDownWriting() { unsafe _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Closes at once; what the kernel has not taken is dropped. ``closed()`` follows.
-    public final func close() {
+    public final func closeHandle() {
         guard unsafe state != .closed else { return }
         flushIfCorked()
         unsafe state = .closed
         unsafe isReading = false
         dropUnsent()
-        loop.cancel(self)
-        guard let poll = unsafe poll else {
-            loop.execute { [self] in didClose() }
-            return
-        }
-        unsafe uv_close(UnsafeMutableRawPointer(poll).assumingMemoryBound(to: uv_handle_t.self)) {
-            let stream = unsafe Unmanaged<Stream>.fromOpaque($0!.pointee.data).takeUnretainedValue()
-            stream.didClose()
-            stream.loop.endTurn()
-        }
+        startClosing()
         // It is polled no more.
-        unsafe Glibc.close(descriptor)
+        if unsafe descriptor >= 0 { unsafe Glibc.close(descriptor) }
         unsafe descriptor = -1
     }
 
-    private final func didClose() {
-        loop.openHandles -= 1
-        closed()
-        // Safety: balances the retain of `init`; libuv uses the handle no more.
-        unsafe Unmanaged.passUnretained(self).release()
-    }
-
-    /// Whether the peer has yet to acknowledge bytes that the kernel was given. Closed, it would
-    /// keep them for minutes, in case the peer comes back.
+    /// Whether the peer has yet to acknowledge bytes that the kernel was given. The kernel keeps
+    /// those of a closed socket for minutes, in case the peer comes back.
     public final var isUnacknowledged: Bool { unsafe apus_unacknowledged(descriptor) > 0 }
 
     /// Closes with a reset (RST), which drops what the peer has not read either.
-    public final func reset() {
+    public final func resetHandle() {
         guard unsafe state != .closed else { return }
         dropUnsent()
         var abort = linger(l_onoff: 1, l_linger: 0)
         unsafe setsockopt(
             descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
-        close()
+        closeHandle()
     }
 }
 

@@ -201,7 +201,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         let wasOpen = unsafe phase == .open
         unsafe phase = .over
         attempt?.cancel()
-        reset()
+        resetHandle()
         unsafe worker.ended(self, wasOpen: wasOpen)
     }
 

@@ -303,9 +303,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// the end.
     func updateReading() {
         if unsafe pauseReasons.isEmpty || stage == .lingering {
-            if unsafe stage != .over { resumeReading() }
+            if unsafe stage != .over { startPolling() }
         } else {
-            pauseReading()
+            stopPolling()
         }
     }
 
@@ -397,7 +397,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         unsafe compression?.end()
         unsafe compression = nil
-        if reset { self.reset() } else { close() }
+        if reset { resetHandle() } else { closeHandle() }
     }
 
     private func closeReason(or reason: String) -> String {

@@ -126,7 +126,6 @@ final class RunningServer: Sendable {
             }
             context.listeners.append(listener)
         } catch {
-            socket.close()
             shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
         }
     }
