@@ -26,7 +26,7 @@ COUNT = 50
 # Three seconds until a dead peer is let go: one of silence, one for the pong, one for the Close.
 HEARTBEAT = ("heartbeat.interval=1s", "heartbeat.timeout=1s")
 QUICK = ("limits.handshake.timeout=1s", "limits.close.timeout=1s", "log.level=debug")
-BOUND = 10
+BOUND = 30
 
 
 @pytest.fixture

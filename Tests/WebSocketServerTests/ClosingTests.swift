@@ -88,6 +88,45 @@ import WebSocketTesting
         }
     }
 
+    /// How a connection ends whose peer keeps its TCP side open.
+    enum Ending: String, CaseIterable, Sendable { case peerCloses, serverCloses, protocolError }
+
+    @Test(
+        "the handler hears of the end as soon as no message can come, though the peer stays",
+        arguments: Ending.allCases)
+    func reportedBeforeThePeerLeaves(ending: Ending) async throws {
+        let recorder = Recorder()
+        try await withServer(.single(recorder)) {
+            // Longer than any wait of a test.
+            $0.limits.closeTimeout = .seconds(600)
+        } _: { server in
+            let client = try await server.upgraded()
+            let expected: CloseCode
+            switch ending {
+            case .peerCloses:
+                expected = 4_001
+                try await client.send(.close(4_001))
+            case .serverCloses:
+                expected = 4_002
+                try await recorder.connections.next().close(4_002)
+                #expect(try await client.readFrame() == .close(4_002))
+                try await client.send(.close(4_002))
+            case .protocolError:
+                expected = .protocolError
+                try await client.send([0x83, 0x80, 0, 0, 0, 0])
+            }
+            guard case .closed(expected, _) = try await recorder.end() else {
+                Issue.record("ended otherwise than by \(expected)")
+                return
+            }
+            #expect(server.server.connectionCount == 1)
+            await client.close()
+            try await within { while server.server.connectionCount > 0 { await Task.yield() } }
+            // It was reported once.
+            #expect(recorder.events.all.count == 2)
+        }
+    }
+
     @Test("a connection that waits for its peer to leave still counts as one")
     func counted() async throws {
         let recorder = Recorder()

@@ -162,7 +162,7 @@ import WebSocketTesting
                 #expect(try await client.readFrame().payload.count * 2 < first.payload.count)
                 #expect(first == alone ?? first)
                 alone = first
-                try await connection.until { $0.compression?.canRest == false }
+                try await connection.until { $0.compression?.hasSendContext == false }
                 #expect(await connection.onLoop { $0.context.codecs.budget.bytesUsed } == 0)
             }
             await client.close()
@@ -202,7 +202,7 @@ import WebSocketTesting
                     }
                     #expect(text == Self.json)
                 }
-                try await connection.until { $0.compression?.canRest == false }
+                try await connection.until { $0.compression?.hasSendContext == false }
                 #expect(await connection.onLoop { $0.context.codecs.budget.bytesUsed } == 0)
             }
             await client.close()

@@ -1,42 +1,46 @@
 public import HTTPTypes
 public import WebSocketProtocol
 
-/// A client's connection for `async` code: as ``AsyncConnection`` on the server's side.
+/// A client's connection for `async` code, the counterpart of ``AsyncConnection`` on a server.
 ///
-/// Messages wait in a bounded queue; when it is full, reading stops and the server is pushed back.
+/// Received messages are held in a bounded queue. While it is full, the connection isn't read from,
+/// so that the server experiences backpressure.
 public struct ClientConnection: Sendable {
+    /// The connection, for sending without waiting, pings and pausing.
     public let connection: Connection
-    /// The server's answer to the opening handshake.
+    /// The server's response to the opening handshake.
     public let response: HTTPResponse
     let bridge: AsyncBridge
 
-    /// The subprotocol that the server chose among those offered.
+    /// The subprotocol that the server has chosen; `nil` if none.
     public var subprotocol: String? {
         (try? HeaderGrammar.tokens(.secWebSocketProtocol, in: response.headerFields))?.first
     }
 
-    /// The messages, in order, until the connection is over. To be read by one task. Replies to the
-    /// last of them can still be sent when the server closes, as for ``AsyncConnection/messages``.
+    /// The received messages, in order, until the connection is closed; to be read by one task.
+    /// After the server's Close frame, replies to the last messages can still be sent, as with
+    /// ``AsyncConnection/messages``.
     public var messages: AsyncConnection.Messages {
         AsyncConnection.Messages(connection: connection, bridge: bridge)
     }
 
-    /// The next message; `nil` once the connection is over, or when the task is cancelled.
+    /// Receives the next message. Returns `nil` when the connection is closed or the task
+    /// cancelled.
     public func receive() async -> Message? { await bridge.next(on: connection) }
 
-    /// Sends a message; waits while the outbox is above its high water mark.
+    /// Sends a message. Waits while the outbox is above ``Limits/outboxHighWater``.
     public nonisolated(nonsending) func send(_ message: Message) async throws {
         if try bridge.send(message.bytes, message.kind, on: connection) { return }
         try await bridge.waitForDrain(on: connection)
     }
 
-    /// Sends a text message; waits while the outbox is above its high water mark.
+    /// Sends a text message. Waits while the outbox is above ``Limits/outboxHighWater``.
     public nonisolated(nonsending) func send(_ text: String) async throws {
         try await send(Message(text))
     }
 
-    /// Closes, and waits until the server has answered and closed the TCP connection (RFC 6455
-    /// §7.1.1), or ``Limits/closeTimeout`` is over. Codes: see ``Connection/close(_:reason:)``.
+    /// Sends a Close frame and waits for the server's answer (RFC 6455 §7.1.2), at most for
+    /// ``Limits/closeTimeout``. For the codes see ``Connection/close(_:reason:)``.
     @discardableResult
     public func close(
         _ code: CloseCode = .normalClosure, reason: String = ""
@@ -45,7 +49,7 @@ public struct ClientConnection: Sendable {
         return await waitUntilClosed()
     }
 
-    /// How the connection ended, once it has.
+    /// Waits until the connection is closed, and returns the close code and reason.
     public func waitUntilClosed() async -> ConnectionEnd {
         await bridge.waitForEnd(on: connection)
     }

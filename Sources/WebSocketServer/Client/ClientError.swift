@@ -1,36 +1,39 @@
-/// Why a connection could not be made, or a client not be started.
+/// An error of ``WebSocketClient``: a failed connection or start.
 public struct ClientError: Error, Sendable, CustomStringConvertible {
+    /// The kind of an error.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private let name: String
         public var description: String { name }
 
-        /// The URL can't be understood, or names something that a WebSocket URL may not.
+        /// The URL is malformed, or has a part that a WebSocket URL can't have.
         public static let invalidURL = Code(name: "invalidURL")
-        /// `wss:`, which needs TLS.
+        /// The URL's scheme is `wss`, and the client has no TLS.
         public static let schemeNotSupported = Code(name: "schemeNotSupported")
-        /// A subprotocol that is no token, or is named twice.
+        /// A subprotocol isn't a token (RFC 9110 §5.6.2), or is listed twice.
         public static let invalidSubprotocol = Code(name: "invalidSubprotocol")
-        /// No address of the host, or none that accepts connections.
+        /// The host has no address, or no address accepts connections.
         public static let cannotConnect = Code(name: "cannotConnect")
-        /// Not connected, or no answer, within ``Limits/handshakeTimeout``.
+        /// The opening handshake wasn't done within ``Limits/handshakeTimeout``.
         public static let timedOut = Code(name: "timedOut")
-        /// The server answered with a status other than 101: ``ClientError/status``.
+        /// The server responded with another status than 101: see ``ClientError/status``.
         public static let refused = Code(name: "refused")
-        /// The server's answer breaks RFC 6455 §4.1 or HTTP, or it left before one.
+        /// The response violates RFC 6455 §4.1 or HTTP, or the server closed the connection.
         public static let handshakeFailed = Code(name: "handshakeFailed")
-        /// The task that connected was cancelled.
+        /// The connecting task was cancelled.
         public static let cancelled = Code(name: "cancelled")
         /// The client has been shut down.
         public static let shutDown = Code(name: "shutDown")
-        /// The client's loops could not be started.
+        /// The client's event loops could not be started.
         public static let cannotStart = Code(name: "cannotStart")
     }
 
+    /// The kind of the error.
     public let code: Code
-    /// The HTTP status of a refusal, `404` and the like.
+    /// The HTTP status of the response if the error is ``Code/refused``, such as 404.
     public let status: Int?
-    /// What went wrong, for a person to read.
+    /// A description for people.
     public let detail: String
+    /// The error that caused this one, if there is one.
     public let underlying: (any Error)?
 
     init(

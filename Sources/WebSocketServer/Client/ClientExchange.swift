@@ -3,9 +3,9 @@ import HTTPTypes
 import UVTransport
 import WebSocketProtocol
 
-/// The client's side of one opening handshake: connects, asks for the upgrade, checks the answer.
+/// The client's side of an opening handshake: connects, requests the upgrade, checks the response.
 final class ClientExchange: OpeningPhase, @unchecked Sendable {
-    // Safety: touched on the loop of its connection alone, from `begin` on.
+    // Safety: accessed only on the loop of its connection, from `begin` on.
 
     typealias Outcome = Result<(Connection, HTTPResponse), ClientError>
 
@@ -29,7 +29,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         parser = ResponseParser(limits: limits)
     }
 
-    /// Starts on the context's loop; `completion` hears once.
+    /// Starts the handshake, on the context's loop. Calls `completion` exactly once.
     func begin(
         _ address: ConnectAddress, on context: LoopContext, options: SessionOptions,
         timeout: UInt64, completion: @escaping (Outcome) -> Void
@@ -58,7 +58,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         }
     }
 
-    /// Gives up; on the loop.
+    /// Cancels the handshake, on the loop.
     func cancel() {
         isCancelled = true
         fail(.cancelled, "cancelled")
@@ -107,7 +107,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     private func receivedHead(_ response: HTTPResponse) {
         let code = response.status.code
-        // Other interim responses may come first (RFC 9110 §15.2).
+        // Other interim responses may precede the final one (RFC 9110 §15.2).
         if code < 200, code != 101 { return }
         do throws(ClientHandshakeFault) {
             let agreement = try handshake.check(response)
@@ -147,7 +147,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
             }
         }
         connection.becomeWebSocket(upgraded)
-        // What came behind the answer is frames already.
+        // The bytes after the response are frames.
         if unsafe connection.stage != .over { unsafe connection.receive(rest) }
         complete(.success((Connection(core: connection), accepted.0)))
     }

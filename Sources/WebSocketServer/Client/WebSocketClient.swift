@@ -5,9 +5,9 @@ import Synchronization
 import UVTransport
 import WebSocketProtocol
 
-/// A WebSocket client for tests, examples and load: many connections on a few loops.
+/// A WebSocket client: many connections on a few event loops.
 ///
-/// Its connections share its loops, limits and heartbeat. Call ``shutdown()`` when done.
+/// Its connections share its event loops, limits and heartbeat. Call ``shutdown()`` in the end.
 public final class WebSocketClient: Sendable {
     private let group: EventLoopGroup
     private let contexts: [LoopContext]
@@ -20,8 +20,15 @@ public final class WebSocketClient: Sendable {
     private let lastLedger = Mutex<Ledger?>(nil)
     private let isShutDown = Atomic<Bool>(false)
 
-    /// Starts the loops, a thread each; `1...256`. By default there are no heartbeats, as the
-    /// server sees to them, and no compression is offered.
+    /// Creates a client and starts its event loops.
+    ///
+    /// - Parameters:
+    ///   - loops: The number of event loops, each with a thread of its own. `1...256`.
+    ///   - limits: The limits of each connection, and of the client as a whole.
+    ///   - heartbeat: The heartbeat. `nil` sends no pings, because servers usually do.
+    ///   - compression: The compression to offer. By default none is offered.
+    ///   - logger: Receives what goes wrong. Payloads are never logged.
+    /// - Throws: ``ClientError/Code/cannotStart``.
     public init(
         loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
         compression: Compression = .off,
@@ -51,15 +58,14 @@ public final class WebSocketClient: Sendable {
         options = SessionOptions(defaults)
     }
 
-    /// Connects, and returns a connection to read messages from.
+    /// Connects, and returns a connection for `async` code.
     ///
     /// - Parameters:
-    ///   - url: `ws://host:port/path`, or `ws+unix:/run/apus.sock:/path`. All addresses of a
-    ///     host are tried in turn, each for ``Limits/handshakeTimeout`` at most.
-    ///   - subprotocols: To offer, in order of preference.
-    ///   - headerFields: To send along, such as `Origin` or `Authorization`.
-    ///   - adjusting: Changes limits, heartbeat or compression for this connection, from the
-    ///     client's values.
+    ///   - url: `ws://host:port/path`, or `ws+unix:/run/apus.sock:/path`. The addresses of a host
+    ///     are tried one after the other, each for ``Limits/handshakeTimeout`` at most.
+    ///   - subprotocols: The subprotocols to offer, in order of preference.
+    ///   - headerFields: Header fields to send, such as `Origin` or `Authorization`.
+    ///   - adjusting: Changes the client's limits, heartbeat or compression for this connection.
     public func connect(
         to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
         adjusting: ConnectionOptions.Adjust? = nil
@@ -70,7 +76,8 @@ public final class WebSocketClient: Sendable {
         return ClientConnection(connection: connection, response: response, bridge: bridge)
     }
 
-    /// Connects with a handler, which runs on the connection's loop: for load. See
+    /// Connects, and delivers events to a handler, which runs on the connection's event loop and
+    /// costs less than `async` code. For the parameters see
     /// ``connect(to:subprotocols:headerFields:adjusting:)``.
     @discardableResult
     public func connect(
@@ -150,14 +157,15 @@ public final class WebSocketClient: Sendable {
         }
     }
 
-    // MARK: - The end
+    // MARK: - Shutdown
 
-    /// Closes all connections with 1001, waits until they are over, which takes no longer than
-    /// ``Limits/closeTimeout`` unless a server still takes what it was sent, and ends the loops.
-    /// Any number of times.
+    /// Closes all connections with 1001, waits until they are closed, and stops the event loops.
+    ///
+    /// That takes at most ``Limits/closeTimeout``, unless a server is still receiving queued
+    /// output. Calling it again has no effect.
     public func shutdown() async {
         guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
-        // Not from a loop of ours, which can't wait for itself.
+        // A loop can't wait for its own end.
         await withTaskExecutorPreference(globalConcurrentExecutor) {
             await withTaskGroup(of: Void.self) { tasks in
                 for context in contexts { tasks.addTask { await Self.close(context) } }
@@ -173,7 +181,7 @@ public final class WebSocketClient: Sendable {
         }
     }
 
-    /// What was left open when the client was shut down; `nil` before.
+    /// The resources that were left open when the client was shut down; `nil` before.
     package var ledger: Ledger? { lastLedger.withLock { $0 } }
 
     private static func close(_ context: LoopContext) async {

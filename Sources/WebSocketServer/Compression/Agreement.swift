@@ -1,8 +1,8 @@
 import WebSocketProtocol
 
-/// Agreeing on permessage-deflate with a peer, within the memory that contexts may use.
+/// The negotiation of permessage-deflate, within the memory budget of contexts.
 extension LoopCodecs {
-    /// As a server: what a connection gets for a client's offers, and the response that says so.
+    /// Negotiates as a server: returns the compression for a client's offers, and the response.
     func accept(_ offers: [ExtensionOffer], options: SessionOptions)
         -> (compression: MessageCompression, response: ExtensionOffer)?
     {
@@ -16,7 +16,7 @@ extension LoopCodecs {
         guard var agreed = DeflateParameters.accept(offers, policy: policy) else { return nil }
         var reserve = reserve(for: agreed.parameters, role: .server, options: options)
         if !reserve.isNone, !takeMemory(reserve.total) {
-            // Every client can do without: §7.1.1.2 binds it to what the response says.
+            // §7.1.1.2: every client must accept `client_no_context_takeover` in a response.
             unsafe counts.contextsRefused += 1
             if compression.contextTakeover == .perConnection { policy.server = .off }
             policy.client = .off
@@ -30,8 +30,8 @@ extension LoopCodecs {
         return (made, agreed.response)
     }
 
-    /// As a client: what a connection gets for what a server has agreed to; `nil` where the
-    /// contexts that it asks for are more than the budget has left.
+    /// Negotiates as a client: returns the compression for a server's response; `nil` if its
+    /// contexts exceed what is left of the budget.
     func take(_ parameters: DeflateParameters, options: SessionOptions) -> MessageCompression? {
         let reserve = reserve(for: parameters, role: .client, options: options)
         guard reserve.isNone || takeMemory(reserve.total) else {
@@ -42,7 +42,7 @@ extension LoopCodecs {
         return compression(parameters, role: .client, options: options, reserved: reserve)
     }
 
-    /// What the contexts of a connection may come to.
+    /// The most memory that the contexts of a connection can take.
     private func reserve(
         for parameters: DeflateParameters, role: Session.Role, options: SessionOptions
     ) -> MessageCompression.Reserve {
@@ -63,7 +63,7 @@ extension LoopCodecs {
 }
 
 extension Compression {
-    /// As a client: the offer to make; `nil` if none.
+    /// The offer of a client; `nil` if compression is turned off.
     var offer: ExtensionOffer? {
         guard isEnabled else { return nil }
         return DeflateParameters.offer(

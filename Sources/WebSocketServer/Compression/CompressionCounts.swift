@@ -1,34 +1,36 @@
-/// What permessage-deflate did, both ways.
+/// The counters of permessage-deflate, in both directions.
 public struct CompressionCounts: Sendable, Equatable {
-    /// Connections that agreed on it; those that would have had a context of their own but for
-    /// ``Compression/memoryMax``.
+    /// The connections that negotiated compression, and those of them that got no context takeover
+    /// because ``Compression/memoryMax`` was spent.
     public var agreed = 0
     public var contextsRefused = 0
-    /// Contexts alive now, each of one direction of a connection, and the bytes that they hold.
+    /// The current contexts, each of one direction of a connection, and their memory in bytes.
     public var contexts = 0
     public var contextBytes = 0
-    /// Bytes taken of ``Compression/memoryMax``: what those contexts may come to.
+    /// The bytes of ``Compression/memoryMax`` that are reserved: the most that the current contexts
+    /// can grow to.
     public var contextBytesReserved = 0
-    /// Contexts alive now that subscribers share, and the bytes that they hold.
+    /// The current contexts that subscribers share, and their memory in bytes.
     public var sharedContexts = 0
     public var sharedContextBytes = 0
-    /// Bytes that the loops' deflaters, inflaters and their buffers hold now, for all connections.
+    /// The current memory of the event loops' deflaters, inflaters and buffers, in bytes.
     public var codecBytes = 0
 
-    /// Messages compressed to be sent, and the bytes of their payloads before and after. A
-    /// publication counts once for each of its encodings, however many connections get it.
+    /// The messages compressed, and the bytes of their payloads before and after. A publication
+    /// counts once for each of its encodings, however many connections receive it.
     public var messagesDeflated: UInt64 = 0
     public var bytesBeforeDeflate: UInt64 = 0
     public var bytesAfterDeflate: UInt64 = 0
-    /// Messages that were tried and sent plain, as they would not have shrunk.
+    /// The messages that were sent uncompressed because compression didn't make them smaller.
     public var messagesSentIncompressible: UInt64 = 0
 
-    /// Messages received compressed, and the bytes of their payloads before and after.
+    /// The compressed messages received, and the bytes of their payloads before and after
+    /// decompression.
     public var messagesInflated: UInt64 = 0
     public var bytesBeforeInflate: UInt64 = 0
     public var bytesAfterInflate: UInt64 = 0
 
-    /// Time spent deflating and inflating.
+    /// The time spent compressing and decompressing.
     public var codecNanoseconds: UInt64 = 0
 
     public init() {}

@@ -1,13 +1,13 @@
 import Glibc
 import WebSocketProtocol
 
-/// One loop's deflaters and inflaters, which all its connections share, and their buffers.
+/// The deflaters, inflaters and buffers of an event loop, which all its connections share.
 ///
-/// For that loop's thread. A connection's own part is its ``MessageCompression``.
-// Safety: the buffers are allocated and freed here alone, and lent for one call of a handler.
+/// It belongs to the loop's thread. The part of a single connection is ``MessageCompression``.
+// Safety: the buffers are allocated and freed only here, and lent for one call of a handler.
 @safe
 final class LoopCodecs {
-    /// A deflater for each kind of agreement, made when first needed.
+    /// The deflaters, one for each combination of parameters, created when first needed.
     final class SharedDeflater {
         @exclusivity(unchecked) fileprivate var deflater: Deflater
 
@@ -22,7 +22,7 @@ final class LoopCodecs {
         @exclusivity(unchecked) fileprivate var inflater: Inflater
 
         fileprivate init(engine: DeflateEngine) {
-            // 15 fits every agreement (RFC 7692 §7.1.2).
+            // A window of 15 bits decompresses everything (RFC 7692 §7.1.2).
             unsafe inflater = Inflater(engine: engine, windowBits: 15)
         }
     }
@@ -36,29 +36,29 @@ final class LoopCodecs {
 
     @exclusivity(unchecked) var counts = CompressionCounts()
     let budget: ByteBudget
-    /// Window bits of the contexts that publications share: the server's, whatever a route has.
+    /// The window bits of shared contexts: the server's setting, not that of a route.
     var publicationWindowBits = 15
     private var deflaters: [DeflaterKind: SharedDeflater] = [:]
     private var inflaters: [DeflateEngine: SharedInflater] = [:]
     private var agreements: [AgreementKey: MessageCompression] = [:]
 
-    /// Where messages are deflated to.
+    /// The buffer for compressed messages.
     @exclusivity(unchecked) private var deflated = unsafe UnsafeMutableRawBufferPointer(
         start: nil, count: 0)
-    /// Where messages are inflated to.
+    /// The buffer for decompressed messages.
     @exclusivity(unchecked) private var inflated = unsafe AssemblyBuffer()
 
-    /// The message that is unfinished, until it is taken.
+    /// The partly decompressed message, until it is taken.
     private var paused: Inflation?
 
-    /// A buffer that is larger than this is given back after the message.
+    /// The size above which a buffer is freed after the message.
     private static let keptSizeMax = 64 << 10
 
     init(budget: ByteBudget) { self.budget = budget }
 
     deinit { unsafe deflated.deallocate() }
 
-    /// What has been counted so far, and what is held now.
+    /// The counters so far, and the memory held now.
     var total: CompressionCounts {
         var total = unsafe counts
         total.codecBytes = unsafe deflated.count + inflated.capacity
@@ -69,7 +69,7 @@ final class LoopCodecs {
 
     // MARK: - Memory of contexts
 
-    /// Takes bytes of the budget for what a connection's contexts may come to, or none.
+    /// Reserves the most memory that a connection's contexts can take; all of it, or none.
     func takeMemory(_ count: Int) -> Bool {
         guard budget.take(count) else { return false }
         unsafe counts.contextBytesReserved += count
@@ -81,7 +81,7 @@ final class LoopCodecs {
         unsafe counts.contextBytesReserved -= count
     }
 
-    // MARK: - What connections share
+    // MARK: - Shared by connections
 
     private struct AgreementKey: Hashable {
         let parameters: DeflateParameters
@@ -89,9 +89,10 @@ final class LoopCodecs {
         let compression: Compression
     }
 
-    /// What a connection holds for `parameters`; all without a context share one object.
+    /// Returns the compression of a connection with these parameters. Connections without contexts
+    /// share one object.
     ///
-    /// `reserved`: bytes that have been taken of the budget for its contexts.
+    /// - Parameter reserved: The bytes reserved for its contexts.
     func compression(
         _ parameters: DeflateParameters, role: Session.Role, options: SessionOptions,
         reserved: MessageCompression.Reserve
@@ -102,8 +103,8 @@ final class LoopCodecs {
                 reserve: reserved)
         }
         guard reserved.isNone else { return make() }
-        // By value: options of one client's connection are gone with it, and others may be made
-        // where they were.
+        // Compared by value: the options of one connection may be freed, and others allocated in
+        // the same place.
         let key = AgreementKey(
             parameters: parameters, role: role, compression: options.compression)
         if let shared = agreements[key] { return shared }
@@ -131,8 +132,8 @@ final class LoopCodecs {
 
     // MARK: - Messages
 
-    /// Deflates a message to send: the bytes of its frame's payload, valid until the next call,
-    /// or `nil` if it doesn't shrink and goes out plain.
+    /// Compresses a message. Returns the payload of its frame, valid until the next call, or `nil`
+    /// if the message doesn't shrink and is to be sent uncompressed.
     func deflate(
         _ payload: UnsafeRawBufferPointer, by deflater: SharedDeflater,
         after history: UnsafeRawBufferPointer
@@ -155,10 +156,11 @@ final class LoopCodecs {
         return unsafe UnsafeRawBufferPointer(rebasing: deflated[..<count])
     }
 
-    /// Inflates a received message to at most `limit` bytes, valid until the next call. One that
-    /// takes longer than ``TurnQueue/shareMax`` is unfinished: ``takePaused()`` is due then.
+    /// Decompresses a received message to at most `limit` bytes, valid until the next call. If that
+    /// takes longer than ``TurnQueue/shareMax``, the message is unfinished, and ``takePaused()``
+    /// must be called next.
     ///
-    /// - Parameter paused: What an earlier call has left of the message.
+    /// - Parameter paused: The state that an earlier call has left of the message.
     func inflate(
         _ payload: UnsafeRawBufferPointer, by inflater: SharedInflater,
         after history: UnsafeRawBufferPointer, limit: Int, resuming paused: Inflation? = nil,
@@ -172,7 +174,7 @@ final class LoopCodecs {
         } else {
             unsafe inflated.count = 0
         }
-        // Safety: the closure is called during the call alone, in which nothing else uses the pool.
+        // Safety: the closure is called only during this call, in which nothing else uses the pool.
         let outcome = unsafe withUnsafeMutablePointer(to: &assemblies) { assemblies in
             unsafe inflater.inflater.decompress(
                 payload, after: history, limit: limit, into: &inflated, resuming: paused,
@@ -200,19 +202,19 @@ final class LoopCodecs {
         }
     }
 
-    /// What is left of the message that was unfinished just now.
+    /// Returns the state of the message that the last call left unfinished.
     func takePaused() -> Inflation? {
         defer { paused = nil }
         return paused
     }
 
-    /// Gives back what an unfinished message holds.
+    /// Frees the memory of an unfinished message.
     func discard(_ inflation: Inflation, _ assemblies: inout AssemblyPool) {
         assemblies.giveBeside(inflation.memorySize)
         unsafe assemblies.release(&inflation.output)
     }
 
-    /// Gives large buffers back, once the messages in them are done with.
+    /// Frees large buffers, once their messages have been handled.
     @inline(__always)
     func trim(_ assemblies: inout AssemblyPool) {
         if unsafe inflated.capacity > Self.keptSizeMax { unsafe assemblies.release(&inflated) }
@@ -224,13 +226,13 @@ final class LoopCodecs {
         unsafe deflated = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
     }
 
-    /// Gives all buffers back, when the loop has no connection left.
+    /// Frees all buffers, when the loop has no connection left.
     func release(_ assemblies: inout AssemblyPool) {
         unsafe assemblies.release(&inflated)
         releaseDeflated()
     }
 
-    /// Nanoseconds of a clock that never goes back.
+    /// The time of a monotonic clock, in nanoseconds.
     static func now() -> UInt64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
@@ -243,7 +245,7 @@ extension Compression {
         engine == .zlib ? .zlib : .automatic(level: level)
     }
 
-    /// Levels say nothing of inflating: the fastest there is.
+    /// The engine for decompression: the fastest one, since levels concern compression only.
     var inflateEngine: DeflateEngine {
         engine == .zlib ? .zlib : DeflateEngine.available.last!
     }

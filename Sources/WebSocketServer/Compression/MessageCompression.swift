@@ -1,9 +1,9 @@
 import WebSocketProtocol
 
-/// permessage-deflate as agreed on for a connection, with its contexts if it has any; one without
-/// is shared by all connections of a loop with the same agreement, so that it costs them nothing.
+/// The negotiated permessage-deflate of a connection, with its contexts. All connections of a loop
+/// that have no contexts and the same parameters share one object.
 final class MessageCompression {
-    /// Bytes of the budget that a connection's contexts may use.
+    /// The bytes reserved for the connection's contexts.
     struct Reserve {
         var sending = 0
         var receiving = 0
@@ -11,23 +11,24 @@ final class MessageCompression {
         var total: Int { sending + receiving }
     }
 
-    /// Payloads below this go out plain; bytes.
+    /// The payload size below which messages are sent uncompressed, in bytes.
     let threshold: Int
-    /// Of what several are sent, too.
+    /// The level, which also applies to publications.
     let level: Int
     private let codecs: LoopCodecs
-    /// `nil` if the peer's terms are ones that can't be deflated to: everything goes out plain.
+    /// The parameters for sending; `nil` if nothing can be compressed under the negotiated ones, so
+    /// that every message is sent uncompressed.
     private let deflater: LoopCodecs.SharedDeflater?
     private let inflater: LoopCodecs.SharedInflater
     let sendWindowBits: Int
     private let isShared: Bool
-    /// How what is published to topics is compressed for the connection.
+    /// The compression of publications for this connection.
     let topicMode: Subscriber.Mode
     private var reserve: Reserve
     private var sent: Context?
     private var received: Context?
 
-    /// A history where an optional can hold it: one of a noncopyable type can't be looked into.
+    /// A box for a history: an optional of a noncopyable type can't be borrowed.
     private final class Context {
         @exclusivity(unchecked) var history: DeflateHistory
 
@@ -51,8 +52,8 @@ final class MessageCompression {
             switch compression.contextTakeover {
             case _ where bits == nil: .plain
             case .perConnection where reserve.sending > 0: .own
-            // Contexts that all share are as long as the window that the server has by itself,
-            // which the peer's must be, too; what the route has is for its own messages.
+            // Shared contexts have the server's own window, so the peer's must be as large. The
+            // route's window is for messages to single connections.
             case .shared
             where parameters.deflateWindowBits(as: role)! >= codecs.publicationWindowBits
                 && parameters.deflateMayKeepContext(as: role):
@@ -68,7 +69,8 @@ final class MessageCompression {
 
     private var contextCount: Int { (sent == nil ? 0 : 1) + (received == nil ? 0 : 1) }
 
-    /// The payload to send compressed, valid until the next call; `nil`: send it plain.
+    /// Compresses a payload. Returns bytes that are valid until the next call, or `nil` if the
+    /// payload is to be sent uncompressed.
     func deflate(_ payload: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         guard let deflater else { return nil }
         if !isShared { resumeSending() }
@@ -78,7 +80,7 @@ final class MessageCompression {
         return unsafe deflated
     }
 
-    /// - Parameter paused: The message's earlier slices.
+    /// - Parameter paused: The state after the message's earlier slices.
     func inflate(
         _ payload: UnsafeRawBufferPointer, limit: Int, resuming paused: Inflation?,
         assemblies: inout AssemblyPool
@@ -105,35 +107,35 @@ final class MessageCompression {
         unsafe codecs.counts.contextBytes += context.history.memorySize - before
     }
 
-    /// A context is about to go.
+    /// Counts a context that is about to be freed.
     private func discount(_ context: Context) {
         unsafe codecs.counts.contexts -= 1
         unsafe codecs.counts.contextBytes -= context.history.memorySize
     }
 
-    /// Forgets what was sent, and gives its memory back: the next message stands alone, which
-    /// needs no agreement. What the peer may refer to must be kept.
-    func rest() {
+    /// Frees the context for sending: the next message is compressed on its own, which needs no
+    /// negotiation. The context for receiving must be kept, because the peer may refer to it.
+    func releaseSendContext() {
         guard let context = sent else { return }
         discount(context)
         sent = nil
         codecs.giveMemory(reserve.sending)
     }
 
-    /// Begins a context anew after ``rest()``, if the budget allows.
+    /// Begins a new context after ``releaseSendContext()``, if the budget allows.
     private func resumeSending() {
         guard sent == nil, reserve.sending > 0, codecs.takeMemory(reserve.sending) else { return }
         sent = Context(windowBits: sendWindowBits)
         unsafe codecs.counts.contexts += 1
     }
 
-    /// Whether there is something that ``rest()`` would give back.
-    var canRest: Bool { sent != nil }
+    /// Whether there is a context that ``releaseSendContext()`` would free.
+    var hasSendContext: Bool { sent != nil }
 
-    /// Gives everything back, when the connection is over.
+    /// Frees everything, when the connection is closed.
     func end() {
         guard !isShared else { return }
-        rest()
+        releaseSendContext()
         if let context = received { discount(context) }
         received = nil
         codecs.giveMemory(reserve.receiving)
@@ -142,7 +144,7 @@ final class MessageCompression {
 }
 
 extension Compression {
-    /// The most window bits that `role` deflates with.
+    /// The most window bits with which `role` compresses.
     func windowBits(of role: Session.Role) -> Int {
         role == .server ? serverWindowBits : max(clientWindowBits, 9)
     }

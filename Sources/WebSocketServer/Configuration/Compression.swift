@@ -1,56 +1,57 @@
-/// Whether and how messages are compressed: permessage-deflate (RFC 7692).
+/// The compression of messages: permessage-deflate (RFC 7692).
 public struct Compression: Sendable, Hashable {
-    /// The library that deflates and inflates.
+    /// The library that compresses and decompresses.
     public enum Engine: Sendable, Hashable {
-        /// The faster one for ``Compression/level``: Intel's ISA-L at 1…3 where the build has it
-        /// (the package trait `ISAL`, on by default), zlib otherwise.
+        /// The faster library for ``Compression/level``: Intel's ISA-L at levels 1 to 3, if the
+        /// build includes it (the package trait `ISAL`, on by default), otherwise zlib.
         case automatic
         case zlib
     }
 
-    /// Whether the messages that one side sends may refer to earlier ones of the connection.
+    /// Whether messages may refer to earlier messages of the same connection.
     public enum ContextTakeover: Sendable, Hashable {
-        /// Every message stands alone: a connection costs no memory.
+        /// Every message is compressed on its own. A connection takes no memory.
         case off
-        /// Publications refer to those before them, by frames that all subscribers with the same
-        /// past share: next to no memory a connection, and the ratio of real takeover. What is
-        /// sent to one connection alone stands alone.
+        /// A publication refers to earlier publications, and all subscribers that received those
+        /// share one compressed frame: the ratio of real context takeover, with nearly no memory
+        /// per connection. Messages to a single connection are compressed on their own.
         case shared
-        /// For each connection the last bytes that it was sent are kept, within ``Compression/memoryMax``.
+        /// The last bytes sent are kept for each connection, within ``Compression/memoryMax``.
         case perConnection
     }
 
-    /// Offer it, or agree to it. Default true.
+    /// Whether compression is offered (client) or accepted (server). Default true.
     public var isEnabled = true
     public var engine = Engine.automatic
-    /// 1 (fastest) … 9 (smallest), as zlib counts. Default 1. What is published is compressed once
-    /// for the subscribers of several routes, at the highest of their levels.
+    /// The level, from 1 (fastest) to 9 (smallest), as in zlib. A publication to subscribers on
+    /// several routes is compressed once, at the highest of their levels. Default 1.
     public var level = 1
-    /// zlib's memory for a deflater, `1...9`: 2 to the power of that + 9 bytes. Default 5.
+    /// zlib's `memLevel` for compression, `1...9`: a deflater takes 2^(level + 9) bytes. Default 5.
     public var memoryLevel = 5
-    /// Payloads below this go out plain. Default 256 bytes, `0 ... 1 GiB`.
+    /// The payload size below which messages are sent uncompressed. Default 256 bytes,
+    /// `0 ... 1 GiB`.
     public var threshold: ByteCount = .bytes(256)
-    /// Base-2 logarithm of the window that the server deflates with, `9...15`. Default 12: 4 KiB.
+    /// The window with which the server compresses, as a power of two, `9...15`. Default 12: 4 KiB.
     public var serverWindowBits = 12
-    /// The same of the client's, `9...15`; it holds for clients that let us choose
-    /// (RFC 7692 §7.1.2.2), and zlib, which most of them have, can't deflate at 8. Default 15: no
-    /// wish.
+    /// The window with which clients compress that let the server choose (RFC 7692 §7.1.2.2), as a
+    /// power of two, `9...15`. 8 is left out: zlib, which most clients use, can't compress with it.
+    /// Default 15: no restriction.
     public var clientWindowBits = 15
-    /// Of what this side sends. Default ``ContextTakeover/shared``.
+    /// The context takeover of messages that this side sends. Default ``ContextTakeover/shared``.
     public var contextTakeover = ContextTakeover.shared
-    /// Whether the messages that the peer sends may refer to earlier ones, for which up to 32 KiB a
-    /// connection are kept, within ``memoryMax``. Default false.
+    /// Whether the peer's messages may refer to its earlier ones. That takes up to 32 KiB for each
+    /// connection, within ``memoryMax``. Default false.
     public var allowsPeerContextTakeover = false
-    /// Bytes that the contexts of all connections may hold together; once they are spent, new
-    /// connections agree on compression without context takeover. Default 64 MiB, `0 ... 64 GiB`.
+    /// The memory of the contexts of all connections together. When it is spent, new connections
+    /// negotiate compression without context takeover. Default 64 MiB, `0 ... 64 GiB`.
     public var memoryMax: ByteCount = .mebibytes(64)
-    /// Time without messages after which a connection's own context is given back; what the client
-    /// still refers to can't be. Default 60 s, `1 s ... 1 d`.
+    /// The time without messages after which the context of what a connection was sent is freed.
+    /// The context of what the peer sends can't be freed. Default 60 s, `1 s ... 1 d`.
     public var contextIdleTimeout: Duration = .seconds(60)
 
     public init() {}
 
-    /// No compression.
+    /// A value with compression turned off.
     public static var off: Compression {
         var compression = Compression()
         compression.isEnabled = false

@@ -1,15 +1,15 @@
-/// What holds for the WebSocket connections of one route: the server's own values, unless the
-/// route adjusts them.
+/// The settings of the WebSocket connections of one route: the server's, unless the route adjusts
+/// them.
 public struct ConnectionOptions: Sendable {
-    /// Changes the values that hold for all to those of one route or connection.
+    /// A closure that changes the server's settings into those of a route or connection.
     public typealias Adjust = @Sendable (inout ConnectionOptions) -> Void
 
-    /// Of these, those of messages, fragments, rates, the outbox, idleness and closing count here;
-    /// those of handshakes and of whole servers do not.
+    /// The limits. Only those on messages, frames, rates, the outbox, idle time and closing apply
+    /// to a route; those on handshakes and on the whole server don't.
     public var limits: Limits
     public var heartbeat: Heartbeat
-    /// ``Compression/memoryMax`` is the whole server's, and so are engine, memory level and window of
-    /// what several subscribers are sent.
+    /// The compression settings. ``Compression/memoryMax`` always applies to the whole server, and
+    /// so do the engine, memory level and window with which publications are compressed.
     public var compression: Compression
 
     public init(

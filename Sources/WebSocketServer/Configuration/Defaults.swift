@@ -1,26 +1,27 @@
 import UVTransport
 
-/// The cores this process may use: the default number of loops.
+/// Returns the number of cores that this process may use, the default number of event loops.
 public func availableCores() -> Int { availableParallelism() }
 
 extension Limits {
-    /// As many connections as descriptors allow, after raising the soft limit to the hard one: with
-    /// those that are told that there are too many, and with 128 left for everything else.
+    /// Raises the soft limit of file descriptors to the hard limit, and returns the number of
+    /// connections that it allows. 128 descriptors, and those of connections that are being
+    /// refused, are kept free.
     public static func connectionsFromDescriptors() -> Int {
         let descriptors = Descriptors()
         return min(10_000_000, Admission.limit(forDescriptors: descriptors.forConnections))
     }
 }
 
-/// The file descriptors that the process may have, and how many of them connections may not.
+/// The limit of the process's file descriptors, and the share that connections may use.
 struct Descriptors: Sendable {
-    /// `RLIMIT_NOFILE`, once the soft limit is raised to the hard one.
+    /// The value of `RLIMIT_NOFILE`, after the soft limit was raised to the hard one.
     let limit: Int
-    /// Kept for the broker, files, databases and name lookups, whatever connects: 64, or a quarter
-    /// of what there is if that is less.
+    /// The descriptors kept for the broker, files, databases and name lookups: 64, or a quarter of
+    /// the limit if that is less.
     let reserved: Int
-    /// Left for evicted connections that are about to be closed by their loops: 64, or an eighth
-    /// of what there is.
+    /// The descriptors kept for evicted connections that their loops have yet to close: 64, or an
+    /// eighth of the limit if that is less.
     private let slack: Int
 
     init() {
@@ -29,11 +30,11 @@ struct Descriptors: Sendable {
         slack = min(64, limit / 8)
     }
 
-    /// Descriptors are short once connections are given this number or a higher one.
+    /// The descriptor number from which on descriptors are short.
     var end: Int { limit - reserved }
 
     var forConnections: Int { end - slack }
 
-    /// The descriptors that connections may have, besides those that are open already.
+    /// The number of descriptors that further connections may use.
     var leftForConnections: Int { max(0, forConnections - Int(lowestFreeDescriptor())) }
 }

@@ -1,90 +1,106 @@
-/// What peers may cost. Sizes are bytes; every limit is tested one past its value.
+/// The limits on what peers may cost the server. Sizes are in bytes.
 public struct Limits: Sendable {
-    /// The connections in use, of the whole server: WebSockets that are open, and have
-    /// authenticated if they must, and HTTP connections while a request is answered. Others wait,
-    /// and are evicted when places run out: of the address with the most of them, the oldest.
-    /// Default: from `RLIMIT_NOFILE`, less 128 descriptors for everything else; lowered to that
-    /// when the server starts. `1 ... 10_000_000`.
+    /// The number of connections in use, over the whole server.
     ///
-    /// Further connections are refused by one ladder, where the headroom is an eighth of the limit,
-    /// between 1 and 1,024:
-    /// - The limit is in use: a WebSocket is opened and closed with 1008, requests are answered.
-    /// - More are open than the limit and its headroom, or ``memoryMax`` is spent: each request is
-    ///   answered 503 with `Retry-After`.
-    /// - Descriptors run short: the connection is closed when it is accepted.
+    /// A WebSocket is in use while it is open, from its authentication on if it has to
+    /// authenticate. An HTTP connection is in use while a request is being answered. All other
+    /// connections are waiting. When places run out, the address with the most waiting connections
+    /// loses its oldest one.
+    ///
+    /// Further connections are refused in steps. The headroom is an eighth of the limit, between 1
+    /// and 1,024:
+    /// - The limit is in use: a WebSocket is opened and closed with 1008; requests are answered.
+    /// - More connections are open than the limit plus the headroom, or ``memoryMax`` is exceeded:
+    ///   every request is answered 503 with `Retry-After`.
+    /// - File descriptors run short: the connection is closed when it is accepted.
+    ///
+    /// Default: derived from `RLIMIT_NOFILE`, less 128 descriptors for everything else. A higher
+    /// value is lowered to that when the server starts. `1 ... 10_000_000`.
     public var connectionsMax: Int = Limits.connectionsFromDescriptors()
-    /// The same for one address (IPv6: one /64), by the same ladder, except that none of its
-    /// connections is evicted: with the limit and twice its headroom open, a new one is closed when
-    /// it is accepted. `nil` is no limit. Default `nil`, since a proxy in front shares one address,
-    /// unless ``ProxyOptions`` trust it. `1 ... 10_000_000`.
+    /// The number of connections in use from one address (IPv6: one /64 network).
+    ///
+    /// Further connections are refused in the same steps, but none is evicted: a connection beyond
+    /// the limit plus twice the headroom is closed when it is accepted. `nil` means no limit.
+    ///
+    /// Default `nil`, because all clients of a proxy that ``ProxyOptions`` doesn't trust share one
+    /// address. `1 ... 10_000_000`.
     public var connectionsPerAddressMax: Int?
 
-    /// One message's payload. Default 1 MiB, `1 ... 1 GiB`.
+    /// The size of a message's payload after decompression. A larger message is closed with 1009.
+    /// Default 1 MiB, `1 ... 1 GiB`.
     public var messageSizeMax: ByteCount = .mebibytes(1)
-    /// All partly received messages of all connections together. Default 256 MiB,
-    /// `1 ... 64 GiB`; never less than one message.
+    /// The memory of all partly received messages together, over all connections. Beyond it, the
+    /// connections that hold the most are closed with 1013. Default 256 MiB, `1 ... 64 GiB`, at
+    /// least ``messageSizeMax``.
     public var assemblySizeMax: ByteCount = .mebibytes(256)
-    /// Everything that peers can make the server hold, over all connections: partly received
-    /// messages, requests, what was read and waits for its turn, and queued outgoing bytes. Past it
-    /// the connections that hold the most are closed: with 1013, answered 503, or reset where they
-    /// don't read. Default 512 MiB, `1 MiB ... 1 TiB`; never less than ``assemblySizeMax``.
+    /// The memory that peers can make the server hold, over all connections: partly received
+    /// messages, requests, unprocessed bytes, and queued output. Beyond it, the connections that
+    /// hold the most are closed with 1013, their requests are answered 503, and those that don't
+    /// read are reset. Default 512 MiB, `1 MiB ... 1 TiB`, at least ``assemblySizeMax``.
     public var memoryMax: ByteCount = .mebibytes(512)
-    /// Time for a message to come whole once a part of it is kept, after which the connection is
-    /// closed with 1008. Default 1 min, `10 ms ... 1 d`.
+    /// The time in which a message must arrive completely once a part of it is kept. Beyond it, the
+    /// connection is closed with 1008. Default 1 min, `10 ms ... 1 d`.
     public var messageTimeout: Duration = .seconds(60)
-    /// One frame's payload; `nil` means as large as a message may be. `1 ... 1 GiB`.
+    /// The size of a frame's payload. A larger frame is closed with 1009. `nil` means
+    /// ``messageSizeMax``. Default `nil`, `1 ... 1 GiB`.
     public var frameSizeMax: ByteCount?
-    /// Frames that one message may be split into; `nil` lets their number grow with its size: 1,024,
-    /// and one more for each 128 bytes. Default `nil`, `1 ... 1_000_000`.
+    /// The number of frames in a message. A message of more frames is closed with 1009. `nil` lets
+    /// the number grow with the message: 1,024, plus one for every 128 bytes of payload. Default
+    /// `nil`, `1 ... 1_000_000`.
     public var fragmentsMax: Int?
 
-    /// Messages a second that one connection may send, and a burst of as many; `nil` is no limit.
-    /// Default `nil`, `1 ... 10_000_000`.
+    /// The messages per second that a connection may send, and the size of a burst. `nil` means no
+    /// limit. Default `nil`, `1 ... 10_000_000`.
     public var messageRateMax: Int?
-    /// Bytes a second that one connection may send, as received or as inflated, whichever is more,
-    /// and a burst of as many; `nil` is no limit. Default `nil`, `1 KiB ... 64 GiB`.
+    /// The bytes per second that a connection may send, and the size of a burst. The larger of the
+    /// received and the decompressed size counts. `nil` means no limit. Default `nil`,
+    /// `1 KiB ... 64 GiB`.
     public var byteRateMax: ByteCount?
-    /// What happens to a connection above its rates. Default ``RatePolicy/pause``.
+    /// The treatment of a connection that exceeds its rates. Default ``RatePolicy/pause``.
     public var ratePolicy = RatePolicy.pause
 
-    /// One message's payload before the connection is ``Connection/authenticated()``, on routes
-    /// that wait for it. Default 16 KiB, `1 ... 1 MiB`.
+    /// The size of a message's payload until ``Connection/authenticated()`` is called, on routes
+    /// that await authentication. A larger message is closed with 1009. Default 16 KiB,
+    /// `1 ... 1 MiB`.
     public var unauthenticatedMessageSizeMax: ByteCount = .kibibytes(16)
-    /// Time for that, after which the connection is closed with 3000. Default 10 s,
-    /// `10 ms ... 1 h`.
+    /// The time in which such a connection must authenticate. Beyond it, the connection is closed
+    /// with 3000. Default 10 s, `10 ms ... 1 h`.
     public var authenticationTimeout: Duration = .seconds(10)
 
-    /// Queued outgoing bytes at which `send` reports backpressure and echo-like handlers stop
-    /// being read from. Default 64 KiB, `1 ... 1 GiB`.
+    /// The queued output of a connection, in bytes, at which `send` reports backpressure and
+    /// reading from the connection pauses. Default 64 KiB, `1 ... 1 GiB`.
     public var outboxHighWater: ByteCount = .kibibytes(64)
-    /// Queued outgoing bytes past which a connection is a slow consumer and is closed. What was
-    /// queued *before* counts, so one message always fits. Default 1 MiB, `1 ... 4 GiB`.
+    /// The queued output of a connection, in bytes, beyond which it is a slow consumer and is
+    /// closed with 4008. The output queued *before* a message counts, so one message always fits.
+    /// Default 1 MiB, `1 ... 4 GiB`.
     public var outboxMax: ByteCount = .mebibytes(1)
 
-    /// Time in which a request must have come, its head and then its body: 408 (RFC 9110
-    /// §15.5.9). It also ends a connection that is kept alive and asks nothing. Default 10 s,
-    /// `10 ms ... 1 h`.
+    /// The time in which a request's head must arrive, and then its body. Beyond it, the request is
+    /// answered 408 (RFC 9110 §15.5.9). A kept-alive connection without a request is closed after
+    /// the same time. Default 10 s, `10 ms ... 1 h`.
     public var handshakeTimeout: Duration = .seconds(10)
-    /// Request line and headers together. Default 8 KiB, `256 ... 2 MiB`.
+    /// The size of a request's head: the request line and the header fields. A larger one is
+    /// answered 414 or 431. Default 8 KiB, `256 ... 2 MiB`.
     public var handshakeSizeMax: ByteCount = .kibibytes(8)
-    /// Header lines of a request. Default 64, `1 ... 1_000`.
+    /// The number of header lines of a request. A request with more is answered 431. Default 64,
+    /// `1 ... 1_000`.
     public var handshakeHeadersMax: Int = 64
-    /// A request's body. Default 64 KiB, `0 ... 1 GiB`.
+    /// The size of a request's body. A larger one is answered 413. Default 64 KiB, `0 ... 1 GiB`.
     public var bodySizeMax: ByteCount = .kibibytes(64)
 
-    /// Silence from the application on both sides (pings don't count) after which a WebSocket
-    /// connection is closed with 1001; `nil` is never. Default `nil`, `10 ms ... 30 d`.
+    /// The time without messages in either direction after which a WebSocket connection is closed
+    /// with 1001. Pings and pongs don't count. `nil` means never. Default `nil`, `10 ms ... 30 d`.
     public var idleTimeout: Duration?
-    /// Time within which the peer must answer a Close frame, and close its side of the connection
-    /// once it has been sent the last byte. It begins anew while the peer takes what it was sent
-    /// before. Default 5 s, `10 ms ... 1 h`.
+    /// The time in which the peer must answer a Close frame, and must close its side of the TCP
+    /// connection after the last byte was sent. It starts again whenever the peer has received some
+    /// of the queued output. Default 5 s, `10 ms ... 1 h`.
     public var closeTimeout: Duration = .seconds(5)
 
-    /// What happens to a connection above its rates.
+    /// The treatment of a connection that exceeds its rates.
     public enum RatePolicy: Sendable, Hashable {
-        /// It isn't read from until it is within them again: what it sends waits, nothing is lost.
+        /// Reading pauses until the connection is within its rates again. Nothing is lost.
         case pause
-        /// It is closed with 1008.
+        /// The connection is closed with 1008.
         case close
     }
 

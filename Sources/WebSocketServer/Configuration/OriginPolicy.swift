@@ -1,18 +1,19 @@
 import HTTPProtocol
 
-/// Which pages may use the server from a browser: those whose `Origin` (RFC 6454) is allowed.
+/// The web pages that may use the server, by their `Origin` (RFC 6454).
 ///
-/// Browsers reach private addresses for any page; the server is what tells pages apart. Requests
-/// without an `Origin` come from programs that could claim any, and are let in.
+/// Browsers let any page open a WebSocket to any address, private ones included, so the server must
+/// check where the page comes from. Requests without an `Origin` come from other programs, which
+/// could send any value, and are accepted.
 ///
 /// Pages of the listed origins may also read the responses to plain requests: the server answers
-/// their CORS preflights, unless a route for OPTIONS does.
+/// their CORS preflights, unless a route handles OPTIONS.
 public struct OriginPolicy: Sendable, Hashable {
-    /// Every origin, `null` of files and sandboxed pages included.
+    /// Whether every origin is allowed, including `null`, the origin of files and sandboxed frames.
     public var allowsAny: Bool
-    /// Origins with the host and port that the request itself is for.
+    /// Whether origins are allowed whose host and port are those of the request's `Host`.
     public var allowsSameOrigin: Bool
-    /// Origins that one of these matches.
+    /// The patterns of further allowed origins.
     public var patterns: [Pattern]
 
     public init(
@@ -26,17 +27,17 @@ public struct OriginPolicy: Sendable, Hashable {
     public static let any = OriginPolicy(allowsAny: true)
     public static let sameOrigin = OriginPolicy(allowsSameOrigin: true)
 
-    /// `https://app.example.com`, `http://localhost:5173`, or `https://*.example.com` for all
-    /// names below `example.com`, not itself.
+    /// An origin, such as `https://app.example.com` or `http://localhost:5173`, or all subdomains
+    /// of a name, such as `https://*.example.com` (which doesn't include `example.com` itself).
     ///
-    /// Origins of apps are listed as they are sent: `capacitor://localhost`, `file://`. The origin
-    /// `null` is that of every sandboxed frame, whoever made it: any page on the web can act under
-    /// it, so to list it is nearly ``OriginPolicy/any``.
+    /// The origins of apps are written as the apps send them: `capacitor://localhost`, `file://`.
+    /// Any page on the web can create a sandboxed frame, whose origin is `null`; so allowing `null`
+    /// is nearly the same as ``OriginPolicy/any``.
     public struct Pattern: Sendable, Hashable, CustomStringConvertible {
         let origin: Origin
         let matchesBelow: Bool
 
-        /// `nil` for what is no origin: a path behind it, say, or an asterisk elsewhere.
+        /// Parses a pattern; returns `nil` for anything else, such as a URL with a path.
         public init?(_ text: String) {
             let below = "://*."
             matchesBelow = text.contains(below)
@@ -61,7 +62,7 @@ public struct OriginPolicy: Sendable, Hashable {
         }
     }
 
-    /// Whether a request to `authority` (its `Host`) may come from a page of `origin`.
+    /// Returns whether a page of `origin` may send a request to `authority` (its `Host`).
     func allows(_ origin: String, to authority: String?) -> Bool {
         if allowsAny { return true }
         guard let origin = Origin(origin) else { return false }
@@ -69,22 +70,22 @@ public struct OriginPolicy: Sendable, Hashable {
         return lists(origin)
     }
 
-    /// Whether one of the patterns matches an origin.
+    /// Returns whether a pattern matches an origin.
     func lists(_ origin: Origin) -> Bool { patterns.contains { $0.matches(origin) } }
 }
 
-/// Scheme, host and port of a page (RFC 6454 §4), in lower case.
+/// The scheme, host and port of a page (RFC 6454 §4), in lower case.
 ///
-/// They are bytes, all of them ASCII: strings of peers are never compared as such, since that
-/// would normalise their Unicode, at a cost that is quadratic for some.
+/// They are kept as ASCII bytes. Comparing strings that a peer has chosen would normalise their
+/// Unicode, which takes quadratic time for some.
 struct Origin: Sendable, Hashable, CustomStringConvertible {
-    /// The origin of pages that have none to tell: sandboxed frames, `data:` URLs, some files.
+    /// The opaque origin of sandboxed frames, `data:` URLs and some files.
     static let null = Origin(scheme: [], host: [], port: nil)
 
     let scheme: [UInt8]
-    /// Empty for some apps' pages, such as those of `file://`.
+    /// The host; empty for some apps' pages, such as those of `file://`.
     let host: [UInt8]
-    /// `nil` where the scheme has no default and none is given.
+    /// The port; `nil` if none is given and the scheme has no default.
     let port: Int?
 
     private init(scheme: [UInt8], host: [UInt8], port: Int?) {
@@ -93,13 +94,13 @@ struct Origin: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
-    /// RFC 6454 §6.2: `null`, or `scheme "://" host [ ":" port ]` and nothing behind it.
+    /// Parses `null`, or `scheme "://" host [ ":" port ]` with nothing after it (RFC 6454 §6.2).
     init?(_ text: String) {
         if text.utf8.elementsEqual("null".utf8) {
             self = .null
             return
         }
-        // What isn't printable ASCII is looked at no further.
+        // Only printable ASCII can be an origin.
         guard text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else { return nil }
         let bytes = text.utf8.map(\.lowercased)
         guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")),
@@ -109,13 +110,14 @@ struct Origin: Sendable, Hashable, CustomStringConvertible {
         else { return nil }
         let scheme = Self.plainScheme(Array(bytes[..<colon]))
         let defaultPort = Self.defaultPort(of: scheme)
-        // Only what isn't of the web can be without a host.
+        // Only origins of apps may lack a host.
         guard !host.isEmpty || defaultPort == nil && port == nil else { return nil }
         self.init(scheme: scheme, host: host, port: port ?? defaultPort)
     }
 
-    /// Whether `authority` names the same host and port. Behind a proxy that ends TLS the request's
-    /// own scheme isn't known, so that a port left out is the default of the page's scheme.
+    /// Returns whether `authority` names the same host and port. The scheme of a request isn't
+    /// known behind a proxy that terminates TLS, so a missing port is the default of the page's
+    /// scheme.
     func isOf(_ authority: String) -> Bool {
         guard let other = Self.defaultPort(of: scheme),
             let (host, port) = Self.split(authority.utf8.map(\.lowercased)[...])
@@ -130,8 +132,8 @@ struct Origin: Sendable, Hashable, CustomStringConvertible {
             + (port.map { ":\($0)" } ?? "")
     }
 
-    /// Some programs send the origin of their WebSocket's own URL: `ws` is `http` and `wss` is
-    /// `https` (the WebSockets standard, «establish a WebSocket connection»).
+    /// Returns `http` for `ws` and `https` for `wss`: some programs send the WebSocket's own URL as
+    /// their origin (WebSockets standard, "establish a WebSocket connection").
     private static func plainScheme(_ scheme: [UInt8]) -> [UInt8] {
         if scheme == Array("ws".utf8) { return Array("http".utf8) }
         if scheme == Array("wss".utf8) { return Array("https".utf8) }
@@ -144,7 +146,8 @@ struct Origin: Sendable, Hashable, CustomStringConvertible {
         return nil
     }
 
-    /// RFC 3986 §3.1, in lower case: a letter, then letters, digits, `+`, `-` and `.`.
+    /// Returns whether the bytes are a scheme in lower case: a letter, then letters, digits, `+`,
+    /// `-` and `.` (RFC 3986 §3.1).
     private static func isScheme(_ bytes: ArraySlice<UInt8>) -> Bool {
         guard let first = bytes.first, 0x61...0x7A ~= first else { return false }
         return bytes.allSatisfy { byte in
@@ -155,11 +158,11 @@ struct Origin: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether a byte ends or precedes the host in a URL, or an element of a list.
+    /// Returns whether a byte delimits the host of a URL, or an element of a list.
     private static func isForeign(_ byte: UInt8) -> Bool { "/?#@,\\".utf8.contains(byte) }
 
     private static func split(_ authority: ArraySlice<UInt8>) -> (host: [UInt8], port: Int?)? {
-        // A colon within brackets is an IPv6 address's own.
+        // A colon within brackets belongs to an IPv6 address.
         let bracket = authority.lastIndex(of: UInt8(ascii: "]")) ?? authority.startIndex
         guard let colon = authority[bracket...].lastIndex(of: UInt8(ascii: ":")) else {
             return (Array(authority), nil)

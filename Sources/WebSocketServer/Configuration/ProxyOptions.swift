@@ -2,16 +2,15 @@ import HTTPProtocol
 import HTTPTypes
 import UVTransport
 
-/// Which proxies stand in front, and how they tell for whom they connect.
+/// The trusted proxies in front of the server, and how they report a client's address.
 public struct ProxyOptions: Sendable {
-    /// Peers that are believed when they say for whom they connect. Their own addresses don't count
-    /// against ``Limits/connectionsPerAddressMax``. Default none.
+    /// The proxies whose information about clients is trusted. Their own addresses don't count for
+    /// ``Limits/connectionsPerAddressMax``. Default none.
     public var trusted: [TrustedProxy] = []
-    /// Where a trusted peer's requests tell it. The client is the nearest hop, seen from here, that
-    /// isn't trusted itself. Default ``Header/xForwardedFor``.
+    /// The header field in which trusted proxies list the addresses that a request came through.
+    /// The client is the last of them that isn't trusted itself. Default ``Header/xForwardedFor``.
     public var header = Header.xForwardedFor
-    /// Whether connections begin with a header of the PROXY protocol. Default
-    /// ``PROXYProtocol/off``.
+    /// Whether connections begin with a PROXY protocol header. Default ``PROXYProtocol/off``.
     public var proxyProtocol = PROXYProtocol.off
 
     public enum Header: Sendable, Hashable {
@@ -20,11 +19,11 @@ public struct ProxyOptions: Sendable {
         case forwarded
     }
 
-    /// HAProxy's PROXY protocol, versions 1 and 2.
+    /// The use of HAProxy's PROXY protocol, versions 1 and 2.
     public enum PROXYProtocol: Sendable, Hashable {
         case off
-        /// Who doesn't begin with a header is let go, and so is who isn't ``trusted``, unless that
-        /// is empty: then whoever connects is believed.
+        /// Every connection must begin with a header and come from a ``trusted`` proxy, or it is
+        /// closed. If ``trusted`` is empty, every peer is trusted.
         case required
     }
 
@@ -34,7 +33,7 @@ public struct ProxyOptions: Sendable {
 
     func mayAnnounce(_ peer: SocketAddress) -> Bool { trusted.isEmpty || trusts(peer) }
 
-    /// Whom a request of a trusted proxy is from.
+    /// Returns the client of a request that a trusted proxy has sent.
     func client(of fields: HTTPFields, from proxy: SocketAddress) -> SocketAddress {
         let hops: ForwardedHops = header == .forwarded ? .forwarded : .xForwardedFor
         let client = hops.last(of: fields) { !trusts(SocketAddress($0, port: 0)) }
@@ -42,7 +41,7 @@ public struct ProxyOptions: Sendable {
     }
 }
 
-/// Peers that are believed: a range of addresses, or whoever comes by a Unix-domain socket.
+/// A range of trusted addresses, or all peers on Unix-domain sockets.
 public struct TrustedProxy: Sendable, Hashable, CustomStringConvertible {
     private enum Peers: Hashable {
         case range(IPAddress, prefix: Int)
@@ -50,10 +49,10 @@ public struct TrustedProxy: Sendable, Hashable, CustomStringConvertible {
     }
 
     private let peers: Peers
-    /// As in the configuration: `10.0.0.0/8`, `2001:db8::1`, `unix`.
+    /// The notation in the configuration: `10.0.0.0/8`, `2001:db8::1`, `unix`.
     public let description: String
 
-    /// Whoever comes by a Unix-domain socket.
+    /// All peers on Unix-domain sockets.
     public static let unix = TrustedProxy(peers: .unix, description: "unix")
 
     private init(peers: Peers, description: String) {
@@ -61,8 +60,8 @@ public struct TrustedProxy: Sendable, Hashable, CustomStringConvertible {
         self.description = description
     }
 
-    /// An IPv4 or IPv6 address, a range of them as `10.0.0.0/8`, or `unix`; `nil` for anything
-    /// else, and for a range whose address has bits behind its prefix.
+    /// Parses an IPv4 or IPv6 address, a range such as `10.0.0.0/8`, or `unix`. Returns `nil` for
+    /// anything else, and for a range with bits set after its prefix.
     public init?(_ text: String) {
         if text == "unix" {
             self = .unix
@@ -92,7 +91,7 @@ public struct TrustedProxy: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// An address with only its first bits kept.
+    /// Returns the address with all bits after its prefix cleared.
     private static func cut(_ address: IPAddress, to prefix: Int) -> IPAddress {
         switch address {
         case .v4(let number): .v4(number & ~(UInt32.max >> prefix))

@@ -1,13 +1,14 @@
-/// Everything a ``Server`` is told before it starts: an immutable snapshot once handed over.
+/// The settings of a ``Server``. The server takes a copy; later changes have no effect.
 public struct ServerConfiguration: Sendable {
-    /// Where to listen; each address gets a listening socket on every loop.
+    /// The addresses to listen on. Every event loop has a listening socket for each of them.
     public var addresses: [ListenAddress]
 
-    /// Event loops, one thread each, `1...256`. Default: the cores this process may use.
+    /// The number of event loops, each with a thread of its own. Default: the number of cores that
+    /// this process may use. `1...256`.
     public var loops: Int
 
-    /// Pending connections the kernel queues for each listening socket, `1...65535`.
-    /// Default 4,096 (the kernel caps it at `net.core.somaxconn`).
+    /// The number of pending connections that the kernel queues for each listening socket. The
+    /// kernel caps it at `net.core.somaxconn`. Default 4,096, `1...65535`.
     public var backlog: Int = 4_096
 
     public var limits = Limits()
@@ -16,20 +17,20 @@ public struct ServerConfiguration: Sendable {
     public var topics = TopicOptions()
     public var drain = Drain()
     public var proxies = ProxyOptions()
-    /// Which pages may upgrade, and send requests that change something; those of listed origins
-    /// may also read responses (CORS). Default: the server's own pages.
+    /// The web pages that may open WebSockets and send requests that change something. Pages of
+    /// listed origins may also read responses (CORS). Default: the server's own pages.
     public var origins = OriginPolicy.sameOrigin
 
-    /// The processor time of one turn of an event loop past which it is logged; `nil` measures
-    /// nothing. Default `nil`, `1 ms ... 1 h`. Measuring costs two system calls a turn.
+    /// The CPU time of one turn of an event loop beyond which the turn is logged. `nil` turns the
+    /// measurement off; it costs two system calls a turn. Default `nil`, `1 ms ... 1 h`.
     public var slowTurn: Duration?
 
-    /// SIGTERM and SIGINT stop the server, gracefully the first time, at once the second; once it
-    /// has stopped they are ignored, so that a late one can't spoil the program's own end.
-    /// Default false: a `ServiceGroup` or the program itself sees to signals.
+    /// Whether SIGTERM and SIGINT stop the server: gracefully the first time, at once the second.
+    /// After the server has stopped they are ignored, so that a late signal doesn't interrupt the
+    /// rest of the program. Default false: a `ServiceGroup` or the program handles signals.
     public var handlesSignals = false
 
-    /// A configuration for one address with every other value at its default.
+    /// Creates a configuration for one address, with the defaults for everything else.
     public init(address: ListenAddress = .hostname("127.0.0.1", port: 8080)) {
         self.addresses = [address]
         self.loops = availableCores()
@@ -38,38 +39,37 @@ public struct ServerConfiguration: Sendable {
 
 /// An address to listen on.
 public enum ListenAddress: Sendable, Hashable {
-    /// An IPv4 or IPv6 address, or a name that resolves to some; port 0 picks a free one.
+    /// An IPv4 or IPv6 address, or a name that resolves to some. Port 0 chooses a free port.
     case hostname(String, port: Int)
-    /// A Unix-domain socket. A stale socket file is replaced, anything else in its place is an
-    /// error; the file goes when the server stops.
+    /// A Unix-domain socket. A stale socket file is replaced; any other file in its place is an
+    /// error. The file is removed when the server stops.
     case unix(path: String)
 }
 
-/// How long a silent peer is believed alive (RFC 6455 §5.5.2).
+/// The heartbeat by which dead peers are found (RFC 6455 §5.5.2).
 public struct Heartbeat: Sendable {
-    /// Silence after which a ping goes out; `nil` turns heartbeats off. Default 30 s,
-    /// `100 ms ... 1 d`. Each connection's own interval is jittered: up to a tenth shorter. None
-    /// goes out while the application has reading paused, or a rate has: who doesn't read can't
-    /// tell a silent peer from a live one.
+    /// The time without received bytes after which a ping is sent; `nil` turns heartbeats off. Each
+    /// connection's interval is up to a tenth shorter, so that pings are spread. No ping is sent
+    /// while the application or a rate limit has paused reading, because a pong would not be seen.
+    /// Default 30 s, `100 ms ... 1 d`.
     public var interval: Duration? = .seconds(30)
-    /// Time within which the pong, or any other byte, must arrive; else the connection is closed
-    /// with 1011. It begins anew while the peer takes what was sent before the ping. Default 10 s,
-    /// `100 ms ... 1 h`.
+    /// The time in which the pong, or any other byte, must arrive; otherwise the connection is
+    /// closed with 1011. It starts again whenever the peer has received some of the output queued
+    /// before the ping. Default 10 s, `100 ms ... 1 h`.
     public var timeout: Duration = .seconds(10)
 
     public init() {}
 }
 
-/// How connections are let go before a stop.
+/// The draining of connections before a stop.
 public struct Drain: Sendable {
-    /// The time from the stop until listeners are closed and the first connection is let go: so
-    /// long is everyone still served, while ``Server/isDraining`` tells load balancers to send no
-    /// one more. Default 0 s, `0 s ... 1 h`.
+    /// The time between the request to stop and the first closed connection. Until then all clients
+    /// are served, new ones too, and ``Server/isDraining`` tells load balancers to send clients
+    /// elsewhere. Then the listeners are closed. Default 0 s, `0 s ... 1 h`.
     public var delay: Duration = .zero
-    /// The time over which the Close frames to all connections are spread evenly.
-    /// Default 10 s, `0 s ... 1 h`.
+    /// The time over which the Close frames are spread evenly. Default 10 s, `0 s ... 1 h`.
     public var spread: Duration = .seconds(10)
-    /// The time after which what is still open is cut; at least `spread`.
+    /// The time after which connections that are still open are reset, at least ``spread``.
     /// Default 30 s, `0 s ... 1 h`.
     public var deadline: Duration = .seconds(30)
     /// The close code: 1001 (going away) or 1012 (service restart: reconnect). Default 1012.

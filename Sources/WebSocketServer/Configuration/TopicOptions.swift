@@ -1,23 +1,25 @@
-/// What subscribing and publishing may cost, and what becomes of slow subscribers.
+/// The limits on subscriptions and publications, and the treatment of slow consumers.
 public struct TopicOptions: Sendable {
-    /// Topics that one connection may subscribe to. Default 128, `1 ... 4_096`:
-    /// each further one is looked for among them.
+    /// The number of topics that one connection may subscribe to. Lookups are linear in it. Default
+    /// 128, `1 ... 4_096`.
     public var perConnectionMax = 128
-    /// Bytes of a topic's name. Default 255, `1 ... 4_096`.
+    /// The size of a topic's name, in bytes of UTF-8. Default 255, `1 ... 4_096`.
     public var nameSizeMax = 255
-    /// For topics that no rule names. Default ``SlowSubscriberPolicy/disconnect``.
+    /// The policy of topics that match no rule. Default ``SlowSubscriberPolicy/disconnect``.
     public var slowSubscribers = SlowSubscriberPolicy.disconnect
-    /// For topics whose name begins with a prefix; the first that fits counts.
+    /// The policies of topics by prefix. The first rule that matches applies. Default none.
     public var rules: [Rule] = []
-    /// Bytes of publications that may wait for slow subscribers together, each counted for each, and
-    /// what outboxes hold of those that are being sent. Default 256 MiB, `1 MiB ... 64 GiB`.
+    /// The memory of publications pending for slow consumers, over all connections. A publication
+    /// counts once for every subscriber, and so do the unsent bytes of publications in outboxes.
+    /// Default 256 MiB, `1 MiB ... 64 GiB`.
     public var backlogMax: ByteCount = .mebibytes(256)
-    /// What becomes of subscribers who may have missed publications. Default ``GapPolicy/keep``.
+    /// The treatment of subscribers that may have missed publications of other servers. Default
+    /// ``GapPolicy/keep``.
     public var onGap = GapPolicy.keep
 
     public init() {}
 
-    /// A policy for the topics whose names begin with `prefix`, byte by byte.
+    /// A policy for topics whose names begin with the bytes of `prefix`.
     public struct Rule: Sendable, Hashable {
         public var prefix: String
         public var policy: SlowSubscriberPolicy
@@ -28,7 +30,8 @@ public struct TopicOptions: Sendable {
         }
     }
 
-    /// Not empty, not too long, and nothing that would spoil a log's line.
+    /// Returns whether a topic may have this name: it isn't empty, has at most ``nameSizeMax``
+    /// bytes, and has no control characters.
     public func isValidName(_ name: String) -> Bool {
         let bytes = name.utf8
         return (1...nameSizeMax).contains(bytes.count)
@@ -40,21 +43,22 @@ public struct TopicOptions: Sendable {
     }
 }
 
-/// What happens when more publications wait for a subscriber than ``Limits/outboxMax`` bytes.
+/// The treatment of a subscriber with more than ``Limits/outboxMax`` bytes pending.
 public enum SlowSubscriberPolicy: Sendable, Hashable {
-    /// It is disconnected; it will see the gap, and may come back.
+    /// The subscriber is disconnected with 4008, and can reconnect.
     case disconnect
-    /// It loses the oldest that wait.
+    /// The oldest pending publications are dropped.
     case dropOldest
-    /// Only the last publication of each key waits at all; past the limit the oldest go.
+    /// Only the latest publication of each topic and key is kept pending. Beyond the limit the
+    /// oldest are dropped.
     case conflate
 }
 
-/// What becomes of a server's subscribers when its broker lost its subscriptions for a while.
+/// The treatment of a server's subscribers after its broker has lost its subscriptions for a while.
 public enum GapPolicy: Sendable, Hashable {
-    /// They stay, and are not told.
+    /// The connections stay open. Clients aren't notified.
     case keep
-    /// All connections with subscriptions are closed with 1012: those there when the gap begins,
-    /// and those that came meanwhile when it ends. They come back and ask for the state anew.
+    /// All connections with subscriptions are closed with 1012, so that clients reconnect and fetch
+    /// the current state: existing ones when the gap begins, newer ones when it ends.
     case close
 }

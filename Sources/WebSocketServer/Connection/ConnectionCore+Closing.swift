@@ -73,13 +73,16 @@ extension ConnectionCore {
     /// be lost with it.
     ///
     /// That takes as long as the close timeout, and longer only for a peer that goes on taking what
-    /// was sent before: what the outbox and the kernel may hold is the bound.
+    /// was sent before: what the outbox and the kernel may hold is the bound. The handler doesn't
+    /// wait for it: no message can come or go any more.
     func linger(finishing: Bool) {
         guard unsafe stage != .over else { return }
         if finishing { finishWriting() }
         forgetBacklog()
         enter(.lingering)
         updateReading()
+        // Later in this turn: the handler may be in the middle of a call that led here.
+        if unsafe sink != nil { loop.execute { [self] in reportEnd() } }
     }
 
     private func enter(_ stage: Stage) {
@@ -141,7 +144,7 @@ extension ConnectionCore {
         if unsafe options.idleTimeout > 0 {
             next = unsafe min(next, lastMessage + options.idleTimeout)
         }
-        if let compression = unsafe compression, compression.canRest {
+        if let compression = unsafe compression, compression.hasSendContext {
             next = unsafe min(next, lastMessage + options.contextIdleTimeout)
         }
         if let guards = unsafe guards { next = min(next, guards.nextDeadline) }
@@ -169,10 +172,10 @@ extension ConnectionCore {
             context.counters.idleTimeouts += 1
             return beginClosing(.goingAway, "idle timeout")
         }
-        if let compression = unsafe compression, compression.canRest,
+        if let compression = unsafe compression, compression.hasSendContext,
             unsafe now >= lastMessage + options.contextIdleTimeout
         {
-            compression.rest()
+            compression.releaseSendContext()
         }
         if let guards = unsafe guards, now >= guards.nextDeadline {
             guardDeadlinePassed(guards, now: now)

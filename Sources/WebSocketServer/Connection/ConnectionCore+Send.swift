@@ -118,14 +118,14 @@ extension ConnectionCore {
     private func deflate(_ payload: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         guard let compression = unsafe compression, payload.count >= compression.threshold
         else { return nil }
-        let couldRest = compression.canRest
+        let hadSendContext = compression.hasSendContext
         let deflated = unsafe compression.deflate(payload)
         // Its window now holds what no one else's does.
         if let subscriber = unsafe subscriber, unsafe deflated != nil {
             unsafe subscriber.context = nil
         }
         // It has begun a context, which is given back once the connection rests.
-        if !couldRest, compression.canRest { scheduleHeartbeat(now: loop.now) }
+        if !hadSendContext, compression.hasSendContext { scheduleHeartbeat(now: loop.now) }
         return unsafe deflated
     }
 

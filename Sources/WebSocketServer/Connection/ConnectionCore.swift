@@ -54,6 +54,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var awaitsPong = false
     /// A task is at work on messages of the peer, see ``AsyncBridge``.
     @exclusivity(unchecked) var awaitsTask = false
+    /// The handler has been told of the end, or there is none.
+    private var hasReportedEnd = false
     let context: LoopContext
     /// When the last byte was received, and the last message either way.
     @exclusivity(unchecked) var lastReceived: CoarseTime
@@ -377,17 +379,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// Ends the connection: reports it once, gives back what it held, closes the handle.
     func terminate(reason: String = "", reset: Bool = false) {
         guard unsafe stage != .over else { return }
-        let wasOpen = handler !== NoHandler.shared
         unsafe stage = .over
         if unsafe sink != nil { unsafe session.discard(into: &sink!) }
         context.remove(self)
-        if wasOpen {
-            let handler = self.handler
-            let code = unsafe closing.outcome
-            context.counters.closed(code)
-            handler.onClose(
-                Connection(core: self), code: code, reason: closeReason(or: reason))
-        }
+        reportEnd(reason: reason)
         unsafe sink = nil
         unsafe opening = nil
         countMemory()
@@ -400,8 +395,16 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         if reset { resetHandle() } else { closeHandle() }
     }
 
-    private func closeReason(or reason: String) -> String {
-        context.closeReasons.removeValue(forKey: id) ?? reason
+    /// Reports the end of a WebSocket connection to its handler, once. Without a Close frame of
+    /// either side, `reason` is what is known of it.
+    func reportEnd(reason: String = "") {
+        let handler = self.handler
+        guard !hasReportedEnd, handler !== NoHandler.shared else { return }
+        hasReportedEnd = true
+        let code = unsafe closing.outcome
+        context.counters.closed(code)
+        let given = context.closeReasons.removeValue(forKey: id)
+        handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
     }
 
     override func closed() { context.handleClosed(self) }

@@ -1,6 +1,6 @@
 import HTTPProtocol
 
-/// A route's path: `/ws/{client_id:int}`, `/files/{name}`, `/healthz`.
+/// The path of a route: `/ws/{client_id:int}`, `/files/{name}`, `/healthz`.
 struct PathPattern: Sendable, Hashable {
     enum Segment: Sendable, Hashable {
         case literal(ExactString)
@@ -10,7 +10,7 @@ struct PathPattern: Sendable, Hashable {
 
     enum Match {
         case no
-        /// The path is this route's, but a parameter isn't of its type.
+        /// The path matches, but a parameter isn't of its type.
         case wrongType(name: String, value: ExactString)
         case yes(PathParameters)
     }
@@ -18,7 +18,7 @@ struct PathPattern: Sendable, Hashable {
     let text: String
     let segments: [Segment]
 
-    /// A pattern from its text. Faults in it are the programmer's: they trap with their reason.
+    /// Parses a pattern. An invalid one is a programming error and traps with the reason.
     init(_ text: String) {
         precondition(text.hasPrefix("/"), "a route's path begins with a slash: \(text)")
         precondition(
@@ -43,7 +43,7 @@ struct PathPattern: Sendable, Hashable {
         }
     }
 
-    /// How specific the pattern is: literals before integers before text, from the left.
+    /// The sort key of patterns: from the left, literals before integers before text.
     var specificity: [Int] {
         segments.map {
             switch $0 {
@@ -54,7 +54,7 @@ struct PathPattern: Sendable, Hashable {
         }
     }
 
-    /// Matches decoded path segments. An empty segment is no parameter's value.
+    /// Matches decoded path segments. A parameter doesn't match an empty segment.
     func match(_ path: [ExactString]) -> Match {
         guard path.count == segments.count else { return .no }
         var parameters: [String: ExactString] = [:]

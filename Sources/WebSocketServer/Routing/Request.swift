@@ -2,48 +2,56 @@ public import HTTPProtocol
 public import HTTPTypes
 import WebSocketProtocol
 
-/// A plain HTTP request, whole with its body.
+/// A complete HTTP request.
 public struct Request: Sendable {
-    /// Method, path and header fields as received.
+    /// The method, path and header fields as received.
     public let head: HTTPRequest
-    /// Values of the route's parameters, percent-decoded.
+    /// The values of the route's parameters, percent-decoded.
     public let parameters: PathParameters
-    /// What follows `?` in the path, undecoded.
+    /// The query after the first `?`, not percent-decoded; `nil` if there is no `?`.
     public let query: ExactString?
-    /// The body, at most ``Limits/bodySizeMax``.
+    /// The body; empty if there is none. At most ``Limits/bodySizeMax``.
     public let body: [UInt8]
-    /// The client's address without its port: the peer's, or the one that a trusted proxy names
+    /// The client's IP address without a port, taken from the connection or from a trusted proxy
     /// (``ProxyOptions``).
     public let remoteAddress: String
-    /// Whether a stop of the server has begun: ``Server/isDraining``.
+    /// Whether the server has begun to stop: ``Server/isDraining``.
     public let isDraining: Bool
 }
 
-/// A request to become a WebSocket, its opening handshake already checked (RFC 6455 §4.2.1).
+/// A request for a WebSocket whose opening handshake is valid (RFC 6455 §4.2.1).
 public struct UpgradeRequest: Sendable {
+    /// The method, path and header fields as received.
     public let head: HTTPRequest
+    /// The values of the route's parameters, percent-decoded.
     public let parameters: PathParameters
+    /// The query after the first `?`, not percent-decoded; `nil` if there is no `?`.
     public let query: ExactString?
-    /// The subprotocols offered, in the client's order of preference.
+    /// The offered subprotocols, in the client's order of preference.
     public let subprotocols: [String]
+    /// The client's IP address without a port: see ``Request/remoteAddress``.
     public let remoteAddress: String
 
-    /// The first of `supported` that is offered: the server's order decides, and names are compared
-    /// exactly (RFC 6455 §4.2.2). `nil` if the two have nothing in common: accept without one then,
-    /// or refuse.
+    /// Returns the first of the `supported` subprotocols that the client offers. Names are compared
+    /// exactly (RFC 6455 §4.2.2).
+    ///
+    /// - Parameter supported: The server's subprotocols, in its order of preference.
+    /// - Returns: `nil` if there is none in common. Accept the upgrade without one then, or refuse.
     public func subprotocol(among supported: [String]) -> String? {
         SubprotocolSelection.choose(offered: subprotocols, supported: supported)
     }
 }
 
-/// Values of a route's path parameters, by name. Compare them as they are, not as a `String`:
-/// ``ExactString`` says why.
+/// The values of a route's path parameters, by name. Compare them as they are, not as a `String`:
+/// see ``ExactString``.
 public struct PathParameters: Sendable, Hashable {
     let values: [String: ExactString]
 
+    /// The value of a parameter; `nil` if the route has none of this name.
     public subscript(name: String) -> ExactString? { values[name] }
 
-    /// The value of an `{name:int}` parameter, which the router has checked.
+    /// Returns the value of an `{name:int}` parameter, which the router has validated. Traps if the
+    /// route has no such parameter.
     public func integer(_ name: String) -> Int {
         guard let value = values[name].flatMap({ Int($0.string) }) else {
             preconditionFailure("the route has no parameter {\(name):int}")
@@ -52,17 +60,22 @@ public struct PathParameters: Sendable, Hashable {
     }
 }
 
-/// An answer to a ``Request``.
+/// The response to a ``Request``.
 public struct Response: Sendable {
+    /// The status. Default 200.
     public var status: HTTPResponse.Status
+    /// The header fields. `Content-Length`, `Transfer-Encoding`, `Connection` and `Date` are added
+    /// by the server, which ignores the first three here.
     public var headerFields: HTTPFields
+    /// The body. It isn't sent for HEAD, or for a status without content.
     public var body: [UInt8]
-    /// The source of a body that is sent in parts, instead of ``body``.
+    /// The source of a streamed body, which replaces ``body``.
     var stream: Stream?
 
-    /// Returns the next part of a body, however long, or `nil` behind the last.
+    /// A closure that returns the next part of a body, of any size, or `nil` at the end.
     public typealias Stream = @Sendable () async throws -> [UInt8]?
 
+    /// Creates a response with a body in memory.
     public init(
         status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:], body: [UInt8] = []
     ) {
@@ -71,12 +84,12 @@ public struct Response: Sendable {
         self.body = body
     }
 
-    /// A response whose body is made while it is sent.
+    /// Creates a response whose body is produced while it is sent.
     ///
-    /// - Parameter stream: Called for one part after the other, on the connection's loop, each time
-    ///   that the client has taken enough of those before: what it doesn't read is never made. Once
-    ///   it throws, the connection is reset, since the status has been sent. A client that takes
-    ///   nothing for ``Limits/handshakeTimeout`` is reset, too. Not called for a HEAD.
+    /// - Parameter stream: Called on the connection's event loop for one part after the other, each
+    ///   time the client has received enough of the previous ones. If it throws, the connection is
+    ///   reset, because the status has already been sent. A client that receives nothing for
+    ///   ``Limits/handshakeTimeout`` is reset too. Not called for a HEAD request.
     public init(
         status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:],
         stream: @escaping Stream
@@ -85,7 +98,7 @@ public struct Response: Sendable {
         self.stream = stream
     }
 
-    /// Text of a media type, UTF-8.
+    /// Returns a response with text in UTF-8.
     public static func text(
         _ text: String, type: String = "text/plain; charset=utf-8",
         status: HTTPResponse.Status = .ok
@@ -93,13 +106,13 @@ public struct Response: Sendable {
         Response(status: status, headerFields: [.contentType: type], body: [UInt8](text.utf8))
     }
 
-    /// JSON, already encoded.
+    /// Returns a response with JSON that is already encoded.
     public static func json(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
         .text(text, type: "application/json", status: status)
     }
 }
 
-/// What a route makes of an ``UpgradeRequest``.
+/// A route's decision on an ``UpgradeRequest``.
 public struct UpgradeDecision {
     enum Kind {
         case accept(any ConnectionHandler, subprotocol: String?, awaitsAuthentication: Bool)
@@ -108,14 +121,16 @@ public struct UpgradeDecision {
 
     let kind: Kind
 
-    /// Upgrade; the handler gets the connection.
+    /// Accepts the upgrade.
     ///
-    /// - Parameter subprotocol: one of those offered; another is left out, as the client would
-    ///   have to fail on it (RFC 6455 §4.1). See ``UpgradeRequest/subprotocol(among:)``.
-    /// - Parameter awaitsAuthentication: the peer has yet to prove who it is, by its first message
-    ///   say. Until the handler calls ``Connection/authenticated()`` smaller limits hold
-    ///   (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``). Nothing that
-    ///   such a peer sends is ever inflated: compression is not agreed on.
+    /// - Parameters:
+    ///   - handler: Receives the connection.
+    /// - subprotocol: One of the offered subprotocols: see ``UpgradeRequest/subprotocol(among:)``.
+    /// Any other is left out, because the client would have to fail (RFC 6455 §4.1).
+    /// - awaitsAuthentication: Whether the peer still has to authenticate, such as by its first
+    /// message. Until the handler calls ``Connection/authenticated()``, smaller limits apply
+    /// (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``). Compression
+    /// isn't negotiated with such a peer.
     public static func accept(
         _ handler: any ConnectionHandler, subprotocol: String? = nil,
         awaitsAuthentication: Bool = false
@@ -125,7 +140,7 @@ public struct UpgradeDecision {
                 handler, subprotocol: subprotocol, awaitsAuthentication: awaitsAuthentication))
     }
 
-    /// Answer with a status and a problem+json body instead (RFC 9457).
+    /// Refuses the upgrade with a status and a body of `application/problem+json` (RFC 9457).
     public static func refuse(
         _ status: HTTPResponse.Status, _ detail: String
     ) -> UpgradeDecision {

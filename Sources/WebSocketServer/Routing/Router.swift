@@ -1,21 +1,24 @@
 import HTTPProtocol
 public import HTTPTypes
 
-/// Which path leads to which handler.
+/// The routes of a server: paths and their handlers.
 ///
-/// A pattern's segments are literals, `{name}` for any text, or `{name:int}` for an integer; a
-/// literal wins over an integer, an integer over text. A path that exists under another method
-/// is answered 405, one whose `{name:int}` isn't an integer 422, an unknown one 404. OPTIONS is
-/// answered with a path's methods, unless a route answers it.
+/// The segments of a path are literals, `{name}` for any text, or `{name:int}` for an integer. A
+/// literal takes precedence over an integer, and an integer over text. Requests without a route are
+/// answered 404, those whose path has routes for other methods only 405, and those whose
+/// `{name:int}` isn't an integer 422. OPTIONS is answered with the methods of a path, unless a
+/// route handles it.
 public struct Router: Sendable {
-    /// Decides on an upgrade, on the connection's loop; must not block.
+    /// A closure that decides on an upgrade. It runs on the connection's event loop and must not
+    /// block.
     public typealias Upgrade = @Sendable (UpgradeRequest) throws -> UpgradeDecision
-    /// Answers a request, on the connection's loop; must not block it.
+    /// A closure that answers a request. It runs on the connection's event loop and must not block
+    /// it. A thrown ``Problem`` becomes the response; any other error is logged and answered 500.
     public typealias Respond = @Sendable (Request) async throws -> Response
-    /// Talks on a connection until it returns; the connection is closed then.
+    /// A closure that handles a connection. The connection is closed when it returns or throws.
     public typealias Talk = @Sendable (AsyncConnection) async throws -> Void
 
-    /// Which of ``adjustments`` is a route's.
+    /// The index of a route's entry in ``adjustments``.
     typealias OptionsIndex = Int
 
     enum Target: Sendable {
@@ -40,9 +43,9 @@ public struct Router: Sendable {
         case respond(Respond, PathParameters)
         case wrongType(name: String, value: ExactString)
         case methodNotAllowed([HTTPRequest.Method])
-        /// The path's methods are asked for, or all that there are.
+        /// The request asks for the methods of a path, or of the server.
         case options([HTTPRequest.Method])
-        /// The path is a WebSocket's and the request isn't an upgrade.
+        /// The path is a WebSocket's, and the request isn't an upgrade.
         case upgradeRequired
         case notFound
     }
@@ -50,6 +53,7 @@ public struct Router: Sendable {
     private var routes: [Route] = []
     private(set) var adjustments: [ConnectionOptions.Adjust] = []
 
+    /// Creates a router without routes.
     public init() {}
 
     private mutating func add(_ path: String, _ target: Target) {
@@ -60,10 +64,12 @@ public struct Router: Sendable {
         routes.insert(route, at: index ?? routes.endIndex)
     }
 
-    /// A WebSocket route whose closure decides on each upgrade.
+    /// Adds a WebSocket route whose closure decides on each upgrade.
     ///
-    /// - Parameter adjusting: changes limits, heartbeat or compression for this route, from the
-    ///   server's values.
+    /// - Parameters:
+    ///   - path: The path's pattern. An invalid one traps.
+    ///   - adjusting: Changes the server's limits, heartbeat or compression for this route.
+    ///   - upgrade: Accepts or refuses an upgrade. A thrown ``Problem`` refuses it as well.
     public mutating func webSocket(
         _ path: String, adjusting: ConnectionOptions.Adjust? = nil, upgrade: @escaping Upgrade
     ) {
@@ -71,7 +77,12 @@ public struct Router: Sendable {
         add(path, .webSocket(upgrade, adjusting.map { _ in adjustments.count - 1 }))
     }
 
-    /// A WebSocket route whose closure runs as long as the connection is wanted.
+    /// Adds a WebSocket route whose `async` closure handles each connection.
+    ///
+    /// - Parameters:
+    ///   - path: The path's pattern. An invalid one traps.
+    ///   - adjusting: Changes the server's limits, heartbeat or compression for this route.
+    ///   - talk: Runs on the connection's event loop until the connection is no longer needed.
     public mutating func webSocket(
         _ path: String, adjusting: ConnectionOptions.Adjust? = nil, talk: @escaping Talk
     ) {
@@ -80,27 +91,30 @@ public struct Router: Sendable {
         }
     }
 
+    /// Adds a route for GET, which also answers HEAD.
     public mutating func get(_ path: String, respond: @escaping Respond) {
         add(path, .respond(.get, respond))
     }
 
+    /// Adds a route for POST.
     public mutating func post(_ path: String, respond: @escaping Respond) {
         add(path, .respond(.post, respond))
     }
 
+    /// Adds a route for any method.
     public mutating func on(
         _ method: HTTPRequest.Method, _ path: String, respond: @escaping Respond
     ) {
         add(path, .respond(method, respond))
     }
 
-    /// The route for a request.
+    /// Finds the route of a request.
     func find(_ head: RequestHead, isUpgrade: Bool) -> Found {
         if head.isServerWide { return .options(Self.methods(of: routes.map(\.target.method))) }
         return find(head.request.method, head.pathSegments, isUpgrade: isUpgrade)
     }
 
-    /// The route for a decoded path. HEAD is served by GET's route (RFC 9110 §9.3.2).
+    /// Finds the route of a decoded path. HEAD uses the route of GET (RFC 9110 §9.3.2).
     func find(_ method: HTTPRequest.Method, _ path: [ExactString], isUpgrade: Bool) -> Found {
         var allowed: [HTTPRequest.Method] = []
         var isWebSocket = false
@@ -113,7 +127,7 @@ public struct Router: Sendable {
             case .yes(let parameters):
                 switch route.target {
                 case .webSocket(let upgrade, let options):
-                    // RFC 6455 §4.1 (2): a GET opens it. Else the request is a plain one.
+                    // RFC 6455 §4.1 (2): an upgrade is a GET. Anything else is a plain request.
                     if isUpgrade, method == .get {
                         return .webSocket(upgrade, parameters, options)
                     }
@@ -122,8 +136,8 @@ public struct Router: Sendable {
                 case .respond(let own, let respond):
                     if own == method || own == .get && method == .head {
                         if !isUpgrade { return .respond(respond, parameters) }
-                        // A path may be both; who asks for an upgrade gets it if there is one,
-                        // else the request is a plain one (RFC 9110 §7.8).
+                        // A path may have both kinds of routes. A request for an upgrade without a
+                        // WebSocket route is a plain request (RFC 9110 §7.8).
                         plain = plain ?? .respond(respond, parameters)
                     }
                     allowed.append(own)
@@ -131,7 +145,7 @@ public struct Router: Sendable {
             }
         }
         if let plain { return plain }
-        // RFC 9110 §9.3.2: HEAD is answered as GET is.
+        // RFC 9110 §9.3.2: HEAD is answered like GET.
         if isWebSocket, method == .get || method == .head { return .upgradeRequired }
         if !allowed.isEmpty {
             let methods = Self.methods(of: allowed)
@@ -141,7 +155,7 @@ public struct Router: Sendable {
         return .notFound
     }
 
-    /// The methods that are answered where there are routes for some, each once.
+    /// Returns the methods that routes for these methods answer, each once.
     private static func methods(of routes: [HTTPRequest.Method]) -> [HTTPRequest.Method] {
         let known = routes.flatMap { $0 == .get ? [.get, .head] : [$0] } + [.options]
         var methods: [HTTPRequest.Method] = []
