@@ -148,7 +148,7 @@ import WebSocketTesting
             #expect(try await client.readFrame() == .text("subscribe"))
             // By the clock of the loop, it is over now.
             let past = try await opened.next()
-            await past.onLoop { $0.taskResumed = CoarseTime(0) }
+            await past.onLoop { $0.lifecycle.taskBegan(now: 0) }
             try await client.send(.close(.normalClosure))
             #expect(try await client.readFrame() == .close(.normalClosure))
             gate.add(1)
@@ -188,7 +188,7 @@ import WebSocketTesting
             try await witness.until { !$0.context.delayedAnswers.isEmpty }
             let held = await witness.onLoop { core in
                 let waiting = core.context.snapshot().first { $0 !== core }!
-                return waiting.guards?.held.count ?? 0
+                return waiting.guards?.unparsedBytes.count ?? 0
             }
             #expect(held == 0)
             gate.add(1)
@@ -238,7 +238,7 @@ import WebSocketTesting
             try end.send(Frame.text("one").encoded(key: nil))
             #expect(await connection.receive() == Message("one"))
             async let closed = connection.waitUntilClosed()
-            try await connection.connection.until { !$0.awaitsTask }
+            try await connection.connection.until { !$0.lifecycle.awaitsTask }
             let frames = [Frame.text("unread"), .close(4_001, "bye")]
             try end.send(frames.flatMap { $0.encoded(key: nil) })
             #expect(try await end.readFrame() == .close(4_001))

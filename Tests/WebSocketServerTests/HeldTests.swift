@@ -71,7 +71,7 @@ import WebSocketTesting
             #expect(first <= 8 && reasons == .held)
             try await connection.until { $0.context.messageCounts.pointee.messagesReceived == 60 }
             let isReading = await connection.onLoop {
-                $0.guards?.held.isEmpty == true && $0.pauseReasons.isEmpty
+                $0.guards?.unparsedBytes.isEmpty == true && $0.pauseReasons.isEmpty
             }
             #expect(isReading)
             await client.close()
@@ -162,7 +162,7 @@ import WebSocketTesting
             let message = RawClient.Frame(first: 0x82, payload: [UInt8](repeating: 1, count: 100))
             let messages = (0..<40).flatMap { _ in message.encoded() }
             try await client.send(messages + RawClient.Frame.close(.normalClosure).encoded())
-            try await connection.until { $0.guards?.held.isEmpty == false }
+            try await connection.until { $0.guards?.unparsedBytes.isEmpty == false }
             connection.close(.goingAway)
             #expect(try await client.readFrame() == .close(.goingAway))
             #expect(try await recorder.end() == .closed(.normalClosure, ""))

@@ -51,7 +51,7 @@ private final class Counter: ConnectionHandler, Sendable {
             try await connection.until { _ in counter.received.value == 25_000 }
             #expect(counter.isOrdered.value)
             let isReading = await connection.onLoop {
-                $0.guards?.held.isEmpty == true && $0.pauseReasons.isEmpty
+                $0.guards?.unparsedBytes.isEmpty == true && $0.pauseReasons.isEmpty
             }
             #expect(isReading)
             await client.close()

@@ -47,7 +47,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
                 attempt = nil
                 if let error {
                     fail(.cannotConnect, "\(error)", underlying: error)
-                } else if unsafe connection.stage == .opening {
+                } else if connection.stage == .opening {
                     var bytes: [UInt8] = []
                     RequestEncoder.encode(request, body: [], into: &bytes)
                     connection.sendRaw(bytes)
@@ -92,7 +92,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         var rest = unsafe bytes
-        while unsafe connection.stage == .opening {
+        while connection.stage == .opening {
             let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(rest))
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
             switch event {
@@ -137,7 +137,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         _ rest: UnsafeMutableRawBufferPointer,
         on connection: ConnectionCore
     ) {
-        var upgraded = unsafe Upgraded(
+        var upgraded = Upgraded(
             handler: handler, options: connection.options, subprotocol: accepted.1.subprotocol)
         if let parameters = accepted.2 {
             upgraded.compression = connection.context.codecs.take(
@@ -148,7 +148,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         }
         connection.becomeWebSocket(upgraded)
         // The bytes after the response are frames.
-        if unsafe connection.stage != .over { unsafe connection.receive(rest) }
+        if connection.stage != .over { unsafe connection.receive(rest) }
         complete(.success((Connection(core: connection), accepted.0)))
     }
 

@@ -189,7 +189,7 @@ public final class WebSocketClient: Sendable {
             context.loop.execute {
                 context.isDraining = true
                 for connection in context.snapshot() {
-                    if unsafe connection.stage == .opening {
+                    if connection.stage == .opening {
                         _ = unsafe connection.opening?.drain(on: connection)
                         connection.terminate()
                     } else {

@@ -33,7 +33,9 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
         queue.append(message)
         // Where someone waits for the end, no one may be going to read it.
-        if unsafe !connection.core.awaitsTask && enders.isEmpty { connection.core.taskBegins() }
+        if unsafe !connection.core.lifecycle.awaitsTask && enders.isEmpty {
+            connection.core.taskBegins()
+        }
         if !isPaused, queue.count >= Self.waitingMax || queue.bytes >= Self.waitingBytesMax {
             isPaused = true
             connection.core.ensureGuards().queuedSize = queue.bytes
@@ -79,7 +81,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         connection.core.taskBegins()
         if isPaused, queue.count <= Self.waitingMax / 2, queue.bytes <= Self.waitingBytesMax / 2 {
             isPaused = false
-            unsafe connection.core.guards?.queuedSize = 0
+            connection.core.guards?.queuedSize = 0
             connection.core.countMemory()
             connection.resumeReading()
         }
@@ -130,10 +132,10 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     final func waitForDrain(on connection: Connection) async throws(ConnectionClosed) {
         let isOver = await withTaskExecutorPreference(connection.core.loop) {
             // The drain may have come before this task: there is none to wait for then.
-            if end == nil, unsafe connection.core.owesDrain {
+            if end == nil, connection.core.lifecycle.owesDrain {
                 unsafe await withUnsafeContinuation { unsafe writers.append($0) }
             }
-            return unsafe end != nil || connection.core.stage != .open
+            return end != nil || connection.core.stage != .open
         }
         if isOver { throw ConnectionClosed() }
     }

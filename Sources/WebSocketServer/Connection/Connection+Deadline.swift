@@ -29,7 +29,7 @@ extension Connection {
     public func setDeadline(after delay: Duration, _ body: @escaping (Connection) -> Void) {
         precondition(core.loop.isCurrent, "a deadline is set on the connection's loop")
         clearDeadline()
-        guard unsafe core.stage != .over else { return }
+        guard core.stage != .over else { return }
         let deadline = ConnectionDeadline(core, body)
         // Kept there, since the wheel keeps nothing alive.
         core.context.deadlines[core.id] = deadline

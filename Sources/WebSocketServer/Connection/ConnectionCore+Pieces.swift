@@ -24,7 +24,7 @@ extension ConnectionCore {
     func receiveInflating(_ bytes: UnsafeMutableRawBufferPointer) {
         let isWithinMessage = unsafe !session.isBetweenMessages
         if context.mustAwaitTurn(bytes.count, isWithinMessage: isWithinMessage),
-            unsafe stage == .open
+            stage == .open
         {
             unsafe holdForLater(bytes)
         } else if bytes.count > Self.windowSizeInflating,
@@ -47,7 +47,7 @@ extension ConnectionCore {
         var rest = unsafe bytes
         while unsafe !rest.isEmpty {
             // The handler, the rates or the outbox say so: each waits for something.
-            if unsafe stage == .open && !pauseReasons.isEmpty { return unsafe hold(rest) }
+            if lifecycle.mustHold { return unsafe hold(rest) }
             if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax
                 || context.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
             {
@@ -57,7 +57,7 @@ extension ConnectionCore {
             let unread = unsafe receivePiece(
                 UnsafeMutableRawBufferPointer(rebasing: rest[..<size]),
                 window: compression == nil ? .max : Self.windowSizeInflating)
-            guard unsafe stage == .open || stage == .closing else { return }
+            guard stage == .open || stage == .closing else { return }
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[(size - unread)...])
             if unsafe session.isInflating { return unsafe hold(rest) }
         }
@@ -74,10 +74,10 @@ extension ConnectionCore {
             let now = LoopCodecs.now()
             context.longReadNanoseconds &+= now &- last
             last = now
-            guard unread > 0, unsafe stage == .open || stage == .closing else { return }
+            guard unread > 0, stage == .open || stage == .closing else { return }
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: rest[(rest.count - unread)...])
-            if unsafe stage == .open && !pauseReasons.isEmpty { return unsafe hold(rest) }
+            if lifecycle.mustHold { return unsafe hold(rest) }
             if now &- began > TurnQueue.shareMax || context.isTurnOver() {
                 return unsafe holdForLater(rest)
             }
@@ -86,7 +86,7 @@ extension ConnectionCore {
 
     private func hold(_ bytes: UnsafeMutableRawBufferPointer) {
         // RFC 6455 §5.5.1: what follows the peer's Close frame doesn't count.
-        if unsafe closing.received != nil { return }
+        if lifecycle.closing.received != nil { return }
         unsafe ensureGuards().hold(bytes)
         countMemory()
         setReadingPaused(true, .held)
@@ -97,20 +97,12 @@ extension ConnectionCore {
         receiveHeldLater()
     }
 
-    /// The object for what only some connections need, made when there isn't one.
-    func ensureGuards() -> ConnectionGuards {
-        if let guards = unsafe guards { return guards }
-        let made = ConnectionGuards()
-        unsafe guards = made
-        return made
-    }
-
     /// Receives what is held in a later turn, if nothing else makes it wait then.
     func receiveHeldLater() { context.awaitTurn(self) }
 
-    /// Goes on in a later turn with what the connection has waited with.
+    /// Continues with what the connection has kept for a later turn.
     func takeTurn() {
-        switch unsafe stage {
+        switch stage {
         case .opening: unsafe opening?.takeTurn(on: self)
         case .open, .closing: receiveHeld()
         case .lingering, .over: break
@@ -118,7 +110,7 @@ extension ConnectionCore {
     }
 
     private func receiveHeld() {
-        guard unsafe pauseReasons == .held, let guards = unsafe guards else { return }
+        guard pauseReasons == .held, let guards else { return }
         if unsafe session.isInflating {
             resumeInflating()
             guard
@@ -126,7 +118,7 @@ extension ConnectionCore {
                     && pauseReasons == .held
             else { return }
         }
-        var held = guards.takeHeld() ?? []
+        var held = guards.takeUnparsed() ?? []
         countMemory()
         setReadingPaused(false, .held)
         unsafe held.withUnsafeMutableBytes {

@@ -23,7 +23,7 @@ extension ConnectionCore: AdmissionMember {
     func evict() {
         // Its descriptor is to be free as soon as can be.
         onLoop { connection in
-            guard unsafe connection.stage != .over else { return }
+            guard connection.stage != .over else { return }
             connection.context.counters.evicted += 1
             connection.terminate(reason: "evicted", reset: connection.isUnacknowledged)
         }

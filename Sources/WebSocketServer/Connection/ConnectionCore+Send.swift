@@ -14,7 +14,7 @@ extension ConnectionCore {
         -> Connection.SendOutcome
     {
         guard loop.isCurrent else { return unsafe sendFromElsewhere(payload, kind) }
-        guard unsafe stage == .open else { return .dropped }
+        guard stage == .open else { return .dropped }
         let counts = unsafe context.messageCounts
         let payloadCount = payload.count
         unsafe counts.pointee.messagesSent &+= 1
@@ -27,7 +27,7 @@ extension ConnectionCore {
             if unsafe place == nil {
                 // The first of a turn.
                 unsafe place = unsafe takeCork(size &+ count)
-                unsafe lastMessage = CoarseTime(loop.now)
+                lifecycle.sentMessage(now: loop.now)
             }
             if let place = unsafe place {
                 let short = unsafe UnsafeRawBufferPointer(start: payload.baseAddress, count: count)
@@ -45,7 +45,7 @@ extension ConnectionCore {
         guard loop.isCurrent else {
             return unsafe sendFromElsewhere(payload, kind, compresses: false)
         }
-        guard unsafe stage == .open else { return .dropped }
+        guard stage == .open else { return .dropped }
         unsafe context.messageCounts.pointee.messagesSent &+= 1
         unsafe context.messageCounts.pointee.bytesSent &+= UInt64(payload.count)
         return unsafe sendSlowly(payload, kind, compresses: false)
@@ -76,10 +76,10 @@ extension ConnectionCore {
                 // Behind the publications that wait; what is sent keeps its order.
                 let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
                 guard topics.wait(item, for: subscriber) else { return .dropped }
-                unsafe owesDrain = true
+                lifecycle.reportedBackpressure()
                 return .aboveHighWater
             }
-            if unsafe outboxCount > options.outboxMax {
+            if outboxCount > options.outboxMax {
                 dropSlowConsumer()
                 return .dropped
             }
@@ -91,7 +91,7 @@ extension ConnectionCore {
     func sendNow(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool
     ) -> Connection.SendOutcome {
-        unsafe lastMessage = CoarseTime(loop.now)
+        lifecycle.sentMessage(now: loop.now)
         var payload = unsafe plain
         var firstByte = FrameHeader.fin | kind.rawValue
         if compresses, unsafe plain.count >= Int(corkableSizeMax),
@@ -110,8 +110,8 @@ extension ConnectionCore {
         }
         unsafe sendFrame(firstByte, payload)
         // Who owns the cork has no outbox.
-        guard !ownsCork, unsafe outboxCount > options.outboxHighWater else { return .accepted }
-        unsafe owesDrain = true
+        guard !ownsCork, outboxCount > options.outboxHighWater else { return .accepted }
+        lifecycle.reportedBackpressure()
         return .aboveHighWater
     }
 
@@ -125,7 +125,7 @@ extension ConnectionCore {
             unsafe subscriber.context = nil
         }
         // It has begun a context, which is given back once the connection rests.
-        if !hadSendContext, compression.hasSendContext { scheduleHeartbeat(now: loop.now) }
+        if !hadSendContext, compression.hasSendContext { scheduleHeartbeat() }
         return unsafe deflated
     }
 
@@ -171,15 +171,17 @@ extension ConnectionCore {
         }
     }
 
-    /// Sends a control frame; payloads are at most 125 bytes.
+    /// Sends a ping or a pong; payloads are at most 125 bytes.
     func sendControl(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
-        guard unsafe stage == .open || stage == .closing else { return }
+        guard stage == .open || stage == .closing else { return }
         unsafe sendFrame(FrameHeader.fin | opcode.rawValue, payload)
     }
 
-    /// Sends a Close frame.
-    func sendControl(_ opcode: Opcode, _ code: CloseCode, _ reason: String) {
-        unsafe code.payload(reason: reason).withUnsafeBytes { unsafe sendControl(opcode, $0) }
+    /// Sends a Close frame, as the lifecycle has decided.
+    func sendClose(_ code: CloseCode, _ reason: String) {
+        unsafe code.payload(reason: reason).withUnsafeBytes {
+            unsafe sendFrame(FrameHeader.fin | Opcode.close.rawValue, $0)
+        }
     }
 
     /// Writes bytes of HTTP.

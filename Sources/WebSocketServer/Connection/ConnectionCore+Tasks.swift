@@ -8,31 +8,22 @@ import UVTransport
 extension ConnectionCore {
     /// Notes that the task has taken a message, or that the first one is queued for it.
     @inline(__always)
-    func taskBegins() {
-        unsafe awaitsTask = true
-        unsafe taskResumed = CoarseTime(loop.now)
-    }
+    func taskBegins() { lifecycle.taskBegan(now: loop.now) }
 
     /// Notes that the task asks for the next message where there is none, or for the end: it has
-    /// replied to all that it means to reply to.
+    /// sent all its replies.
     @inline(__always)
     func taskRests() {
-        guard unsafe awaitsTask else { return }
-        unsafe awaitsTask = false
-        if unsafe closing.received != nil { answerClose() }
+        if lifecycle.taskRested() { answerClose() }
     }
 
-    /// Delays the answer to the peer's Close frame while a task is at work; false if none is.
-    func delayAnswer() -> Bool {
-        let deadline = unsafe taskResumed + options.closeTimeout
-        guard unsafe awaitsTask, unsafe stage == .open, loop.now < deadline else { return false }
-        // §5.5.1: nothing more counts, and what comes waits in the kernel.
-        setReadingPaused(true, .peerClosed)
+    /// Answers the peer's Close frame once the task has replied, or at the deadline.
+    func delayAnswer(until deadline: UInt64) {
+        updateReading()
         let answer = DelayedAnswer(self)
         // Kept there, since the wheel keeps nothing alive.
         context.delayedAnswers[id] = answer
         loop.schedule(answer, at: deadline)
-        return true
     }
 }
 

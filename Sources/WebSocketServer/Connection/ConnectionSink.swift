@@ -11,7 +11,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
     mutating func currentHandler() -> any ConnectionHandler { handler }
 
     @inline(__always)
-    var wantsMessages: Bool { unsafe connection.stage == .open }
+    var wantsMessages: Bool { connection.stage == .open }
 
     @inline(__always)
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
@@ -25,7 +25,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
     /// Answers at once (RFC 6455 §5.5.2), in order with what else is sent.
     mutating func ping(_ payload: UnsafeRawBufferPointer) {
         connection.context.counters.pingsReceived += 1
-        if unsafe connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
+        if connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
     }
 
     /// Any byte counts as a sign of life, so a pong needs nothing more.
@@ -37,8 +37,8 @@ struct ConnectionSink: ~Copyable, SessionSink {
         _ payload: UnsafeRawBufferPointer, limit: Int
     ) -> InflatedMessage {
         guard let compression = unsafe connection.compression else { return unsafe .corrupt }
-        let paused = unsafe connection.guards?.inflation
-        if paused != nil { unsafe connection.guards!.inflation = nil }
+        let paused = connection.guards?.inflation
+        if paused != nil { connection.guards!.inflation = nil }
         let outcome = unsafe compression.inflate(
             payload, limit: limit, resuming: paused, assemblies: &connection.context.assemblies)
         if case .unfinished = unsafe outcome {
@@ -48,7 +48,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
     }
 
     mutating func discardInflation() {
-        guard let guards = unsafe connection.guards, let paused = guards.inflation else { return }
+        guard let guards = connection.guards, let paused = guards.inflation else { return }
         guards.inflation = nil
         connection.context.codecs.discard(paused, &connection.context.assemblies)
     }
@@ -68,7 +68,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
     }
 
     mutating func release(_ buffer: inout AssemblyBuffer) {
-        unsafe connection.assemblyBegan = .never
+        connection.lifecycle.endedAssembly()
         unsafe connection.context.assemblies.release(&buffer)
     }
 }

@@ -42,7 +42,7 @@ final class ResponseStream {
     /// Asks for the next part if the client has room for it.
     func pull(on connection: ConnectionCore) {
         guard !isPulling else { return }
-        guard unsafe connection.outboxCount <= connection.options.outboxHighWater else {
+        guard connection.outboxCount <= connection.options.outboxHighWater else {
             return awaitReader(on: connection)
         }
         isPulling = true
@@ -58,7 +58,7 @@ final class ResponseStream {
                 warnings.failedRequest.log(["error": "\(error)"])
             }
             connection.onLoop { connection in
-                guard unsafe connection.stage == .opening,
+                guard connection.stage == .opening,
                     let exchange = unsafe connection.opening as? HTTPExchange,
                     case .streaming(let stream) = exchange.state
                 else { return }

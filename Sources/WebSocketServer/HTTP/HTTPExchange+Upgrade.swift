@@ -79,6 +79,6 @@ extension HTTPExchange {
         }
         retire(to: connection.context)
         connection.becomeWebSocket(upgraded)
-        if unsafe connection.stage != .over { unsafe connection.receive(frames) }
+        if connection.stage != .over { unsafe connection.receive(frames) }
     }
 }

@@ -90,14 +90,14 @@ final class HTTPExchange: OpeningPhase {
         defer { connection.context.longReadNanoseconds &+= LoopCodecs.now() &- began }
         var isFirst = true
         // An event may need no bytes: the end of a request without content.
-        while unsafe connection.stage == .opening {
+        while connection.stage == .opening {
             switch state {
             case .head, .body: break
             case .responding, .streaming: return rest.count
             case .finished: return 0
             }
             // A peer that asks and doesn't read gets no further answers.
-            if unsafe connection.outboxCount > connection.options.outboxHighWater {
+            if connection.outboxCount > connection.options.outboxHighWater {
                 connection.setReadingPaused(true, .outbox)
                 return rest.count
             }
@@ -198,7 +198,7 @@ final class HTTPExchange: OpeningPhase {
     }
 
     private func answer(_ response: Response, on connection: ConnectionCore) {
-        guard case .responding(let head) = state, unsafe connection.stage == .opening else {
+        guard case .responding(let head) = state, connection.stage == .opening else {
             return
         }
         let keepAlive = head.keepAlive && !connection.context.isDraining

@@ -41,7 +41,7 @@ final class ConnectionDrain: TimerEntry {
     }
 
     private func letGo(_ connection: ConnectionCore) {
-        switch unsafe connection.stage {
+        switch connection.stage {
         case .opening:
             if unsafe connection.opening?.drain(on: connection) ?? true { connection.endOpening() }
         case .open:

@@ -56,7 +56,7 @@ extension LoopContext {
         var freed = 0
         for holder in holders {
             guard freed < wanted, holder.size > 0 else { break }
-            holder.connection.shed()
+            holder.connection.end(.memory)
             freed += holder.size
         }
         counters.shed += 1
@@ -77,7 +77,7 @@ extension ConnectionCore {
     /// Counts what the connection holds against the server's memory; to be called when that may
     /// have changed. Less than 4 KiB are not worth counting.
     func countMemory() {
-        let held = unsafe stage == .over ? 0 : heldSize
+        let held = stage == .over ? 0 : heldSize
         let size = held < 4_096 ? 0 : UInt32(clamping: held)
         guard unsafe size != memoryCounted else { return }
         let grown = unsafe Int(size) - Int(memoryCounted)
@@ -86,29 +86,10 @@ extension ConnectionCore {
         if grown > 0, !context.memory.budget.hasRoom { context.shedMemoryLater() }
     }
 
-    /// Closes the connection, since memory is spent and it holds the most: with 1013, a request with
-    /// 503. A peer that doesn't take what it was sent is reset.
-    func shed() {
-        let isUnread = unsafe outboxCount > options.outboxHighWater
-        switch unsafe stage {
-        case .open:
-            if unsafe sink != nil { unsafe session.discard(into: &sink!) }
-            _ = unsafe guards?.takeHeld()
-            guard isUnread else {
-                fail(SessionFault(.tryAgainLater, "the server's memory is spent", limit: .memory))
-                return countMemory()
-            }
-            context.counters.limits.hit(.memory)
-            context.counters.slowConsumers += 1
-            _ = unsafe closing.close(.slowConsumer)
-            context.closeReasons[id] = "slow consumer"
-            terminate(reset: true)
-        case .opening:
-            context.counters.limits.hit(.memory)
-            let isAnswered = unsafe !isUnread && opening?.shed(on: self) == true
-            if !isAnswered { terminate(reset: true) }
-        case .closing, .lingering: terminate(reset: true)
-        case .over: break
-        }
+    /// Releases what the peer has sent and this side has yet to handle.
+    func releaseHeld() {
+        if unsafe sink != nil { unsafe session.discard(into: &sink!) }
+        _ = guards?.takeUnparsed()
+        countMemory()
     }
 }

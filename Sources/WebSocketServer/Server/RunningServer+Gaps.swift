@@ -70,7 +70,7 @@ extension RunningServer {
 extension ConnectionCore {
     /// Open, and with a subscription at least.
     fileprivate var isSubscriber: Bool {
-        guard unsafe stage == .open, let subscriber = unsafe subscriber else { return false }
+        guard stage == .open, let subscriber = unsafe subscriber else { return false }
         return !subscriber.memberships.isEmpty
     }
 }

@@ -24,7 +24,7 @@ extension Connection {
             let isHandedOver = core.loop.execute { [self] in subscribe(to: topic) }
             return isHandedOver ? .handedOver : .unavailable
         }
-        guard unsafe core.stage == .open, let topics = core.context.topics,
+        guard core.stage == .open, let topics = core.context.topics,
             let subscriber = core.makeSubscriber()
         else { return .unavailable }
         return topics.subscribe(subscriber, to: topic)
@@ -93,7 +93,7 @@ extension ConnectionCore {
         let counts = unsafe context.messageCounts
         unsafe counts.pointee.messagesSent &+= UInt64(count)
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
-        unsafe lastMessage = CoarseTime(loop.now)
+        lifecycle.sentMessage(now: loop.now)
         unsafe writeNow(frames)
     }
 
@@ -102,7 +102,7 @@ extension ConnectionCore {
         let counts = unsafe context.messageCounts
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
-        unsafe lastMessage = CoarseTime(loop.now)
+        lifecycle.sentMessage(now: loop.now)
         if frame.count >= Self.gatherSizeMin {
             unsafe write(
                 header: UnsafeRawBufferPointer(rebasing: frame[..<2]),

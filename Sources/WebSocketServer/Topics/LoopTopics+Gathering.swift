@@ -63,7 +63,7 @@ extension LoopTopics {
         unsafe subscriber.firstPending = -1
         unsafe subscriber.pendingSize = 0
         let connection = subscriber.connection
-        guard unsafe connection.stage == .open else { return }
+        guard connection.stage == .open else { return }
         if place == Self.isSent { return sendOwn(subscriber, connection) }
         while place >= 0 {
             let entry = unsafe pending[Int(place)]

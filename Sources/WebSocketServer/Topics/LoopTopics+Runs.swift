@@ -153,7 +153,7 @@ extension LoopTopics {
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                 guard modes.includes(subscriber.mode) else { return }
                 subscriber.withConnection { connection in
-                    guard unsafe connection.stage == .open else { return }
+                    guard connection.stage == .open else { return }
                     guard isReady(subscriber, connection) else {
                         return waitForRun(range, of: topic, subscriber)
                     }

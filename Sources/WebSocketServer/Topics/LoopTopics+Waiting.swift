@@ -119,7 +119,7 @@ extension LoopTopics {
         guard unsafe !subscriber.backlog.isEmpty else { return }
         let connection = subscriber.connection
         let queued = connection.outboxCount
-        while unsafe all || connection.outboxCount <= connection.options.outboxHighWater,
+        while all || connection.outboxCount <= connection.options.outboxHighWater,
             let item = unsafe subscriber.backlog.takeFirst()
         {
             budget.give(item.size)

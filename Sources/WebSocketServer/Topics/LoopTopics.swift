@@ -239,7 +239,7 @@ final class LoopTopics {
     @inline(__always)
     func takesNow(_ subscriber: Subscriber) -> Bool {
         subscriber.withConnection { connection in
-            guard unsafe connection.stage == .open else { return false }
+            guard connection.stage == .open else { return false }
             return isReady(subscriber, connection)
         }
     }
@@ -255,11 +255,11 @@ final class LoopTopics {
         _ publication: Publication, to subscriber: Subscriber, _ connection: ConnectionCore,
         _ topic: LoopTopic, _ shares: Bool, _ gathers: Bool
     ) {
-        guard unsafe connection.stage == .open else { return }
+        guard connection.stage == .open else { return }
         // Only what has been written shows whether it is slow.
         if unsafe subscriber.pendingSize > Self.pendingSizeMax {
             writePending(of: subscriber)
-            guard unsafe connection.stage == .open else { return }
+            guard connection.stage == .open else { return }
         }
         guard isReady(subscriber, connection) else {
             wait(publication, of: topic, for: subscriber)
