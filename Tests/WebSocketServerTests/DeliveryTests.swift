@@ -148,7 +148,7 @@ import WebSocketTesting
         arguments: Place.allCases)
     func response(place: Place) async throws {
         let text = String(repeating: "x", count: 190_000)
-        let opened = Reports<LoopContext>()
+        let opened = Reports<LoopResources>()
         let recorder = Recorder()
         var router = Router.single(recorder)
         router.get("/") { _ in .text(text) }
@@ -165,7 +165,7 @@ import WebSocketTesting
             opened.add(witness.core.context)
             let connection = Connection(
                 core: await witness.onLoop { core in
-                    core.context.snapshot().first { $0 !== core }!
+                    core.context.registry.snapshot().first { $0 !== core }!
                 })
             var count = 0
             for _ in 0..<2 {

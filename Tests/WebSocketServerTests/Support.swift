@@ -92,15 +92,15 @@ extension TestServer {
 
 extension Server {
     /// What the connections of the first loop share, while the server runs.
-    var firstContext: LoopContext? {
-        get async { runningContexts.first }
+    var firstLoop: LoopResources? {
+        get async { runningLoops.first?.resources }
     }
 }
 
-extension LoopContext {
+extension LoopResources {
     /// Runs a closure on the loop and waits for its result.
     func onLoop<Value: Sendable>(
-        _ body: @escaping @Sendable (LoopContext) -> Value
+        _ body: @escaping @Sendable (LoopResources) -> Value
     ) async -> Value {
         await withCheckedContinuation { continuation in
             loop.execute { continuation.resume(returning: body(self)) }

@@ -31,14 +31,14 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     /// Starts the handshake, on the context's loop. Calls `completion` exactly once.
     func begin(
-        _ address: ConnectAddress, on context: LoopContext, options: SessionOptions,
+        _ address: ConnectAddress, on resources: LoopResources, options: SessionOptions,
         timeout: UInt64, completion: @escaping (Outcome) -> Void
     ) {
         self.completion = completion
         if isCancelled { return complete(.cancelled, "cancelled") }
-        if context.isDraining { return complete(.shutDown, "the client is shut down") }
+        if resources.registry.isDraining { return complete(.shutDown, "the client is shut down") }
         let connection = ConnectionCore(
-            context: context, peer: address.socketAddress, role: .client, options: options,
+            context: resources, peer: address.socketAddress, role: .client, options: options,
             opening: self)
         self.connection = connection
         connection.setStageDeadline(connection.loop.now + timeout)

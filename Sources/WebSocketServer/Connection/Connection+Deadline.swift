@@ -12,7 +12,7 @@ final class ConnectionDeadline: TimerEntry {
 
     override func deadlinePassed(now: UInt64) {
         // Gone before it runs: it may set another.
-        connection.context.deadlines[connection.id] = nil
+        connection.context.registry.deadlines[connection.id] = nil
         body(Connection(core: connection))
     }
 }
@@ -32,7 +32,7 @@ extension Connection {
         guard core.stage != .over else { return }
         let deadline = ConnectionDeadline(core, body)
         // Kept there, since the wheel keeps nothing alive.
-        core.context.deadlines[core.id] = deadline
+        core.context.registry.deadlines[core.id] = deadline
         let milliseconds = max(.zero, min(delay, Self.delayMax)).milliseconds
         core.loop.schedule(deadline, at: core.loop.now + milliseconds)
     }
@@ -40,15 +40,6 @@ extension Connection {
     /// Ends the deadline, if there is one. On the connection's loop.
     public func clearDeadline() {
         precondition(core.loop.isCurrent, "a deadline is cleared on the connection's loop")
-        core.context.clearDeadline(of: core.id)
-    }
-}
-
-extension LoopContext {
-    func clearDeadline(of connection: UInt64) {
-        guard !deadlines.isEmpty, let deadline = deadlines.removeValue(forKey: connection) else {
-            return
-        }
-        loop.cancel(deadline)
+        core.context.registry.clearDeadline(of: core.id)
     }
 }

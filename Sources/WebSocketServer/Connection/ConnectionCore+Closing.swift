@@ -14,7 +14,7 @@ extension ConnectionCore {
             if let subscriber = unsafe subscriber {
                 context.topics?.resume(subscriber, all: true)
             }
-            context.closeReasons[id] = reason
+            context.registry.closeReasons[id] = reason
             sendClose(code, reason)
             awaitEnd(until: deadline)
             // If the peer's Close frame is among what is held, the connection is over when this
@@ -27,11 +27,13 @@ extension ConnectionCore {
     func peerClosed(_ code: CloseCode?, _ reason: String) {
         switch lifecycle.peerClosed(code, now: loop.now) {
         case .awaitTask(let deadline):
-            context.closeReasons[id] = reason
+            context.registry.closeReasons[id] = reason
             delayAnswer(until: deadline)
         case .end(let action):
             // Ours was sent before, unless it is sent now.
-            if case .linger(sending: _?, deadline: _) = action { context.closeReasons[id] = reason }
+            if case .linger(sending: _?, deadline: _) = action {
+                context.registry.closeReasons[id] = reason
+            }
             performAnswer(action)
         }
     }
@@ -40,7 +42,7 @@ extension ConnectionCore {
     func answerClose() { performAnswer(lifecycle.answer(now: loop.now)) }
 
     private func performAnswer(_ action: ConnectionLifecycle.EndAction) {
-        context.endDelayedAnswer(of: id)
+        context.registry.endDelayedAnswer(of: id)
         // §7.1.1: the server closes the TCP connection first, the client waits for it. The peer may
         // still send, such as the answer to a ping that it reads only now: closing the socket at
         // once would answer that with a reset, by which it loses what it has not read.
@@ -70,7 +72,7 @@ extension ConnectionCore {
         if case .none = action { return }
         count(cause, isTold: isTold, from: before)
         if before == .open {
-            context.closeReasons[id] = isTold ? cause.reason : Self.slowConsumer
+            context.registry.closeReasons[id] = isTold ? cause.reason : Self.slowConsumer
             if case .memory = cause { releaseHeld() }
         }
         perform(action, reason: cause.reason)

@@ -7,27 +7,21 @@ extension ConnectionCore {
     @discardableResult
     func noteUndelivered(ignoring ignored: Int = 0) -> Bool {
         let undelivered = Undelivered(on: self, ignoring: ignored)
-        context.setUndelivered(undelivered, of: id)
+        context.registry.setUndelivered(undelivered, of: id)
         return undelivered != nil
     }
 
     /// Whether the peer has taken some of what was noted, since then or since the last call.
     func hasTakenSome() -> Bool {
-        guard var undelivered = context.undelivered[id] else { return false }
+        guard var undelivered = context.registry.undelivered[id] else { return false }
         let isLess = undelivered.update(from: self)
-        context.setUndelivered(undelivered.isEmpty ? nil : undelivered, of: id)
+        context.registry.setUndelivered(undelivered.isEmpty ? nil : undelivered, of: id)
         return isLess
     }
 
     /// Whether the peer takes what it is sent, where nothing was noted when that was sent: then it
     /// is noted now, and the peer has until the next call.
     func mayBeTaking() -> Bool {
-        context.undelivered[id] == nil ? noteUndelivered() : hasTakenSome()
-    }
-}
-
-extension LoopContext {
-    fileprivate func setUndelivered(_ value: Undelivered?, of connection: UInt64) {
-        if value != nil || !undelivered.isEmpty { undelivered[connection] = value }
+        context.registry.undelivered[id] == nil ? noteUndelivered() : hasTakenSome()
     }
 }

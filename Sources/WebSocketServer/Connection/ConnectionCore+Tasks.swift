@@ -22,7 +22,7 @@ extension ConnectionCore {
         updateReading()
         let answer = DelayedAnswer(self)
         // Kept there, since the wheel keeps nothing alive.
-        context.delayedAnswers[id] = answer
+        context.registry.delayedAnswers[id] = answer
         loop.schedule(answer, at: deadline)
     }
 }
@@ -34,12 +34,4 @@ final class DelayedAnswer: TimerEntry {
     init(_ connection: ConnectionCore) { self.connection = connection }
 
     override func deadlinePassed(now: UInt64) { connection.answerClose() }
-}
-
-extension LoopContext {
-    func endDelayedAnswer(of connection: UInt64) {
-        guard !delayedAnswers.isEmpty, let answer = delayedAnswers.removeValue(forKey: connection)
-        else { return }
-        loop.cancel(answer)
-    }
 }

@@ -13,6 +13,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     // In the order of use: what a message touches comes first, on as few cache lines as can be.
     // And by size: the small ones fill what the base class and their neighbours leave.
 
+    // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
+    @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
     let role: Session.Role
     /// The next reads take their memory from ``readTarget()``. The rest of a long frame is read
     /// straight into its message's memory. Behind a long frame, a short read finds the next header,
@@ -20,9 +22,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var readsDirectly = false
     /// How its latest request is received.
     var admission = Admission.Verdict.admitted
-    // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
-    @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
-    let context: LoopContext
+    let context: LoopResources
     /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
     // Safety of both: only `receive` of this class mutates them; it isn't called from within
     // itself, and nothing that a handler may call puts others in their place.
@@ -35,7 +35,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var opening: OpeningPhase?
     /// Its place among the connections of the server.
     var place = Place.none
-    /// Position in the context's list.
+    /// Position in the registry's list.
     var listIndex: Int32 = -1
     /// Payloads below this are neither compressed nor written around the cork; bytes.
     @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
@@ -47,11 +47,11 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     var peer: SocketAddress
 
     init(
-        context: LoopContext, peer: SocketAddress, role: Session.Role, options: SessionOptions,
+        context: LoopResources, peer: SocketAddress, role: Session.Role, options: SessionOptions,
         opening: OpeningPhase
     ) {
         self.context = context
-        self.id = context.nextConnectionID()
+        self.id = ConnectionRegistry.nextID()
         self.peer = peer
         self.role = role
         unsafe lifecycleStorage = ConnectionLifecycle(
@@ -59,7 +59,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         unsafe self.opening = opening
         unsafe self.session = Session(role: role, limits: options.sessionLimits)
         super.init(loop: context.loop)
-        context.add(self)
+        context.registry.add(self)
     }
 
     // MARK: - State
@@ -82,7 +82,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         return unsafe sink!.currentHandler()
     }
 
-    var subprotocol: String? { context.subprotocols[id] }
+    var subprotocol: String? { context.registry.subprotocols[id] }
 
     /// Runs `body` now on the loop, or later from another thread; any thread.
     func onLoop(_ body: @escaping @Sendable (ConnectionCore) -> Void) {
@@ -113,7 +113,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
             allowsCompression: compression != nil)
         unsafe opening = nil
         unsafe sink = ConnectionSink(connection: self, handler: handler)
-        if let subprotocol = upgraded.subprotocol { context.subprotocols[id] = subprotocol }
+        if let subprotocol = upgraded.subprotocol {
+            context.registry.subprotocols[id] = subprotocol
+        }
         if role == .server {
             let threshold = unsafe compression?.threshold ?? .max
             unsafe corkableSizeMax = UInt16(clamping: threshold)
@@ -183,7 +185,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     func terminate(reason: String = "", reset: Bool = false) {
         guard lifecycle.terminate() else { return }
         if unsafe sink != nil { unsafe session.discard(into: &sink!) }
-        context.remove(self)
+        context.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
         unsafe opening = nil
@@ -204,7 +206,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let handler = self.handler
         guard handler !== NoHandler.shared, let code = lifecycle.reportEnd() else { return }
         context.counters.closed(code)
-        let given = context.closeReasons.removeValue(forKey: id)
+        let given = context.registry.closeReasons.removeValue(forKey: id)
         handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
     }
 }

@@ -6,23 +6,23 @@ import WebSocketProtocol
 /// that the connection is to perform. Times are milliseconds of one clock that never goes back, and
 /// are passed in.
 struct ConnectionLifecycle: ~Copyable {
-    // In the order of use: a message touches the front.
+    // By size, so that nothing is lost between them: each connection has them.
 
+    private(set) var options: SessionOptions
+    /// What limits the peer further, if anything does.
+    var guards: ConnectionGuards?
+    private(set) var liveness: Liveness
     private(set) var stage = Stage.opening
     private(set) var pauseReasons: PauseReasons = []
     /// `send` has reported backpressure since the last drain.
     private(set) var owesDrain = false
     /// A task is at work on messages of the peer, see ``AsyncBridge``.
     private(set) var awaitsTask = false
-    /// The end has been reported to the handler, or there is no one to report it to.
+    /// The end has been reported to the handler.
     private(set) var hasReportedEnd = false
-    private(set) var closing = ClosingHandshake()
-    private(set) var liveness: Liveness
     /// When the task last took a message, or the first one was queued for it.
     private var taskResumed: CoarseTime
-    private(set) var options: SessionOptions
-    /// What limits the peer further, if anything does.
-    var guards: ConnectionGuards?
+    private(set) var closing = ClosingHandshake()
 
     /// Starts in the opening stage.
     ///

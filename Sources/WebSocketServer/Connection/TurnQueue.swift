@@ -11,7 +11,7 @@ struct TurnQueue {
     /// Nanoseconds that a turn works on what is long; the rest waits.
     fileprivate static let nanosecondsMax: UInt64 = 10_000_000
     /// Nanoseconds that one connection has of them at a time.
-    static let shareMax: UInt64 = 2_000_000
+    static let shareMax = LoopCodecs.sliceMax
     /// Bytes of a read meanwhile.
     static let readSize = 4_096
     /// Bytes that are received all the same, if no message is partly received.
@@ -61,7 +61,7 @@ struct TurnQueue {
     }
 }
 
-extension LoopContext {
+extension LoopResources {
     /// Whether this turn of the loop has given all the time that it has for what takes long. Nor is
     /// there any while publications wait to be delivered: else clients that publish much would be
     /// further and further ahead of those who are to hear it.

@@ -6,7 +6,7 @@ extension HTTPExchange {
     /// Why a request's `Origin` keeps it out; `nil` if it doesn't.
     func originFault(of request: HTTPRequest) -> HTTPFault? {
         guard let origin = request.headerFields[.origin],
-            !server.configuration.origins.allows(origin, to: request.authority)
+            !settings.origins.allows(origin, to: request.authority)
         else { return nil }
         // It is named to the page's author, if it is one.
         let isNamed = origin.utf8.count <= 200 && Origin(origin) != nil

@@ -8,6 +8,6 @@ import UVTransport
 extension HTTPExchange {
     /// The client that a trusted proxy sends a request for; `nil` if no such proxy connected.
     func client(of fields: HTTPFields) -> SocketAddress? {
-        proxy.map { server.configuration.proxies.client(of: fields, from: $0) }
+        proxy.map { settings.proxies.client(of: fields, from: $0) }
     }
 }

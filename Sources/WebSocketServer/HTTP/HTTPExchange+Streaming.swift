@@ -17,7 +17,7 @@ extension HTTPExchange {
         ResponseEncoder.encodeHead(
             HTTPResponse(status: response.status, headerFields: fields),
             isHTTP10 ? .untilClose : .chunked, keepAlive: keepAlive,
-            date: connection.context.date, into: &output)
+            date: service.date, into: &output)
         connection.sendRaw(output)
         let stream = ResponseStream(source, isChunked: !isHTTP10, keepAlive: keepAlive)
         state = .streaming(stream)
@@ -105,6 +105,6 @@ final class ResponseStream {
     private func awaitReader(on connection: ConnectionCore) {
         guard let exchange = unsafe connection.opening as? HTTPExchange else { return }
         connection.waitInPlace()
-        connection.setStageDeadline(connection.loop.now + exchange.server.handshakeTimeout)
+        connection.setStageDeadline(connection.loop.now + exchange.settings.handshakeTimeout)
     }
 }

@@ -16,7 +16,7 @@ extension HTTPExchange {
             if head.bodyFraming.hasContent {
                 throw Problem(.badRequest, "An opening handshake has no content.")
             }
-            if connection.context.isDraining {
+            if connection.context.registry.isDraining {
                 throw Problem(
                     .serviceUnavailable, "The server is going away.",
                     headerFields: [.retryAfter: "5"])
@@ -74,10 +74,10 @@ extension HTTPExchange {
         if isRefused {
             connection.context.counters.refusedByLimit += 1
             connection.becomeWebSocket(
-                Upgraded(handler: NoHandler.refused, options: server.sessionOptions))
+                Upgraded(handler: NoHandler.refused, options: settings.sessionOptions))
             return connection.beginClosing(.policyViolation, ConnectionCore.tooManyConnections)
         }
-        retire(to: connection.context)
+        retire()
         connection.becomeWebSocket(upgraded)
         if connection.stage != .over { unsafe connection.receive(frames) }
     }

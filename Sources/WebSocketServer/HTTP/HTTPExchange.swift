@@ -19,7 +19,9 @@ final class HTTPExchange: OpeningPhase {
         case finished
     }
 
-    let server: ServerShared
+    let settings: HTTPSettings
+    /// Unowned, since it owns the exchanges that are not in use.
+    unowned let service: HTTPService
     private var parser: RequestParser
     var state = State.head
     private var body: [UInt8] = []
@@ -35,40 +37,34 @@ final class HTTPExchange: OpeningPhase {
     /// Which pages may read the responses to the request at hand.
     private(set) var access = CrossOriginAccess.never
 
-    init(server: ServerShared) {
-        self.server = server
-        parser = RequestParser(limits: server.httpLimits)
+    init(service: HTTPService) {
+        self.service = service
+        settings = service.settings
+        parser = RequestParser(limits: service.settings.limits)
     }
 
-    /// An exchange for a new connection: one that an upgraded connection has left, or a new one.
-    static func take(for context: LoopContext, of server: ServerShared) -> HTTPExchange {
-        guard let exchange = context.spareExchanges.popLast() else {
-            return HTTPExchange(server: server)
-        }
-        exchange.parser = RequestParser(limits: server.httpLimits)
-        exchange.state = .head
-        exchange.awaitsTurn = false
-        exchange.proxy = nil
-        return exchange
+    /// Makes the exchange one for a new connection.
+    func reset() {
+        parser = RequestParser(limits: settings.limits)
+        state = .head
+        awaitsTurn = false
+        proxy = nil
     }
 
-    /// Keeps the exchange for the next connection. Freed, its memory would be carved up by what
-    /// stays: a third of a kilobyte for each idle connection.
-    func retire(to context: LoopContext) {
+    /// Releases what the exchange holds, and leaves it to a connection to come.
+    func retire() {
         state = .finished
         access = .never
         body = []
         (behind, behindStart) = ([], 0)
-        if context.spareExchanges.count < Self.sparesMax { context.spareExchanges.append(self) }
+        service.keep(self)
     }
-
-    private static let sparesMax = 256
 
     /// Starts the clock of the next request. Until it has come, the connection may be evicted.
     func begin(on connection: ConnectionCore) {
         connection.waitInPlace(as: proxy)
-        access = server.configuration.origins.access(for: nil)
-        connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+        access = settings.origins.access(for: nil)
+        connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
     }
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
@@ -129,7 +125,7 @@ final class HTTPExchange: OpeningPhase {
         connection.context.counters.requests += 1
         let request = head.request
         connection.judgeRequest(for: client(of: request.headerFields))
-        access = server.configuration.origins.access(for: request.headerFields[.origin])
+        access = settings.origins.access(for: request.headerFields[.origin])
         let isHead = request.method == .head
         // A request was made, so there is something to answer 503 to.
         if connection.admission >= .overHeadroom {
@@ -137,17 +133,17 @@ final class HTTPExchange: OpeningPhase {
             return refuse(.tooManyConnections, isHead: isHead, on: connection)
         }
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
-        switch server.router.find(head, isUpgrade: isUpgrade) {
+        switch settings.router.find(head, isUpgrade: isUpgrade) {
         case .webSocket(let upgrade, let parameters, let route):
             if let fault = originFault(of: request) { return refuse(fault, head, on: connection) }
-            let options = server.options(of: route)
+            let options = settings.options(of: route)
             unsafe self.upgrade(head, upgrade, parameters, options, &rest, on: connection)
         case .respond(let respond, let parameters):
             if request.method.changesState, let fault = originFault(of: request) {
                 return refuse(fault, head, on: connection)
             }
             state = .body(head, respond, parameters)
-            connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+            connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
             if head.expectsContinue { connection.sendRaw(ResponseEncoder.continue100) }
         case .wrongType(let name, let value):
             let shown = String(value.string.unicodeScalars.prefix(40))
@@ -169,7 +165,7 @@ final class HTTPExchange: OpeningPhase {
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
             remoteAddress: connection.peer.host,
-            isDraining: server.isDraining.load(ordering: .relaxed))
+            isDraining: settings.isStopping.load(ordering: .relaxed))
         body = []
         state = .responding(head)
         // Above the limit it is answered, too, as long as nobody needs its place.
@@ -201,7 +197,7 @@ final class HTTPExchange: OpeningPhase {
         guard case .responding(let head) = state, connection.stage == .opening else {
             return
         }
-        let keepAlive = head.keepAlive && !connection.context.isDraining
+        let keepAlive = head.keepAlive && !connection.context.registry.isDraining
         let isHead = head.request.method == .head
         if let source = response.stream, !isHead,
             ResponseEncoder.mayHaveContent(response.status)
@@ -234,11 +230,11 @@ final class HTTPExchange: OpeningPhase {
         if response.stream == nil {
             ResponseEncoder.encode(
                 message, body: response.body, isHead: isHead, keepAlive: keepAlive,
-                date: connection.context.date, into: &output)
+                date: service.date, into: &output)
         } else {
             // To a HEAD, or with a status without content: the length isn't known.
             ResponseEncoder.encodeHead(
-                message, .untilClose, keepAlive: keepAlive, date: connection.context.date,
+                message, .untilClose, keepAlive: keepAlive, date: service.date,
                 into: &output)
         }
         connection.sendRaw(output)
@@ -294,14 +290,15 @@ final class HTTPExchange: OpeningPhase {
         case .responding, .finished: return
         }
         // While it takes what it asked for, it is not late with its next request.
-        connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+        connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
         if isLow, !awaitsTurn { receiveBehind(on: connection) }
     }
 
     /// Answers a request whose head is known; its content, if any, makes the connection useless.
     func reply(_ response: Response, to head: RequestHead, on connection: ConnectionCore) {
         let keepAlive =
-            head.keepAlive && !head.bodyFraming.hasContent && !connection.context.isDraining
+            head.keepAlive && !head.bodyFraming.hasContent
+            && !connection.context.registry.isDraining
         let isHead = head.request.method == .head
         send(response, isHead: isHead, keepAlive: keepAlive, on: connection)
         guard keepAlive else { return finish(connection) }
@@ -324,7 +321,7 @@ final class HTTPExchange: OpeningPhase {
     private func refuse(_ fault: HTTPFault, isHead: Bool, on connection: ConnectionCore) {
         // The head may have got as far as saying whose page it is.
         if let origin = parser.origin {
-            access = server.configuration.origins.access(for: origin)
+            access = settings.origins.access(for: origin)
         }
         send(Response(problem: fault), isHead: isHead, keepAlive: false, on: connection)
         finish(connection)
@@ -341,7 +338,7 @@ final class HTTPExchange: OpeningPhase {
     override func deadlinePassed(on connection: ConnectionCore) {
         // As in `outboxShrank`, for what the kernel has taken and the peer has not.
         if connection.mayBeTaking() {
-            return connection.setStageDeadline(connection.loop.now + server.handshakeTimeout)
+            return connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
         }
         connection.context.counters.handshakeTimeouts += 1
         if case .streaming = state {

@@ -43,7 +43,7 @@ final class ProxyPreamble: OpeningPhase {
         }
         connection.judgeRequest(for: client)
         // The proxy itself, or one behind it, tells its client by a header of each request.
-        let isProxy = exchange.server.configuration.proxies.trusts(client)
+        let isProxy = exchange.settings.proxies.trusts(client)
         exchange.proxy = isProxy ? client : nil
     }
 

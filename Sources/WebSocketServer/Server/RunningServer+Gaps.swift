@@ -19,14 +19,14 @@ extension RunningServer {
         shared.warnings.undelivered.log()
         guard shared.isOverloaded.exchange(true, ordering: .relaxed) == false else { return }
         gapBegan()
-        // Runs behind what waits there.
-        contexts[0].loop.executeLater { [self] in
+        // Runs after the work that waits there.
+        loops[0].loop.executeLater { [self] in
             shared.isOverloaded.store(false, ordering: .relaxed)
         }
     }
 
     private func gapBegan() {
-        let first = contexts[0]
+        let first = loops[0].resources
         first.loop.execute { first.counters.brokerGaps += 1 }
         closeSubscribersIfWanted()
     }
@@ -34,7 +34,7 @@ extension RunningServer {
     /// The gap is over; any thread.
     func brokerRestored() {
         shared.logger.notice("the broker's subscriptions are in effect again")
-        // Who came during the gap has missed something too, and has not been told.
+        // Subscribers that came during the gap have missed something too, and don't know it.
         closeSubscribersIfWanted()
     }
 
@@ -44,22 +44,23 @@ extension RunningServer {
         let onAnswer: @Sendable (BrokerError?) -> Void = { [weak self] error in
             if let error { self?.publicationRefused(error) }
         }
-        for context in contexts { context.topics?.onAnswer = onAnswer }
+        for loop in loops { loop.resources.topics?.onAnswer = onAnswer }
     }
 
     /// A connection's publication was refused by the broker; any thread.
     private func publicationRefused(_ error: BrokerError) {
         shared.warnings.refused.log(["reason": "\(error)"])
-        let first = contexts[0]
+        let first = loops[0].resources
         first.loop.execute { first.counters.publicationsRefused += 1 }
     }
 
     private func closeSubscribersIfWanted() {
         guard shared.configuration.topics.onGap == .close else { return }
-        for context in contexts {
-            context.loop.execute {
-                for connection in context.snapshot() where connection.isSubscriber {
-                    context.counters.closedForGaps += 1
+        for loop in loops {
+            loop.loop.execute {
+                let resources = loop.resources
+                for connection in resources.registry.snapshot() where connection.isSubscriber {
+                    resources.counters.closedForGaps += 1
                     connection.beginClosing(.serviceRestart, "publications may have been missed")
                 }
             }

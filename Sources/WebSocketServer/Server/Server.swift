@@ -48,7 +48,7 @@ public final class Server: Service, Sendable {
         } onCancelOrGracefulShutdown: { [stopper] in
             stopper.stop()
         }
-        shared.isDraining.store(true, ordering: .relaxed)
+        shared.http.isStopping.store(true, ordering: .relaxed)
         if !Task.isCancelled { await delayDrain() }
         if Task.isCancelled {
             await server.cut()
@@ -169,10 +169,10 @@ public final class Server: Service, Sendable {
 
     /// Whether a stop has begun: true from then on, also while ``Drain/delay`` lasts and everyone
     /// is still served. What load balancers ask should say so.
-    public var isDraining: Bool { shared.isDraining.load(ordering: .relaxed) }
+    public var isDraining: Bool { shared.http.isStopping.load(ordering: .relaxed) }
 
-    /// The contexts of its loops while it runs, for tests.
-    var runningContexts: [LoopContext] { running.withLock { $0 }?.contexts ?? [] }
+    /// Its loops while it runs, for tests.
+    var runningLoops: [ServerLoop] { running.withLock { $0 }?.loops ?? [] }
 
     /// Open connections, those that are not WebSockets (yet) included.
     public var connectionCount: Int { shared.admission.current.total }

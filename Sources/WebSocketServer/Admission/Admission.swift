@@ -13,7 +13,7 @@ import UVTransport
 /// There is one short lock for each of these steps, and nothing on the message path.
 final class Admission: Sendable {
     /// The ladder of refusals. It is the same for the limit of all connections and for that of one
-    /// address. The headroom is an eighth of the limit, between 1 and 1,024 (``headroom(_:)``).
+    /// address. The headroom is an eighth of the limit, between 1 and 1,024 (``Headroom``).
     enum Verdict: UInt8, Sendable, Comparable {
         /// Fewer connections than the limit hold a place: the connection is served.
         case admitted
@@ -57,21 +57,13 @@ final class Admission: Sendable {
         state = Mutex(AdmissionState(max: max, perAddressMax: perAddressMax))
     }
 
-    /// The connections above a limit that are still told so by 1008, and as many again by 503.
-    static func headroom(_ limit: Int) -> Int { Swift.max(1, min(1_024, limit / 8)) }
-
-    /// The highest limit that needs, with twice its headroom, no more than `count` descriptors.
-    static func limit(forDescriptors count: Int) -> Int {
-        Swift.max(1, count - 2 * Swift.max(1, min(1_024, (count + 9) / 10)))
-    }
-
     /// The limit of all connections.
     var max: Int { state.withLock { $0.max } }
 
     /// Lowers the limit of all connections to what `count` descriptors allow, and returns it.
     func fit(descriptors count: Int) -> Int {
         state.withLock { state in
-            state.max = min(state.max, Self.limit(forDescriptors: count))
+            state.max = min(state.max, Headroom.limit(forDescriptors: count))
             return state.max
         }
     }

@@ -23,7 +23,7 @@ struct AdmissionState {
         // No one more is served while the server is overloaded: there is room to be told so.
         let limit = isOverloaded ? min(max, all.held) : max
         var evicted: WaitingPlace?
-        if isShort || all.open >= limit + 2 * Admission.headroom(max) {
+        if isShort || all.open >= limit + 2 * Headroom.of(max) {
             evicted = waiting.takeOldestOfLargest()
             if let evicted { count(evicted.key, open: -1) }
             if isShort || evicted == nil {
@@ -99,7 +99,7 @@ struct PlaceCounts {
 
     /// How a request on one of those that wait is received.
     func verdict(_ limit: Int) -> Admission.Verdict {
-        let headroom = Admission.headroom(limit)
+        let headroom = Headroom.of(limit)
         // It may be counted for another address than when it came.
         if open > limit + 2 * headroom { return .noRoom }
         if held < limit { return .admitted }
@@ -107,5 +107,5 @@ struct PlaceCounts {
     }
 
     /// Whether one more would be closed at once.
-    func isFull(_ limit: Int) -> Bool { open >= limit + 2 * Admission.headroom(limit) }
+    func isFull(_ limit: Int) -> Bool { open >= limit + 2 * Headroom.of(limit) }
 }
