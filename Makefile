@@ -1,9 +1,9 @@
-# The commands of this project; .ci/run uses the same. `make help` lists them.
+# The commands of this project, which .ci/run uses, too. `make help` lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# Two builds of one package at once would only wait for each other.
+# Two builds of one package would only wait for each other.
 .NOTPARALLEL:
 
 ARGS ?=
@@ -16,41 +16,41 @@ SOURCES := Package.swift Sources Tests Benchmarks
 RACY := UVTransportTests|WebSocketServerTests|RedisBrokerTests|RealtimeAppTests|LoadGeneratorTests
 
 .PHONY: help
-help: ## list these commands
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
-serve: build ## install what is missing, build, and serve on http://127.0.0.1:8080 (ARGS='--port 9000')
+serve: build ## build, and serve on http://127.0.0.1:8080 (ARGS='--port 9000')
 	@exec env -u APUS_STRICT .build/release/apus serve $(ARGS)
 
 .PHONY: test
-test: deps $(VENV)/installed ## install what is missing, then run all tests
+test: deps commit $(VENV)/installed ## run all Swift and pytest tests with a debug build (PYTEST_ARGS='-k chat')
 	swift test
 	APUS_BIN=.build/debug/apus Tests/Integration/run $(PYTEST_ARGS)
 
 .PHONY: integration
-integration: build deps $(VENV)/installed ## the tests against the real server, its release build (PYTEST_ARGS='-k chat')
+integration: build deps $(VENV)/installed ## run the pytest tests with a release build (PYTEST_ARGS='-k chat')
 	Tests/Integration/run $(PYTEST_ARGS)
 
 .PHONY: soak
-soak: build deps $(VENV)/installed ## a million publications to clients that come and go, some minutes (PUBLICATIONS=N)
+soak: build deps $(VENV)/installed ## deliver a million publications to clients that come and go; minutes (PUBLICATIONS=N)
 	APUS_TESTS_PUBLICATIONS=$(PUBLICATIONS) Tests/Integration/run -k topics_churn -s
 
 .PHONY: tsan
-tsan: deps-build ## the tests of what runs on several threads, under ThreadSanitizer
+tsan: deps-build ## run the tests of multi-threaded code under ThreadSanitizer
 	@.ci/install redis
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/ThreadSanitizer.supp" \
 	swift test --sanitize=thread --scratch-path .build-tsan --filter '$(RACY)' \
 		--experimental-maximum-parallelization-width 4
 
 .PHONY: test-zlib
-test-zlib: deps-build ## without ISA-L: the protocol's tests, and a build of the library
+test-zlib: deps-build ## test the protocol, and build the library, without ISA-L
 	swift test --package-path Tests/WithoutISAL --scratch-path .build-zlib \
 		--disable-build-manifest-caching
 	swift build --disable-default-traits --target WebSocketServer --scratch-path .build-zlib-server
 
 .PHONY: conformance
-conformance: build deps ## the Autobahn suite against the server, some 12 minutes (ARGS='--cases 7.*': one run)
+conformance: build deps ## run the Autobahn suite against the server; 12 minutes (ARGS='--cases 7.*')
 ifdef ARGS
 	Tests/Conformance/run $(ARGS)
 else
@@ -58,66 +58,76 @@ else
 endif
 
 .PHONY: attack
-attack: build deps ## attacks beside honest clients, as a table, some 80 s (ARGS='--check', --list, or names)
+attack: build deps ## attack the server while honest clients use it; 80 s (ARGS='--check', '--list' or names)
 	Tests/Attack/run $(ARGS)
 
 .PHONY: fuzz
-fuzz: deps-build ## every fuzz target, SECONDS=60 each, one a core
+fuzz: deps-build ## run every fuzz target, one on each core (SECONDS=60 each)
 	Tests/Fuzzing/run $(SECONDS)
 
 .PHONY: bench
-bench: build ## compressed against plain, with charts in Benchmarks/results, and what wsload says, some 4 minutes
+bench: build ## compare compressed with plain messages, charts in Benchmarks/results; 4 minutes
 	@.ci/install bench
 	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
 	Benchmarks/agree echo1k defl1k fanout1k fanoutdefl1k
 
 .PHONY: bench-floor
-bench-floor: build ## the server beside the least that C programs can do (ARGS go to Benchmarks/run)
+bench-floor: build ## compare the server with minimal C programs (ARGS go to Benchmarks/run)
 	@.ci/install bench
 	Benchmarks/run $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: build ## the server beside peers of Debian and PyPI, as a table (ARGS=--quick)
+bench-peers: build ## compare the server with others from Debian and PyPI (ARGS=--quick)
 	Benchmarks/peers/install
 	Benchmarks/peers/run $(ARGS)
 
 .PHONY: bench-app
-bench-app: build ## the application on FastAPI and on Apus, as a ratio (ARGS=--quick)
+bench-app: build ## run the same application on FastAPI and on Apus (ARGS=--quick)
 	Benchmarks/peers/install
 	Benchmarks/peers/app $(ARGS)
 
 .PHONY: instructions
-instructions: deps-build ## instructions a message on the echo path, against thresholds (valgrind)
+instructions: deps-build ## count the instructions for each echoed message, against thresholds (valgrind)
 	@.ci/install instructions
 	Benchmarks/instructions
 
 .PHONY: micro
-micro: deps-build ## instructions of the small parts, against thresholds (ARGS=--record writes them)
+micro: deps-build ## count the instructions of small parts, against thresholds (ARGS=--record sets them)
 	@.ci/install instructions
 	Benchmarks/micro $(ARGS)
 
+.PHONY: docs-keys
+docs-keys: deps-build commit ## update the table of keys in docs/configuration.md
+	swift build --product apus
+	python3 Tests/Integration/docs_keys.py .build/debug/apus docs/configuration.md
+
 .PHONY: lint
-lint: ## check the format of all Swift sources
+lint: ## check the format of the Swift sources
 	swift format lint --strict --parallel --recursive $(SOURCES)
 
 .PHONY: format
-format: ## format all Swift sources in place
+format: ## format the Swift sources in place
 	swift format --in-place --parallel --recursive $(SOURCES)
 
 .PHONY: build
-build: deps-build ## build the server in release mode
+build: deps-build commit ## build the server in release mode
 	swift build -c release --product apus
 
 .PHONY: deps
-deps: ## install with apt what building and testing need and this machine has not
+deps: ## install with apt what is missing for building and testing
 	@.ci/install build test
 
 .PHONY: deps-build
 deps-build:
 	@.ci/install build
 
+# Writes the commit that `apus --version` prints.
+.PHONY: commit
+commit:
+	@.ci/commit
+
 .PHONY: clean
-clean: ## remove everything that was built
+clean: ## remove all build products
 	rm -rf .build .build-* Benchmarks/.build Benchmarks/Micro/.build
 
 $(VENV)/installed: Tests/Integration/requirements.txt | deps

@@ -52,6 +52,10 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "CBuildInfo",
+            cSettings: [.define("APUS_ISAL", .when(traits: ["ISAL"]))],
+            linkerSettings: [.linkedLibrary("sqlite3")]),
 
         .target(
             name: "HTTPProtocol",
@@ -107,6 +111,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "LoadGenerator", "RealtimeApp", "RedisBroker", "UVTransport", "WebSocketServer",
+                "CBuildInfo", "CLibuv", "COpenSSL", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import report
 from notifications import Load, measure
-from peers import BUILD, HERE, LOAD, Peer, apus_binary, fastapi_version, output, uvicorn
+from peers import BUILD, HERE, LOAD, Peer, apus_binary, apus_version, fastapi_version, uvicorn
 from verify import GENERATOR_CORE, SERVER_CORE, raise_descriptor_limit, running
 from verify_app import CHECKS, verify_work
 
@@ -61,7 +61,7 @@ def servers(apus: str, arguments: str, folder: Path) -> list[Peer]:
             "Apus",
             f"{shlex.quote(apus)} serve --port {{port}} --loops 1 --set log.level=error "
             f"--set {shlex.quote('tasks.database=' + str(folder / 'apus.db'))} {arguments}",
-            ("app",), output(apus, "--version"), f"one loop{'; ' if arguments else ''}{arguments}"),
+            ("app",), apus_version(apus), f"one loop{'; ' if arguments else ''}{arguments}"),
     ]
 
 

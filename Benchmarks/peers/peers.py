@@ -33,6 +33,10 @@ def output(*command: str) -> str:
     return (result.stdout + result.stderr).strip()
 
 
+def apus_version(apus: str) -> str:
+    return output(apus, "--version").splitlines()[0].removeprefix("apus ")
+
+
 @dataclass
 class Peer:
     """A server, and the kinds of case it takes part in (those of load/run_case.py)."""
@@ -91,7 +95,7 @@ def all_peers(apus: str, arguments: str = "") -> list[Peer]:
             "apus",
             f"{shlex.quote(apus)} serve --port {{port}} --loops 1 --tools "
             f"--set log.level=error --set tasks.database= {arguments}",
-            PLAIN + COMPRESSED, f"{output(apus, '--version')}, {source()}",
+            PLAIN + COMPRESSED, f"{apus_version(apus)}, {source()}",
             f"one loop, release build{more}"),
         Peer(
             "floor-epoll", f"{shlex.quote(str(LOAD / 'limit_echo'))} {{port}} {{mode}}", PLAIN,

@@ -40,6 +40,10 @@ public struct RealtimeApp: Sendable {
     let tasks: TaskStore?
     /// Who may use them.
     let authentication: Authentication
+    /// The program's version, for people to read; empty if it has none.
+    let version: String
+    /// The server's: what holds for a route that adjusts nothing.
+    let options: ConnectionOptions
     /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
     private let hasTools: Bool
     private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
@@ -49,10 +53,13 @@ public struct RealtimeApp: Sendable {
     ///   - topics: the server's.
     ///   - tasks: where they are stored; `nil`: nowhere, and `/tasks` is not found.
     ///   - authentication: who may use the features; by default anyone.
+    ///   - version: the program's, shown to people; empty: none is shown.
+    ///   - options: the server's, shown to people with what the routes adjust.
     ///   - adjusting: changes the server's values to those of a route.
     public init(
         logger: Logger, broker: any Broker, topics: TopicOptions = TopicOptions(),
         tasks: TaskStore? = nil, authentication: Authentication? = nil, tools: Bool = false,
+        version: String = "", options: ConnectionOptions = ConnectionOptions(),
         adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
     ) {
         self.logger = logger
@@ -60,6 +67,8 @@ public struct RealtimeApp: Sendable {
         self.topics = topics
         self.tasks = tasks
         self.authentication = authentication ?? .none(logger: logger)
+        self.version = version
+        self.options = options
         hasTools = tools
         adjust = adjusting
     }
@@ -100,6 +109,7 @@ public struct RealtimeApp: Sendable {
             let topics = TopicTool()
             router.webSocket("/topics") { _ in .accept(topics) }
         }
+        addAbout(to: &router)
         return router
     }
 

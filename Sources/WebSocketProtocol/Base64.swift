@@ -1,4 +1,4 @@
-/// Base64 with padding (RFC 4648 §4), as far as the opening handshake needs it.
+/// Base64 with padding (RFC 4648 §4), to the extent that the opening handshake needs it.
 enum Base64 {
     static func encode(_ bytes: some Collection<UInt8>) -> String {
         var text: [UInt8] = []
@@ -16,10 +16,10 @@ enum Base64 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Whether it decodes to exactly 16 bytes: 22 digits and `==`.
+    /// Returns whether the text decodes to exactly 16 bytes: 22 digits and `==`.
     ///
-    /// The last digit may have bits past the sixteenth byte, which decoders may ignore (RFC 4648
-    /// §3.5): RFC 6455 §4.1 itself prints such a key.
+    /// The last digit may have bits beyond the sixteenth byte, which decoders may ignore (RFC 4648
+    /// §3.5). The example key of RFC 6455 §4.1 has some.
     static func isSixteenBytes(_ text: String) -> Bool {
         let utf8 = text.utf8
         return utf8.count == 24 && utf8.prefix(22).allSatisfy(isDigit)

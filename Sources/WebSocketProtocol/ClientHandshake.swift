@@ -1,16 +1,18 @@
 package import HTTPTypes
 
-/// The client's side of the opening handshake (RFC 6455 §4.1): the request to send, and the
-/// check of what comes back.
+/// The client's side of the opening handshake (RFC 6455 §4.1): the request, and the check of the
+/// response.
 package struct ClientHandshake: Sendable, Hashable {
-    /// `Sec-WebSocket-Key`.
+    /// The value of `Sec-WebSocket-Key`.
     package let key: String
     /// Offered, in order of preference.
     package let subprotocols: [String]
     /// Offered, in order of preference.
     package let extensions: [ExtensionOffer]
 
-    /// - Parameter nonce: exactly 16 random bytes, new for each connection.
+    /// Creates a handshake.
+    ///
+    /// - Parameter nonce: Exactly 16 random bytes, new for each connection.
     package init(
         nonce: [UInt8], subprotocols: [String] = [], extensions: [ExtensionOffer] = []
     ) {
@@ -21,8 +23,8 @@ package struct ClientHandshake: Sendable, Hashable {
         self.extensions = extensions
     }
 
-    /// The request to send. `additional` is for `Origin`, `Authorization` and the like; the
-    /// handshake's own fields are left out of it.
+    /// Returns the request to send. `additional` is for fields such as `Origin` and
+    /// `Authorization`; fields of the handshake itself are ignored in it.
     package func request(
         authority: String, path: String, scheme: String = "http", additional: HTTPFields = [:]
     ) -> HTTPRequest {
@@ -44,9 +46,10 @@ package struct ClientHandshake: Sendable, Hashable {
             method: .get, scheme: scheme, authority: authority, path: path, headerFields: fields)
     }
 
-    /// What the server agreed to, or the reason to fail the connection.
+    /// Checks the response. Returns what was negotiated, or throws the reason to fail the
+    /// connection.
     ///
-    /// That an agreed extension's *parameters* answer the offer is for the extension to check.
+    /// The parameters of a negotiated extension are for the extension to check.
     package func check(
         _ response: HTTPResponse
     ) throws(ClientHandshakeFault) -> HandshakeAgreement {
@@ -74,7 +77,7 @@ package struct ClientHandshake: Sendable, Hashable {
         guard let tokens = try? HeaderGrammar.tokens(.secWebSocketProtocol, in: fields) else {
             throw .subprotocolNotOffered
         }
-        // Some servers that choose none send the field empty: it names no subprotocol (§4.1 (6)).
+        // Some servers send an empty field if they choose no subprotocol (§4.1 (6)).
         guard let subprotocol = tokens.first else { return nil }
         guard tokens.count == 1,
             subprotocols.contains(where: { $0.utf8.elementsEqual(subprotocol.utf8) })
@@ -100,10 +103,11 @@ package struct ClientHandshake: Sendable, Hashable {
     }
 }
 
-/// What both sides agreed on in the opening handshake.
+/// The outcome of an opening handshake.
 package struct HandshakeAgreement: Sendable, Hashable {
     package var subprotocol: String?
-    /// In the order in which they apply to outgoing data (RFC 6455 §9.1).
+    /// The negotiated extensions, in the order in which they apply to outgoing data (RFC 6455
+    /// §9.1).
     package var extensions: [ExtensionOffer]
 
     package init(subprotocol: String? = nil, extensions: [ExtensionOffer] = []) {
@@ -112,22 +116,22 @@ package struct HandshakeAgreement: Sendable, Hashable {
     }
 }
 
-/// Why a client fails the opening handshake (RFC 6455 §4.1, the list at its end).
+/// The reason for which a client fails the opening handshake (RFC 6455 §4.1, the list at its end).
 package enum ClientHandshakeFault: Error, Sendable, Hashable {
-    /// Not 101: the server's answer is an HTTP response like any other.
+    /// The status isn't 101: the response is an ordinary HTTP response.
     case status(code: Int)
-    /// `Upgrade` is missing, repeated, or not `websocket`.
+    /// `Upgrade` is missing, repeated, or isn't `websocket`.
     case upgradeInvalid
-    /// `Connection` is missing, or does not name `Upgrade`.
+    /// `Connection` is missing, or doesn't contain `Upgrade`.
     case connectionInvalid
-    /// `Sec-WebSocket-Accept` is missing, repeated, or not for our key.
+    /// `Sec-WebSocket-Accept` is missing, repeated, or doesn't match our key.
     case acceptInvalid
-    /// `Sec-WebSocket-Protocol` is not exactly one of those we offered.
+    /// `Sec-WebSocket-Protocol` isn't exactly one of the offered subprotocols.
     case subprotocolNotOffered
-    /// `Sec-WebSocket-Extensions` does not parse.
+    /// `Sec-WebSocket-Extensions` is malformed.
     case extensionsMalformed(HeaderGrammarFault)
-    /// permessage-deflate's parameters don't answer the offer.
+    /// The parameters of permessage-deflate don't match the offer.
     case deflate(DeflateFault)
-    /// An extension that we did not offer.
+    /// The server negotiated an extension that wasn't offered.
     case extensionNotOffered(String)
 }

@@ -1,9 +1,9 @@
-/// Why a WebSocket connection is closed: the number in a Close frame (RFC 6455 §7.4).
+/// A close code: the number in a Close frame that says why a connection is closed (RFC 6455 §7.4).
 ///
-/// Every 16-bit value can be held, since peers may send any; ``isValidOnWire`` says which ones
-/// a Close frame may carry. 1005 and 1006 are made locally and never sent.
+/// It can hold any 16-bit value, because peers may send any. ``isValidOnWire`` tells which ones a
+/// Close frame may carry. 1005 and 1006 are only reported locally and never sent.
 public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByIntegerLiteral {
-    /// The number as it stands in a Close frame, in the machine's byte order.
+    /// The number, in the machine's byte order.
     public var rawValue: UInt16
 
     /// Any number, also one that no Close frame may carry.
@@ -11,43 +11,43 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
     /// Any number, also one that no Close frame may carry.
     @inlinable public init(integerLiteral value: UInt16) { self.rawValue = value }
 
-    /// 1000: the purpose of the connection is fulfilled.
+    /// 1000: normal closure; the connection has fulfilled its purpose.
     @inlinable public static var normalClosure: CloseCode { 1000 }
-    /// 1001: a server goes down, or a browser leaves the page.
+    /// 1001: going away; a server shuts down, or a browser leaves the page.
     @inlinable public static var goingAway: CloseCode { 1001 }
-    /// 1002: the peer broke the protocol.
+    /// 1002: the peer violated the protocol.
     @inlinable public static var protocolError: CloseCode { 1002 }
-    /// 1003: a kind of message that can't be accepted, such as binary where text is wanted.
+    /// 1003: unsupported data, such as a binary message where text is expected.
     @inlinable public static var unsupportedData: CloseCode { 1003 }
-    /// 1005, local only: the Close frame had no code.
+    /// 1005, only reported locally: the Close frame had no code.
     @inlinable public static var noStatusReceived: CloseCode { 1005 }
-    /// 1006, local only: the connection ended without a Close frame (abnormal closure).
+    /// 1006, only reported locally: the connection ended without a Close frame.
     @inlinable public static var abnormalClosure: CloseCode { 1006 }
-    /// 1007: text that is not UTF-8, or a payload that does not inflate.
+    /// 1007: invalid payload; text that isn't UTF-8, or a message that can't be decompressed.
     @inlinable public static var invalidPayload: CloseCode { 1007 }
-    /// 1008: a policy forbids it and no other code fits.
+    /// 1008: policy violation, if no other code fits.
     @inlinable public static var policyViolation: CloseCode { 1008 }
-    /// 1009: a message too big to process.
+    /// 1009: the message is too big.
     @inlinable public static var messageTooBig: CloseCode { 1009 }
-    /// 1010, from a client: the server did not agree on an extension it needs.
+    /// 1010, sent by clients: the server didn't negotiate a required extension.
     @inlinable public static var mandatoryExtension: CloseCode { 1010 }
-    /// 1011: an unexpected condition in the server.
+    /// 1011: internal error; an unexpected condition in the server.
     @inlinable public static var internalError: CloseCode { 1011 }
-    /// 1012: the server restarts; reconnect after a random delay (IANA registry).
+    /// 1012: service restart; clients should reconnect after a random delay (IANA registry).
     @inlinable public static var serviceRestart: CloseCode { 1012 }
-    /// 1013: the server is overloaded; reconnect later (IANA registry).
+    /// 1013: try again later; the server is overloaded (IANA registry).
     @inlinable public static var tryAgainLater: CloseCode { 1013 }
-    /// 1014: a gateway got an invalid response from upstream (IANA registry).
+    /// 1014: bad gateway; a gateway received an invalid response (IANA registry).
     @inlinable public static var badGateway: CloseCode { 1014 }
-    /// 3000: who it is was not proved, or not in time (IANA registry).
+    /// 3000: unauthorized; the peer didn't authenticate, or not in time (IANA registry).
     @inlinable public static var unauthorized: CloseCode { 3000 }
-    /// 4001, ours: the token that the connection was made with has expired; come with a new one.
+    /// 4001, of Apus: the token of the connection has expired; reconnect with a new one.
     @inlinable public static var tokenExpired: CloseCode { 4001 }
-    /// 4008, ours: too slow a consumer of what it is sent; reconnect.
+    /// 4008, of Apus: the client is a slow consumer; it may reconnect.
     @inlinable public static var slowConsumer: CloseCode { 4008 }
 
-    /// Whether a Close frame may carry it: 1000…1003, 1007…1014 and 3000…4999 (RFC 6455 §7.4
-    /// and the IANA registry); 1004 is reserved, 1005, 1006 and 1015 are local only.
+    /// Whether a Close frame may carry this code: 1000…1003, 1007…1014 and 3000…4999 (RFC 6455 §7.4
+    /// and the IANA registry). 1004 is reserved; 1005, 1006 and 1015 are only reported locally.
     @inlinable package var isValidOnWire: Bool {
         switch rawValue {
         case 1000...1003, 1007...1014, 3000...4999: true
@@ -55,19 +55,18 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
         }
     }
 
-    /// The code that is sent when this one is asked for.
+    /// The code that is sent in place of this one.
     ///
-    /// It is the code itself where a Close frame may carry it. 1005 stays, too: it stands for a
-    /// Close frame without a code. For all others, which say that a connection failed (1006, 1015)
-    /// or nothing at all, it is 1011: a handler that passes on how another connection ended must
-    /// not end the process.
+    /// It is this code if a Close frame may carry it, and also for 1005, which stands for a Close
+    /// frame without a code. All others become 1011, so that a handler may pass on the code of
+    /// another connection, such as 1006, without checking it.
     package var sendable: CloseCode {
         isValidOnWire || self == .noStatusReceived ? self : .internalError
     }
 }
 
 extension CloseCode: CustomStringConvertible {
-    /// The number, and its name where it has one: `1009 (message too big)`.
+    /// The number, followed by its name if it has one: `1009 (message too big)`.
     public var description: String {
         guard let name else { return String(rawValue) }
         return "\(rawValue) (\(name))"

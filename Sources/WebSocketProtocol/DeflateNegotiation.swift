@@ -1,12 +1,12 @@
 extension DeflateParameters {
-    /// The extension's registered name (RFC 7692 §9.1).
+    /// The registered name of the extension (RFC 7692 §9.1).
     package static let extensionName = "permessage-deflate"
 
-    /// As a server: what is agreed with a client that offers this, and the response that says
-    /// so; `nil` where no offer is acceptable and the connection goes without.
+    /// Negotiates as a server: returns the parameters and the response, or `nil` if no offer is
+    /// acceptable and the connection has no compression.
     ///
-    /// Offers are in the client's order of preference, and the first acceptable one wins (§5).
-    /// One that isn't is declined without harm to the others or to the connection (§7.1).
+    /// Offers are in the client's order of preference; the first acceptable one is used (§5). An
+    /// unacceptable offer is declined and has no effect on the others or the connection (§7.1).
     package static func accept(
         _ offers: [ExtensionOffer], policy: DeflatePolicy
     ) -> (parameters: DeflateParameters, response: ExtensionOffer)? {
@@ -21,31 +21,31 @@ extension DeflateParameters {
 
     private static func answer(to offered: DeflateTerms, policy: DeflatePolicy) -> DeflateTerms? {
         var agreed = DeflateTerms()
-        // §7.1.1.1: offered, it must be in the response; it may be in any.
+        // §7.1.1.1: required in the response if it was offered, and allowed in any response.
         agreed.serverNoContextTakeover = offered.serverNoContextTakeover || policy.server == .off
-        // §7.1.1.2: likewise, though offered it is only a hint. Gorilla fails without its echo.
+        // §7.1.1.2: an offer of it is only a hint, but Gorilla fails if it isn't in the response.
         agreed.clientNoContextTakeover = offered.clientNoContextTakeover || policy.client == .off
         if let offeredBits = offered.serverMaxWindowBits {
-            // §7.1.2.1: declined if we don't support it.
+            // §7.1.2.1: an unsupported value declines the offer.
             guard deflatableWindowBits.contains(offeredBits) else { return nil }
             agreed.serverMaxWindowBits = min(offeredBits, policy.serverWindowBits)
-        }  // A response may have it all the same, but nhooyr fails on one that does.
+        }  // A response may have it without an offer, but nhooyr fails on that.
         if let offeredBits = offered.clientMaxWindowBits {
             let bits = min(offeredBits, policy.clientWindowBits)
             agreed.clientMaxWindowBits = bits < 15 ? bits : nil
-        }  // §7.1.2.2: a response to an offer without it MUST NOT have it.
+        }  // §7.1.2.2: without an offer, the response MUST NOT have it.
         return agreed
     }
 
-    /// As a client: the extension to offer.
+    /// Returns the offer of a client.
     ///
     /// - Parameters:
-    ///   - serverNoContextTakeover: The server must not use context takeover.
-    ///   - clientNoContextTakeover: We shall not use it, whatever the response says.
-    ///   - serverMaxWindowBits: The most that the server may use, 8…15; `nil` to set no limit,
-    ///     and be understood by servers that can't have one.
-    ///   - clientMaxWindowBits: The most that we shall use, 9…15, and the server may ask for
-    ///     less; 15 is offered without a value. `nil` if it may not ask.
+    ///   - serverNoContextTakeover: Whether the server must not use context takeover.
+    ///   - clientNoContextTakeover: Whether the client won't use it, whatever the response says.
+    ///   - serverMaxWindowBits: The largest window of the server, 8…15. `nil` sets no limit, which
+    ///     servers without support for it understand too.
+    ///   - clientMaxWindowBits: The largest window of the client, 9…15; the server may ask for a
+    ///     smaller one. 15 is offered without a value. `nil` if the server may not ask.
     package static func offer(
         serverNoContextTakeover: Bool = false, clientNoContextTakeover: Bool = false,
         serverMaxWindowBits: Int? = nil, clientMaxWindowBits: Int? = 15
@@ -62,31 +62,31 @@ extension DeflateParameters {
         return terms.written(in: .offer)
     }
 
-    /// As a client: what the server agreed to, `nil` if not to this extension; or the reason to
-    /// fail the connection (§5, §7.1).
+    /// Negotiates as a client: returns the parameters of a response, or `nil` if it doesn't have
+    /// this extension. Throws the reason to fail the connection (§5, §7.1).
     ///
-    /// Other extensions in the response are not looked at.
+    /// Other extensions in the response are ignored.
     ///
-    /// - Parameter offered: The one offer that was made, as from ``offer``.
+    /// - Parameter offered: The only offer that was made, as ``offer`` returned it.
     package static func check(
         response: [ExtensionOffer], offered: ExtensionOffer
     ) throws(DeflateFault) -> DeflateParameters? {
         precondition(offered.name == extensionName)
         let answers = response.filter { $0.name == extensionName }
         guard let answer = answers.first else { return nil }
-        // §5: extensions that conflict on RSV1, as two of these do, fail the connection.
+        // §5: two extensions that use RSV1 conflict, and fail the connection.
         guard answers.count == 1 else { throw .agreedTwice }
         let offered = try DeflateTerms(offered, in: .offer)
         var agreed = try DeflateTerms(answer, in: .response)
 
-        // §7.1.1.1: a server accepts it «by including» it.
+        // §7.1.1.1: a server accepts it "by including" it.
         if offered.serverNoContextTakeover, !agreed.serverNoContextTakeover {
             throw .missing(.serverNoContextTakeover)
         }
-        // §7.1.1.2: a hint that binds us, whether or not the response has it.
+        // §7.1.1.2: this hint binds us, even if the response doesn't have it.
         if offered.clientNoContextTakeover { agreed.clientNoContextTakeover = true }
-        // §7.1.2.1: «by including» it «with the same or smaller value». Not offered, it may
-        // still be there, and any window is one we can inflate.
+        // §7.1.2.1: accepted "by including" it "with the same or smaller value". A response may
+        // also have it without an offer; we can decompress with any window.
         if let offeredBits = offered.serverMaxWindowBits {
             guard let bits = agreed.serverMaxWindowBits else {
                 throw .missing(.serverMaxWindowBits)
@@ -94,10 +94,10 @@ extension DeflateParameters {
             guard bits <= offeredBits else { throw .largerThanOffered(.serverMaxWindowBits) }
         }
         if let offeredBits = offered.clientMaxWindowBits {
-            // §7.1.2.2: a hint that binds us, even if the response has a greater value or none.
+            // §7.1.2.2: this hint binds us, even if the response has a greater value or none.
             agreed.clientMaxWindowBits = min(agreed.clientMaxWindowBits ?? 15, offeredBits)
         } else if agreed.clientMaxWindowBits != nil {
-            // §7.1.2.2: «MUST NOT».
+            // §7.1.2.2: the response MUST NOT have it.
             throw .notOffered(.clientMaxWindowBits)
         }
         return DeflateParameters(agreed)
@@ -112,9 +112,9 @@ extension DeflateParameters {
     }
 }
 
-/// Why a client fails the connection over the server's permessage-deflate (RFC 7692 §7.1).
+/// The reason for which a client rejects a server's permessage-deflate (RFC 7692 §7.1).
 package enum DeflateFault: Error, Sendable, Hashable {
-    /// The parameters that the RFC defines, the same in offers and responses.
+    /// The parameters that the RFC defines, for offers and responses.
     package enum Parameter: String, Sendable, CaseIterable {
         case serverNoContextTakeover = "server_no_context_takeover"
         case clientNoContextTakeover = "client_no_context_takeover"
@@ -122,37 +122,37 @@ package enum DeflateFault: Error, Sendable, Hashable {
         case clientMaxWindowBits = "client_max_window_bits"
     }
 
-    /// The extension was agreed to more than once.
+    /// The extension is in the response more than once.
     case agreedTwice
-    /// A parameter that the RFC doesn't define.
+    /// The response has an undefined parameter.
     case unknown(String)
-    /// A parameter is there more than once.
+    /// A parameter is repeated.
     case repeated(Parameter)
-    /// A parameter has no value where it needs one, one where it takes none, or a wrong one.
+    /// A parameter's value is missing, invalid, or not allowed.
     case invalidValue(Parameter)
-    /// A parameter was offered, and is not in the response that should accept it.
+    /// An offered parameter is missing from the response.
     case missing(Parameter)
-    /// A parameter that a response may have only if it was offered.
+    /// The response has a parameter that it may have only if it was offered.
     case notOffered(Parameter)
-    /// A greater value than the one offered.
+    /// The value is greater than the offered one.
     case largerThanOffered(Parameter)
 }
 
-/// The parameters of one offer or one response: known, each at most once, in range.
+/// The valid parameters of one offer or response: defined, not repeated, in range.
 private struct DeflateTerms {
-    /// Where they stand; only `client_max_window_bits` differs.
+    /// The place of the parameters, which matters only for `client_max_window_bits`.
     enum Place { case offer, response }
 
     var serverNoContextTakeover = false
     var clientNoContextTakeover = false
     var serverMaxWindowBits: Int?
-    /// 15 for an offer without a value, which excludes nothing either.
+    /// The value; 15 for an offer without one, which allows all.
     var clientMaxWindowBits: Int?
 
     init() {}
 
-    /// Throws for each condition of §7.1 that can be told from the parameters alone: on them a
-    /// server declines the offer, and a client fails the connection.
+    /// Parses parameters. Throws for each condition of §7.1 that depends on nothing else: a server
+    /// then declines the offer, and a client fails the connection.
     init(_ terms: ExtensionOffer, in place: Place) throws(DeflateFault) {
         var seen: Set<DeflateFault.Parameter> = []
         for term in terms.parameters {
@@ -162,7 +162,7 @@ private struct DeflateTerms {
             guard seen.insert(parameter).inserted else { throw .repeated(parameter) }
             switch parameter {
             case .serverNoContextTakeover, .clientNoContextTakeover:
-                // §7.1.1: «This parameter has no value».
+                // §7.1.1: "This parameter has no value".
                 guard term.value == nil else { throw .invalidValue(parameter) }
                 if parameter == .serverNoContextTakeover {
                     serverNoContextTakeover = true
@@ -175,7 +175,7 @@ private struct DeflateTerms {
                 }
                 serverMaxWindowBits = bits
             case .clientMaxWindowBits where term.value == nil && place == .offer:
-                // §7.1.2.2: it may be offered without a value, not answered without.
+                // §7.1.2.2: the value may be missing in an offer, not in a response.
                 clientMaxWindowBits = 15
             case .clientMaxWindowBits:
                 guard let bits = term.value.flatMap(Self.windowBits) else {
@@ -186,10 +186,10 @@ private struct DeflateTerms {
         }
     }
 
-    /// §7.1.2: «a decimal integer value without leading zeroes between 8 to 15, inclusive».
+    /// Parses "a decimal integer value without leading zeroes between 8 to 15, inclusive" (§7.1.2).
     private static func windowBits(_ value: String) -> Int? {
         guard let bits = Int(value), DeflateParameters.windowBits.contains(bits),
-            value == String(bits)  // Neither «08» nor «+8».
+            value == String(bits)  // Neither "08" nor "+8".
         else { return nil }
         return bits
     }

@@ -1,17 +1,19 @@
-/// Compresses messages for permessage-deflate, one at a time (RFC 7692 §7.2.1).
+/// A compressor of messages for permessage-deflate (RFC 7692 §7.2.1).
 ///
-/// Owns its stream; `deinit` frees it. Nothing of a message is left in it, so that a loop needs
-/// one for all its connections: a context comes with each call, see ``DeflateHistory``. Never
-/// writes a final block, which breaks clients.
+/// It owns its stream and keeps nothing of a message, so one serves all connections of an event
+/// loop: the context is a parameter of each call (see ``DeflateHistory``). It never writes a final
+/// block, because some clients fail on those.
 package struct Deflater: ~Copyable {
     private let stream: DeflateStream
     private let windowSize: Int
 
+    /// Creates a compressor.
+    ///
     /// - Parameters:
-    ///   - level: 1…9. ISA-L has 1…3 and takes what is above as 3; see ``DeflateEngine``.
-    ///   - windowBits: 9…15: no distance is longer than 2 to the power of that. Raw *deflate*
-    ///     can't do 8, so a peer that demands 8 gets no compression.
-    ///   - memoryLevel: 1…9; for zlib alone.
+    ///   - level: 1…9. ISA-L has levels 1…3 and uses 3 for higher ones; see ``DeflateEngine``.
+    ///   - windowBits: 9…15: the window as a power of two. zlib can't compress with 8, so a peer
+    ///     that demands 8 gets no compression.
+    ///   - memoryLevel: 1…9, for zlib only.
     package init(engine: DeflateEngine, level: Int, windowBits: Int, memoryLevel: Int) {
         precondition(1...9 ~= level && 9...15 ~= windowBits && 1...9 ~= memoryLevel)
         windowSize = 1 << windowBits
@@ -24,20 +26,21 @@ package struct Deflater: ~Copyable {
         }
     }
 
-    /// The bytes of room that ``compress(_:after:into:)`` needs for a message of `count` bytes to
-    /// say no only because it does not shrink: the message's size, the tail's four bytes, which
-    /// are written before they are left off, and what shows that nothing is held back.
+    /// Returns the size of an output with which ``compress(_:after:into:)`` returns `nil` only for
+    /// messages that don't shrink: the size of the message, four bytes for the tail, which is
+    /// written and then removed, and a reserve by which the end of the output is recognised.
     package static func room(for count: Int) -> Int { count + 16 }
 
-    /// Compresses a whole message to the front of `output` and returns the count of its bytes
-    /// there, without the sync flush's tail 00 00 FF FF; more may have been written.
+    /// Compresses a whole message to the start of `output`.
     ///
-    /// `nil` when the result would not be smaller than the message, or `output` is too small: send
-    /// it plain. An empty message is one zero byte (§7.2.3.6), though that does not shrink.
+    /// An empty message becomes one zero byte (§7.2.3.6), although that isn't smaller.
     ///
-    /// - Parameter history: what the message may refer to, for context takeover: the peer's window
-    ///   must end with these bytes. Its last 2 to the power of the window bits are used; none by
-    ///   default. The caller adds the message to it once it is sent compressed, and only then.
+    /// - Parameter history: The earlier bytes that the message may refer to, for context takeover.
+    ///   The peer's window must end with these bytes. At most a window of them is used; default
+    ///   none. The caller adds the message to it if and only if it is sent compressed.
+    /// - Returns: The number of bytes, without the tail 00 00 FF FF of the sync flush. More bytes
+    ///   may have been written. `nil` if the result isn't smaller than the message, or `output` is
+    ///   too small: send the message uncompressed.
     package mutating func compress(
         _ input: UnsafeRawBufferPointer,
         after history: UnsafeRawBufferPointer = unsafe .init(start: nil, count: 0),
@@ -48,7 +51,7 @@ package struct Deflater: ~Copyable {
             unsafe output[0] = 0
             return 1
         }
-        // Both libraries count in 32 bits.
+        // Both libraries use 32-bit counts.
         guard input.count <= Int(Int32.max) else { return nil }
         let room = unsafe UnsafeMutableRawBufferPointer(
             rebasing: output.prefix(Self.room(for: input.count)))
@@ -59,23 +62,22 @@ package struct Deflater: ~Copyable {
         return written - Self.tailSize
     }
 
-    /// The bytes of memory that it holds, for `compression.memory.max`; to a few hundred bytes.
+    /// The size of its memory in bytes, to within a few hundred, for `compression.memory.max`.
     package var memorySize: Int { stream.memorySize }
 
     static let tailSize = 4
 }
 
-/// A library's stream that deflates.
-///
-/// A class, and so are those that inflate: of a noncopyable enum or structure within a `package`
-/// structure, Swift 6.3.1 makes a module that uses it fail LLVM's verification when optimised.
+/// The compressing stream of a library.
+// Workaround: a class, as are the decompressing streams. With a noncopyable enum or struct within a
+// `package` struct, Swift 6.3.1 generates code that fails LLVM's verification when optimised.
 class DeflateStream {
     let memorySize: Int
 
     init(memorySize: Int) { self.memorySize = memorySize }
 
-    /// The bytes written for all of `input`, tail included; `nil` when they don't fit. Whatever
-    /// it did before, it starts anew, with a window of `history`.
+    /// Compresses all of `input` with a new stream whose window is `history`. Returns the number of
+    /// bytes, including the tail, or `nil` if they don't fit.
     func compress(
         _ input: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer,
         into output: UnsafeMutableRawBufferPointer

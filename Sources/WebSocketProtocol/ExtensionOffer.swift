@@ -1,7 +1,7 @@
-/// One extension with its parameters, as offered or agreed in `Sec-WebSocket-Extensions`
+/// An extension with its parameters, offered or negotiated in `Sec-WebSocket-Extensions`
 /// (RFC 6455 §9.1). Names and values are tokens.
 package struct ExtensionOffer: Sendable, Hashable {
-    /// One parameter; `value` is `nil` where there is only a name.
+    /// A parameter; `value` is `nil` if there is only a name.
     package struct Parameter: Sendable, Hashable {
         package var name: String
         package var value: String?
@@ -13,7 +13,8 @@ package struct ExtensionOffer: Sendable, Hashable {
     }
 
     package var name: String
-    /// In the order of the header; a name may be there twice, which its extension judges.
+    /// The parameters in the order of the header. A name may be repeated; the extension checks
+    /// that.
     package var parameters: [Parameter]
 
     package init(name: String, parameters: [Parameter] = []) {
@@ -21,7 +22,7 @@ package struct ExtensionOffer: Sendable, Hashable {
         self.parameters = parameters
     }
 
-    /// As it stands in the header: `permessage-deflate; client_max_window_bits; x=10`.
+    /// The notation in the header: `permessage-deflate; client_max_window_bits; x=10`.
     package var headerValue: String {
         assert(HeaderGrammar.isToken(name))
         var text = name
@@ -36,7 +37,7 @@ package struct ExtensionOffer: Sendable, Hashable {
         return text
     }
 
-    /// Several, as one header line.
+    /// Returns several extensions as one header line.
     package static func headerValue(_ offers: [ExtensionOffer]) -> String {
         offers.map(\.headerValue).joined(separator: ", ")
     }

@@ -1,26 +1,26 @@
-/// The wire form of a frame's header (RFC 6455 §5.2): sizes, bits, encoding.
+/// The wire format of a frame's header (RFC 6455 §5.2).
 @usableFromInline
 package enum FrameHeader {
-    /// FIN, the three reserved bits, and the opcode, as they stand in the first byte.
+    /// The FIN bit, the three reserved bits and the opcode in the first byte.
     @inlinable package static var fin: UInt8 { 0x80 }
     @inlinable package static var rsv1: UInt8 { 0x40 }
     @inlinable package static var reservedBits: UInt8 { 0x70 }
     @inlinable package static var opcodeBits: UInt8 { 0x0F }
-    /// The mask bit of the second byte, and its 7-bit length.
+    /// The mask bit and the 7-bit length in the second byte.
     @inlinable package static var masked: UInt8 { 0x80 }
     @inlinable package static var lengthBits: UInt8 { 0x7F }
-    /// A header's greatest size: two bytes, a 64-bit length and a masking key.
+    /// The largest size of a header: two bytes, a 64-bit length and a masking key.
     package static let sizeMax = 14
-    /// A control frame's payload is at most this (RFC 6455 §5.5).
+    /// The largest payload of a control frame (RFC 6455 §5.5).
     package static let controlPayloadMax = 125
 
-    /// Bytes of a header for a payload of `length`, which is then encoded minimally.
+    /// Returns the size of a header for a payload of `length`, in the shortest encoding.
     @inlinable @inline(__always)
     package static func size(payload length: Int, isMasked: Bool) -> Int {
         (length < 126 ? 2 : length <= 0xFFFF ? 4 : 10) &+ (isMasked ? 4 : 0)
     }
 
-    /// Writes a header; returns its size. `firstByte` holds FIN, reserved bits and opcode.
+    /// Writes a header and returns its size. `firstByte` has FIN, the reserved bits and the opcode.
     @inlinable @inline(__always)
     package static func encode(
         firstByte: UInt8, payload length: Int, maskingKey: UInt32?,
@@ -51,7 +51,7 @@ package enum FrameHeader {
     }
 }
 
-/// A frame's kind (RFC 6455 §11.8).
+/// The kind of a frame (RFC 6455 §11.8).
 @usableFromInline
 @frozen
 package enum Opcode: UInt8, Sendable {
@@ -63,10 +63,10 @@ package enum Opcode: UInt8, Sendable {
     case pong = 10
 }
 
-/// What a message holds.
+/// The kind of a message.
 @frozen
 public enum MessageKind: UInt8, Sendable, Hashable {
-    /// UTF-8, checked.
+    /// Text, validated as UTF-8.
     case text = 1
     case binary = 2
 }

@@ -1,15 +1,16 @@
 package import HTTPTypes
 
-/// The list grammar of the handshake's header fields: tokens, quoted strings and extensions
+/// The grammar of lists in the handshake's header fields: tokens, quoted strings and extensions
 /// (RFC 9110 §5.6, RFC 6455 §9.1).
 ///
-/// A field that came on several lines is the same as one line with commas (RFC 9110 §5.3); each
-/// line is read by itself, so that no quoted string reaches into the next. Empty elements are
-/// skipped (RFC 9110 §5.6.1.2). Lengths are bounded by whoever read the request.
+/// A field on several lines means the same as one line with commas (RFC 9110 §5.3). Each line is
+/// parsed separately, so that no quoted string extends into the next line. Empty elements are
+/// skipped (RFC 9110 §5.6.1.2). The parser of the request limits the lengths.
 package enum HeaderGrammar {
-    /// Whether a list field has this element, in any case: `Connection: keep-alive, Upgrade`.
+    /// Returns whether a list field has this element, in any mix of upper and lower case, such as
+    /// `Connection: keep-alive, Upgrade`.
     ///
-    /// It forgives malformed elements beside it. For fields without quoted strings.
+    /// Other elements may be malformed. Only for fields without quoted strings.
     package static func list(
         _ name: HTTPField.Name, in fields: HTTPFields, contains token: StaticString
     ) -> Bool {
@@ -21,8 +22,8 @@ package enum HeaderGrammar {
         return false
     }
 
-    /// The tokens of a list field in their order and case; none if there is no such field or
-    /// it is empty.
+    /// Returns the tokens of a list field, unchanged and in order; none if the field is missing or
+    /// empty.
     package static func tokens(
         _ name: HTTPField.Name, in fields: HTTPFields
     ) throws(HeaderGrammarFault) -> [String] {
@@ -37,8 +38,8 @@ package enum HeaderGrammar {
         return tokens
     }
 
-    /// The extensions of a `Sec-WebSocket-Extensions` field, in order of preference; none if
-    /// there is no such field or it is empty.
+    /// Returns the extensions of a `Sec-WebSocket-Extensions` field, in order of preference; none
+    /// if the field is missing or empty.
     package static func extensions(
         in fields: HTTPFields
     ) throws(HeaderGrammarFault) -> [ExtensionOffer] {
@@ -53,7 +54,7 @@ package enum HeaderGrammar {
         return offers
     }
 
-    /// Whether it is a token: one byte or more, without separators (RFC 9110 §5.6.2).
+    /// Returns whether the text is a token: at least one byte, and no separators (RFC 9110 §5.6.2).
     package static func isToken(_ text: some StringProtocol) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy(isTokenByte)
     }
@@ -72,15 +73,15 @@ package enum HeaderGrammar {
     }
 }
 
-/// What is wrong with a header field's value.
+/// The error in a header field's value.
 package enum HeaderGrammarFault: Error, Sendable, Hashable {
-    /// Something else stands where a token must.
+    /// A token is missing.
     case tokenExpected
-    /// An element goes on after its end.
+    /// There is something after the end of an element.
     case commaExpected
-    /// A quoted string has no end, or a byte that it can't hold.
+    /// A quoted string has no end, or an invalid byte.
     case quotedStringMalformed
-    /// A quoted parameter is not a token after unquoting (RFC 6455 §9.1).
+    /// A quoted parameter isn't a token without its quotes (RFC 6455 §9.1).
     case quotedValueNotToken
 }
 
@@ -95,14 +96,14 @@ extension HeaderGrammarFault: CustomStringConvertible {
     }
 }
 
-/// Reads one field line from front to back.
+/// A parser of one field line.
 struct HeaderScanner {
     private var rest: Substring.UTF8View
     private var isFirst = true
 
     init(_ value: String) { rest = value.utf8[...] }
 
-    /// Goes to the list's next element; false at the end of the line.
+    /// Advances to the next element of the list. Returns false at the end of the line.
     mutating func nextElement() throws(HeaderGrammarFault) -> Bool {
         skipWhitespace()
         if !isFirst, !rest.isEmpty, !skip(UInt8(ascii: ",")) { throw .commaExpected }
@@ -111,7 +112,7 @@ struct HeaderScanner {
         return !rest.isEmpty
     }
 
-    /// The token that starts here, if one does.
+    /// Parses the token at the current position, if there is one.
     mutating func token() -> String? {
         let end = rest.firstIndex { !HeaderGrammar.isTokenByte($0) } ?? rest.endIndex
         guard end > rest.startIndex else { return nil }
@@ -119,8 +120,8 @@ struct HeaderScanner {
         return String(Substring(rest[..<end]))
     }
 
-    /// The parameters that follow an extension's name: `; name`, `; name=token` or
-    /// `; name="token"`, with whitespace anywhere between (RFC 6455 §9.1: «implied *LWS»).
+    /// Parses the parameters after an extension's name: `; name`, `; name=token` or
+    /// `; name="token"`, with optional whitespace anywhere (RFC 6455 §9.1: "implied *LWS").
     mutating func parameters() throws(HeaderGrammarFault) -> [ExtensionOffer.Parameter] {
         var parameters: [ExtensionOffer.Parameter] = []
         while true {
@@ -145,8 +146,8 @@ struct HeaderScanner {
         }
     }
 
-    /// The quoted string that starts here, without its quotes and backslashes
-    /// (RFC 9110 §5.6.4).
+    /// Parses the quoted string at the current position. Returns it without its quotes and
+    /// backslashes (RFC 9110 §5.6.4).
     mutating func quotedString() throws(HeaderGrammarFault) -> String {
         guard skip(UInt8(ascii: "\"")) else { throw .quotedStringMalformed }
         var text: [UInt8] = []
@@ -176,7 +177,7 @@ struct HeaderScanner {
         byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
     }
 
-    /// Without whitespace at both ends.
+    /// The text without whitespace at its ends.
     static func trim(_ bytes: Substring.UTF8View) -> Substring.UTF8View {
         var bytes = bytes.drop(while: isWhitespace)
         while let last = bytes.last, isWhitespace(last) { bytes.removeLast() }
@@ -185,9 +186,9 @@ struct HeaderScanner {
 }
 
 extension Substring.UTF8View {
-    /// Whether it is this ASCII text, in any case.
+    /// Returns whether it equals this ASCII text, in any mix of upper and lower case.
     func equalsIgnoringCase(_ text: StaticString) -> Bool {
-        // Safety: a static string's bytes live as long as the process.
+        // Safety: the bytes of a static string live as long as the process.
         let wanted = unsafe UnsafeBufferPointer(
             start: text.utf8Start, count: text.utf8CodeUnitCount)
         return unsafe elementsEqual(wanted) { lowercased($0) == lowercased($1) }

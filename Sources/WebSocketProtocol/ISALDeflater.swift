@@ -1,21 +1,20 @@
 #if ISAL
     import CISAL
 
-    /// An ISA-L stream that deflates.
+    /// A compressing stream of ISA-L.
     ///
-    /// Safety: the stream and its level's buffer are allocated and freed here alone.
+    /// Safety: the stream and its level buffer are allocated and freed only here.
     @safe
     final class ISALDeflater: DeflateStream {
         private let stream: UnsafeMutablePointer<isal_zstream>
         private let levelBuffer: UnsafeMutablePointer<UInt8>
         private let level: Int
 
-        /// Plaintext bytes for which level 1 is ISA-L's level 3: as measured (`DeflateEngine`), it
-        /// leaves 3 % less of a message for some µs more, which above 16 KiB are a lot more and
-        /// below 2 KiB save nothing.
+        /// The sizes of messages for which level 1 uses ISA-L's level 3. There it leaves 3 % less
+        /// for a few µs; see `Benchmarks/engines.md`.
         private static let thoroughSizes = 2 << 10..<16 << 10
 
-        /// - Parameter level: 1…3. Level 0, with fixed codes, is much worse.
+        /// - Parameter level: 1…3. Level 0 uses fixed codes and compresses much worse.
         init(level: Int, windowBits: Int) {
             let levelSize = Int(apus_isal_level_buffer_size(level == 1 ? 3 : UInt32(level)))
             self.level = level
@@ -39,12 +38,12 @@
             _ input: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer,
             into output: UnsafeMutableRawBufferPointer
         ) -> Int? {
-            // Keeps window and flush.
+            // This keeps the window and flush settings.
             unsafe isal_deflate_reset(stream)
             let isThorough = level == 1 && Self.thoroughSizes.contains(input.count)
             unsafe stream.pointee.level = isThorough ? 3 : UInt32(level)
-            // Safety: the caller vouches for the buffers; ISA-L copies what it needs later, and
-            // does not write to its input, though it is not declared so.
+            // Safety: the caller guarantees the buffers. ISA-L copies what it needs later, and
+            // doesn't write to its input, although that isn't declared `const`.
             if let dictionary = history.baseAddress, unsafe !history.isEmpty {
                 let status = unsafe isal_deflate_set_dict(
                     stream,

@@ -1,24 +1,26 @@
 #if ISAL
     import CISAL
 
-    /// An ISA-L stream that inflates messages without final blocks; at one of those it fails.
+    /// A decompressing stream of ISA-L, for messages without final blocks. It fails at a final
+    /// block.
     ///
-    /// So it does where input comes to nothing: reading a block's codes takes it from seven to a
-    /// hundred times as long as zlib (0.37 s for a MiB of blocks that say nothing but their codes),
-    /// which it makes up for where there is something to decode.
+    /// It also fails if the input has little output: ISA-L takes seven to a hundred times as long
+    /// as zlib to read the codes of a block (0.37 s for a MiB of blocks with nothing but codes).
+    /// For blocks with content it is faster all the same.
     ///
-    /// Safety: the state is allocated and freed here alone.
+    /// Safety: the state is allocated and freed only here.
     @safe
     final class ISALInflater: InflateStream {
         private let state: UnsafeMutablePointer<inflate_state>
-        /// Bytes read and written since the last look at what they come to.
+        /// The bytes read and written since the last check of their ratio.
         private var read = 0
         private var written = 0
 
-        /// Bytes of input until the next look; what was worth compressing comes to more than half.
+        /// The input between two checks, in bytes. Regular messages have more than half as much
+        /// output.
         private var sliceSize = firstSliceSize
 
-        /// Before the first look nothing is known, and a KiB of empty blocks takes 0.6 ms.
+        /// The input before the first check, in bytes: a KiB of empty blocks takes 0.6 ms.
         private static let firstSliceSize = 512
         private static let laterSliceSize = 8 << 10
 
@@ -38,8 +40,8 @@
             written = 0
             sliceSize = Self.firstSliceSize
             guard let dictionary = history.baseAddress, unsafe !history.isEmpty else { return }
-            // Safety: the caller vouches for the history, which ISA-L copies. It does not write to
-            // it, though it is not declared so.
+            // Safety: the caller guarantees the history. ISA-L copies it and doesn't write to it,
+            // although that isn't declared `const`.
             let status = unsafe isal_inflate_set_dict(
                 state,
                 UnsafeMutablePointer(mutating: dictionary.assumingMemoryBound(to: UInt8.self)),
@@ -52,11 +54,11 @@
         func step(
             _ input: inout UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
         ) -> InflateStep {
-            // The loop comes again with what is left. ISA-L counts in 32 bits.
+            // ISA-L uses 32-bit counts. The caller calls again with the rest.
             let inputSize = min(input.count, sliceSize)
             let outputSize = min(output.count, 1 << 30)
-            // Safety: the caller vouches for both buffers, and ISA-L keeps neither after the call.
-            // It does not write to its input, though it is not declared so.
+            // Safety: the caller guarantees both buffers, and ISA-L keeps neither after the call.
+            // It doesn't write to its input, although that isn't declared `const`.
             unsafe state.pointee.next_in = unsafe UnsafeMutablePointer(
                 mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
             unsafe state.pointee.avail_in = UInt32(inputSize)
@@ -64,7 +66,7 @@
                 to: UInt8.self)
             unsafe state.pointee.avail_out = UInt32(outputSize)
             let status = unsafe isal_inflate(state)
-            // After a fault its counts mean nothing: it may give back more than it was given.
+            // After an error its counts are invalid: they may exceed what was passed in.
             guard status == ISAL_DECOMP_OK, unsafe !apus_isal_is_final(state) else {
                 return InflateStep(status: .failed, count: 0)
             }

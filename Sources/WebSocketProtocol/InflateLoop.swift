@@ -1,48 +1,48 @@
-/// A library's stream that inflates; see ``InflateLoop``.
+/// The decompressing stream of a library; see ``InflateLoop``.
 protocol InflateStream: AnyObject {
-    /// Starts anew, with a window of `history`.
+    /// Starts a new message, with `history` as the window.
     func start(after history: UnsafeRawBufferPointer)
-    /// Inflates from `input`, which is moved past what was read, into `output`.
+    /// Decompresses from `input` into `output`, and advances `input` past the bytes that were read.
     func step(
         _ input: inout UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) -> InflateStep
-    /// Goes on behind a final block, in the same window.
+    /// Continues after a final block, with the same window.
     func restart()
-    /// Whether what was read ends as a sync flush does less its tail, and all is written out:
-    /// within an empty stored block. Without this check one in twenty messages that are cut short
-    /// would pass, with the tail taken for the codes of an end of block.
+    /// Whether the input ended like a sync flush without its tail, within an empty stored block,
+    /// and all output is written. Without this check, one in twenty truncated messages would be
+    /// accepted, because the tail can be read as the codes of an end of block.
     var isAtFlush: Bool { get }
-    /// The bytes of memory that it holds.
+    /// The size of its memory, in bytes.
     var memorySize: Int { get }
 }
 
-/// What one call to a library did.
+/// The result of one call to a library.
 struct InflateStep {
     enum Status {
-        /// It stopped for want of input or of room.
+        /// It stopped because the input or the room was used up.
         case paused
-        /// A final block is over.
+        /// It reached the end of a final block.
         case ended
         case failed
     }
 
     var status: Status
-    /// Bytes written.
+    /// The number of bytes written.
     var count: Int
 }
 
-/// Drives a stream over one message: its end, its limit and the growth of its output.
+/// The decompression of one message by a stream: its end, its limit, and the growth of its output.
 enum InflateLoop {
     private static let capacityMin = 1_024
-    /// Bytes by which a full output is overrun, elsewhere, to learn whether there is more.
+    /// The size of the buffer beside a full output, by which further output is detected; in bytes.
     private static let probeSize = 64
-    /// Bytes of one step's output, so that there is a look at the time between steps.
+    /// The most output of one step, in bytes. The time is checked between steps.
     private static let stepSize = 256 << 10
 
-    /// Inflates what is left of a message; `rest` is moved past what was read.
+    /// Decompresses the rest of a message, and advances `rest` past the bytes that were read.
     ///
-    /// - Parameter isSliceOver: asked between steps: true ends the call with `.paused`, and another
-    ///   goes on.
+    /// - Parameter isSliceOver: Called between steps. Returning true ends this call with `.paused`;
+    ///   another call continues.
     static func run(
         _ stream: some InflateStream, _ rest: inout UnsafeRawBufferPointer, limit: Int,
         output: inout AssemblyBuffer, isSliceOver: () -> Bool,
@@ -60,14 +60,14 @@ enum InflateLoop {
         probe: UnsafeMutableRawBufferPointer, limit: Int, output: inout AssemblyBuffer,
         isSliceOver: () -> Bool, grow: (inout AssemblyBuffer, Int) -> Bool
     ) -> Inflater.Outcome {
-        // Text shrinks to a third or a quarter. Never more than a few times what has come.
+        // Text shrinks to a third or a quarter. The room is never more than a few times the input.
         let guess = min(limit, max(capacityMin, 4 * rest.count))
         if unsafe output.capacity < guess, unsafe !grow(&output, guess) { return .noMemory }
         while true {
             let before = rest.count
             let room = unsafe min(min(output.capacity, limit) - output.count, stepSize)
             let isProbe = room <= 0
-            // Safety: the room is within the output's capacity.
+            // Safety: the room is within the capacity of the output.
             let target =
                 unsafe isProbe
                 ? probe
@@ -76,7 +76,7 @@ enum InflateLoop {
             if !isProbe {
                 unsafe output.count += step.count
             } else if step.count > 0 {
-                // A fault that comes only behind the limit does not count any more.
+                // An error after the limit no longer matters.
                 let fault = unsafe append(probe, step.count, limit, &output, grow)
                 if let fault { return fault }
             }
@@ -84,22 +84,22 @@ enum InflateLoop {
             case .failed: return .corrupt
             case .ended:
                 stream.restart()
-                // Behind a final block there is no flush whose tail could be missing.
+                // After a final block there is no flush whose tail could be missing.
                 if unsafe rest.isEmpty { return unsafe .done(output.count) }
             case .paused:
                 if step.count == target.count { break }
                 if unsafe rest.isEmpty {
-                    // The tail itself would add nothing.
+                    // The tail itself has no output.
                     return unsafe stream.isAtFlush ? .done(output.count) : .corrupt
                 }
-                // Room and input are left, so it has moved, or it never will.
+                // Room and input are left: without progress now, there would never be any.
                 if step.count == 0, rest.count == before { return .corrupt }
             }
             if isSliceOver() { return .paused }
         }
     }
 
-    /// Puts what came after the output was full behind it, after growing it.
+    /// Grows the full output, and appends the bytes that came after it was full.
     private static func append(
         _ probe: UnsafeMutableRawBufferPointer, _ count: Int, _ limit: Int,
         _ output: inout AssemblyBuffer, _ grow: (inout AssemblyBuffer, Int) -> Bool
@@ -108,7 +108,7 @@ enum InflateLoop {
         if needed > limit { return .tooBig }
         let capacity = unsafe min(limit, max(2 * output.capacity, needed))
         guard unsafe grow(&output, capacity) else { return .noMemory }
-        // Safety: `grow` has made room for `capacity` bytes, which `needed` is not above.
+        // Safety: `grow` has made room for `capacity` bytes, and `needed` is at most that.
         unsafe (output.base! + output.count).copyMemory(
             from: probe.baseAddress!, byteCount: count)
         unsafe output.count = needed

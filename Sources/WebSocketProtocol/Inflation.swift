@@ -1,11 +1,11 @@
-/// A message that is being inflated in slices: what is kept between two of them.
-// Safety: the output's memory is the caller's, who gives it back.
+/// The state of a message that is decompressed in slices, between two of them.
+// Safety: the caller owns the output's memory and frees it.
 @safe
 package final class Inflation {
     let stream: any InflateStream
-    /// The bytes of the compressed message that have been read.
+    /// The number of bytes of the compressed message that have been read.
     let consumed: Int
-    /// What the message comes to so far; its memory is the caller's to give back.
+    /// The message so far. The caller frees its memory.
     package var output: AssemblyBuffer
 
     init(_ stream: any InflateStream, consumed: Int, output: AssemblyBuffer) {
@@ -14,6 +14,6 @@ package final class Inflation {
         unsafe self.output = unsafe output
     }
 
-    /// The bytes that the stream takes, its output aside.
+    /// The size of the stream in bytes, without the output.
     package var memorySize: Int { stream.memorySize }
 }

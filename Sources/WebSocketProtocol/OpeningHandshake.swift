@@ -1,20 +1,20 @@
 internal import COpenSSL
 package import HTTPTypes
 
-/// The server's side of the opening handshake (RFC 6455 §4.2): a request to check, and the 101
-/// to answer with.
+/// The server's side of the opening handshake (RFC 6455 §4.2): the check of a request, and the 101
+/// response.
 ///
-/// It sees HTTP/1.1 requests already parsed: version, `Host`, path, body, `Origin` and
-/// authentication are its caller's.
+/// Requests have already been parsed as HTTP/1.1. The version, `Host`, path, body, `Origin` and
+/// authentication are the caller's responsibility.
 package enum OpeningHandshake {
-    /// Whether the client wants to leave HTTP: it names `websocket` in `Upgrade`, or `upgrade`
-    /// in `Connection`. Only ``check(_:)`` says whether it does so correctly.
+    /// Returns whether a request asks for an upgrade: it has `websocket` in `Upgrade`, or `upgrade`
+    /// in `Connection`. ``check(_:)`` tells whether the request is valid.
     package static func isUpgradeRequest(_ request: HTTPRequest) -> Bool {
         HeaderGrammar.list(.upgrade, in: request.headerFields, contains: "websocket")
             || HeaderGrammar.list(.connection, in: request.headerFields, contains: "upgrade")
     }
 
-    /// What the client asks for, or the response that refuses it.
+    /// Checks a request. Returns what the client asks for, or throws the refusal.
     package static func check(
         _ request: HTTPRequest
     ) throws(HandshakeFault) -> HandshakeRequest {
@@ -26,9 +26,9 @@ package enum OpeningHandshake {
         guard HeaderGrammar.list(.connection, in: fields, contains: "upgrade") else {
             throw .badRequest("The Connection header does not contain «Upgrade».")
         }
-        // RFC 6455 §4.2.2 and §4.4 ask for «an appropriate error code (such as 426)» and our
-        // version for one that we don't speak. A missing one could as well be the 400 of
-        // §4.2.1, also a «such as»; 426 tells its author more.
+        // RFC 6455 §4.2.2 and §4.4 ask for "an appropriate error code (such as 426)" and our
+        // version if we don't support the client's. For a missing version, §4.2.1 suggests 400; 426
+        // is more helpful.
         guard single(.secWebSocketVersion, in: fields)?.utf8.elementsEqual("13".utf8) == true else {
             throw .upgradeRequired("The Sec-WebSocket-Version header must be 13.")
         }
@@ -40,11 +40,11 @@ package enum OpeningHandshake {
             extensions: try extensions(in: fields))
     }
 
-    /// The 101 that accepts a request.
+    /// Returns the 101 response that accepts a request.
     ///
-    /// A subprotocol or an extension that was not offered is left out, since a client must fail
-    /// on it (§4.1). So are those of `additional` that belong to the handshake, or that frame a
-    /// body, which a 101 can't have.
+    /// A subprotocol or an extension that wasn't offered is left out, because clients must fail on
+    /// it (§4.1). Fields in `additional` are left out if they belong to the handshake, or if they
+    /// frame a body, which a 101 can't have.
     package static func response(
         to request: HandshakeRequest, subprotocol: String? = nil,
         extensions: [ExtensionOffer] = [], additional: HTTPFields = [:]
@@ -67,34 +67,35 @@ package enum OpeningHandshake {
         return HTTPResponse(status: .switchingProtocols, headerFields: fields)
     }
 
-    /// The `Sec-WebSocket-Accept` that proves the key was read: base64 of the SHA-1 of the key
-    /// and a fixed GUID (§4.2.2, 5.4).
+    /// Returns the value of `Sec-WebSocket-Accept`, which proves that the key was read: the base64
+    /// of the SHA-1 of the key and a fixed GUID (§4.2.2, 5.4).
     package static func acceptValue(forKey key: String) -> String {
         let text = Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)
         var digest = [UInt8](repeating: 0, count: Int(SHA_DIGEST_LENGTH))
         var context = SHA_CTX()
         unsafe SHA1_Init(&context)
-        // Safety: both arrays outlive the calls, which read `text.count` bytes and write 20.
+        // Safety: both arrays outlive the calls, which read `text.count` bytes and write 20 bytes.
         unsafe SHA1_Update(&context, text, text.count)
         unsafe SHA1_Final(&digest, &context)
         return Base64.encode(digest)
     }
 
-    /// The fields that are the handshake's own, or that frame a body, which neither side's part
-    /// has (RFC 9110 §8.6, RFC 9112 §6.1).
+    /// The fields that belong to the handshake, or that frame a body, which neither the request nor
+    /// the response has (RFC 9110 §8.6, RFC 9112 §6.1).
     static let reserved: Set<HTTPField.Name> = [
         .upgrade, .connection, .secWebSocketAccept, .secWebSocketProtocol,
         .secWebSocketExtensions, .secWebSocketVersion, .secWebSocketKey,
         .contentLength, .transferEncoding,
     ]
 
-    /// A field's value, if it came exactly once.
+    /// Returns the value of a field that occurs exactly once.
     private static func single(_ name: HTTPField.Name, in fields: HTTPFields) -> String? {
         let values = fields[values: name]
         return values.count == 1 ? values[0] : nil
     }
 
-    private static func subprotocols(
+    /// The subprotocols that a request offers.
+    package static func subprotocols(
         in fields: HTTPFields
     ) throws(HandshakeFault) -> [String] {
         let tokens: [String]
@@ -104,7 +105,7 @@ package enum OpeningHandshake {
             throw .badRequest("The Sec-WebSocket-Protocol header is malformed: \(error).")
         }
         guard Set(tokens).count == tokens.count else {
-            // §4.1 (10): they «MUST all be unique strings».
+            // §4.1 (10): they "MUST all be unique strings".
             throw .badRequest("The Sec-WebSocket-Protocol header names a subprotocol twice.")
         }
         return tokens
@@ -121,11 +122,11 @@ package enum OpeningHandshake {
     }
 }
 
-/// What a correct opening handshake asked for.
+/// A valid opening handshake: what the client asks for.
 package struct HandshakeRequest: Sendable, Hashable {
-    /// `Sec-WebSocket-Key`: 16 bytes in base64.
+    /// The value of `Sec-WebSocket-Key`: 16 bytes in base64.
     package var key: String
-    /// The offered subprotocols, in the client's order of preference; each is there once.
+    /// The offered subprotocols, in the client's order of preference, without repetitions.
     package var subprotocols: [String]
     /// The offered extensions, in the client's order of preference.
     package var extensions: [ExtensionOffer]
@@ -137,13 +138,13 @@ package struct HandshakeRequest: Sendable, Hashable {
     }
 }
 
-/// Why an opening handshake is refused, with what the response needs.
+/// The reason for which an opening handshake is refused, with what the response needs.
 package struct HandshakeFault: Error, Sendable, Hashable {
-    /// 400, 405 or 426 when it comes from ``OpeningHandshake/check(_:)``.
+    /// The status: 400, 405 or 426 if it comes from ``OpeningHandshake/check(_:)``.
     package var status: HTTPResponse.Status
-    /// One sentence for the body or the log; it holds nothing the client sent.
+    /// A sentence for the body or the log, without anything that the client sent.
     package var detail: String
-    /// Fields that the status demands.
+    /// The header fields that the status requires.
     package var headerFields: HTTPFields
 
     package init(status: HTTPResponse.Status, detail: String, headerFields: HTTPFields = [:]) {
@@ -162,8 +163,8 @@ package struct HandshakeFault: Error, Sendable, Hashable {
             headerFields: [.allow: "GET"])
     }
 
-    /// A 426 must name what to upgrade to (RFC 9110 §15.5.22), and `Upgrade` must be named in
-    /// `Connection` (§7.8).
+    /// Returns a 426. It must list the protocols to upgrade to (RFC 9110 §15.5.22), and
+    /// `Connection` must have `Upgrade` (§7.8).
     static func upgradeRequired(_ detail: String) -> HandshakeFault {
         HandshakeFault(
             status: .upgradeRequired, detail: detail,

@@ -1,4 +1,4 @@
-/// Control frames of a ``Session``: pings, pongs and the peer's Close (RFC 6455 §5.5).
+/// The control frames of a ``Session``: pings, pongs and the peer's Close frame (RFC 6455 §5.5).
 extension Session {
     mutating func receiveControl(
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
@@ -9,7 +9,8 @@ extension Session {
         unsafe next += count
         var payload = unsafe UnsafeRawBufferPointer(start: piece, count: count)
         if count < left || partialCount > 0 {
-            // Cut by a read: collected in memory of its own, beside a message in progress.
+            // Split between reads: collected in memory of its own, because it may come between the
+            // frames of a message.
             if unsafe control == nil {
                 unsafe control = .allocate(byteCount: FrameHeader.controlPayloadMax, alignment: 8)
             }
@@ -32,7 +33,7 @@ extension Session {
         return nil
     }
 
-    /// A Close frame's code and reason (§5.5.1, §7.4).
+    /// Parses the code and reason of a Close frame (§5.5.1, §7.4).
     private mutating func receiveClose(
         _ payload: UnsafeRawBufferPointer, _ sink: inout some SessionSink & ~Copyable
     ) -> SessionAction {

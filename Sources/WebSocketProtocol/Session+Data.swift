@@ -1,4 +1,4 @@
-/// Data frames of a ``Session``: pieces become messages, in place or put together.
+/// The data frames of a ``Session``: messages in place, and messages assembled from pieces.
 extension Session {
     mutating func receiveData(
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
@@ -9,7 +9,7 @@ extension Session {
         let piece = unsafe next
         unsafe next += count
         left -= count
-        // A message that this read holds whole needs no memory of ours.
+        // A message that lies entirely in this read needs no further memory.
         let isWhole = unsafe isFinal && left == 0 && fragments == 1 && assembly.count == 0
         var start = unsafe UnsafeMutableRawPointer(piece)
         if isWhole {
@@ -30,7 +30,8 @@ extension Session {
         return unsafe isFinal ? endMessage(isWhole ? start : nil, count, &sink) : nil
     }
 
-    /// Puts a piece behind what came before, unmasked; `nil` when there may be no more memory.
+    /// Appends an unmasked piece to the message so far. Returns `nil` if the memory budget is
+    /// spent.
     private mutating func assemble(
         _ piece: UnsafeMutableRawPointer, _ count: Int,
         _ sink: inout some SessionSink & ~Copyable
@@ -38,8 +39,8 @@ extension Session {
         if let base = unsafe assembly.base, unsafe piece == base + assembly.count,
             unsafe count <= assembly.capacity - assembly.count
         {
-            // It was read straight into its place (`readTarget`), and not just behind a full
-            // buffer, where other memory may begin.
+            // It was read directly into its place (`readTarget`), and doesn't merely begin right
+            // after a full buffer, where other memory may lie.
             unsafe unmask(piece, to: piece, count)
             unsafe assembly.count += count
             return unsafe piece
@@ -53,7 +54,7 @@ extension Session {
         return unsafe place
     }
 
-    /// Grows the assembly as bytes arrive: to twice what is there, never to what is announced.
+    /// Grows the assembly as bytes arrive: to twice their number, never to the announced size.
     private mutating func reserve(
         _ count: Int, expected: Int, _ sink: inout some SessionSink & ~Copyable
     ) -> Bool {
@@ -91,7 +92,7 @@ extension Session {
                 start: whole ?? assembly.base, count: whole == nil ? assembly.count : count)
             return unsafe endCompressedMessage(payload, kind, &sink)
         }
-        // §8.1: a text must end at a character's end.
+        // §8.1: a text must end at the end of a character.
         if kind == .text, !utf8.isComplete {
             return fail(SessionFault(.invalidPayload, "text ends within a character"), &sink)
         }
@@ -105,7 +106,7 @@ extension Session {
         return nil
     }
 
-    /// Inflates a message within what a message may be (RFC 7692 §7.2.2), and delivers it.
+    /// Decompresses a message within the size limit (RFC 7692 §7.2.2), and delivers it.
     private mutating func endCompressedMessage(
         _ payload: UnsafeRawBufferPointer, _ kind: MessageKind,
         _ sink: inout some SessionSink & ~Copyable
@@ -138,7 +139,7 @@ extension Session {
         }
     }
 
-    /// Keeps a payload that may still be in the memory of a read.
+    /// Copies a payload that may still lie in the memory of a read.
     private mutating func keep(
         _ payload: UnsafeRawBufferPointer, _ sink: inout some SessionSink & ~Copyable
     ) -> Bool {
@@ -151,7 +152,7 @@ extension Session {
         return true
     }
 
-    /// Goes on with a message that takes long to inflate.
+    /// Continues a message that takes long to decompress.
     package mutating func resume(
         into sink: inout some SessionSink & ~Copyable
     ) -> SessionAction {
@@ -168,8 +169,9 @@ extension Session {
         return phase == .inflating ? .yield(unread: 0) : .proceed
     }
 
-    /// Where the connection may read the next bytes of a long frame directly: the end of the
-    /// assembly, never past the frame. Empty when the shared buffer is the better place.
+    /// Returns the memory into which the connection may read the next bytes of a long frame
+    /// directly: the end of the assembly, up to the end of the frame. Empty if the shared buffer is
+    /// better.
     package mutating func readTarget(
         atMost: Int, into sink: inout some SessionSink & ~Copyable
     ) -> UnsafeMutableRawBufferPointer {
@@ -178,7 +180,7 @@ extension Session {
         }
         let wanted = min(left, atMost)
         if unsafe assembly.capacity - assembly.count < min(wanted, Self.directReadMin) {
-            // Only as much again as has come already.
+            // At most as much again as has arrived already.
             let room = unsafe min(wanted, max(assembly.count, Self.directReadMin))
             guard unsafe reserve(room, expected: assembly.count + left, &sink) else {
                 return unsafe .init(start: nil, count: 0)
@@ -189,7 +191,7 @@ extension Session {
             count: min(wanted, assembly.capacity - assembly.count))
     }
 
-    /// Whether enough of a frame is missing for reading around the shared buffer to pay.
+    /// Whether enough of the frame is missing to make a direct read worthwhile.
     @usableFromInline package var wantsOwnReadBuffer: Bool {
         unsafe phase == .payload && left >= Self.directReadMin && assembly.base != nil
     }
@@ -198,7 +200,7 @@ extension Session {
 }
 
 extension SessionFault {
-    /// The budget of all partly received messages is spent.
+    /// The error for a spent budget of all partly received messages.
     fileprivate static var assembly: SessionFault {
         SessionFault(.tryAgainLater, "too much is being received at once", limit: .assemblySize)
     }

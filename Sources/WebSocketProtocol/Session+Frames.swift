@@ -1,6 +1,6 @@
-/// The general path of ``Session``: any frame, cut anywhere, its header checked by every rule.
+/// The general path of ``Session``: any frame, split anywhere, its header checked by every rule.
 extension Session {
-    /// Takes one step through the bytes: a header, or a payload's next piece. `nil` means go on.
+    /// Processes a header, or the next piece of a payload. Returns `nil` to continue.
     @usableFromInline
     mutating func receiveSlowly(
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
@@ -10,7 +10,7 @@ extension Session {
         case .header:
             guard let header = unsafe takeHeader(&next, end) else { return nil }
             if let fault = beginFrame(header) { return fail(fault, &sink) }
-            // A frame without payload is over with its header.
+            // A frame without payload ends with its header.
             return unsafe left == 0 ? receivePayload(&next, end, into: &sink) : nil
         case .payload, .control:
             return unsafe receivePayload(&next, end, into: &sink)
@@ -46,7 +46,7 @@ extension Session {
         var key: UInt32
     }
 
-    /// Collects a header that may come in pieces; `nil` until it is whole.
+    /// Collects a header that may come in pieces. Returns `nil` until it is complete.
     private mutating func takeHeader(
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer
     ) -> Header? {
@@ -68,8 +68,8 @@ extension Session {
             ? withUnsafeBytes(of: bytes) { unsafe Self.parse($0, count: count) } : nil
     }
 
-    /// The size of a header by its first two bytes: those alone when they are a fault already,
-    /// so that it is found without waiting for the rest.
+    /// Returns the size of a header by its first two bytes; 2 if these are already an error, so
+    /// that it is reported without waiting for the rest.
     private func headerSize(_ first: UInt8, _ second: UInt8) -> Int {
         let length = second & FrameHeader.lengthBits
         let isControl = first & 0x08 != 0
@@ -82,7 +82,7 @@ extension Session {
         return (length == 126 ? 4 : length == 127 ? 10 : 2) + (isMasked ? 4 : 0)
     }
 
-    /// Reads the fields of a header; those that the count leaves out are zero.
+    /// Reads the fields of a header. Fields beyond the count are zero.
     private static func parse(_ bytes: UnsafeRawBufferPointer, count: Int) -> Header {
         var header = unsafe Header(first: bytes[0], second: bytes[1], length: 0, key: 0)
         header.length = UInt64(header.second & FrameHeader.lengthBits)
@@ -103,36 +103,36 @@ extension Session {
         return header
     }
 
-    /// The bits that must be zero in any frame: RSV1 too, unless compression was agreed.
+    /// The bits that must be zero in any frame, including RSV1 if compression wasn't negotiated.
     private var reservedBits: UInt8 {
         allowsCompression
             ? FrameHeader.reservedBits & ~FrameHeader.rsv1 : FrameHeader.reservedBits
     }
 
-    /// Checks a header against the protocol and the limits, and begins its frame.
+    /// Checks a header by the protocol and the limits, and begins its frame.
     private mutating func beginFrame(_ header: Header) -> SessionFault? {
-        // §5.2: reserved bits are zero unless an extension says otherwise.
+        // §5.2: reserved bits are zero unless an extension defines them.
         if header.first & reservedBits != 0 {
             return SessionFault(.protocolError, "reserved bits are set")
         }
         guard let opcode = Opcode(rawValue: header.first & FrameHeader.opcodeBits) else {
             return SessionFault(.protocolError, "reserved opcode")
         }
-        // §5.1: a client masks all its frames, a server none.
+        // §5.1: clients mask all their frames, servers none.
         let isMasked = header.second & FrameHeader.masked != 0
         if isMasked != (role == .server) {
             return SessionFault(
                 .protocolError, isMasked ? "frame is masked" : "frame is not masked")
         }
         let isFinal = header.first & FrameHeader.fin != 0
-        // RFC 7692 §6: RSV1 marks a message by its first frame, and no other.
+        // RFC 7692 §6: RSV1 is set only in the first frame of a message.
         let isMarked = header.first & FrameHeader.rsv1 != 0
         if isMarked, opcode != .text, opcode != .binary {
             return SessionFault(.protocolError, "RSV1 is set on a frame that begins no message")
         }
         switch opcode {
         case .close, .ping, .pong:
-            // §5.5: control frames are short and whole.
+            // §5.5: control frames are short and not fragmented.
             if header.second & FrameHeader.lengthBits > UInt8(FrameHeader.controlPayloadMax) {
                 return SessionFault(.protocolError, "control frame is too long")
             }
@@ -149,7 +149,7 @@ extension Session {
     }
 
     private mutating func beginDataFrame(_ opcode: Opcode, _ header: Header) -> SessionFault? {
-        // §5.2: the minimal form must be used, and the top bit be zero.
+        // §5.2: the shortest form must be used, and the top bit must be zero.
         let form = header.second & FrameHeader.lengthBits
         if form == 126 && header.length < 126 || form == 127 && header.length <= 0xFFFF {
             return SessionFault(.protocolError, "length is not in its shortest form")
@@ -157,7 +157,7 @@ extension Session {
         if header.length > UInt64(Int64.max) {
             return SessionFault(.protocolError, "length has its top bit set")
         }
-        // §5.4: a message begins with its kind and goes on with continuations.
+        // §5.4: the first frame of a message has its kind; the others are continuations.
         if opcode == .continuation {
             if messageKind == nil {
                 return SessionFault(.protocolError, "continuation without a message")
@@ -171,12 +171,12 @@ extension Session {
             fragments = 0
             utf8.reset()
         }
-        // Limits, before a byte of the payload is stored: 1009.
+        // The limits are checked before any byte of the payload is stored: 1009.
         let frameMax = isCompressed ? limits.compressedFrameSizeMax : limits.frameSizeMax
         let sizeMax =
             isCompressed ? limits.compressedMessageSizeMax : limits.messageSizeMax
-        // Where frames have no limit of their own, it is the message's that is passed.
-        // The reasons name the limits as they are configured: those for compressed bytes are larger.
+        // Without a limit for frames, the limit of the message is exceeded. The reasons give the
+        // configured limits, although those for compressed bytes are larger.
         if frameMax < sizeMax, header.length > UInt64(frameMax) {
             return SessionFault(
                 .messageTooBig, "frame is over \(limits.frameSizeMax) bytes", limit: .frameSize)

@@ -1,57 +1,59 @@
 /// The reading half of a WebSocket connection (RFC 6455 §5–§8): bytes in, messages out.
 ///
-/// A value without socket, clock or thread. It unmasks in place, hands whole messages to its
-/// sink without copying them where one read holds them, and puts together those that span
-/// reads or frames. It never throws: a peer's fault is returned once, as `.fail`.
-// Safety: it owns its buffers; `receive` is told the truth about what it is given.
+/// It is a value without a socket, clock or thread. It unmasks in place. Messages that lie entirely
+/// in one read are delivered without a copy; those that span reads or frames are assembled. It
+/// never throws: an error of the peer is returned once, as `.fail`.
+// Safety: it owns its buffers, and the callers of `receive` guarantee the bytes they pass.
 @safe
 @usableFromInline
 package struct Session: ~Copyable {
-    /// Who reads: a server takes masked frames only, a client unmasked ones only (§5.1).
+    /// The role of the reader: servers accept only masked frames, clients only unmasked ones
+    /// (§5.1).
     @usableFromInline
     @frozen
     package enum Role: UInt8, Sendable { case server, client }
 
     @usableFromInline
     enum Phase: UInt8 {
-        /// Between frames, or within a header.
+        /// Between frames, or in a header.
         case header
-        /// Within the payload of a data frame.
+        /// In the payload of a data frame.
         case payload
-        /// Within the payload of a control frame.
+        /// In the payload of a control frame.
         case control
-        /// A compressed message is whole, and is being inflated: nothing is read meanwhile.
+        /// A complete compressed message is being decompressed. Nothing is read meanwhile.
         case inflating
-        /// A Close frame was received or a fault found: bytes are ignored.
+        /// After a Close frame or an error: all bytes are ignored.
         case ended
     }
 
     @usableFromInline package let limits: SessionLimits
     @usableFromInline let role: Role
-    /// permessage-deflate was agreed: RSV1 may mark a message as compressed (RFC 7692 §6).
+    /// Whether permessage-deflate was negotiated, so that RSV1 may mark a message as compressed
+    /// (RFC 7692 §6).
     @usableFromInline let allowsCompression: Bool
     @usableFromInline var phase = Phase.header
     /// The first byte of the frame whose payload is being read.
     @usableFromInline var firstByte: UInt8 = 0
-    /// The message whose frames are being read is compressed.
+    /// Whether the current message is compressed.
     @usableFromInline var isCompressed = false
-    /// The kind of a message whose first frame has come and whose last has not.
+    /// The kind of the current message, between its first and its last frame.
     @usableFromInline var messageKind: MessageKind?
-    /// Checks a text message's pieces; a whole one is checked in one go.
+    /// The validator of a text message that comes in pieces.
     @usableFromInline var utf8 = UTF8Validator()
-    /// Bytes in `partial`.
+    /// The number of bytes in `partial`.
     @usableFromInline var partialCount: UInt8 = 0
-    /// The current frame's masking key, turned so that the next payload byte is at phase 0.
+    /// The masking key of the current frame, rotated so that the next payload byte is at phase 0.
     @usableFromInline var maskingKey: UInt32 = 0
-    /// Frames of the current message so far.
+    /// The number of frames of the current message so far.
     @usableFromInline var fragments: Int32 = 0
-    /// Payload bytes of the current frame that have not come yet.
+    /// The number of payload bytes of the current frame that haven't arrived yet.
     @usableFromInline var left = 0
-    /// A header that a read has cut in two.
+    /// The start of a header that is split between two reads.
     @usableFromInline var partial: (UInt64, UInt64) = (0, 0)
-    /// The message so far, when it spans reads or frames.
+    /// The message so far, if it spans reads or frames.
     @usableFromInline var assembly = unsafe AssemblyBuffer()
-    /// A control frame's payload so far; allocated only when a read has cut one in two.
+    /// The payload of a control frame so far. Only allocated if it is split between reads.
     @usableFromInline var control: UnsafeMutableRawPointer?
 
     package init(role: Role, limits: SessionLimits, allowsCompression: Bool = false) {
@@ -65,32 +67,32 @@ package struct Session: ~Copyable {
         unsafe assert(assembly.base == nil, "release a session's buffer before letting it go")
     }
 
-    /// Whether nothing is half received: no header, frame or message.
+    /// Whether no header, frame or message is partly received.
     package var isBetweenMessages: Bool {
         phase == .header && partialCount == 0 && messageKind == nil
     }
 
-    /// Whether a message takes longer to inflate than one turn: ``resume(into:)`` goes on.
+    /// Whether a message takes longer than one turn to decompress. ``resume(into:)`` continues it.
     package var isInflating: Bool { phase == .inflating }
 
-    /// The bytes of memory that a partly received message takes.
+    /// The memory of a partly received message, in bytes.
     package var heldSize: Int { unsafe assembly.capacity }
 
-    /// Whether the last byte ended a frame, or left a header unfinished.
+    /// Whether the last byte was the end of a frame, or is in a header.
     @inlinable @inline(__always)
     package var isBetweenFrames: Bool { phase == .header }
 
-    /// Gives the assembly's memory back when the connection ends mid-message.
+    /// Frees the memory of a partly received message when the connection ends.
     package mutating func discard(into sink: inout some SessionSink & ~Copyable) {
         if phase == .inflating { sink.discardInflation() }
         if unsafe assembly.base != nil { unsafe sink.release(&assembly) }
         phase = .ended
     }
 
-    /// Consumes received bytes, unmasking them in place.
+    /// Processes received bytes, and unmasks them in place.
     ///
-    /// Never throws: a peer's fault is returned once as `.fail`, and a Close frame as
-    /// `.closeReceived`; what comes after either is ignored (RFC 6455 §5.5.1, §7.1.7).
+    /// An error of the peer is returned once as `.fail`, and a Close frame as `.closeReceived`. All
+    /// bytes after either are ignored (RFC 6455 §5.5.1, §7.1.7).
     @inlinable
     package mutating func receive(
         _ bytes: UnsafeMutableRawPointer, count: Int, into sink: inout some SessionSink & ~Copyable
@@ -98,9 +100,10 @@ package struct Session: ~Copyable {
         unsafe receiveFrames(bytes, count: count, window: nil, into: &sink)
     }
 
-    /// The same, as far as a turn may take.
+    /// Processes as many received bytes as fit into the connection's share of a turn.
     ///
-    /// - Parameter window: The number of bytes after which no further frame begins: `.yield` then.
+    /// - Parameter window: The number of bytes after which no further frame is begun, and `.yield`
+    ///   is returned instead.
     @inlinable
     package mutating func receive(
         _ bytes: UnsafeMutableRawPointer, count: Int, window: Int,
@@ -116,8 +119,8 @@ package struct Session: ~Copyable {
     ) -> SessionAction {
         var next = unsafe bytes
         let end = unsafe bytes + count
-        // A header's longest form fits behind it, so its fields can be loaded before they are known
-        // to be there: it needs no more than this much room.
+        // The longest header fits after this position, so that its fields can be loaded before it
+        // is known which of them are present.
         let roomMin = role == .server ? 6 : 2
         var lastStart = unsafe end - roomMin
         if let window {
@@ -136,8 +139,8 @@ package struct Session: ~Copyable {
         }
     }
 
-    /// The common case: whole messages of one frame each, entirely in this read. Stops before
-    /// the first byte of anything else, and begins none behind `lastStart`.
+    /// Processes the common case: messages of one frame that lie entirely in this read. Stops
+    /// before the first byte of anything else, and begins no frame after `lastStart`.
     @inlinable @inline(__always)
     mutating func receiveWholeMessages(
         _ next: inout UnsafeMutableRawPointer, _ end: UnsafeMutableRawPointer,
@@ -150,7 +153,7 @@ package struct Session: ~Copyable {
         while unsafe next <= lastStart {
             let first = unsafe next.load(as: UInt8.self)
             let second = unsafe next.load(fromByteOffset: 1, as: UInt8.self)
-            // FIN alone, text or binary (§5.2), masked as the role demands (§5.1).
+            // Only FIN, text or binary (§5.2), masked as the role requires (§5.1).
             let opcode = first ^ FrameHeader.fin
             guard opcode == 1 || opcode == 2, second & FrameHeader.masked == maskBit else { return }
             var length = Int(second & FrameHeader.lengthBits)
@@ -170,7 +173,7 @@ package struct Session: ~Copyable {
                 let key = unsafe next.loadUnaligned(fromByteOffset: headerSize, as: UInt32.self)
                 unsafe Masking.unmask(payload, count: length, key: key, phase: 0)
             }
-            // A text that isn't UTF-8 is left, unmasked back, to the general path to fail.
+            // Text that isn't UTF-8 is masked again and left to the general path, which fails.
             if opcode == 1, unsafe !UTF8Validator.isValid(UnsafeRawPointer(payload), count: length)
             {
                 if role == .server {

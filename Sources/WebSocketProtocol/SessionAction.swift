@@ -1,25 +1,24 @@
-/// What a session asks of its connection after some bytes.
+/// The result of processing bytes: what the connection must do next.
 @usableFromInline
 package enum SessionAction: Equatable, Sendable {
-    /// Nothing special: read on.
+    /// Continue reading.
     case proceed
-    /// Others have their turn first. The last `unread` bytes of what was received are to be held and
-    /// received again later, before any others; before them comes ``Session/resume(into:)`` if
-    /// ``Session/isInflating``.
+    /// Let other connections have their turn. Keep the last `unread` bytes, and pass them again
+    /// later, before any others. If ``Session/isInflating``, call ``Session/resume(into:)`` before.
     case yield(unread: Int)
-    /// The peer sent a Close frame; `nil` means one without a code. Nothing after it counts.
+    /// The peer has sent a Close frame; `nil` means one without a code. Later bytes are ignored.
     case closeReceived(CloseCode?, reason: String)
-    /// The peer broke the protocol or a limit: fail the connection with this code
-    /// (RFC 6455 §7.1.7). Returned once; nothing after it counts.
+    /// The peer violated the protocol or a limit: fail the connection (RFC 6455 §7.1.7). It is
+    /// returned once. Later bytes are ignored.
     case fail(SessionFault)
 }
 
-/// A peer's fault, with the close code and the reason that it is told.
+/// An error of the peer, with the close code and reason to send.
 @usableFromInline
 package struct SessionFault: Error, Equatable, Sendable {
     package let code: CloseCode
     package let reason: String
-    /// The limit that was exceeded, if that is the fault.
+    /// The exceeded limit, if that is the error.
     package let limit: SessionLimit?
 
     package init(_ code: CloseCode, _ reason: String, limit: SessionLimit? = nil) {
@@ -29,10 +28,10 @@ package struct SessionFault: Error, Equatable, Sendable {
     }
 }
 
-/// What a peer may exceed.
+/// A limit that a peer can exceed.
 @usableFromInline
 package enum SessionLimit: Int, CaseIterable, Sendable {
     case frameSize, messageSize, fragments, inflatedSize, assemblySize
-    /// Of the connection, not of its session.
+    // Limits of the connection, not of its session.
     case messageRate, byteRate, authenticationTime, messageTime, memory
 }

@@ -1,22 +1,25 @@
-/// What one session's peer may send; shared by many sessions.
-// Safety: it owns the values. Only `raise(to:)` changes them, and that is for an object that one
-// session has alone.
+/// The limits on what a session's peer may send. Many sessions share one object.
+// Safety: it owns the values. Only `raise(to:)` changes them, on an object that only one session
+// has.
 @safe
 @usableFromInline
 package final class SessionLimits: @unchecked Sendable {
     @usableFromInline
     struct Values {
-        /// Bytes of a frame's payload, of a message's, and frames in a message.
+        /// The size of a frame's payload, the size of a message's, and the frames of a message.
         @usableFromInline var frameSizeMax: Int
         @usableFromInline var messageSizeMax: Int
         @usableFromInline var fragmentsMax: Int?
     }
 
-    /// Behind a pointer: read for every message, from another module, without an exclusivity check.
+    /// The values, behind a pointer: they are read for every message by another module, which must
+    /// not cost an exclusivity check.
     @usableFromInline let values: UnsafeMutablePointer<Values>
 
-    /// - Parameter fragmentsMax: `nil` lets a message come in as many frames as its size is worth:
-    ///   1,024, and one more for each 128 bytes of it.
+    /// Creates limits.
+    ///
+    /// - Parameter fragmentsMax: The frames of a message. `nil` lets the number grow with the
+    ///   message: 1,024, plus one for every 128 bytes.
     package convenience init(frameSizeMax: Int, messageSizeMax: Int, fragmentsMax: Int?) {
         self.init(
             Values(
@@ -34,22 +37,22 @@ package final class SessionLimits: @unchecked Sendable {
     package var frameSizeMax: Int { unsafe values.pointee.frameSizeMax }
     package var messageSizeMax: Int { unsafe values.pointee.messageSizeMax }
 
-    /// The number of frames in which a message may have come when `received` bytes of it have.
+    /// Returns the number of frames that a message may have had when `received` bytes have arrived.
     package func fragmentsMax(received: Int) -> Int {
         unsafe values.pointee.fragmentsMax ?? 1_024 + received >> 7
     }
 
-    /// A copy that one session has alone.
+    /// Returns a copy for a single session.
     package func copy() -> SessionLimits { unsafe SessionLimits(values.pointee) }
 
-    /// Takes the values of others, from the next frame on.
+    /// Takes over the values of other limits, from the next frame on.
     package func raise(to others: SessionLimits) {
         unsafe values.pointee = unsafe others.values.pointee
     }
 
-    /// The same limits for a message that comes compressed: what doesn't shrink may grow by the
-    /// headers of stored blocks, and would fit when inflated. With zlib's least memory those are 5
-    /// bytes for each 127.
+    /// Returns the limits for a compressed message. A message that doesn't shrink may grow by the
+    /// headers of stored blocks, and still fit when decompressed. With the lowest memory level of
+    /// zlib, these are 5 bytes for every 127.
     var compressedMessageSizeMax: Int { messageSizeMax + messageSizeMax >> 4 + 64 }
     var compressedFrameSizeMax: Int {
         frameSizeMax == messageSizeMax ? compressedMessageSizeMax : frameSizeMax

@@ -1,39 +1,38 @@
-/// Where a ``Session`` delivers what it has read, in wire order.
+/// The receiver of what a ``Session`` reads, in the order of the wire.
 ///
-/// Pointers are valid until the call returns. All calls are made from within
-/// ``Session/receive(_:count:into:)``, but for those that are about a buffer's memory:
-/// ``Session/readTarget(atMost:into:)`` and ``Session/discard(into:)`` make them too.
+/// Pointers are valid until the call returns. All calls are made by
+/// ``Session/receive(_:count:into:)``. Those that concern the memory of a buffer are also made by
+/// ``Session/readTarget(atMost:into:)`` and ``Session/discard(into:)``.
 @usableFromInline
 package protocol SessionSink: ~Copyable {
-    /// A whole message; text has been checked to be UTF-8.
+    /// Receives a complete message. Text has been validated as UTF-8.
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind)
-    /// A ping, to be answered with the same payload (RFC 6455 §5.5.2).
+    /// Receives a ping, which must be answered with the same payload (RFC 6455 §5.5.2).
     mutating func ping(_ payload: UnsafeRawBufferPointer)
-    /// A pong, asked for or not.
+    /// Receives a pong, whether or not it answers a ping.
     mutating func pong(_ payload: UnsafeRawBufferPointer)
 
-    /// Inflates a compressed message of at most `limit` bytes (RFC 7692 §7.2.2). Only called
-    /// where permessage-deflate was agreed; the result is valid until the next call.
+    /// Decompresses a message of at most `limit` bytes (RFC 7692 §7.2.2). Only called if
+    /// permessage-deflate was negotiated. The result is valid until the next call.
     mutating func inflate(_ payload: UnsafeRawBufferPointer, limit: Int) -> InflatedMessage
 
-    /// Forgets a message that was ``InflatedMessage/unfinished``.
+    /// Discards a message that was ``InflatedMessage/unfinished``.
     mutating func discardInflation()
 
-    /// False once the application has closed: what follows is parsed no further than to find
-    /// the peer's Close frame.
+    /// Whether messages are still wanted: false once the application has closed the connection.
+    /// Later bytes are only searched for the peer's Close frame.
     var wantsMessages: Bool { get }
 
-    /// Makes `buffer` hold `capacity` bytes at least, keeping its contents; false when the
-    /// budget of all partly received messages is spent. `expected` is the size announced for
-    /// the message so far: a hint for choosing among memory that is there already, never a
-    /// reason to allocate.
+    /// Makes `buffer` hold at least `capacity` bytes and keeps its contents. Returns false if the
+    /// budget of all partly received messages is spent. `expected` is the announced size of the
+    /// message so far: a hint for choosing among existing buffers, never a reason to allocate.
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool
-    /// Takes a buffer's memory back.
+    /// Frees the memory of a buffer.
     mutating func release(_ buffer: inout AssemblyBuffer)
 }
 
 extension SessionSink where Self: ~Copyable {
-    /// For sinks of sessions without compression, which never ask.
+    /// The default, for sinks of sessions without compression, in which it is never called.
     package mutating func inflate(
         _ payload: UnsafeRawBufferPointer, limit: Int
     ) -> InflatedMessage { unsafe .corrupt }
@@ -41,29 +40,28 @@ extension SessionSink where Self: ~Copyable {
     package mutating func discardInflation() {}
 }
 
-/// What became of a compressed message.
+/// The outcome of decompressing a message.
 @unsafe
 @usableFromInline
 package enum InflatedMessage {
     case message(UnsafeRawBufferPointer)
-    /// It takes longer than others can wait: to be asked for again in a later turn, with the same
-    /// payload.
+    /// It takes longer than a share of a turn: call again in a later turn, with the same payload.
     case unfinished
-    /// It would have been longer than the limit; no more than that was produced.
+    /// It is longer than the limit. No more than the limit was decompressed.
     case tooBig
-    /// It isn't a deflate stream.
+    /// It isn't a valid deflate stream.
     case corrupt
     /// The budget of all partly received messages is spent.
     case noMemory
 }
 
-/// Memory in which a message that spans reads or frames is put together.
+/// The memory in which a message that spans reads or frames is assembled.
 @unsafe
 @usableFromInline
 package struct AssemblyBuffer {
     package var base: UnsafeMutableRawPointer?
     package var capacity = 0
-    /// Bytes of the message so far.
+    /// The number of bytes of the message so far.
     package var count = 0
 
     package init() {}

@@ -1,12 +1,12 @@
-/// Checks that text is UTF-8 (RFC 3629) as its bytes arrive, in pieces of any size.
+/// A validator of UTF-8 (RFC 3629) for text that arrives in pieces of any size.
 ///
-/// It fails within the piece that holds the first impossible byte, never later: surrogates,
-/// overlong forms and what is past U+10FFFF fail at their second byte (`E0 9F` at `9F`), as
-/// RFC 6455 §8.1 allows. After a failure every further piece fails too, until ``reset()``.
-/// One byte of state; zeroed memory is the initial one.
+/// It fails in the piece with the first invalid byte, never later: surrogates, overlong forms and
+/// code points beyond U+10FFFF fail at their second byte (`E0 9F` at `9F`), as RFC 6455 §8.1
+/// allows. After a failure every further piece fails, until ``reset()``. It has one byte of state;
+/// zero is the initial state.
 @frozen @usableFromInline
 package struct UTF8Validator: Sendable {
-    /// The automaton's state (``UTF8Automaton``); 0 is a character boundary.
+    /// The state of the automaton (``UTF8Automaton``); 0 is a character boundary.
     @usableFromInline var state: UInt8
 
     @inlinable package init() { state = 0 }
@@ -14,13 +14,13 @@ package struct UTF8Validator: Sendable {
     /// Whether the text so far ends at a character boundary. False after a failure.
     @inlinable package var isComplete: Bool { state == 0 }
 
-    /// Back to the initial state.
+    /// Returns to the initial state.
     @inlinable package mutating func reset() { state = 0 }
 
-    /// Takes the next `count` bytes; false if, with them, the text can't be UTF-8 any more.
+    /// Validates the next `count` bytes. Returns false if the text can't be UTF-8 with them.
     @inlinable @inline(__always)
     package mutating func validate(_ p: UnsafeRawPointer, count: Int) -> Bool {
-        // Safety: the caller vouches for `count` bytes at `p`; both callees stay within them.
+        // Safety: the caller guarantees `count` bytes at `p`; both callees stay within them.
         if state == 0, count <= 32, unsafe UTF8Validator.isShortASCII(p, count: count) {
             return true
         }
@@ -28,7 +28,7 @@ package struct UTF8Validator: Sendable {
         return state != UTF8Automaton.rejected
     }
 
-    /// Whether `count` bytes are UTF-8 as a whole.
+    /// Returns whether `count` bytes are complete UTF-8.
     @inlinable @inline(__always)
     package static func isValid(_ p: UnsafeRawPointer, count: Int) -> Bool {
         // Safety: as in `validate`.
@@ -36,12 +36,13 @@ package struct UTF8Validator: Sendable {
         return unsafe UTF8Automaton.run(p, count: count, from: 0) == 0
     }
 
-    /// Whether up to 32 bytes are all ASCII, without a loop: overlapping words from both ends.
+    /// Returns whether up to 32 bytes are all ASCII, without a loop: by overlapping words from both
+    /// ends.
     @inlinable @inline(__always)
     static func isShortASCII(_ p: UnsafeRawPointer, count: Int) -> Bool {
         assert(count <= 32)
         let high: UInt64 = 0x8080_8080_8080_8080
-        // Safety: each branch loads words that start and end within `0 ..< count`.
+        // Safety: each branch loads words that lie within `0 ..< count`.
         if count >= 16 {
             let head = unsafe p.loadUnaligned(as: SIMD2<UInt64>.self)
             let tail = unsafe p.loadUnaligned(fromByteOffset: count &- 16, as: SIMD2<UInt64>.self)
@@ -66,24 +67,24 @@ package struct UTF8Validator: Sendable {
     }
 }
 
-/// The automaton behind ``UTF8Validator``: nine states, one shift a byte and no branch.
+/// The automaton behind ``UTF8Validator``: nine states, one shift for each byte, and no branch.
 ///
-/// A state is a multiple of six. A byte's row is one 64-bit word whose six bits at a state's
-/// offset are the next state, so that `next = row >> state`, with the shift looking at the
-/// lowest six bits only ("shift-based DFA"). `rejected` leads to itself from every byte.
+/// A state is a multiple of six. Each byte has a row, a 64-bit word whose six bits at the offset of
+/// a state are the next state. So `next = row >> state`, where the shift uses only the lowest six
+/// bits ("shift-based DFA"). `rejected` leads to itself with every byte.
 @usableFromInline
 enum UTF8Automaton {
     @usableFromInline static var rejected: UInt8 { 6 }
 
-    /// The rows of all 256 bytes, made once and never freed.
-    // Safety: never written again once made, and a static is made once however many threads ask.
+    /// The rows of all 256 bytes, created once and never freed.
+    // Safety: they are never written after their creation, and a static is created only once.
     private nonisolated(unsafe) static let rows: UnsafePointer<UInt64> = {
         let rows = UnsafeMutablePointer<UInt64>.allocate(capacity: 256)
         for byte in 0...255 { unsafe (rows + byte).initialize(to: row(of: UInt8(byte))) }
         return unsafe UnsafePointer(rows)
     }()
 
-    /// Where one byte leads to from each state, by the grammar of RFC 3629 §4.
+    /// Returns the row of a byte, by the grammar of RFC 3629 §4.
     private static func row(of byte: UInt8) -> UInt64 {
         let boundary: UInt64 = 0, one: UInt64 = 12, two: UInt64 = 18, three: UInt64 = 24
         let afterE0: UInt64 = 30, afterED: UInt64 = 36, afterF0: UInt64 = 42, afterF4: UInt64 = 48
@@ -105,19 +106,19 @@ enum UTF8Automaton {
             lead(from: one, to: boundary)
             lead(from: two, to: one)
             lead(from: three, to: two)
-            // The second byte's narrower ranges: no overlong form, no surrogate, no more than
-            // U+10FFFF.
+            // The narrower ranges of the second byte: no overlong form, no surrogate, nothing
+            // beyond U+10FFFF.
             if byte >= 0xA0 { lead(from: afterE0, to: one) } else { lead(from: afterED, to: one) }
             if byte >= 0x90 { lead(from: afterF0, to: two) } else { lead(from: afterF4, to: two) }
-        default: break  // C0, C1 and F5…FF never occur.
+        default: break  // C0, C1 and F5…FF are never valid.
         }
         return row
     }
 
-    /// The state after `count` more bytes; it may stop early once they are rejected.
+    /// Returns the state after `count` more bytes. It may stop early after an invalid byte.
     @usableFromInline @inline(never)
     static func run(_ p: UnsafeRawPointer, count: Int, from start: UInt8) -> UInt8 {
-        // Safety: the caller vouches for `count` bytes at `p`; every block is checked to end
+        // Safety: the caller guarantees `count` bytes at `p`, and every block is checked to end
         // there at the latest.
         var offset = unsafe start == 0 ? asciiPrefix(p, count: count) : 0
         if offset == count { return start }
@@ -136,11 +137,11 @@ enum UTF8Automaton {
         return UInt8(truncatingIfNeeded: state & 63)
     }
 
-    /// `count` if all is ASCII, otherwise a number of leading bytes that are.
+    /// Returns `count` if all bytes are ASCII, or else a number of leading bytes that are.
     @inline(__always)
     private static func asciiPrefix(_ p: UnsafeRawPointer, count: Int) -> Int {
-        // Safety: blocks of 64 while they fit, the last one overlapping; and two of 32 only
-        // where there are 32 at least.
+        // Safety: blocks of 64 while they fit, with an overlapping last one; two blocks of 32 only
+        // if there are at least 32 bytes.
         if count >= 64 {
             var offset = 0
             while offset &+ 64 <= count {
@@ -155,10 +156,10 @@ enum UTF8Automaton {
         return isASCII(head | tail) ? count : 0
     }
 
-    /// Whether the 64 bytes at `p` are ASCII.
+    /// Returns whether the 64 bytes at `p` are ASCII.
     @inline(__always)
     private static func isASCII64(_ p: UnsafeRawPointer) -> Bool {
-        // Safety: the caller vouches for 64 bytes.
+        // Safety: the caller guarantees 64 bytes.
         let block = unsafe p.loadUnaligned(as: SIMD8<UInt64>.self)
         return isASCII(block.lowHalf | block.highHalf)
     }
@@ -169,14 +170,14 @@ enum UTF8Automaton {
         return (half[0] | half[1]) & 0x8080_8080_8080_8080 == 0
     }
 
-    /// Steps through some 64 bytes, over ASCII by words of eight.
+    /// Advances through some 64 bytes, over ASCII by words of eight.
     @inline(__always)
     private static func step(
         _ rows: UnsafePointer<UInt64>, _ p: UnsafeRawPointer, count: Int, from start: UInt64
     ) -> UInt64 {
         var state = start
         var offset = 0
-        // Safety: as in `run`; a row index is one byte and there are 256 rows.
+        // Safety: as in `run`. A row index is one byte, and there are 256 rows.
         while offset &+ 8 <= count {
             let word = unsafe UInt64(
                 littleEndian: p.loadUnaligned(fromByteOffset: offset, as: UInt64.self))

@@ -1,9 +1,9 @@
 import CZlib
 
-/// A zlib stream that deflates.
+/// A compressing stream of zlib.
 ///
-/// Safety: the stream is allocated, initialised and freed here alone, and stays where it is, as
-/// zlib points back to it.
+/// Safety: the stream is allocated, initialised and freed only here, and never moves, because zlib
+/// refers back to it.
 @safe
 final class ZlibDeflater: DeflateStream {
     private let stream: UnsafeMutablePointer<z_stream>
@@ -11,7 +11,7 @@ final class ZlibDeflater: DeflateStream {
     init(level: Int, windowBits: Int, memoryLevel: Int) {
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
-        // zlib's own sum (zconf.h), its state beside it.
+        // The formula of zconf.h, plus the state.
         super.init(
             memorySize: (1 << (windowBits + 2)) + (1 << (memoryLevel + 9)) + 6_144)
         let status = unsafe apus_deflate_init(
@@ -29,8 +29,8 @@ final class ZlibDeflater: DeflateStream {
         into output: UnsafeMutableRawBufferPointer
     ) -> Int? {
         unsafe deflateReset(stream)
-        // Safety: the caller vouches for the buffers, and zlib keeps none after the call. It does
-        // not write to its input, though it is not declared so.
+        // Safety: the caller guarantees the buffers, and zlib keeps none after the call. It doesn't
+        // write to its input, although that isn't declared `const`.
         if let dictionary = history.baseAddress, unsafe !history.isEmpty {
             let status = unsafe deflateSetDictionary(
                 stream, dictionary.assumingMemoryBound(to: UInt8.self), UInt32(history.count))
@@ -43,7 +43,7 @@ final class ZlibDeflater: DeflateStream {
             to: UInt8.self)
         unsafe stream.pointee.avail_out = UInt32(output.count)
         let status = unsafe deflate(stream, Z_SYNC_FLUSH)
-        // A flush is over when room is left (zlib.h); without any there may be more to write.
+        // A flush is complete if room is left (zlib.h); otherwise there may be more output.
         guard status == Z_OK, unsafe stream.pointee.avail_in == 0,
             unsafe stream.pointee.avail_out > 0
         else { return nil }

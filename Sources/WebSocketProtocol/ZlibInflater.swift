@@ -1,22 +1,23 @@
 import CZlib
 
-/// A zlib stream that inflates.
+/// A decompressing stream of zlib.
 ///
-/// Safety: the stream is allocated, initialised and freed here alone, and stays where it is, as
-/// zlib points back to it.
+/// Safety: the stream is allocated, initialised and freed only here, and never moves, because zlib
+/// refers back to it.
 @safe
 final class ZlibInflater: InflateStream {
     private let stream: UnsafeMutablePointer<z_stream>
 
-    /// Its state and, once something is inflated, the window.
+    /// The size of its state and, after the first output, of its window, in bytes.
     static let memorySize = 7_168 + (1 << windowBits)
     var memorySize: Int { Self.memorySize }
 
-    /// Bytes of input that one step reads: where they come to nothing, as many take two milliseconds.
+    /// The most input of one step, in bytes. Without output, that many take two milliseconds.
     private static let inputSizeMax = 16 << 10
 
-    /// The largest. A smaller one would not hold peers to theirs: zlib lets a distance reach as
-    /// far as the output of one call does, so that its verdict would hang on where memory grew.
+    /// The window bits: the most there are. A smaller window wouldn't restrict peers to theirs:
+    /// zlib accepts distances within the output of one call, so its verdict would depend on when
+    /// memory was grown.
     private static let windowBits = 15
 
     init() {
@@ -34,7 +35,7 @@ final class ZlibInflater: InflateStream {
     func start(after history: UnsafeRawBufferPointer) {
         unsafe inflateReset(stream)
         guard let dictionary = history.baseAddress, unsafe !history.isEmpty else { return }
-        // Safety: the caller vouches for the history, which zlib copies.
+        // Safety: the caller guarantees the history, which zlib copies.
         let status = unsafe inflateSetDictionary(
             stream, dictionary.assumingMemoryBound(to: UInt8.self), UInt32(history.count))
         precondition(status == Z_OK, "inflateSetDictionary: \(status)")
@@ -45,12 +46,12 @@ final class ZlibInflater: InflateStream {
     func step(
         _ input: inout UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) -> InflateStep {
-        // The loop comes again with what is left.
+        // The caller calls again with the rest.
         let inputSize = min(input.count, Self.inputSizeMax)
-        // zlib counts in 32 bits.
+        // zlib uses 32-bit counts.
         let outputSize = min(output.count, 1 << 30)
-        // Safety: the caller vouches for both buffers, and zlib keeps neither after the call. It
-        // does not write to its input, though it is not declared so.
+        // Safety: the caller guarantees both buffers, and zlib keeps neither after the call. It
+        // doesn't write to its input, although that isn't declared `const`.
         unsafe stream.pointee.next_in = unsafe UnsafeMutablePointer(
             mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
         unsafe stream.pointee.avail_in = UInt32(inputSize)
@@ -62,13 +63,14 @@ final class ZlibInflater: InflateStream {
         unsafe input = unsafe UnsafeRawBufferPointer(
             rebasing: input.dropFirst(inputSize - Int(stream.pointee.avail_in)))
         switch status {
-        // It had nothing to do: no input, or no room.
+        // There was nothing to do: no input, or no room.
         case Z_OK, Z_BUF_ERROR: return InflateStep(status: .paused, count: count)
         case Z_STREAM_END: return InflateStep(status: .ended, count: count)
         default: return InflateStep(status: .failed, count: count)
         }
     }
 
-    /// Made by zlib's author for PPP, which leaves the same bytes off.
+    /// Returns whether the input ended like a sync flush. `inflateSyncPoint` was made for PPP,
+    /// which omits the same bytes.
     var isAtFlush: Bool { unsafe inflateSyncPoint(stream) == 1 }
 }

@@ -22,7 +22,7 @@ struct Apus: AsyncParsableCommand {
             EXIT STATUS: 0 after a clean stop, 64 for a wrong command line, 78 for a \
             configuration with faults; the faults are on standard error.
             """,
-        version: "0.1.0",
+        version: Version.report(),
         subcommands: [
             ServeCommand.self, ConfigCommand.self, TokenCommand.self, UsersCommand.self,
             BenchCommand.self,

@@ -22,7 +22,10 @@ func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async thro
     defer { tasks?.close() }
     let app = RealtimeApp(
         logger: logger, broker: broker, topics: configuration.topics, tasks: tasks,
-        authentication: authentication, tools: settings.tools
+        authentication: authentication, tools: settings.tools, version: Version.number,
+        options: ConnectionOptions(
+            limits: configuration.limits, heartbeat: configuration.heartbeat,
+            compression: configuration.compression)
     ) {
         [routes = settings.routes] route, options in routes[route].adjust(&options)
     }

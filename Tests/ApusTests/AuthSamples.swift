@@ -38,7 +38,7 @@ extension Sample {
 extension Ends {
     static let auth: [Ends] = [
         Ends(
-            "auth.jwt.secret", "32 bytes at least, or empty",
+            "auth.jwt.secret", "at least 32 bytes, or empty",
             accepted: ["", String(repeating: "s", count: 32)],
             refused: [String(repeating: "s", count: 31)]),
         Ends(

@@ -21,7 +21,7 @@ struct CommandLineTests {
 
     @Test("the version is printed")
     func version() throws {
-        #expect(try apus(["--version"]) == (0, "0.1.0\n", ""))
+        #expect(try apus(["--version"]) == (0, Version.report() + "\n", ""))
     }
 
     @Test("help teaches by examples")
@@ -72,7 +72,7 @@ struct CommandLineTests {
             let result = try apus(arguments)
             #expect(result.status == 78)
             #expect(result.output == "")
-            #expect(result.errors.hasPrefix("apus: 2 faults in the configuration\n  --set: "))
+            #expect(result.errors.hasPrefix("apus: 2 errors in the configuration\n  --set: "))
         }
         let shorthand = try apus(["serve", "--port", "70000"])
         #expect(shorthand.status == 78)

@@ -28,7 +28,7 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 accepted: ["", String(repeating: "s", count: 107)],
                 refused: [String(repeating: "s", count: 108)]),
             Ends(
-                "server.loops", "0 (as many as cores) or 1 to 256", accepted: ["0", "1", "256"],
+                "server.loops", "0 (one for each core) or 1 to 256", accepted: ["0", "1", "256"],
                 refused: ["-1", "257"]),
             Ends(
                 "server.backlog", "1 to 65535", accepted: ["1", "65535"], refused: ["0", "65536"]),
@@ -118,7 +118,7 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "broker.on_gap", "keep or close", accepted: ["keep", "close"],
                 refused: ["", "ignore"]),
             Ends(
-                "tasks.database", "path of a file, or empty (no /tasks)",
+                "tasks.database", "a path, or empty (no /tasks)",
                 accepted: ["", "apus.sqlite", "/tmp/a b"],
                 refused: [":memory:", "file:a"]),
             Ends(
@@ -164,7 +164,7 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 refused: ["on", "v2"]),
             Ends(
                 "proxies.trusted",
-                "IPs, CIDR ranges or unix, comma between, or empty (none)",
+                "a list of IP addresses, CIDR ranges and unix, or empty (none)",
                 accepted: ["", "0.0.0.0/0,::/0", "10.0.0.1, fd00::/8,unix", "::1/128"],
                 refused: ["10.0.0.1/8", "10.0.0.0/33", "::/129", "1.2.3", "unix,", "host", "a b"]),
             Ends(

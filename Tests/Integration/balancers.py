@@ -237,7 +237,7 @@ def seconds_in(file, directive):
 def keep_alive_of_apus():
     """The seconds after which a server closes an idle connection, with the defaults."""
     text = (ROOT / "config/apus.yaml").read_text()
-    return int(re.search(r"\n  handshake:\n.*\n    timeout: (\d+)s\n", text)[1])
+    return int(re.search(r"\n  handshake:\n(?: *#.*\n)+    timeout: (\d+)s\n", text)[1])
 
 
 class Nginx(Balancer):

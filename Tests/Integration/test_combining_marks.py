@@ -107,7 +107,7 @@ def test_in_a_form_of_who_signs_in(server, is_served, body):
         (f"/publish/{quote(BODY)}?message=a", "POST", 422),
         (f"/{quote(BODY)}", "GET", 404),
         (f"/ws/{quote(BODY)}", "GET", 422),
-        (f"/ws/secure/room?{quote(BODY)}=1&token={quote(BODY)}", "GET", 426),
+        (f"/ws/secure/room?{quote(BODY)}=1&token={quote(BODY)}", "GET", 401),
     ],
     ids=["limit", "message", "channel", "path", "number", "token"],
 )

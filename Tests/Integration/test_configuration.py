@@ -167,11 +167,6 @@ def test_an_unknown_option_is_a_usage_error():
     assert "--no-such-option" in done.stderr
 
 
-def test_the_version_is_printed():
-    done = run("--version")
-    assert done.returncode == 0 and done.stdout.strip()
-
-
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completions_are_printed(shell):
     done = run("--generate-completion-script", shell)

@@ -99,6 +99,11 @@ public struct Authentication: Sendable {
         return try verify(found.token, of: request.remoteAddress)
     }
 
+    /// Whether a WebSocket route is for those with a token alone.
+    func demandsToken(_ route: RealtimeApp.Route) -> Bool {
+        route.feature.map(options.requiredFor.contains) ?? true
+    }
+
     /// What a WebSocket route answers with: `handler` behind a token, where the route's feature
     /// demands one, and the connection is closed when its token is over. Else `handler` as
     /// it is: a token is not looked at, and who came with one has messages with new ones dropped.
@@ -109,7 +114,7 @@ public struct Authentication: Sendable {
         _ request: UpgradeRequest, on route: RealtimeApp.Route,
         _ handler: @escaping (Identity?) -> any ConnectionHandler
     ) throws(Problem) -> UpgradeDecision {
-        guard route.feature.map(options.requiredFor.contains) ?? true else {
+        guard demandsToken(route) else {
             // A browser fails a handshake that takes up none of what it offered.
             let source = TokenSource(request, acceptsQuery: options.acceptsQuery)
             let plain = handler(nil)

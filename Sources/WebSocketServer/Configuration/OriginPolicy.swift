@@ -115,6 +115,12 @@ struct Origin: Sendable, Hashable, CustomStringConvertible {
         self.init(scheme: scheme, host: host, port: port ?? defaultPort)
     }
 
+    /// Returns the origin part of a URL: everything before the third slash.
+    static func text(ofURL url: String) -> String {
+        let slashes = url.utf8.indices.filter { url.utf8[$0] == UInt8(ascii: "/") }
+        return slashes.count < 3 ? url : String(url[..<slashes[2]])
+    }
+
     /// Returns whether `authority` names the same host and port. The scheme of a request isn't
     /// known behind a proxy that terminates TLS, so a missing port is the default of the page's
     /// scheme.

@@ -135,7 +135,6 @@ final class HTTPExchange: OpeningPhase {
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
         switch settings.router.find(head, isUpgrade: isUpgrade) {
         case .webSocket(let upgrade, let parameters, let route):
-            if let fault = originFault(of: request) { return refuse(fault, head, on: connection) }
             let options = settings.options(of: route)
             unsafe self.upgrade(head, upgrade, parameters, options, &rest, on: connection)
         case .respond(let respond, let parameters):
@@ -152,8 +151,8 @@ final class HTTPExchange: OpeningPhase {
         case .methodNotAllowed(let allowed):
             refuse(.methodNotAllowed(allow: allowed), head, on: connection)
         case .options(let allowed): answerOptions(head, allowed, on: connection)
-        case .upgradeRequired:
-            refuse(.upgradeRequired(isHTTP10: head.isHTTP10), head, on: connection)
+        case .upgradeRequired(let upgrade, let parameters):
+            refusePlain(head, upgrade, parameters, on: connection)
         case .notFound: refuse(.notFound, head, on: connection)
         }
     }

@@ -19,7 +19,8 @@ public struct Request: Sendable {
     public let isDraining: Bool
 }
 
-/// A request for a WebSocket whose opening handshake is valid (RFC 6455 §4.2.1).
+/// A request for a WebSocket whose opening handshake is valid (RFC 6455 §4.2.1), or a plain request
+/// that asks whether one would be accepted (``isPlain``).
 public struct UpgradeRequest: Sendable {
     /// The method, path and header fields as received.
     public let head: HTTPRequest
@@ -31,6 +32,10 @@ public struct UpgradeRequest: Sendable {
     public let subprotocols: [String]
     /// The client's IP address without a port: see ``Request/remoteAddress``.
     public let remoteAddress: String
+    /// Whether this is a plain GET or HEAD of the path of the route. It is answered with the refusal
+    /// that an opening handshake would get, or 426; a handler that accepts it is never opened. It
+    /// may lack what only a handshake has, such as ``subprotocols``.
+    public let isPlain: Bool
 
     /// Returns the first of the `supported` subprotocols that the client offers. Names are compared
     /// exactly (RFC 6455 §4.2.2).
@@ -114,8 +119,14 @@ public struct Response: Sendable {
 
 /// A route's decision on an ``UpgradeRequest``.
 public struct UpgradeDecision {
+    struct Acceptance {
+        let handler: any ConnectionHandler
+        let subprotocol: String?
+        let awaitsAuthentication: Bool
+    }
+
     enum Kind {
-        case accept(any ConnectionHandler, subprotocol: String?, awaitsAuthentication: Bool)
+        case accept(Acceptance)
         case refuse(HTTPResponse.Status, detail: String)
     }
 
@@ -125,19 +136,22 @@ public struct UpgradeDecision {
     ///
     /// - Parameters:
     ///   - handler: Receives the connection.
-    /// - subprotocol: One of the offered subprotocols: see ``UpgradeRequest/subprotocol(among:)``.
-    /// Any other is left out, because the client would have to fail (RFC 6455 §4.1).
-    /// - awaitsAuthentication: Whether the peer still has to authenticate, such as by its first
-    /// message. Until the handler calls ``Connection/authenticated()``, smaller limits apply
-    /// (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``). Compression
-    /// isn't negotiated with such a peer.
+    ///   - subprotocol: One of the offered subprotocols: see
+    ///     ``UpgradeRequest/subprotocol(among:)``. Any other is left out, because the client would
+    ///     have to fail (RFC 6455 §4.1).
+    ///   - awaitsAuthentication: Whether the peer still has to authenticate, such as by its first
+    ///     message. Until the handler calls ``Connection/authenticated()``, smaller limits apply
+    ///     (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``).
+    ///     Compression isn't negotiated with such a peer.
     public static func accept(
         _ handler: any ConnectionHandler, subprotocol: String? = nil,
         awaitsAuthentication: Bool = false
     ) -> UpgradeDecision {
         UpgradeDecision(
             kind: .accept(
-                handler, subprotocol: subprotocol, awaitsAuthentication: awaitsAuthentication))
+                Acceptance(
+                    handler: handler, subprotocol: subprotocol,
+                    awaitsAuthentication: awaitsAuthentication)))
     }
 
     /// Refuses the upgrade with a status and a body of `application/problem+json` (RFC 9457).

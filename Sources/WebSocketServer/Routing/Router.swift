@@ -11,6 +11,11 @@ public import HTTPTypes
 public struct Router: Sendable {
     /// A closure that decides on an upgrade. It runs on the connection's event loop and must not
     /// block.
+    ///
+    /// It also decides on plain GET and HEAD requests of its path, which are answered with the
+    /// refusal, or else 426: browsers hide from a page why an upgrade was refused, so the page asks
+    /// by GET. The closure must therefore have no side effects. Leave these to
+    /// ``ConnectionHandler/onOpen(_:)``, or check ``UpgradeRequest/isPlain``.
     public typealias Upgrade = @Sendable (UpgradeRequest) throws -> UpgradeDecision
     /// A closure that answers a request. It runs on the connection's event loop and must not block
     /// it. A thrown ``Problem`` becomes the response; any other error is logged and answered 500.
@@ -45,8 +50,8 @@ public struct Router: Sendable {
         case methodNotAllowed([HTTPRequest.Method])
         /// The request asks for the methods of a path, or of the server.
         case options([HTTPRequest.Method])
-        /// The path is a WebSocket's, and the request isn't an upgrade.
-        case upgradeRequired
+        /// The path is a WebSocket's, and the request is a plain GET or HEAD.
+        case upgradeRequired(Upgrade, PathParameters)
         case notFound
     }
 
@@ -64,7 +69,8 @@ public struct Router: Sendable {
         routes.insert(route, at: index ?? routes.endIndex)
     }
 
-    /// Adds a WebSocket route whose closure decides on each upgrade.
+    /// Adds a WebSocket route whose closure decides on each upgrade, and on plain requests of its
+    /// path.
     ///
     /// - Parameters:
     ///   - path: The path's pattern. An invalid one traps.
@@ -108,6 +114,14 @@ public struct Router: Sendable {
         add(path, .respond(method, respond))
     }
 
+    /// The method and path of every route, and whether it is a WebSocket's.
+    package var list: [(method: HTTPRequest.Method, path: String, isWebSocket: Bool)] {
+        routes.map { route in
+            if case .webSocket = route.target { return (.get, route.pattern.text, true) }
+            return (route.target.method, route.pattern.text, false)
+        }
+    }
+
     /// Finds the route of a request.
     func find(_ head: RequestHead, isUpgrade: Bool) -> Found {
         if head.isServerWide { return .options(Self.methods(of: routes.map(\.target.method))) }
@@ -117,7 +131,7 @@ public struct Router: Sendable {
     /// Finds the route of a decoded path. HEAD uses the route of GET (RFC 9110 §9.3.2).
     func find(_ method: HTTPRequest.Method, _ path: [ExactString], isUpgrade: Bool) -> Found {
         var allowed: [HTTPRequest.Method] = []
-        var isWebSocket = false
+        var upgradeRequired: Found?
         var wrong: (name: String, value: ExactString)?
         var plain: Found?
         for route in routes {
@@ -131,7 +145,7 @@ public struct Router: Sendable {
                     if isUpgrade, method == .get {
                         return .webSocket(upgrade, parameters, options)
                     }
-                    isWebSocket = true
+                    upgradeRequired = upgradeRequired ?? .upgradeRequired(upgrade, parameters)
                     allowed.append(.get)
                 case .respond(let own, let respond):
                     if own == method || own == .get && method == .head {
@@ -146,7 +160,7 @@ public struct Router: Sendable {
         }
         if let plain { return plain }
         // RFC 9110 §9.3.2: HEAD is answered like GET.
-        if isWebSocket, method == .get || method == .head { return .upgradeRequired }
+        if let upgradeRequired, method == .get || method == .head { return upgradeRequired }
         if !allowed.isEmpty {
             let methods = Self.methods(of: allowed)
             return method == .options ? .options(methods) : .methodNotAllowed(methods)

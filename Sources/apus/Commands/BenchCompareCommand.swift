@@ -180,7 +180,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
         var plan =
             quick
             ? ComparePlan.quick(executable: executable) : .whole(executable: executable)
-        plan.version = Apus.configuration.version
+        plan.version = Version.short
         plan.payload = payload
         if let size {
             plan.sizes = size

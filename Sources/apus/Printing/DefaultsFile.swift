@@ -2,16 +2,20 @@ extension Schema {
     /// The shipped `config/apus.yaml`: every key with its default and a comment.
     static var defaultsFile: String {
         var lines = [
-            "# The configuration of apus: every key, at its default. Printed by",
-            "# \"apus config defaults\"; \"apus config check --config FILE\" validates a copy.",
+            "# The configuration of apus: every key at its default.",
             "#",
-            "# A key can be set in three places, the later wins: in a file such as this one",
-            "# (apus serve --config FILE), in the environment (APUS_LIMITS_MESSAGE_MAX=64KiB),",
-            "# on the command line (--set limits.message.max=64KiB). An empty variable counts as",
-            "# unset; a value can be emptied in a file, or by --set KEY=.",
+            "# \"apus config defaults\" prints this file. \"apus config check --config FILE\" checks",
+            "# a copy. docs/configuration.md explains how configuration works.",
             "#",
-            "# Sizes are bytes, or whole numbers with KiB, MiB or GiB; durations are whole",
-            "# numbers with ms, s, m, h or d. All keys are read once, when the server starts.",
+            "# A key can be set in three places. The later ones win:",
+            "#   1. a file such as this one   apus serve --config FILE",
+            "#   2. the environment           APUS_LIMITS_MESSAGE_MAX=64KiB",
+            "#   3. the command line          --set limits.message.max=64KiB",
+            "# An empty variable counts as unset. To set an empty value, use the file or --set KEY=.",
+            "#",
+            "# A size is a whole number of bytes, or one with KiB, MiB or GiB. A duration is a whole",
+            "# number with ms, s, m, h or d. Lists are separated by commas. All keys are read once,",
+            "# when the server starts.",
         ]
         var open: [Substring] = []
         for key in keys {
@@ -24,8 +28,10 @@ extension Schema {
                 depth += 1
             }
             open = sections
-            lines += key.notes.map { "\(indentation(depth))# \($0)" }
-            lines.append("\(indentation(depth))# \(key.summary): \(key.accepted).")
+            let comment = indentation(depth) + "# "
+            let texts = [key.summary.filter { $0 != "`" }, "Allowed: \(key.accepted)."]
+            lines += texts.flatMap { wrapped($0, width: columnsMax - comment.count) }
+                .map { comment + $0 }
             lines.append("\(indentation(depth))\(path[depth]): \(yamlScalar(key.initial))")
         }
         return lines.joined(separator: "\n") + "\n"
@@ -35,12 +41,30 @@ extension Schema {
     static var markdownTable: String {
         let rows = keys.map { key in
             let initial = key.initial.isEmpty ? "empty" : "`\(key.initial)`"
-            let cells = ["`\(key.name)`", initial, key.accepted, key.summary]
+            // Markdown would make links of URLs.
+            let allowed = key.accepted.contains("://") ? "`\(key.accepted)`" : key.accepted
+            let cells = ["`\(key.name)`", initial, allowed, key.summary]
             return "| \(cells.joined(separator: " | ")) |"
         }
-        let head = ["| key | default | allowed | what it is |", "|---|---|---|---|"]
+        let head = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
         return (head + rows).joined(separator: "\n") + "\n"
     }
+}
+
+/// The columns of a line in the file, at most.
+private let columnsMax = 100
+
+/// The words of a text in lines of up to so many characters.
+private func wrapped(_ text: String, width: Int) -> [String] {
+    var lines: [String] = []
+    for word in text.split(separator: " ") {
+        if let last = lines.last, last.count + 1 + word.count <= width {
+            lines[lines.count - 1] = "\(last) \(word)"
+        } else {
+            lines.append(String(word))
+        }
+    }
+    return lines
 }
 
 private func indentation(_ depth: Int) -> String { String(repeating: "  ", count: depth) }

@@ -74,7 +74,7 @@ struct ConfigurationFaults: Error, CustomStringConvertible {
     let faults: [Fault]
 
     var description: String {
-        let count = faults.count == 1 ? "1 fault" : "\(faults.count) faults"
+        let count = faults.count == 1 ? "1 error" : "\(faults.count) errors"
         return (["apus: \(count) in the configuration"] + faults.map { "  \($0)" })
             .joined(separator: "\n")
     }

@@ -1,11 +1,11 @@
 import Foundation
 import WebSocketServer
 
-/// A secret of 32 bytes at least; empty is `nil`.
+/// A secret of at least 32 bytes; empty is `nil`.
 struct Secret: Kind {
     static let sizeMin = 32
 
-    let accepted = "\(sizeMin) bytes at least, or empty (none)"
+    let accepted = "at least \(sizeMin) bytes, or empty (none)"
 
     func parse(_ text: String) throws(Rejection) -> String? {
         if text.isEmpty { return nil }
@@ -40,7 +40,9 @@ struct WordSet<Value: Sendable & Hashable>: Kind {
 
     init(_ options: [(word: String, value: Value)]) { self.options = options }
 
-    var accepted: String { options.map(\.word).joined(separator: ", ") + ", or empty (none)" }
+    var accepted: String {
+        "a list of " + options.map(\.word).joined(separator: ", ") + ", or empty (none)"
+    }
 
     func parse(_ text: String) throws(Rejection) -> Set<Value> {
         var values: Set<Value> = []

@@ -37,7 +37,7 @@ struct CrossCheck: Sendable {
         ) { $0.server.limits.outboxHighWater <= $0.server.limits.outboxMax },
         CrossCheck(
             key: "auth.jwt.secret",
-            relation: "of 32, 48 or 64 bytes at least, as the hash is, for",
+            relation: "at least as long as the hash (32, 48 or 64 bytes) of",
             other: "auth.jwt.algorithm"
         ) { draft in
             draft.auth.secret.map { $0.utf8.count >= draft.auth.algorithm.secretSizeMin } ?? true

@@ -1,15 +1,15 @@
-/// One configuration key: its name, kind, default and place in the settings. All are read once, at
-/// the start.
+/// One configuration key: its name, kind, default and place in the settings. All keys are read
+/// once, at the start.
 ///
 /// To add one, add it to ``Schema/keys``; reading, validation, suggestions, `config defaults`
 /// and its Markdown table follow.
 struct Key: Sendable {
     /// As in `limits.message.max`: sections and dots, words joined by underscores.
     let name: String
-    /// One sentence without its full stop; the allowed range is printed after it.
+    /// What the key means, in one or a few sentences of Markdown that has code spans only. The
+    /// allowed values are printed after it.
     let summary: String
-    /// What else must be known to choose a value, in lines of the file's comment.
-    let notes: [String]
+    /// The allowed values in words.
     let accepted: String
     /// The default in canonical form.
     let initial: String
@@ -22,11 +22,10 @@ struct Key: Sendable {
     init<K: Kind>(
         _ name: String, _ kind: K,
         _ path: any WritableKeyPath<SettingsDraft, K.Value> & Sendable, _ summary: String,
-        notes: [String] = [], isSecret: Bool = false
+        isSecret: Bool = false
     ) {
         self.name = name
         self.summary = summary
-        self.notes = notes
         self.accepted = kind.accepted
         self.initial = kind.write(SettingsDraft()[keyPath: path])
         self.isSecret = isSecret

@@ -5,7 +5,7 @@ import WebSocketServer
 protocol Kind: Sendable {
     associatedtype Value: Sendable
 
-    /// The allowed range and form in words: faults, the file's comments and the table show it.
+    /// The allowed values in words, for error messages, the file's comments and the table.
     var accepted: String { get }
 
     /// Reads a value; `write` of the result is the value's one canonical form.
@@ -25,8 +25,6 @@ struct Rejection: Error {
 protocol RangedKind: Kind where Value: Comparable {
     var range: ClosedRange<Value> { get }
     static var zero: Value { get }
-    /// How values are written, such as "whole number".
-    static var form: String { get }
 
     /// Reads the form alone; the range is checked afterwards.
     func scan(_ text: String) throws(Rejection) -> Value
@@ -34,7 +32,7 @@ protocol RangedKind: Kind where Value: Comparable {
 
 extension RangedKind {
     var rangeInWords: String { "\(write(range.lowerBound)) to \(write(range.upperBound))" }
-    var accepted: String { "\(rangeInWords) (\(Self.form))" }
+    var accepted: String { rangeInWords }
 
     func parse(_ text: String) throws(Rejection) -> Value {
         let value = try scan(text)
@@ -51,9 +49,7 @@ struct OrZero<Base: RangedKind>: Kind {
     let base: Base
     let meaning: String
 
-    var accepted: String {
-        "\(base.write(Base.zero)) (\(meaning)) or \(base.rangeInWords) (\(Base.form))"
-    }
+    var accepted: String { "\(base.write(Base.zero)) (\(meaning)) or \(base.rangeInWords)" }
 
     func parse(_ text: String) throws(Rejection) -> Base.Value? {
         let value = try base.scan(text)
@@ -68,7 +64,6 @@ struct OrZero<Base: RangedKind>: Kind {
 /// A whole number.
 struct WholeNumber: RangedKind {
     static let zero = 0
-    static let form = "whole number"
     let range: ClosedRange<Int>
 
     init(_ range: ClosedRange<Int>) { self.range = range }
@@ -86,7 +81,6 @@ struct WholeNumber: RangedKind {
 /// A number of bytes: plain, or with KiB, MiB or GiB.
 struct Size: RangedKind {
     static let zero = ByteCount(0)
-    static let form = "bytes or KiB, MiB, GiB"
     let range: ClosedRange<ByteCount>
 
     init(_ range: ClosedRange<ByteCount>) { self.range = range }
@@ -114,7 +108,6 @@ struct Size: RangedKind {
 /// A length of time: a whole number with ms, s, m, h or d.
 struct TimeSpan: RangedKind {
     static let zero = Duration.zero
-    static let form = "ms, s, m, h or d"
     let range: ClosedRange<Duration>
 
     init(_ range: ClosedRange<Duration>) { self.range = range }

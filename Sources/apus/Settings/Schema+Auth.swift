@@ -6,61 +6,63 @@ extension Schema {
     static let auth: [Key] = [
         Key(
             "auth.jwt.secret", Secret(), \.auth.secret,
-            "Signs tokens; HS384 needs 48, HS512 64 bytes", isSecret: true),
+            """
+            The secret that signs and verifies tokens. HS384 needs at least 48 bytes, HS512 at \
+            least 64.
+            """, isSecret: true),
         Key(
             "auth.jwt.algorithm",
             Choice(AuthenticationOptions.SecretAlgorithm.allCases.map { ($0.rawValue, $0) }),
             \.auth.algorithm,
-            "How the secret signs"),
+            "The algorithm of `auth.jwt.secret`."),
         Key(
             "auth.jwt.jwks", OptionalText.path, \.auth.keySetPath,
-            "File with a JWK Set whose keys verify tokens"),
+            "The file with a JWK Set whose keys verify tokens."),
         Key(
-            "auth.jwt.audience", OptionalText.claim("no token may have one"), \.auth.audience,
-            "What aud must name"),
+            "auth.jwt.audience", OptionalText.claim("tokens with an aud are refused"),
+            \.auth.audience,
+            "The audience that tokens must name in `aud`."),
         Key(
-            "auth.jwt.issuer", OptionalText.claim("any"), \.auth.issuer,
-            "What iss must be"),
+            "auth.jwt.issuer", OptionalText.claim("any issuer"), \.auth.issuer,
+            "The issuer that tokens must name in `iss`."),
         Key(
             "auth.jwt.leeway", TimeSpan(.zero ... .seconds(60)), \.auth.leeway,
-            "By how much others' clocks may be wrong"),
+            "The tolerance for clocks that differ: it is added to `exp` and taken off `nbf`."),
         Key(
             "auth.jwt.expiry_required", Choice.flag, \.auth.requiresExpiry,
-            "Whether a token must have an exp"),
+            "Whether a token must have an `exp`."),
         Key(
             "auth.first_message", Choice.flag, \.auth.acceptsFirstMessage,
-            "A WebSocket client may send its token as first message"),
+            "Whether a WebSocket client may send its token as its first message."),
         Key(
             "auth.query_token", Choice.flag, \.auth.acceptsQuery,
-            "A token may stand in the URL, as ?token=…"),
+            "Whether the URL may have a token, as `?token=TOKEN`. Proxies may log it."),
         Key(
             "auth.required_for",
             WordSet(AuthenticationOptions.Feature.allCases.map { ($0.rawValue, $0) }),
             \.auth.requiredFor,
-            "Demands a token"),
+            "The features that demand a token. `/ws/secure/{topic}` always does."),
         Key(
             "auth.users", OptionalText.path, \.auth.usersPath,
-            "File with users for POST /token"),
+            "The file with the users of `POST /token`. The command `apus users` writes it."),
         Key(
             "auth.token.lifetime", TimeSpan(.seconds(1) ... .seconds(30 * 86_400)),
             \.auth.lifetime,
-            "How long a token of POST /token is good"),
+            "The lifetime of tokens from `POST /token`."),
         Key(
             "auth.token.rate.per_address", WholeNumber(1...100_000).orZero("off"),
             \.auth.attemptsPerAddress,
-            "Sign-ins a minute from one address"),
+            "The attempts to sign in, each minute, from one address or IPv6 /64 network."),
         Key(
             "auth.token.rate.per_user", WholeNumber(1...100_000).orZero("off"),
             \.auth.attemptsPerUser,
-            "Sign-ins a minute as one user from one address"),
+            "The attempts to sign in, each minute, as one user from one address."),
         Key(
             "origins.allowed", Origins(), \.server.origins,
-            "Pages let in",
-            notes: [
-                "Pages of the listed origins may also read responses (CORS). Apps' origins are",
-                "listed as they are sent: app://a, file://. null is the origin of sandboxed",
-                "frames, and of some apps: any page on the web can make such a frame, so that",
-                "listing null is nearly as open as any.",
-            ]),
+            """
+            The origins whose pages may use the server from a browser. Pages of listed origins \
+            may also read responses (CORS). `null` is the origin of sandboxed frames, which any \
+            page can make: to list it is nearly the same as `any`.
+            """),
     ]
 }

@@ -6,14 +6,23 @@ extension Schema {
     static let broker: [Key] = [
         Key(
             "broker.url", BrokerURL(), \.broker.place,
-            "Broker", isSecret: true),
+            """
+            Where publications go: `memory:` is this process alone, a Redis connects several \
+            servers. User, password and path are percent-encoded.
+            """, isSecret: true),
         Key(
             "broker.prefix", ChannelPrefix(), \.broker.prefix,
-            "Before a topic's name in Redis"),
+            """
+            The text before a topic's name in the name of its Redis channel. Only servers with \
+            the same prefix share topics.
+            """),
         Key(
             "broker.on_gap", Choice([("keep", .keep), ("close", .close)]),
             \.server.topics.onGap,
-            "Subscribers who may have missed something stay, or are closed with 1012"),
+            """
+            What happens to subscribers that may have missed publications: `keep` leaves them \
+            connected, `close` closes them with 1012.
+            """),
     ]
 }
 
@@ -56,7 +65,7 @@ struct BrokerURL: Kind {
 struct ChannelPrefix: Kind {
     static let bytesMax = 64
 
-    let accepted = "up to \(bytesMax) bytes, no spaces or control characters"
+    let accepted = "up to \(bytesMax) bytes without spaces and control characters"
 
     func parse(_ text: String) throws(Rejection) -> String {
         guard text.utf8.count <= Self.bytesMax else { throw Rejection(problem: "too long") }

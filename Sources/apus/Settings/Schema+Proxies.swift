@@ -5,18 +5,21 @@ extension Schema {
     static let proxies: [Key] = [
         Key(
             "proxies.trusted", TrustedProxies(), \.server.proxies.trusted,
-            "Who may name its client"),
+            "The proxies that may name the client that they connect for."),
         Key(
             "proxies.header",
             Choice([("x-forwarded-for", .xForwardedFor), ("forwarded", .forwarded)]),
             \.server.proxies.header,
-            "Header in which they do; forwarded is RFC 7239's"),
+            """
+            The header in which trusted proxies name the client. The header `forwarded` is that \
+            of RFC 7239.
+            """),
     ]
 }
 
 /// Ranges of addresses and the word `unix`, comma between.
 struct TrustedProxies: Kind {
-    let accepted = "IPs, CIDR ranges or unix, comma between, or empty (none)"
+    let accepted = "a list of IP addresses, CIDR ranges and unix, or empty (none)"
 
     func parse(_ text: String) throws(Rejection) -> [TrustedProxy] {
         if text.isEmpty { return [] }

@@ -3,13 +3,13 @@ extension Schema {
     static let tasks: [Key] = [
         Key(
             "tasks.database", DatabasePath(), \.tasksDatabase,
-            "SQLite file of the tasks, made if missing")
+            "The SQLite file of the tasks. It is created if it is missing.")
     ]
 }
 
 /// The path of an SQLite file; empty is `nil`.
 struct DatabasePath: Kind {
-    let accepted = "path of a file, or empty (no /tasks)"
+    let accepted = "a path, or empty (no /tasks)"
 
     func parse(_ text: String) throws(Rejection) -> String? {
         // SQLite would take these for something else than a path.

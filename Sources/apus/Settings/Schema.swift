@@ -20,137 +20,188 @@ enum Schema {
     private static let server: [Key] = [
         Key(
             "server.host", Host(), \.host,
-            "Where to listen"),
+            "The address to listen on."),
         Key(
             "server.port", WholeNumber(0...65_535), \.port,
-            "TCP port, 0 picks a free one"),
+            "The TCP port to listen on; 0 picks a free one."),
         Key(
             "server.socket", SocketPath(), \.socket,
-            "Unix-domain socket, replaces host and port"),
+            """
+            The path of a Unix-domain socket to listen on, in place of `server.host` and \
+            `server.port`.
+            """),
         Key(
-            "server.loops", WholeNumber(1...256).orZero("as many as cores"), \.loops,
-            "Event loops, a thread each"),
+            "server.loops", WholeNumber(1...256).orZero("one for each core"), \.loops,
+            "The number of event loops. Each has a thread of its own."),
         Key(
             "server.backlog", WholeNumber(1...65_535), \.server.backlog,
-            "Connections the kernel queues for each listener"),
+            """
+            The number of connections that the kernel queues on a listening socket until they \
+            are accepted. The kernel lowers it to `net.core.somaxconn`.
+            """),
         Key(
             "server.proxy_protocol", Choice([("off", .off), ("required", .required)]),
             \.server.proxies.proxyProtocol,
-            "PROXY protocol, version 1 or 2, from proxies.trusted"),
+            """
+            Whether each connection must begin with a PROXY protocol header, version 1 or 2. \
+            Only `proxies.trusted` may send one; if that is empty, everyone may.
+            """),
         Key(
             "server.tools", Choice.flag, \.tools,
-            "Serve /echo, /echo/async, /broadcast and /topics"),
+            """
+            Whether to serve `/echo`, `/echo/async`, `/broadcast` and `/topics` for test tools. \
+            These routes never demand a token.
+            """),
     ]
 
     private static let limits: [Key] = [
         Key(
             "limits.connections.max",
             WholeNumber(1...10_000_000).orZero("from RLIMIT_NOFILE"), \.connectionsMax,
-            "Open connections"),
+            "The number of connections in use at the same time."),
         Key(
             "limits.connections.per_address", WholeNumber(1...10_000_000).orZero("off"),
             \.server.limits.connectionsPerAddressMax,
-            "Open connections from one address or IPv6 /64"),
+            """
+            The number of connections in use from one address. All of an IPv6 /64 network count \
+            as one address.
+            """),
         Key(
             "limits.message.max", Size(.bytes(1) ... .mebibytes(1_024)),
             \.server.limits.messageSizeMax,
-            "One message's payload"),
+            "The largest payload of a message, after inflating. At most `limits.assembly.max`."),
         Key(
             "limits.message.timeout", TimeSpan(.milliseconds(10) ... .seconds(86_400)),
             \.server.limits.messageTimeout,
-            "Time for a message to arrive whole"),
+            "The time for a message to arrive completely, once a part of it is kept."),
         Key(
             "limits.memory.max", Size(.mebibytes(1) ... .mebibytes(1 << 20)),
             \.server.limits.memoryMax,
-            "Everything that clients can make the server hold"),
+            """
+            The memory for everything that clients make the server hold: unfinished messages, \
+            requests, unread input and queued output.
+            """),
         Key(
             "limits.assembly.max", Size(.bytes(1) ... .mebibytes(65_536)),
             \.server.limits.assemblySizeMax,
-            "All partly received messages together"),
+            """
+            The memory for all unfinished messages together. It is a part of \
+            `limits.memory.max`.
+            """),
         Key(
             "limits.frame.max",
             Size(.bytes(1) ... .mebibytes(1_024)).orZero("as limits.message.max"),
             \.server.limits.frameSizeMax,
-            "One frame's payload"),
+            "The largest payload of a frame. At most `limits.message.max`."),
         Key(
             "limits.fragments.max", WholeNumber(1...1_000_000).orZero("by the message's size"),
             \.server.limits.fragmentsMax,
-            "Frames of one message"),
+            """
+            The number of frames in one message. By size: 1,024, and one more for each 128 \
+            bytes.
+            """),
         Key(
             "limits.rate.messages", WholeNumber(1...10_000_000).orZero("off"),
             \.server.limits.messageRateMax,
-            "Messages a second, and a burst, from one connection"),
+            "The number of messages that one connection may send in a second, and in a burst."),
         Key(
             "limits.rate.bytes", Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off"),
             \.server.limits.byteRateMax,
-            "Bytes a second, received or inflated"),
+            """
+            The bytes that one connection may send in a second, and in a burst, as received or \
+            as inflated, whichever are more.
+            """),
         Key(
             "limits.rate.policy", Choice([("pause", .pause), ("close", .close)]),
             \.server.limits.ratePolicy,
-            "Above its rates a connection rests unread, or is closed with 1008"),
+            """
+            What happens to a connection above its rate: `pause` stops reading until the rate is \
+            met, `close` closes it with 1008.
+            """),
         Key(
             "limits.before_auth.message", Size(.bytes(1) ... .mebibytes(1)),
             \.server.limits.unauthenticatedMessageSizeMax,
-            "A message's payload before a peer has proved itself"),
+            "The largest message of a client that has yet to authenticate by its first message."),
         Key(
             "limits.before_auth.timeout", TimeSpan(.milliseconds(10) ... .seconds(3_600)),
             \.server.limits.authenticationTimeout,
-            "Time for a peer to prove who it is"),
+            "The time for a client to authenticate by its first message."),
         Key(
             "limits.outbox.high_water", Size(.bytes(1) ... .mebibytes(1_024)),
             \.server.limits.outboxHighWater,
-            "Queued bytes that mean backpressure"),
+            """
+            The queued output of a connection at which the server stops reading echoes and HTTP \
+            requests from it. At most `limits.outbox.max`.
+            """),
         Key(
             "limits.outbox.max", Size(.bytes(1) ... .mebibytes(4_096)), \.server.limits.outboxMax,
-            "Queued bytes past which a slow consumer is closed"),
+            "The queued output of a connection beyond which it is a slow consumer."),
         Key(
             "limits.handshake.timeout", TimeSpan(.milliseconds(10) ... .seconds(3_600)),
             \.server.limits.handshakeTimeout,
-            "Time for a request to arrive, its head and then its body"),
+            """
+            The time for the head of a request to arrive, for its body to arrive, and for a \
+            kept-alive connection to send its next request.
+            """),
         Key(
             "limits.handshake.size", Size(.bytes(256) ... .mebibytes(2)),
             \.server.limits.handshakeSizeMax,
-            "Request line and headers together"),
+            "The size of a request's head: request line and headers."),
         Key(
             "limits.handshake.headers", WholeNumber(1...1_000),
             \.server.limits.handshakeHeadersMax,
-            "Header lines of a request"),
+            "The number of header lines of a request."),
         Key(
             "limits.body.max", Size(.bytes(0) ... .mebibytes(1_024)), \.server.limits.bodySizeMax,
-            "A request's body"),
+            "The size of a request's body."),
         Key(
             "limits.idle.timeout",
             TimeSpan(.milliseconds(10) ... .seconds(30 * 86_400)).orZero("never"),
             \.server.limits.idleTimeout,
-            "Silence, pings apart, that ends a connection"),
+            """
+            The time without a message in either direction after which a WebSocket is closed. \
+            Pings and pongs are no messages.
+            """),
         Key(
             "limits.close.timeout", TimeSpan(.milliseconds(10) ... .seconds(3_600)),
             \.server.limits.closeTimeout,
-            "Time for the peer to answer a Close frame"),
+            """
+            The time for a client to answer a Close frame, and to close its side of the \
+            connection after the last byte.
+            """),
     ]
 
     private static let heartbeatAndDrain: [Key] = [
         Key(
             "heartbeat.interval", TimeSpan(.milliseconds(100) ... .seconds(86_400)).orZero("off"),
             \.server.heartbeat.interval,
-            "Silence before a ping"),
+            """
+            The time without input from a client before the server sends a ping. It is up to a \
+            tenth shorter for each connection, so that pings are spread.
+            """),
         Key(
             "heartbeat.timeout", TimeSpan(.milliseconds(100) ... .seconds(3_600)),
             \.server.heartbeat.timeout,
-            "Time for the pong to arrive"),
+            "The time for the pong, or any other input, to arrive after a ping."),
         Key(
             "drain.delay", TimeSpan(.zero ... .seconds(3_600)), \.server.drain.delay,
-            "Time at a stop in which all are served and readiness says no"),
+            """
+            At a stop, everyone is still served for this time, while `/readyz` already answers \
+            503.
+            """),
         Key(
             "drain.spread", TimeSpan(.zero ... .seconds(3_600)), \.server.drain.spread,
-            "Time over which Close frames are spread at a stop"),
+            "At a stop, Close frames are spread over this time, which follows `drain.delay`."),
         Key(
             "drain.deadline", TimeSpan(.zero ... .seconds(3_600)), \.server.drain.deadline,
-            "Time after which a stop cuts what is still open"),
+            """
+            At a stop, connections that are still open this long after `drain.delay` are cut. At \
+            least `drain.spread`.
+            """),
         Key(
             "drain.close_code", Choice([("1001", 1001), ("1012", 1012)]),
             \.server.drain.closeCode,
-            "Close code at a stop, going away or restart"),
+            "The close code at a stop: 1001 is going away, 1012 is service restart."),
     ]
 
     private static let takeovers: [(word: String, value: Compression.ContextTakeover)] = [
@@ -162,46 +213,61 @@ enum Schema {
     private static let compression: [Key] = [
         Key(
             "compression.enabled", Choice.flag, \.server.compression.isEnabled,
-            "Agree on permessage-deflate with clients that offer it"),
+            "Whether to negotiate `permessage-deflate` with clients that offer it."),
         Key(
             "compression.engine", Choice([("auto", .automatic), ("zlib", .zlib)]),
             \.server.compression.engine,
-            "auto is the faster library for the level"),
+            """
+            The compression library: `auto` picks the faster one for each level and size, `zlib` \
+            always uses zlib.
+            """),
         Key(
             "compression.level", WholeNumber(1...9), \.server.compression.level,
-            "1 is the fastest, 9 the smallest"),
+            "The compression level: 1 is the fastest, 9 makes the smallest messages."),
         Key(
             "compression.memory_level", WholeNumber(1...9), \.server.compression.memoryLevel,
-            "Memory of one of zlib's compressors, of which each loop has a few"),
+            """
+            The memory of one of zlib's compressors, on zlib's own scale. Each event loop has a \
+            few compressors.
+            """),
         Key(
             "compression.threshold", Size(.bytes(0) ... .mebibytes(1_024)),
             \.server.compression.threshold,
-            "Payloads below this go out plain"),
+            "The smallest payload that is compressed. Smaller ones are sent plain."),
         Key(
             "compression.server_window_bits", WholeNumber(9...15),
             \.server.compression.serverWindowBits,
-            "Window of what the server sends, 2 to the power of that in bytes"),
+            "The window of messages from the server, as a power of two: 12 is 4KiB."),
         Key(
             "compression.client_window_bits", WholeNumber(9...15),
             \.server.compression.clientWindowBits,
-            "Window of what clients send, if they let us choose"),
+            """
+            The window of messages from clients that let the server choose, as a power of two: \
+            15 is 32KiB.
+            """),
         Key(
             "compression.context_takeover", Choice(takeovers),
             \.server.compression.contextTakeover,
-            "Whether what the server sends refers to earlier messages"),
+            """
+            Whether messages from the server refer to earlier ones: `off` is none, `shared` is \
+            publications only, `per_connection` is all messages of a connection.
+            """),
         Key(
             "compression.client_context_takeover",
             Choice(clientTakeovers),
             \.server.compression.allowsPeerContextTakeover,
-            "Whether what clients send may refer to their earlier messages"),
+            "Whether messages from a client may refer to its earlier ones."),
         Key(
             "compression.memory.max", Size(.bytes(0) ... .mebibytes(65_536)),
             \.server.compression.memoryMax,
-            "All contexts together"),
+            "The memory for all `per_connection` contexts together."),
         Key(
             "compression.idle.timeout", TimeSpan(.seconds(1) ... .seconds(86_400)),
             \.server.compression.contextIdleTimeout,
-            "Silence after which a context is given back"),
+            """
+            The time without messages after which the server frees the context of what it sends \
+            to a connection.
+            """),
     ]
 
     private static let policies: [(word: String, value: SlowSubscriberPolicy)] = [
@@ -211,20 +277,30 @@ enum Schema {
     private static let topics: [Key] = [
         Key(
             "topics.per_connection", WholeNumber(1...4_096), \.server.topics.perConnectionMax,
-            "Topics that one connection may subscribe to"),
+            "The number of topics that one connection may subscribe to."),
         Key(
             "topics.name.max", WholeNumber(1...4_096), \.server.topics.nameSizeMax,
-            "Bytes of a topic's name"),
+            "The length of a topic's name, in bytes."),
         Key(
             "topics.slow_subscribers", Choice(policies), \.server.topics.slowSubscribers,
-            "Who goes past limits.outbox.max"),
+            """
+            What happens to a slow consumer's queued publications beyond `limits.outbox.max`: \
+            `disconnect` closes the connection, `drop_oldest` drops the oldest, `conflate` keeps \
+            only the newest of each key.
+            """),
         Key(
             "topics.rules", TopicRules(policies: Choice(policies)), \.server.topics.rules,
-            "Other policies by a topic's prefix"),
+            """
+            Other policies than `topics.slow_subscribers`, by the prefix of a topic's name. The \
+            first match counts: `quotes/=conflate`, `logs/=drop_oldest`.
+            """),
         Key(
             "topics.backlog.max", Size(.mebibytes(1) ... .mebibytes(65_536)),
             \.server.topics.backlogMax,
-            "What waits for slow subscribers"),
+            """
+            The memory for publications that wait for slow consumers. As much may wait for the \
+            event loops.
+            """),
     ]
 
     /// What a route may have of its own.
@@ -234,74 +310,74 @@ enum Schema {
             Key(
                 "\(name).first_message", Choice.flag.inherited,
                 \.auth.acceptsFirstMessageOn[route],
-                "Its token may come as first message on \(route.path)"),
+                "Replaces `auth.first_message` on `\(route.path)`."),
             Key(
                 "\(name).message.max", Size(.bytes(1) ... .mebibytes(1_024)).inherited,
                 \.routes[route].messageSizeMax,
-                "One message on \(route.path)"),
+                "Replaces `limits.message.max` on `\(route.path)`."),
             Key(
                 "\(name).rate.messages",
                 WholeNumber(1...10_000_000).orZero("off").inherited,
                 \.routes[route].messageRateMax,
-                "Messages a second from one connection"),
+                "Replaces `limits.rate.messages` on `\(route.path)`."),
             Key(
                 "\(name).rate.bytes",
                 Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off").inherited,
                 \.routes[route].byteRateMax,
-                "Bytes a second"),
+                "Replaces `limits.rate.bytes` on `\(route.path)`."),
             Key(
                 "\(name).compression.enabled", Choice.flag.inherited,
                 \.routes[route].isCompressionEnabled,
-                "Agree on permessage-deflate"),
+                "Replaces `compression.enabled` on `\(route.path)`."),
             Key(
                 "\(name).compression.level", WholeNumber(1...9).inherited,
                 \.routes[route].compressionLevel,
-                "1 is the fastest, 9 the smallest"),
+                "Replaces `compression.level` on `\(route.path)`."),
             Key(
                 "\(name).compression.memory_level", WholeNumber(1...9).inherited,
                 \.routes[route].compressionMemoryLevel,
-                "Memory of one of zlib's compressors"),
+                "Replaces `compression.memory_level` on `\(route.path)`."),
             Key(
                 "\(name).compression.threshold", Size(.bytes(0) ... .mebibytes(1_024)).inherited,
                 \.routes[route].compressionThreshold,
-                "Payloads below this go out plain"),
+                "Replaces `compression.threshold` on `\(route.path)`."),
             Key(
                 "\(name).compression.server_window_bits", WholeNumber(9...15).inherited,
                 \.routes[route].serverWindowBits,
-                "Window of what is sent"),
+                "Replaces `compression.server_window_bits` on `\(route.path)`."),
             Key(
                 "\(name).compression.client_window_bits", WholeNumber(9...15).inherited,
                 \.routes[route].clientWindowBits,
-                "Window of what clients send, if they let us choose"),
+                "Replaces `compression.client_window_bits` on `\(route.path)`."),
             Key(
                 "\(name).compression.context_takeover", Choice(takeovers).inherited,
                 \.routes[route].contextTakeover,
-                "Whether what is sent refers to earlier messages"),
+                "Replaces `compression.context_takeover` on `\(route.path)`."),
             Key(
                 "\(name).compression.client_context_takeover",
                 Choice(clientTakeovers).inherited,
                 \.routes[route].allowsPeerContextTakeover,
-                "Whether what clients send may refer to earlier messages"),
+                "Replaces `compression.client_context_takeover` on `\(route.path)`."),
             Key(
                 "\(name).heartbeat.interval",
                 TimeSpan(.milliseconds(100) ... .seconds(86_400)).orZero("off").inherited,
                 \.routes[route].heartbeatInterval,
-                "Silence before a ping"),
+                "Replaces `heartbeat.interval` on `\(route.path)`."),
             Key(
                 "\(name).heartbeat.timeout",
                 TimeSpan(.milliseconds(100) ... .seconds(3_600)).inherited,
                 \.routes[route].heartbeatTimeout,
-                "Time for the pong to arrive"),
+                "Replaces `heartbeat.timeout` on `\(route.path)`."),
         ]
     }
 
     private static let logging: [Key] = [
         Key(
             "log.level", Choice.logLevel, \.logLevel,
-            "Lowest level that is logged"),
+            "The lowest level that is logged."),
         Key(
             "log.slow_turn", TimeSpan(.milliseconds(1) ... .seconds(3_600)).orZero("off"),
             \.server.slowTurn,
-            "CPU time of a loop's turn past which it is logged"),
+            "The CPU time of one turn of an event loop beyond which the turn is logged."),
     ]
 }

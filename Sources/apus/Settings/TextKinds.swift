@@ -75,7 +75,7 @@ struct SocketPath: Kind {
     /// What fits into `sockaddr_un.sun_path` with its terminating zero.
     static let bytesMax = 107
 
-    let accepted = "path of up to \(bytesMax) bytes, or empty (none)"
+    let accepted = "a path of up to \(bytesMax) bytes, or empty (none)"
 
     func parse(_ text: String) throws(Rejection) -> String? {
         guard text.utf8.count <= Self.bytesMax else { throw Rejection(problem: "too long") }
@@ -90,7 +90,7 @@ struct SocketPath: Kind {
 struct TopicRules: Kind {
     let policies: Choice<SlowSubscriberPolicy>
 
-    var accepted: String { "PREFIX=POLICY, comma between, or empty (none)" }
+    var accepted: String { "a list of PREFIX=POLICY, or empty (none)" }
 
     func parse(_ text: String) throws(Rejection) -> [TopicOptions.Rule] {
         if text.isEmpty { return [] }

@@ -1,0 +1,79 @@
+import HTTPTypes
+import WebSocketServer
+
+/// What `GET /about` answers: the program's version, and every route with what it demands and
+/// allows. Anyone may read it, so it has nothing that a client couldn't find out by trying.
+struct About: Encodable {
+    struct Route: Encodable {
+        let method: String
+        let path: String
+        /// `websocket` or `http`.
+        let kind: String
+        /// Whether a token is needed.
+        let token: Bool
+        /// Bytes of one message.
+        var message_max: Int?
+        /// Messages and bytes a second; left out where there is no limit.
+        var message_rate: Int?
+        var byte_rate: Int?
+        /// Whether permessage-deflate is agreed to.
+        var compression: Bool?
+        /// Bytes of a request's body, where it may have one.
+        var body_max: Int?
+    }
+
+    /// Left out if there is none.
+    let version: String?
+    /// WebSockets first, in order of their paths.
+    let routes: [Route]
+}
+
+extension RealtimeApp {
+    private static let aboutPath = "/about"
+
+    /// Adds `GET /about`, which lists all routes that have been added before it, and itself.
+    func addAbout(to router: inout Router) {
+        let all = router.list + [(.get, Self.aboutPath, false)]
+        let routes = all.sorted {
+            ($0.isWebSocket ? 0 : 1, $0.path, $0.method.rawValue)
+                < ($1.isWebSocket ? 0 : 1, $1.path, $1.method.rawValue)
+        }
+        let about = About(
+            version: version.isEmpty ? nil : version,
+            routes: routes.map { describe($0.method, $0.path, isWebSocket: $0.isWebSocket) })
+        var response = Response.encoding(about)
+        response.headerFields[.cacheControl] = "no-cache"
+        router.get(Self.aboutPath) { [response] _ in response }
+    }
+
+    private func describe(
+        _ method: HTTPRequest.Method, _ path: String, isWebSocket: Bool
+    ) -> About.Route {
+        guard isWebSocket else {
+            let feature = Self.feature(ofRequestsTo: path)
+            return About.Route(
+                method: method.rawValue, path: path, kind: "http",
+                token: feature.map(authentication.options.requiredFor.contains) ?? false,
+                body_max: method == .get ? nil : options.limits.bodySizeMax.bytes)
+        }
+        var options = self.options
+        let route = Route.allCases.first { $0.path == path }
+        if let route { adjustment(route)(&options) }
+        return About.Route(
+            method: method.rawValue, path: path, kind: "websocket",
+            token: route.map(authentication.demandsToken) ?? false,
+            message_max: options.limits.messageSizeMax.bytes,
+            message_rate: options.limits.messageRateMax,
+            byte_rate: options.limits.byteRateMax?.bytes,
+            compression: options.compression.isEnabled)
+    }
+
+    /// The feature that may demand a token of plain requests to a path.
+    private static func feature(ofRequestsTo path: String) -> Authentication.Feature? {
+        switch path {
+        case "/tasks": .tasks
+        case "/publish/{channel}": .publish
+        default: nil
+        }
+    }
+}
