@@ -6,7 +6,7 @@ public import Synchronization
 ///
 /// It is an executor, so `async` code that prefers it runs between I/O callbacks without a hop.
 /// Each callback of libuv is a *turn*: it ends by running the jobs that it caused and by sending
-/// what it wrote. Except where noted, members are to be used on the loop's own thread.
+/// the bytes that it wrote. Except where noted, members are for the loop's own thread.
 // Safety: it owns what its pointers point to, from `init` to `deinit`.
 @safe
 public final class EventLoop: TaskExecutor, @unchecked Sendable {
@@ -43,7 +43,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             throw TransportError(code: code, operation: "make an event loop")
         }
         unsafe wakeUp = .allocate(capacity: 1)
-        // Its first handle needs a descriptor.
+        // The first handle of a loop needs a descriptor, so this may fail.
         code = unsafe uv_async_init(uv, wakeUp) { handle in
             let loop = unsafe EventLoop.of(handle!.pointee.loop)
             loop.jobs.takeMail()
@@ -88,7 +88,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         blockBrokenPipeSignal()
         unsafe uv_run(uv, UV_RUN_DEFAULT)
         finishRunning()
-        // The next thread made is likely to get this one's number.
+        // The next thread is likely to get this one's number.
         unsafe turn.pointee.thread.store(0, ordering: .relaxed)
     }
 
@@ -114,7 +114,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe uv_loop_close(uv)
     }
 
-    /// Ends the loop, whose handles must have been closed; any thread. ``join()`` waits for its end.
+    /// Ends the loop, whose handles must have been closed; any thread. ``join()`` waits for its
+    /// end.
     func stop() {
         execute { [self] in
             isStopping = true
@@ -129,7 +130,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         }
     }
 
-    /// Ends a loop whose thread could not be started.
+    /// Closes a loop whose thread could not be started.
     func closeUnstarted() {
         unsafe uv_close(
             UnsafeMutableRawPointer(wakeUp).assumingMemoryBound(to: uv_handle_t.self), nil)
@@ -156,8 +157,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe turn.pointee.thread.load(ordering: .relaxed) == apus_thread_word()
     }
 
-    /// Measures every turn from now on, until the loop stops: the processor time from one wait for
-    /// events to the next. On the loop's thread; costs two system calls a turn.
+    /// Measures every turn until the loop stops: the processor time from one wait for events to the
+    /// next. On the loop's thread; costs two system calls a turn.
     public func watchTurns(_ onTurn: @escaping (_ cpuNanoseconds: UInt64) -> Void) {
         guard turnWatch == nil, !isStopping else { return }
         turnWatch = unsafe TurnWatch(loop: uv, onTurn: onTurn)
@@ -165,15 +166,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: - Jobs
 
-    /// Runs a closure on the loop: at the end of this turn, or by a wake-up from another thread.
-    /// False when the loop has stopped and will not run it.
+    /// Runs a closure on the loop: at the end of this turn, or in a later one if called on another
+    /// thread. Returns false if the loop has stopped and will not run it.
     @discardableResult
     public func execute(_ work: @escaping @Sendable () -> Void) -> Bool {
         submit(.closure(work))
     }
 
-    /// Runs a closure on the loop in a later turn, so that other events have theirs; any thread.
-    /// False when the loop has stopped and will not run it.
+    /// Runs a closure on the loop in a later turn, so that other events come first; any thread.
+    /// Returns false if the loop has stopped and will not run it.
     @discardableResult
     public func executeLater(_ work: @escaping @Sendable () -> Void) -> Bool {
         jobs.post(.closure(work))
@@ -181,7 +182,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        // A task may outlive its loop; nothing of the loop's is left for it to touch.
+        // A task may outlive its loop; it has nothing of the loop left to touch.
         if !submit(.job(job)) { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
     }
 
@@ -195,22 +196,22 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: - Turns
 
-    /// Ends a libuv callback: runs the jobs it caused, then sends what they all wrote.
+    /// Ends a libuv callback: runs the jobs that it caused, then sends the bytes that were written.
     @inlinable
     public func endTurn() {
         if unsafe turn.pointee.hasWork { runReady() }
         if unsafe turn.pointee.corkCount > 0 {
             flushCork()
-            // A write that failed just now is to be reported, and no event may be coming.
+            // A write that has just failed must be reported, and there may be no further event.
             if unsafe turn.pointee.hasWork { wake() }
         }
     }
 
     @usableFromInline func wake() { jobs.wake() }
 
-    @usableFromInline func runReady() { jobs.run(on: asUnownedTaskExecutor(), now: now) }
+    @usableFromInline func runReady() { unsafe jobs.run(on: asUnownedTaskExecutor(), now: now) }
 
-    /// The stream whose bytes the cork holds.
+    /// The stream whose bytes are in the cork.
     public var corkOwner: Stream? {
         unsafe turn.pointee.corkCount > 0 ? turn.pointee.corkOwner?.takeUnretainedValue() : nil
     }

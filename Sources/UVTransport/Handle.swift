@@ -62,7 +62,8 @@ open class Handle: TimerEntry {
         return unsafe unsafeDowncast(handle, to: Self.self)
     }
 
-    /// Has libuv close the handle; ``closed()`` follows in a later turn. A second call does nothing.
+    /// Has libuv close the handle; ``closed()`` follows in a later turn. A second call does
+    /// nothing.
     final func startClosing() {
         guard !isClosing else { return }
         isClosing = true

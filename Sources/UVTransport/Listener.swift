@@ -3,11 +3,11 @@ import Glibc
 
 /// One listening socket polled by one loop.
 ///
-/// It accepts by itself instead of by `uv_listen`, so that it knows the peer's address for free,
-/// can hand the descriptor to another loop, and can back off when descriptors run out: the
+/// It calls `accept4` itself instead of using `uv_listen`, so that it gets the peer's address for
+/// free, can hand the descriptor to another loop, and can back off when descriptors run out: the
 /// clients then wait in the kernel's queue.
 public final class Listener: Handle {
-    /// Connections accepted in one turn before others get theirs.
+    /// The most connections accepted in one turn, so that other events are handled.
     private static let acceptsPerTurn = 64
     /// The pause after an accept that failed for want of descriptors or memory.
     private static let backOffMilliseconds: UInt64 = 100
@@ -17,8 +17,8 @@ public final class Listener: Handle {
     private let onAccept: (_ ownedDescriptor: Int32, SocketAddress) -> Void
     private let onError: (TransportError) -> Void
 
-    /// Starts accepting on the loop. `onAccept` owns the descriptor it is given; `onError` is called
-    /// for failed accepts, at most once in a back-off. On the loop's thread.
+    /// Starts accepting on the loop. `onAccept` owns the descriptor it is given; `onError` is
+    /// called for failed accepts, at most once in a back-off. On the loop's thread.
     ///
     /// The listener owns the socket's descriptor from now on, even if this throws.
     public init(
@@ -65,7 +65,7 @@ public final class Listener: Handle {
             case EAGAIN: return
             case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, EHOSTUNREACH,
                 EOPNOTSUPP, ENETUNREACH, EPERM:
-                // accept(2): errors of the connection itself, or of the network; the next may do.
+                // accept(2): errors of this connection or of the network; the next may succeed.
                 continue
             default:
                 backOff(.lastSystemError("accept on \(address)"))

@@ -1,8 +1,8 @@
 import CLibuv
 import Glibc
 
-/// A periodic timer of microseconds on one loop, for loads at a rate: libuv's own counts in
-/// milliseconds, and the ``TimerWheel`` in 32 of them. For its loop's thread.
+/// A periodic timer with a resolution of microseconds, for load at a fixed rate: libuv's timers
+/// count in milliseconds, and the ``TimerWheel`` in 32 of them. For its loop's thread.
 public final class PrecisionTimer: Handle {
     private let descriptor: Int32
     private let onTick: () -> Void
@@ -41,8 +41,8 @@ public final class PrecisionTimer: Handle {
     }
 
     /// Has the timer tick after the interval, and then each time the interval has passed again. A
-    /// closed timer doesn't tick. `interval` is in nanoseconds, at least 1. Returns 0, or a negative
-    /// error code.
+    /// closed timer doesn't tick. `interval` is in nanoseconds, at least 1. Returns 0, or a
+    /// negative error code.
     @discardableResult
     public func set(interval: UInt64) -> Int32 {
         guard !isClosing else { return UV_ECANCELED.rawValue }

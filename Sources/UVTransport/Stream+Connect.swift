@@ -125,8 +125,8 @@ public final class ConnectAttempt: Handle {
 }
 
 extension ConnectAddress {
-    /// Whether a connection is accepted now: for hosts with several addresses. Blocks until the host
-    /// has answered: not for a loop's thread.
+    /// Whether a connection is accepted now: for hosts with several addresses. Blocks until the
+    /// host has answered: not for a loop's thread.
     public func acceptsNow() -> Bool {
         let descriptor = socket(raw.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }

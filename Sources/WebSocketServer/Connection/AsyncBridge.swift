@@ -2,13 +2,13 @@ import UVTransport
 import WebSocketProtocol
 
 /// The handler behind ``AsyncConnection`` and ``ClientConnection``: queues messages for a task,
-/// which may run anywhere, though on the connection's loop it never hops.
+/// which may run anywhere; on the connection's loop it never hops.
 // Safety: each continuation is resumed once, when it is taken out.
 @safe
 class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     // Safety: all state is touched on the connection's loop; a caller elsewhere hops there first.
 
-    /// Messages and bytes that may wait before reading stops; it goes on at half of either.
+    /// The messages and bytes that may wait before reading is paused. It resumes at half of both.
     private static let waitingMax = 64
     private static let waitingBytesMax = 256 << 10
 
@@ -16,7 +16,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     private var isPaused = false
     private var end: ConnectionEnd?
     private var reader: UnsafeContinuation<Message?, Never>?
-    /// Which wait is the reader's, so that a late cancellation ends no other one.
+    /// The number of the reader's wait, so that a late cancellation ends no other wait.
     private var readNumber = 0
     private var writers: [UnsafeContinuation<Void, Never>] = unsafe []
     private var enders: [UnsafeContinuation<ConnectionEnd, Never>] = unsafe []
@@ -32,7 +32,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
             return resumeReader(message)
         }
         queue.append(message)
-        // Where someone waits for the end, no one may be going to read it.
+        // A task that waits for the end may never read the message.
         if unsafe !connection.core.lifecycle.awaitsTask && enders.isEmpty {
             connection.core.taskBegins()
         }
@@ -70,7 +70,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     // MARK: - For tasks
 
-    /// A message that waits already, when asked on the connection's loop: no need to suspend.
+    /// Returns a message that waits already, if called on the connection's loop: there is no need
+    /// to suspend then.
     @inline(__always)
     final func nextWaiting(on connection: Connection) -> Message? {
         connection.core.loop.isCurrent ? takeWaiting(connection) : nil
@@ -88,7 +89,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         return message
     }
 
-    /// The next message; `nil` at the end of the connection, or when the task is cancelled.
+    /// Returns the next message; `nil` at the end of the connection, or when the task is cancelled.
     final nonisolated(nonsending) func next(on connection: Connection) async -> Message? {
         let loop = connection.core.loop
         if !loop.isCurrent {
@@ -109,14 +110,14 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
                 unsafe reader = unsafe $0
             }
         } onCancel: {
-            // Never at once: this may run within the loop's own use of the state.
+            // Not at once: this may run while the loop uses the state.
             connection.core.loop.execute { [self] in
                 if readNumber == number { resumeReader(nil) }
             }
         }
     }
 
-    /// Sends; true if that is all, false if ``waitForDrain(on:)`` is due: the outbox is full, or
+    /// Sends a message. Returns false if ``waitForDrain(on:)`` is to follow: the outbox is full, or
     /// only the connection's loop knows whether it is.
     final func send(
         _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
@@ -128,10 +129,10 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    /// Waits until the outbox has drained, if it was full; behind what was handed over before.
+    /// Waits until the outbox has drained, if it was full, after the messages handed over before.
     final func waitForDrain(on connection: Connection) async throws(ConnectionClosed) {
         let isOver = await withTaskExecutorPreference(connection.core.loop) {
-            // The drain may have come before this task: there is none to wait for then.
+            // The drain may have been reported before this task ran.
             if end == nil, connection.core.lifecycle.owesDrain {
                 unsafe await withUnsafeContinuation { unsafe writers.append($0) }
             }
@@ -140,7 +141,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         if isOver { throw ConnectionClosed() }
     }
 
-    /// How the connection ended, once it has.
+    /// Waits for the end of the connection, and returns it.
     final func waitForEnd(on connection: Connection) async -> ConnectionEnd {
         await withTaskExecutorPreference(connection.core.loop) { await endOnLoop(connection) }
     }

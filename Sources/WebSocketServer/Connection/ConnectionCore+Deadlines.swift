@@ -71,8 +71,8 @@ extension ConnectionCore {
         }
     }
 
-    /// Lifts the limits of a peer that had yet to prove who it is: those of all others hold from its
-    /// next frame on.
+    /// Lifts the limits of a peer that had yet to prove who it is: those of all others hold from
+    /// its next frame on.
     func authenticated() {
         guard lifecycle.mayAwaitAuthentication else { return }
         guard holdPlace() else {

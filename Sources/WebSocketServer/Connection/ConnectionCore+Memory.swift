@@ -3,17 +3,17 @@ import WebSocketProtocol
 
 /// The memory that the peer makes the server hold.
 extension ConnectionCore {
-    /// The bytes that the peer makes the server hold for this connection, partly received messages
-    /// aside.
+    /// The bytes that the peer makes the server hold for this connection, except for partly
+    /// received messages.
     private var heldSize: Int {
         unsafe outboxCount + (guards?.heldSize ?? 0) + (opening?.heldSize ?? 0)
     }
 
-    /// The same with partly received messages.
+    /// The bytes that the peer makes the server hold for this connection.
     var memoryHeld: Int { unsafe heldSize + session.heldSize }
 
-    /// Counts what the connection holds against the server's memory; to be called when that may
-    /// have changed. Less than 4 KiB are not worth counting.
+    /// Counts the bytes that the connection holds against the server's memory; to be called when
+    /// they may have changed. Less than 4 KiB aren't counted.
     func countMemory() {
         let held = stage == .over ? 0 : heldSize
         let size = held < 4_096 ? 0 : UInt32(clamping: held)

@@ -1,21 +1,21 @@
 import UVTransport
 import WebSocketProtocol
 
-/// Reading in pieces: one read may hold thousands of messages, and compressed ones inflate a
-/// thousandfold. Between two pieces the connection checks whether the rest is to wait for a later
-/// turn.
+/// Reading in pieces: one read may hold thousands of messages, and a compressed message may inflate
+/// to a thousand times its size. Between two pieces the connection checks whether the rest must
+/// wait for a later turn.
 extension ConnectionCore {
-    /// Bytes of a piece where rates are to be kept.
+    /// Bytes of a piece where the peer has rates.
     static let pieceSizeByRates = 1_024
-    /// Bytes of a piece where messages may be compressed: small beside what it may inflate to,
-    /// large beside what an ordinary read brings.
+    /// Bytes of a piece where messages may be compressed: few enough for what they may inflate to,
+    /// and more than an ordinary read brings.
     static let pieceSizeInflating = 4_096
-    /// Bytes of such a piece after which no further frame begins: there is a look at the time.
+    /// Bytes of such a piece after which no further frame begins before the time is checked.
     private static let windowSizeInflating = 512
-    /// Bytes of a read after which the time is looked at, where nothing is compressed. Frames aren't
+    /// Bytes of a read after which the time is checked, where nothing is compressed. Frames aren't
     /// cut by it.
     static let windowSize = 16 << 10
-    /// Bytes of a read that need no look at the time: some hundred messages at most.
+    /// Bytes of a read from which on the time is checked: fewer hold some hundred messages at most.
     static let windowedSizeMin = 4_096
     /// Payload bytes that one read of a connection may bring before others have their turn.
     private static let payloadsPerTurn: UInt64 = 2 << 20
@@ -30,7 +30,7 @@ extension ConnectionCore {
         } else if bytes.count > Self.windowSizeInflating,
             unsafe isInSharedReadBuffer(bytes.baseAddress!)
         {
-            // What is read directly is at most the rest of one message.
+            // A direct read brings the rest of one message at most.
             unsafe receiveInPieces(bytes, of: Self.pieceSizeInflating)
         } else {
             let unread = unsafe receivePiece(bytes)
@@ -46,7 +46,7 @@ extension ConnectionCore {
         let began = LoopCodecs.now()
         var rest = unsafe bytes
         while unsafe !rest.isEmpty {
-            // The handler, the rates or the outbox say so: each waits for something.
+            // Paused by the handler, the rates or the outbox.
             if lifecycle.mustHold { return unsafe hold(rest) }
             if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax
                 || context.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
@@ -97,7 +97,7 @@ extension ConnectionCore {
         receiveHeldLater()
     }
 
-    /// Receives what is held in a later turn, if nothing else makes it wait then.
+    /// Parses the held bytes in a later turn, unless reading is paused then.
     func receiveHeldLater() { context.awaitTurn(self) }
 
     /// Continues with what the connection has kept for a later turn.

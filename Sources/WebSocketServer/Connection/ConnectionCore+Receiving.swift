@@ -31,8 +31,8 @@ extension ConnectionCore {
         }
     }
 
-    /// Hands bytes to the session, and performs what it asks for. Returns the number of bytes at the
-    /// end that are to be received again.
+    /// Hands bytes to the session, and performs what it asks for. Returns the number of bytes at
+    /// the end that are to be received again.
     @discardableResult
     func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
@@ -84,7 +84,8 @@ extension ConnectionCore {
         perform(action)
     }
 
-    /// Accounts for what a piece has brought beyond `messages` and `payloads`, the counts before it.
+    /// Accounts for what a piece has brought beyond `messages` and `payloads`, the counts before
+    /// it.
     @inline(__always)
     private func account(since messages: UInt64, _ payloads: UInt64, read: Int) {
         if unsafe context.messageCounts.pointee.messagesReceived != messages {

@@ -3,12 +3,12 @@ import WebSocketProtocol
 
 /// The writing half: frames are encoded straight into the loop's cork, or into the outbox.
 extension ConnectionCore {
-    /// A payload of at least this goes to the kernel from where it lies, uncopied.
+    /// The size from which on a payload is handed to the kernel without being copied.
     static let gatherSizeMin = 64 << 10
 
     /// Sends a message; any thread.
     ///
-    /// Behind what this turn has written already there is nothing left to check: whoever owns
+    /// Once this turn has written something, there is nothing left to check: a connection that owns
     /// the cork is open and has no outbox.
     func sendMessage(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
         -> Connection.SendOutcome
@@ -25,7 +25,7 @@ extension ConnectionCore {
             let size = FrameHeader.size(payload: count, isMasked: false)
             var place = unsafe appendCorked(size &+ count)
             if unsafe place == nil {
-                // The first of a turn.
+                // The first message of a turn.
                 unsafe place = unsafe takeCork(size &+ count)
                 lifecycle.sentMessage(now: loop.now)
             }
@@ -64,7 +64,7 @@ extension ConnectionCore {
         return handedOver ? .accepted : .dropped
     }
 
-    /// A message that the cork can't take, or that may be compressed.
+    /// Sends a message that doesn't fit into the cork, or that may be compressed.
     @inline(never)
     private func sendSlowly(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
@@ -73,7 +73,7 @@ extension ConnectionCore {
             if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty,
                 let topics = context.topics
             {
-                // Behind the publications that wait; what is sent keeps its order.
+                // Queued behind the publications that wait, so that the order is kept.
                 let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
                 guard topics.wait(item, for: subscriber) else { return .dropped }
                 lifecycle.reportedBackpressure()
@@ -87,7 +87,7 @@ extension ConnectionCore {
         return unsafe sendNow(plain, kind, compresses: compresses)
     }
 
-    /// Sends a message behind what is queued, whatever that is.
+    /// Sends a message behind the queued data, however much that is.
     func sendNow(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool
     ) -> Connection.SendOutcome {
@@ -97,7 +97,7 @@ extension ConnectionCore {
         if compresses, unsafe plain.count >= Int(corkableSizeMax),
             let deflated = unsafe deflate(plain)
         {
-            // It must be sent from here on: the peer's window will hold it.
+            // It must be sent from here on: it is part of the context now.
             unsafe payload = unsafe deflated
             firstByte |= FrameHeader.rsv1
         }
@@ -109,7 +109,7 @@ extension ConnectionCore {
             }
         }
         unsafe sendFrame(firstByte, payload)
-        // Who owns the cork has no outbox.
+        // A connection that owns the cork has no outbox.
         guard !ownsCork, outboxCount > options.outboxHighWater else { return .accepted }
         lifecycle.reportedBackpressure()
         return .aboveHighWater
@@ -120,11 +120,11 @@ extension ConnectionCore {
         else { return nil }
         let hadSendContext = compression.hasSendContext
         let deflated = unsafe compression.deflate(payload)
-        // Its window now holds what no one else's does.
+        // The peer's window now holds a message that no other peer's holds.
         if let subscriber = unsafe subscriber, unsafe deflated != nil {
             unsafe subscriber.context = nil
         }
-        // It has begun a context, which is given back once the connection rests.
+        // A context has begun, which is released once the connection is idle.
         if !hadSendContext, compression.hasSendContext { scheduleHeartbeat() }
         return unsafe deflated
     }
@@ -184,7 +184,7 @@ extension ConnectionCore {
         }
     }
 
-    /// Writes bytes of HTTP.
+    /// Sends bytes of HTTP.
     func sendRaw(_ bytes: [UInt8]) {
         guard !bytes.isEmpty, let place = unsafe append(bytes.count) else { return }
         unsafe bytes.withUnsafeBytes {

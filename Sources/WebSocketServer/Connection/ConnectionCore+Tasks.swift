@@ -1,10 +1,10 @@
 import UVTransport
 
-/// A connection whose messages a task handles: the peer's Close frame is answered behind what the
-/// task sends in reply to the messages before it, as it would be behind a handler's own replies.
+/// A connection whose messages a task handles: the peer's Close frame is answered after the task's
+/// replies to the messages before it, as it would be after a handler's replies.
 ///
-/// RFC 6455 §5.5.1 lets an endpoint delay its Close frame so. The task has the close timeout for it
-/// since it last took a message: one that took its last message long ago is not about to reply.
+/// RFC 6455 §5.5.1 allows the delay. The task has the close timeout from the time at which it took
+/// its last message: a task that took one long ago is not about to reply.
 extension ConnectionCore {
     /// Notes that the task has taken a message, or that the first one is queued for it.
     @inline(__always)
@@ -21,13 +21,13 @@ extension ConnectionCore {
     func delayAnswer(until deadline: UInt64) {
         updateReading()
         let answer = DelayedAnswer(self)
-        // Kept there, since the wheel keeps nothing alive.
+        // Kept there, since the timer wheel keeps nothing alive.
         context.registry.delayedAnswers[id] = answer
         loop.schedule(answer, at: deadline)
     }
 }
 
-/// An answer to a peer's Close frame that waits for a task, and no longer than its deadline.
+/// The deadline of an answer to a peer's Close frame that waits for a task.
 final class DelayedAnswer: TimerEntry {
     private unowned let connection: ConnectionCore
 

@@ -3,9 +3,9 @@ import WebSocketProtocol
 
 /// One connection: the stream, the session that reads it, and the handler it reports to.
 ///
-/// Its ``lifecycle`` decides what happens; the connection performs it. Its memory is the price of an
-/// idle connection, so it is one object and holds nothing that only some need. Members are for the
-/// connection's loop unless marked otherwise.
+/// Its ``lifecycle`` decides what happens; the connection performs it. Its memory is the price of
+/// an idle connection, so it is one object and holds nothing that only some need. Members are for
+/// the connection's loop unless marked otherwise.
 final class ConnectionCore: Stream, @unchecked Sendable {
     typealias Stage = ConnectionLifecycle.Stage
     typealias PauseReasons = ConnectionLifecycle.PauseReasons
@@ -23,7 +23,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// How its latest request is received.
     var admission = Admission.Verdict.admitted
     let context: LoopResources
-    /// Delivers to the handler. It refers back to the connection until ``terminate(reason:reset:)``.
+    /// Delivers to the handler. It refers back to the connection until
+    /// ``terminate(reason:reset:)``.
     // Safety of both: only `receive` of this class mutates them; it isn't called from within
     // itself, and nothing that a handler may call puts others in their place.
     @exclusivity(unchecked) var sink: ConnectionSink?
@@ -42,8 +43,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// The bytes that ``countMemory()`` has counted.
     @exclusivity(unchecked) var memoryCounted: UInt32 = 0
     let id: UInt64
-    /// The client that the connection serves: the one that connected, or the one for which a trusted
-    /// proxy did. It changes in the opening phase only, before other threads know of the connection.
+    /// The client that the connection serves: the one that connected, or the one for which a
+    /// trusted proxy did. It changes in the opening phase only, before other threads know of the
+    /// connection.
     var peer: SocketAddress
 
     init(

@@ -4,8 +4,8 @@ import WebSocketProtocol
 /// What limits some connections further: rates, the time to authenticate, and the bytes that they
 /// are to parse later. An object of its own, so that the other connections pay a word for it.
 final class ConnectionGuards {
-    /// The limits of a peer that has yet to prove who it is. This connection has them alone, so that
-    /// they can be raised between two frames of one read.
+    /// The limits of a peer that has yet to prove who it is. This connection has them alone, so
+    /// that they can be raised between two frames of one read.
     private(set) var limits: SessionLimits?
     /// Milliseconds of the loop's clock; `.max` when nothing is awaited.
     private var authenticationDue = UInt64.max

@@ -32,6 +32,28 @@ extension ConnectionLifecycle {
         static let peerClosed = PauseReasons(rawValue: 32)
     }
 
+    // MARK: - Questions
+
+    /// Whether the connection reads. Once nothing more is expected, it reads only to see the end.
+    var wantsReading: Bool { pauseReasons.isEmpty ? stage != .over : stage == .lingering }
+
+    /// Whether bytes that were read must wait before they are parsed.
+    @inline(__always)
+    var mustHold: Bool { stage == .open && !pauseReasons.isEmpty }
+
+    /// Whether the peer may have yet to prove who it is.
+    var mayAwaitAuthentication: Bool { stage == .open && guards != nil }
+
+    /// The time at which an open connection is to be checked again; `nil` if there is none.
+    ///
+    /// - Parameter holdsContext: It holds a compression context, which is released when it is idle.
+    func nextDeadline(holdsContext: Bool) -> UInt64? {
+        let next = min(
+            liveness.nextDeadline(options, holdsContext: holdsContext),
+            guards?.nextDeadline ?? .max)
+        return next == .max ? nil : next
+    }
+
     // MARK: - Actions
 
     /// What to do with bytes that have been received.

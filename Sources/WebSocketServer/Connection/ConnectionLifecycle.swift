@@ -99,13 +99,6 @@ struct ConnectionLifecycle: ~Copyable {
 
     // MARK: - Pausing
 
-    /// Whether the connection reads. Once nothing more is expected, it reads only to see the end.
-    var wantsReading: Bool { pauseReasons.isEmpty ? stage != .over : stage == .lingering }
-
-    /// Whether bytes that were read must wait before they are parsed.
-    @inline(__always)
-    var mustHold: Bool { stage == .open && !pauseReasons.isEmpty }
-
     @inline(__always)
     mutating func pause(for reason: PauseReasons) { pauseReasons.insert(reason) }
 
@@ -132,9 +125,6 @@ struct ConnectionLifecycle: ~Copyable {
     }
 
     // MARK: - Authentication
-
-    /// Whether the peer may have yet to prove who it is.
-    var mayAwaitAuthentication: Bool { stage == .open && guards != nil }
 
     /// The peer has proved who it is: the limits of all others hold from its next frame on.
     mutating func authenticated() {
@@ -253,16 +243,6 @@ struct ConnectionLifecycle: ~Copyable {
     }
 
     // MARK: - Deadlines
-
-    /// The time at which an open connection is to be checked again; `nil` if there is none.
-    ///
-    /// - Parameter holdsContext: It holds a compression context, which is released when it is idle.
-    func nextDeadline(holdsContext: Bool) -> UInt64? {
-        let next = min(
-            liveness.nextDeadline(options, holdsContext: holdsContext),
-            guards?.nextDeadline ?? .max)
-        return next == .max ? nil : next
-    }
 
     /// A deadline has passed.
     ///

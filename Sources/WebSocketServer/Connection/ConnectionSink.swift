@@ -2,8 +2,8 @@ import WebSocketProtocol
 
 /// Delivers what a session reads to a connection's handler.
 struct ConnectionSink: ~Copyable, SessionSink {
-    // Strong, and kept as long as the handler is: made anew for each read it would cost two pairs
-    // of atomic operations, and anything weaker retains and releases at every use.
+    // Strong, and kept as long as the handler: a sink made for each read would cost two pairs of
+    // atomic operations, and a weaker reference retains and releases at every use.
     let connection: ConnectionCore
     let handler: any ConnectionHandler
 
@@ -22,7 +22,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
             RawSpan(_unsafeBytes: payload), as: kind, from: Connection(core: connection))
     }
 
-    /// Answers at once (RFC 6455 §5.5.2), in order with what else is sent.
+    /// Answers at once (RFC 6455 §5.5.2), in order with other messages.
     mutating func ping(_ payload: UnsafeRawBufferPointer) {
         connection.context.counters.pingsReceived += 1
         if connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
@@ -60,8 +60,8 @@ struct ConnectionSink: ~Copyable, SessionSink {
             if !context.assemblies.budget.hasRoom { context.shedMemoryLater() }
             return true
         }
-        // The connections that hold the most give way, at the end of this turn. Until then there is
-        // the reserve; a message that asks for more than that holds the most itself.
+        // The connections that hold the most are closed at the end of this turn. Until then there
+        // is the reserve; a message that needs more than that holds the most itself.
         context.shedMemoryLater()
         return unsafe context.assemblies.grow(
             &buffer, to: capacity, expected: expected, usesReserve: true)

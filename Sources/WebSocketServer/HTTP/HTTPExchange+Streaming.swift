@@ -2,7 +2,7 @@ import HTTPProtocol
 import HTTPTypes
 import UVTransport
 
-/// Responses that are made while they are sent.
+/// Responses whose content is made while they are sent.
 extension HTTPExchange {
     /// Sends a response's head, then one part after the other.
     func stream(
@@ -100,8 +100,8 @@ final class ResponseStream {
         if isLow { pull(on: connection) }
     }
 
-    /// Gives the client time to take something. Meanwhile the connection may be evicted: else some
-    /// that read a little at a time could use up all places.
+    /// Gives the client time to take something. Meanwhile the connection may be evicted: otherwise
+    /// clients that read a little at a time could use up all places.
     private func awaitReader(on connection: ConnectionCore) {
         guard let exchange = unsafe connection.opening as? HTTPExchange else { return }
         connection.waitInPlace()

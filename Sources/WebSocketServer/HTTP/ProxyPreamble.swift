@@ -1,8 +1,8 @@
 import HTTPProtocol
 import UVTransport
 
-/// What stands before HTTP where the PROXY protocol is required: the header that says for whom a
-/// proxy connects.
+/// The phase before HTTP where the PROXY protocol is required: its header names the client that a
+/// proxy connects for.
 final class ProxyPreamble: OpeningPhase {
     private let exchange: HTTPExchange
     private var parser = ProxyHeaderParser()
@@ -21,7 +21,7 @@ final class ProxyPreamble: OpeningPhase {
             connection.terminate(reason: "PROXY protocol")
         case .header(let header):
             attribute(connection, to: header)
-            // Only now is it known whose the connection is: this is where it is accepted.
+            // The client is known only now: this is where the connection is accepted.
             if connection.admission == .noRoom {
                 connection.context.counters.refusedAtAccept += 1
                 return connection.terminate(reason: ConnectionCore.tooManyConnections)
@@ -42,7 +42,7 @@ final class ProxyPreamble: OpeningPhase {
         case .unix: client = .unix
         }
         connection.judgeRequest(for: client)
-        // The proxy itself, or one behind it, tells its client by a header of each request.
+        // The proxy itself, or one behind it, names its client in a header of each request.
         let isProxy = exchange.settings.proxies.trusts(client)
         exchange.proxy = isProxy ? client : nil
     }

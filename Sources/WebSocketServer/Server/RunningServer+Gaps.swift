@@ -3,7 +3,7 @@ import Synchronization
 import UVTransport
 import WebSocketProtocol
 
-/// What a server does about gaps in its broker's subscriptions.
+/// Gaps in the broker's subscriptions.
 extension RunningServer {
     /// The broker lost its subscriptions; any thread.
     func brokerGap(_ reason: String) {
@@ -13,8 +13,8 @@ extension RunningServer {
         gapBegan()
     }
 
-    /// A publication was dropped, since the loops are too far behind: one gap until they have
-    /// caught up; any thread.
+    /// A publication was dropped, since the loops are too far behind. That is one gap until they
+    /// have caught up; any thread.
     func deliveryOverloaded() {
         shared.warnings.undelivered.log()
         guard shared.isOverloaded.exchange(true, ordering: .relaxed) == false else { return }
@@ -38,9 +38,9 @@ extension RunningServer {
         closeSubscribersIfWanted()
     }
 
-    /// Has refusals of what connections publish counted; before there are any.
+    /// Counts the publications of connections that the broker refuses; before there are any.
     func watchRefusals() {
-        // Made once: a closure for each publication would cost an allocation.
+        // Made once, since a closure for each publication would cost an allocation.
         let onAnswer: @Sendable (BrokerError?) -> Void = { [weak self] error in
             if let error { self?.publicationRefused(error) }
         }

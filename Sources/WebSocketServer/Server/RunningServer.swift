@@ -8,7 +8,7 @@ final class RunningServer: Sendable {
     let shared: ServerShared
     let group: EventLoopGroup
     let loops: [ServerLoop]
-    /// The addresses bound, port 0 replaced by the port picked.
+    /// The bound addresses, with the chosen port in place of port 0.
     let addresses: [BoundAddress]
     private let sockets: [[ListeningSocket]]
     private let filesAreRemoved = Atomic<Bool>(false)
@@ -65,7 +65,7 @@ final class RunningServer: Sendable {
         }
     }
 
-    /// Lowers the limit of connections to the descriptors that are there for them, now that the
+    /// Lowers the limit of connections to the descriptors that are left for them, now that the
     /// loops and sockets have theirs.
     private static func fitConnections(of shared: ServerShared) {
         let wanted = shared.configuration.limits.connectionsMax
@@ -98,7 +98,7 @@ final class RunningServer: Sendable {
         }
     }
 
-    /// Measures the loops' turns, where that is wanted.
+    /// Measures the loops' turns, if the configuration asks for it.
     private func watchTurns() {
         guard let limit = shared.configuration.slowTurn else { return }
         let nanosecondsMax = UInt64(limit / .nanoseconds(1))
@@ -107,7 +107,7 @@ final class RunningServer: Sendable {
         }
     }
 
-    /// Logs the longest turn of all loops, where they were measured; after they have stopped.
+    /// Logs the longest turn of all loops, if turns were measured; after the loops have stopped.
     private func logLongestTurn() {
         guard shared.configuration.slowTurn != nil,
             let longest = loops.max(by: { $0.longestTurn < $1.longestTurn })
@@ -129,7 +129,8 @@ final class RunningServer: Sendable {
 
     /// Stops accepting, on all loops when it returns; the sockets' files go too.
     ///
-    /// The files go first, and only once: when the sockets are closed, a successor may listen there.
+    /// The files go first, and only once: when the sockets are closed, a successor may listen
+    /// there.
     func closeListeners() async {
         if !filesAreRemoved.exchange(true, ordering: .relaxed) {
             for socket in sockets.joined() { socket.removeFile() }
@@ -153,7 +154,7 @@ final class RunningServer: Sendable {
         await onEachLoop { $0.cut(done: $1) }
     }
 
-    /// Stops the loops, which must be empty, and reports what they leaked: nothing.
+    /// Stops the loops, which must have no connections any more, and reports leaks.
     func stopLoops() {
         loops[0].loop.execute { [loops] in loops[0].ignoreSignals() }
         let handles = group.shutdown()

@@ -78,7 +78,7 @@ final class ServerLoop: @unchecked Sendable {
     private func accept(_ descriptor: Int32, from peer: SocketAddress) {
         let proxies = shared.configuration.proxies
         let expectsHeader = proxies.proxyProtocol == .required
-        if expectsHeader, !proxies.mayAnnounce(peer) {
+        if expectsHeader, !proxies.maySendProxyHeader(peer) {
             shared.warnings.untrustedProxy.log(["peer": "\(peer)"])
             Glibc.close(descriptor)
             return

@@ -23,12 +23,12 @@ final class LoopMemory: Sendable {
         note(count)
     }
 
-    /// Notes bytes that are counted already, by a budget within this one.
+    /// Notes bytes that a budget within this one has counted already.
     func note(_ count: Int) {
         held.store(held.load(ordering: .relaxed) &+ count, ordering: .relaxed)
     }
 
-    /// Whether the caller is the one to have the loop shed.
+    /// Returns whether the caller is to make the loop shed connections.
     func beginShedding() -> Bool { !isSheddingDue.exchange(true, ordering: .relaxed) }
     func endShedding() { isSheddingDue.store(false, ordering: .relaxed) }
 }

@@ -1,32 +1,33 @@
 import Logging
 
-/// What a server, or a client's loop, logs that peers or the system can cause many times a second.
+/// The log messages that peers or the system can cause many times a second.
 struct ServerWarnings: Sendable {
-    /// Accepting failed; a kind is an error's code.
+    /// Connections can't be accepted; the kind is an error's code.
     let unaccepted: LogThrottle
-    /// An accepted descriptor is of no use; the same.
+    /// An accepted descriptor can't be used; the kind is an error's code.
     let unopened: LogThrottle
     /// Descriptors run short: a connection is closed when it is accepted.
     let short: LogThrottle
-    /// So it is for other reasons: its address has too many, or no one else can leave for it.
+    /// A connection is closed when it is accepted: its address has too many, or no other connection
+    /// can be evicted for it.
     let unplaced: LogThrottle
-    /// A connection left for another.
+    /// A connection was evicted for another.
     let evicted: LogThrottle
-    /// What connections published.
+    /// The broker refused a publication of a connection.
     let refused: LogThrottle
-    /// Memory was spent, and connections were closed for it.
+    /// Memory was spent, and connections were closed for that.
     let shed: LogThrottle
-    /// A turn of a loop took long; a kind is the loop's number.
+    /// A turn of a loop took long; the kind is the loop's number.
     let slowTurn: LogThrottle
-    /// What the broker brought.
+    /// Publications of the broker were dropped.
     let undelivered: LogThrottle
-    /// Connections of those who aren't trusted to use the PROXY protocol.
+    /// Connections of peers that aren't trusted to use the PROXY protocol.
     let untrustedProxy: LogThrottle
     /// Connections that don't begin with the PROXY protocol's header.
     let invalidPreamble: LogThrottle
     /// Connections that read too slowly.
     let slowConsumer: LogThrottle
-    /// Errors thrown by an upgrade's decision.
+    /// Errors thrown by the closure that decides on an upgrade.
     let failedUpgrade: LogThrottle
     /// Errors thrown by a request's handler.
     let failedRequest: LogThrottle
