@@ -1,8 +1,8 @@
 /// The most bytes that the next read of any stream of a loop may bring.
 ///
 /// Reads are short once much has been read since the last poll, so that many streams with much to
-/// read don't keep the others waiting.
-struct ReadAllowance {
+/// read don't keep the others waiting. Not copyable, so that each read looks at the fields in place.
+struct ReadAllowance: ~Copyable {
     /// Bytes that all streams read between two polls before their reads are short.
     private static let polledBytesMax = 4 << 20
     /// Bytes of a short read.
@@ -25,7 +25,12 @@ struct ReadAllowance {
     /// The size of the next read.
     @inline(__always)
     func next(now: UInt64) -> Int {
-        polledBytes <= Self.polledBytesMax || polledAt != now
-            ? size : min(size, Self.shortReadSize)
+        polledBytes <= Self.polledBytesMax ? size : nextBehindMuch(now: now)
+    }
+
+    // Apart, so that the ordinary read takes one comparison.
+    @inline(never)
+    private func nextBehindMuch(now: UInt64) -> Int {
+        polledAt != now ? size : min(size, Self.shortReadSize)
     }
 }

@@ -112,6 +112,8 @@ open class Stream: Handle, @unchecked Sendable {
     }
 
     /// Polls for the events that are wanted now.
+    // Not inlined: an event changes what is polled for only seldom.
+    @inline(never)
     final func updatePolling() {
         var wanted: UInt8 = unsafe isReading ? Self.readable : 0
         if unsafe (outbox != nil) { wanted |= Self.writable }
