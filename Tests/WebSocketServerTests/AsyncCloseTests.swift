@@ -185,9 +185,9 @@ import WebSocketTesting
             let client = try await server.upgraded()
             let frames = [Frame.text("one"), .close(nil)].flatMap { $0.encoded() }
             try await client.send(frames + ClosingTests.Rest.much.bytes)
-            try await witness.until { !$0.context.registry.delayedAnswers.isEmpty }
+            try await witness.until { !$0.resources.registry.delayedAnswers.isEmpty }
             let held = await witness.onLoop { core in
-                let waiting = core.context.registry.snapshot().first { $0 !== core }!
+                let waiting = core.resources.registry.snapshot().first { $0 !== core }!
                 return waiting.guards?.unparsedBytes.count ?? 0
             }
             #expect(held == 0)

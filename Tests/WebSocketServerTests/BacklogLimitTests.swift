@@ -265,7 +265,7 @@ import WebSocketTesting
                 #expect(try await client.readFrame().payload.count >= payload.count)
             }
             // Nothing waits any more, and no one is listed as who lets something wait.
-            #expect(await connection.onLoop { $0.context.topics!.waiting.count } == 0)
+            #expect(await connection.onLoop { $0.resources.topics!.waiting.count } == 0)
             let counters = await server.server.counters()
             #expect(counters.topics.delayed > 0)
             #expect(counters.topics.deliveries == UInt64(count))

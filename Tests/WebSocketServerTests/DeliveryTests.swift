@@ -162,10 +162,10 @@ import WebSocketTesting
             // Another connection of the loop knows of all.
             let other = try await server.upgraded()
             let witness = try await recorder.connections.next()
-            opened.add(witness.core.context)
+            opened.add(witness.core.resources)
             let connection = Connection(
                 core: await witness.onLoop { core in
-                    core.context.registry.snapshot().first { $0 !== core }!
+                    core.resources.registry.snapshot().first { $0 !== core }!
                 })
             var count = 0
             for _ in 0..<2 {

@@ -70,7 +70,7 @@ import WebSocketTesting
                 try await other.send(Self.bytes(5_000, first: 0x02))
                 _ = try await recorder.connections.next()
                 try await recorder.connections.next().until {
-                    $0.context.assemblies.outstanding == 1
+                    $0.resources.assemblies.outstanding == 1
                 }
                 for frame in limit.past { try await client.send(frame) }
                 #expect(try await client.readFrame().closeCode == limit.code)
@@ -166,7 +166,7 @@ import WebSocketTesting
             #expect(try await client.readFrame() == Frame(first: 0x89))
             try await client.send(Frame(first: 0x8A))
             try await connection.until {
-                $0.context.counters.pongsReceived == 1 && $0.undeliveredCount == 0
+                $0.resources.counters.pongsReceived == 1 && $0.undeliveredCount == 0
             }
             await connection.onLoop {
                 $0.deadlinePassed(now: $0.lifecycle.liveness.pingSent + 10_000)
@@ -190,7 +190,7 @@ import WebSocketTesting
                 let connection = try await client.connect(to: server.url("/ws"))
                 let other = try await recorder.connections.next()
                 await other.onLoop { $0.deadlinePassed(now: $0.loop.now + 30_032) }
-                try await other.until { $0.context.counters.pongsReceived == 1 }
+                try await other.until { $0.resources.counters.pongsReceived == 1 }
                 await other.onLoop { $0.deadlinePassed(now: $0.loop.now + 60_032) }
                 #expect(await connection.waitUntilClosed().code == .goingAway)
             }

@@ -29,7 +29,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         parser = ResponseParser(limits: limits)
     }
 
-    /// Starts the handshake, on the context's loop. Calls `completion` exactly once.
+    /// Starts the handshake, on the loop of the resources. Calls `completion` exactly once.
     func begin(
         _ address: ConnectAddress, on resources: LoopResources, options: SessionOptions,
         timeout: UInt64, completion: @escaping (Outcome) -> Void
@@ -38,7 +38,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         if isCancelled { return complete(.cancelled, "cancelled") }
         if resources.registry.isDraining { return complete(.shutDown, "the client is shut down") }
         let connection = ConnectionCore(
-            context: resources, peer: address.socketAddress, role: .client, options: options,
+            resources: resources, peer: address.socketAddress, role: .client, options: options,
             opening: self)
         self.connection = connection
         connection.setStageDeadline(connection.loop.now + timeout)
@@ -140,7 +140,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         var upgraded = Upgraded(
             handler: handler, options: connection.options, subprotocol: accepted.1.subprotocol)
         if let parameters = accepted.2 {
-            upgraded.compression = connection.context.codecs.take(
+            upgraded.compression = connection.resources.codecs.take(
                 parameters, options: upgraded.options)
             if upgraded.compression == nil {
                 return fail(.handshakeFailed, "no memory is left for another context")
@@ -153,7 +153,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     }
 
     override func deadlinePassed(on connection: ConnectionCore) {
-        connection.context.counters.handshakeTimeouts += 1
+        connection.resources.counters.handshakeTimeouts += 1
         fail(.timedOut, attempt == nil ? "no answer in time" : "no connection in time")
     }
 

@@ -12,7 +12,7 @@ final class ConnectionDeadline: TimerEntry {
 
     override func deadlinePassed(now: UInt64) {
         // Removed before it runs, since it may set another one.
-        connection.context.registry.deadlines[connection.id] = nil
+        connection.resources.registry.deadlines[connection.id] = nil
         body(Connection(core: connection))
     }
 }
@@ -32,7 +32,7 @@ extension Connection {
         guard core.stage != .over else { return }
         let deadline = ConnectionDeadline(core, body)
         // Kept there, since the timer wheel keeps nothing alive.
-        core.context.registry.deadlines[core.id] = deadline
+        core.resources.registry.deadlines[core.id] = deadline
         let milliseconds = max(.zero, min(delay, Self.delayMax)).milliseconds
         core.loop.schedule(deadline, at: core.loop.now + milliseconds)
     }
@@ -40,6 +40,6 @@ extension Connection {
     /// Cancels the deadline, if there is one. On the connection's loop.
     public func clearDeadline() {
         precondition(core.loop.isCurrent, "a deadline is cleared on the connection's loop")
-        core.context.registry.clearDeadline(of: core.id)
+        core.resources.registry.clearDeadline(of: core.id)
     }
 }

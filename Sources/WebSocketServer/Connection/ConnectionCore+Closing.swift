@@ -12,9 +12,9 @@ extension ConnectionCore {
         case .sendClose(let code, let deadline):
             // Messages sent before the close still go out.
             if let subscriber = unsafe subscriber {
-                context.topics?.resume(subscriber, all: true)
+                resources.topics?.resume(subscriber, all: true)
             }
-            context.registry.closeReasons[id] = reason
+            resources.registry.closeReasons[id] = reason
             sendClose(code, reason)
             awaitEnd(until: deadline)
             // If the peer's Close frame is among what is held, the connection is over when this
@@ -27,12 +27,12 @@ extension ConnectionCore {
     func peerClosed(_ code: CloseCode?, _ reason: String) {
         switch lifecycle.peerClosed(code, now: loop.now) {
         case .awaitTask(let deadline):
-            context.registry.closeReasons[id] = reason
+            resources.registry.closeReasons[id] = reason
             delayAnswer(until: deadline)
         case .end(let action):
             // Ours was sent before, unless it is sent now.
             if case .linger(sending: _?, deadline: _) = action {
-                context.registry.closeReasons[id] = reason
+                resources.registry.closeReasons[id] = reason
             }
             performAnswer(action)
         }
@@ -42,7 +42,7 @@ extension ConnectionCore {
     func answerClose() { performAnswer(lifecycle.answer(now: loop.now)) }
 
     private func performAnswer(_ action: ConnectionLifecycle.EndAction) {
-        context.registry.endDelayedAnswer(of: id)
+        resources.registry.endDelayedAnswer(of: id)
         // §7.1.1: the server closes the TCP connection first, the client waits for it. The peer may
         // still send, such as the answer to a ping that it reads only now: closing the socket at
         // once would answer that with a reset, by which it loses what it has not read.
@@ -72,13 +72,13 @@ extension ConnectionCore {
         if case .none = action { return }
         count(cause, isTold: isTold, from: before)
         if before == .open {
-            context.registry.closeReasons[id] = isTold ? cause.reason : Self.slowConsumer
+            resources.registry.closeReasons[id] = isTold ? cause.reason : Self.slowConsumer
             if case .memory = cause { releaseHeld() }
         }
         perform(action, reason: cause.reason)
         guard case .slowConsumer = cause else { return }
         // A log handler may send to connections, but no longer to this one.
-        context.warnings.slowConsumer.log([
+        resources.warnings.slowConsumer.log([
             "connection": "\(id)", "peer": "\(peer)", "queued": "\(queued)",
             "waiting": "\(backlog?.count ?? 0)", "waiting_bytes": "\(backlog?.size ?? 0)",
             "limit": "\(options.outboxMax)",
@@ -93,7 +93,7 @@ extension ConnectionCore {
         case .fault: true
         // The backlog is sent until the outbox is one message above its high-water mark.
         case .slowConsumer:
-            (context.topics?.budget.hasRoom ?? true) && outboxCount <= 2 * options.outboxHighWater
+            (resources.topics?.budget.hasRoom ?? true) && outboxCount <= 2 * options.outboxHighWater
         case .memory: outboxCount <= options.outboxHighWater
         }
     }
@@ -103,17 +103,17 @@ extension ConnectionCore {
     ) {
         switch (cause, stage) {
         case (.fault, _): break
-        case (.slowConsumer, _): return context.counters.slowConsumers += 1
+        case (.slowConsumer, _): return resources.counters.slowConsumers += 1
         case (.memory, .open) where isTold: break
         case (.memory, .open):
-            context.counters.limits.hit(.memory)
-            return context.counters.slowConsumers += 1
-        case (.memory, .opening): return context.counters.limits.hit(.memory)
+            resources.counters.limits.hit(.memory)
+            return resources.counters.slowConsumers += 1
+        case (.memory, .opening): return resources.counters.limits.hit(.memory)
         case (.memory, _): return
         }
-        if let limit = cause.limit { context.counters.limits.hit(limit) }
-        context.counters.failed(cause.code)
-        context.logger.debug(
+        if let limit = cause.limit { resources.counters.limits.hit(limit) }
+        resources.counters.failed(cause.code)
+        resources.logger.debug(
             "connection failed",
             metadata: [
                 "connection": "\(id)", "peer": "\(peer)", "code": "\(cause.code.rawValue)",

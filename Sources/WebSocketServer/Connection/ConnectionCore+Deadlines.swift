@@ -40,7 +40,7 @@ extension ConnectionCore {
         if upkeep.contains(.resumeReading) { setReadingPaused(false, .rate) }
         if upkeep.contains(.sendPing) {
             noteUndelivered()
-            context.counters.pingsSent += 1
+            resources.counters.pingsSent += 1
             unsafe sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
         }
     }
@@ -48,10 +48,10 @@ extension ConnectionCore {
     private func timedOut(_ timeout: ConnectionLifecycle.Timeout) {
         switch timeout {
         case .idle:
-            context.counters.idleTimeouts += 1
+            resources.counters.idleTimeouts += 1
             beginClosing(.goingAway, "idle timeout")
         case .authentication:
-            context.counters.limits.hit(.authenticationTime)
+            resources.counters.limits.hit(.authenticationTime)
             beginClosing(.unauthorized, "authentication timeout")
         case .message:
             end(
@@ -60,12 +60,12 @@ extension ConnectionCore {
                         .policyViolation, "a message took too long to arrive", limit: .messageTime))
             )
         case .heartbeat:
-            context.counters.heartbeatTimeouts += 1
-            context.logger.debug(
+            resources.counters.heartbeatTimeouts += 1
+            resources.logger.debug(
                 "peer is dead", metadata: ["connection": "\(id)", "peer": "\(peer)"])
             end(.fault(SessionFault(.internalError, "heartbeat timeout")))
         case .close:
-            context.counters.closeTimeouts += 1
+            resources.counters.closeTimeouts += 1
             // A peer that is gone gets no more; one that only doesn't answer has all that was sent.
             terminate(reason: "close timeout", reset: isUnacknowledged)
         }
@@ -76,7 +76,7 @@ extension ConnectionCore {
     func authenticated() {
         guard lifecycle.mayAwaitAuthentication else { return }
         guard holdPlace() else {
-            context.counters.refusedByLimit += 1
+            resources.counters.refusedByLimit += 1
             return beginClosing(.policyViolation, Self.tooManyConnections)
         }
         lifecycle.authenticated()

@@ -7,22 +7,22 @@ extension ConnectionCore {
     @discardableResult
     func noteUndelivered(ignoring ignored: Int = 0) -> Bool {
         let undelivered = Undelivered(on: self, ignoring: ignored)
-        context.registry.setUndelivered(undelivered, of: id)
+        resources.registry.setUndelivered(undelivered, of: id)
         return undelivered != nil
     }
 
     /// Returns whether the peer has taken some of the noted bytes since then, or since the last
     /// call.
     func hasTakenSome() -> Bool {
-        guard var undelivered = context.registry.undelivered[id] else { return false }
+        guard var undelivered = resources.registry.undelivered[id] else { return false }
         let isLess = undelivered.update(from: self)
-        context.registry.setUndelivered(undelivered.isEmpty ? nil : undelivered, of: id)
+        resources.registry.setUndelivered(undelivered.isEmpty ? nil : undelivered, of: id)
         return isLess
     }
 
     /// Returns whether the peer takes what it is sent. If nothing was noted when that was sent, it
     /// is noted now, and the peer has until the next call.
     func mayBeTaking() -> Bool {
-        context.registry.undelivered[id] == nil ? noteUndelivered() : hasTakenSome()
+        resources.registry.undelivered[id] == nil ? noteUndelivered() : hasTakenSome()
     }
 }

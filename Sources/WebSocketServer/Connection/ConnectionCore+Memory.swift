@@ -20,8 +20,8 @@ extension ConnectionCore {
         guard unsafe size != memoryCounted else { return }
         let grown = unsafe Int(size) - Int(memoryCounted)
         unsafe memoryCounted = size
-        context.memory.add(grown)
-        if grown > 0, !context.memory.budget.hasRoom { context.shedMemoryLater() }
+        resources.memory.add(grown)
+        if grown > 0, !resources.memory.budget.hasRoom { resources.shedMemoryLater() }
     }
 
     /// Releases what the peer has sent and this side has yet to handle.

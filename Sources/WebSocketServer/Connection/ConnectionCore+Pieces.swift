@@ -23,7 +23,7 @@ extension ConnectionCore {
     /// Receives what may be compressed, now or in a later turn.
     func receiveInflating(_ bytes: UnsafeMutableRawBufferPointer) {
         let isWithinMessage = unsafe !session.isBetweenMessages
-        if context.mustAwaitTurn(bytes.count, isWithinMessage: isWithinMessage),
+        if resources.mustAwaitTurn(bytes.count, isWithinMessage: isWithinMessage),
             stage == .open
         {
             unsafe holdForLater(bytes)
@@ -42,14 +42,14 @@ extension ConnectionCore {
 
     func receiveInPieces(_ bytes: UnsafeMutableRawBufferPointer, of pieceSize: Int) {
         let payloadsMax =
-            unsafe context.messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
+            unsafe resources.messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
         let began = LoopCodecs.now()
         var rest = unsafe bytes
         while unsafe !rest.isEmpty {
             // Paused by the handler, the rates or the outbox.
             if lifecycle.mustHold { return unsafe hold(rest) }
-            if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax
-                || context.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
+            if unsafe resources.messageCounts.pointee.bytesReceived >= payloadsMax
+                || resources.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
             {
                 return unsafe holdForLater(rest)
             }
@@ -65,20 +65,20 @@ extension ConnectionCore {
 
     /// Receives many bytes, none of them compressed: window by window, as long as there is time.
     func receiveInWindows(_ bytes: UnsafeMutableRawBufferPointer) {
-        if context.isTurnOver() { return unsafe holdForLater(bytes) }
+        if resources.isTurnOver() { return unsafe holdForLater(bytes) }
         let began = LoopCodecs.now()
         var last = began
         var rest = unsafe bytes
         while true {
             let unread = unsafe receivePiece(rest, window: Self.windowSize)
             let now = LoopCodecs.now()
-            context.longReadNanoseconds &+= now &- last
+            resources.longReadNanoseconds &+= now &- last
             last = now
             guard unread > 0, stage == .open || stage == .closing else { return }
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: rest[(rest.count - unread)...])
             if lifecycle.mustHold { return unsafe hold(rest) }
-            if now &- began > TurnQueue.shareMax || context.isTurnOver() {
+            if now &- began > TurnQueue.shareMax || resources.isTurnOver() {
                 return unsafe holdForLater(rest)
             }
         }
@@ -98,7 +98,7 @@ extension ConnectionCore {
     }
 
     /// Parses the held bytes in a later turn, unless reading is paused then.
-    func receiveHeldLater() { context.awaitTurn(self) }
+    func receiveHeldLater() { resources.awaitTurn(self) }
 
     /// Continues with what the connection has kept for a later turn.
     func takeTurn() {

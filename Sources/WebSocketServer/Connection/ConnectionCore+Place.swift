@@ -9,15 +9,15 @@ extension ConnectionCore: AdmissionMember {
     /// Waits for a request, or for the end, and may be evicted meanwhile. The connection is counted
     /// for `address` from now on, if one is given.
     func waitInPlace(as address: SocketAddress? = nil) {
-        context.admission?.wait(self, as: address)
+        resources.admission?.wait(self, as: address)
     }
 
     /// Holds a place while the connection is of use. Returns false if none is left.
-    func holdPlace() -> Bool { context.admission?.hold(self) ?? true }
+    func holdPlace() -> Bool { resources.admission?.hold(self) ?? true }
 
     /// Decides how the arriving request is received, which a proxy may have sent for a client.
     func judgeRequest(for client: SocketAddress? = nil) {
-        guard let admission = context.admission else { return }
+        guard let admission = resources.admission else { return }
         self.admission = admission.judge(self, for: client)
     }
 
@@ -25,7 +25,7 @@ extension ConnectionCore: AdmissionMember {
         // Its descriptor must be free as soon as possible.
         onLoop { connection in
             guard connection.stage != .over else { return }
-            connection.context.counters.evicted += 1
+            connection.resources.counters.evicted += 1
             connection.terminate(reason: "evicted", reset: connection.isUnacknowledged)
         }
     }

@@ -37,8 +37,8 @@ extension ConnectionCore {
     func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
         let (messages, payloads) = unsafe (
-            context.messageCounts.pointee.messagesReceived,
-            context.messageCounts.pointee.bytesReceived
+            resources.messageCounts.pointee.messagesReceived,
+            resources.messageCounts.pointee.bytesReceived
         )
         let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
         account(since: messages, payloads, read: bytes.count)
@@ -50,8 +50,8 @@ extension ConnectionCore {
     func receivePiece(_ bytes: UnsafeMutableRawBufferPointer, window: Int) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
         let (messages, payloads) = unsafe (
-            context.messageCounts.pointee.messagesReceived,
-            context.messageCounts.pointee.bytesReceived
+            resources.messageCounts.pointee.messagesReceived,
+            resources.messageCounts.pointee.bytesReceived
         )
         let action = unsafe session.receive(
             base, count: bytes.count, window: window, into: &sink!)
@@ -76,8 +76,8 @@ extension ConnectionCore {
     /// Continues with a message that takes more than a turn to inflate.
     func resumeInflating() {
         let (messages, payloads) = unsafe (
-            context.messageCounts.pointee.messagesReceived,
-            context.messageCounts.pointee.bytesReceived
+            resources.messageCounts.pointee.messagesReceived,
+            resources.messageCounts.pointee.bytesReceived
         )
         let action = unsafe session.resume(into: &sink!)
         account(since: messages, payloads, read: 0)
@@ -88,16 +88,16 @@ extension ConnectionCore {
     /// it.
     @inline(__always)
     private func account(since messages: UInt64, _ payloads: UInt64, read: Int) {
-        if unsafe context.messageCounts.pointee.messagesReceived != messages {
+        if unsafe resources.messageCounts.pointee.messagesReceived != messages {
             lifecycle.receivedMessage()
         }
         if guards != nil { chargeRates(since: messages, payloads, read: read) }
-        if unsafe compression != nil { context.codecs.trim(&context.assemblies) }
+        if unsafe compression != nil { resources.codecs.trim(&resources.assemblies) }
     }
 
     /// Holds the peer to its rates after what a piece has brought.
     private func chargeRates(since messages: UInt64, _ bytes: UInt64, read: Int) {
-        let counts = unsafe context.messageCounts.pointee
+        let counts = unsafe resources.messageCounts.pointee
         let action = lifecycle.charge(
             messages: counts.messagesReceived - messages,
             // A message that inflates to nothing counts as the bytes that were read.
@@ -106,7 +106,7 @@ extension ConnectionCore {
         case .none: break
         case .fail(let fault): end(.fault(fault))
         case .pause(let limit):
-            context.counters.limits.hit(limit)
+            resources.counters.limits.hit(limit)
             updateReading()
             scheduleHeartbeat()
         }

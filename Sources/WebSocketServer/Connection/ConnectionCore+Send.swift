@@ -15,7 +15,7 @@ extension ConnectionCore {
     {
         guard loop.isCurrent else { return unsafe sendFromElsewhere(payload, kind) }
         guard stage == .open else { return .dropped }
-        let counts = unsafe context.messageCounts
+        let counts = unsafe resources.messageCounts
         let payloadCount = payload.count
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
@@ -46,8 +46,8 @@ extension ConnectionCore {
             return unsafe sendFromElsewhere(payload, kind, compresses: false)
         }
         guard stage == .open else { return .dropped }
-        unsafe context.messageCounts.pointee.messagesSent &+= 1
-        unsafe context.messageCounts.pointee.bytesSent &+= UInt64(payload.count)
+        unsafe resources.messageCounts.pointee.messagesSent &+= 1
+        unsafe resources.messageCounts.pointee.bytesSent &+= UInt64(payload.count)
         return unsafe sendSlowly(payload, kind, compresses: false)
     }
 
@@ -71,7 +71,7 @@ extension ConnectionCore {
     ) -> Connection.SendOutcome {
         if hasOutbox {
             if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty,
-                let topics = context.topics
+                let topics = resources.topics
             {
                 // Queued behind the publications that wait, so that the order is kept.
                 let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
@@ -149,7 +149,7 @@ extension ConnectionCore {
         }
         guard let place = unsafe append(size &+ payload.count) else { return }
         if isMasked {
-            let key = context.maskingKeys.next()
+            let key = resources.maskingKeys.next()
             _ = unsafe FrameHeader.encode(
                 firstByte: firstByte, payload: payload.count, maskingKey: key, to: place)
             guard let base = payload.baseAddress else { return }

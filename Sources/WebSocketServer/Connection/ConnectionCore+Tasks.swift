@@ -22,7 +22,7 @@ extension ConnectionCore {
         updateReading()
         let answer = DelayedAnswer(self)
         // Kept there, since the timer wheel keeps nothing alive.
-        context.registry.delayedAnswers[id] = answer
+        resources.registry.delayedAnswers[id] = answer
         loop.schedule(answer, at: deadline)
     }
 }

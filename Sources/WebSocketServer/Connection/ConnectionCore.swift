@@ -22,7 +22,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var readsDirectly = false
     /// How its latest request is received.
     var admission = Admission.Verdict.admitted
-    let context: LoopResources
+    let resources: LoopResources
     /// Delivers to the handler. It refers back to the connection until
     /// ``terminate(reason:reset:)``.
     // Safety of both: only `receive` of this class mutates them; it isn't called from within
@@ -49,19 +49,19 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     var peer: SocketAddress
 
     init(
-        context: LoopResources, peer: SocketAddress, role: Session.Role, options: SessionOptions,
+        resources: LoopResources, peer: SocketAddress, role: Session.Role, options: SessionOptions,
         opening: OpeningPhase
     ) {
-        self.context = context
+        self.resources = resources
         self.id = ConnectionRegistry.nextID()
         self.peer = peer
         self.role = role
         unsafe lifecycleStorage = ConnectionLifecycle(
-            options: options, id: id, now: context.loop.now)
+            options: options, id: id, now: resources.loop.now)
         unsafe self.opening = opening
         unsafe self.session = Session(role: role, limits: options.sessionLimits)
-        super.init(loop: context.loop)
-        context.registry.add(self)
+        super.init(loop: resources.loop)
+        resources.registry.add(self)
     }
 
     // MARK: - State
@@ -84,7 +84,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         return unsafe sink!.currentHandler()
     }
 
-    var subprotocol: String? { context.registry.subprotocols[id] }
+    var subprotocol: String? { resources.registry.subprotocols[id] }
 
     /// Runs `body` now on the loop, or later from another thread; any thread.
     func onLoop(_ body: @escaping @Sendable (ConnectionCore) -> Void) {
@@ -116,14 +116,14 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         unsafe opening = nil
         unsafe sink = ConnectionSink(connection: self, handler: handler)
         if let subprotocol = upgraded.subprotocol {
-            context.registry.subprotocols[id] = subprotocol
+            resources.registry.subprotocols[id] = subprotocol
         }
         if role == .server {
             let threshold = unsafe compression?.threshold ?? .max
             unsafe corkableSizeMax = UInt16(clamping: threshold)
         }
         lifecycle.open(upgraded.options, guards: guards, now: loop.now)
-        context.counters.opened += 1
+        resources.counters.opened += 1
         scheduleHeartbeat()
         handler.onOpen(Connection(core: self))
         updateReading()
@@ -151,7 +151,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     override func outboxShrank() {
         countMemory()
         if let subscriber = unsafe subscriber, unsafe subscriber.outboxShare > 0 {
-            context.topics?.countOutbox(of: subscriber)
+            resources.topics?.countOutbox(of: subscriber)
         }
         switch lifecycle.outboxShrank(to: outboxCount, hasEnded: hasEnded, now: loop.now) {
         case .none: break
@@ -161,7 +161,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
             unsafe opening?.outboxShrank(isLow: isLow, on: self)
         case .sendBacklog:
             if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty {
-                context.topics?.resume(subscriber)
+                resources.topics?.resume(subscriber)
                 if unsafe !subscriber.backlog.isEmpty { return }
             }
             setReadingPaused(false, .outbox)
@@ -179,7 +179,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     override func deadlinePassed(now: UInt64) { passDeadline(now: now) }
 
-    override func closed() { context.handleClosed(self) }
+    override func closed() { resources.handleClosed(self) }
 
     // MARK: - The end
 
@@ -187,13 +187,13 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     func terminate(reason: String = "", reset: Bool = false) {
         guard lifecycle.terminate() else { return }
         if unsafe sink != nil { unsafe session.discard(into: &sink!) }
-        context.registry.remove(self)
+        resources.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
         unsafe opening = nil
         countMemory()
         if let subscriber = unsafe subscriber {
-            context.topics?.leave(subscriber)
+            resources.topics?.leave(subscriber)
             unsafe self.subscriber = nil
         }
         unsafe compression?.end()
@@ -207,8 +207,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     func reportEnd(reason: String = "") {
         let handler = self.handler
         guard handler !== NoHandler.shared, let code = lifecycle.reportEnd() else { return }
-        context.counters.closed(code)
-        let given = context.registry.closeReasons.removeValue(forKey: id)
+        resources.counters.closed(code)
+        let given = resources.registry.closeReasons.removeValue(forKey: id)
         handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
     }
 }

@@ -15,7 +15,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
 
     @inline(__always)
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
-        let counts = unsafe connection.context.messageCounts
+        let counts = unsafe connection.resources.messageCounts
         unsafe counts.pointee.messagesReceived &+= 1
         unsafe counts.pointee.bytesReceived &+= UInt64(payload.count)
         unsafe handler.onMessage(
@@ -24,13 +24,13 @@ struct ConnectionSink: ~Copyable, SessionSink {
 
     /// Answers at once (RFC 6455 §5.5.2), in order with other messages.
     mutating func ping(_ payload: UnsafeRawBufferPointer) {
-        connection.context.counters.pingsReceived += 1
+        connection.resources.counters.pingsReceived += 1
         if connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
     }
 
     /// Any byte counts as a sign of life, so a pong needs nothing more.
     mutating func pong(_ payload: UnsafeRawBufferPointer) {
-        connection.context.counters.pongsReceived += 1
+        connection.resources.counters.pongsReceived += 1
     }
 
     mutating func inflate(
@@ -40,9 +40,9 @@ struct ConnectionSink: ~Copyable, SessionSink {
         let paused = connection.guards?.inflation
         if paused != nil { connection.guards!.inflation = nil }
         let outcome = unsafe compression.inflate(
-            payload, limit: limit, resuming: paused, assemblies: &connection.context.assemblies)
+            payload, limit: limit, resuming: paused, assemblies: &connection.resources.assemblies)
         if case .unfinished = unsafe outcome {
-            connection.ensureGuards().inflation = connection.context.codecs.takePaused()
+            connection.ensureGuards().inflation = connection.resources.codecs.takePaused()
         }
         return unsafe outcome
     }
@@ -50,25 +50,25 @@ struct ConnectionSink: ~Copyable, SessionSink {
     mutating func discardInflation() {
         guard let guards = connection.guards, let paused = guards.inflation else { return }
         guards.inflation = nil
-        connection.context.codecs.discard(paused, &connection.context.assemblies)
+        connection.resources.codecs.discard(paused, &connection.resources.assemblies)
     }
 
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
         if unsafe buffer.base == nil { connection.beganAssembly() }
-        let context = connection.context
-        if unsafe context.assemblies.grow(&buffer, to: capacity, expected: expected) {
-            if !context.assemblies.budget.hasRoom { context.shedMemoryLater() }
+        let resources = connection.resources
+        if unsafe resources.assemblies.grow(&buffer, to: capacity, expected: expected) {
+            if !resources.assemblies.budget.hasRoom { resources.shedMemoryLater() }
             return true
         }
         // The connections that hold the most are closed at the end of this turn. Until then there
         // is the reserve; a message that needs more than that holds the most itself.
-        context.shedMemoryLater()
-        return unsafe context.assemblies.grow(
+        resources.shedMemoryLater()
+        return unsafe resources.assemblies.grow(
             &buffer, to: capacity, expected: expected, usesReserve: true)
     }
 
     mutating func release(_ buffer: inout AssemblyBuffer) {
         connection.lifecycle.endedAssembly()
-        unsafe connection.context.assemblies.release(&buffer)
+        unsafe connection.resources.assemblies.release(&buffer)
     }
 }

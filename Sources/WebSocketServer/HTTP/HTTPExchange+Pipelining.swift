@@ -5,7 +5,7 @@ import UVTransport
 extension HTTPExchange {
     /// Parses the pipelined bytes, now or in a later turn.
     func receivePipelined(on connection: ConnectionCore) {
-        if !pipelined.isEmpty, connection.context.isTurnOver() {
+        if !pipelined.isEmpty, connection.resources.isTurnOver() {
             return awaitTurn(on: connection)
         }
         // There may be no bytes and an event all the same: a request's end. Parsing may add bytes,
@@ -21,6 +21,6 @@ extension HTTPExchange {
         guard !awaitsTurn else { return }
         awaitsTurn = true
         connection.setReadingPaused(true, .held)
-        connection.context.awaitTurn(connection)
+        connection.resources.awaitTurn(connection)
     }
 }

@@ -18,7 +18,7 @@ extension HTTPExchange {
         _ = connection.holdPlace()
         connection.setReadingPaused(true, .http)
         connection.loop.cancel(connection)
-        let warnings = connection.context.warnings
+        let warnings = connection.resources.warnings
         Task(executorPreference: connection.loop) {
             let response: Response
             do {
@@ -43,7 +43,7 @@ extension HTTPExchange {
         guard case .responding(let head) = state, connection.stage == .opening else {
             return
         }
-        let keepAlive = head.keepAlive && !connection.context.registry.isDraining
+        let keepAlive = head.keepAlive && !connection.resources.registry.isDraining
         let isHead = head.request.method == .head
         if let source = response.stream, !isHead,
             ResponseEncoder.mayHaveContent(response.status)
@@ -92,7 +92,7 @@ extension HTTPExchange {
     func reply(_ response: Response, to head: RequestHead, on connection: ConnectionCore) {
         let keepAlive =
             head.keepAlive && !head.bodyFraming.hasContent
-            && !connection.context.registry.isDraining
+            && !connection.resources.registry.isDraining
         let isHead = head.request.method == .head
         send(response, isHead: isHead, keepAlive: keepAlive, on: connection)
         guard keepAlive else { return finish(connection) }

@@ -48,7 +48,7 @@ final class ResponseStream {
         isPulling = true
         _ = connection.holdPlace()
         connection.loop.cancel(connection)
-        let warnings = connection.context.warnings
+        let warnings = connection.resources.warnings
         Task(executorPreference: connection.loop) { [source] in
             let part: Result<[UInt8]?, any Error>
             do {

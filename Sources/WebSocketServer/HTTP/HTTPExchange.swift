@@ -74,13 +74,13 @@ final class HTTPExchange: OpeningPhase {
         _ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore
     ) -> Int {
         if awaitsTurn { return bytes.count }
-        if bytes.count > TurnQueue.shortSize, connection.context.isTurnOver() {
+        if bytes.count > TurnQueue.shortSize, connection.resources.isTurnOver() {
             awaitTurn(on: connection)
             return bytes.count
         }
         var rest = unsafe bytes
         let began = LoopCodecs.now()
-        defer { connection.context.longReadNanoseconds &+= LoopCodecs.now() &- began }
+        defer { connection.resources.longReadNanoseconds &+= LoopCodecs.now() &- began }
         var isFirst = true
         // An event may need no bytes: the end of a request without content.
         while connection.stage == .opening {
@@ -119,14 +119,14 @@ final class HTTPExchange: OpeningPhase {
         _ head: RequestHead, _ rest: inout UnsafeMutableRawBufferPointer,
         on connection: ConnectionCore
     ) {
-        connection.context.counters.requests += 1
+        connection.resources.counters.requests += 1
         let request = head.request
         connection.judgeRequest(for: client(of: request.headerFields))
         access = settings.origins.access(for: request.headerFields[.origin])
         let isHead = request.method == .head
         // There is a request now that can be answered with 503.
         if connection.admission >= .overHeadroom {
-            connection.context.counters.refusedByHeadroom += 1
+            connection.resources.counters.refusedByHeadroom += 1
             return refuse(.tooManyConnections, isHead: isHead, on: connection)
         }
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
@@ -193,7 +193,7 @@ final class HTTPExchange: OpeningPhase {
         if connection.mayBeTaking() {
             return connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
         }
-        connection.context.counters.handshakeTimeouts += 1
+        connection.resources.counters.handshakeTimeouts += 1
         if case .streaming = state {
             return connection.terminate(reason: "response not read in time", reset: true)
         }

@@ -14,7 +14,7 @@ final class ProxyPreamble: OpeningPhase {
         switch event {
         case .needMore: return
         case .failed(let fault):
-            connection.context.warnings.invalidPreamble.log([
+            connection.resources.warnings.invalidPreamble.log([
                 "connection": "\(connection.id)", "peer": "\(connection.peer)",
                 "reason": "\(fault.rawValue)",
             ])
@@ -23,7 +23,7 @@ final class ProxyPreamble: OpeningPhase {
             attribute(connection, to: header)
             // The client is known only now: this is where the connection is accepted.
             if connection.admission == .noRoom {
-                connection.context.counters.refusedAtAccept += 1
+                connection.resources.counters.refusedAtAccept += 1
                 return connection.terminate(reason: ConnectionCore.tooManyConnections)
             }
             // Safety: the caller of this method holds this phase until it returns.
@@ -48,7 +48,7 @@ final class ProxyPreamble: OpeningPhase {
     }
 
     override func deadlinePassed(on connection: ConnectionCore) {
-        connection.context.counters.handshakeTimeouts += 1
+        connection.resources.counters.handshakeTimeouts += 1
         connection.terminate(reason: "handshake timeout")
     }
 

@@ -25,7 +25,7 @@ final class TalkBridge: AsyncBridge, @unchecked Sendable {
             } catch is CancellationError {
                 connection.close(.goingAway)
             } catch {
-                connection.core.context.warnings.failedConnection.log(["error": "\(error)"])
+                connection.core.resources.warnings.failedConnection.log(["error": "\(error)"])
                 connection.close(.internalError, reason: "internal error")
             }
         }

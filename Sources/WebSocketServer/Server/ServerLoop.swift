@@ -90,7 +90,7 @@ final class ServerLoop: @unchecked Sendable {
         let exchange = http.makeExchange()
         if proxies.trusts(peer) { exchange.proxy = peer }
         let connection = ConnectionCore(
-            context: resources, peer: peer, role: .server, options: shared.http.sessionOptions,
+            resources: resources, peer: peer, role: .server, options: shared.http.sessionOptions,
             opening: expectsHeader ? ProxyPreamble(for: exchange) : exchange)
         connection.waitInPlace()
         resources.counters.accepted += 1

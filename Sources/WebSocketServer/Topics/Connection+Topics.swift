@@ -24,7 +24,7 @@ extension Connection {
             let isHandedOver = core.loop.execute { [self] in subscribe(to: topic) }
             return isHandedOver ? .handedOver : .unavailable
         }
-        guard core.stage == .open, let topics = core.context.topics,
+        guard core.stage == .open, let topics = core.resources.topics,
             let subscriber = core.makeSubscriber()
         else { return .unavailable }
         return topics.subscribe(subscriber, to: topic)
@@ -33,7 +33,7 @@ extension Connection {
     /// Ends a subscription: nothing of the topic is sent after what has been sent already.
     public func unsubscribe(from topic: String) {
         core.onLoop { core in
-            guard let topics = core.context.topics, let subscriber = unsafe core.subscriber else {
+            guard let topics = core.resources.topics, let subscriber = unsafe core.subscriber else {
                 return
             }
             _ = topics.unsubscribe(subscriber, from: topic)
@@ -53,7 +53,7 @@ extension Connection {
     public func publish(
         _ payload: RawSpan, as kind: MessageKind, to topic: String, key: String? = nil
     ) {
-        guard let topics = core.context.topics else { return }
+        guard let topics = core.resources.topics else { return }
         guard topics.hub.hasRoom else {
             topics.onAnswer?(.overloaded)
             return
@@ -84,13 +84,13 @@ extension ConnectionCore {
     /// What waits is sent no more; neither is what is in the outbox, if so.
     func forgetBacklog(andOutbox: Bool = false) {
         if let subscriber = unsafe subscriber {
-            context.topics?.forget(subscriber, andOutbox: andOutbox)
+            resources.topics?.forget(subscriber, andOutbox: andOutbox)
         }
     }
 
     /// Sends whole frames that others are sent too, from where they are.
     func sendFrames(_ frames: UnsafeRawBufferPointer, count: Int, payloadCount: Int) {
-        let counts = unsafe context.messageCounts
+        let counts = unsafe resources.messageCounts
         unsafe counts.pointee.messagesSent &+= UInt64(count)
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
         lifecycle.sentMessage(now: loop.now)
@@ -99,7 +99,7 @@ extension ConnectionCore {
 
     /// Sends a whole frame of a server's, which may be shared with others.
     func sendFrame(_ frame: UnsafeRawBufferPointer, payloadCount: Int) {
-        let counts = unsafe context.messageCounts
+        let counts = unsafe resources.messageCounts
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
         lifecycle.sentMessage(now: loop.now)

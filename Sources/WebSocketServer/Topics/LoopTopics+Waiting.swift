@@ -131,7 +131,7 @@ extension LoopTopics {
                 }
             case .publication(let waiting) where subscriber.mode == .own:
                 let publication = waiting.publication
-                let messageCounts = unsafe connection.context.messageCounts
+                let messageCounts = unsafe connection.resources.messageCounts
                 unsafe messageCounts.pointee.messagesSent &+= 1
                 unsafe messageCounts.pointee.bytesSent &+= UInt64(publication.payloadCount)
                 _ = unsafe connection.sendNow(
