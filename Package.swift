@@ -110,8 +110,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "LoadGenerator", "RealtimeApp", "RedisBroker", "UVTransport", "WebSocketServer",
-                "CBuildInfo", "CLibuv", "COpenSSL", "CZlib",
+                "LoadGenerator", "RealtimeApp", "RedisBroker", "TLSFilter", "UVTransport",
+                "WebSocketServer", "CBuildInfo", "CLibuv", "COpenSSL", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),

@@ -1,17 +1,19 @@
 /// The syntax of `uri-host [ ":" port ]`, RFC 9110 §7.2 and RFC 3986 §3.2.
 enum Authority {
-    /// Whether the bytes are a host, perhaps empty, and perhaps a port; never user information.
+    /// Returns whether the bytes are a host, which may be empty, with or without a port. User
+    /// information is invalid.
     static func isValid(_ bytes: Span<UInt8>) -> Bool {
         guard let hostEnd = hostEnd(bytes) else { return false }
         return hostEnd == bytes.count || isPort(bytes, from: hostEnd)
     }
 
-    /// Whether the host before the port is empty.
+    /// Returns whether the host before the port is empty.
     static func hasEmptyHost(_ bytes: Span<UInt8>) -> Bool {
         bytes.isEmpty || bytes[0] == 0x3A
     }
 
-    /// Whether there is a host and a port that is not empty: the authority-form, RFC 9112 §3.2.3.
+    /// Returns whether the bytes are a host and a port, neither of them empty: the authority-form,
+    /// RFC 9112 §3.2.3.
     static func isAuthorityForm(_ bytes: Span<UInt8>) -> Bool {
         guard !hasEmptyHost(bytes), let hostEnd = hostEnd(bytes) else { return false }
         return hostEnd + 1 < bytes.count && isPort(bytes, from: hostEnd)
@@ -32,7 +34,8 @@ enum Authority {
         return index
     }
 
-    /// The end of `"[" ( IPv6address / IPvFuture ) "]"`, RFC 3986 §3.2.2; groups aren't counted.
+    /// Returns the end of `"[" ( IPv6address / IPvFuture ) "]"`, RFC 3986 §3.2.2. The groups aren't
+    /// counted.
     private static func literalEnd(_ bytes: Span<UInt8>) -> Int? {
         guard let close = bytes.firstIndex(of: 0x5D), close > 1 else { return nil }
         let isFuture = bytes[1].lowercased == 0x76
@@ -45,7 +48,7 @@ enum Authority {
         return close + 1
     }
 
-    /// `":" *DIGIT` to the end, at most 65,535.
+    /// Returns whether the rest is `":" *DIGIT`, at most 65,535.
     private static func isPort(_ bytes: Span<UInt8>, from colon: Int) -> Bool {
         guard bytes[colon] == 0x3A else { return false }
         var port = 0
@@ -60,7 +63,7 @@ enum Authority {
 
 /// Percent-encoding, RFC 3986 §2.1.
 enum PercentEncoding {
-    /// The byte that the `%` at `index` and two digits after it stand for.
+    /// Returns the byte that is encoded by the `%` at `index` and the two digits after it.
     static func byte(in bytes: Span<UInt8>, at index: Int) -> UInt8? {
         guard index + 2 < bytes.count, let high = bytes[index + 1].hexValue,
             let low = bytes[index + 2].hexValue

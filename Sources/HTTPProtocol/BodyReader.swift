@@ -1,10 +1,10 @@
-/// A reader of one message's content, however it is delimited, RFC 9112 §6.3.
+/// A reader of the content of one message, with any of the delimiters of RFC 9112 §6.3.
 struct BodyReader: Sendable {
     enum Step {
         case needMore
-        /// Offsets in the input just given; all up to its end is consumed.
+        /// A piece of content, as offsets in the input. All input up to its end is consumed.
         case body(Range<Int>)
-        /// Complete, with this many bytes of the input consumed.
+        /// The content is complete. This many bytes of the input are consumed.
         case end(Int)
     }
 
@@ -13,7 +13,7 @@ struct BodyReader: Sendable {
     }
 
     private let kind: Kind
-    /// Bytes to come, or for `untilClose` bytes that may still come.
+    /// The number of bytes to come; for `untilClose`, the number that may still come.
     private var left = 0
     private var chunks: ChunkedDecoder
 
@@ -26,13 +26,14 @@ struct BodyReader: Sendable {
         }
     }
 
-    /// Content that only the connection's end delimits; a response's privilege, §6.3 (8.).
+    /// Creates a reader of content that ends with the connection: only responses may have it, §6.3
+    /// (8.).
     init(untilClose limits: HTTPLimits) {
         chunks = ChunkedDecoder(limits: limits)
         (kind, left) = (.untilClose, limits.bodySizeMax)
     }
 
-    /// Whether the connection's end is the content's regular end.
+    /// Whether the content ends regularly with the connection.
     var endsAtClose: Bool { kind == .untilClose }
 
     mutating func next(_ input: Span<UInt8>) throws(HTTPFault) -> Step {
@@ -50,22 +51,23 @@ struct BodyReader: Sendable {
     }
 }
 
-/// A decoder of the chunked transfer coding, RFC 9112 §7.1; its state is bounded by the limits.
+/// A decoder of the chunked transfer coding, RFC 9112 §7.1. Its state is limited by the limits.
 struct ChunkedDecoder: Sendable {
     private enum Phase {
         case size
         case data
-        /// CR and LF after a chunk's data.
+        /// The CR and the LF after the data of a chunk.
         case dataCR, dataLF
         case trailers
     }
 
-    /// Digits of a chunk's size; more would not fit 64 bits, and zeros in front are no use.
+    /// The most digits of a chunk size. More wouldn't fit into 64 bits, and leading zeros have no
+    /// use.
     private static let sizeDigitsMax = 16
 
     private var phase = Phase.size
     private var lines = LineReader()
-    /// Bytes of the current chunk to come.
+    /// The number of bytes to come in the current chunk.
     private var chunkLeft = 0
     private var bodyLeft: Int
     private var extensionsLeft: Int
@@ -93,9 +95,9 @@ struct ChunkedDecoder: Sendable {
                 return .body(position..<end)
             case .dataCR, .dataLF:
                 guard position < input.count else { return .needMore }
-                // §7.1: chunk-data is followed by CRLF, nothing else.
+                // §7.1: CRLF follows chunk-data.
                 guard input[position] == (phase == .dataCR ? 0x0D : 0x0A) else {
-                    throw .badRequest("A chunk is longer than its size.")
+                    throw .badRequest("The data of a chunk is longer than its size.")
                 }
                 position += 1
                 phase = phase == .dataCR ? .dataLF : .size
@@ -109,14 +111,14 @@ struct ChunkedDecoder: Sendable {
         }
     }
 
-    /// Reads a chunk's first line; `false` when its end has not come.
+    /// Reads the first line of a chunk. Returns false if the line is incomplete.
     private mutating func readSize(
         _ input: Span<UInt8>, _ position: inout Int
     ) throws(HTTPFault) -> Bool {
         let budget = Self.sizeDigitsMax + extensionsLeft + 2
         switch try lines.read(input, from: position, budget: budget) {
         case .needMore: return false
-        // §7.1.1: the total length of extensions ought to be limited, with a 4xx past it.
+        // §7.1.1: the total length of extensions ought to be limited, with a 4xx beyond it.
         case .overLimit: throw .badRequest("The chunk extensions are too long.")
         case .whole(let range):
             position = range.upperBound + 2
@@ -150,7 +152,8 @@ struct ChunkedDecoder: Sendable {
         phase = size == 0 ? .trailers : .data
     }
 
-    /// Reads a trailer line and forgets it, §7.1.2; `true` at the end, `nil` when it is unfinished.
+    /// Reads a trailer line and discards it, §7.1.2. Returns true at the end of the trailers, and
+    /// `nil` if the line is incomplete.
     private mutating func readTrailer(
         _ input: Span<UInt8>, _ position: inout Int
     ) throws(HTTPFault) -> Bool? {

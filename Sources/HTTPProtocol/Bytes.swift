@@ -2,7 +2,7 @@ internal import HTTPTypes
 
 /// The byte classes of RFC 9110 §5.6 and RFC 3986 §2.
 extension UInt8 {
-    /// `tchar`, RFC 9110 §5.6.2.
+    /// Whether the byte is a `tchar`, RFC 9110 §5.6.2.
     package var isTokenByte: Bool {
         switch self {
         case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x30...0x39, 0x41...0x5A, 0x5E...0x7A,
@@ -14,10 +14,10 @@ extension UInt8 {
 
     package var isDigit: Bool { 0x30...0x39 ~= self }
 
-    /// SP or HTAB: the bytes of `OWS`, RFC 9110 §5.6.3.
+    /// Whether the byte is SP or HTAB: `OWS`, RFC 9110 §5.6.3.
     var isBlank: Bool { self == 0x20 || self == 0x09 }
 
-    /// `HEXDIG`'s value, either case.
+    /// The value of a `HEXDIG` in either case, or `nil`.
     package var hexValue: UInt8? {
         switch self {
         case 0x30...0x39: self - 0x30
@@ -27,10 +27,10 @@ extension UInt8 {
         }
     }
 
-    /// ASCII capitals made small; anything else unchanged.
+    /// The lowercase of an ASCII letter; any other byte unchanged.
     package var lowercased: UInt8 { 0x41...0x5A ~= self ? self | 0x20 : self }
 
-    /// `unreserved` or `sub-delims`, RFC 3986 §2.2 and §2.3.
+    /// Whether the byte is `unreserved` or in `sub-delims`, RFC 3986 §2.2 and §2.3.
     var isUnreservedOrSubDelimiter: Bool {
         switch self {
         case 0x21, 0x24, 0x26...0x2E, 0x30...0x39, 0x3B, 0x3D, 0x41...0x5A, 0x5F, 0x61...0x7A, 0x7E:
@@ -41,7 +41,7 @@ extension UInt8 {
 }
 
 extension Span<UInt8> {
-    /// Whether these bytes are `lowercase` in any mix of cases.
+    /// Returns whether these bytes equal `lowercase`, whatever their case.
     func equals(ignoringCase lowercase: String) -> Bool {
         guard count == lowercase.utf8.count else { return false }
         var index = 0
@@ -52,7 +52,7 @@ extension Span<UInt8> {
         return true
     }
 
-    /// Whether there is at least one byte and all are `tchar`s, RFC 9110 §5.6.2.
+    /// Whether the bytes are a token: at least one byte, all of them `tchar`s, RFC 9110 §5.6.2.
     var isToken: Bool {
         for index in indices {
             guard self[index].isTokenByte else { return false }
@@ -69,7 +69,7 @@ extension Span<UInt8> {
         return nil
     }
 
-    /// These bytes without the optional whitespace around them, RFC 9112 §5.1.
+    /// Returns the bytes without the optional whitespace around them, RFC 9112 §5.1.
     @_lifetime(copy self)
     func trimmingBlanks() -> Span<UInt8> {
         var lower = 0
@@ -79,15 +79,16 @@ extension Span<UInt8> {
         return extracting(lower..<upper)
     }
 
-    /// A copy as text; bytes that are not UTF-8 become U+FFFD, so validate before.
+    /// The bytes as text. Invalid UTF-8 becomes U+FFFD, so validate the bytes first.
     var string: String {
-        // Safety: the pointer is read within the call only.
+        // Safety: the pointer is only read within the call.
         unsafe withUnsafeBufferPointer { bytes in unsafe String(decoding: bytes, as: UTF8.self) }
     }
 
-    /// A copy as a field's value: text if it is UTF-8, else the bytes (obs-text, RFC 9110 §5.5).
+    /// Returns the bytes as the value of a field: text if they are UTF-8, otherwise the bytes
+    /// (obs-text, RFC 9110 §5.5).
     func field(named name: HTTPField.Name) -> HTTPField {
-        // Safety: the pointer is read within the call only.
+        // Safety: the pointer is only read within the call.
         unsafe withUnsafeBufferPointer { bytes in unsafe HTTPField(name: name, value: bytes) }
     }
 }

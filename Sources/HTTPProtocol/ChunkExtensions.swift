@@ -1,6 +1,7 @@
 /// The syntax of chunk extensions, RFC 9112 §7.1.1; their meaning is ignored.
 enum ChunkExtensions {
-    /// Whether the bytes are `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+    /// Returns whether the bytes are `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ]
+    /// )`.
     static func areValid(_ bytes: Span<UInt8>) -> Bool {
         var index = 0
         while index < bytes.count {
@@ -29,7 +30,7 @@ enum ChunkExtensions {
         return index > start
     }
 
-    /// `quoted-string`, RFC 9110 §5.6.4; control bytes were refused with the line.
+    /// Skips a `quoted-string`, RFC 9110 §5.6.4. The line holds no control bytes.
     private static func skipQuoted(_ bytes: Span<UInt8>, _ index: inout Int) -> Bool {
         guard index < bytes.count, bytes[index] == 0x22 else { return false }
         index += 1

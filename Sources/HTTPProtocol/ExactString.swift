@@ -1,33 +1,34 @@
 public import Glibc
 
-/// Text that equals another only if their UTF-8 is the same: whatever a peer chooses is kept in one
-/// of these, and never compared, hashed or walked as a `String`.
+/// A text that is compared and hashed by its UTF-8 bytes. Texts from a peer are kept in this type,
+/// and never compared, hashed or iterated as a `String`.
 ///
-/// Strings themselves compare and hash by canonical equivalence, and for that put combining marks
-/// into order, which costs the square of their number: with a run of them, one message of less than
-/// half a megabyte would hold an event loop for more than a minute. Besides, «é» as one scalar and
-/// as two would be one topic here, and two channels of a broker that knows bytes.
+/// `String` compares and hashes by canonical equivalence. For that, it sorts combining marks, in
+/// time that grows with the square of their number: a single message of less than half a megabyte
+/// could block an event loop for more than a minute. Besides, "é" as one scalar and "é" as two
+/// would be one topic here, but two channels of a broker that compares bytes.
 public struct ExactString: Hashable, Sendable {
-    /// The text, for output and for what takes nothing else; not to be compared.
+    /// The text, for output and for APIs that need a `String`. Don't compare it.
     public let string: String
 
     @inlinable
     public init(_ string: String) { self.string = string }
 
-    /// Copies UTF-8; `nil` for bytes that are none.
+    /// Copies UTF-8. Returns `nil` if the bytes are invalid.
     public init?(validating bytes: some Sequence<UInt8>) {
         guard let string = String(validating: bytes, as: UTF8.self) else { return nil }
         self.string = string
     }
 
-    /// The bytes.
+    /// The UTF-8 bytes.
     @inlinable
     public var utf8: String.UTF8View { string.utf8 }
 
     @inlinable
     public var isEmpty: Bool { string.isEmpty }
 
-    /// The first `count` bytes, less a scalar that is cut: for messages to people.
+    /// Returns the first `count` bytes without an incomplete scalar at their end. For messages to
+    /// people.
     public func prefix(_ count: Int) -> String {
         guard utf8.count > count else { return string }
         var end = utf8.index(utf8.startIndex, offsetBy: count)
@@ -37,10 +38,10 @@ public struct ExactString: Hashable, Sendable {
 
     @inlinable
     public static func == (a: Self, b: Self) -> Bool {
-        // Swift's own strings lie in one piece, so that this is one comparison of memory.
+        // Native Swift strings are contiguous, so this is one comparison of memory.
         let same = unsafe a.string.utf8.withContiguousStorageIfAvailable { a in
             unsafe b.string.utf8.withContiguousStorageIfAvailable { b in
-                // Safety: as many bytes as are compared are there, on both sides.
+                // Safety: both sides have as many bytes as are compared.
                 unsafe a.count == b.count
                     && (a.isEmpty || memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0)
             }
@@ -55,7 +56,7 @@ public struct ExactString: Hashable, Sendable {
             unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0))
         }
         if isDone == nil { for byte in string.utf8 { hasher.combine(byte) } }
-        // Not in UTF-8: where this string ends, and the next of several begins.
+        // A byte that UTF-8 never contains: it separates this string from the next one in the hash.
         hasher.combine(0xFF as UInt8)
     }
 }

@@ -1,13 +1,13 @@
 package import HTTPTypes
 
-/// The addresses that proxies on the way have noted in a request, the nearest first.
+/// The addresses that proxies have added to a request, the nearest proxy's first.
 ///
-/// Who sends a request can put anything in front of what the proxies add. So all is read from its
-/// end, quotes too, and nothing in front of an unreadable hop is looked at.
+/// A client can send anything before the part that the proxies add. So the list is read from its
+/// end, including quotes, and nothing before an invalid hop is used.
 package enum ForwardedHops: Sendable, Hashable {
-    /// `X-Forwarded-For: client, proxy, proxy`.
+    /// The header field `X-Forwarded-For: client, proxy, proxy`.
     case xForwardedFor
-    /// `Forwarded: for=client, for="[2001:db8::1]:4711";proto=https` (RFC 7239).
+    /// The header field `Forwarded: for=client, for="[2001:db8::1]:4711";proto=https` (RFC 7239).
     case forwarded
 
     private static let comma = UInt8(ascii: ",")
@@ -21,8 +21,8 @@ package enum ForwardedHops: Sendable, Hashable {
         }
     }
 
-    /// The nearest hop for which `isEnd` holds, else the farthest that can be read; `nil` if not
-    /// even the nearest can.
+    /// Returns the nearest hop for which `isEnd` holds, otherwise the farthest valid one. Returns
+    /// `nil` if the nearest hop is invalid.
     package func last(
         of fields: HTTPFields, where isEnd: (IPAddress) -> Bool
     ) -> IPAddress? {
@@ -43,7 +43,7 @@ package enum ForwardedHops: Sendable, Hashable {
         return last
     }
 
-    /// Behind the last comma before `end` that isn't quoted.
+    /// Returns the index after the last comma before `end` that isn't quoted.
     private static func startOfElement(endingAt end: Int, in bytes: [UInt8]) -> Int {
         var isQuoted = false
         var index = end
@@ -65,8 +65,8 @@ package enum ForwardedHops: Sendable, Hashable {
         }
     }
 
-    /// The value of the one pair named `for` (RFC 7239 §4). A semicolon within quotes splits too;
-    /// what it splits is no address then.
+    /// Returns the value of the only pair named `for` (RFC 7239 §4). Semicolons within quotes also
+    /// split the element; the parts are no addresses then.
     private static func forPair(of element: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         var value: ArraySlice<UInt8>?
         for pair in element.split(separator: UInt8(ascii: ";")) {
@@ -79,7 +79,7 @@ package enum ForwardedHops: Sendable, Hashable {
         return value
     }
 
-    /// An address, alone or with a port, an IPv6 one in brackets or not, quoted or not.
+    /// Reads an address with or without a port, quoted or not. IPv6 may be in brackets.
     private static func node(_ text: ArraySlice<UInt8>) -> IPAddress? {
         var text = text
         if text.count >= 2, text.first == quote, text.last == quote {
@@ -101,7 +101,7 @@ package enum ForwardedHops: Sendable, Hashable {
         return IPAddress(text)
     }
 
-    /// Digits, or a name for one behind an underscore (RFC 7239 §6).
+    /// Returns whether the text is digits, or an obfuscated port after an underscore (RFC 7239 §6).
     private static func isPort(_ text: ArraySlice<UInt8>) -> Bool {
         if text.first == UInt8(ascii: "_") { return text.allSatisfy(\.isTokenByte) }
         return (1...5).contains(text.count) && text.allSatisfy(\.isDigit)

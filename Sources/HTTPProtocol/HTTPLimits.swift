@@ -1,15 +1,17 @@
-/// What one HTTP message may cost its reader; every limit holds while bytes arrive.
+/// The limits of one HTTP message, enforced while its bytes arrive.
 ///
-/// Sizes are bytes. A value below zero counts as zero.
+/// Sizes are in bytes. Negative values count as zero.
 package struct HTTPLimits: Sendable, Equatable {
-    /// Start line, field lines and the empty line after them, all CRLFs counted. Past it: 414
-    /// while the request line is still open, else 431. Trailers of a chunked body together, and
-    /// its chunk extensions together, each have the same limit. Default 8,192.
+    /// The size of a head: start line, field lines and the empty line after them, with their CRLFs.
+    /// Beyond it, the error is 414 if the request line is incomplete, otherwise 431. The trailers
+    /// of a chunked body together, and its chunk extensions together, each have the same limit.
+    /// Default 8,192.
     package var headSizeMax: Int
-    /// Field lines in a head, and again in trailers; past it 431. Default 64, at most 65,000
-    /// (`HTTPFields` holds no more than 65,534).
+    /// The number of field lines of a head, and of the trailers. Beyond it, the error is 431.
+    /// Default 64, at most 65,000 (`HTTPFields` holds at most 65,534).
     package var headerCountMax: Int
-    /// Bytes of content, without the chunked coding's own; past it 413. Default 65,536.
+    /// The size of the content, without the overhead of the chunked coding. Beyond it, the error is
+    /// 413. Default 65,536.
     package var bodySizeMax: Int
 
     package init(

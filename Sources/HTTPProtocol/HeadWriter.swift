@@ -1,6 +1,6 @@
 internal import HTTPTypes
 
-/// The writing of heads, in a way that no value can end its line.
+/// Functions that write heads. No value can end its line.
 extension [UInt8] {
     mutating func append(ascii text: String) {
         append(contentsOf: text.utf8)
@@ -11,11 +11,12 @@ extension [UInt8] {
         append(0x0A)
     }
 
-    /// One field line; `HTTPField` keeps CR, LF and NUL out of values, and so does this again.
+    /// Appends a field line. `HTTPField` excludes CR, LF and NUL from values; this replaces them
+    /// again.
     mutating func append(field: HTTPField) {
         append(ascii: field.name.rawName)
         append(ascii: ": ")
-        // Safety: the pointer is read within the call only.
+        // Safety: the pointer is only read within the call.
         unsafe field.withUnsafeBytesOfValue { bytes in
             let start = count
             unsafe append(contentsOf: bytes)
@@ -31,12 +32,12 @@ extension [UInt8] {
         appendLineEnd()
     }
 
-    /// RFC 9110 §5.5: these three are replaced by SP.
+    /// Returns whether a byte is one of the three that RFC 9110 §5.5 replaces by SP.
     private static func endsLine(_ byte: UInt8) -> Bool {
         byte == 0x0D || byte == 0x0A || byte == 0
     }
 
-    /// A status line, RFC 9112 §4; the reason in Latin-1, what that lacks as SP.
+    /// Appends a status line, RFC 9112 §4. Characters of the reason outside Latin-1 become SP.
     mutating func append(statusLine status: HTTPResponse.Status) {
         append(ascii: "HTTP/1.1 ")
         for divisor in [100, 10, 1] { append(UInt8(status.code / divisor % 10) + 0x30) }
@@ -49,7 +50,7 @@ extension [UInt8] {
         appendLineEnd()
     }
 
-    /// A JSON string, RFC 8259 §7.
+    /// Appends a JSON string, RFC 8259 §7.
     mutating func append(json text: String) {
         let digits = Array("0123456789abcdef".utf8)
         append(0x22)

@@ -1,16 +1,16 @@
-/// An IPv4 or IPv6 address as numbers, read from text without asking the system.
+/// An IPv4 or IPv6 address as numbers, parsed without a call to the system.
 package enum IPAddress: Sendable, Hashable {
     case v4(UInt32)
     case v6(high: UInt64, low: UInt64)
 
-    /// Reads dotted decimals without leading zeros, or RFC 4291 §2.2's forms without a zone. An
-    /// IPv4 address mapped into IPv6 becomes IPv4: they are one client.
+    /// Parses dotted decimals without leading zeros, or the forms of RFC 4291 §2.2 without a zone.
+    /// An IPv4-mapped IPv6 address becomes IPv4, because both are the same client.
     package init?(_ text: some StringProtocol) {
         self.init(Array(text.utf8)[...])
     }
 
     package init?(_ text: ArraySlice<UInt8>) {
-        // The longest is 45 bytes; what is longer isn't looked at.
+        // The longest address has 45 bytes.
         guard text.count <= 45 else { return nil }
         if !text.contains(UInt8(ascii: ":")) {
             guard let address = Self.readV4(text) else { return nil }
@@ -24,7 +24,7 @@ package enum IPAddress: Sendable, Hashable {
         self.init(high: high, low: low)
     }
 
-    /// An IPv6 address, or the IPv4 address that is mapped into it (RFC 4291 §2.5.5.2).
+    /// Creates an IPv6 address, or the IPv4 address that is mapped into it (RFC 4291 §2.5.5.2).
     package init(high: UInt64, low: UInt64) {
         self =
             high == 0 && low >> 32 == 0xFFFF
@@ -36,7 +36,7 @@ package enum IPAddress: Sendable, Hashable {
         guard parts.count == 4 else { return nil }
         var address: UInt32 = 0
         for part in parts {
-            // A leading zero means octal to some and nothing to others.
+            // Some programs read a leading zero as octal.
             guard (1...3).contains(part.count), part.count == 1 || part.first != 0x30 else {
                 return nil
             }
@@ -51,11 +51,11 @@ package enum IPAddress: Sendable, Hashable {
         return address
     }
 
-    /// The eight groups of an IPv6 address.
+    /// Returns the eight groups of an IPv6 address.
     private static func readGroups(_ text: ArraySlice<UInt8>) -> [UInt16]? {
         let colon = UInt8(ascii: ":")
         var groups: [UInt16] = []
-        /// Where `::` stands for the groups that are missing.
+        /// The index of `::`, where the omitted groups are inserted.
         var gap: Int?
         var rest = text
         if rest.starts(with: [colon, colon]) {

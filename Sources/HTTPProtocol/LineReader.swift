@@ -1,30 +1,31 @@
-/// A reader of lines that end in CRLF, which keeps an unfinished line between inputs.
+/// A reader of lines that end in CRLF. It keeps an incomplete line between inputs.
 ///
-/// A line that lies whole in one input is never copied. Control bytes are refused as they come,
-/// so that garbage is answered at once instead of at a deadline, and every fault depends on the
-/// bytes alone, never on how they were cut.
+/// A line within one input is never copied. Control bytes are refused immediately, so that invalid
+/// data is answered at once instead of at a deadline. Every error depends only on the bytes, never
+/// on how they were split into inputs.
 struct LineReader: Sendable {
     enum Outcome {
         /// All input is consumed.
         case needMore
         /// The line is longer than its budget.
         case overLimit
-        /// A line, without its CRLF, at these offsets of the input.
+        /// A line without its CRLF, as offsets in the input.
         case whole(Range<Int>)
-        /// A line, without its CRLF, joined from several inputs, and where its end lies in this.
+        /// A line without its CRLF, joined from several inputs, and its end in this input.
         case joined([UInt8], end: Int)
     }
 
-    /// The unfinished line's bytes so far.
+    /// The bytes of the incomplete line so far.
     private var partial: [UInt8] = []
 
-    /// Whether no byte of a line has been seen.
+    /// Whether no byte of a line has arrived.
     var isEmpty: Bool { partial.isEmpty }
 
-    /// The bytes of memory that an unfinished line takes.
+    /// The memory that an incomplete line occupies, in bytes.
     var heldSize: Int { partial.capacity }
 
-    /// Reads on from `start`; the line, its CRLF and what was kept before may have `budget` bytes.
+    /// Continues at `start`. The line with its CRLF and the bytes kept before may have `budget`
+    /// bytes.
     mutating func read(
         _ input: Span<UInt8>, from start: Int, budget: Int
     ) throws(HTTPFault) -> Outcome {
@@ -37,17 +38,18 @@ struct LineReader: Sendable {
             let byte = input[index]
             if afterCR {
                 // RFC 9112 §2.2: a bare CR is invalid, here and in any element.
-                guard byte == 0x0A else { throw .badRequest("A CR stands without its LF.") }
+                guard byte == 0x0A else { throw .badRequest("A CR is not followed by an LF.") }
                 return finish(input, from: start, lineFeedAt: index)
             }
             if byte < 0x20 || byte == 0x7F {
                 switch byte {
                 case 0x0D: afterCR = true
                 case 0x09: break
-                // RFC 9112 §2.2 lets us take a bare LF; intermediaries differ, so we don't.
-                case 0x0A: throw .badRequest("An LF stands without its CR.")
-                // RFC 9110 §5.5: NUL is dangerous, other controls are invalid.
-                default: throw .badRequest("A control character stands in the head.")
+                // RFC 9112 §2.2 allows a bare LF. Intermediaries treat it differently, so it is
+                // refused.
+                case 0x0A: throw .badRequest("An LF does not follow a CR.")
+                // RFC 9110 §5.5: NUL is dangerous, other control characters are invalid.
+                default: throw .badRequest("The head contains a control character.")
                 }
             }
             index += 1

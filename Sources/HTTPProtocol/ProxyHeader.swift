@@ -1,16 +1,16 @@
-/// Whom a proxy speaks for, as the header of HAProxy's PROXY protocol says that stands before
-/// everything else on a connection (versions 1 and 2).
+/// The peer that a proxy speaks for, according to the header of HAProxy's PROXY protocol (versions
+/// 1 and 2). The header precedes all other bytes of a connection.
 package enum ProxyHeader: Sendable, Hashable {
-    /// The proxy speaks for itself, as in a health check, or doesn't know for whom.
+    /// The proxy speaks for itself, for example in a health check, or doesn't know the peer.
     case local
     case ip(IPAddress, port: UInt16)
     /// A client of a Unix-domain socket.
     case unix
 }
 
-/// Why bytes are no ``ProxyHeader``.
+/// The reason why a ``ProxyHeader`` is invalid.
 package enum ProxyHeaderFault: String, Error, Sendable, Hashable {
-    case noSignature = "it begins with no signature of the PROXY protocol"
+    case noSignature = "it doesn't begin with the signature of the PROXY protocol"
     case unknownVersion = "its version or command is unknown"
     case unknownFamily = "its address family or transport is unknown"
     case tooShort = "it is too short for its addresses"
@@ -18,28 +18,28 @@ package enum ProxyHeaderFault: String, Error, Sendable, Hashable {
     case malformedLine = "its line is malformed"
 }
 
-/// Reads a ``ProxyHeader`` from bytes as they come, and none of the bytes behind it.
+/// An incremental parser of a ``ProxyHeader``. It consumes no bytes after the header.
 ///
-/// It keeps at most ``sizeMax`` bytes, and fails at the first byte that can't be right, so that a
-/// stranger is turned away without a deadline.
+/// It keeps at most ``sizeMax`` bytes. It fails at the first invalid byte, so that a stranger is
+/// refused without waiting for a deadline.
 package struct ProxyHeaderParser: Sendable {
     package enum Event: Sendable, Hashable {
         case needMore
         case header(ProxyHeader)
-        /// Told again however often it is asked.
+        /// The header is invalid. Every later call returns the same event.
         case failed(ProxyHeaderFault)
     }
 
-    /// A line of version 1, its CRLF included (§2.1).
+    /// The size of a line of version 1 with its CRLF, in bytes (§2.1).
     package static let lineSizeMax = 107
-    /// A header of version 2, what it says beside the addresses included (§2.2).
+    /// The size of a header of version 2, including what follows the addresses, in bytes (§2.2).
     package static let sizeMax = 536
 
     private static let lineSignature = Array("PROXY ".utf8)
     private static let binarySignature: [UInt8] = [
         0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A,
     ]
-    /// What version 2 has before its addresses.
+    /// The size of the part before the addresses in version 2, in bytes.
     private static let fixedSize = 16
 
     private var header: [UInt8] = []
@@ -47,7 +47,8 @@ package struct ProxyHeaderParser: Sendable {
 
     package init() {}
 
-    /// Consumes bytes up to the header's end; of a fault's bytes any number.
+    /// Consumes bytes up to the end of the header. After an error, the number of consumed bytes has
+    /// no meaning.
     package mutating func parse(
         _ bytes: UnsafeRawBufferPointer
     ) -> (event: Event, consumed: Int) {
@@ -64,7 +65,7 @@ package struct ProxyHeaderParser: Sendable {
         return (.needMore, bytes.count)
     }
 
-    /// The header if the byte added last completes it.
+    /// Returns the header if the last byte completes it.
     private func look() throws(ProxyHeaderFault) -> ProxyHeader? {
         try header[0] == Self.lineSignature[0] ? lookAtLine() : lookAtBinary()
     }
@@ -84,7 +85,7 @@ package struct ProxyHeaderParser: Sendable {
         let words = header[..<(count - 2)].split(
             separator: 0x20, omittingEmptySubsequences: false)
         switch ExactString(validating: words[1]) {
-        // «The receiver must ignore anything presented before the CRLF» (§2.1).
+        // §2.1: "The receiver must ignore anything presented before the CRLF".
         case "UNKNOWN": return .local
         case "TCP4": return try source(words, hasColons: false)
         case "TCP6": return try source(words, hasColons: true)
@@ -133,10 +134,10 @@ package struct ProxyHeaderParser: Sendable {
         return count == Self.fixedSize + announced ? source() : nil
     }
 
-    /// Bytes behind the fixed ones: addresses, then what proxies add and we don't read.
+    /// The number of bytes after the fixed part: the addresses, and additions that aren't read.
     private var announced: Int { Int(header[14]) << 8 | Int(header[15]) }
 
-    /// Of LOCAL nothing more is to be looked at, not even the family (§2.2).
+    /// Whether the command is LOCAL. Nothing else is evaluated then, not even the family (§2.2).
     private var isLocal: Bool { header[12] == 0x20 }
 
     private func addressesSize() throws(ProxyHeaderFault) -> Int {
@@ -145,7 +146,7 @@ package struct ProxyHeaderParser: Sendable {
         case 0x11, 0x12: 12
         case 0x21, 0x22: 36
         case 0x31, 0x32: 216
-        // §2.2: other combinations «must be rejected as invalid».
+        // §2.2: other combinations "must be rejected as invalid".
         default: throw .unknownFamily
         }
     }
@@ -162,7 +163,7 @@ package struct ProxyHeaderParser: Sendable {
         }
     }
 
-    /// A number in network order.
+    /// Returns a number in network byte order.
     private func number(at start: Int, _ size: Int) -> UInt64 {
         header[start..<(start + size)].reduce(0) { $0 << 8 | UInt64($1) }
     }

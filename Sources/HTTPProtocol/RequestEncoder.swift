@@ -4,10 +4,10 @@ package import HTTPTypes
 package enum RequestEncoder {
     /// Appends head and content.
     ///
-    /// `Host` is the request's authority (empty if it has none, RFC 9112 §3.2); a `Host`,
-    /// `Content-Length` or `Transfer-Encoding` among the fields is left out. The length is
-    /// written if there is content, or if the method expects some (RFC 9110 §8.6). Bytes that a
-    /// target can't hold are percent-encoded.
+    /// `Host` is the authority of the request, or empty without one (RFC 9112 §3.2). The fields
+    /// `Host`, `Content-Length` and `Transfer-Encoding` of the request are omitted.
+    /// `Content-Length` is written if there is content, or if the method expects some (RFC 9110
+    /// §8.6). Bytes that are invalid in a target are percent-encoded.
     package static func encode(
         _ request: HTTPRequest, body: [UInt8], into output: inout [UInt8]
     ) {

@@ -1,37 +1,39 @@
 package import HTTPTypes
 
-/// One parsed and validated request head, RFC 9112 §3–§6.
+/// A parsed and validated request head, RFC 9112 §3–§6.
 package struct RequestHead: Sendable, Equatable {
-    /// Method, path and fields.
+    /// The method, path and fields.
     ///
-    /// `authority` is the target's (RFC 9112 §3.2.2) or else `Host`'s, `nil` only for HTTP/1.0
-    /// without one; `scheme` is `nil` unless the target named it; `path` is the origin-form as
-    /// received, with its query, or `*`. `headerFields` holds every field but `Host`, in order;
-    /// a value with bytes outside ASCII is kept byte for byte.
+    /// - `authority` is the target's (RFC 9112 §3.2.2), otherwise the value of `Host`. It is `nil`
+    ///   only for an HTTP/1.0 request without either.
+    /// - `scheme` is `nil` unless the target contains it.
+    /// - `path` is the origin-form as received, with its query, or `*`.
+    /// - `headerFields` holds every field except `Host`, in order. Values with bytes outside ASCII
+    ///   are kept byte for byte.
     package var request: HTTPRequest
-    /// The path's segments, percent-decoded; `/` and `*` have none, `/a/` has `a` and an empty
-    /// one. Dot segments are left as they are, and an encoded slash stays in its segment.
+    /// The percent-decoded segments of the path. `/` and `*` have none; `/a/` has `a` and an empty
+    /// one. Dot segments are kept, and an encoded slash stays in its segment.
     package var pathSegments: [ExactString]
-    /// What follows the first `?`, as received: ASCII.
+    /// The text after the first `?`, as received: ASCII.
     package var query: ExactString?
     /// Whether the connection may serve another request after this one, RFC 9112 §9.3.
     package var keepAlive: Bool
-    /// How the content's end is found.
+    /// How the end of the content is found.
     package var bodyFraming: BodyFraming
     /// Whether the client waits for a 100 before it sends the content, RFC 9110 §10.1.1.
     package var expectsContinue: Bool
     /// Whether the client speaks HTTP/1.0.
     package var isHTTP10: Bool
 
-    /// Whether it is an OPTIONS for no one resource, but the server: `*` (RFC 9112 §3.2.4).
+    /// Whether it is an OPTIONS request for the server as a whole: `*` (RFC 9112 §3.2.4).
     package var isServerWide: Bool { request.path == "*" }
 }
 
-/// How a request's content is delimited, RFC 9112 §6.3.
+/// The delimiter of the content of a request, RFC 9112 §6.3.
 package enum BodyFraming: Sendable, Equatable {
-    /// Neither length nor coding was given: no content.
+    /// Neither a length nor a coding: no content.
     case none
-    /// Content-Length, in bytes; may be 0.
+    /// Content-Length in bytes, which may be 0.
     case length(Int)
     /// Transfer-Encoding: chunked.
     case chunked
@@ -44,16 +46,16 @@ package enum BodyFraming: Sendable, Equatable {
     }
 }
 
-/// What a ``RequestParser`` found next.
+/// The next event of a ``RequestParser``.
 package enum RequestEvent: Sendable, Equatable {
-    /// All input is consumed and nothing can be said yet.
+    /// All input is consumed; more is needed.
     case needMore
-    /// A request begins; `.end` follows it in any case.
+    /// A request begins. `.end` or `.failed` follows.
     case head(RequestHead)
-    /// Content, as a range of offsets in the input just given; never empty.
+    /// Content, as offsets in the current input; never empty.
     case body(Range<Int>)
     /// The request is complete.
     case end
-    /// The request is refused; every later call says the same and consumes nothing.
+    /// The request is refused. Every later call returns the same event and consumes nothing.
     case failed(HTTPFault)
 }

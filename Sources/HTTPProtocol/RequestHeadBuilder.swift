@@ -1,6 +1,6 @@
 internal import HTTPTypes
 
-/// A request head under construction, fed with one line at a time.
+/// A request head under construction, built line by line.
 struct RequestHeadBuilder: Sendable {
     private struct StartLine: Sendable {
         var method: HTTPRequest.Method
@@ -22,24 +22,25 @@ struct RequestHeadBuilder: Sendable {
 
     /// Parses the request line: `method SP request-target SP HTTP-version`, RFC 9112 §3.
     mutating func addStartLine(_ line: Span<UInt8>) throws(HTTPFault) {
-        // §3 allows lenient splitting at any whitespace; we want one SP each.
+        // §3 allows splitting at any whitespace; this requires exactly one SP each.
         guard let first = line.firstIndex(of: 0x20),
             let second = line.firstIndex(of: 0x20, from: first + 1),
             line.firstIndex(of: 0x20, from: second + 1) == nil
-        else { throw .badRequest("The request line has not three parts.") }
+        else { throw .badRequest("The request line must have three parts.") }
         let method = line.extracting(0..<first)
         guard method.isToken else { throw .badRequest("The method is not a token.") }
         let isHTTP10 = try Self.isHTTP10(line.extracting(second + 1..<line.count))
-        // RFC 9110 §9.1: a method that this server does not know is a 501; case matters.
+        // RFC 9110 §9.1: an unknown method is answered with 501. Methods are case-sensitive.
         guard let known = Self.known(method) else {
-            throw .notImplemented("This server does not know that method.")
+            throw .notImplemented("This server does not support this method.")
         }
         let target = try RequestTarget(line.extracting(first + 1..<second), method: method)
         startLine = StartLine(method: known, target: target, isHTTP10: isHTTP10)
         fields.reserveCapacity(12)
     }
 
-    /// RFC 9112 §2.3: `HTTP/` DIGIT `.` DIGIT, case-sensitive.
+    /// Returns whether the version is HTTP/1.0. RFC 9112 §2.3: `HTTP/` DIGIT `.` DIGIT,
+    /// case-sensitive.
     static func isHTTP10(_ version: Span<UInt8>) throws(HTTPFault) -> Bool {
         guard version.count == 8, version.extracting(0..<5).equals("HTTP/"), version[5].isDigit,
             version[6] == 0x2E, version[7].isDigit
@@ -67,7 +68,7 @@ struct RequestHeadBuilder: Sendable {
         let name = line.extracting(0..<colon)
         let value = line.extracting(colon + 1..<line.count).trimmingBlanks()
         if name.equals(ignoringCase: "host") {
-            // RFC 9112 §3.2: more than one Host line, or an invalid value, is a 400.
+            // RFC 9112 §3.2: a repeated or invalid Host is answered with 400.
             guard host == nil else { throw .badRequest("Host is repeated.") }
             guard Authority.isValid(value) else { throw .badRequest("Host is malformed.") }
             host = value.string
@@ -78,9 +79,9 @@ struct RequestHeadBuilder: Sendable {
         fields.append(try FieldLine.field(line, colon: colon))
     }
 
-    /// RFC 9110 §10.1.1: a list of expectations, `100-continue` the only one defined.
+    /// Records a list of expectations. RFC 9110 §10.1.1 defines only `100-continue`.
     private mutating func noteExpect(_ value: Span<UInt8>) throws(HTTPFault) {
-        // An expectation in an HTTP/1.0 request is ignored.
+        // RFC 9110 §10.1.1: expectations in an HTTP/1.0 request are ignored.
         guard startLine?.isHTTP10 == false else { return }
         var start = 0
         while start <= value.count {
@@ -95,15 +96,16 @@ struct RequestHeadBuilder: Sendable {
         }
     }
 
-    /// The head, once its empty line has come.
+    /// Returns the head after its empty line.
     func finish(bodySizeMax: Int) throws(HTTPFault) -> RequestHead {
         guard let startLine else { throw .badRequest("The request line is missing.") }
         let isHTTP10 = startLine.isHTTP10
-        // RFC 9112 §3.2: an HTTP/1.1 request without Host is a 400, whatever its target's form.
+        // RFC 9112 §3.2: an HTTP/1.1 request without Host is answered with 400, whatever the form
+        // of its target.
         guard host != nil || isHTTP10 else { throw .badRequest("Host is missing.") }
         let bodyFraming = try framing.bodyFraming(isHTTP10: isHTTP10)
-        // RFC 9110 §15.5.12: who says what its content is must say how long it is. Without either,
-        // a request has none (RFC 9112 §6.3).
+        // RFC 9110 §15.5.12: a request that gives the type of its content must give the length as
+        // well. Without a length or a coding, it would have no content (RFC 9112 §6.3).
         if bodyFraming == .none, fields[.contentType] != nil {
             switch startLine.method {
             case .post, .put, .patch: throw .lengthRequired
@@ -111,18 +113,18 @@ struct RequestHeadBuilder: Sendable {
             }
         }
         if case .length(let length) = bodyFraming {
-            // RFC 9110 §15.5.14, before a byte of it is read.
+            // RFC 9110 §15.5.14: refused before any of the content is read.
             guard length <= bodySizeMax else { throw .contentTooLarge }
         }
         let target = startLine.target
         return RequestHead(
             request: HTTPRequest(
                 method: startLine.method, scheme: target.scheme,
-                // RFC 9112 §3.2.2: the target's authority wins over Host.
+                // RFC 9112 §3.2.2: the authority of the target takes precedence over Host.
                 authority: target.authority ?? host, path: target.path, headerFields: fields),
             pathSegments: target.segments, query: target.query,
             keepAlive: framing.keepAlive(isHTTP10: isHTTP10), bodyFraming: bodyFraming,
-            // RFC 9110 §10.1.1: no 100 where no content is to come.
+            // RFC 9110 §10.1.1: no 100 if there is no content.
             expectsContinue: expectsContinue && bodyFraming.hasContent, isHTTP10: isHTTP10)
     }
 }

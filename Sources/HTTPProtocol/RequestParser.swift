@@ -1,10 +1,10 @@
-/// An incremental, bounded and strict parser of HTTP/1.1 and HTTP/1.0 requests, RFC 9112.
+/// An incremental and strict parser of HTTP/1.1 and HTTP/1.0 requests with limits, RFC 9112.
 ///
-/// Its events depend on the bytes alone, never on how they were cut into inputs. It keeps at most
-/// one unfinished line and the fields parsed so far, all within `headSizeMax`. Each request gives
-/// `.head`, any number of `.body`, and `.end`, or else `.failed`; pipelined requests follow each
-/// other. To switch protocols, stop calling after `.head`: what was not consumed is the next
-/// protocol's.
+/// Its events depend only on the bytes, never on how they were split into inputs. It keeps at most
+/// one incomplete line and the fields parsed so far, all within `headSizeMax`. Each request
+/// produces `.head`, any number of `.body`, and `.end`, or `.failed` at any point. Pipelined
+/// requests follow one another. To switch protocols, stop calling after `.head`: the bytes that
+/// weren't consumed belong to the next protocol.
 package struct RequestParser: ~Copyable {
     private enum Phase {
         case head, body
@@ -16,7 +16,7 @@ package struct RequestParser: ~Copyable {
     private var lines = LineReader()
     private var builder = RequestHeadBuilder()
     private var body: BodyReader
-    /// Bytes of the head's complete lines.
+    /// The size of the complete lines of the head, in bytes.
     private var headSize = 0
     private var hasSkippedLine = false
 
@@ -25,32 +25,34 @@ package struct RequestParser: ~Copyable {
         body = BodyReader(.none, limits: limits)
     }
 
-    /// Whether the parser stands between requests and has seen no byte of the next one.
+    /// Whether the parser is between requests, with no byte of the next request received.
     ///
-    /// An empty line before a request is not yet a byte of it.
+    /// An empty line before a request doesn't count.
     package var isIdle: Bool {
         if case .head = phase { return lines.isEmpty && !builder.hasStartLine }
         return false
     }
 
-    /// The bytes of memory that an unfinished head takes, about.
+    /// The memory that an incomplete head occupies, in bytes; an estimate.
     package var heldSize: Int { lines.heldSize + headSize }
 
-    /// Whether a request has begun, with its head under way or refused, that is a HEAD: an answer to
-    /// it has no content.
+    /// Whether the current request, complete or refused, is a HEAD request, whose response has no
+    /// content.
     package var isHead: Bool { builder.isHead }
 
-    /// The `Origin` of such a request, if it has come: pages may be told why it was refused.
+    /// The `Origin` of the current request, if it has arrived. It decides whether a page may read
+    /// why the request was refused.
     package var origin: String? { builder.origin }
 
-    /// Consumes from the start of `input`; returns the event and how many bytes were consumed.
+    /// Consumes bytes from the start of `input`. Returns the event and the number of bytes
+    /// consumed.
     ///
-    /// Call again with the rest, even when that is empty, until `.needMore`, which consumes all.
-    /// A `.body`'s range is in this `input`. `.failed` is final.
+    /// Call it again with the rest, even an empty one, until it returns `.needMore`, which consumes
+    /// everything. The range of a `.body` refers to this `input`. `.failed` is final.
     package mutating func parse(
         _ input: UnsafeRawBufferPointer
     ) -> (event: RequestEvent, consumed: Int) {
-        // Safety: the caller vouches for `input` during this call, and nothing outlives it.
+        // Safety: the caller guarantees `input` during this call, and nothing outlives it.
         let bytes = unsafe Span<UInt8>(_bytes: input.bytes)
         do throws(HTTPFault) {
             switch phase {
@@ -87,15 +89,18 @@ package struct RequestParser: ~Copyable {
         }
     }
 
-    /// Takes one line of the head; `true` when it was the last.
+    /// Adds a line to the head. Returns true if it was the last.
     private mutating func addLine(_ line: Span<UInt8>) throws(HTTPFault) -> Bool {
         if builder.hasStartLine {
             headSize += line.count + 2
             guard !line.isEmpty else { return true }
             try builder.addField(line, countMax: limits.headerCountMax)
         } else if line.isEmpty {
-            // RFC 9112 §2.2: at least one empty line before the request line is ignored.
-            guard !hasSkippedLine else { throw .badRequest("Empty lines come first.") }
+            // RFC 9112 §2.2: at least one empty line before the request line is ignored; here, only
+            // one.
+            guard !hasSkippedLine else {
+                throw .badRequest("More than one empty line precedes the request line.")
+            }
             hasSkippedLine = true
         } else {
             headSize = line.count + 2

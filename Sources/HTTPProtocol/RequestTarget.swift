@@ -2,17 +2,17 @@
 struct RequestTarget: Sendable {
     var scheme: String?
     var authority: String?
-    /// Origin-form with its query, or `*`.
+    /// The origin-form with its query, or `*`.
     var path: String
     var segments: [ExactString] = []
     var query: ExactString?
 
-    /// Splits and validates a target of one of the forms that `method` may have.
+    /// Splits and validates a target, which must have a form that `method` allows.
     init(_ bytes: Span<UInt8>, method: Span<UInt8>) throws(HTTPFault) {
-        // §3.2.3: only CONNECT takes the authority-form, and only that.
+        // §3.2.3: the authority-form is only for CONNECT, which allows no other form.
         if method.equals("CONNECT") {
             guard Authority.isAuthorityForm(bytes) else {
-                throw .badRequest("CONNECT wants a host and a port.")
+                throw .badRequest("CONNECT needs a host and a port.")
             }
             throw .notImplemented("This server is not a proxy.")
         }
@@ -21,9 +21,9 @@ struct RequestTarget: Sendable {
             path = bytes.string
             try parsePath(bytes)
         } else if bytes.equals("*") {
-            // §3.2.4: the asterisk-form is for OPTIONS only.
+            // §3.2.4: the asterisk-form is only for OPTIONS.
             guard method.equals("OPTIONS") else {
-                throw .badRequest("The target * belongs to OPTIONS.")
+                throw .badRequest("The target * is only valid with OPTIONS.")
             }
             path = "*"
         } else {
@@ -32,13 +32,13 @@ struct RequestTarget: Sendable {
         }
     }
 
-    /// §3.2.2: absolute-form, which a server MUST accept.
+    /// Parses the absolute-form, which a server MUST accept (§3.2.2).
     private mutating func parseAbsolute(
         _ bytes: Span<UInt8>, isOptions: Bool
     ) throws(HTTPFault) {
         guard let colon = bytes.firstIndex(of: 0x3A), colon + 2 < bytes.count,
             bytes[colon + 1] == 0x2F, bytes[colon + 2] == 0x2F
-        else { throw .badRequest("The request target has no known form.") }
+        else { throw .badRequest("The request target has an unknown form.") }
         let name = bytes.extracting(0..<colon)
         if name.equals(ignoringCase: "http") {
             scheme = "http"
@@ -58,16 +58,16 @@ struct RequestTarget: Sendable {
         authority = host.string
         let rest = bytes.extracting(end..<bytes.count)
         if rest.isEmpty {
-            // §3.2.4: OPTIONS without path and query means the server as a whole.
+            // §3.2.4: OPTIONS without path and query refers to the server as a whole.
             path = isOptions ? "*" : "/"
         } else {
-            // RFC 9110 §4.2.3: an empty path is the same as /.
+            // RFC 9110 §4.2.3: an empty path equals `/`.
             path = rest[0] == 0x2F ? rest.string : "/" + rest.string
             try parsePath(rest)
         }
     }
 
-    /// Validates path and query, and splits and decodes the path's segments.
+    /// Validates the path and query. Splits the path into segments and decodes them.
     private mutating func parsePath(_ bytes: Span<UInt8>) throws(HTTPFault) {
         let pathEnd = bytes.firstIndex(of: 0x3F) ?? bytes.count
         if pathEnd > 1 {
@@ -91,19 +91,20 @@ struct RequestTarget: Sendable {
         guard pathEnd < bytes.count else { return }
         let rest = bytes.extracting(pathEnd + 1..<bytes.count)
         for index in rest.indices {
-            // A `%` without two digits is itself, as browsers send it (WHATWG URL, query state).
+            // A `%` without two digits is literal, because browsers send it so (WHATWG URL, query
+            // state).
             guard rest[index].isQueryByte else { throw Self.badCharacter }
         }
         query = ExactString(rest.string)
     }
 
     private func decode(_ bytes: Span<UInt8>, at index: Int) throws(HTTPFault) -> UInt8 {
-        // In a path, unlike a query, a `%` without two digits is refused (RFC 3986 §2.1), as by
-        // nginx, Apache and Go: a path chooses who answers, and a proxy that takes it for `%25`
-        // would have checked another path than the one served.
+        // In a path, unlike in a query, a `%` without two digits is refused (RFC 3986 §2.1), as
+        // nginx, Apache and Go do. The path selects the handler: a proxy that reads the `%` as
+        // `%25` would have checked another path than the one that is served.
         guard let byte = PercentEncoding.byte(in: bytes, at: index) else { throw Self.badEncoding }
-        // RFC 3986 §7.3: a decoded NUL cuts strings short further on.
-        guard byte != 0 else { throw .badRequest("The path holds an encoded NUL.") }
+        // RFC 3986 §7.3: a decoded NUL may end strings early in other programs.
+        guard byte != 0 else { throw .badRequest("The path contains an encoded NUL.") }
         return byte
     }
 
@@ -116,15 +117,15 @@ struct RequestTarget: Sendable {
     }
 
     private static var badEncoding: HTTPFault {
-        .badRequest("The request target's percent-encoding is broken.")
+        .badRequest("The request target's percent-encoding is invalid.")
     }
     private static var badCharacter: HTTPFault {
-        .badRequest("The request target holds a character that must be encoded.")
+        .badRequest("The request target contains a character that must be encoded.")
     }
 }
 
 extension Span<UInt8> {
-    /// Whether these bytes are `text`, case and all.
+    /// Returns whether these bytes equal `text`, including the case.
     func equals(_ text: String) -> Bool {
         guard count == text.utf8.count else { return false }
         var index = 0
@@ -137,7 +138,8 @@ extension Span<UInt8> {
 }
 
 extension UInt8 {
-    /// `pchar` without `%` (RFC 3986 §3.3), and `[`, `]`, `|`, which browsers leave as they are.
+    /// Whether the byte is a `pchar` except `%` (RFC 3986 §3.3), or `[`, `]` or `|`, which browsers
+    /// don't encode.
     fileprivate var isPathByte: Bool {
         switch self {
         case 0x3A, 0x40, 0x5B, 0x5D, 0x7C: true
@@ -145,7 +147,8 @@ extension UInt8 {
         }
     }
 
-    /// The query's bytes (RFC 3986 §3.4), and those that the WHATWG URL standard leaves in it.
+    /// Whether the byte is valid in a query (RFC 3986 §3.4), or one that the WHATWG URL standard
+    /// doesn't encode there.
     fileprivate var isQueryByte: Bool {
         switch self {
         case 0x22, 0x23, 0x3C, 0x3E: false

@@ -2,16 +2,16 @@ package import HTTPTypes
 
 /// A writer of HTTP/1.1 responses, RFC 9112 §4–§6, that appends to the caller's buffer.
 package enum ResponseEncoder {
-    /// The interim response that a client with `Expect: 100-continue` waits for, whole.
+    /// The complete interim response for a client that sent `Expect: 100-continue`.
     package static let continue100 = [UInt8]("HTTP/1.1 100 Continue\r\n\r\n".utf8)
 
     /// Appends head and content.
     ///
-    /// `Content-Length`, `Transfer-Encoding` and `Connection` are ours: such fields in `response`
-    /// are left out, and `Connection` says `close` or, for the sake of HTTP/1.0, `keep-alive`,
-    /// and `upgrade` where there is an `Upgrade` field. To a HEAD (`isHead`) goes the length of
-    /// `body` without `body`; to 1xx, 204 and 304 neither, to 205 a length of 0. `date` is an
-    /// IMF-fixdate (RFC 9110 §5.6.7) and replaces the response's own.
+    /// `Content-Length`, `Transfer-Encoding` and `Connection` in `response` are omitted and written
+    /// here. `Connection` is `close` or, for HTTP/1.0, `keep-alive`, with `upgrade` if there is an
+    /// `Upgrade` field. A response to HEAD (`isHead`) has the length of `body`, but no content. The
+    /// statuses 1xx, 204 and 304 have neither; 205 has the length 0. `date` is an IMF-fixdate (RFC
+    /// 9110 §5.6.7) and replaces the response's own.
     package static func encode(
         _ response: HTTPResponse, body: [UInt8], isHead: Bool, keepAlive: Bool, date: String?,
         into output: inout [UInt8]
@@ -22,23 +22,22 @@ package enum ResponseEncoder {
         if !isHead, mayHaveContent(response.status) { output.append(contentsOf: body) }
     }
 
-    /// How a response's content ends, RFC 9112 §6.3.
+    /// The delimiter of the content of a response, RFC 9112 §6.3.
     package enum Framing {
-        /// After so many bytes.
+        /// The content ends after this many bytes.
         case length(Int)
-        /// With the last of its chunks, RFC 9112 §7.1; for HTTP/1.1 alone.
+        /// The content ends with the last chunk, RFC 9112 §7.1; only for HTTP/1.1.
         case chunked
-        /// With the connection.
+        /// The content ends with the connection.
         case untilClose
     }
 
-    /// Whether a response with this status may have content: not 1xx, 204, 205 and 304.
+    /// Returns whether a response with this status may have content: not 1xx, 204, 205 and 304.
     package static func mayHaveContent(_ status: HTTPResponse.Status) -> Bool {
         status.code >= 200 && ![204, 205, 304].contains(status.code)
     }
 
-    /// Appends a chunk of content that is sent in chunks (RFC 9112 §7.1); an empty one, which would
-    /// be the last, is left out.
+    /// Appends a chunk (RFC 9112 §7.1). An empty one is omitted, because it would end the content.
     package static func encode(chunk: [UInt8], into output: inout [UInt8]) {
         guard !chunk.isEmpty else { return }
         output.append(ascii: String(chunk.count, radix: 16))
@@ -47,10 +46,10 @@ package enum ResponseEncoder {
         output.appendLineEnd()
     }
 
-    /// What follows the last chunk.
+    /// The end of chunked content.
     package static let lastChunk = [UInt8]("0\r\n\r\n".utf8)
 
-    /// Appends a head alone, as ``encode(_:body:isHead:keepAlive:date:into:)`` does.
+    /// Appends only a head, like ``encode(_:body:isHead:keepAlive:date:into:)``.
     package static func encodeHead(
         _ response: HTTPResponse, _ framing: Framing, keepAlive: Bool, date: String?,
         into output: inout [UInt8]
@@ -70,11 +69,13 @@ package enum ResponseEncoder {
         }
         let isInterim = code < 200
         if !isInterim {
-            // RFC 9112 §9.6: a server that closes says so; RFC 9110 §7.8: Upgrade is an option.
+            // RFC 9112 §9.6: a server announces that it closes the connection. RFC 9110 §7.8:
+            // Upgrade is a connection option.
             let upgrade = hasUpgrade ? ", upgrade" : ""
             output.append("Connection", (keepAlive ? "keep-alive" : "close") + upgrade)
         }
-        // RFC 9110 §8.6: no Content-Length in 1xx and 204; in a 304 it would be the 200's.
+        // RFC 9110 §8.6: no Content-Length in 1xx and 204; in a 304, it would have to be that of
+        // the 200.
         let hasLength = !isInterim && code != 204 && code != 304
         switch framing {
         // RFC 9110 §15.3.6: a 205 has no content.
@@ -97,9 +98,10 @@ package enum ResponseEncoder {
             keepAlive: keepAlive, date: date, into: &output)
     }
 
-    /// The fields and the `application/problem+json` body of a refusal, RFC 9457.
+    /// Returns the fields and the `application/problem+json` body of a refusal, RFC 9457.
     ///
-    /// The problem's type is `about:blank`, so its title is the status's phrase (§4.2.1).
+    /// The problem's type is `about:blank`, so its title is the reason phrase of the status
+    /// (§4.2.1).
     package static func problem(_ fault: HTTPFault) -> (fields: HTTPFields, body: [UInt8]) {
         var body: [UInt8] = []
         body.append(ascii: "{\"type\":\"about:blank\",")
@@ -116,7 +118,7 @@ package enum ResponseEncoder {
         return (fields, body)
     }
 
-    /// Appends a 101 (RFC 9110 §15.2.2): its fields as they are, and nothing besides.
+    /// Appends a 101 (RFC 9110 §15.2.2) with the given fields only.
     package static func encodeUpgrade(_ response: HTTPResponse, into output: inout [UInt8]) {
         output.append(statusLine: response.status)
         for field in response.headerFields { output.append(field: field) }

@@ -1,31 +1,31 @@
 package import HTTPTypes
 
-/// What a ``ResponseParser`` found next.
+/// The next event of a ``ResponseParser``.
 package enum ResponseEvent: Sendable, Equatable {
-    /// All that can be consumed is consumed and nothing can be said yet.
+    /// The input is consumed as far as possible; more is needed.
     case needMore
-    /// A response begins, an interim one perhaps (status 1xx); `.end` follows it in any case.
+    /// A response begins; it may be an interim one (status 1xx). `.end` or `.failed` follows.
     case head(HTTPResponse)
-    /// Content, as a range of offsets in the input just given; never empty.
+    /// Content, as offsets in the current input; never empty.
     case body(Range<Int>)
-    /// The response is complete; after an interim one, another comes.
+    /// The response is complete. After an interim response, another one follows.
     case end
-    /// The response can't be understood (502); every later call says the same.
+    /// The response is invalid (502). Every later call returns the same event.
     case failed(HTTPFault)
 }
 
-/// An incremental, bounded and strict parser of HTTP/1.1 responses: the client's side, RFC 9112.
+/// An incremental and strict parser of HTTP/1.1 responses with limits, for clients, RFC 9112.
 ///
-/// After a 101 it gives `.end` and consumes nothing more: the rest is the next protocol's.
+/// After a 101 it returns `.end` and consumes nothing more: the rest belongs to the next protocol.
 package struct ResponseParser: ~Copyable {
     private enum Phase {
         case head, body, upgraded
         case failed(HTTPFault)
     }
 
-    /// Whether the request was a HEAD, whose response never has content, RFC 9112 §6.3 (1.).
+    /// Whether the request was a HEAD. Its response never has content, RFC 9112 §6.3 (1.).
     package var isHead = false
-    /// Whether the server keeps the connection after the last head's response, RFC 9112 §9.3.
+    /// Whether the server keeps the connection after the response of the last head, RFC 9112 §9.3.
     package private(set) var keepAlive = false
 
     private let limits: HTTPLimits
@@ -44,13 +44,14 @@ package struct ResponseParser: ~Copyable {
         body = BodyReader(.none, limits: limits)
     }
 
-    /// Consumes from the start of `input`; returns the event and how many bytes were consumed.
+    /// Consumes bytes from the start of `input`. Returns the event and the number of bytes
+    /// consumed.
     ///
-    /// Call again with the rest, even when that is empty, until `.needMore`.
+    /// Call it again with the rest, even an empty one, until it returns `.needMore`.
     package mutating func parse(
         _ input: UnsafeRawBufferPointer
     ) -> (event: ResponseEvent, consumed: Int) {
-        // Safety: the caller vouches for `input` during this call, and nothing outlives it.
+        // Safety: the caller guarantees `input` during this call, and nothing outlives it.
         let bytes = unsafe Span<UInt8>(_bytes: input.bytes)
         do throws(HTTPFault) {
             switch phase {
@@ -64,8 +65,8 @@ package struct ResponseParser: ~Copyable {
         }
     }
 
-    /// Tells the parser that the connection has ended; `.end`, `.failed`, or `.needMore` if no
-    /// response had begun. Call it after `.needMore`.
+    /// Ends the input, because the connection has ended. Returns `.end`, `.failed`, or `.needMore`
+    /// if no response had begun. Call it after `.needMore`.
     package mutating func finish() -> ResponseEvent {
         switch phase {
         case .head where lines.isEmpty && response == nil: return .needMore
@@ -105,7 +106,7 @@ package struct ResponseParser: ~Copyable {
         }
     }
 
-    /// Takes one line of the head; returns the head when it was the last.
+    /// Adds a line to the head. Returns the head if the line was the last.
     private mutating func addLine(_ line: Span<UInt8>) throws(HTTPFault) -> HTTPResponse? {
         headSize += line.count + 2
         guard let head = response else {
@@ -125,7 +126,7 @@ package struct ResponseParser: ~Copyable {
         return nil
     }
 
-    /// RFC 9112 §4: `HTTP-version SP 3DIGIT SP [ reason-phrase ]`.
+    /// Parses `HTTP-version SP 3DIGIT SP [ reason-phrase ]`, RFC 9112 §4.
     private mutating func parseStatusLine(
         _ line: Span<UInt8>
     ) throws(HTTPFault) -> HTTPResponse.Status {
@@ -135,10 +136,10 @@ package struct ResponseParser: ~Copyable {
         isHTTP10 = try RequestHeadBuilder.isHTTP10(line.extracting(0..<8))
         var code = 0
         for index in 9..<12 {
-            guard line[index].isDigit else { throw .badResponse("The status is no number.") }
+            guard line[index].isDigit else { throw .badResponse("The status is not a number.") }
             code = code * 10 + Int(line[index] - 0x30)
         }
-        // RFC 9110 §15: 100 to 599 are the valid ones.
+        // RFC 9110 §15: the valid codes are 100 to 599.
         guard 100...599 ~= code else { throw .badResponse("The status is out of range.") }
         let reason = line.extracting(13..<line.count).string
         return HTTPResponse.Status(code: code, reasonPhrase: reason)
@@ -147,7 +148,7 @@ package struct ResponseParser: ~Copyable {
     private mutating func beginBody(_ status: HTTPResponse.Status) throws(HTTPFault) {
         let declared = try framing.bodyFraming(isHTTP10: isHTTP10)
         keepAlive = framing.keepAlive(isHTTP10: isHTTP10)
-        // RFC 9112 §6.3 (1.): these end at the head, whatever their fields say.
+        // RFC 9112 §6.3 (1.): these end after the head, whatever their fields say.
         let hasNoContent = isHead || status.code < 200 || status.code == 204 || status.code == 304
         switch declared {
         case _ where hasNoContent: body = BodyReader(.none, limits: limits)

@@ -1,7 +1,7 @@
 import Logging
 import WebSocketServer
 
-/// A client of the chat (S2): what it says reaches all, and so does its leaving.
+/// A member of the chat. Its messages and its leaving are sent to all members.
 final class ChatMember: ConnectionHandler {
     private static let topic = "chat"
     private let clientID: Int

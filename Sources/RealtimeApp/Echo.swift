@@ -1,6 +1,7 @@
 import WebSocketServer
 
-/// Answers each message with a prefix and the message (S1); binary ones the same, in bytes.
+/// A handler that answers each text message with a prefix and the message, and each binary message
+/// likewise, in bytes.
 final class Echo: ConnectionHandler, Sendable {
     private let prefix: [UInt8]
     private let logger: Logger
@@ -22,6 +23,6 @@ final class Echo: ConnectionHandler, Sendable {
 }
 
 extension RawSpan {
-    /// The bytes, copied.
+    /// A copy of the bytes.
     var bytes: [UInt8] { unsafe withUnsafeBytes { unsafe [UInt8]($0) } }
 }

@@ -1,16 +1,16 @@
 import HTTPProtocol
 
-/// The fields of a body of `application/x-www-form-urlencoded`, or of a query, in their order
-/// (WHATWG URL §5.1): `+` is a space, and a `%` without two digits is itself.
+/// The fields of an `application/x-www-form-urlencoded` body or of a query, in order (WHATWG URL
+/// §5.1). `+` is a space, and a `%` without two digits is literal.
 struct Form: Sendable {
     struct Field: Sendable {
-        /// `nil` for one that is no UTF-8, which no one asks for.
+        /// The name, or `nil` if it isn't UTF-8: no field that is looked up has such a name.
         let name: ExactString?
         let value: [UInt8]
     }
 
     private(set) var fields: [Field] = []
-    /// Whether a `%` stood without two digits.
+    /// Whether a `%` without two digits occurred.
     private(set) var hasBareEscape = false
 
     init(_ bytes: some Sequence<UInt8>) {
@@ -25,7 +25,7 @@ struct Form: Sendable {
 
     init(_ text: ExactString) { self.init(text.utf8) }
 
-    /// The last value of a name, as FastAPI takes it: what comes twice spoils nothing else.
+    /// Returns the last value of a name, as FastAPI does. A repeated field is no error.
     subscript(name: ExactString) -> [UInt8]? { fields.last { $0.name == name }?.value }
 
     private mutating func decode(_ text: ArraySlice<UInt8>) -> [UInt8] {

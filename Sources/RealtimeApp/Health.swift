@@ -1,7 +1,7 @@
 import HTTPTypes
 import WebSocketServer
 
-/// What `GET /readyz` answers: whether this server wants traffic, and if not, why not.
+/// The answer to `GET /readyz`: whether this server accepts traffic, and the reasons if it doesn't.
 struct Readiness: Encodable {
     struct Broker: Encodable {
         let ready: Bool
@@ -11,14 +11,14 @@ struct Readiness: Encodable {
 
     /// `ready` or `not ready`.
     let status: String
-    /// What is wrong, for people; empty when nothing is.
+    /// The reasons, for people; empty if the server is ready.
     let faults: [String]
     let broker: Broker
 
-    /// - Parameter tasksFault: what is wrong with the tasks' database.
+    /// - Parameter tasksFault: The error of the tasks' database, if any.
     init(broker health: BrokerHealth, tasksFault: String?, isDraining: Bool) {
         var faults: [String] = []
-        if isDraining { faults.append("the server is letting its connections go") }
+        if isDraining { faults.append("the server is draining its connections") }
         if !health.isReady { faults.append("broker: \(health.description)") }
         if let tasksFault { faults.append("tasks.database: \(tasksFault)") }
         status = faults.isEmpty ? "ready" : "not ready"
@@ -28,7 +28,7 @@ struct Readiness: Encodable {
 }
 
 extension RealtimeApp {
-    /// Adds `GET /healthz`, which says that the server is alive, and `GET /readyz`.
+    /// Adds `GET /healthz`, which shows that the server is running, and `GET /readyz`.
     func addHealth(to router: inout Router) {
         router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
         let (broker, tasks) = (self.broker, self.tasks)

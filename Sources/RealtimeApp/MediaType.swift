@@ -1,20 +1,20 @@
 import HTTPProtocol
 import HTTPTypes
 
-/// A media type without its parameters (RFC 9110 §8.3.1), as `Content-Type` names it.
+/// A media type without parameters (RFC 9110 §8.3.1), from `Content-Type`.
 enum MediaType: Hashable, Sendable {
-    /// No type is named.
+    /// The field is missing or empty.
     case none
-    /// Something is named that is no type: it is not tokens, which are ASCII, around a slash.
+    /// The field isn't a media type: it isn't two tokens, which are ASCII, with a slash in between.
     case malformed
-    /// In small letters: `application/json`.
+    /// The type in lowercase: `application/json`.
     case named(ExactString)
 
-    /// Reads a field's value; `nil` stands for a field that isn't there.
+    /// Parses the value of the field; `nil` means that the field is missing.
     init(_ value: ExactString?) {
         let type = (value?.utf8).map { Array($0.prefix { !Self.ends.contains($0) }) } ?? []
-        // Blanks around a type don't matter (RFC 9110 §5.5). Those within it are left out, so that
-        // no form of another page's passes for something else.
+        // Whitespace around a type doesn't matter (RFC 9110 §5.5). Whitespace within it is removed,
+        // so that a form from another origin's page can't pass as another type.
         let essence = type.filter { $0 != 0x20 && $0 != 0x09 }.map(\.lowercased)
         if essence.isEmpty {
             self = .none
@@ -29,6 +29,6 @@ enum MediaType: Hashable, Sendable {
         self = ExactString(validating: essence).map(MediaType.named) ?? .malformed
     }
 
-    /// Before parameters, and before the next of several, which there must not be.
+    /// Parameters, or a second type, which is invalid.
     private static let ends = Array(";,".utf8)
 }

@@ -1,11 +1,11 @@
-// Met in this module's interface, and by its tests.
+// Public because this module's interface and its tests use it.
 @_exported public import struct HTTPProtocol.ExactString
 public import WebSocketServer
 
-/// The features that `apus serve` offers: echo, chat, notifications, tasks, channels, topics for
-/// those with a token, a page to try them on, health.
+/// The features of `apus serve`: echo, chat, notifications, tasks, channels, topics for clients
+/// with a token, the page for trying them, and health checks.
 public struct RealtimeApp: Sendable {
-    /// The routes whose limits, heartbeat and compression can be adjusted.
+    /// The routes whose limits, heartbeat and compression can be configured separately.
     public enum Route: String, CaseIterable, Sendable {
         case echo, chat, notifications, channels, secure
 
@@ -19,7 +19,8 @@ public struct RealtimeApp: Sendable {
             }
         }
 
-        /// What may demand a token of it; `nil`: it demands one always.
+        /// The feature that may require a token for the route; `nil` if the route always requires
+        /// one.
         var feature: Authentication.Feature? {
             switch self {
             case .echo: .echo
@@ -32,30 +33,31 @@ public struct RealtimeApp: Sendable {
     }
 
     let logger: Logger
-    /// Where the features publish; the server's own.
+    /// The broker to which the features publish; the server's own.
     let broker: any Broker
-    /// The server's: what a topic's name may be.
+    /// The server's options for topics.
     let topics: TopicOptions
-    /// Where tasks are stored; without it there are none.
+    /// The store of tasks; without it, there are no tasks.
     let tasks: TaskStore?
-    /// Who may use them.
+    /// The authentication of clients.
     let authentication: Authentication
-    /// The program's version, for people to read; empty if it has none.
+    /// The version of the program, shown to people; empty if it has none.
     let version: String
-    /// The server's: what holds for a route that adjusts nothing.
+    /// The options of the server, which apply to routes without adjustments.
     let options: ConnectionOptions
-    /// Adds `/echo`, `/echo/async`, `/broadcast` and `/topics`, for conformance and load tools.
+    /// Whether `/echo`, `/echo/async`, `/broadcast` and `/topics` are added, for conformance and
+    /// load tools.
     private let hasTools: Bool
     private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
 
     /// - Parameters:
-    ///   - broker: the one that the server has too.
-    ///   - topics: the server's.
-    ///   - tasks: where they are stored; `nil`: nowhere, and `/tasks` is not found.
-    ///   - authentication: who may use the features; by default anyone.
-    ///   - version: the program's, shown to people; empty: none is shown.
-    ///   - options: the server's, shown to people with what the routes adjust.
-    ///   - adjusting: changes the server's values to those of a route.
+    ///   - broker: The broker of the server.
+    ///   - topics: The server's options for topics.
+    ///   - tasks: The store of tasks; without one, `/tasks` is answered with 404.
+    ///   - authentication: The authentication of clients. By default, anyone may use the features.
+    ///   - version: The version of the program, shown to people. Empty: none is shown.
+    ///   - options: The options of the server, shown to people together with those of the routes.
+    ///   - adjusting: Changes the server's options for a route.
     public init(
         logger: Logger, broker: any Broker, topics: TopicOptions = TopicOptions(),
         tasks: TaskStore? = nil, authentication: Authentication? = nil, tools: Bool = false,
@@ -73,7 +75,7 @@ public struct RealtimeApp: Sendable {
         adjust = adjusting
     }
 
-    /// The routes of the application.
+    /// Returns a router with all routes of the application.
     public func router() -> Router {
         var router = Router()
         let logger = self.logger

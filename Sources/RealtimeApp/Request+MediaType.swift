@@ -3,6 +3,6 @@ import HTTPTypes
 import WebSocketServer
 
 extension Request {
-    /// The body's media type.
+    /// The media type of the body.
     var mediaType: MediaType { MediaType(head.headerFields[exact: .contentType]) }
 }

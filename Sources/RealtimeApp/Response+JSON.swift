@@ -2,18 +2,18 @@ import Foundation
 import HTTPTypes
 import WebSocketServer
 
-/// Answers in JSON.
+/// Returns a response in JSON.
 extension Response {
-    /// 422 with all that is wrong with a request.
+    /// Returns a 422 with all errors of a request.
     static func unprocessable(_ faults: [ValidationFault]) -> Response {
         .encoding(["detail": faults], status: .unprocessableContent)
     }
 
-    /// A value as JSON; slashes are left alone, keys are in order.
+    /// Returns a value as JSON, with sorted keys and unescaped slashes.
     static func encoding(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
-        // Strings, numbers and lists of ours: nothing that JSON can't say.
+        // Strings, numbers and lists of this program can always be encoded.
         let data = try! encoder.encode(value)
         return Response(
             status: status, headerFields: [.contentType: "application/json"], body: [UInt8](data))

@@ -1,14 +1,14 @@
 import HTTPProtocol
 import WebSocketServer
 
-/// Sends each message back as it is, for load and conformance tools.
+/// A handler that sends each message back unchanged, for load and conformance tools.
 final class RawEcho: ConnectionHandler, Sendable {
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
         connection.send(payload, as: kind)
     }
 }
 
-/// Sends each message as it is to every connection of its route, for load tools.
+/// A handler that sends each message unchanged to every connection of its route, for load tools.
 final class Broadcaster: ConnectionHandler, Sendable {
     private static let topic = "tools/broadcast"
 
@@ -19,13 +19,13 @@ final class Broadcaster: ConnectionHandler, Sendable {
     }
 }
 
-/// Subscribes and publishes as it is told, for tests of topics from outside: a message's first
-/// line says what to do, what follows it is a payload.
+/// A handler that subscribes and publishes on command, for tests of topics from outside. The first
+/// line of a message is the command, the rest is the payload.
 ///
-///     subscribe TOPIC         answered «subscribed TOPIC», or with the outcome's name
-///     unsubscribe TOPIC       answered «unsubscribed TOPIC»
-///     publish TOPIC [KEY]     the payload goes to all subscribers
-///     echo                    the payload comes back, to this connection alone
+///     subscribe TOPIC         answered "subscribed TOPIC", or with the outcome's name
+///     unsubscribe TOPIC       answered "unsubscribed TOPIC"
+///     publish TOPIC [KEY]     sends the payload to all subscribers
+///     echo                    sends the payload back to this connection
 final class TopicTool: ConnectionHandler, Sendable {
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
         let bytes = payload.bytes

@@ -1,5 +1,5 @@
-/// Seconds on the clock that only goes forward, whatever the calendar is set to; from a start of
-/// its own.
+/// Returns the seconds of a monotonic clock, which changes of the calendar time don't affect. Its
+/// zero is arbitrary.
 func uptime() -> Double { (ContinuousClock.now - start) / .seconds(1) }
 
 private let start = ContinuousClock.now

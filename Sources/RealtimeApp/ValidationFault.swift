@@ -1,17 +1,17 @@
-/// What a request lacks or has wrong, answered with 422 in the shape that FastAPI's users know:
+/// An error in a request. All of them are answered with 422, in FastAPI's format:
 /// `{"detail":[{"loc":["body","title"],"msg":"Field required","type":"missing"}]}`.
 struct ValidationFault: Error, Sendable, Encodable, Hashable {
-    /// Where it stands: `body`, `query` or `path`, then the field, or nothing for the whole; in
-    /// what is no JSON, how many characters in.
+    /// The location: `body`, `query` or `path`, then the field, or nothing for the whole. For
+    /// invalid JSON, the number of characters before the error.
     var loc: [Item]
-    /// What is wrong and what was expected, for people.
+    /// The error and what was expected, for people.
     var msg: String
-    /// The kind of fault, for programs: `missing`, `json_invalid`, `string_type`, ….
+    /// The kind of error, for programs: `missing`, `json_invalid`, `string_type`, ….
     var type: String
-    /// The limit that was passed, or what a parser expected.
+    /// The exceeded limit, or what a parser expected.
     var ctx: [String: Item]?
 
-    /// A word or a number.
+    /// A string or a number.
     enum Item: Sendable, Encodable, Hashable, ExpressibleByStringLiteral,
         ExpressibleByIntegerLiteral
     {
@@ -30,14 +30,14 @@ struct ValidationFault: Error, Sendable, Encodable, Hashable {
         }
     }
 
-    /// A field that has to be there and isn't.
+    /// Returns the error for a missing field.
     static func missing(_ loc: Item...) -> ValidationFault {
         ValidationFault(loc: loc, msg: "Field required", type: "missing")
     }
 }
 
 extension ValidationFault {
-    /// A body that isn't JSON, and where it stops being it.
+    /// Returns the error for a body that isn't JSON, with its position.
     init(_ fault: JSONFault) {
         self.init(
             loc: ["body", .number(fault.position)], msg: "JSON decode error", type: "json_invalid",

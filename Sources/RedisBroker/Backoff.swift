@@ -1,14 +1,15 @@
-/// The pauses before further attempts to connect: doubled with each failure, up to the longest, and
-/// shortened by up to a half, so that servers don't come back together.
+/// The delays before attempts to connect. The delay doubles with each failure, up to a maximum, and
+/// is shortened at random by up to a half, so that servers don't reconnect at the same time.
 ///
-/// Only a connection that lasted as long as the longest pause makes them short again: a server that
-/// accepts a connection and then fails is not asked more often than one that is out of reach.
+/// Only a connection that lasted as long as the longest delay resets the delays. So a server that
+/// accepts connections and then fails gets no more attempts than one that can't be reached.
 struct Backoff {
     private let least: UInt64
     private let most: UInt64
-    /// Failures since the last connection that lasted.
+    /// The number of failures since the last connection that lasted.
     private(set) var failures = 0
-    /// When the connection came up that is up; milliseconds, as all times here.
+    /// The time at which the current connection was established, in milliseconds, like all times
+    /// here.
     private var upSince: UInt64?
 
     init(_ pauses: ClosedRange<Duration>) {
@@ -18,7 +19,7 @@ struct Backoff {
 
     mutating func succeeded(now: UInt64) { upSince = now }
 
-    /// Counts a lost connection or a failed attempt; returns the pause before the next one.
+    /// Counts a lost connection or a failed attempt. Returns the delay before the next attempt.
     mutating func failed(now: UInt64) -> UInt64 {
         if let upSince, now - upSince >= most { failures = 0 }
         upSince = nil

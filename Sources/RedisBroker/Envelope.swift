@@ -1,21 +1,22 @@
 import WebSocketServer
 
-/// A publication as it travels in a Redis channel: what it is, before its payload.
+/// The encoding of a publication in a Redis channel: a header before the payload.
 ///
 ///     4 bytes   A9 "aps", which begins no UTF-8 text
 ///     1 byte    version, 1
-///     1 byte    kind: 1 text, 2 binary; and 80 hexadecimal if there is a key
+///     1 byte    kind: 1 text, 2 binary; plus 0x80 if there is a key
 ///     2 bytes   length of the key in big-endian order, and the key, if there is one
 ///     …         the payload
 ///
-/// What others publish has no envelope and is its payload: text if it is UTF-8, binary otherwise.
+/// Messages of other publishers have no envelope. The whole message is the payload: text if it is
+/// UTF-8, otherwise binary.
 enum Envelope {
     static let magic: [UInt8] = [0xA9, 0x61, 0x70, 0x73]
     static let version: UInt8 = 1
     static let keySizeMax = Int(UInt16.max)
     private static let keyFlag: UInt8 = 0x80
 
-    /// `nil` if the key is too long to travel.
+    /// Encodes a publication. Returns `nil` if the key is too long.
     static func encode(_ publication: Publication) -> [UInt8]? {
         let key = publication.key.map { Array($0.utf8) }
         guard key?.count ?? 0 <= keySizeMax else { return nil }
@@ -36,8 +37,8 @@ enum Envelope {
         return bytes
     }
 
-    /// The publication that bytes from a channel stand for; `nil` if they begin as an envelope and
-    /// are none of this version, or say text and are no UTF-8: no client is to see those.
+    /// Decodes a message from a channel. Returns `nil` for an envelope of another version, and for
+    /// one that declares text but isn't UTF-8: no client may receive either.
     static func decode(_ bytes: RawSpan, topic: String) -> Publication? {
         guard bytes.byteCount >= magic.count,
             magic.indices.allSatisfy({ bytes[$0] == magic[$0] })

@@ -3,27 +3,27 @@ import Synchronization
 import UVTransport
 public import WebSocketServer
 
-/// Carries publications between servers by Redis's channels, on an event loop of its own.
+/// A broker that carries publications between servers through Redis channels, on its own event
+/// loop.
 ///
-/// It subscribes to the channels of topics that its server has subscribers to, and to no others.
-/// Lost connections are made anew, with growing pauses; what was published meanwhile is lost, and
-/// the server is told of the gap, which may begin with the first attempt to connect. Every two
-/// seconds a probe is published and has to come back, so that a subscription that is dead behind an
-/// open connection is found out within six seconds.
+/// It subscribes only to the channels of topics that its server has subscribers to. It reconnects
+/// after a loss, with growing delays. Publications of the meantime are lost, and the server
+/// receives a gap; a gap may begin with the first attempt to connect. Every two seconds the broker
+/// publishes a probe to itself. So it detects within six seconds that a subscription no longer
+/// works although the connection is open.
 ///
-/// A publication is taken when Redis has answered and is no replica. A publication fails with
-/// ``BrokerError/Code/unavailable`` while there is no connection, when it is not answered within
-/// five seconds, when it is larger than 64 MiB, and while 16,384 publications or 64 MiB of them
-/// await their answers. What is published before the first attempt to connect has ended waits for
-/// its end.
+/// A publication is accepted when Redis has answered and isn't a replica. It fails with
+/// ``BrokerError/Code/unavailable`` if there is no connection, if Redis doesn't answer within five
+/// seconds, if it is larger than 64 MiB, or if 16,384 publications or 64 MiB of them are pending.
+/// Publications before the end of the first attempt to connect wait for it.
 ///
-/// A master that becomes a replica is left, which is a gap, and so is a replica that a new
-/// connection leads to; a host name is looked up again for each attempt. The role is known from
-/// Redis 6 on, to users who may send `HELLO`. Replicas in a cluster are as good as masters.
+/// The broker closes its connection if the master becomes a replica, which is a gap, or if a new
+/// connection leads to a replica. Each attempt resolves the host name again. The role is known for
+/// Redis 6 and later, if the user may send `HELLO`. In a cluster, replicas are as good as masters.
 ///
-/// A topic's channel is the prefix and its name. Publications with the same prefix meet, whatever
-/// database the URL names: Redis's channels belong to none. An ACL user needs
-/// `+@pubsub +@connection` and the channels: `resetchannels &apus:*`.
+/// The channel of a topic is the prefix followed by the name. All publications with the same prefix
+/// share their channels, whatever database the URL names, because Redis channels belong to no
+/// database. An ACL user needs `+@pubsub +@connection` and the channels: `resetchannels &apus:*`.
 public final class RedisBroker: Broker {
     private let url: RedisURL
     private let prefix: String
@@ -31,9 +31,9 @@ public final class RedisBroker: Broker {
     private let options: RedisOptions
     private let state: Mutex<RedisBrokerState>
 
-    /// A broker that doesn't connect yet.
+    /// Creates a broker. It connects when it is started.
     ///
-    /// - Parameter prefix: before the name of each topic, in what Redis calls its channel.
+    /// - Parameter prefix: The text before the name of each topic in the name of its Redis channel.
     public convenience init(url: RedisURL, prefix: String = "apus:", logger: Logger) {
         self.init(url: url, prefix: prefix, logger: logger, options: RedisOptions())
     }
@@ -48,7 +48,7 @@ public final class RedisBroker: Broker {
 
     public var health: BrokerHealth { state.withLock { $0.health } }
 
-    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {
+    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
         let group: EventLoopGroup
         do throws(TransportError) {
             group = try EventLoopGroup(count: 1)
@@ -101,7 +101,7 @@ public final class RedisBroker: Broker {
         core.loop.execute { core.unsubscribe(from: topic) }
     }
 
-    /// Returns within half a second, whatever Redis does.
+    /// Stops within half a second, whatever Redis does.
     public func stop() async {
         let (core, group) = state.withLock { state in
             defer {
@@ -117,7 +117,7 @@ public final class RedisBroker: Broker {
             let runs = core.loop.execute { core.stop { continuation.resume() } }
             if !runs { continuation.resume() }
         }
-        // Not from its own loop, which can't wait for itself.
+        // A loop can't wait for itself to end, so this runs on another thread.
         let handles = await withTaskExecutorPreference(globalConcurrentExecutor) {
             group.shutdown()
         }
@@ -127,27 +127,28 @@ public final class RedisBroker: Broker {
         }
     }
 
-    /// Handles and publications that a stop left open; `nil` before. Zero, unless there is a leak.
+    /// The handles and publications that a stop left open; `nil` before. Not zero means a leak.
     package var leftovers: Int? { state.withLock { $0.openAtEnd } }
 }
 
-/// What a ``RedisBroker`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// The state that a ``RedisBroker`` guards. It isn't nested, because Swift 6.3 miscompiles that.
 struct RedisBrokerState {
     var core: RedisCore?
     var group: EventLoopGroup?
     var health = BrokerHealth(isReady: false, description: "not connected yet")
     var leftovers: Int?
-    /// Publications that await Redis's answer, and their bytes.
+    /// The number of pending publications, and their size in bytes.
     private(set) var inFlight = 0
     private var inFlightSize = 0
 
     var openAtEnd: Int? { leftovers.map { $0 + inFlight } }
 
-    /// Where a publication goes, which then counts until ``release(_:)``; or why it doesn't.
+    /// Admits a publication of `size` bytes, which counts until ``release(_:)``. Returns the core
+    /// that publishes it, or the error.
     mutating func admit(_ size: Int, _ options: RedisOptions) -> (RedisCore?, BrokerError?) {
         guard let core else { return (nil, .stopped) }
         guard inFlight < options.inFlightMax, inFlightSize < options.inFlightSizeMax else {
-            let detail = "too many publications wait for Redis: \(inFlight), \(inFlightSize) bytes"
+            let detail = "too many publications are pending: \(inFlight), \(inFlightSize) bytes"
             return (nil, BrokerError(.unavailable, detail))
         }
         inFlight += 1

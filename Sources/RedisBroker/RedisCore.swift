@@ -2,10 +2,10 @@ import Logging
 import UVTransport
 import WebSocketServer
 
-/// What a broker has on its loop: a connection that publishes, one that subscribes, and the probe
-/// of both. For that loop's thread, ``loop`` and the initializer aside.
+/// The part of a broker on its loop: a publishing and a subscribing connection, and the probe of
+/// both. Only the loop's thread uses it, except ``loop`` and the initializer.
 final class RedisCore: TimerEntry, @unchecked Sendable {
-    // Safety: confined to the loop's thread; other threads only pass the reference on.
+    // Safety: confined to the loop's thread. Other threads only pass the reference on.
 
     let loop: EventLoop
     private let options: RedisOptions
@@ -14,13 +14,13 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
     private let subscriber: RedisSubscriber
     private let logger: Logger
     private let unreadable: LogThrottle
-    private let receive: @Sendable (BrokerEvent) -> Void
+    private let receive: @Sendable (BrokerEvent) -> BrokerError?
     private let report: @Sendable (BrokerHealth) -> Void
     private let url: RedisURL
     private var gaps = 0
     private var isInGap = false
     private var wasReady = false
-    /// Whether the outage at hand has been logged.
+    /// Whether the current outage has been logged.
     private var hasWarned = false
     private var isStopped = false
     private var inFlight = 0
@@ -28,7 +28,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
 
     init(
         loop: EventLoop, url: RedisURL, prefix: String, options: RedisOptions, logger: Logger,
-        receive: @escaping @Sendable (BrokerEvent) -> Void,
+        receive: @escaping @Sendable (BrokerEvent) -> BrokerError?,
         report: @escaping @Sendable (BrokerHealth) -> Void
     ) {
         self.loop = loop
@@ -37,10 +37,10 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         self.prefix = Array(prefix.utf8)
         self.logger = logger
         unreadable = LogThrottle(
-            "a message in Redis is no publication of this version; dropped", logger: logger)
+            "dropped a message from Redis that isn't a publication of this version", logger: logger)
         self.receive = receive
         self.report = report
-        // A topic's name holds no control characters, so none is ever this one.
+        // The name of a topic has no control characters, so no topic has this channel.
         let name = "\(prefix)\u{1}probe/\(UInt64.random(in: .min ... .max))"
         publisher = RedisPublisher(
             line: RedisLine(loop: loop, url: url, options: options), loop: loop,
@@ -71,7 +71,8 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
             return completion(BrokerError(.unavailable, detail))
         }
         guard message.count <= options.messageSizeMax else {
-            let detail = "what is larger than \(options.messageSizeMax) bytes can't be published"
+            let sizeMax = options.messageSizeMax
+            let detail = "a publication of more than \(sizeMax) bytes can't be published"
             return completion(BrokerError(.unavailable, detail))
         }
         inFlight += 1
@@ -92,22 +93,23 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
             unreadable.log(["topic": "\(topic)", "bytes": "\(message.count)"])
             return
         }
-        receive(.publication(publication))
+        // Redis has already answered the publisher, so the server counts a loss as a gap.
+        _ = receive(.publication(publication))
     }
 
     // MARK: - Health
 
-    // Who hears of an event and asks for the health then, is to be told what fits.
+    // Each function updates the health first: whoever receives the event may read it.
 
     private func established() {
         let endsGap = isInGap
         isInGap = false
         changed()
-        if endsGap { receive(.restored) }
+        if endsGap { _ = receive(.restored) }
     }
 
-    /// A connection is lost, or an attempt has failed: whoever subscribes is to be told, also if
-    /// there has been no connection yet.
+    /// Reports a gap because a connection is lost or an attempt failed. Subscribers may miss
+    /// publications even if there has been no connection yet.
     private func lost(_ reason: String) {
         let beginsGap = !isInGap
         if beginsGap {
@@ -115,12 +117,12 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
             gaps += 1
         }
         changed()
-        if beginsGap { receive(.gap(reason)) }
+        if beginsGap { _ = receive(.gap(reason)) }
     }
 
     private func publisherChanged() {
         changed()
-        // What others publish at the new master reaches this replica only once it has synchronized.
+        // A replica receives the publications of its new master only after it has synchronized.
         if publisher.line.isReplica, subscriber.line.isUp,
             subscriber.line.address == publisher.line.address
         {
@@ -128,7 +130,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         }
     }
 
-    /// One of the connections has come up or gone down, or an attempt has failed.
+    /// Updates the health after a connection was established or lost, or an attempt failed.
     private func changed() {
         guard !isStopped else { return }
         let isReady = publisher.line.isUp && subscriber.line.isUp
@@ -142,11 +144,11 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
             logger.info("connected to Redis", metadata: ["url": "\(url)"])
         } else if !isReady {
             logger.log(
-                level: hasWarned ? .debug : .warning, "no connection to Redis; trying on",
+                level: hasWarned ? .debug : .warning, "no connection to Redis; retrying",
                 metadata: ["url": "\(url)", "reason": "\(description)"])
             hasWarned = true
         }
-        // The first probe need not wait for its turn.
+        // The first probe doesn't wait for the interval.
         if isReady, !wasReady { probe() }
         wasReady = isReady
     }
@@ -167,7 +169,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
 
     // MARK: - The end
 
-    /// Stops: what is awaited gets a last while to be answered; then `completion` is called.
+    /// Stops: pending commands get a short time for their answers, then `completion` is called.
     func stop(completion: @escaping () -> Void) {
         isStopped = true
         subscriber.stop()

@@ -1,18 +1,18 @@
 import TLSFilter
 import UVTransport
 
-/// Keeps one connection to Redis up: finds the address, connects, logs in, and after each loss
-/// tries again, later each time. For its loop's thread.
+/// A permanent connection to Redis: it resolves the address, connects and logs in. After each loss
+/// it retries, with growing delays. Only its loop's thread uses it.
 final class RedisLine: TimerEntry, @unchecked Sendable {
-    // Safety: confined to the loop's thread; other threads only pass the reference on.
+    // Safety: confined to the loop's thread. Other threads only pass the reference on.
 
     private enum State {
         /// Not started, or stopped.
         case idle
-        /// On the way to ``established()``.
+        /// Connecting, until ``established()``.
         case connecting
         case up
-        /// Until the next attempt.
+        /// Waiting for the next attempt.
         case resting
     }
 
@@ -20,27 +20,30 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     private let url: RedisURL
     private let options: RedisOptions
     private var state = State.idle
-    /// The attempt at hand; what an earlier one brings is dropped.
+    /// The number of the current attempt. Results of earlier attempts are dropped.
     private var attempt = 0
     private var backoff: Backoff
-    /// A name server that hangs must not cost a thread for each attempt.
+    /// Whether a lookup is in progress. An unresponsive name server must not block a thread for
+    /// each attempt.
     private var isLookingUp = false
-    /// Made with the first encrypted connection.
+    /// The TLS context, created with the first encrypted connection.
     private var tlsContext: TLSClientContext?
     private(set) var link: RedisLink?
-    /// Where the link leads.
+    /// The address that the link leads to.
     private(set) var address: SocketAddress?
     private(set) var reason = "not connected yet"
-    /// Whether the server answers `HELLO` with its role; Redis does from version 6 on.
+    /// Whether the server answers `HELLO` with its role, as Redis does since version 6.
     private(set) var tellsRole = false
     /// Whether the last attempt or connection was given up because it led to a replica.
     private(set) var isReplica = false
-    /// The error that answered `HELLO`. A server with too many clients sends one and hangs up.
+    /// The error that answered `HELLO`. A server with too many clients sends one and closes the
+    /// connection.
     private var refusal: RedisText?
 
-    /// Logged in: commands can be sent. Its owner calls ``established()`` once it is of use.
+    /// Called after the login, when commands can be sent. The owner then calls ``established()``
+    /// once the connection is usable.
     var onOpen: ((RedisLink) -> Void)?
-    /// The attempt or the connection failed.
+    /// Called when the attempt or the connection has failed.
     var onLost: ((_ reason: String) -> Void)?
 
     init(loop: EventLoop, url: RedisURL, options: RedisOptions) {
@@ -68,7 +71,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         }
     }
 
-    /// The connection is of use. Only one that lasts ends the row of failures.
+    /// Marks the connection as usable. Only a connection that lasts resets the delays.
     func established() {
         guard state == .connecting else { return }
         state = .up
@@ -76,7 +79,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         loop.cancel(self)
     }
 
-    /// Gives the connection or the attempt up, and tries again later.
+    /// Gives up the connection or the attempt, and retries later.
     func fail(_ reason: String) {
         guard state == .connecting || state == .up else { return }
         self.reason = reason
@@ -86,9 +89,9 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         onLost?(reason)
     }
 
-    /// Takes an answer to `HELLO`. Gives the connection up, and returns why, if it leads to a
-    /// replica: Redis accepts publications there, but passes them on neither to the master nor to
-    /// other replicas.
+    /// Evaluates an answer to `HELLO`. If it comes from a replica, gives up the connection and
+    /// returns the reason: a replica accepts publications, but passes them on neither to the master
+    /// nor to other replicas.
     func takeRole(_ answer: RedisLink.Answer) -> String? {
         guard case .reply(let reply) = answer else { return nil }
         if case .error(let text) = reply { refusal = text }
@@ -96,12 +99,12 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         tellsRole = role != nil
         guard role == true else { return nil }
         isReplica = true
-        let reason = "Redis is a replica, from which publications do not reach its master"
+        let reason = "Redis is a replica: it does not pass publications on to its master"
         fail(reason)
         return reason
     }
 
-    /// Ends for good.
+    /// Stops for good.
     func stop(_ reason: String) {
         state = .idle
         self.reason = reason
@@ -139,11 +142,11 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
             } catch { result = .failure(error) }
             loop.execute { [self] in
                 isLookingUp = false
-                // Of an attempt that has failed meanwhile it serves the next.
+                // The result serves a later attempt if this one has failed in the meantime.
                 guard state == .connecting, link == nil else { return }
                 switch result {
                 case .success(let addresses):
-                    // One that doesn't answer must not keep the others from their turn.
+                    // An address that doesn't answer must leave time for the others.
                     let first = backoff.failures % max(1, addresses.count)
                     connect(Array(addresses[first...] + addresses[..<first]))
                 case .failure(let error): fail("\(error)")
@@ -152,7 +155,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         }
     }
 
-    /// Tries the addresses in turn.
+    /// Tries the addresses one after the other.
     private func connect(_ addresses: [ConnectAddress]) {
         guard let address = addresses.first else { return fail("the host has no address") }
         let tls: TLSClient?
@@ -209,7 +212,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
         if self.link === link { onOpen?(link) }
     }
 
-    /// Asks for the server's role, among other things; version 2 of the protocol is the default.
+    /// The request for the server's role. Version 2 of the protocol is the default.
     static let hello = [Array("HELLO".utf8), Array("2".utf8)]
 
     private func send(_ command: String, _ arguments: [String], on link: RedisLink) {
@@ -218,10 +221,11 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
             case .lost: break
             case .reply(let reply) where reply == .utf8("OK"): break
             case .reply(.error(let text)):
-                // A server that knows no AUTH quotes what it got.
+                // A server that doesn't know AUTH quotes the command in its error, with the
+                // password.
                 let isSecret = text.repeats(url.password ?? "")
                 fail("Redis refuses \(command)\(isSecret ? "" : ": \(text)")")
-            default: fail("Redis answers \(command) with something else")
+            default: fail("Redis sent an unexpected answer to \(command)")
             }
         }
     }

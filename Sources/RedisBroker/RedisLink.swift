@@ -1,13 +1,13 @@
 import TLSFilter
 import UVTransport
 
-/// One connection to Redis, from its making to its end: commands out, answers in their order and
-/// pushed messages in. For its loop's thread.
+/// One connection to Redis, from its creation to its end. It sends commands, and receives their
+/// answers in order as well as pushed messages. Only its loop's thread uses it.
 final class RedisLink: Stream, @unchecked Sendable {
-    /// What became of a command.
+    /// The outcome of a command.
     enum Answer {
         case reply(RedisReply)
-        /// The connection ended first, and why.
+        /// The connection ended before the answer, for this reason.
         case lost(String)
     }
 
@@ -22,15 +22,17 @@ final class RedisLink: Stream, @unchecked Sendable {
     private var reader: ReplyReader
     private var awaited = FIFO<Awaited>()
     private var attempt: ConnectAttempt?
-    /// What stands between the socket and Redis's protocol, if anything.
+    /// The TLS session between the socket and the Redis protocol, if there is one.
     private let tls: TLSClient?
-    /// Hears of the handshake's end.
+    /// Called at the end of the TLS handshake.
     private var onSecured: (() -> Void)?
     private var isOver = false
-    /// Called with replies that no command awaits: the messages of subscriptions. Without it, such
-    /// a reply ends the connection, as it would be taken for the answer to a later command.
+    /// Called with the messages of subscriptions: replies that no command awaits. If it is `nil`,
+    /// such a reply ends the connection, because it would be taken for the answer to a later
+    /// command.
     var onPush: ((RedisReply) -> Void)?
-    /// The connection ended by itself, and why; called once, unless it is ``shut(_:)`` before.
+    /// Called once with the reason when the connection ends by itself, unless ``shut(_:)`` comes
+    /// first.
     var onEnd: ((String) -> Void)?
 
     init(loop: EventLoop, tls: TLSClient?, options: RedisOptions) {
@@ -40,8 +42,8 @@ final class RedisLink: Stream, @unchecked Sendable {
         super.init(loop: loop)
     }
 
-    /// Connects; `completion` hears once, with `nil` when the link can be used, unless the link is
-    /// shut before, or ends in the TLS handshake, of which ``onEnd`` hears.
+    /// Connects. `completion` is called once, with `nil` when the link is usable. It isn't called
+    /// if the link is shut before, or if the TLS handshake fails, which ``onEnd`` reports.
     func open(_ address: ConnectAddress, completion: @escaping (TransportError?) -> Void) {
         do throws(TransportError) {
             attempt = try connect(to: address) { [self] error in
@@ -59,7 +61,7 @@ final class RedisLink: Stream, @unchecked Sendable {
         }
     }
 
-    /// Sends a command whose answer is awaited, or, with no `onAnswer`, comes as a push.
+    /// Sends a command. Without `onAnswer`, its answer arrives as a push.
     func send(_ arguments: [[UInt8]], onAnswer: OnAnswer?) {
         guard !isOver, isOpen else {
             onAnswer?(.lost("the connection to Redis is over"))
@@ -85,12 +87,12 @@ final class RedisLink: Stream, @unchecked Sendable {
             try unsafe tls.write(bytes)
             sendEncrypted(tls)
         } catch {
-            // The caller is in the middle of something.
+            // Reported later, because the caller is in the middle of an operation.
             loop.execute { [self] in end(error.description) }
         }
     }
 
-    /// Ends the connection at once; commands that are awaited hear of it, ``onEnd`` does not.
+    /// Ends the connection at once. Pending commands receive the error; ``onEnd`` isn't called.
     func shut(_ reason: String) {
         guard !isOver else { return }
         isOver = true
@@ -136,7 +138,7 @@ final class RedisLink: Stream, @unchecked Sendable {
             sendEncrypted(tls)
             if !goesOn { end("Redis closed the connection") }
         } catch {
-            // What the peer is told of it, on the way to the close.
+            // Sends the TLS alert for the peer before the close.
             sendEncrypted(tls)
             end(error.description)
         }
@@ -172,7 +174,7 @@ final class RedisLink: Stream, @unchecked Sendable {
 
     // MARK: - Deadlines
 
-    /// Answers come in order, so that the first deadline is the one to watch.
+    /// Answers arrive in order, so only the first deadline matters.
     private func scheduleDeadline() {
         if let first = awaited.first {
             loop.schedule(self, at: first.deadline)
@@ -186,7 +188,7 @@ final class RedisLink: Stream, @unchecked Sendable {
     }
 }
 
-/// First in, first out.
+/// A queue, first in, first out.
 struct FIFO<Element> {
     private var elements: [Element?] = []
     private var start = 0
@@ -201,7 +203,7 @@ struct FIFO<Element> {
         let element = elements[start]
         elements[start] = nil
         start += 1
-        // Half of it is used up: each element is moved once or twice at most.
+        // Half of the array is used up. So each element is moved at most twice.
         if start * 2 >= elements.count {
             elements.removeFirst(start)
             start = 0

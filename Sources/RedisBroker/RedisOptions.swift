@@ -1,24 +1,24 @@
-/// How patient and how large a ``RedisBroker`` is; tests make it less patient.
+/// The timeouts and limits of a ``RedisBroker``. Tests use shorter ones.
 package struct RedisOptions: Sendable {
-    /// Looking the host up, connecting and logging in together.
+    /// The time for resolving the host, connecting and logging in together.
     package var connectTimeout: Duration = .seconds(5)
-    /// Time for Redis to answer a command; a publication is lost after it.
+    /// The time for Redis to answer a command. After it, a publication is lost.
     package var commandTimeout: Duration = .seconds(5)
-    /// How often the subscription is probed, and the time for the probe to come back.
+    /// The interval of the probes, and the time for a probe to come back.
     package var probeInterval: Duration = .seconds(2)
     package var probeTimeout: Duration = .seconds(4)
-    /// The shortest and the longest pause before an attempt to connect: see ``Backoff``.
+    /// The shortest and the longest delay before an attempt to connect: see ``Backoff``.
     package var backoff: ClosedRange<Duration> = .milliseconds(100) ... .seconds(5)
-    /// Publications that wait for Redis's answer, and their bytes. What was there before counts,
-    /// so one always fits.
+    /// The limits of pending publications: their number, and their size in bytes. Only publications
+    /// that are already pending count, so one of any size is always admitted.
     package var inFlightMax = 16_384
     package var inFlightSizeMax = 64 << 20
-    /// Bytes of a publication with its envelope. A larger one, which only others can publish, ends
-    /// the connection before more of it is taken in: a gap, which is told.
+    /// The most bytes of a publication with its envelope. A larger one, which only others can
+    /// publish, ends the connection before the rest of it is received. That is a gap.
     package var messageSizeMax = 64 << 20
-    /// Bytes of one reply: a message, and a little for its channel.
+    /// The most bytes of a reply: a message, and the name of its channel.
     var replySizeMax: Int { messageSizeMax + 64 << 10 }
-    /// Time that a stop leaves for answers to what was published before it.
+    /// The time that a stop waits for pending answers.
     package var stopTimeout: Duration = .milliseconds(500)
 
     package init() {}

@@ -1,13 +1,13 @@
 import UVTransport
 import WebSocketServer
 
-/// The half of the broker that publishes, over a connection of its own. For its loop's thread.
+/// The publishing half of the broker, with its own connection. Only its loop's thread uses it.
 ///
-/// A replica accepts publications as its master does, and a master can become a replica while we
-/// are connected to it. So `HELLO` follows the publications of each turn of the loop, in the same
-/// write, and they count as taken once its answer shows that the server is no replica.
+/// A replica accepts publications as its master does, and a master can become a replica during a
+/// connection. So `HELLO` follows the publications of each turn of the loop, in the same write. The
+/// publications count as accepted only when its answer shows that the server isn't a replica.
 final class RedisPublisher: @unchecked Sendable {
-    // Safety: confined to the loop's thread; other threads only pass the reference on.
+    // Safety: confined to the loop's thread. Other threads only pass the reference on.
 
     private struct Waiting {
         let channel: [UInt8]
@@ -20,13 +20,13 @@ final class RedisPublisher: @unchecked Sendable {
     let line: RedisLine
     private let loop: EventLoop
     private let probeChannel: [UInt8]
-    /// What is published before the first attempt to connect has ended waits for that; `nil` later.
+    /// The publications that wait for the end of the first attempt to connect; `nil` after it.
     private var waiting: [Waiting]? = []
-    /// Completions of publications that Redis has answered, while its role is being asked for.
+    /// The completions of publications that Redis has answered, until its role is known.
     private var unconfirmed: [(BrokerError?) -> Void] = []
-    /// Whether the role is going to be asked for at the end of this turn.
+    /// Whether the role is requested at the end of this turn.
     private var isCheckDue = false
-    /// The line has come up or gone down.
+    /// Called when the line is established or lost.
     var onChange: (() -> Void)?
 
     init(line: RedisLine, loop: EventLoop, probeChannel: [UInt8]) {
@@ -40,7 +40,7 @@ final class RedisPublisher: @unchecked Sendable {
         }
     }
 
-    /// Publishes; `completion` hears once, and of success only when Redis has answered.
+    /// Publishes. `completion` is called once, with `nil` only after Redis has answered.
     func publish(
         _ message: [UInt8], to channel: [UInt8], completion: @escaping (BrokerError?) -> Void
     ) {
@@ -63,13 +63,13 @@ final class RedisPublisher: @unchecked Sendable {
             case .lost(let reason):
                 completion(BrokerError(.unavailable, "no answer from Redis: \(reason)"))
             case .reply:
-                completion(BrokerError(.unavailable, "Redis answered something else"))
+                completion(BrokerError(.unavailable, "Redis sent an unexpected answer"))
             }
         }
         if isChecked { checkRole(on: link) }
     }
 
-    /// Asks for the server's role behind all that is published in this turn.
+    /// Requests the server's role after all publications of this turn.
     private func checkRole(on link: RedisLink) {
         if isCheckDue { return }
         isCheckDue = true
@@ -79,7 +79,7 @@ final class RedisPublisher: @unchecked Sendable {
         }
     }
 
-    /// Settles the publications that were answered before this answer to `HELLO`.
+    /// Completes the publications that were answered before this answer to `HELLO`.
     private func confirm(_ answer: RedisLink.Answer) {
         var error: BrokerError?
         if case .lost(let reason) = answer {
@@ -97,7 +97,7 @@ final class RedisPublisher: @unchecked Sendable {
         settle(.failure(BrokerError(.stopped, "the broker is stopped")))
     }
 
-    /// The line is of use once Redis has taken a publication, which no one is to see.
+    /// Publishes to the probe's channel: the line is usable only if Redis accepts publications.
     private func opened(_ link: RedisLink) {
         link.send([Self.publish, probeChannel, []]) { [unowned self] answer in
             switch answer {
@@ -107,7 +107,7 @@ final class RedisPublisher: @unchecked Sendable {
                 onChange?()
             case .reply(.error(let text)): line.fail("Redis refuses to publish: \(text)")
             case .lost: break
-            case .reply: line.fail("Redis answers PUBLISH with something else")
+            case .reply: line.fail("Redis sent an unexpected answer to PUBLISH")
             }
         }
     }

@@ -1,4 +1,4 @@
-/// One reply of Redis, in RESP2. Its texts are bytes that a peer has chosen.
+/// A reply of Redis, in RESP2. Its texts are bytes chosen by a peer.
 enum RedisReply: Equatable {
     /// A simple string or a bulk string.
     case text([UInt8])
@@ -9,16 +9,16 @@ enum RedisReply: Equatable {
 }
 
 extension RedisReply {
-    /// Whether this answer to `HELLO` comes from a replica that keeps publications to itself;
-    /// `nil` if the answer does not say.
+    /// Whether this answer to `HELLO` comes from a replica that keeps publications to itself; `nil`
+    /// if the answer doesn't say.
     ///
-    /// In a cluster, every node passes publications on to all others, and a replica does too.
+    /// In a cluster, every node passes publications on to all others, and so does a replica.
     var isFromReplica: Bool? {
         guard let role = member("role") else { return nil }
         return role == .utf8("replica") && member("mode") != .utf8("cluster")
     }
 
-    /// The value behind a name, in an array of names and values.
+    /// Returns the value of a name, in an array of names and values.
     private func member(_ name: String) -> RedisReply? {
         guard case .array(let elements) = self else { return nil }
         let name = RedisReply.utf8(name)
@@ -31,10 +31,10 @@ extension RedisReply {
     static func utf8(_ text: String) -> RedisReply { .text(Array(text.utf8)) }
 }
 
-/// Returns a command as Redis reads it; the arguments may hold any bytes.
+/// Returns a command in the form that Redis reads. The arguments may hold any bytes.
 func redisCommand(_ arguments: [[UInt8]]) -> [UInt8] {
     var command: [UInt8] = []
-    // A header of an argument has at most 24 bytes: its length in 19 digits.
+    // The header of an argument has at most 24 bytes: its length has up to 19 digits.
     command.reserveCapacity(arguments.reduce(24) { $0 + $1.count + 24 })
     command += "*\(arguments.count)\r\n".utf8
     for argument in arguments {

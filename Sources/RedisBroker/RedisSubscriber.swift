@@ -1,10 +1,11 @@
 import UVTransport
 
-/// The half of the broker that subscribes, over a connection of its own. For its loop's thread.
+/// The subscribing half of the broker, with its own connection. Only its loop's thread uses it.
 final class RedisSubscriber {
-    /// Channels in one command: what is sent again after a loss is not one huge argument list.
+    /// The most channels in one command. It limits the argument lists when all subscriptions are
+    /// renewed after a loss.
     private static let channelsPerCommand = 512
-    /// What a push is, by its first element.
+    /// The kind of a push, by its first element.
     private static let message = Array("message".utf8)
     private static let subscribe = Array("subscribe".utf8)
     private static let pong = Array("pong".utf8)
@@ -13,18 +14,18 @@ final class RedisSubscriber {
     private let loop: EventLoop
     private let probeChannel: [UInt8]
     private let probeTimeout: UInt64
-    /// The topics of the channels. What Redis sends is only compared with these names.
+    /// The topics by channel. Names sent by Redis are only compared with these.
     private var topics: [[UInt8]: String] = [:]
-    /// SUBSCRIBE for all channels has been sent on the line's link.
+    /// Whether SUBSCRIBE for all channels has been sent on the line's link.
     private var isAnnounced = false
     private var probe = 0
-    /// When what must come back is overdue: the probe, and the answer to a ping.
+    /// The deadlines of the probe and of the answer to a ping.
     private var echoDeadline: UInt64?
     private var pongDeadline: UInt64?
 
     /// Called with a message in the channel of a topic.
     var onMessage: ((_ topic: String, _ message: [UInt8]) -> Void)?
-    /// All subscriptions are in effect.
+    /// Called when all subscriptions are in effect.
     var onEstablished: (() -> Void)?
     var onLost: ((_ reason: String) -> Void)?
 
@@ -61,7 +62,7 @@ final class RedisSubscriber {
             let batch = all[start..<min(start + Self.channelsPerCommand, all.count)]
             link.send([Array("SUBSCRIBE".utf8)] + batch, onAnswer: nil)
         }
-        // The last: once Redis confirms it, all are in effect.
+        // The last channel: once Redis confirms it, all subscriptions are in effect.
         link.send([Array("SUBSCRIBE".utf8), probeChannel], onAnswer: nil)
         isAnnounced = true
     }
@@ -71,20 +72,20 @@ final class RedisSubscriber {
             return line.fail("Redis refuses to subscribe: \(text)")
         }
         guard case .array(let elements) = reply, case .text(let kind)? = elements.first else {
-            return line.fail("Redis pushed something else")
+            return line.fail("Redis pushed an unexpected reply")
         }
         switch kind {
         case Self.message:
             guard elements.count == 3, case .text(let channel) = elements[1],
                 case .text(let message) = elements[2]
-            else { return line.fail("Redis pushed a message in another form") }
+            else { return line.fail("Redis pushed a malformed message") }
             receive(message, in: channel)
         case Self.subscribe:
             guard !line.isUp, elements.dropFirst().first == .text(probeChannel) else { return }
             line.established()
             onEstablished?()
         case Self.pong: pongDeadline = nil
-        // What answers UNSUBSCRIBE, and what later versions may add.
+        // The answer to UNSUBSCRIBE, or a kind that later versions may add.
         default: break
         }
     }
@@ -99,15 +100,15 @@ final class RedisSubscriber {
 
     // MARK: - Probing
 
-    /// Asks for a sign of life: an answer on this connection, and, if there is one to publish it,
-    /// a probe that has to come back. What is due longer ends the connection.
+    /// Checks the connection by a ping and, if a publisher is connected, by a probe that must come
+    /// back. Ends the connection if either is overdue.
     func check(publisher: RedisPublisher, now: UInt64) {
         guard line.isUp, let link = line.link else { return }
         if let due = pongDeadline, now >= due {
             return line.fail("Redis does not answer on the subscription")
         }
         if let due = echoDeadline, now >= due {
-            return line.fail("a probe did not come back by the subscription")
+            return line.fail("a probe did not come back through the subscription")
         }
         if pongDeadline == nil {
             pongDeadline = now + probeTimeout
@@ -118,14 +119,15 @@ final class RedisSubscriber {
             echoDeadline = now + probeTimeout
             let number = probe
             publisher.publish(Array("\(probe)".utf8), to: probeChannel) { [weak self] error in
-                // Not published: nothing will come back, and that is not the subscription's fault.
+                // The probe wasn't published, so it can't come back. That isn't the subscription's
+                // error.
                 guard error != nil, let self, probe == number else { return }
                 echoDeadline = nil
             }
         }
     }
 
-    /// When ``check(publisher:now:)`` has something overdue at the earliest.
+    /// The earliest time at which ``check(publisher:now:)`` may find something overdue.
     var nextDeadline: UInt64? {
         [echoDeadline, pongDeadline].compactMap(\.self).min()
     }

@@ -1,14 +1,14 @@
-/// A text that Redis has written for people, such as an error. It is shown escaped and shortened,
-/// because it goes to logs and to clients.
+/// A text that Redis has written for people, such as an error. It is escaped and shortened, because
+/// it goes to logs and to clients.
 struct RedisText: Equatable {
-    /// The most bytes that are shown, the mark of what is left out aside.
+    /// The most bytes that are shown, without the mark for an omission.
     static let shownMax = 200
 
     let bytes: [UInt8]
 
     init(_ bytes: some Sequence<UInt8>) { self.bytes = Array(bytes) }
 
-    /// Whether the text repeats the beginning of a secret; Redis shortens what it quotes.
+    /// Returns whether the text repeats the beginning of a secret. Redis shortens its quotations.
     func repeats(_ secret: String) -> Bool {
         let start = Array(secret.utf8.prefix(4))
         guard !start.isEmpty, bytes.count >= start.count else { return false }
@@ -17,7 +17,7 @@ struct RedisText: Equatable {
 }
 
 extension RedisText: CustomStringConvertible {
-    /// The text in printable ASCII: other bytes as `\xNN`, and a backslash doubled.
+    /// The text in printable ASCII: other bytes as `\xNN`, and backslashes doubled.
     var description: String {
         var shown = ""
         for byte in bytes {

@@ -1,10 +1,10 @@
-/// Where a Redis is and how to log in there, read from a URL.
+/// The address of a Redis server and the login, parsed from a URL.
 ///
 ///     redis://[[user]:password@]host[:port][/database]        rediss: the same with TLS
 ///     unix://[[user]:password@]/path[?db=database]        or redis+unix:
 ///
-/// User, password and path may be percent-encoded, and have to be where they hold `@`, `:`, `/`,
-/// `?`, `#` or `%`.
+/// User, password and path may be percent-encoded. They must be if they contain `@`, `:`, `/`, `?`,
+/// `#` or `%`.
 public struct RedisURL: Sendable, Hashable {
     public enum Place: Sendable, Hashable {
         /// A name or an address; IPv6 without its brackets.
@@ -12,24 +12,25 @@ public struct RedisURL: Sendable, Hashable {
         case unix(path: String)
     }
 
-    /// Why a text is no such URL; completes the sentence "The URL …". Holds nothing of the URL,
-    /// which may have a password in it.
+    /// The reason why a URL is invalid; it completes the sentence "The URL …". It quotes nothing of
+    /// the URL, which may contain a password.
     public struct Fault: Error, Sendable, Hashable {
         public let problem: String
     }
 
     public let place: Place
-    /// Whether the connection is encrypted, and the server's certificate checked.
+    /// Whether the connection is encrypted, with the server's certificate verified.
     public let isEncrypted: Bool
-    /// An ACL user of Redis 6 and later; `nil`: the default one.
+    /// An ACL user of Redis 6 and later; `nil` means the default user.
     public let user: String?
     public let password: String?
-    /// Chosen after logging in. Publications know no databases: those of all meet.
+    /// The database, which is selected after the login. It doesn't matter for publications: all
+    /// databases share the channels.
     public let database: Int
 
     static let portDefault = 6379
     static let databaseMax = 65_535
-    /// What fits into `sockaddr_un.sun_path` with its terminating zero.
+    /// The longest path in `sockaddr_un.sun_path`, without its terminating zero.
     static let pathSizeMax = 107
 
     public init(_ text: String) throws(Fault) {
@@ -63,8 +64,8 @@ public struct RedisURL: Sendable, Hashable {
     private static let unknownScheme = Fault(
         problem: "must begin with redis://, rediss:// or unix://")
 
-    /// Takes `user:password@` off the front. The last `@` before the path counts, as many
-    /// passwords have one that isn't encoded.
+    /// Removes `user:password@` from the front. The last `@` before the path counts, because many
+    /// passwords contain one that isn't encoded.
     private static func credentials(
         _ rest: inout Substring
     ) throws(Fault) -> (user: String?, password: String?) {
@@ -75,7 +76,7 @@ public struct RedisURL: Sendable, Hashable {
         rest = rest[authority.index(after: at)...]
         let user = try decode(parts[0], "user")
         guard parts.count == 2 else {
-            // Who has no password is let in with any, an empty one say.
+            // A user without a password may log in with any, for example an empty one.
             return user.isEmpty ? (nil, nil) : (user, "")
         }
         return (user.isEmpty ? nil : user, try decode(parts[1], "password"))
@@ -83,7 +84,7 @@ public struct RedisURL: Sendable, Hashable {
 
     private static func host(_ rest: Substring) throws(Fault) -> (Place, Int) {
         guard !rest.contains("?"), !rest.contains("#") else {
-            throw Fault(problem: "has a query or fragment, which redis:// knows not")
+            throw Fault(problem: "has a query or fragment, which redis:// doesn't allow")
         }
         let authority = rest.prefix { $0 != "/" }
         var database = 0
@@ -100,7 +101,7 @@ public struct RedisURL: Sendable, Hashable {
             host = authority[authority.index(after: authority.startIndex)..<end]
             let after = authority[authority.index(after: end)...]
             guard after.isEmpty || after.first == ":" else {
-                throw Fault(problem: "has something other than a port behind its IPv6 address")
+                throw Fault(problem: "has something other than a port after its IPv6 address")
             }
             if !after.isEmpty { port = try number(after.dropFirst(), 1...65_535, "port") }
         } else if let colon = authority.firstIndex(of: ":") {
@@ -142,13 +143,13 @@ public struct RedisURL: Sendable, Hashable {
             let value = Int(text), range.contains(value)
         else {
             throw Fault(
-                problem: "has a \(what) that is no whole number from \(range.lowerBound) to "
+                problem: "has a \(what) that is not a whole number from \(range.lowerBound) to "
                     + "\(range.upperBound)")
         }
         return value
     }
 
-    /// RFC 3986 §2.1.
+    /// Decodes percent-encoding (RFC 3986 §2.1).
     private static func decode(_ text: Substring, _ what: String) throws(Fault) -> String {
         var bytes: [UInt8] = []
         var rest = Substring(text).utf8
@@ -161,7 +162,7 @@ public struct RedisURL: Sendable, Hashable {
                 let low = rest.popFirst().flatMap(hexadecimal)
             else {
                 throw Fault(
-                    problem: "has a \(what) with a % that two hexadecimal digits follow not")
+                    problem: "has a \(what) with a % that two hexadecimal digits don't follow")
             }
             bytes.append(high << 4 | low)
         }

@@ -1,27 +1,27 @@
-/// The reader of Redis's protocol (RESP2): bytes in, replies out.
+/// An incremental parser of the Redis protocol (RESP2).
 ///
-/// Whatever the server sends, the reader keeps no more than one reply within ``Limits`` and the
-/// bytes of one read. Nothing is allocated for a size or a count that is only announced, and no
-/// byte is looked at twice however the bytes are cut.
+/// Whatever the server sends, the parser keeps at most one reply within ``Limits`` and the bytes of
+/// one read. It allocates nothing for an announced size or count, and scans no byte twice, however
+/// the bytes are split.
 struct ReplyReader {
     struct Limits {
-        /// Bytes of a line: of a header, a simple string or an error.
+        /// The most bytes of a line: of a header, a simple string or an error.
         var lineMax = 4_096
-        /// Bytes of a reply with its headers.
+        /// The most bytes of a reply with its headers.
         var replyMax: Int
-        /// Elements of a reply, those of nested arrays included.
+        /// The most elements of a reply, including those of nested arrays.
         var elementsMax = 1_024
-        /// Arrays within each other.
+        /// The deepest nesting of arrays.
         var depthMax = 8
     }
 
-    /// What a line stands for, with the text behind it, if any.
+    /// The kind of a line, with its text, if any.
     private enum Token {
         case value(RedisReply)
         case array(count: Int)
     }
 
-    /// An array some of whose elements have not arrived.
+    /// An array with missing elements.
     private struct PartialArray {
         var elements: [RedisReply] = []
         var missingCount: Int
@@ -32,29 +32,29 @@ struct ReplyReader {
 
     private let limits: Limits
     private var buffer: [UInt8] = []
-    /// Where the bytes begin that are not part of a token yet.
+    /// The index of the first byte that isn't part of a token yet.
     private var position = 0
-    /// Bytes from there on that hold no line's end.
+    /// The number of bytes from there on that contain no line end.
     private var scannedCount = 0
     /// The size of a bulk string whose header has been read.
     private var awaitedSize: Int?
-    /// Arrays around the next token, the outermost first.
+    /// The arrays around the next token, the outermost first.
     private var arrays: [PartialArray] = []
-    /// Bytes and elements of the reply that is being read.
+    /// The bytes and elements of the current reply.
     private var replySize = 0
     private var elementCount = 0
 
     init(limits: Limits) { self.limits = limits }
 
-    /// Takes in bytes, which are copied. Call ``next()`` until it returns `nil` before this is
-    /// called again.
+    /// Appends bytes, which are copied. Call ``next()`` until it returns `nil` before the next
+    /// call.
     mutating func feed(_ bytes: UnsafeRawBufferPointer) {
         // Safety: the bytes are valid while they are copied.
         unsafe buffer.append(contentsOf: bytes)
     }
 
-    /// Returns the next whole reply, or `nil` when more bytes are needed. After an error the reader
-    /// is of no further use.
+    /// Returns the next complete reply, or `nil` if more bytes are needed. After an error, the
+    /// reader can't be used again.
     mutating func next() throws(ProtocolFault) -> RedisReply? {
         while let token = try nextToken() {
             switch token {
@@ -71,7 +71,7 @@ struct ReplyReader {
         return nil
     }
 
-    /// The remaining bytes are an incomplete line or bulk string; each is moved only once.
+    /// The remaining bytes are an incomplete line or bulk string. They are moved only once.
     private mutating func dropReadBytes() {
         if position == buffer.count {
             buffer.removeAll(keepingCapacity: buffer.capacity <= Self.idleCapacity)
@@ -81,7 +81,7 @@ struct ReplyReader {
         position = 0
     }
 
-    /// Adds a value to the innermost array; returns the reply that it completes.
+    /// Adds a value to the innermost array. Returns the reply if this completes it.
     private mutating func add(_ value: RedisReply) -> RedisReply? {
         var value = value
         while var array = arrays.popLast() {
@@ -125,7 +125,7 @@ struct ReplyReader {
         }
     }
 
-    /// Returns the size or count that a header announces; `nil` for -1, which means null.
+    /// Returns the size or count in a header; `nil` for -1, which means null.
     private static func announced(_ line: ArraySlice<UInt8>) throws(ProtocolFault) -> Int? {
         let value = try integer(line)
         guard value >= -1 else { throw ProtocolFault("a size of \(value)") }
@@ -136,7 +136,7 @@ struct ReplyReader {
         ProtocolFault("a reply of more than \(limits.replyMax) bytes")
     }
 
-    /// Takes a bulk string and its line's end; `nil` until both have arrived.
+    /// Takes a bulk string and its line end. Returns `nil` until both have arrived.
     private mutating func text(_ size: Int) throws(ProtocolFault) -> RedisReply? {
         let end = position + size
         guard buffer.count >= end + 2 else { return nil }
@@ -150,7 +150,7 @@ struct ReplyReader {
         return .text(bytes)
     }
 
-    /// Takes a line, and returns it without its type and end; `nil` until all of it has arrived.
+    /// Takes a line, and returns it without its type and end. Returns `nil` until it is complete.
     private mutating func nextLine() throws(ProtocolFault) -> ArraySlice<UInt8>? {
         let end = buffer[(position + scannedCount)...].firstIndex { $0 == 0x0D || $0 == 0x0A }
         scannedCount = (end ?? buffer.count) - position
@@ -186,7 +186,7 @@ struct ReplyReader {
     }
 }
 
-/// What a server sent instead of a reply: completes the sentence "Redis sent …".
+/// The error for an invalid reply; it completes the sentence "Redis sent …".
 struct ProtocolFault: Error, Equatable {
     let description: String
 

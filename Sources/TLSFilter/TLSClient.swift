@@ -1,16 +1,17 @@
 import CLibSSL
 
-/// One client's TLS session without a socket: ciphertext in and out by memory, plaintext beside it.
+/// The TLS session of a client, without a socket: ciphertext and plaintext are passed in memory.
 ///
-/// The peer's certificate must be valid, by OpenSSL's trusted certificates (those of the system,
-/// or of `SSL_CERT_FILE` and `SSL_CERT_DIR`), and be for the host, unless the context trusts any.
-// Safety: it owns the session, which owns both BIOs; used by one thread at a time.
+/// The peer's certificate must be valid for the host and trusted by OpenSSL: by the system's
+/// certificates, or by those of `SSL_CERT_FILE` and `SSL_CERT_DIR`. A context can trust any
+/// certificate instead.
+// Safety: it owns the session, which owns both BIOs, and is used by one thread at a time.
 @safe
 package final class TLSClient {
-    /// Why there is no session, or no further.
+    /// The reason why a session can't be created or continued.
     package struct Fault: Error, CustomStringConvertible {
         package let description: String
-        /// Whether it is the peer's certificate that is refused.
+        /// Whether the peer's certificate is the reason.
         package var isOfCertificate = false
     }
 
@@ -22,7 +23,7 @@ package final class TLSClient {
     private var buffer = [UInt8](repeating: 0, count: readSize)
     package private(set) var isEstablished = false
 
-    /// - Parameter host: a name, or an IP address as a certificate may have it.
+    /// - Parameter host: A name, or an IP address in the form that a certificate has.
     package init(context: TLSClientContext, host: String) throws(Fault) {
         let made = unsafe (
             SSL_new(context.raw), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem())
@@ -35,12 +36,13 @@ package final class TLSClient {
         }
         unsafe SSL_set_bio(ssl, input, output)
         unsafe SSL_set_connect_state(ssl)
-        // A name that is an address is matched with addresses, and not sent (RFC 6066 §3).
+        // An address is matched with the addresses of the certificate, and isn't sent (RFC 6066
+        // §3).
         if unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1,
             unsafe SSL_set1_host(ssl, host) != 1 || apus_ssl_set_server_name(ssl, host) != 1
         {
             unsafe SSL_free(ssl)
-            throw Fault(description: "TLS: no certificate can be for this host")
+            throw Fault(description: "TLS: the name of this host can't be in a certificate")
         }
         unsafe self.ssl = unsafe ssl
         unsafe self.input = unsafe input
@@ -49,14 +51,14 @@ package final class TLSClient {
 
     deinit { unsafe SSL_free(ssl) }
 
-    /// Takes ciphertext in.
+    /// Receives ciphertext.
     package func receive(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count > 0 else { return }
-        // A BIO in memory takes all, and a loop reads less than 2 GiB at once.
+        // A BIO in memory accepts everything, and a loop reads less than 2 GiB at once.
         unsafe BIO_write(input, bytes.baseAddress!, Int32(bytes.count))
     }
 
-    /// Goes on with the handshake; true once it is done.
+    /// Continues the handshake. Returns true once it is complete.
     package func shakeHands() throws(Fault) -> Bool {
         if isEstablished { return true }
         ERR_clear_error()
@@ -69,7 +71,8 @@ package final class TLSClient {
         return isEstablished
     }
 
-    /// Hands over all plaintext that has come, in pieces; false when the peer has ended it.
+    /// Passes all received plaintext to the caller in pieces. Returns false if the peer has ended
+    /// it.
     package func read(_ body: (UnsafeRawBufferPointer) -> Void) throws(Fault) -> Bool {
         while true {
             ERR_clear_error()
@@ -86,19 +89,19 @@ package final class TLSClient {
         }
     }
 
-    /// Takes plaintext in, once the session is established.
+    /// Encrypts plaintext, once the session is established.
     package func write(_ bytes: UnsafeRawBufferPointer) throws(Fault) {
         var rest = unsafe bytes
         while rest.count > 0 {
             ERR_clear_error()
             let size = min(rest.count, 1 << 20)
-            // Into memory, so it is taken whole.
+            // A write to memory is always complete.
             guard unsafe SSL_write(ssl, rest.baseAddress!, Int32(size)) == size else { throw fault }
             unsafe rest = unsafe .init(rebasing: rest[size...])
         }
     }
 
-    /// Hands over the ciphertext that is to be sent, as often as `place` has room for it.
+    /// Passes the ciphertext that must be sent to the caller, in pieces that fit into `place`.
     package func takeOutput(_ place: (_ count: Int) -> UnsafeMutableRawPointer?) {
         let count = unsafe apus_bio_pending(output)
         guard count > 0, let target = unsafe place(count) else { return }
@@ -113,7 +116,7 @@ package final class TLSClient {
                 description: "TLS: the certificate is refused: \(text)", isOfCertificate: true)
         }
         let code = ERR_get_error()
-        if code == 0 { return Fault(description: "TLS: the peer broke off") }
+        if code == 0 { return Fault(description: "TLS: the peer closed the connection") }
         var text = [CChar](repeating: 0, count: 256)
         unsafe ERR_error_string_n(code, &text, text.count)
         let bytes = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
@@ -121,15 +124,15 @@ package final class TLSClient {
     }
 }
 
-/// What all sessions of a client share: the trusted certificates.
-// Safety: it owns the context, which OpenSSL lets threads share, and changes it no more.
+/// The state that all sessions of a client share: the trusted certificates.
+// Safety: it owns the context, which OpenSSL lets threads share, and doesn't change it any more.
 @safe
 package final class TLSClientContext: @unchecked Sendable {
     fileprivate let raw: OpaquePointer
 
-    /// TLS 1.2 and later.
+    /// Creates a context for TLS 1.2 and later.
     ///
-    /// - Parameter trustsAny: takes any certificate, of anyone: for measurements and tests.
+    /// - Parameter trustsAny: Whether any certificate is accepted. Only for measurements and tests.
     package init(trustsAny: Bool = false) throws(TLSClient.Fault) {
         guard let raw = unsafe SSL_CTX_new(TLS_client_method()) else {
             throw TLSClient.Fault(description: "out of memory for TLS")

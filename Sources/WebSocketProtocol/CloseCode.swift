@@ -88,6 +88,7 @@ extension CloseCode: CustomStringConvertible {
         case .serviceRestart: "service restart"
         case .tryAgainLater: "try again later"
         case .badGateway: "bad gateway"
+        case .unauthorized: "unauthorized"
         default: nil
         }
     }

@@ -1,7 +1,7 @@
 import Glibc
 
-/// A thread that runs an actor's jobs, which may block it, and no one else's.
-// Safety: the queue is guarded by the lock; both live as long as the thread's own reference.
+/// A thread that runs only the jobs of an actor, which may block it.
+// Safety: the queue is guarded by the lock. Both live as long as the thread's own reference.
 @safe
 final class BlockingThread: SerialExecutor, @unchecked Sendable {
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
@@ -21,7 +21,7 @@ final class BlockingThread: SerialExecutor, @unchecked Sendable {
                 unsafe Unmanaged<BlockingThread>.fromOpaque(context!).takeRetainedValue().run()
                 return nil
             }, Unmanaged.passRetained(self).toOpaque())
-        precondition(code == 0, "no thread can be started")
+        precondition(code == 0, "can't start a thread")
         pthread_detach(thread)
     }
 
@@ -40,7 +40,7 @@ final class BlockingThread: SerialExecutor, @unchecked Sendable {
         unsafe pthread_mutex_unlock(lock)
     }
 
-    /// Lets the thread end once its jobs are done.
+    /// Ends the thread after its jobs are done.
     func stop() {
         unsafe pthread_mutex_lock(lock)
         isStopped = true

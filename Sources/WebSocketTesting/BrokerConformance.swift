@@ -1,15 +1,15 @@
 public import WebSocketServer
 
-/// What every ``Broker`` must do, checked on brokers that are connected: one for the one in
-/// memory, several servers' for others.
+/// The requirements of every ``Broker``, checked on brokers that are connected with each other. For
+/// a broker in memory, that is a single one; otherwise, several servers' brokers.
 public struct BrokerConformance: Sendable {
-    /// What a broker did wrong.
+    /// A violated requirement.
     public struct Fault: Error, CustomStringConvertible {
         public let description: String
     }
 
     private struct Received: Sendable, Hashable {
-        // As bytes: strings are equal in different spellings too.
+        // Bytes, because equal strings may have different spellings.
         let topic: [UInt8]
         let kind: MessageKind
         let key: [UInt8]?
@@ -27,16 +27,16 @@ public struct BrokerConformance: Sendable {
     private let receivesAll: Bool
     private let breakConnection: (@Sendable () async throws -> Void)?
     private let received: [Reports<Received>]
-    /// What else the brokers told.
+    /// The other events of each broker.
     private let told: [Reports<BrokerEvent>]
 
-    /// Starts the brokers, which no one else has, and which can reach what is between them.
+    /// Starts the brokers. Nothing else may use them, and they must be able to connect.
     ///
     /// - Parameters:
-    ///   - receivesAll: They hand over what their servers don't subscribe to as well, which the
-    ///     servers then drop: that unsubscribing ends delivery is not checked.
-    ///   - breakConnection: Breaks all of their subscriptions, and nothing that keeps them from
-    ///     coming back; without it, that gaps are told is not checked.
+    ///   - receivesAll: Whether the brokers also deliver topics without a subscription, which their
+    ///     servers then drop. If so, the end of delivery after unsubscribing isn't checked.
+    ///   - breakConnection: Breaks all subscriptions of the brokers, but lets them reconnect.
+    ///     Without it, gaps aren't checked.
     public init(
         _ brokers: [any Broker], receivesAll: Bool = false,
         breakConnection: (@Sendable () async throws -> Void)? = nil
@@ -50,11 +50,12 @@ public struct BrokerConformance: Sendable {
         self.told = told
         for (number, broker) in brokers.enumerated() {
             broker.start { event in
-                if case .publication(let publication) = event {
+                switch event {
+                case .publication(let publication), .offer(let publication):
                     received[number].add(Received(publication))
-                } else {
-                    told[number].add(event)
+                case .gap, .restored: told[number].add(event)
                 }
+                return nil
             }
         }
     }
@@ -82,15 +83,14 @@ public struct BrokerConformance: Sendable {
         return Received(publication)
     }
 
-    /// Subscribes all, and waits until that has taken effect everywhere: until each server gets
-    /// what is published from then on.
+    /// Subscribes all brokers. Waits until each of them receives what is published.
     private func subscribeAll(to topic: String) async throws {
         for broker in brokers { broker.subscribe(to: topic) }
         try await within(.seconds(120), "subscribing to \(topic)") {
             var seen = Set<Int>()
             while seen.count < brokers.count {
                 try Task.checkCancellation()
-                // Answered by the broker, so this doesn't spin faster than it works.
+                // The broker answers each publication, so this loop is no faster than the broker.
                 _ = try await publish(Array("probe".utf8), to: topic, by: brokers[0])
                 for (number, reports) in received.enumerated()
                 where reports.all.contains(where: { $0.topic == Array(topic.utf8) }) {
@@ -102,17 +102,18 @@ public struct BrokerConformance: Sendable {
         for reports in received { try await reports.next { $0 == last } }
     }
 
-    /// What every server gets next is a last publication, and nothing a second time before it.
+    /// Checks that every server receives a last publication next, and nothing twice before it.
     private func nothingIsLeft(of topic: String) async throws {
         let end = try await publish(Array("the end".utf8), to: topic, by: brokers[0])
         for (number, reports) in received.enumerated() {
             guard try await reports.next() == end else {
-                throw Fault(description: "server \(number) got more than was published: \(topic)")
+                throw Fault(description: "server \(number) received too much of \(topic)")
             }
         }
     }
 
-    /// Every server gets each publication as it was made, once, its publisher included.
+    /// Checks that every server receives each publication unchanged and once, including the
+    /// publisher's own server.
     private func carriesAnything() async throws {
         try await subscribeAll(to: "conformance/any")
         let payloads: [[UInt8]] = [
@@ -127,7 +128,7 @@ public struct BrokerConformance: Sendable {
                     let got = try await reports.next()
                     guard got == expected else {
                         throw Fault(
-                            description: "server \(number) got another publication than number "
+                            description: "server \(number) received another one than number "
                                 + "\(index) with key \(key ?? "nil")")
                     }
                 }
@@ -137,7 +138,8 @@ public struct BrokerConformance: Sendable {
         for broker in brokers { broker.unsubscribe(from: "conformance/any") }
     }
 
-    /// Publishers on all servers at once: all servers see the same order, and each publisher's own.
+    /// Checks that all servers receive the publications of all publishers in one order, which keeps
+    /// each publisher's own order.
     private func keepsOneOrder() async throws {
         let (publishers, each, topic) = (8, 50, "conformance/order")
         try await subscribeAll(to: topic)
@@ -160,19 +162,19 @@ public struct BrokerConformance: Sendable {
             orders.append(order)
         }
         guard orders.allSatisfy({ $0 == orders[0] }) else {
-            throw Fault(description: "two servers saw a topic in different orders")
+            throw Fault(description: "two servers received a topic in different orders")
         }
         for publisher in 0..<publishers {
             let own = orders[0].filter { $0[0] == UInt8(publisher) }.map { Int($0[1]) }
             guard own == Array(0..<each) else {
-                throw Fault(description: "publisher \(publisher)'s were seen as \(own)")
+                throw Fault(description: "publisher \(publisher)'s order was received as \(own)")
             }
         }
         try await nothingIsLeft(of: topic)
         for broker in brokers { broker.unsubscribe(from: topic) }
     }
 
-    /// Topics whose names are canonically equivalent are two.
+    /// Checks that canonically equivalent names are different topics.
     private func tellsSpellingsApart() async throws {
         let (composed, decomposed) = ("conformance/\u{E9}", "conformance/e\u{301}")
         try await subscribeAll(to: composed)
@@ -183,13 +185,14 @@ public struct BrokerConformance: Sendable {
             var got = try await reports.next()
             if receivesAll, got == other { got = try await reports.next() }
             guard got == own else {
-                throw Fault(description: "server \(number) got a topic's other spelling")
+                throw Fault(description: "server \(number) received another spelling of its topic")
             }
         }
         for broker in brokers { broker.unsubscribe(from: composed) }
     }
 
-    /// Who has unsubscribed gets no more after a moment; the others do.
+    /// Checks that a server receives nothing some time after it has unsubscribed, while the others
+    /// still do.
     private func endsWithUnsubscribe() async throws {
         if receivesAll { return }
         let (topic, control) = ("conformance/left", "conformance/stays")
@@ -207,7 +210,7 @@ public struct BrokerConformance: Sendable {
                 }
                 if !isDelivered { return (left, end) }
             }
-            fatalError("numbers end before the deadline")
+            fatalError("the integers ended before the deadline")
         }
         for reports in received.dropFirst() {
             try await reports.next { $0 == last.0 }
@@ -217,7 +220,8 @@ public struct BrokerConformance: Sendable {
         for broker in brokers.dropFirst() { broker.unsubscribe(from: topic) }
     }
 
-    /// A loss of the subscriptions is told, and their return once they are in effect.
+    /// Checks that a loss of the subscriptions is reported, and their end once they are in effect
+    /// again.
     private func tellsOfGaps() async throws {
         guard let breakConnection else { return }
         let topic = "conformance/gap"
@@ -225,7 +229,7 @@ public struct BrokerConformance: Sendable {
         try await breakConnection()
         for (number, told) in told.enumerated() {
             guard case .gap = try await told.next(), case .restored = try await told.next() else {
-                throw Fault(description: "server \(number) was not told of a gap and its end")
+                throw Fault(description: "server \(number) did not receive a gap and its end")
             }
         }
         try await nothingIsLeft(of: topic)
@@ -242,6 +246,6 @@ public struct BrokerConformance: Sendable {
         } catch let error as BrokerError where error.code == .stopped {
             return
         }
-        throw Fault(description: "a stopped broker took a publication")
+        throw Fault(description: "a stopped broker accepted a publication")
     }
 }

@@ -1,11 +1,11 @@
 public import Glibc
 import Synchronization
 
-/// Another program, started for a test, and what it writes.
+/// A program that a test starts, and its output.
 ///
-/// Not Foundation's `Process`: where more than some 1,350 descriptors are open, as they can be
-/// while all tests run, that of Swift 6.3 reads past the end of a directory's buffer when it looks
-/// for those to close, and crashes (swift-corelibs-foundation, issue 5472).
+/// It doesn't use Foundation's `Process`. With more than about 1,350 open descriptors, which may
+/// happen while all tests run, the implementation of Swift 6.3 reads beyond a directory's buffer
+/// when it looks for descriptors to close, and crashes (swift-corelibs-foundation, issue 5472).
 public final class ChildProcess: Sendable {
     public struct Failure: Error, CustomStringConvertible { public let description: String }
 
@@ -13,13 +13,13 @@ public final class ChildProcess: Sendable {
     private let output: Int32
     private let errors: Int32
 
-    /// Held while a pipe is made, until it is marked as not to be inherited: a program started
-    /// meanwhile would keep it open.
+    /// The lock that is held from the creation of a pipe until it is marked as not inherited. A
+    /// program that starts in between would keep the pipe open.
     private static let starting = Mutex(())
 
-    /// Starts a program, which inherits standard input.
+    /// Starts a program, which inherits the standard input.
     ///
-    /// - Parameter environment: the whole of it; `nil`: ours.
+    /// - Parameter environment: The complete environment; `nil` means that of this process.
     public init(
         _ program: String, _ arguments: [String], environment: [String: String]? = nil
     ) throws {
@@ -64,7 +64,8 @@ public final class ChildProcess: Sendable {
 
     public func signal(_ number: Int32) { kill(id, number) }
 
-    /// Waits for its end: its exit status, or 128 and the number of the signal that ended it.
+    /// Waits for the program to end. Returns its exit status, or 128 plus the number of the signal
+    /// that ended it.
     @discardableResult
     public func wait() -> Int32 {
         var status: Int32 = 0
@@ -73,13 +74,14 @@ public final class ChildProcess: Sendable {
         return signal == 0 ? status >> 8 & 0xFF : 128 + signal
     }
 
-    /// All that it writes to standard output, then all that it writes to standard error, which is
-    /// to fit in a pipe (64 KiB).
+    /// Returns the complete standard output, then the complete standard error, which must fit into
+    /// a pipe (64 KiB).
     public func readAll() -> (output: String, errors: String) {
         (Self.readAll(output), Self.readAll(errors))
     }
 
-    /// Hands over each line of standard output until its end; blocks, so on a thread of its own.
+    /// Passes each line of the standard output to `body` until its end. It blocks, so call it on a
+    /// separate thread.
     public func readLines(_ body: (String) -> Void) {
         var rest: [UInt8] = []
         while let more = Self.read(output) {
@@ -97,7 +99,7 @@ public final class ChildProcess: Sendable {
         return String(decoding: all, as: UTF8.self)
     }
 
-    /// What comes next; `nil` at the end.
+    /// Returns the next bytes, or `nil` at the end.
     private static func read(_ descriptor: Int32) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: 4_096)
         var count: Int

@@ -1,12 +1,12 @@
 import Synchronization
 
-/// Something did not happen in time.
+/// The error for an event that didn't happen in time.
 public struct DeadlineError: Error, CustomStringConvertible {
     public let description: String
 }
 
-/// Waits for `operation`, and throws ``DeadlineError`` when that takes too long; the operation is
-/// cancelled then. Every wait of a test is to have a deadline.
+/// Waits for `operation`. Cancels it and throws ``DeadlineError`` after `limit`. Every wait in a
+/// test must have a deadline.
 public func within<Value: Sendable>(
     _ limit: Duration = .seconds(120), _ what: String = "the operation",
     _ operation: @escaping @Sendable () async throws -> Value
@@ -30,7 +30,7 @@ public func within<Value: Sendable>(
     return try await withCheckedThrowingContinuation { latch.wait($0) }
 }
 
-/// A result that is set once, or more often in vain, and waited for once.
+/// A result that is waited for once. Only the first value that is set counts.
 private final class Latch<Value: Sendable>: Sendable {
     private let state = Mutex(LatchState<Value>())
 
@@ -52,7 +52,7 @@ private final class Latch<Value: Sendable>: Sendable {
     }
 }
 
-/// What a ``Latch`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// The state that a ``Latch`` guards. It isn't nested, because Swift 6.3 miscompiles that.
 private struct LatchState<Value: Sendable> {
     typealias Waiter = CheckedContinuation<Value, any Error>
     var result: Result<Value, any Error>?
@@ -67,16 +67,16 @@ public final class Reports<Value: Sendable>: Sendable {
 
     public init() { (stream, continuation) = AsyncStream.makeStream() }
 
-    /// Any thread.
+    /// Adds a value; any thread.
     public func add(_ value: Value) {
         values.withLock { $0.append(value) }
         continuation.yield(value)
     }
 
-    /// All that has been reported so far.
+    /// All values reported so far.
     public var all: [Value] { values.withLock { $0 } }
 
-    /// The next value that no one has taken; one task takes them.
+    /// Returns the next value that hasn't been returned. Only one task may call it.
     public func next(within limit: Duration = .seconds(120)) async throws -> Value {
         let stream = self.stream
         return try await WebSocketTesting.within(limit, "a report") {
@@ -85,7 +85,7 @@ public final class Reports<Value: Sendable>: Sendable {
         }
     }
 
-    /// Takes values until one fits.
+    /// Returns the next value that fits. Earlier values are skipped.
     @discardableResult
     public func next(
         within limit: Duration = .seconds(120), where fits: (Value) -> Bool

@@ -1,12 +1,13 @@
 import Glibc
 
-/// All descriptors that the process may have, but for one client's socket: what accepts has none
-/// left. For a process that ends with the test, since it lowers RLIMIT_NOFILE to 256.
+/// All descriptors of the process except one for a client's socket, so that accepting fails. Only
+/// for a process that ends with the test, because it lowers RLIMIT_NOFILE to 256.
 public struct DescriptorHoard {
     private let client: Int32
     private let copies: [Int32]
 
-    /// Takes them, then connects the client to a port of 127.0.0.1: there is one to accept.
+    /// Takes the descriptors, then connects the client to a port of 127.0.0.1. So one connection
+    /// waits to be accepted.
     public init(connectedTo port: UInt16) {
         client = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var limit = rlimit()
@@ -28,7 +29,7 @@ public struct DescriptorHoard {
         precondition(connected == 0)
     }
 
-    /// Gives them back; the client stays connected.
+    /// Releases the descriptors. The client stays connected.
     public func release() { for copy in copies { Glibc.close(copy) } }
 
     public func closeClient() { Glibc.close(client) }

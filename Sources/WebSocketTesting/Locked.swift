@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A value behind a lock that closures may share.
+/// A value behind a lock, which closures may share.
 public final class Locked<Value: Sendable>: Sendable {
     private let mutex: Mutex<Value>
 

@@ -1,17 +1,17 @@
 public import WebSocketServer
 
-/// Keeps what is logged, for tests to look at.
+/// A recorder of log lines, which tests inspect.
 public final class LogRecorder: Sendable {
     private let lines = Locked<[String]>([])
 
     public init() {}
 
-    /// Logs to it, from the lowest level on.
+    /// A logger that writes to the recorder, from the lowest level on.
     public var logger: Logger {
         Logger(label: "test") { [lines] _ in RecordingHandler(lines: lines) }
     }
 
-    /// What has been logged with `text` in it: level, message and metadata of each.
+    /// Returns the recorded lines that contain `text`: the level, message and metadata of each.
     public func lines(with text: String) -> [String] { lines.value.filter { $0.contains(text) } }
 }
 

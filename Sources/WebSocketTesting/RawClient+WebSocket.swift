@@ -1,8 +1,8 @@
 public import WebSocketServer
 
-/// Frames, byte by byte.
+/// Frames as exact bytes.
 extension RawClient {
-    /// A frame as read from a server.
+    /// A frame received from a server.
     public struct Frame: Sendable, Hashable {
         /// FIN, the reserved bits and the opcode.
         public var first: UInt8
@@ -17,7 +17,7 @@ extension RawClient {
             Frame(first: 0x81, payload: [UInt8](text.utf8))
         }
 
-        /// A Close frame.
+        /// Returns a Close frame.
         public static func close(_ code: CloseCode?, _ reason: String = "") -> Frame {
             let bytes = code.map {
                 [UInt8($0.rawValue >> 8), UInt8(truncatingIfNeeded: $0.rawValue)]
@@ -31,8 +31,8 @@ extension RawClient {
             return CloseCode(rawValue: UInt16(payload[0]) << 8 | UInt16(payload[1]))
         }
 
-        /// The frame as a client sends it, masked with a fixed key unless told otherwise
-        /// (RFC 6455 §5.2).
+        /// Returns the frame as a client sends it: masked with a fixed key by default (RFC 6455
+        /// §5.2).
         public func encoded(key: [UInt8]? = [0x37, 0xFA, 0x21, 0x3D]) -> [UInt8] {
             let masked: UInt8 = key == nil ? 0 : 0x80
             var bytes = [first]
@@ -45,20 +45,21 @@ extension RawClient {
                 bytes += (0..<8).reversed().map { UInt8(payload.count >> ($0 * 8) & 0xFF) }
             }
             guard let key else { return bytes + payload }
-            // A key of zeros changes nothing, and large payloads take their time.
+            // A key of zeros changes nothing, and masking a large payload is slow.
             if key == [0, 0, 0, 0] { return bytes + key + payload }
             return bytes + key + payload.enumerated().map { $1 ^ key[$0 % 4] }
         }
     }
 
-    /// The request that asks for a path's upgrade.
+    /// Returns the upgrade request for a path.
     public static func upgradeRequest(_ path: String, _ additional: String = "") -> String {
         "GET \(path) HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
             + "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\(additional)\r\n"
     }
 
-    /// Does the opening handshake for a path; the head of the answer, which is to be a 101.
+    /// Does the opening handshake for a path. Returns the head of the response, and throws if it
+    /// isn't a 101.
     @discardableResult
     public func upgrade(_ path: String, _ additional: String = "") throws -> String {
         try send(Self.upgradeRequest(path, additional))
@@ -69,12 +70,12 @@ extension RawClient {
         return head
     }
 
-    /// Status line and header fields of a response.
+    /// Reads the status line and the header fields of a response.
     public func readHead() throws -> String {
         String(decoding: try read(through: [13, 10, 13, 10]), as: UTF8.self)
     }
 
-    /// A whole response with its `Content-Length`.
+    /// Reads a complete response with a `Content-Length`.
     public func readResponse() throws -> (head: String, body: String) {
         let head = try readHead()
         let length = head.split(separator: "\r\n").compactMap { line -> Int? in
@@ -85,14 +86,14 @@ extension RawClient {
         return (head, String(decoding: try read(length.first ?? 0), as: UTF8.self))
     }
 
-    /// Runs several steps on the client's own thread, so that none waits for others' tasks.
+    /// Runs several steps on the client's own thread, without waiting for other tasks in between.
     public func steps<Value: Sendable>(
         _ body: @Sendable (isolated RawClient) throws -> Value
     ) rethrows -> Value { try body(self) }
 
     public func send(_ frame: Frame) throws { try send(frame.encoded()) }
 
-    /// The next frame, which a server doesn't mask.
+    /// Reads the next frame, which must not be masked.
     public func readFrame(within limit: Duration = .seconds(120)) throws -> Frame {
         let header = try read(2, within: limit)
         var length = Int(header[1])

@@ -1,15 +1,14 @@
 import Glibc
 public import WebSocketServer
 
-/// A TCP or Unix-domain client that sends exact bytes and reads exact bytes, each with a deadline.
+/// A TCP or Unix-domain client that sends and reads exact bytes, each time with a deadline.
 ///
-/// It blocks a thread of its own, so that tests can drive a server in ways that a well-behaved
-/// client can't.
+/// It blocks its own thread, so that tests can do what a well-behaved client can't.
 public actor RawClient {
     private let thread = BlockingThread()
     private let descriptor: Int32
     private var isClosed = false
-    /// Read, and not asked for yet.
+    /// The received bytes that haven't been returned yet.
     private var buffer: [UInt8] = []
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -18,7 +17,8 @@ public actor RawClient {
 
     /// Connects to an address.
     ///
-    /// - Parameter receiveBuffer: Bytes of the kernel's receive buffer, to be a slow reader with.
+    /// - Parameter receiveBuffer: The size of the kernel's receive buffer in bytes, for a slow
+    ///   reader.
     public init(to address: BoundAddress, receiveBuffer: Int? = nil) throws {
         let family: Int32
         var storage = sockaddr_storage()
@@ -82,7 +82,7 @@ public actor RawClient {
 
     // MARK: - Sending
 
-    /// Sends all bytes; throws when the peer takes them no more or too slowly.
+    /// Sends all bytes. Throws if the peer doesn't accept them in time.
     public func send(_ bytes: [UInt8], within limit: Duration = .seconds(120)) throws {
         let deadline = ContinuousClock.now + limit
         var sent = 0
@@ -100,12 +100,12 @@ public actor RawClient {
 
     public func send(_ text: String) throws { try send([UInt8](text.utf8)) }
 
-    /// Sends the end of the stream (FIN); reading goes on.
+    /// Sends the end of the stream (FIN). Reading is still possible.
     public func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     // MARK: - Receiving
 
-    /// The next `count` bytes, exactly.
+    /// Reads exactly `count` bytes.
     public func read(_ count: Int, within limit: Duration = .seconds(120)) throws -> [UInt8] {
         let deadline = ContinuousClock.now + limit
         while buffer.count < count {
@@ -115,7 +115,7 @@ public actor RawClient {
         return Array(buffer.prefix(count))
     }
 
-    /// Everything until the end of the stream; a reset counts as one if `orReset`.
+    /// Reads everything up to the end of the stream. With `orReset`, a reset counts as the end.
     public func readToEnd(
         orReset: Bool = false, within limit: Duration = .seconds(120)
     ) throws -> [UInt8] {
@@ -127,7 +127,7 @@ public actor RawClient {
         return buffer
     }
 
-    /// Bytes up to and with `end`.
+    /// Reads bytes up to and including `end`.
     public func read(
         through end: [UInt8], within limit: Duration = .seconds(120)
     ) throws -> [UInt8] {
@@ -141,7 +141,7 @@ public actor RawClient {
         }
     }
 
-    /// Appends what has arrived to the buffer; false at the end of the stream.
+    /// Appends received bytes to the buffer. Returns false at the end of the stream.
     private func readMore(until deadline: ContinuousClock.Instant) throws -> Bool {
         try wait(for: POLLIN, until: deadline, "read")
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
@@ -174,7 +174,7 @@ public actor RawClient {
         Glibc.close(descriptor)
     }
 
-    /// Closes with a reset (RST).
+    /// Closes the connection with a reset (RST).
     public func reset() {
         guard !isClosed else { return }
         var abort = linger(l_onoff: 1, l_linger: 0)
@@ -184,10 +184,10 @@ public actor RawClient {
     }
 }
 
-/// A failed call of ``RawClient``.
+/// The error of a failed call of ``RawClient``.
 public struct RawClientError: Error, CustomStringConvertible {
     public let operation: String
-    /// `errno`, 0 at the end of the stream.
+    /// The value of `errno`; 0 at the end of the stream.
     public let code: Int32
 
     init(_ operation: String, _ code: Int32) {

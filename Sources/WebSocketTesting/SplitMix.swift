@@ -1,4 +1,4 @@
-/// A small generator with a seed, so that a failure repeats.
+/// A small random number generator with a seed, so that failures are reproducible.
 public struct SplitMix: RandomNumberGenerator {
     private var state: UInt64
     public init(_ seed: UInt64) { state = seed }

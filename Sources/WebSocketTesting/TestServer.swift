@@ -1,15 +1,15 @@
 public import WebSocketServer
 
-/// A server that runs for the time of one test, on a port of its own.
+/// A server that runs during one test, on a free port.
 public struct TestServer: Sendable {
     public let server: Server
-    /// Where it listens.
+    /// The addresses on which the server listens.
     public let addresses: [BoundAddress]
 
     /// The port of the first address; 0 for a Unix-domain socket.
     public var port: Int { addresses[0].port ?? 0 }
 
-    /// The URL of a path for ``WebSocketClient``.
+    /// Returns the URL of a path for ``WebSocketClient``.
     public func url(_ path: String) -> String {
         switch addresses[0] {
         case .ip: "ws://\(addresses[0])\(path)"
@@ -18,19 +18,19 @@ public struct TestServer: Sendable {
     }
 }
 
-/// Something was still held when a server or a client had stopped.
+/// The error for resources that a stopped server or client hasn't released.
 public struct LeakError: Error, CustomStringConvertible {
     public let description: String
 }
 
-/// Runs a server for as long as `body` does, then stops it and makes sure that nothing is left:
-/// no handle, no buffer, no connection.
+/// Runs a server during `body`, then stops it and checks that nothing is left: no handle, no
+/// buffer, no connection.
 ///
 /// - Parameters:
-///   - configure: Changes to the configuration, which otherwise listens on 127.0.0.1 with a free
-///     port on one loop and lets connections go at once.
-///   - body: Gets the running server; what it returns or throws is returned or thrown.
-/// - Throws: ``LeakError``, and what `body` or the server throws.
+///   - configure: Changes the configuration. By default, the server listens on a free port of
+///     127.0.0.1 with one loop, and drains connections without a delay.
+///   - body: Receives the running server. Its result is returned, and its error thrown.
+/// - Throws: ``LeakError``, and the errors of `body` and of the server.
 public func withServer<Value: Sendable>(
     _ router: Router, broker: any Broker = MemoryBroker(), logger: Logger = .silent,
     configure: (inout ServerConfiguration) -> Void = { _ in },
@@ -57,7 +57,7 @@ public func withServer<Value: Sendable>(
     do {
         var addresses = listening.makeAsyncIterator()
         guard let bound = await addresses.next() else {
-            // It could not listen: `running` says why.
+            // The server couldn't listen: `running` throws the reason.
             try await running.value
             throw LeakError(description: "the server ended before it listened")
         }
@@ -72,7 +72,7 @@ public func withServer<Value: Sendable>(
     return value
 }
 
-/// Runs `body` with a client, then shuts the client down and makes sure that nothing is left.
+/// Runs `body` with a client, then shuts the client down and checks that nothing is left.
 public func withClient<Value: Sendable>(
     loops: Int = 1, limits: Limits = .patient, heartbeat: Heartbeat? = nil,
     compression: Compression = .off,
@@ -94,8 +94,8 @@ public func withClient<Value: Sendable>(
 }
 
 extension Limits {
-    /// The defaults, with timeouts that a busy machine keeps too: peers of tests are as slow as it is.
-    /// Tests of the timeouts set their own.
+    /// The default limits with long timeouts, because the peers in tests are slow on a busy
+    /// machine. Tests of timeouts set their own.
     public static var patient: Limits {
         var limits = Limits()
         limits.handshakeTimeout = .seconds(120)
@@ -106,6 +106,6 @@ extension Limits {
 }
 
 extension Logger {
-    /// A logger that says nothing.
+    /// A logger without output.
     public static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }

@@ -2,35 +2,48 @@ import ArgumentParser
 import Dispatch
 import Glibc
 
-/// The program's entry point: `apus serve`, what prepares for it, and `apus bench`.
+/// The program's entry point: `apus serve`, the commands that prepare for it, a client, and
+/// benchmarks.
 @main
 struct Apus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apus",
-        abstract: "A WebSocket server.",
+        abstract: "A WebSocket server, with a client and benchmarks.",
         discussion: """
             EXAMPLES:
               apus serve                                start on 127.0.0.1:8080
               apus serve --config config/apus.yaml      start with a configuration file
-              apus users add ada --file users           a user for POST /token
-              apus token --sub ada --config apus.yaml   a token to try things with
-              apus config check --config apus.yaml      validate, start nothing
-              apus config defaults > apus.yaml          write every key with its default
-              apus bench echo ws://127.0.0.1:8080/ws    put load on a server, and measure
+              apus config check --config apus.yaml      validate it without starting
+              apus config defaults > apus.yaml          write a file with every key
+              apus users add ada --file users           add a user for POST /token
+              export APUS_AUTH_JWT_SECRET=$(openssl rand -hex 32)
+              apus token --sub ada                      make a token for tests
+              apus serve --tools --port 9000 &          start with /echo and /broadcast
+              apus connect ws://127.0.0.1:9000/echo     talk to a server from the terminal
+              apus bench echo ws://127.0.0.1:9000/echo  put load on a server, and measure
               apus --generate-completion-script bash    completions for bash, zsh or fish
 
-            EXIT STATUS: 0 after a clean stop, 64 for a wrong command line, 78 for a \
-            configuration with faults; the faults are on standard error.
+            EXIT STATUS:
+              0    Success. For "serve": a clean stop.
+              1    The command failed. For example, the server can't listen, a
+                   connection was refused or lost, or a benchmark had errors.
+              64   The command line is wrong.
+              78   The configuration has errors. They are printed to standard error.
+              130  Interrupted before the command could finish.
             """,
         version: Version.report(),
         subcommands: [
-            ServeCommand.self, ConfigCommand.self, TokenCommand.self, UsersCommand.self,
-            BenchCommand.self,
+            ServeCommand.self, ConnectCommand.self, ConfigCommand.self, TokenCommand.self,
+            UsersCommand.self, BenchCommand.self,
         ])
 
     /// Not `async`: the runtime would have opened descriptors of its own by then.
     static func main() {
         openStandardStreams()
+        if let unknown = UnknownCommand.find(in: Array(CommandLine.arguments.dropFirst())) {
+            writeToStandardError(unknown.description)
+            Glibc.exit(64)
+        }
         Task {
             await main(nil)
             Glibc.exit(0)

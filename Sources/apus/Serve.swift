@@ -57,7 +57,10 @@ private func openTasks(
     // with, and not the end of the process.
     signal(SIGXFSZ, SIG_IGN)
     do {
-        return try await TaskStore.open(path: path, logger: logger)
+        let store = try await TaskStore.open(path: path, logger: logger)
+        let file = URL(fileURLWithPath: path).path
+        logger.info("tasks are stored in an SQLite file", metadata: ["path": "\(file)"])
+        return store
     } catch {
         log.complain("tasks.database: \(path) can't be used: \(error)\n")
         throw ExitCode(78)

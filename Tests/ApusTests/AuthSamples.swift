@@ -3,7 +3,7 @@ import WebSocketServer
 
 @testable import apus
 
-/// Samples and ends of the keys about tokens, users and origins.
+/// Samples and limits of the keys about tokens, users and origins.
 extension Sample {
     static let auth: [Sample] = [
         Sample("auth.jwt.secret", String(repeating: "é", count: 16)) {

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The folder of charts")
 struct ChartFolderTests {
-    @Test("it is made, and trying it leaves nothing in it")
+    @Test("It is created, and the check leaves nothing in it")
     func made() throws {
         let parent = NSTemporaryDirectory() + "/apus-test-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: parent) }
@@ -16,7 +16,7 @@ struct ChartFolderTests {
         }
     }
 
-    @Test("one that can't be written to is told when it is opened")
+    @Test("A folder that isn't writable is reported when it is opened")
     func refused() {
         let file = temporaryFile("")
         defer { try? FileManager.default.removeItem(atPath: file) }

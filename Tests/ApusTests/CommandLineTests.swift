@@ -8,7 +8,7 @@ import WebSocketTesting
 
 @Suite("The command line")
 struct CommandLineTests {
-    /// Runs the built program, which stands beside the tests.
+    /// Runs the built program, which is in the folder of the tests.
     private func apus(
         _ arguments: [String], environment: [String: String] = [:]
     ) throws -> (status: Int32, output: String, errors: String) {
@@ -19,17 +19,18 @@ struct CommandLineTests {
         return (process.wait(), output, errors)
     }
 
-    @Test("the version is printed")
+    @Test("The version is printed")
     func version() throws {
         #expect(try apus(["--version"]) == (0, Version.report() + "\n", ""))
     }
 
-    @Test("help teaches by examples")
+    @Test("The help has examples")
     func help() throws {
         let loads = ["echo", "fanout", "idle", "connect"].map { ["bench", $0, "ws://host/"] }
         let commands =
             [
-                [], ["serve"], ["config", "check"], ["config", "defaults"],
+                [], ["serve"], ["connect", "ws://host/"], ["config"], ["users"], ["bench"],
+                ["config", "check"], ["config", "defaults"],
                 ["token", "--sub", "ada"], ["users", "add", "ada"], ["users", "remove", "ada"],
                 ["users", "list"], ["bench", "compare"],
             ] + loads
@@ -47,7 +48,7 @@ struct CommandLineTests {
         #expect(try apus(["config", "defaults", "--markdown"]) == (0, Schema.markdownTable, ""))
     }
 
-    @Test("config check shows what differs from the defaults and where it was set")
+    @Test("config check shows the values that differ from the defaults, and their sources")
     func check() throws {
         let path = temporaryFile("limits:\n  message:\n    max: 65536\nlog: { level: info }\n")
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -65,7 +66,7 @@ struct CommandLineTests {
                 """)
     }
 
-    @Test("faults go to standard error with exit status 78, nothing to standard output")
+    @Test("Errors go to standard error with exit status 78, and nothing to standard output")
     func faultyConfiguration() throws {
         for command in [["config", "check"], ["serve"]] {
             let arguments = command + ["--set", "server.port=x", "--set", "drain.spread=1"]
@@ -80,7 +81,7 @@ struct CommandLineTests {
     }
 
     @Test(
-        "a wrong command line has exit status 64",
+        "An invalid command line has exit status 64",
         arguments: [
             ["serve", "--nonsense"], ["nonsense"], ["serve", "--set", "no-equals"],
             ["serve", "--set", "=value"], ["serve", "--config"], ["token"],
@@ -101,7 +102,37 @@ struct CommandLineTests {
         }
     }
 
-    @Test("the shorthands set their keys and win over --set")
+    @Test(
+        "an unknown command is named, with the one that was probably meant",
+        arguments: [
+            (["serv"], "serv", "apus", "serve"), (["SERVE"], "SERVE", "apus", "serve"),
+            (["bench", "comprae"], "comprae", "apus bench", "compare"),
+            (["config", "chek", "--config", "x"], "chek", "apus config", "check"),
+            (["help", "conect"], "conect", "apus", "connect"),
+            (["users", "frobnicate"], "frobnicate", "apus users", nil),
+        ] as [([String], String, String, String?)])
+    func unknownCommand(
+        _ arguments: [String], _ name: String, _ parent: String, _ suggestion: String?
+    ) throws {
+        let found = try #require(UnknownCommand.find(in: arguments))
+        #expect(found.name == name && found.parent == parent && found.suggestion == suggestion)
+        let result = try apus(arguments)
+        #expect(result.status == 64 && result.output == "")
+        #expect(result.errors.contains("'\(parent)' has no command '\(name)'; "))
+        #expect(result.errors.contains(suggestion.map { "did you mean \($0)?" } ?? "add, remove"))
+    }
+
+    @Test(
+        "what follows a command is not taken for one",
+        arguments: [
+            [], ["--help"], ["serve", "x"], ["help"], ["help", "bench", "echo"], ["bench"],
+            ["bench", "echo", "ws://host/"], ["--config", "serve"],
+        ])
+    func knownCommand(_ arguments: [String]) {
+        #expect(UnknownCommand.find(in: arguments) == nil)
+    }
+
+    @Test("The shorthands set their keys and take precedence over --set")
     func shorthands() throws {
         let command = try #require(
             try Apus.parseAsRoot([

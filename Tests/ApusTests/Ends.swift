@@ -3,12 +3,12 @@ import Testing
 
 @testable import apus
 
-/// The ends of a key's range and the values one past them.
+/// The limits of a key's range, and the values just beyond them.
 struct Ends: Sendable, CustomTestStringConvertible {
     let key: String
     let accepted: [String]
     let refused: [String]
-    /// The range as a fault words it.
+    /// The range as in an error.
     let range: String
 
     var testDescription: String { key }

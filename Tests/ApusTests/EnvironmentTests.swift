@@ -7,7 +7,7 @@ import WebSocketServer
 
 @Suite("The environment")
 struct EnvironmentTests {
-    /// The variables of a service that Kubernetes links into every container of its namespace.
+    /// The variables for a service that Kubernetes sets in every container of its namespace.
     private func links(_ service: String, port: Int = 8_080, of transport: String = "tcp")
         -> [String: String]
     {
@@ -28,7 +28,7 @@ struct EnvironmentTests {
         try load(yaml: yaml, environment: environment, set: set).warnings.map(\.description)
     }
 
-    @Test("variables of other programs and of service links are passed over in silence")
+    @Test("Variables of other programs and of service links are ignored without a warning")
     func foreign() throws {
         #expect(try warnings(["PATH": "/bin", "APUSX": "1", "SERVER_PORT": "x"]) == [])
         for service in ["APUS", "APUS_ADMIN", "APUS_PORT", "APUS_SERVICE"] {
@@ -39,7 +39,7 @@ struct EnvironmentTests {
         }
     }
 
-    @Test("a service link does not set the key whose variable has its name")
+    @Test("A service link doesn't set the key whose variable has its name")
     func linkToKey() throws {
         let environment = links("APUS_SERVER")
         let loaded = try load(environment: environment)
@@ -55,7 +55,7 @@ struct EnvironmentTests {
     }
 
     @Test(
-        "an invalid value of a key is a fault, however much like a link it looks",
+        "An invalid value of a key is an error, even if it looks like a link",
         arguments: [
             ("APUS_SERVER_PORT", "http://10.0.0.1:80"), ("APUS_SERVER_PORT", "x"),
             ("APUS_SERVER_BACKLOG", "tcp://10.0.0.1:80"), ("APUS_BROKER_URL", "tcp://10.0.0.1:80"),
@@ -65,7 +65,7 @@ struct EnvironmentTests {
         #expect(faults(environment: [variable: value]).count == 1)
     }
 
-    @Test("a variable that is no key is a warning, with the one that was meant")
+    @Test("A variable that isn't a key is a warning, with a suggestion")
     func unknown() throws {
         let found = try warnings([
             "APUS_SERVR_PORT": "1", "APUS_MESSAGE_MAX": "1", "APUS_ZZZZZZZZZZZ": "1",
@@ -81,7 +81,7 @@ struct EnvironmentTests {
         }
     }
 
-    @Test("the variables of the shipped load balancer's file stop nothing")
+    @Test("The variables of the shipped load balancer's file don't prevent a start")
     func balancer() throws {
         let file = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../../config/haproxy.cfg")
@@ -95,7 +95,7 @@ struct EnvironmentTests {
 
     private static let secret = String(repeating: "s", count: 32)
 
-    @Test("an empty variable leaves what the file says, and is warned of without a secret's value")
+    @Test("An empty variable keeps the file's value, with a warning that doesn't show secrets")
     func emptyBesidesFile() throws {
         let yaml = "auth: { jwt: { secret: \(Self.secret) } }"
         let loaded = try load(yaml: yaml, environment: ["APUS_AUTH_JWT_SECRET": ""])
@@ -107,7 +107,7 @@ struct EnvironmentTests {
     }
 
     @Test(
-        "every key's variable counts as unset when it is empty", arguments: Schema.keys.map(\.name))
+        "Every key's variable counts as unset when it is empty", arguments: Schema.keys.map(\.name))
     func empty(_ name: String) throws {
         let key = try #require(Schema.key(named: name))
         let loaded = try load(environment: [key.environmentVariable: ""])
@@ -116,7 +116,7 @@ struct EnvironmentTests {
         #expect(loaded.warnings.isEmpty == key.initial.isEmpty)
     }
 
-    @Test("an empty value that is given to --set, or in the file, empties the key")
+    @Test("An empty value in --set or in the file empties the key")
     func emptyOnPurpose() throws {
         let environment = ["APUS_TASKS_DATABASE": "elsewhere"]
         let loaded = try load(environment: environment, set: [("tasks.database", "")])

@@ -6,14 +6,16 @@ import Testing
 
 @Suite("Faults")
 struct FaultsTests {
-    @Test("the ends of a range are accepted", arguments: Ends.all)
+    @Test("The limits of a range are accepted", arguments: Ends.all)
     func acceptedEnds(_ ends: Ends) {
         for text in ends.accepted {
             #expect(faults(set: [(ends.key, text)]) == [])
         }
     }
 
-    @Test("one past an end is a fault that names key, value and range", arguments: Ends.all)
+    @Test(
+        "A value just beyond a limit is an error with the key, the value and the range",
+        arguments: Ends.all)
     func refusedEnds(_ ends: Ends) throws {
         for text in ends.refused {
             let lines = faults(set: [(ends.key, text)])
@@ -27,7 +29,7 @@ struct FaultsTests {
     }
 
     @Test(
-        "what is no size, duration or number says what is accepted",
+        "The error for an invalid size, duration or number says what is accepted",
         arguments: [
             ("limits.message.max", "64KB"), ("limits.message.max", "64kib"),
             ("limits.message.max", "-1"), ("limits.message.max", "1.5MiB"),
@@ -43,7 +45,7 @@ struct FaultsTests {
     }
 
     @Test(
-        "values too large to count are out of range",
+        "Values too large to count are out of range",
         arguments: [
             ("limits.message.max", "99999999999999999999"),
             ("limits.message.max", "9999999999999999999GiB"),
@@ -55,7 +57,7 @@ struct FaultsTests {
         #expect(line.contains("\(text) is out of range; allowed: "))
     }
 
-    @Test("the faults of all sources are reported together, each with its place")
+    @Test("The errors of all sources are reported together, each with its place")
     func together() {
         let lines = faults(
             yaml: "server:\n  port: 70000\nlimts: {}\n",
@@ -74,7 +76,7 @@ struct FaultsTests {
     }
 
     @Test(
-        "keys that don't fit together are a fault that names both",
+        "Keys that contradict each other are an error that names both",
         arguments: [
             ("limits.assembly.max", "1KiB", "must be at least limits.message.max (1MiB, its"),
             ("limits.message.max", "512MiB", "limits.assembly.max: 256MiB, its default must be"),
@@ -92,14 +94,14 @@ struct FaultsTests {
     }
 
     @Test(
-        "a path or a claim with a zero byte is refused",
+        "A path or a claim with a zero byte is refused",
         arguments: ["auth.users", "auth.jwt.issuer"])
     func zeroByte(_ key: String) throws {
         let line = try #require(faults(set: [(key, "a\0b")]).first)
         #expect(line.hasPrefix("--set: \(key): a\\0b is not a text; allowed: "))
     }
 
-    @Test("a secret is as long as its algorithm's hash")
+    @Test("A secret has at least the length of its algorithm's hash")
     func secretSizes() throws {
         for (algorithm, size) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
             let secret = String(repeating: "s", count: size)
@@ -117,7 +119,7 @@ struct FaultsTests {
         }
     }
 
-    @Test("equal values of keys that bound one another are valid")
+    @Test("Equal values of keys that limit each other are valid")
     func crossChecksAtTheEdge() {
         #expect(
             faults(set: [
@@ -127,7 +129,7 @@ struct FaultsTests {
             ]) == [])
     }
 
-    @Test("no route takes larger messages than all may take together")
+    @Test("No route accepts larger messages than all messages may have together")
     func routesWithinAssembly() {
         let routes = RealtimeApp.Route.allCases.map { "routes.\($0.rawValue).message.max" }
         let assembly = ("limits.assembly.max", "2MiB")
@@ -139,13 +141,13 @@ struct FaultsTests {
                 })
     }
 
-    @Test("a value that is refused is not checked against others as well")
+    @Test("An invalid value isn't also compared with others")
     func noFollowUps() {
         #expect(faults(set: [("limits.message.max", "2GiB")]).count == 1)
     }
 
     @Test(
-        "an unknown key brings a suggestion",
+        "An unknown key brings a suggestion",
         arguments: [
             ("limits.mesage.max", "limits.message.max"), ("message.max", "limits.message.max"),
             ("limits.message", "limits.message.max"), ("log-level", "log.level"),
@@ -157,13 +159,13 @@ struct FaultsTests {
             faults(set: [(name, "1")]) == ["--set: \(name): unknown key; did you mean \(meant)?"])
     }
 
-    @Test("an unknown key like no other brings none")
+    @Test("An unknown key that resembles no other has no suggestion")
     func noSuggestion() {
         #expect(faults(set: [("qwertyuiopasdf", "1")]) == ["--set: qwertyuiopasdf: unknown key"])
     }
 
     @Test(
-        "edits are counted with swaps of neighbours as one",
+        "Edits are counted with a swap of neighbours as one",
         arguments: [
             ("", "", 0), ("a", "", 1), ("", "abc", 3), ("port", "prot", 1), ("abc", "abd", 1),
             ("kitten", "sitting", 3), ("ab", "ba", 1), ("spread", "spred", 1),
@@ -173,7 +175,7 @@ struct FaultsTests {
         #expect(edits(from: second, to: first) == expected)
     }
 
-    @Test("a fault is one line of bounded length, whatever the value holds")
+    @Test("An error is one line of limited length, whatever the value contains")
     func oneLine() throws {
         #expect(
             faults(set: [("server.port", "1\n\u{1B}[31m")]) == [
@@ -187,7 +189,7 @@ struct FaultsTests {
         #expect(try #require(faults(set: [(long, "")]).first).count == 1_001)
     }
 
-    @Test("a secret value is never shown")
+    @Test("A secret value is never shown")
     func secrets() {
         let key = Key("test.secret", WholeNumber(1...2), \.port, "A test", isSecret: true)
         let fault = Fault(.option("--set"), key: key, text: "hunter2", .outOfRange)

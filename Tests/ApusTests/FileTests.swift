@@ -7,19 +7,19 @@ import WebSocketServer
 
 @Suite("The configuration file")
 struct FileTests {
-    /// `config/apus.yaml` of the repository.
+    /// The file `config/apus.yaml` of the repository.
     private var shippedFile: String {
         URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "config/apus.yaml").path
     }
 
-    @Test("the shipped file is what config defaults prints")
+    @Test("The shipped file is the output of config defaults")
     func shipped() throws {
         let contents = try String(contentsOfFile: shippedFile, encoding: .utf8)
         #expect(contents == Schema.defaultsFile)
     }
 
-    @Test("the shipped file sets every key, each to its default")
+    @Test("The shipped file sets every key to its default")
     func shippedIsDefault() throws {
         let loaded = try load(Sources(file: shippedFile))
         let defaults = try load(Sources())
@@ -28,7 +28,7 @@ struct FileTests {
         #expect(report(on: loaded) == "configuration is valid\nevery key has its default")
     }
 
-    @Test("the shipped file has a comment within 100 columns above each key")
+    @Test("The shipped file has a comment of at most 100 columns above each key")
     func comments() throws {
         let file = Schema.defaultsFile
         #expect(file.split(separator: "\n").allSatisfy { $0.count <= 100 })
@@ -44,7 +44,7 @@ struct FileTests {
         }
     }
 
-    @Test("the Markdown table has a row for each key")
+    @Test("The Markdown table has a row for each key")
     func markdown() {
         let rows = Schema.markdownTable.split(separator: "\n")
         #expect(rows.count == Schema.keys.count + 2)
@@ -52,13 +52,13 @@ struct FileTests {
     }
 
     @Test(
-        "an empty file, and sections without keys, are valid",
+        "An empty file, and sections without keys, are valid",
         arguments: ["", "\n# nothing\n", "---\n", "limits:\nserver: ~\n", "limits: {}\n"])
     func empty(_ yaml: String) {
         #expect(faults(yaml: yaml) == [])
     }
 
-    @Test("keys with dots, quotes and flow style are read")
+    @Test("Keys with dots, quotes and flow style are parsed")
     func styles() throws {
         let loaded = try load(
             yaml: "limits.fragments.max: 7\nlog: { level: \"debug\" }\nserver: {socket: }\n")
@@ -67,7 +67,7 @@ struct FileTests {
     }
 
     @Test(
-        "what the file can't mean is a fault with its line",
+        "Invalid content of a file is an error with its line",
         arguments: [
             ("server:\n  port: [1, 2]\n", "FILE:2: server.port: takes one value"),
             ("server:\n  port: { a: 1 }\n", "FILE:2: server.port: takes one value"),
@@ -90,7 +90,7 @@ struct FileTests {
         #expect(try #require(lines.first).hasPrefix(expected), "\(lines)")
     }
 
-    @Test("a file that can't be read is a fault with its path")
+    @Test("An unreadable file is an error with its path")
     func unreadable() {
         #expect(throws: ConfigurationFaults.self) {
             try load(Sources(file: "/nonexistent/apus.yaml"))
@@ -101,14 +101,14 @@ struct FileTests {
         #expect(ConfigurationFile(path: "/tmp").faults.count == 1)
     }
 
-    @Test("a file past the largest size is a fault, one of that size is not")
+    @Test("A file beyond the size limit is an error, one of that size isn't")
     func oversized() {
         let comment = "#" + String(repeating: "x", count: ConfigurationFile.bytesMax - 1)
         #expect(faults(yaml: comment) == [])
         #expect(faults(yaml: comment + "x") == ["FILE: larger than 1MiB"])
     }
 
-    @Test("bytes that are not UTF-8 are a fault")
+    @Test("Invalid UTF-8 is an error")
     func notUTF8() throws {
         let path = temporaryFile("")
         defer { try? FileManager.default.removeItem(atPath: path) }

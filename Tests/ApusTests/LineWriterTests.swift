@@ -5,7 +5,7 @@ import WebSocketTesting
 
 @testable import apus
 
-/// A pipe that is read when a test wants it to be.
+/// A pipe that is only read when a test reads it.
 private final class Pipe: Sendable {
     let readEnd: Int32
     let writeEnd: Int32
@@ -18,7 +18,7 @@ private final class Pipe: Sendable {
 
     deinit { close(writeEnd) }
 
-    /// Fills it, so that the next write blocks; returns with how many bytes.
+    /// Fills the pipe, so that the next write blocks. Returns the number of bytes.
     func fill() -> Int {
         let flags = fcntl(writeEnd, F_GETFL)
         _ = fcntl(writeEnd, F_SETFL, flags | O_NONBLOCK)
@@ -32,7 +32,7 @@ private final class Pipe: Sendable {
         }
     }
 
-    /// Reads so many bytes, or waits for them.
+    /// Reads this many bytes, and waits for them.
     func read(_ count: Int) -> [UInt8] {
         var all: [UInt8] = []
         var bytes = [UInt8](repeating: 0, count: 65_536)
@@ -44,7 +44,7 @@ private final class Pipe: Sendable {
         return all
     }
 
-    /// Reads lines until one fits, and returns all of them.
+    /// Reads lines until one fits. Returns all of them.
     func lines(until isLast: (String) -> Bool) -> [String] {
         var lines: [String] = []
         var line: [UInt8] = []
@@ -63,13 +63,13 @@ private final class Pipe: Sendable {
 
 private func line(_ text: String) -> [UInt8] { Array((text + "\n").utf8) }
 
-@Suite("Lines that a thread of its own writes")
+@Suite("Lines written by a separate thread")
 struct LineWriterTests {
     private func writer(_ pipe: Pipe, queueSizeMax: Int = 1 << 20) -> LineWriter {
         LineWriter(descriptor: pipe.writeEnd, queueSizeMax: queueSizeMax) { line("dropped \($0)") }
     }
 
-    @Test("lines of many threads arrive whole, those of each in their order")
+    @Test("Lines of many threads arrive complete, those of each thread in their order")
     func manyThreads() async throws {
         let pipe = Pipe()
         defer { close(pipe.readEnd) }
@@ -78,10 +78,10 @@ struct LineWriterTests {
         let written = Task.detached {
             DispatchQueue.concurrentPerform(iterations: threads) { thread in
                 for number in 0..<count {
-                    // Beyond what a pipe takes in one piece.
+                    // More than a pipe accepts at once.
                     writer.write(
                         line("\(thread) \(number) " + String(repeating: "x", count: 5_000)))
-                    // So that none is dropped.
+                    // Large enough to drop nothing.
                     if number % 4 == 0 { writer.flush(within: .seconds(60)) }
                 }
             }
@@ -104,7 +104,7 @@ struct LineWriterTests {
         #expect(next == Array(repeating: count, count: threads))
     }
 
-    @Test("what doesn't fit while nobody reads is dropped, counted, and reported in its place")
+    @Test("Lines that don't fit while nobody reads are dropped, counted and reported")
     func stalledReader() {
         let pipe = Pipe()
         defer { close(pipe.readEnd) }
@@ -112,7 +112,8 @@ struct LineWriterTests {
         let writer = writer(pipe, queueSizeMax: 1_000)
         writer.write(line("first"))
         #expect(!writer.flush(within: .milliseconds(1)))
-        // The writer has taken the first, or will take it together with these; each is ten bytes.
+        // The writer has taken the first line, or will take it together with these. Each line has
+        // ten bytes.
         for number in 1_000..<2_000 { writer.write(line("line \(number)")) }
         _ = pipe.read(filled)
         #expect(writer.flush(within: .seconds(60)))
@@ -126,7 +127,7 @@ struct LineWriterTests {
         #expect(writer.finish(within: .seconds(60)))
     }
 
-    @Test("a stop waits no longer than it is to, and nothing is written after it")
+    @Test("A stop doesn't wait longer than its limit, and nothing is written after it")
     func boundedFinish() {
         let pipe = Pipe()
         defer { close(pipe.readEnd) }
@@ -144,9 +145,9 @@ struct LineWriterTests {
         #expect(pipe.read(1) == [])
     }
 
-    @Test("lines that a reader who is gone misses are dropped, and the next reader is told")
+    @Test("Lines are dropped while there is no reader, and the next reader gets a report")
     func vanishedReader() async {
-        // Ignoring a signal is the whole process's, as the program does it.
+        // A signal is ignored by the whole process, as in the program.
         await #expect(processExitsWith: .success) {
             ignoreVanishedReaders()
             let path = NSTemporaryDirectory() + "/apus-lines-\(UUID().uuidString)"
@@ -173,7 +174,7 @@ struct LineWriterTests {
         }
     }
 
-    @Test("a pipe that someone else has made non-blocking is waited for")
+    @Test("A pipe that another process has made non-blocking is waited for")
     func nonBlocking() {
         let pipe = Pipe()
         defer { close(pipe.readEnd) }
@@ -188,7 +189,7 @@ struct LineWriterTests {
         #expect(writer.finish(within: .seconds(60)))
     }
 
-    @Test("a line that was cut off by an error is ended before the next")
+    @Test("A line that an error has truncated is ended before the next one")
     func cutOff() async {
         await #expect(processExitsWith: .success) {
             signal(SIGXFSZ, SIG_IGN)
@@ -211,7 +212,7 @@ struct LineWriterTests {
         }
     }
 
-    @Test("streams that the parent has closed are not given to files and sockets")
+    @Test("Files and sockets don't get the numbers of standard streams that the parent has closed")
     func closedStreams() async {
         await #expect(processExitsWith: .success) {
             close(STDIN_FILENO)

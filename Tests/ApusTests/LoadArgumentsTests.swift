@@ -5,7 +5,7 @@ import Testing
 
 @testable import apus
 
-@Suite("What a load's arguments say of its messages")
+@Suite("The messages in the arguments of a load")
 struct LoadArgumentsTests {
     private func plan(_ arguments: String...) throws -> LoadPlan {
         let words = ["bench", "echo", "ws://192.0.2.1/"] + arguments
@@ -22,7 +22,7 @@ struct LoadArgumentsTests {
         }
     }
 
-    @Test("sizes have weights, or the same one")
+    @Test("Sizes have weights, by default the same")
     func weights() throws {
         #expect(try plan().sizes == SizeMix(128))
         #expect(try plan("--size", "128*3,4KiB").sizes?.turn == [128, 128, 4_096, 128])
@@ -31,7 +31,7 @@ struct LoadArgumentsTests {
     }
 
     @Test(
-        "a size or weight that is none is told with what is allowed",
+        "An invalid size or weight is reported with the allowed values",
         arguments: [
             ("128*0", "128*0 is out of range"), ("128*1001", "128*1001 is out of range"),
             ("128*", "128* is not a whole number"), ("*9", "*9 is not a size"),
@@ -44,7 +44,7 @@ struct LoadArgumentsTests {
         #expect(problem.contains(words) && problem.contains("allowed: "), "\(problem)")
     }
 
-    @Test("a file's lines are whole unless sizes are given")
+    @Test("The lines of a file are complete unless sizes are given")
     func file() throws {
         let path = temporaryFile("{\"a\":1}\n{\"b\":2}\n")
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -54,14 +54,14 @@ struct LoadArgumentsTests {
         #expect(slices.sizes == SizeMix(3) && slices.lines == nil)
     }
 
-    @Test("a file without lines is cut into slices of the default size")
+    @Test("A file without lines is split into slices of the default size")
     func oneLine() throws {
         let path = temporaryFile("no line's end")
         defer { try? FileManager.default.removeItem(atPath: path) }
         #expect(try plan("--payload", "file:\(path)").sizes == SizeMix(128))
     }
 
-    @Test("a payload that can't be had is told, and why")
+    @Test("A payload that can't be read is reported with the reason")
     func noPayload() {
         let empty = temporaryFile("")
         defer { try? FileManager.default.removeItem(atPath: empty) }
@@ -77,7 +77,7 @@ struct LoadArgumentsTests {
         }
     }
 
-    @Test("a load that is silent between its messages takes no rate")
+    @Test("A load with pauses between its messages accepts no rate")
     func idle() throws {
         let arguments = ["bench", "idle", "ws://192.0.2.1/", "--rate", "5"]
         #expect(throws: (any Error).self) { try Apus.parseAsRoot(arguments) }
@@ -85,12 +85,13 @@ struct LoadArgumentsTests {
     }
 
     @Test(
-        "what a comparison is told of its servers fits whose they are",
+        "The options of a comparison must fit the kind of its servers",
         arguments: [
-            (["--pid", "1"], "for a server with a URL"),
-            (["--insecure"], "for a server with a URL"),
-            (["ws://192.0.2.1/", "--set", "a=b"], "--set is for servers that are started"),
+            (["--pid", "1"], "need the URL of a running server"),
+            (["--insecure"], "need the URL of a running server"),
+            (["ws://192.0.2.1/", "--set", "a=b"], "--set configures the servers that are started"),
             (["http://192.0.2.1/"], "ws, wss or ws+unix"),
+            (["128"], "'128' is not a URL"),
         ])
     func comparing(_ arguments: [String], _ words: String) {
         #expect {

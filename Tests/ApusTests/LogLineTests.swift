@@ -4,7 +4,7 @@ import Testing
 
 @testable import apus
 
-@Suite("Lines of the log")
+@Suite("Log lines")
 struct LogLineTests {
     private func encode(
         _ message: String = "it happened", _ metadata: Logger.Metadata? = nil,
@@ -17,10 +17,10 @@ struct LogLineTests {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// What follows the time.
+    /// The text after the time.
     private func rest(_ text: String) -> Substring { text.drop { $0 != " " }.dropFirst() }
 
-    @Test("a line has time, level, label, sorted metadata, source and message")
+    @Test("A line has time, level, label, sorted metadata, source and message")
     func form() throws {
         let text = encode("it happened", ["b": "2", "a": "1", "c": "3"], of: ["b": "0", "z": "9"])
         #expect(rest(text) == "notice apus: a=1 b=2 c=3 z=9 [tests] it happened\n")
@@ -30,7 +30,7 @@ struct LogLineTests {
         #expect(rest(encode()) == "notice apus: [tests] it happened\n")
     }
 
-    @Test("an error is told with its type")
+    @Test("An error is logged with its type")
     func error() {
         struct Broken: Error, CustomStringConvertible { let description = "broken" }
         let text = encode(error: Broken())
@@ -38,7 +38,7 @@ struct LogLineTests {
     }
 
     @Test(
-        "nothing that stands in a value makes it look like another value or another line",
+        "No text in a value can look like another value or another line",
         arguments: [
             ("plain:/[]{}<>", "plain:/[]{}<>"), ("", #""""#), ("two words", #""two words""#),
             ("a=b", #""a=b""#), (#"say "x""#, #""say \"x\"""#), (#"a\b"#, #""a\\b""#),
@@ -52,14 +52,14 @@ struct LogLineTests {
         #expect(rest(encode("m", ["k": "\(text)"])) == "notice apus: k=\(expected) [tests] m\n")
     }
 
-    @Test("a message stays one line, whatever it has")
+    @Test("A message stays one line, whatever it contains")
     func message() {
         #expect(
             rest(encode("a\r\nb\u{1B}\u{2028}é"))
                 == "notice apus: [tests] a\\r\\nb\\u{1B}\\u{2028}é\n")
     }
 
-    @Test("keys and values of nested metadata are escaped, too")
+    @Test("Keys and values of nested metadata are escaped as well")
     func nested() {
         let text = encode("m", ["k\n": ["x": .array(["1\n2"])]])
         #expect(text.count { $0.isNewline } == 1)
@@ -67,7 +67,7 @@ struct LogLineTests {
     }
 
     @Test(
-        "a long value is cut between characters, with an ellipsis",
+        "A long value is truncated between characters, with an ellipsis",
         arguments: ["x", "\u{1}", "é", "☃", "😀", "e\u{301}", "\u{202E}"])
     func longValues(_ character: String) throws {
         let text = encode("m", ["k": "\(String(repeating: character, count: 100_000))", "z": "1"])
@@ -77,7 +77,7 @@ struct LogLineTests {
         #expect(!line.contains("\u{FFFD}"))
     }
 
-    @Test("a line is 8 KiB at most, and its message is there all the same")
+    @Test("A line has at most 8 KiB, and always contains its message")
     func longLines() {
         let long = "\(String(repeating: "v", count: 900))"
         let metadata = Logger.Metadata(
@@ -88,7 +88,7 @@ struct LogLineTests {
         #expect(text.contains(" … [tests] mmm"))
     }
 
-    @Test("what has no end for Unicode costs no more than its bytes")
+    @Test("Text that is expensive for Unicode costs no more than its bytes")
     func combining() {
         // One character of a million scalars, and one that normalization would sort.
         let marks = String(repeating: "\u{301}\u{323}", count: 500_000)
@@ -97,7 +97,7 @@ struct LogLineTests {
         #expect(ContinuousClock.now - start < .seconds(5))
     }
 
-    @Test("loggers that share a writer have levels and metadata of their own")
+    @Test("Loggers that share a writer have their own levels and metadata")
     func valueSemantics() {
         let log = StandardErrorLog()
         defer { log.finish() }

@@ -6,7 +6,7 @@ import WebSocketServer
 
 @testable import apus
 
-/// A value other than the default for each key, and the place in the settings where it arrives.
+/// A value other than the default for each key, and the setting that it changes.
 struct Sample: Sendable, CustomTestStringConvertible {
     let key: String
     let text: String
@@ -192,7 +192,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
 }
 
 extension Settings {
-    /// What holds for the connections of a route.
+    /// The options of a route's connections.
     fileprivate func options(of route: RealtimeApp.Route) -> ConnectionOptions {
         var options = ConnectionOptions(
             limits: server.limits, heartbeat: server.heartbeat, compression: server.compression)

@@ -6,13 +6,13 @@ import WebSocketServer
 
 @Suite("Sources")
 struct SourcesTests {
-    @Test("there is a sample and an end for every key")
+    @Test("There is a sample and a limit for every key")
     func samplesAreComplete() {
         #expect(Sample.all.map(\.key) == Schema.keys.map(\.name))
         #expect(Set(Ends.all.map(\.key)) == Set(Schema.keys.map(\.name)))
     }
 
-    @Test("every key arrives from the file", arguments: Sample.all)
+    @Test("Every key is read from the file", arguments: Sample.all)
     func file(_ sample: Sample) throws {
         let loaded = try load(yaml: nestedYAML(sample.key, sample.text))
         try expect(sample, in: loaded)
@@ -23,7 +23,7 @@ struct SourcesTests {
         #expect(line == sample.key.split(separator: ".").count)
     }
 
-    @Test("every key arrives from the environment", arguments: Sample.all)
+    @Test("Every key is read from the environment", arguments: Sample.all)
     func environment(_ sample: Sample) throws {
         let variable =
             "APUS_" + sample.key.uppercased().split(separator: ".").joined(separator: "_")
@@ -32,7 +32,7 @@ struct SourcesTests {
         #expect(loaded.origins == [sample.key: .environment(variable: variable)])
     }
 
-    @Test("every key arrives from the command line", arguments: Sample.all)
+    @Test("Every key is read from the command line", arguments: Sample.all)
     func commandLine(_ sample: Sample) throws {
         let loaded = try load(set: [(sample.key, sample.text)])
         try expect(sample, in: loaded)
@@ -47,7 +47,7 @@ struct SourcesTests {
         }
     }
 
-    @Test("without any source every value is the library's default")
+    @Test("Without any source, every value is the library's default")
     func defaults() throws {
         let settings = try load().settings
         #expect(String(reflecting: settings.server) == String(reflecting: ServerConfiguration()))
@@ -55,7 +55,7 @@ struct SourcesTests {
         #expect(settings.logLevel == .info)
     }
 
-    @Test("the environment wins over the file, the command line over both")
+    @Test("The environment takes precedence over the file, the command line over both")
     func precedence() throws {
         let yaml = nestedYAML("limits.fragments.max", "10")
         let environment = ["APUS_LIMITS_FRAGMENTS_MAX": "20"]
@@ -68,14 +68,14 @@ struct SourcesTests {
         #expect(fragments(try load(yaml: yaml, environment: environment, set: set)) == 30)
     }
 
-    @Test("of several values for one key on the command line the last wins")
+    @Test("Of several values for one key on the command line, the last one counts")
     func lastWins() throws {
         let loaded = try load(set: [("server.port", "1"), ("server.port", "2")])
         #expect(loaded.settings.server.addresses == [.hostname("127.0.0.1", port: 2)])
     }
 
     @Test(
-        "sizes and durations may be written in several ways",
+        "Sizes and durations may be written in several ways",
         arguments: [
             ("limits.message.max", "65536", "64KiB"), ("limits.message.max", "64 KiB", "64KiB"),
             ("limits.message.max", "1024KiB", "1MiB"), ("limits.message.max", "1000", "1000"),

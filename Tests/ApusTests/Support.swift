@@ -2,7 +2,7 @@ import Foundation
 
 @testable import apus
 
-/// Loads with `yaml` as the file, which is deleted again.
+/// Loads the configuration with `yaml` as the file, which is deleted afterwards.
 func load(
     yaml: String? = nil, environment: [String: String] = [:], set: [(String, String)] = []
 ) throws(ConfigurationFaults) -> Loaded {
@@ -14,8 +14,8 @@ func load(
             overrides: set.map { Override(option: "--set", key: $0.0, text: $0.1) }))
 }
 
-/// The faults of such a load, each as its line; none if it is valid. The file's path is
-/// replaced by `FILE`.
+/// Returns the errors of a configuration, each as its line. The path of the file is replaced by
+/// `FILE`.
 func faults(
     yaml: String? = nil, environment: [String: String] = [:], set: [(String, String)] = []
 ) -> [String] {
@@ -36,7 +36,7 @@ func temporaryFile(_ contents: String) -> String {
     return path
 }
 
-/// One key as nested YAML sections.
+/// Returns one key as nested YAML sections.
 func nestedYAML(_ key: String, _ value: String) -> String {
     let words = key.split(separator: ".")
     let lines = words.enumerated().map { depth, word in

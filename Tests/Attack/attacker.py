@@ -1,9 +1,9 @@
-"""An attack's peers as a process of their own.
+"""The peers of an attack, in a separate process.
 
-    python attacker.py ATTACK HOST PORT
+python attacker.py ATTACK HOST PORT
 
-Prints `ready` once its payloads are made. It attacks with the first byte of its input. With the
-next it closes all its connections and prints `rested`, and so on until its input ends.
+Prints `ready` after creating its payloads. It attacks at the first byte of its input. At the next
+byte it closes all its connections and prints `rested`, and so on until its input ends.
 """
 
 import sys

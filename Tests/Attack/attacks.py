@@ -1,4 +1,4 @@
-"""The attacks: what each one's peers do, what the server is set to, and what it may take."""
+"""The attacks: the behaviour of their peers, the settings of the server, and its limits."""
 
 import dataclasses
 import sqlite3
@@ -29,22 +29,22 @@ MEMORY, ASSEMBLY, BACKLOG = "limits.memory.max", "limits.assembly.max", "topics.
 
 @dataclasses.dataclass
 class Attack:
-    """One attack, and what it needs of the server."""
+    """An attack, and its requirements."""
 
     name: str
     about: str
     groups: Callable[[Address], list[Group]]
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
-    # Keys whose limits together are what the server may hold because of it.
+    # The keys whose limits, added up, bound the memory that the server may use for it.
     budgets: tuple[str, ...] = (MEMORY,)
     # Called with the server before the attack.
     prepare: Callable | None = None
-    # Kinds of honest clients beside the usual ones.
+    # Kinds of honest clients besides the usual ones.
     witnesses: tuple[str, ...] = ()
     reads_log: bool = True
-    # Whether it also takes part when all attack at once.
+    # Whether it takes part when all attack at once.
     joins: bool = True
-    # Milliseconds that a turn may take, if that is more than of others.
+    # The most milliseconds of a turn, if they are more than for others.
     turn_ms: float | None = None
     seconds: float | None = None
 
@@ -53,7 +53,7 @@ ATTACKS = {}
 
 
 def attack(**options):
-    """Lists an attack, by its function's name and docstring."""
+    """Registers an attack, by the name and docstring of its function."""
 
     def add(groups):
         name = groups.__name__.replace("_", "-")
@@ -65,7 +65,7 @@ def attack(**options):
 
 @attack(joins=False)
 def nothing(server):
-    """No attack: what this machine itself does to round trips."""
+    """No attack: the effect of this machine on round trips."""
     return []
 
 
@@ -74,7 +74,7 @@ def nothing(server):
 
 @attack()
 def marks_in_messages(server):
-    """Messages with long runs of combining marks, where their JSON or their words are looked at."""
+    """Messages with long sequences of combining marks, in parsed JSON or words."""
     long = marks(440 * KIB)
     bearer = server.upgrade("/ws", Sec_WebSocket_Protocol="bearer")
     messages = [
@@ -128,7 +128,7 @@ def marks_in_requests(server):
 
 @attack()
 def dear_requests(server):
-    """Requests that fill their bodies with what takes long to read, one behind the other."""
+    """Pipelined requests whose bodies take long to parse."""
     full = 64 * KIB - 100
     chunks = b"1\r\na\r\n" * full + b"0\r\n\r\n"
     numbers = b'{"id":1%s.5,"title":"x"}' % (b"0" * (full - 30))
@@ -151,7 +151,7 @@ def dear_requests(server):
 @attack(settings={"limits.connections.max": "100", "limits.connections.per_address": "10"},
         joins=False)
 def silent_connections(server):
-    """Connections from a few addresses, each over its limit, that never finish a request."""
+    """Connections from a few addresses, each beyond its limit, that never finish a request."""
     request = server.post(b"/tasks", b"{}")
     return [
         Group(130, source="127.0.0.2", reopens=True),
@@ -163,7 +163,7 @@ def silent_connections(server):
 
 @attack()
 def churn(server):
-    """Connections that come and go: silent, in a handshake, open, by FIN or by reset."""
+    """Connections that open and close: silent, in a handshake or open; by FIN or by reset."""
     hellos = [b"", b"GET", server.upgrade("/ws"), server.upgrade("/ws") + text(b"x"),
               server.deflating("/echo") + deflated(deflate(b"x")), server.get(b"/healthz")]
     return [
@@ -174,7 +174,7 @@ def churn(server):
 
 @attack()
 def leaving_together(server):
-    """Members of the chat that all leave at the same moment, which the others are told."""
+    """Members of the chat that all leave at the same moment, which is announced to the others."""
     return [
         Group(400, server.upgrade("/ws/7"), reopens=True),
         Group(600, server.upgrade("/ws/7"), lives=0.5, reopens=True),
@@ -183,7 +183,7 @@ def leaving_together(server):
 
 @attack(settings={"limits.handshake.timeout": "700ms"}, joins=False)
 def late_together(server):
-    """Unfinished requests whose time is over at the same moment."""
+    """Unfinished requests with the same deadline."""
     request = server.post(b"/tasks", b"{}")
     return [Group(2_000, request[:20], reopens=True), Group(2_000, request[:-1], reopens=True)]
 
@@ -192,7 +192,7 @@ def late_together(server):
 
 
 def fill_tasks(target):
-    """Stores 57 MB of tasks, as another server with the same database might."""
+    """Stores 57 MB of tasks, as another server with the same database could."""
     description = "d" * 10_000
     with sqlite3.connect(target.database, timeout=10) as database:
         database.executemany(
@@ -204,7 +204,7 @@ def fill_tasks(target):
 
 @attack(prepare=fill_tasks, witnesses=("tasks",), seconds=2)
 def unread_tasks(server):
-    """Requests for all tasks, 57 MB, whose answers are not read, or only in sips."""
+    """Requests for all tasks, 57 MB, whose answers are not read, or only in small parts."""
     request = server.get(b"/tasks")
     return [
         Group(24, request, **UNREAD),
@@ -215,7 +215,7 @@ def unread_tasks(server):
 
 @attack(budgets=(MEMORY, ASSEMBLY))
 def unfinished_messages(server):
-    """Messages of 1 MiB that lack their last byte, and ones in fragments that answer pings."""
+    """Messages of 1 MiB without their last byte, and fragmented ones of peers that answer pings."""
     whole = frame(BINARY, b"x" * MIB)
     fragments = text(b"x" * 64 * KIB, fin=False)
     fragments += frame(CONTINUATION, b"x" * 64 * KIB, fin=False) * 3
@@ -223,14 +223,14 @@ def unfinished_messages(server):
         Group(260, server.upgrade("/ws") + whole[:-1], reopens=True),
         Group(100, server.upgrade("/ws") + fragments, beat=frame(PONG), reopens=True),
         Group(40, server.deflating("/echo") + frame(BINARY, b"x" * 256 * KIB, rsv=4)[:-1]),
-        # To inflate these takes a buffer that is given back after each.
+        # Their decompression needs a buffer, which is freed after each.
         Group(1, server.deflating("/echo"), deflated(deflate(bytes(100 * KIB))), reopens=True),
     ]
 
 
 @attack(settings={ASSEMBLY: "64MiB"}, budgets=(MEMORY, ASSEMBLY), seconds=2.5)
 def hoarding(server):
-    """Answers and echoes that are not read, messages that wait for that, content never complete."""
+    """Unread answers and echoes, messages that wait for them, and incomplete content."""
     tiny = text(b"") * (256 * KIB // 6)
     return [
         Group(150, server.upgrade("/ws"), frame(BINARY, b"x" * MIB), **UNREAD),
@@ -245,7 +245,7 @@ def hoarding(server):
 
 @attack(settings={BACKLOG: "64MiB"}, budgets=(MEMORY, BACKLOG), seconds=2)
 def slow_readers(server):
-    """Subscribers that read nothing, or in sips, of large publications and of many tiny ones."""
+    """Subscribers that read nothing, or little, of large publications and of many tiny ones."""
     publish = server.post(b"/publish/x", b'{"message":"%s"}' % (b"x" * 60 * KIB))
     return [
         Group(100, server.upgrade("/ws/redis/x"), reopens=True, **UNREAD),
@@ -305,7 +305,7 @@ def tiny_frames(server):
 
 @attack(budgets=(MEMORY, BACKLOG), settings={BACKLOG: "64MiB"})
 def chatter(server):
-    """Tiny messages to many members of the chat, in between with others of another topic."""
+    """Tiny messages to many members of the chat, alternating with messages of another topic."""
     return [
         Group(500, server.upgrade("/ws/7"), reopens=True),
         Group(100, server.upgrade("/ws/redis/x"), reopens=True),
@@ -317,7 +317,7 @@ def chatter(server):
 
 @attack(budgets=(MEMORY, BACKLOG), settings={BACKLOG: "64MiB"})
 def mixed_topics(server):
-    """Tiny publications of two topics by turns, so that no two of them belong together."""
+    """Tiny publications of two topics in turn, so that they can't be sent in runs."""
     member = server.upgrade("/topics") + text(b"subscribe a") + text(b"subscribe b")
     publications = text(b"publish a\nx") + text(b"publish b\nx")
     return [
@@ -329,7 +329,7 @@ def mixed_topics(server):
 # One publication is delivered in one turn.
 @attack(turn_ms=1_000, budgets=(MEMORY, BACKLOG), settings={BACKLOG: "64MiB"})
 def large_publications(server):
-    """The largest messages to many members, who want them compressed in as many ways."""
+    """The largest messages to many members, who have negotiated many kinds of compression."""
     words = b"".join(b"%d words " % number for number in range(100_000))
     message = text(words[: MIB - 1])
     windows = [f"; server_max_window_bits={bits}" for bits in (9, 10, 11, 12, 13, 14, 15)]
@@ -342,7 +342,7 @@ def large_publications(server):
 
 @attack(budgets=(MEMORY, BACKLOG), settings={BACKLOG: "64MiB"})
 def published_requests(server):
-    """Requests that publish to a channel with many subscribers, one behind the other."""
+    """Pipelined requests that publish to a channel with many subscribers."""
     return [
         Group(100, server.upgrade("/ws/redis/x"), reopens=True),
         Group(8, flood=server.post(b"/publish/x", b'{"message":"x"}') * 1_000, reopens=True,
@@ -352,7 +352,7 @@ def published_requests(server):
 
 @attack(budgets=(MEMORY, ASSEMBLY))
 def empty_blocks_of_deflate(server):
-    """Compressed messages of 1 MiB that are nothing but tables."""
+    """Compressed messages of 1 MiB that consist of tables only."""
     return [
         Group(4, server.deflating("/echo"), deflated(empty_blocks(MIB - 64)), reopens=True),
         Group(4, server.deflating("/ws"), deflated(empty_blocks(64 * KIB)), reopens=True),
@@ -361,7 +361,7 @@ def empty_blocks_of_deflate(server):
 
 @attack(budgets=(MEMORY, ASSEMBLY))
 def zip_bombs(server):
-    """Compressed messages that inflate to more than a message may have, and to just as much."""
+    """Compressed messages that decompress to the size limit, and to more."""
     return [
         Group(20, server.deflating("/echo"), zip_bomb(64 * MIB), reopens=True),
         Group(20, server.deflating("/echo"), zip_bomb(MIB), reopens=True),
@@ -381,13 +381,13 @@ def chatting(server):
 
 @attack(reads_log=False, joins=False)
 def unread_log(server):
-    """Chat clients that come and go while no one reads the log."""
+    """Chat clients that connect and leave while nobody reads the log."""
     return chatting(server)
 
 
 @attack(reads_log=False, joins=False, settings={"log.level": "debug"})
 def unread_debug_log(server):
-    """The same with all that can be logged."""
+    """The same with everything that can be logged."""
     return chatting(server)
 
 
@@ -395,7 +395,7 @@ def unread_debug_log(server):
 
 
 def all_at_once():
-    """What the server needs for all that can attack together; each is a process of its own."""
+    """The requirements of all attacks that run together, each in a separate process."""
     members = [attack for attack in ATTACKS.values() if attack.joins]
     settings, budgets, witnesses = {}, set(), set()
     for member in members:

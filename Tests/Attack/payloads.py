@@ -1,4 +1,4 @@
-"""What the attacks send: requests, messages, and texts that are dear to process."""
+"""The data of the attacks: requests, messages, and texts that are expensive to process."""
 
 import dataclasses
 import functools
@@ -14,18 +14,18 @@ DEFLATE = "permessage-deflate"
 
 
 def marks(size):
-    """Bytes of combining marks out of order: to normalise them naively takes quadratic time."""
+    """Returns bytes of unordered combining marks: a simple normalization takes quadratic time."""
     return "\u0300\u0316".encode() * (size // 4)
 
 
 def escaped_marks(size):
-    """The same in that many bytes of a URL."""
+    """Returns the same in this many bytes of a URL."""
     return quote_from_bytes(marks(size // 3)).encode()
 
 
 @dataclasses.dataclass
 class Address:
-    """Where the server is, for requests to name it."""
+    """Sets the address of the server, for requests to name it."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class Address:
         return f"{self.host}:{self.port}"
 
     def request(self, method, path, *lines):
-        """A request without content; `lines` are more header lines."""
+        """Returns a request without content; `lines` are additional header lines."""
         head = [f"{method} ".encode() + path + b" HTTP/1.1", b"Host: " + self.authority.encode()]
         return b"\r\n".join([*head, *lines, b"", b""])
 
@@ -50,7 +50,7 @@ class Address:
         return upgrade_request(path, self.authority, **headers)
 
     def deflating(self, path, parameters=""):
-        """An upgrade that offers compression."""
+        """Returns an upgrade that offers compression."""
         return self.upgrade(path, Sec_WebSocket_Extensions=DEFLATE + parameters)
 
 
@@ -59,14 +59,16 @@ def text(payload, **options):
 
 
 def deflated(payload, kind=BINARY):
-    """A message's only frame, of what is compressed already."""
+    """Returns the only frame of a message whose payload is already compressed."""
     return frame(kind, payload, rsv=RSV1)
 
 
 @functools.cache
 def empty_blocks(size):
-    """A compressed message of so many bytes that is all tables, and inflates to nothing."""
-    # The blocks repeat once they end at a byte's end.
+    """Returns a compressed message of this many bytes that consists of tables, and decompresses to
+    nothing.
+    """
+    # The blocks repeat when they end at a byte boundary.
     period = EMPTY_DYNAMIC.text * 8
     unit = int(period[::-1], 2).to_bytes(len(period) // 8, "little")
     return unit * (size // len(unit)) + b"\x00"

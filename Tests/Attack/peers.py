@@ -1,4 +1,4 @@
-"""A crowd of peers on one thread, which send as much as the server takes, or nothing at all."""
+"""A crowd of peers on one thread, which send as much as the server accepts, or nothing at all."""
 
 import dataclasses
 import os
@@ -8,7 +8,7 @@ import struct
 import time
 
 BEAT_SECONDS = 0.1
-# Connections that are opened before others are looked at.
+# The connections that are opened before others are served.
 OPENED_AT_ONCE = 64
 SENT_AT_ONCE = 256 << 10
 RECEIVED_AT_ONCE = 256 << 10
@@ -17,28 +17,29 @@ IP_BIND_ADDRESS_NO_PORT = 24
 
 @dataclasses.dataclass
 class Group:
-    """Peers that all do the same."""
+    """Peers that all behave alike."""
 
     count: int
     # Sent first, once.
     hello: bytes = b""
-    # Sent after that, again and again.
+    # Sent after that, repeatedly.
     flood: bytes = b""
-    # Sent every tenth of a second once `hello` is.
+    # Sent ten times a second after `hello`.
     beat: bytes = b""
-    # How much of what comes is read: "all", "sips" of a few bytes every tenth of a second, "none".
+    # How much of the received data is read: "all", "sips" of a few bytes ten times a second,
+    # "none".
     reads: str = "all"
-    # Seconds from the attack's begin to the first connection, and from a connection to its end.
+    # The seconds from the attack's begin to the first connection, and from a connection to its end.
     after: float = 0
     lives: float | None = None
-    # Whether a connection that is over is followed by another.
+    # Whether a new connection replaces one that has ended.
     reopens: bool = False
     # Whether connections end by a reset.
     resets: bool = False
     # The address to connect from: one of this machine.
     source: str = "127.0.0.2"
-    # Bytes of the kernel's buffer for what comes, and of a segment; the kernel's own choice if 0.
-    # With little of both the kernels hold little on either side.
+    # The bytes of the kernel's receive buffer, and of a segment; 0 means the kernel's own choice.
+    # With small ones, the kernels on both sides buffer little.
     receive_buffer: int = 0
     segment: int = 0
 
@@ -66,7 +67,9 @@ class Peer:
         self.socket.connect_ex(address)
 
     def send(self):
-        """Sends what is due, as far as the kernel takes it; false when the connection is over."""
+        """Sends pending data, as far as the kernel accepts it. Returns false when the connection
+        has ended.
+        """
         if not self.left and self.group.flood:
             self.left = memoryview(self.group.flood)
         if self.left:
@@ -80,7 +83,7 @@ class Peer:
 
     @property
     def wanted(self):
-        """The events to wait for."""
+        """Returns the events to wait for."""
         sends = self.left or self.group.flood
         reads = self.group.reads == "all"
         return (select.EPOLLOUT if sends else 0) | (select.EPOLLIN if reads else 0)
@@ -97,7 +100,7 @@ class Crowd:
         self.buffer = bytearray(RECEIVED_AT_ONCE)
 
     def attack(self, until):
-        """Goes on until there is something to read from the descriptor `until`."""
+        """Continues until the descriptor `until` is readable."""
         begun = time.monotonic()
         missing = [group.count for group in self.groups]
         next_beat = begun + BEAT_SECONDS
@@ -117,7 +120,7 @@ class Crowd:
                 self.beat(now, missing)
 
     def open_missing(self, missing, elapsed, now):
-        """Opens some connections of those that are not there; returns how many."""
+        """Opens some of the missing connections. Returns their number."""
         opened = 0
         for index, group in enumerate(self.groups):
             while missing[index] and elapsed >= group.after and opened < OPENED_AT_ONCE:
@@ -133,7 +136,7 @@ class Crowd:
         return opened
 
     def serve(self, peer, events):
-        """Reads and sends; false when the connection is over."""
+        """Reads and sends. Returns false when the connection has ended."""
         if events & (select.EPOLLIN | select.EPOLLERR | select.EPOLLHUP):
             try:
                 if not peer.socket.recv_into(self.buffer):
@@ -150,7 +153,7 @@ class Crowd:
         return True
 
     def beat(self, now, missing):
-        """What each peer does every tenth of a second."""
+        """Does what each peer does ten times a second."""
         for peer in list(self.peers.values()):
             group = peer.group
             try:
@@ -167,7 +170,7 @@ class Crowd:
                 self.drop(peer, missing)
 
     def drop(self, peer, missing):
-        """Closes a connection, and sees to the next one where the group wants that."""
+        """Closes a connection, and opens the next one if the group wants that."""
         self.poll.unregister(peer.socket.fileno())
         del self.peers[peer.socket.fileno()]
         peer.socket.close()
@@ -181,7 +184,7 @@ class Crowd:
 
 
 def priority_of_attackers():
-    """Leaves one core to the server and its honest clients, and gives way on the others."""
+    """Leaves one core to the server and honest clients, with a low priority on the others."""
     os.nice(19)
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) > 1:

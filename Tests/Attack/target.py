@@ -1,4 +1,4 @@
-"""The server under attack: its settings, what it may hold, and what it logs about itself."""
+"""The attacked server: its settings, its limits, and its log about itself."""
 
 import contextlib
 import functools
@@ -16,18 +16,18 @@ from apus import CRASH, Apus, Lines, binary, clean_environment
 MIB = 1 << 20
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
-# Stops are quick, as each attack ends with one.
+# Stops are fast, because each attack ends with one.
 STOP = {"drain.spread": "0s", "drain.deadline": "500ms"}
 DRAIN_SECONDS = 0.5
-# Keys that older servers don't have: left out there.
+# Keys that older servers don't have are omitted there.
 WANTED = {"log.slow_turn": "20ms", "limits.memory.max": "64MiB"}
-# The memory that attacks may take where the server has no key for it.
+# The memory that attacks may use if the server has no key for it.
 FALLBACK = {"limits.memory.max": "64MiB"}
 
 
 @functools.cache
 def defaults():
-    """The default of each key that the server knows, as text."""
+    """Returns the default of each key that the server knows, as text."""
     output = subprocess.run(
         [binary(), "config", "defaults"], capture_output=True, text=True, check=True, timeout=10,
         env=clean_environment(),
@@ -42,14 +42,14 @@ def defaults():
 
 
 def size(text):
-    """The bytes of a size as it is configured."""
+    """Returns the bytes of a configured size."""
     number, unit = re.fullmatch(r"(\d+)([A-Za-z]*)", text).groups()
     return int(number) * UNITS[unit]
 
 
 @functools.cache
 def users_file():
-    """A file with one user, which exists until this process ends."""
+    """Returns a file with one user, which exists until this process ends."""
     folder = tempfile.TemporaryDirectory(prefix="apus-attack-")
     path = f"{folder.name}/users"
     subprocess.run(
@@ -61,7 +61,7 @@ def users_file():
 
 
 class UnreadLines(Lines):
-    """A pipe's lines, which stay in the pipe until `begin`: its writer soon finds it full."""
+    """The lines of a pipe. Nothing is read before `begin`, so the pipe soon becomes full."""
 
     def __init__(self, pipe):
         self._wanted = threading.Event()
@@ -91,7 +91,7 @@ class Target(Apus):
         )
 
     def budget(self, keys):
-        """The bytes that these keys' limits allow together."""
+        """Returns the sum of the limits of these keys, in bytes."""
         values = FALLBACK | defaults() | self.settings
         return sum(size(values[key]) for key in keys)
 
@@ -100,22 +100,24 @@ class Target(Apus):
         return f"{self._folder.name}/tasks.sqlite"
 
     def logged_numbers(self, message, name):
-        """The numbers of a metadata field in all lines with a message."""
+        """Returns the numbers of a metadata field in all lines with a message."""
         field = re.compile(rf"\b{name}=\"?([0-9.]+)")
         lines = self.stderr.text().splitlines()
         return [float(field.search(line)[1]) for line in lines
                 if message in line and field.search(line)]
 
     def longest_turn_ms(self):
-        """The CPU time of the longest turn of the loop; `None` where the server doesn't say."""
+        """Returns the CPU time of the loop's longest turn, or `None` if the server doesn't report
+        it.
+        """
         turns = self.logged_numbers("longest event loop turn", "cpu_ms")
         turns += self.logged_numbers("event loop turn was slow", "cpu_ms")
         return max(turns, default=None)
 
     def end(self, within):
-        """Sends SIGTERM; returns the seconds until the exit and what went wrong, if anything.
+        """Sends SIGTERM. Returns the seconds until the exit, and the error, if any.
 
-        A server that has not ended after `within` and a second is killed.
+        A server that is still running a second after `within` is killed.
         """
         begun = time.monotonic()
         with contextlib.suppress(ProcessLookupError):

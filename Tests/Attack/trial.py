@@ -1,4 +1,4 @@
-"""One attack on one server beside honest clients: what each of them met, and what was left."""
+"""One attack on a server with honest clients: the experience of each client, and the leaks."""
 
 import contextlib
 import dataclasses
@@ -11,23 +11,24 @@ from apus import wait_until
 from paths import HERE
 from target import DRAIN_SECONDS, MIB, Target
 
-# The goals; a round trip's hangs on the machine, and is for people to judge.
-# Of CPU time. What a turn takes is a fifth of it; the rest is what slow machines add.
+# The goals, except for round trips, which depend on the machine: people judge them.
+
+# The most CPU time of a turn. Turns take a fifth of it; the rest is a reserve for slow machines.
 TURN_MS_MAX = 250
-# With all attacks at once, a stop that ends thousands of connections in one turn included.
+# With all attacks at once, including a stop that ends thousands of connections in one turn.
 TURN_MS_MAX_OF_ALL = 1_500
-# The share of honest round trips that may be refused when all attack at once, for want of memory.
+# The share of honest round trips that may be refused for lack of memory when all attack at once.
 REFUSED_MAX = 0.02
 MEMORY_SLACK = 64 * MIB
 STOP_SECONDS_MAX = DRAIN_SECONDS + 1
 RELEASE_SECONDS_MAX = 6
-# The database opens files for those who read it when it first needs them.
+# The database opens files for its readers when they are first needed.
 MORE_FILES_MAX = 16
 
 SECONDS = 1.2
 # Bytes within a fifth of a second.
 STILL_GROWING = 4 * MIB
-# An attack goes on for so long when the server is told to stop.
+# An attack lasts this long when the server is stopped.
 SECONDS_BEFORE_STOP = 0.3
 WITNESSES = ("echo", "deflate", "large", "anew")
 
@@ -55,7 +56,7 @@ class Child:
 
 
 class Witness(Child):
-    """An honest client; `finish` returns its times and failures."""
+    """An honest client. `finish` returns its times and failures."""
 
     def __init__(self, kind, target):
         super().__init__("witness.py", kind, target.host, target.port)
@@ -72,12 +73,12 @@ class Witness(Child):
 
 @dataclasses.dataclass
 class Outcome:
-    """What an attack came to; `faults` are goals missed that don't hang on the machine's speed."""
+    """The outcome of an attack. `faults` are missed goals that don't depend on speed."""
 
     name: str
     trips: int = 0
     p99_ms: float = 0
-    # Of messages on connections that were there before.
+    # Of messages on existing connections.
     echo_ms: float = 0
     longest_ms: float = 0
     longest_of: str = ""
@@ -134,7 +135,7 @@ def try_attack(attack, seconds=None, attackers=None):
 
 
 def let_attack(target, seconds):
-    """Waits for some time, and for as much again while the server's memory still grows."""
+    """Waits for some time, and for the same time again while the server's memory still grows."""
     deadline = time.monotonic() + 2 * seconds
     time.sleep(seconds)
     peak = target.peak_bytes()
@@ -146,7 +147,7 @@ def let_attack(target, seconds):
 
 
 def tell(children, letter):
-    """Starts attackers by `+`; ends what they do by `-` and waits until they have."""
+    """Starts attackers with `+`. Ends their attack with `-` and waits for that."""
     for child in children:
         child.tell(letter)
     if letter == "-":
@@ -174,7 +175,7 @@ def note_round_trips(outcome, witnesses):
 
 
 def descriptors(target):
-    """How many of the server's descriptors are sockets, and how many are others."""
+    """Returns how many of the server's descriptors are sockets, and how many are others."""
     sockets = target.sockets()
     return sockets, target.descriptors() - sockets
 
@@ -193,12 +194,12 @@ def note_release(outcome, target, unused):
 
 
 def judge(outcome):
-    """Notes the goals that the outcome misses."""
+    """Records the goals that the outcome misses."""
     failed_max = outcome.trips * REFUSED_MAX if outcome.is_of_all else 0
     if len(outcome.failures) > failed_max:
         outcome.faults.append(
             f"{len(outcome.failures)} of {outcome.trips} round trips failed, such as "
-            f"«{outcome.failures[0]}»"
+            f"\"{outcome.failures[0]}\""
         )
     turn_ms_max = TURN_MS_MAX_OF_ALL if outcome.is_of_all else outcome.turn_ms_max
     if outcome.turn_ms is not None and outcome.turn_ms > turn_ms_max:

@@ -1,10 +1,10 @@
-"""An honest client as a process of its own: measures round trips until its input ends.
+"""An honest client in a separate process. It measures round trips until its input ends.
 
-    python witness.py echo|deflate|large|anew|tasks HOST PORT
+python witness.py echo|deflate|large|anew|tasks HOST PORT
 
 Prints `ready` after the first round trip, and at the end, as JSON, the times of all in milliseconds
-and what failed. A time counts from when the round trip was due, so that those which had to wait for
-a slow one show it too. A round trip that takes ten seconds counts as failed.
+and the failures. A time begins when the round trip was due, so that it includes waiting for a slow
+one before. A round trip of more than ten seconds counts as failed.
 """
 
 import contextlib
@@ -24,11 +24,11 @@ TIMEOUT_SECONDS = 10
 
 
 class Failure(Exception):
-    """The server did not do what an honest client may expect."""
+    """The error if the server didn't do what an honest client may expect."""
 
 
 class Echo:
-    """A connection that is kept, and sends a short message each time."""
+    """A kept connection that sends a short message each time."""
 
     path, headers, pause = "/ws", {}, 0.02
 
@@ -74,7 +74,7 @@ class Echo:
 
 
 class Deflate(Echo):
-    """The same with messages that are compressed."""
+    """The same with compressed messages."""
 
     path = "/echo"
     headers = {"Sec_WebSocket_Extensions": "permessage-deflate"}
@@ -86,7 +86,7 @@ class Deflate(Echo):
 
 
 class Large(Echo):
-    """The same with messages that come in several reads."""
+    """The same with messages that arrive in several reads."""
 
     pause = 0.1
 
@@ -105,7 +105,7 @@ class Anew(Echo):
 
 
 class Tasks(Echo):
-    """A request for one task, over a connection that is kept."""
+    """A request for one task, on a kept connection."""
 
     pause = 0.1
 
@@ -125,7 +125,7 @@ KINDS = {"echo": Echo, "deflate": Deflate, "large": Large, "anew": Anew, "tasks"
 
 
 def main(kind, host, port):
-    # What is measured is the server, not how a crowded machine treats its clients.
+    # The measurement is about the server, not about clients on a busy machine.
     with contextlib.suppress(OSError):
         os.nice(-10)
     server = types.SimpleNamespace(host=host, port=int(port), authority=f"{host}:{port}")
@@ -142,7 +142,7 @@ def main(kind, host, port):
         times.append((now - due) * 1_000)
         if len(times) == 1:
             print("ready", flush=True)
-        # One that took longer than the pause is counted once, not again in all that follow.
+        # A time longer than the pause counts once, not again in all later ones.
         due = max(due + client.pause, now)
         if select.select([sys.stdin], [], [], max(0, due - now))[0]:
             break

@@ -1,9 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own, so that everything in it is built with coverage for the fuzzer and under
-// AddressSanitizer. Its folders in `Sources` are links to the library's and to the tests' support:
-// in one package, `package` declarations can be used.
+// A separate package, so that everything in it is built with coverage for the fuzzer and with
+// AddressSanitizer. Its folders in `Sources` are links to the library and to the tests' helpers:
+// `package` declarations can only be used within one package.
 let common: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("InternalImportsByDefault"),

@@ -2,7 +2,7 @@ import HTTPProtocol
 import HTTPTypes
 import Testing
 
-/// Byte strings, valid and not, that the properties below start from.
+/// Byte strings, valid and invalid, from which the properties below start.
 enum Corpus {
     static let requests: [String] =
         [
@@ -23,14 +23,14 @@ enum Corpus {
         "GET / HTTP/1.1\r\nHost: a\r\nX: " + String(repeating: "x", count: size - 32) + "\r\n\r\n"
     }
 
-    /// Tokens that change what a message means.
+    /// Tokens that change the meaning of a message.
     static let tokens = [
         "\r\n", "\r", "\n", "\r\n\r\n", "\0", " ", "\t", ":", ",", ";", "%", "%2F", "/", "?", "0",
         "1", "Host: b\r\n", "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "HTTP/1.0",
         "GET ", "chunked", "\u{E9}", "5\r\n", "\"", "\\", "Expect: 100-continue\r\n", "close",
     ].map { Array($0.utf8) }
 
-    /// `bytes` with a few pieces removed, doubled, inserted or overwritten.
+    /// Returns `bytes` with a few pieces removed, doubled, inserted or overwritten.
     static func mutated(_ bytes: [UInt8], using random: inout SeededGenerator) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 1...3, using: &random) {
@@ -53,14 +53,14 @@ enum Corpus {
     }
 }
 
-@Suite("Events don't depend on how bytes are cut")
+@Suite("Events don't depend on how bytes are split")
 struct CuttingTests {
-    /// Small limits, so that strings of the corpus run into them.
+    /// Small limits, so that strings of the corpus reach them.
     private static let limits = [
         HTTPLimits(), HTTPLimits(headSizeMax: 128, headerCountMax: 3, bodySizeMax: 4),
     ]
 
-    @Test("Requests: one byte at a time and every cut in two", arguments: limits)
+    @Test("Requests: one byte at a time, and split in two at every offset", arguments: limits)
     func everyCut(limits: HTTPLimits) {
         for text in Corpus.requests {
             let bytes = Array(text.utf8)
@@ -74,7 +74,7 @@ struct CuttingTests {
         }
     }
 
-    @Test("Requests: mutated strings, cut at random", arguments: 0..<8)
+    @Test("Requests: mutated strings, split at random", arguments: 0..<8)
     func randomCuts(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<400 {
@@ -90,7 +90,9 @@ struct CuttingTests {
         }
     }
 
-    @Test("Responses: one byte at a time, every cut in two, and mutated", arguments: [false, true])
+    @Test(
+        "Responses: one byte at a time, split in two at every offset, and mutated",
+        arguments: [false, true])
     func responses(isHead: Bool) {
         var random = SeededGenerator(seed: isHead ? 1 : 0)
         for text in ResponseParserTests.corpus {

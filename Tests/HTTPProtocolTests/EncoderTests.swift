@@ -48,14 +48,14 @@ struct EncoderTests {
         #expect(text == "HTTP/1.1 \(code) \r\nConnection: keep-alive\r\n\r\n")
     }
 
-    @Test("An interim response has nothing but its fields, a 205 a length of 0")
+    @Test("An interim response has only its own fields, and a 205 has a length of 0")
     func interim() {
         #expect(encoded(HTTPResponse(status: 103), body: "no") == "HTTP/1.1 103 \r\n\r\n")
         let reset = encoded(HTTPResponse(status: .resetContent), body: "no")
         #expect(reset.hasSuffix("Content-Length: 0\r\n\r\n"))
     }
 
-    @Test("Fields that frame the message are the writer's own")
+    @Test("Fields that frame the message come from the writer only")
     func ownFields() {
         let response = HTTPResponse(
             status: .upgradeRequired,
@@ -83,7 +83,7 @@ struct EncoderTests {
         #expect(!text.contains("\nSet-Cookie"))
     }
 
-    @Test("A reason is written in Latin-1")
+    @Test("A reason phrase is written in Latin-1")
     func reason() {
         var output: [UInt8] = []
         let status = HTTPResponse.Status(code: 200, reasonPhrase: "é€")
@@ -91,7 +91,7 @@ struct EncoderTests {
         #expect(output == Array("HTTP/1.1 200 ".utf8) + [0xE9, 0x20] + "\r\n\r\n".utf8)
     }
 
-    @Test("A 101 has its fields as they are")
+    @Test("A 101 has its fields unchanged")
     func upgrade() {
         var output: [UInt8] = []
         let response = HTTPResponse(
@@ -104,7 +104,7 @@ struct EncoderTests {
                 + "Upgrade: websocket\r\n\r\n")
     }
 
-    @Test("A fault is answered with problem details")
+    @Test("An error is answered with problem details")
     func problem() {
         var output: [UInt8] = []
         ResponseEncoder.encode(
@@ -112,7 +112,7 @@ struct EncoderTests {
             date: nil, into: &output)
         let body =
             "{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\",\"status\":405,"
-            + "\"detail\":\"This resource does not know that method.\"}"
+            + "\"detail\":\"This resource does not support this method.\"}"
         #expect(
             String(decoding: output, as: UTF8.self)
                 == "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n"
@@ -120,7 +120,7 @@ struct EncoderTests {
                 + "Content-Length: \(body.utf8.count)\r\n\r\n" + body)
     }
 
-    @Test("A problem's text is escaped as JSON, and a HEAD gets none of it")
+    @Test("The text of a problem is escaped as JSON, and a response to HEAD has no content")
     func problemText() {
         var output: [UInt8] = []
         let fault = HTTPFault(status: 418, detail: "\"\\\u{1}\n\u{E9}")
@@ -137,7 +137,7 @@ struct EncoderTests {
         #expect(output.suffix(4) == Array("\r\n\r\n".utf8)[...])
     }
 
-    @Test("The usual faults have their statuses and fields")
+    @Test("The common errors have their statuses and fields")
     func faults() {
         let codes = [
             HTTPFault.badRequest(""), .notFound, .requestTimeout, .lengthRequired, .contentTooLarge,
@@ -154,7 +154,7 @@ struct EncoderTests {
         return String(decoding: output, as: UTF8.self)
     }
 
-    @Test("A request is written with its Host first and a length where one belongs")
+    @Test("A request has its Host first, and a length if the method expects content")
     func request() {
         var request = HTTPRequest(method: .get, scheme: nil, authority: "h:1", path: "/a?b")
         request.headerFields = [.contentLength: "9", .accept: "*/*"]
@@ -175,7 +175,7 @@ struct EncoderTests {
         #expect(text == "GET /%20%C3%A9%20%20X:%20y%20HTTP/1.1 HTTP/1.1\r\nHost: h\r\n\r\n")
     }
 
-    @Test("What one side writes the other reads")
+    @Test("A message that one side writes is read by the other")
     func roundTrip() {
         let request = HTTPRequest(
             method: .put, scheme: nil, authority: "h:80", path: "/x?y", headerFields: [.te: "a"])

@@ -3,9 +3,9 @@ import Testing
 
 @testable import HTTPProtocol
 
-@Suite("The hops that proxies noted")
+@Suite("Hops that proxies have added")
 struct ForwardedHopsTests {
-    /// Proxies of ours.
+    /// The trusted proxies.
     private func isProxy(_ address: IPAddress) -> Bool {
         ["10.0.0.1", "10.0.0.2", "fd00::1"].contains { IPAddress($0) == address }
     }
@@ -18,7 +18,7 @@ struct ForwardedHopsTests {
     }
 
     @Test(
-        "X-Forwarded-For: the nearest that is no proxy, or the last that can be read",
+        "X-Forwarded-For: the nearest hop that isn't a proxy, or the last valid one",
         arguments: [
             (["192.0.2.1"], "192.0.2.1"),
             (["203.0.113.9, 192.0.2.1"], "192.0.2.1"),
@@ -43,7 +43,7 @@ struct ForwardedHopsTests {
     }
 
     @Test(
-        "Forwarded: the same, by its pairs named for",
+        "Forwarded: the same, by the pairs named for",
         arguments: [
             (["for=192.0.2.1"], "192.0.2.1"), (["For=\"192.0.2.1:80\";proto=http"], "192.0.2.1"),
             (["proto=https; for=192.0.2.1 ;by=10.0.0.1"], "192.0.2.1"),
@@ -55,7 +55,7 @@ struct ForwardedHopsTests {
             (["for=unknown, for=10.0.0.1"], "10.0.0.1"), (["for=_hidden"], nil),
             (["for=192.0.2.1;for=192.0.2.2"], nil), (["by=192.0.2.1"], nil), (["192.0.2.1"], nil),
             (["for=192.0.2.1, proto=https"], nil),
-            // What a client writes can't reach over what a proxy adds.
+            // Text of a client can't extend over the part that a proxy adds.
             (["for=\"evil, for=192.0.2.1"], "192.0.2.1"),
             (["for=\"evil\\", "for=192.0.2.1"], "192.0.2.1"),
             (["for=\"evil, for=\"[2001:db8::1]\""], "2001:db8::1"),
@@ -64,7 +64,7 @@ struct ForwardedHopsTests {
         #expect(last(.forwarded, lines) == client.flatMap { IPAddress($0) })
     }
 
-    @Test("what a client writes in front never changes whom the proxy names", arguments: 0..<10)
+    @Test("Text of a client never changes the address that the proxy has added", arguments: 0..<10)
     func prefixes(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<1_000 {

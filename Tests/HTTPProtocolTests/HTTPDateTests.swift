@@ -3,7 +3,7 @@ import HTTPProtocol
 import Testing
 
 @Suite("HTTP dates") struct HTTPDateTests {
-    @Test("the standard's example")
+    @Test("The standard's example")
     func example() {
         #expect(HTTPDate.text(secondsSince1970: 784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
         #expect(HTTPDate.text(secondsSince1970: 0) == "Thu, 01 Jan 1970 00:00:00 GMT")
@@ -12,7 +12,7 @@ import Testing
             HTTPDate.text(secondsSince1970: 253_402_300_799) == "Fri, 31 Dec 9999 23:59:59 GMT")
     }
 
-    @Test("the C library's dates, of every day from 1970 to 2400")
+    @Test("The C library's dates, of every day from 1970 to 2400")
     func everyDay() {
         var buffer = [CChar](repeating: 0, count: 64)
         for day in 0..<157_054 {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTPProtocol
 
-@Suite("Addresses are read as the system's inet_pton reads them")
+@Suite("Addresses are parsed as by the system's inet_pton")
 struct IPAddressTests {
     static let texts = [
         "0.0.0.0", "192.0.2.1", "255.255.255.255", "256.0.0.1", "1.2.3", "1.2.3.4.5", "01.2.3.4",
@@ -15,7 +15,7 @@ struct IPAddressTests {
         "::0:0:0:0:0:0:0", "0:0:0:0:0:0:0:0", "::0:0:0:0:0:0:0:0", "1::2::3", "::ffff:0:0",
     ]
 
-    /// The same by the C library, with IPv4 taken out of IPv6.
+    /// Parses with the C library, and converts mapped IPv4 addresses.
     static func twin(_ text: String) -> IPAddress? {
         var v4 = in_addr()
         if inet_pton(AF_INET, text, &v4) == 1 { return .v4(UInt32(bigEndian: v4.s_addr)) }
@@ -24,12 +24,12 @@ struct IPAddressTests {
         return IPAddress(high: UInt64(bigEndian: v6.0), low: UInt64(bigEndian: v6.1))
     }
 
-    @Test("chosen texts", arguments: texts)
+    @Test("Chosen texts", arguments: texts)
     func chosen(text: String) {
         #expect(IPAddress(text) == Self.twin(text))
     }
 
-    @Test("texts made from these, changed at random", arguments: 0..<20)
+    @Test("Texts derived from these by random changes", arguments: 0..<20)
     func random(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         var valid = 0
@@ -52,7 +52,7 @@ struct IPAddressTests {
         #expect(valid > 300)
     }
 
-    @Test("an IPv4 address mapped into IPv6 is the IPv4 address")
+    @Test("An IPv4-mapped IPv6 address is the IPv4 address")
     func mapped() {
         #expect(IPAddress("::ffff:192.0.2.1") == IPAddress("192.0.2.1"))
         #expect(IPAddress("::ffff:c000:201") == .v4(0xC000_0201))

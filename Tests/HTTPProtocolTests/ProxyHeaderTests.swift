@@ -20,7 +20,7 @@ struct ProxyHeaderTests {
 
     static func v1(_ line: String) -> [UInt8] { Array((line + "\r\n").utf8) }
 
-    /// A header and what it says.
+    /// A header and its meaning.
     static let headers: [([UInt8], ProxyHeader)] = [
         (v2(0x21, 0x11, v4), .ip(source, port: 4_711)),
         (v2(0x21, 0x12, v4), .ip(source, port: 4_711)),
@@ -45,7 +45,7 @@ struct ProxyHeaderTests {
         (v1("PROXY UNKNOWN " + String(repeating: "f", count: 91)), .local),
     ]
 
-    /// What is no header, and why.
+    /// An invalid header and its error.
     static let faults: [([UInt8], ProxyHeaderFault)] = [
         (Array("GET / HTTP/1.1\r\n".utf8), .noSignature), ([0x16, 3, 1], .noSignature),
         (Array("PROXXY".utf8), .noSignature), (Array("\r\n\r\nGET".utf8), .noSignature),
@@ -70,7 +70,8 @@ struct ProxyHeaderTests {
         (v1("PROXY TCP6 1.2.3.4 1.2.3.4 1 1"), .malformedLine),
     ]
 
-    /// Feeds pieces, each until it is consumed; the last event, and all that was consumed.
+    /// Feeds the pieces, each until it is consumed. Returns the last event and the number of bytes
+    /// consumed.
     static func read(_ bytes: [UInt8], cuts: [Int] = []) -> (event: Event, consumed: Int) {
         var parser = ProxyHeaderParser()
         var total = 0
@@ -83,14 +84,14 @@ struct ProxyHeaderTests {
         return (.needMore, total)
     }
 
-    @Test("a header is read up to its end and no further", arguments: headers)
+    @Test("A header is read up to its end and no further", arguments: headers)
     func good(bytes: [UInt8], header: ProxyHeader) {
         let (event, consumed) = Self.read(bytes + Array("GET /".utf8))
         #expect(event == .header(header))
         #expect(consumed == bytes.count)
     }
 
-    @Test("what isn't a header is told why, again and again", arguments: faults)
+    @Test("An invalid header reports its error, also to later calls", arguments: faults)
     func bad(bytes: [UInt8], fault: ProxyHeaderFault) {
         #expect(Self.read(bytes).event == .failed(fault))
         var parser = ProxyHeaderParser()
@@ -99,7 +100,7 @@ struct ProxyHeaderTests {
         #expect(again == (.failed(fault), 0))
     }
 
-    @Test("every beginning of a header asks for more", arguments: headers)
+    @Test("Every beginning of a header needs more bytes", arguments: headers)
     func truncated(bytes: [UInt8], header: ProxyHeader) {
         for count in bytes.indices {
             #expect(Self.read(Array(bytes[..<count])) == (.needMore, count))
@@ -108,7 +109,7 @@ struct ProxyHeaderTests {
         #expect(Self.read(bytes, cuts: Array(bytes.indices.dropFirst())).event == .header(header))
     }
 
-    @Test("a signature fails at its first wrong byte", arguments: 0..<12)
+    @Test("A signature fails at its first wrong byte", arguments: 0..<12)
     func wrongByte(place: Int) {
         for first in [Self.signature, Array("PROXY ".utf8)] where place < first.count {
             var bytes = first
@@ -117,7 +118,9 @@ struct ProxyHeaderTests {
         }
     }
 
-    @Test("a slow twin reads the same, however it is cut", arguments: 0..<20)
+    @Test(
+        "A simple second implementation returns the same, however the bytes are split",
+        arguments: 0..<20)
     func twin(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         var read = (good: 0, bad: 0)
@@ -149,9 +152,9 @@ struct ProxyHeaderTests {
     }
 }
 
-/// The same after the specification's text, from all bytes at once.
+/// A second implementation after the text of the specification, for all bytes at once.
 enum SlowProxyHeader {
-    /// The header, `.some(nil)` if these bytes may be the beginning of one, `nil` if not.
+    /// The header; `.some(nil)` if these bytes may be the beginning of one; `nil` if they can't be.
     static func read(_ bytes: [UInt8]) -> ProxyHeader?? {
         let line = Array("PROXY ".utf8)
         if bytes.prefix(6).elementsEqual(line.prefix(bytes.count)) { return readLine(bytes) }

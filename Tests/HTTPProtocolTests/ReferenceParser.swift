@@ -1,7 +1,8 @@
-/// The slow, obvious twin of `RequestParser`: one request from whole bytes, without limits.
+/// A slow and simple second implementation of `RequestParser`, for one complete request without
+/// limits.
 ///
-/// It works on Latin-1 text and character sets, line by line, so that it shares neither code nor
-/// shape with what it checks.
+/// It works with Latin-1 text and character sets, line by line, so that it shares neither code nor
+/// structure with the parser that it checks.
 struct ReferenceParser {
     enum Outcome: Equatable {
         case incomplete
@@ -38,7 +39,7 @@ struct ReferenceParser {
         if !condition { throw Refusal(status: status) }
     }
 
-    /// The next line without its CRLF.
+    /// Returns the next line without its CRLF.
     private mutating func line() throws -> String {
         var line = String.UnicodeScalarView()
         while let scalar = text.first {
@@ -153,7 +154,7 @@ struct ReferenceParser {
         }
     }
 
-    /// By regular expression, over a line whose first digits are the size.
+    /// Parses the chunks by regular expression; the first digits of a line are the size.
     private static func hasValidExtensions(_ line: String) -> Bool {
         let token = "[a-zA-Z0-9!#$%&'*+.^_`|~-]+"
         let quoted = #""(?:[^"\\]|\\.)*""#

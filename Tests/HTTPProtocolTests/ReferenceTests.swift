@@ -2,9 +2,10 @@ import HTTPProtocol
 import HTTPTypes
 import Testing
 
-@Suite("The parser agrees with its slow twin")
+@Suite("The parser agrees with a simple second implementation")
 struct ReferenceTests {
-    /// What the parser makes of the first request in `bytes`, in the twin's words.
+    /// Returns the parser's result for the first request in `bytes`, in the format of the second
+    /// implementation.
     private func outcome(_ bytes: [UInt8]) -> ReferenceParser.Outcome {
         let steps = requestSteps(bytes)
         guard let end = steps.firstIndex(of: .end) else {

@@ -24,7 +24,7 @@ struct RequestBodyTests {
     }
 
     @Test(
-        "Chunks are joined; extensions and trailers are read over",
+        "Chunks are joined; extensions and trailers are skipped",
         arguments: [
             ("0\r\n\r\n", ""), ("3\r\nabc\r\n0\r\n\r\n", "abc"),
             ("1\r\na\r\n2\r\nbc\r\n00\r\n\r\n", "abc"),
@@ -43,7 +43,7 @@ struct RequestBodyTests {
         #expect(steps.ends == 2)
     }
 
-    @Test("The coding's name is case-insensitive")
+    @Test("The name of the coding is case-insensitive")
     func codingCase() {
         let text = "POST / HTTP/1.1\r\nHost: a\r\nTRANSFER-ENCODING: Chunked \r\n\r\n0\r\n\r\n"
         #expect(requestSteps(text).ends == 1)
@@ -64,7 +64,7 @@ struct RequestBodyTests {
     }
 
     @Test(
-        "A client that waits for a 100 is reported only if content is to come",
+        "A client that waits for a 100 is only reported if the request has content",
         arguments: [
             ("1.1", "Expect: 100-continue\r\nContent-Length: 1", true),
             ("1.1", "Expect: 100-Continue\r\nTransfer-Encoding: chunked", true),
@@ -80,7 +80,7 @@ struct RequestBodyTests {
         #expect(steps.heads.map(\.expectsContinue) == [expects])
     }
 
-    @Test("What follows a head that switches protocols is left alone")
+    @Test("Bytes after a head that switches protocols aren't consumed")
     func upgrade() {
         let head = Array(get("Connection: Upgrade", "Upgrade: websocket").utf8)
         var parser = RequestParser(limits: HTTPLimits())

@@ -10,7 +10,7 @@ struct RequestFormTests {
         return try #require(steps.heads.first)
     }
 
-    @Test("A plain request has its parts")
+    @Test("A simple request has all its parts")
     func plain() throws {
         let head = try head(
             "GET /a/b%20c?x=1&y=%2F HTTP/1.1\r\nHost: example.org:8080\r\nAccept:*/*\r\n"
@@ -29,7 +29,7 @@ struct RequestFormTests {
     }
 
     @Test(
-        "Every registered method is taken",
+        "Every registered method is accepted",
         arguments: ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
     func methods(method: String) throws {
         let head = try head("\(method) / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -55,7 +55,7 @@ struct RequestFormTests {
     }
 
     @Test(
-        "A query is kept as it is, with a percent sign that encodes nothing too",
+        "A query is kept unchanged, even with a percent sign that encodes nothing",
         arguments: [
             "", "a", "a?b/c", "%00%ff", "a|b^c`{d}\\[e]", "x=1&x=2+3;4", "x=50%", "%", "a=%1",
             "%0g", "%%41", "x=%&y=1",
@@ -68,7 +68,7 @@ struct RequestFormTests {
     }
 
     @Test(
-        "The absolute-form gives scheme, authority and path",
+        "The absolute-form contains the scheme, the authority and the path",
         arguments: [
             ("GET", "http://h.org/x?y", "http", "h.org", "/x?y", ["x"]),
             ("GET", "HTTPS://h.org:1", "https", "h.org:1", "/", []),
@@ -88,7 +88,7 @@ struct RequestFormTests {
         #expect(head.pathSegments.map(\.string) == segments)
     }
 
-    @Test("OPTIONS may ask about the server as a whole")
+    @Test("OPTIONS may refer to the server as a whole")
     func asterisk() throws {
         let head = try head("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(head.request.path == "*")
@@ -108,7 +108,7 @@ struct RequestFormTests {
     }
 
     @Test(
-        "The version and the connection options decide on keeping the connection",
+        "The version and the connection options determine whether the connection is kept",
         arguments: [
             ("1.1", nil, true), ("1.1", "close", false), ("1.1", "Keep-Alive", true),
             ("1.1", "upgrade, CLOSE", false), ("1.1", "keep-alive, close", false),
@@ -128,13 +128,13 @@ struct RequestFormTests {
         #expect(head.request.authority == nil)
     }
 
-    @Test("One empty line may stand before a request, even between pipelined ones")
+    @Test("One empty line may precede a request, also between pipelined requests")
     func leadingEmptyLine() {
         let steps = requestSteps("\r\n" + get() + "\r\n" + get())
         #expect(steps.heads.count == 2 && steps.ends == 2)
     }
 
-    @Test("A value's bytes outside ASCII are kept")
+    @Test("Bytes outside ASCII in a value are kept")
     func obsText() throws {
         let bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nX: ".utf8) + [0xFF, 0xE9] + "\r\n\r\n".utf8
         let steps = requestSteps(bytes)

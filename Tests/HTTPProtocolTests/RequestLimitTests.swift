@@ -6,7 +6,7 @@ import Testing
 struct RequestLimitTests {
     private let line = "GET / HTTP/1.1\r\n"
 
-    @Test("A head of exactly the limit is taken, one byte more is a 431", arguments: [0, 1])
+    @Test("A head of exactly the limit is accepted, one byte more is a 431", arguments: [0, 1])
     func headSize(excess: Int) {
         let start = line + "Host: a\r\nX: "
         let value = String(repeating: "v", count: 8_192 - start.utf8.count - 4 + excess)
@@ -15,46 +15,48 @@ struct RequestLimitTests {
         #expect(steps.ends == 1 - excess)
     }
 
-    @Test("A request line of exactly the limit leaves no room for more, one byte more is a 414")
+    @Test("A request line of exactly the limit leaves no room for fields, one byte more is a 414")
     func requestLineSize() {
         let path = String(repeating: "p", count: 8_192 - line.utf8.count)
         #expect(requestSteps("GET /\(path) HTTP/1.1\r\n").isEmpty)
         #expect(requestSteps("GET /\(path) HTTP/1.1\r\n\r").refusal == 431)
         #expect(requestSteps("GET /p\(path) HTTP/1.1\r\n").refusal == 414)
-        // It need not end to be refused.
+        // It is refused even if it doesn't end.
         #expect(requestSteps(String(repeating: "A", count: 8_192)).isEmpty)
         #expect(requestSteps(String(repeating: "A", count: 8_193)).refusal == 414)
     }
 
-    @Test("A field that never ends is refused at the limit")
+    @Test("A field without an end is refused at the limit")
     func endlessField() {
         let rest = 8_192 - line.utf8.count
         #expect(requestSteps(line + String(repeating: "a", count: rest)).isEmpty)
         #expect(requestSteps(line + String(repeating: "a", count: rest + 1)).refusal == 431)
     }
 
-    @Test("Every head has the whole limit for itself, and an empty line before it is free")
+    @Test("Every head may use the whole limit, and an empty line before it doesn't count")
     func limitPerRequest() {
         let limits = HTTPLimits(headSizeMax: get().utf8.count)
         let steps = requestSteps("\r\n" + get() + get() + "\r\n" + get(), limits: limits)
         #expect(steps.ends == 3 && steps.refusal == nil)
     }
 
-    @Test("As many field lines as the limit are taken, one more is a 431", arguments: [0, 1])
+    @Test("As many field lines as the limit are accepted, one more is a 431", arguments: [0, 1])
     func headerCount(excess: Int) {
         let lines = String(repeating: "A:\r\n", count: 63 + excess)
         let steps = requestSteps(line + "Host: a\r\n" + lines + "\r\n")
         #expect(steps.refusal == (excess == 0 ? nil : 431))
     }
 
-    @Test("Content-Length past the limit is a 413 before any content", arguments: [0, 1])
+    @Test("Content-Length beyond the limit is a 413 before any content", arguments: [0, 1])
     func contentLength(excess: Int) {
         let steps = requestSteps(get("Content-Length: \(65_536 + excess)"))
         #expect(steps.refusal == (excess == 0 ? nil : 413))
         #expect(steps.heads.count == 1 - excess)
     }
 
-    @Test("Chunks past the limit together are a 413 as soon as announced", arguments: [0, 1])
+    @Test(
+        "Chunks that together exceed the limit are a 413 as soon as they are announced",
+        arguments: [0, 1])
     func chunkedSize(excess: Int) {
         let limits = HTTPLimits(bodySizeMax: 10)
         let steps = requestSteps(chunked("8\r\n12345678\r\n\(2 + excess)\r\n"), limits: limits)
@@ -62,19 +64,19 @@ struct RequestLimitTests {
         #expect(steps.refusal == (excess == 0 ? nil : 413))
     }
 
-    @Test("Chunk extensions past the limit together are refused", arguments: [0, 1])
+    @Test("Chunk extensions that together exceed the limit are refused", arguments: [0, 1])
     func extensionSize(excess: Int) {
         let limits = HTTPLimits(headSizeMax: 100)
         let long = String(repeating: "x", count: 49)
         let last = String(repeating: "x", count: 49 + excess)
         let steps = requestSteps(chunked("1;\(long)\r\na\r\n0;\(last)\r\n\r\n"), limits: limits)
         #expect(steps.refusal == (excess == 0 ? nil : 400))
-        // An extension that never ends.
+        // An extension without an end.
         let endless = chunked("1;" + String(repeating: "x", count: 200))
         #expect(requestSteps(endless, limits: limits).refusal == 400)
     }
 
-    @Test("Trailers past the limit are a 431, by size and by count", arguments: [0, 1])
+    @Test("Trailers beyond the limit are a 431, by size and by count", arguments: [0, 1])
     func trailers(excess: Int) {
         let limits = HTTPLimits(headSizeMax: 100, headerCountMax: 3)
         let long = "T: " + String(repeating: "x", count: 93 + excess) + "\r\n"
@@ -85,7 +87,7 @@ struct RequestLimitTests {
         #expect(byCount.refusal == (excess == 0 ? nil : 431))
     }
 
-    @Test("Limits of nothing refuse everything and never trap")
+    @Test("Limits of zero refuse everything and never trap")
     func nothing() {
         let limits = HTTPLimits(headSizeMax: -1, headerCountMax: -1, bodySizeMax: -1)
         #expect(limits == HTTPLimits(headSizeMax: 0, headerCountMax: 0, bodySizeMax: 0))

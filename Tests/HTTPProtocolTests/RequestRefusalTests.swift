@@ -39,7 +39,7 @@ struct RequestRefusalTests {
         ("GET /%C3/%A9 HTTP/1.1", 400),
     ]
 
-    @Test("A bad request line is refused", arguments: requestLines)
+    @Test("An invalid request line is refused", arguments: requestLines)
     func requestLine(line: String, status: Int) {
         #expect(requestSteps(line + "\r\nHost: a\r\n\r\n").refusal == status)
     }
@@ -84,7 +84,7 @@ struct RequestRefusalTests {
     ]
 
     @Test(
-        "Content of a type and no length is refused, where a method has content",
+        "A type of content without a length is refused if the method has content",
         arguments: [("POST", 411), ("PUT", 411), ("PATCH", 411), ("GET", nil), ("DELETE", nil)]
             as [(String, Int?)])
     func lengthMissing(method: String, status: Int?) {
@@ -95,13 +95,13 @@ struct RequestRefusalTests {
             requestSteps(head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n").refusal == nil)
     }
 
-    @Test("A bad field line is refused", arguments: fieldLines)
+    @Test("An invalid field line is refused", arguments: fieldLines)
     func fieldLine(lines: String, status: Int) {
         #expect(requestSteps(get(lines)).refusal == status)
     }
 
     @Test(
-        "A bad Host is refused",
+        "An invalid Host is refused",
         arguments: [
             "a b", "a, b", "a/b", "u@a", "a:b", "a:65536", "a:1:2", "[::1", "[]", "[::g]", "[::1]a",
             "[::1]:x", "a?", "a#", "%", "%4", "\u{E9}", "a\\", "http://a", "a:-1", "<a>",
@@ -110,7 +110,7 @@ struct RequestRefusalTests {
         #expect(requestSteps("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n").refusal == 400)
     }
 
-    @Test("An HTTP/1.1 request without Host is refused, whatever its target's form")
+    @Test("An HTTP/1.1 request without Host is refused, whatever the form of its target")
     func hostMissing() {
         #expect(requestSteps("GET / HTTP/1.1\r\n\r\n").refusal == 400)
         #expect(requestSteps("GET http://a/ HTTP/1.1\r\n\r\n").refusal == 400)
@@ -133,7 +133,7 @@ struct RequestRefusalTests {
         #expect(requestSteps("\rGET").refusal == 400)
     }
 
-    @Test("Garbage is refused at its first control byte, without waiting for a line's end")
+    @Test("Invalid data is refused at its first control byte, before the line ends")
     func garbage() {
         #expect(requestSteps([0x16, 0x03, 0x01]).refusal == 400)
         #expect(requestSteps("GET / HTTP/1.1\r\nHost: a\0").refusal == 400)
@@ -154,7 +154,7 @@ struct RequestRefusalTests {
         ("0\r\nX: \0", 400), ("0\n", 400),
     ]
 
-    @Test("A bad chunk is refused", arguments: chunkedBodies)
+    @Test("An invalid chunk is refused", arguments: chunkedBodies)
     func chunk(content: String, status: Int) {
         let steps = requestSteps(chunked(content))
         #expect(steps.heads.count == 1)

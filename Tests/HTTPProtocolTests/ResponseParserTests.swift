@@ -21,7 +21,7 @@ struct ResponseParserTests {
         steps.compactMap { if case .response(let head) = $0 { head.status.code } else { nil } }
     }
 
-    @Test("Content-Length, chunks and statuses without content follow each other")
+    @Test("Responses with a length, with chunks and without content follow one another")
     func sequence() {
         let first = steps(Self.corpus[0])
         #expect(codes(first) == [200, 204] && first.bodies == ["hi"] && first.ends == 2)
@@ -37,7 +37,7 @@ struct ResponseParserTests {
         #expect(closed.bodies == ["until the end"] && closed.ends == 1)
     }
 
-    @Test("After a 101 nothing more is consumed")
+    @Test("Nothing is consumed after a 101")
     func upgrade() {
         var parser = ResponseParser(limits: HTTPLimits())
         let bytes = Array(Self.corpus[3].utf8)
@@ -57,7 +57,7 @@ struct ResponseParserTests {
         #expect(finish == .needMore)
     }
 
-    @Test("A response to HEAD ends at its head, after interim ones too")
+    @Test("A response to HEAD ends after its head, also after interim responses")
     func head() {
         let text = "HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"
         let all = steps(text, isHead: true, isFinished: true)
@@ -65,7 +65,7 @@ struct ResponseParserTests {
     }
 
     @Test(
-        "Whether the connection is kept",
+        "The connection is kept, or not",
         arguments: [
             ("1.1", "Content-Length: 0", true), ("1.0", "Content-Length: 0", false),
             ("1.1", "Connection: close\r\nContent-Length: 0", false), ("1.1", "A: b", false),
@@ -80,7 +80,7 @@ struct ResponseParserTests {
     }
 
     @Test(
-        "What can't be understood fails",
+        "An invalid response fails",
         arguments: [
             "\r\n", "HTTP/1.1 200\r\n", "HTTP/1.1  200 OK\r\n", "HTTP/1.1 20 OK\r\n",
             "HTTP/1.1 2000 OK\r\n", "HTTP/1.1 2x0 OK\r\n", "HTTP/1.1 099 X\r\n",
@@ -98,19 +98,19 @@ struct ResponseParserTests {
     }
 
     @Test(
-        "A connection that ends within a response fails it",
+        "The end of the connection within a response is an error",
         arguments: ["HTTP/1.1", corpus[0] + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh"])
     func truncated(text: String) {
         #expect(steps(text, isFinished: true).refusal == 502)
     }
 
-    @Test("A connection that ends between responses is no fault")
+    @Test("The end of the connection between responses is no error")
     func endedIdle() {
         #expect(steps("", isFinished: true).isEmpty)
         #expect(steps(Self.corpus[0], isFinished: true).refusal == nil)
     }
 
-    @Test("Limits hold one past", arguments: [0, 1])
+    @Test("The limits refuse one more", arguments: [0, 1])
     func limits(excess: Int) {
         let limits = HTTPLimits(headSizeMax: 64, headerCountMax: 2, bodySizeMax: 3)
         func refusal(_ text: String) -> Int? {

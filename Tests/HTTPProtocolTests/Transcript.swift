@@ -2,7 +2,8 @@ import HTTPProtocol
 import HTTPTypes
 import Testing
 
-/// One event of a parse, with content joined, so that it doesn't depend on how bytes were cut.
+/// One event of a parse. Content is joined, so that the events don't depend on how the bytes were
+/// split.
 enum Step: Equatable, CustomStringConvertible {
     case head(RequestHead)
     case response(HTTPResponse)
@@ -30,7 +31,7 @@ extension [Step] {
         }
     }
 
-    /// The status of the refusal that ends this transcript.
+    /// The status of the refusal at the end of this transcript.
     var refusal: Int? {
         if case .failed(let fault) = last { fault.status.code } else { nil }
     }
@@ -48,7 +49,7 @@ extension [Step] {
     var ends: Int { count { $0 == .end } }
 }
 
-/// Cuts `bytes` at `cuts` (ascending offsets) and parses the pieces, each in memory of its own.
+/// Splits `bytes` at `cuts` (ascending offsets) and parses the pieces, each in its own memory.
 func requestSteps(
     _ bytes: [UInt8], cuts: [Int] = [], limits: HTTPLimits = HTTPLimits()
 ) -> [Step] {
@@ -83,7 +84,7 @@ func requestSteps(_ text: String, limits: HTTPLimits = HTTPLimits()) -> [Step] {
     requestSteps(Array(text.utf8), limits: limits)
 }
 
-/// As ``requestSteps(_:cuts:limits:)`` for the client's side; a HEAD's responses if `isHead`.
+/// Does the same as ``requestSteps(_:cuts:limits:)`` for responses; to HEAD requests if `isHead`.
 func responseSteps(
     _ bytes: [UInt8], cuts: [Int] = [], isHead: Bool = false, isFinished: Bool = false,
     limits: HTTPLimits = HTTPLimits()
@@ -126,7 +127,7 @@ private func pieces(of bytes: [UInt8], cuts: [Int]) -> [[UInt8]] {
     return zip(edges, edges.dropFirst()).map { Array(bytes[$0..<$1]) }
 }
 
-/// A small seeded generator (SplitMix64), so that a failure can be run again.
+/// A small seeded generator (SplitMix64), so that failures are reproducible.
 struct SeededGenerator: RandomNumberGenerator {
     var state: UInt64
 
@@ -141,12 +142,12 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// A GET with these lines after its Host.
+/// Returns a GET request with these lines after its Host.
 func get(_ lines: String...) -> String {
     "GET / HTTP/1.1\r\nHost: a\r\n" + lines.map { $0 + "\r\n" }.joined() + "\r\n"
 }
 
-/// A chunked POST with this content.
+/// Returns a chunked POST request with this content.
 func chunked(_ content: String) -> String {
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + content
 }

@@ -1,4 +1,4 @@
-"""The server under test: a real `apus serve` process, watched through its pipes and /proc."""
+"""The server under test: a real `apus serve` process, observed through its pipes and /proc."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LISTENING = re.compile(r"^listening on https?(?:\+unix:|://)(.+)$")
-# Any of these in the log means that the process broke, whatever its exit status says.
+# Any of these in the log means an internal error, whatever the exit status is.
 CRASH = re.compile(r"Fatal error|Sanitizer|\*\*\* (Program|Signal|Swift) ")
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -33,18 +33,20 @@ def binary():
 
 
 def is_debug_build():
-    """What it does takes several times as long then."""
+    """A debug build takes several times as long."""
     return "debug" in pathlib.Path(binary()).resolve().parts
 
 
 def clean_environment(**extra):
-    """This process's environment without settings that would reach the server by accident."""
+    """Returns this process's environment without settings that would affect the server."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("APUS_")}
     return kept | extra
 
 
 def port_that_no_client_gets():
-    """A free port below those that the kernel gives to clients, who may be anyone at any time."""
+    """Returns a free port below the range that the kernel assigns to clients, any of which may take
+    one.
+    """
     for port in random.sample(range(20_000, 32_000), 100):
         with socket.socket() as probe:
             try:
@@ -56,7 +58,7 @@ def port_that_no_client_gets():
 
 
 def wait_until(condition, what, seconds=5.0):
-    """Asks `condition` again until it holds and returns its value; fails at the deadline."""
+    """Polls `condition` until it holds and returns its value. Fails at the deadline."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -65,7 +67,7 @@ def wait_until(condition, what, seconds=5.0):
 
 
 class Lines:
-    """A pipe's lines as they come, gathered by a thread, to wait on."""
+    """The lines of a pipe, collected by a thread as they arrive."""
 
     def __init__(self, pipe):
         self.lines = []
@@ -85,7 +87,9 @@ class Lines:
             self._changed.notify_all()
 
     def wait_for(self, condition, seconds):
-        """The first true value of `condition(lines)`; None at the deadline or the pipe's end."""
+        """Returns the first true value of `condition(lines)`; None at the deadline or at the pipe's
+        end.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self.ended or condition(self.lines), seconds)
             return condition(self.lines) or None
@@ -98,7 +102,7 @@ class Lines:
 class Apus:
     """A running server. `settings` are `KEY=VALUE` for `--set`.
 
-    It has a tasks' database of its own, which goes with it, unless `settings` name one.
+    It has its own tasks' database, which is removed with it, unless `settings` name one.
     """
 
     log_reader = Lines
@@ -163,16 +167,16 @@ class Apus:
         return self.url(path, "ws")
 
     def connect(self, **options):
-        """A plain TCP connection."""
+        """Opens a plain TCP connection."""
         return socket.create_connection((self.host, self.port), timeout=5, **options)
 
-    # What the kernel says about the process
+    # Information from the kernel about the process
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def sockets(self):
-        """Open sockets; other descriptors of the process's own may come with its first client."""
+        """Returns the open sockets. The first client may cause other descriptors."""
         folder = f"/proc/{self.pid}/fd"
         count = 0
         for descriptor in os.listdir(folder):
@@ -185,12 +189,14 @@ class Apus:
             return int(file.read().split()[1]) * PAGE_BYTES
 
     def forget_peak(self):
-        """`peak_bytes` counts anew, where the kernel lets us; a new server is near its peak."""
+        """Restarts the count of `peak_bytes`, if the kernel allows it. A new server is near its
+        peak.
+        """
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/clear_refs", "w") as file:
             file.write("5")
 
     def peak_bytes(self):
-        """The most that was resident."""
+        """Returns the most resident memory so far."""
         with open(f"/proc/{self.pid}/status") as file:
             return int(re.search(r"^VmHWM:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) << 10
 
@@ -205,7 +211,7 @@ class Apus:
         self.process.send_signal(number)
 
     def wait(self, seconds):
-        """The exit status; kills the process and fails if it takes longer."""
+        """Returns the exit status. Kills the process and fails if it takes longer."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -216,7 +222,7 @@ class Apus:
             ) from None
 
     def stop(self, seconds=5):
-        """Stops by SIGTERM and asserts that it went well."""
+        """Stops by SIGTERM and asserts that this succeeds."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         status = self.wait(seconds)
@@ -234,7 +240,7 @@ class Apus:
 
 
 def run(*args, environment=None, seconds=10):
-    """Runs `apus ARGS` to its end; a server has no tasks, unless ARGS name a database."""
+    """Runs `apus ARGS` to its end. A server has no tasks, unless ARGS name a database."""
     own = ["--set", "tasks.database="] if args[0] == "serve" else []
     return subprocess.run(
         [binary(), args[0], *own, *args[1:]],

@@ -15,13 +15,13 @@ from apus import ROOT, Lines, clean_environment, port_that_no_client_gets
 from websockets.sync.client import connect
 from wire import Ended, Wire, upgrade_request
 
-# What servers behind a balancer are told of it.
+# The settings of servers behind a balancer.
 TRUSTED = "proxies.trusted=127.0.0.1"
 PROXY_OPTION = "    #default-server send-proxy-v2 check-send-proxy\n"
 
 
 class Balancer:
-    """A running program that clients connect to instead of a server; stopped by `stop`."""
+    """A running program to which clients connect instead of a server; ended by `stop`."""
 
     host = "127.0.0.1"
     scheme = "ws"
@@ -47,7 +47,7 @@ class Balancer:
         return f"{self.host}:{self.port}"
 
     def stop(self):
-        """Once; what it logs is then complete."""
+        """Stops it once. Its log is complete afterwards."""
         if self.stopped:
             return
         assert self.process.poll() is None, f"it ended by itself:\n{self.log.text()}"
@@ -63,27 +63,27 @@ class Balancer:
         self.folder.cleanup()
 
     def socket(self, source="127.0.0.1"):
-        """A connection from an address of this machine, with TLS where that is spoken."""
+        """Opens a connection from an address of this machine, with TLS if the program uses it."""
         plain = socket.create_connection(
             (self.host, self.port), timeout=30, source_address=(source, 0)
         )
         return self.tls.wrap_socket(plain, server_hostname="localhost") if self.tls else plain
 
     def ask(self, request):
-        """The answer to a request that is given in bytes."""
+        """Returns the answer to a request that is given in bytes."""
         with contextlib.closing(self.socket()) as plain:
             plain.sendall(request)
             return Wire(plain, seconds=30).response()
 
     def post(self, path, body=b"", *, cookie=None):
-        """The answer to a POST of JSON."""
+        """Returns the answer to a POST of JSON."""
         tied = f"Cookie: APUS={cookie}\r\n" if cookie else ""
         head = f"POST {path} HTTP/1.1\r\nHost: {self.authority}\r\n{tied}"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         return self.ask(head.encode() + body)
 
     def connect(self, path, *, source="127.0.0.1", cookie=None, **options):
-        """A `websockets` client's connection."""
+        """Connects a `websockets` client."""
         headers = options.pop("headers", {}) | ({"Cookie": f"APUS={cookie}"} if cookie else {})
         options = {"compression": None, "max_size": None, "ping_interval": None} | options
         return connect(
@@ -96,8 +96,9 @@ class Balancer:
         )
 
     def attempt(self, path="/ws", source="127.0.0.1", **headers):
-        """A connection by hand that is left open, and how it was answered: a status, the code of
-        a Close frame, or `open`."""
+        """Opens a connection that stays open. Returns it and its answer: a status, the code of a
+        Close frame, or `open`.
+        """
         wire = Wire(self.socket(source), seconds=30)
         try:
             wire.send(upgrade_request(path, self.authority, **headers))
@@ -112,16 +113,18 @@ class Balancer:
 
 
 def cookie_of(connection):
-    """The instance that HAProxy has just tied a client to; None if it was tied already."""
+    """Returns the instance to which HAProxy has just assigned a client; None if it was assigned
+    before.
+    """
     value = connection.response.headers.get("Set-Cookie")
     return value and value.partition("=")[2].partition(";")[0]
 
 
 class HAProxy(Balancer):
-    """HAProxy with `config/haproxy.cfg`, or with the PROXY protocol that it has as an option.
+    """HAProxy with `config/haproxy.cfg`, or with its optional PROXY protocol.
 
-    It takes over a socket that listens already: no port can be lost to others, and clients may
-    connect at once.
+    It inherits a listening socket, so no other program can take the port, and clients may connect
+    at once.
     """
 
     def __init__(
@@ -148,7 +151,7 @@ class HAProxy(Balancer):
             )
 
     def wait_logged(self, *parts):
-        """Waits for a line of the log with all of these."""
+        """Waits for a line of the log that contains all of these."""
         found = self.log.wait_for(
             lambda lines: any(all(part in line for part in parts) for line in lines), 30
         )
@@ -156,7 +159,7 @@ class HAProxy(Balancer):
 
 
 class Leaving:
-    """Stands in for an instance on its way out: it is ready, and answers nothing else, or 503."""
+    """Replaces an instance that is about to stop: it is ready, and answers nothing else, or 503."""
 
     BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     READY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -185,12 +188,12 @@ class Leaving:
 
 
 class Keeping:
-    """Stands in for a server that never closes a connection: it tells who does, and when."""
+    """Replaces a server that never closes a connection. It reports who closes one, and when."""
 
     ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
     def __init__(self):
-        # The requests of each connection that had one that isn't a health check.
+        # The requests of each connection that had one besides health checks.
         self.connections = []
         self.ended = []
         self.listening = socket.create_server(("127.0.0.1", 0))
@@ -229,19 +232,19 @@ def replaced(text, changes):
 
 
 def seconds_in(file, directive):
-    """The only value of a directive, in whole seconds."""
+    """Returns the only value of a directive, in whole seconds."""
     [value] = re.findall(rf"^ *{directive} (\d+)s;?$", (ROOT / file).read_text(), re.MULTILINE)
     return int(value)
 
 
 def keep_alive_of_apus():
-    """The seconds after which a server closes an idle connection, with the defaults."""
+    """Returns the seconds after which a server closes an idle connection by default."""
     text = (ROOT / "config/apus.yaml").read_text()
     return int(re.search(r"\n  handshake:\n(?: *#.*\n)+    timeout: (\d+)s\n", text)[1])
 
 
 class Nginx(Balancer):
-    """nginx with `config/nginx.conf`, its addresses replaced, and a certificate made for it."""
+    """nginx with `config/nginx.conf`, with other addresses and a certificate created for it."""
 
     def __init__(self, program, openssl, server, changes=()):
         self.folder = tempfile.TemporaryDirectory()
@@ -252,7 +255,7 @@ class Nginx(Balancer):
         }
         text = replaced((ROOT / "config/nginx.conf").read_text(), addresses | dict(changes))
         name = self.folder.name
-        # The workers of a root's nginx are somebody else.
+        # If nginx runs as root, its workers run as another user.
         os.chmod(name, 0o755)
         with open(f"{name}/nginx.conf", "w") as file:
             file.write(text)
@@ -276,9 +279,10 @@ class Nginx(Balancer):
 
 @pytest.fixture
 def balanced(start, program):
-    """Two servers and HAProxy before them: `haproxy, a, b = balanced("KEY=VALUE")`.
+    """Two servers behind HAProxy: `haproxy, a, b = balanced("KEY=VALUE")`.
 
-    `again(server)` starts one anew where it was. Their logs, at level debug, tell who had a client.
+    `again(server)` starts one again at its address. Their logs, at level debug, show the clients of
+    each.
     """
     path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
     running = contextlib.ExitStack()

@@ -1,4 +1,4 @@
-"""Channels as their clients see them: publishing, readiness, and what two servers share."""
+"""Channels from the view of their clients: publishing, readiness, and two servers together."""
 
 import json
 import urllib.error
@@ -14,9 +14,9 @@ NEWS = "apus:channel/news"
 
 
 def request(server, path, method="GET", body=None, kind=None):
-    """Status, headers and body of an answer."""
+    """Returns the status, headers and body of an answer."""
     asked = urllib.request.Request(server.url(path), method=method, data=body)
-    # urllib adds a kind of its own to a body that has none.
+    # urllib adds a content type to a body without one.
     asked.add_header("Content-Type", kind or "")
     try:
         with urllib.request.urlopen(asked, timeout=30) as answer:
@@ -58,7 +58,7 @@ def publish(server, message, channel="news"):
 
 
 def crosses(servers, clients, *messages):
-    """Each server publishes, each client gets all."""
+    """Publishes at each server, and checks that each client receives everything."""
     for number, server in enumerate(servers):
         for message in messages or ("hello", "grüße ✓"):
             publish(server, f"{message} {number}")
@@ -67,7 +67,7 @@ def crosses(servers, clients, *messages):
 
 
 def closed(connection):
-    """How a connection was closed, with everything before that passed over."""
+    """Returns how a connection was closed. Earlier messages are skipped."""
     with pytest.raises(ConnectionClosed):
         while True:
             connection.recv(timeout=30)
@@ -75,7 +75,9 @@ def closed(connection):
 
 
 def assert_gap_and_recovery(broker, servers, clients, *, gaps=1):
-    """A gap has begun: it shows at both servers; ended by `broker`, messages flow again."""
+    """Checks that a gap is reported by both servers and, after `broker` is back, that messages
+    arrive.
+    """
     wait_ready(*servers)
     wait_until(lambda: broker.subscribers(NEWS) == 2, "both subscriptions", 30)
     for server in servers:

@@ -1,4 +1,4 @@
-"""Headless Chromium, driven over its DevTools WebSocket."""
+"""Headless Chromium, controlled through its DevTools WebSocket."""
 
 import contextlib
 import itertools
@@ -28,8 +28,9 @@ FLAGS = [
 
 
 class Page:
-    """One tab. What it complains about (exceptions, console, policy) gathers in `complaints`, what
-    it asks for, by HTTP or WebSocket, in `requests`."""
+    """One tab. Its complaints (exceptions, console, policy) are in `complaints`, and its requests
+    by HTTP or WebSocket in `requests`.
+    """
 
     def __init__(self, socket):
         self.socket = socket
@@ -70,7 +71,9 @@ class Page:
         return result["result"].get("value")
 
     def wait_for(self, condition, seconds=5):
-        """Waits until a JavaScript expression is true; it is asked again at each of its turns."""
+        """Waits until a JavaScript expression is true. It is evaluated again in each turn of the
+        page.
+        """
         held = self.evaluate(
             f"""new Promise((resolve) => {{
                 const end = performance.now() + {seconds * 1000};
@@ -89,7 +92,7 @@ class Page:
         self.evaluate(f"document.getElementById({json.dumps(element)}).click()")
 
     def type(self, element, text):
-        """Types into an element as a keyboard does."""
+        """Types into an element like a keyboard."""
         self.evaluate(f"document.getElementById({json.dumps(element)}).focus()")
         self.call("Input.insertText", text=text)
 
@@ -107,7 +110,7 @@ class Page:
 
 
 class Browser:
-    """A running browser; its tabs' sockets close with it."""
+    """A running browser. The sockets of its tabs are closed with it."""
 
     def __init__(self, base, stack):
         self.base = base

@@ -1,15 +1,14 @@
-"""Clients of `websockets` or `aiohttp` that join and leave topics at random and check what comes.
+"""Clients of `websockets` or `aiohttp` that join and leave topics at random and check the messages.
 
-    python churn.py KIND URL TAPPED CLIENTS SEED TOTAL
+python churn.py KIND URL TAPPED CLIENTS SEED TOTAL
 
-Of each topic a client sees a run of numbers without a gap, from its first on until it leaves, and
-every message byte by byte; those that are there at the end see the last, whose number is TOTAL - 1.
+A client receives consecutive numbers of each topic, from its first message until it leaves, and
+checks every byte. The clients at the end receive the last number, which is TOTAL - 1. The first
+client connects to TAPPED, where its bytes are recorded (`tap.py`).
 
-The first of them connects to TAPPED, where what passes is kept (`tap.py`).
-
-Prints `ready` once all have joined, and at the end what was seen as JSON. `churn.js` does the same
-in Node and in browsers, `go_clients/churn.go` in Go; what they share with the test is said in
-`test_topics_churn.py`.
+Prints `ready` when all have joined, and at the end the results as JSON. `churn.js` does the same in
+Node and in browsers, and `go_clients/churn.go` in Go. `test_topics_churn.py` describes their
+protocol.
 """
 
 import asyncio
@@ -28,9 +27,9 @@ SYMBOLS = ("APUS", "SWFT", "LARK")
 
 @functools.lru_cache(20_000)
 def content(topic, number):
-    """What is published to a topic under a number: small events, some tiny, long, binary or noise.
+    """Returns the content for a number of a topic: small events, some tiny, long, binary or random.
 
-    The noise doesn't shrink at all, the tiny ones only after others.
+    Random ones don't shrink at all, and tiny ones only after others.
     """
     x = (number * 2_654_435_761 + topic * 40_503) & 0xFFFFFFFF
     bid = x % 90_000
@@ -88,11 +87,11 @@ class WithAiohttp:
 
 
 class Client:
-    """One after the other, connections that live for a random time."""
+    """Runs connections one after the other, each for a random time."""
 
     def __init__(self, crowd, url, seed):
         self.crowd, self.url, self.chosen = crowd, url, random.Random(seed)
-        self.floor = {}  # of topics that it left: what comes later has a higher number
+        self.floor = {}  # of the topics that it left: later messages have higher numbers
 
     async def run(self):
         while not await self.live():
@@ -100,8 +99,8 @@ class Client:
         await self.connection.leave()
 
     async def live(self):
-        """Whether it stayed until the end."""
-        self.next = {}  # by topic that it subscribes to; None: nothing has come
+        """Returns whether it stayed until the end."""
+        self.next = {}  # by subscribed topic; None means that nothing has arrived
         self.private = collections.deque()
         self.connection = self.crowd.kind()
         await self.connection.connect(self.url)
@@ -116,7 +115,7 @@ class Client:
                 await self.step()
             match self.chosen.randrange(8):
                 case 0 | 1: await self.say(2)
-                case 2 | 3: await self.say(60)  # compressed, so that its context is its own
+                case 2 | 3: await self.say(60)  # compressed, so that it has its own context
                 case 4 | 5 if self.crowd.begin():
                     await self.unsubscribe(self.chosen.choice([*self.next]))
                     others = [topic for topic in range(TOPICS) if topic not in self.next]
@@ -184,12 +183,12 @@ class Client:
 
 
 class Crowd:
-    """The clients of this process, and one that keeps pace with the publishers."""
+    """The clients of this process, and one that follows the pace of the publishers."""
 
     def __init__(self, kind, url, count, total):
         self.kind, self.url, self.total = kind, url, total
         self.joins = self.deliveries = self.privates = 0
-        self.busy = count  # who is joining, leaving or changing topics
+        self.busy = count  # the clients that are joining, leaving or changing topics
         self.settles = False
         self.idle = asyncio.Event()
 
@@ -208,7 +207,7 @@ class Crowd:
         self.end()
 
     async def keep_pace(self):
-        """Once `settle` is answered all stay where they are."""
+        """Runs until `settle` is answered; then all clients stay where they are."""
         pacer = self.kind()
         await pacer.connect(self.url)
         await pacer.send("subscribe pace")

@@ -1,4 +1,4 @@
-"""Clients of others, in processes and browsers of their own, for `test_topics_churn.py`."""
+"""Third-party clients in separate processes and browsers, for `test_topics_churn.py`."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ SCRIPT = HERE / "churn.js"
 
 
 class Process:
-    """Clients in a process of their own, and what it prints."""
+    """Clients in a separate process, and its output."""
 
     def __init__(self, command, environment):
         self.process = subprocess.Popen(
@@ -63,7 +63,9 @@ class Process:
 
 
 class InPage:
-    """Clients in a browser's page, which is the server's own, at the address that is tapped."""
+    """Clients in the page of a browser, loaded from the server itself, at the address that is
+    recorded.
+    """
 
     def __init__(self, page, tap, *numbers):
         self.page = page
@@ -92,7 +94,7 @@ class InPage:
         return json.loads(self.page.evaluate("window.seen.then((seen) => JSON.stringify(seen))"))
 
     def end(self):
-        """The browser ends them."""
+        """Ends with the browser."""
 
 
 assert f"const TOPICS = {TOPICS}," in SCRIPT.read_text()

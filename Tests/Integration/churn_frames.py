@@ -1,4 +1,4 @@
-"""What kinds of frames publications came in, from the bytes that passed a `Tap`."""
+"""The kinds of frames in which publications were sent, from the bytes that a `Tap` recorded."""
 
 import collections
 import re
@@ -10,22 +10,22 @@ from tap import TAIL, Inflater
 
 PUBLICATION = re.compile(rb"t(\d+) (\d+) ")
 
-PLAIN = "plain"  # as they were published
-ALONE = "alone"  # compressed, and any inflater makes something of it
-STORED = "stored"  # compressed, they say, in a block that isn't: for what follows to refer to
-SHARED = "shared"  # compressed, and refers to what was sent before
-OWN = "own"  # not a publication: a compressed echo between them
+PLAIN = "plain"  # as published
+ALONE = "alone"  # compressed without a reference to earlier data
+STORED = "stored"  # in a stored block, so that later messages can refer to it
+SHARED = "shared"  # compressed, with references to earlier data
+OWN = "own"  # a compressed echo between publications
 
 
 class Frames:
-    """Counts of those kinds, and how each publication was put that refers to others."""
+    """The counts of these kinds, and the different frames of each publication with references."""
 
     def __init__(self):
         self.counts = collections.Counter()
         self.shared = collections.defaultdict(set)
 
     def add(self, conversation):
-        """Inflates all that the server sent, and compares it once more."""
+        """Decompresses everything that the server sent, and checks it again."""
         agreed = conversation.agreement
         assert agreed, conversation.offers
         inflate = Inflater(min(agreed.server_bits, OUR_BITS), agreed.server_keeps)
@@ -44,7 +44,9 @@ class Frames:
                 self.counts[OWN] += 1
 
     def most_groups(self):
-        """The most ways in which one publication was put that refer to different contexts."""
+        """Returns the largest number of different frames of one publication, for different
+        contexts.
+        """
         return max(map(len, self.shared.values()), default=0)
 
 

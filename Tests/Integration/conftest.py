@@ -22,19 +22,20 @@ HERE = pathlib.Path(__file__).parent
 GOCODE = pathlib.Path("/usr/share/gocode")
 GORILLA, NHOOYR = "golang-github-gorilla-websocket-dev", "golang-nhooyr-websocket-dev"
 
-# A stop in these tests need not spare the clients; the test of the spread sets its own.
+# In these tests, a stop doesn't spread the closing of clients. The test of the spread sets its own
+# value.
 QUICK_STOP = ("drain.spread=0s", "drain.deadline=2s")
 
 
 def pytest_configure(config):
-    # The hostile tests hold thousands of sockets, on both sides.
+    # The hostile tests have thousands of sockets on both sides.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    # Before `-m` chooses among them.
+    # Before `-m` selects some of them.
     for item in items:
         if "beside_honest" in item.fixturenames:
             item.add_marker("alone")
@@ -51,7 +52,7 @@ def pytest_sessionstart(session):
 def start():
     """Starts servers: `start("limits.message.max=1000", args=["--tools"])`.
 
-    Each one still running at the end is stopped by SIGTERM, and must then exit with status 0.
+    Each one that is still running at the end is stopped by SIGTERM, and must exit with status 0.
     """
     servers = []
 
@@ -74,9 +75,10 @@ def start():
     params=itertools.product(("auto", "zlib"), ("off", "per_connection")), ids="-".join
 )
 def inflating(start, request):
-    """Starts servers that inflate by either engine, with and without the clients' contexts.
+    """Starts servers with either engine, with and without the clients' contexts.
 
-    On one loop, unless told otherwise, and with one round trip made: what is made once, is made.
+    By default they have one loop, and have made one round trip, so that everything is allocated
+    that is allocated once.
     """
     engine, contexts = request.param
 
@@ -97,9 +99,10 @@ def inflating(start, request):
 
 @pytest.fixture
 def peak_within(record_property):
-    """`with peak_within(server, size):` the process's peak may grow by no more, and the slack.
+    """`with peak_within(server, size):` the peak of the process may grow by at most size, plus a
+    tolerance.
 
-    The slack is for stacks, pages of malloc's, and what the kernel counts late.
+    The tolerance is for stacks, pages of malloc, and memory that the kernel counts late.
     """
 
     @contextlib.contextmanager
@@ -116,7 +119,7 @@ def peak_within(record_property):
 
 @contextlib.contextmanager
 def shared(*settings, **options):
-    """A server for a module's tests; what they leave behind shows."""
+    """A server for the tests of a module. Leaks are detected at its end."""
     server = apus.Apus(*QUICK_STOP, *settings, **options)
     try:
         before = server.sockets()
@@ -131,14 +134,14 @@ def shared(*settings, **options):
 
 @pytest.fixture(scope="module")
 def server():
-    """A server with the defaults, shared by a module's tests."""
+    """A server with the defaults, shared by the tests of a module."""
     with shared() as server:
         yield server
 
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
 def deflating(request):
-    """A server that echoes at `/echo`, in each configuration of compression; and its name."""
+    """Returns an echo server for each configuration of compression, with its name."""
     with shared(*CONFIGURATIONS[request.param], args=["--tools"]) as server:
         server.configuration = request.param
         yield server
@@ -146,7 +149,7 @@ def deflating(request):
 
 @pytest.fixture
 def tap(deflating):
-    """Stands in for the `deflating` server, and keeps what passes."""
+    """Replaces the `deflating` server, and records the bytes."""
     tap = Tap(deflating)
     try:
         yield tap
@@ -156,7 +159,7 @@ def tap(deflating):
 
 @pytest.fixture
 def client():
-    """Connects a `websockets` client: `client(server, "/ws")`; closed at the end."""
+    """Connects a `websockets` client: `client(server, "/ws")`. It is closed at the end."""
     with contextlib.ExitStack() as stack:
 
         def connect(server, path="/ws", **options):
@@ -174,7 +177,7 @@ def client():
 
 
 class Honest:
-    """An honest client's process, and the round trips that it saw."""
+    """The process of an honest client, and the times of its round trips."""
 
     def __init__(self, server, path="/ws"):
         self.process = subprocess.Popen(
@@ -193,10 +196,10 @@ class Honest:
 
 @pytest.fixture
 def beside_honest(record_property):
-    """`with beside_honest(server):` an honest client's round trips must stay under 50 ms.
+    """`with beside_honest(server):` an honest client's round trips must stay below 50 ms.
 
-    Nineteen in twenty must, so that a stall of the machine itself is forgiven; one that lasts is
-    not: none may take 500 ms. A debug build may take four times as long. Such tests run `alone`.
+    At least nineteen of twenty must, which tolerates a short stall of the machine, and all must
+    stay below 500 ms. A debug build may take four times as long. Such tests run `alone`.
     """
     slowness = 4 if apus.is_debug_build() else 1
 
@@ -218,7 +221,7 @@ def beside_honest(record_property):
 
 
 def missing(what, package):
-    """A program that a test needs is not there: a failure, or with APUS_TESTS_OPTIONAL=1 a skip."""
+    """Reports a missing program: a failure, or a skip with APUS_TESTS_OPTIONAL=1."""
     message = f"needs {what}: apt-get install {package}"
     if os.environ.get("APUS_TESTS_OPTIONAL") == "1":
         pytest.skip(message)

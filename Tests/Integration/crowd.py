@@ -1,11 +1,11 @@
-"""Many subscribers in one process: each message's delivery is timed and its content compared.
+"""Many subscribers in one process: each delivery is timed, and each message compared.
 
-    python crowd.py HOST PORT COUNT TOPIC...
+python crowd.py HOST PORT COUNT TOPIC...
 
-Every second one takes compressed frames, with context. Prints `ready`, then each number of the
-first topic once all have it. For each line of input it prints the 99th percentile of what has
-been delivered since the last, by phase, in milliseconds, as JSON. What is published is made by
-`message`.
+Every second one uses compression with a context. Prints `ready`, then each number of the first
+topic when all have received it. For each line of input it prints the 99th percentile of the
+deliveries since the last one, by phase, in milliseconds, as JSON. `message` creates the
+publications.
 """
 
 import functools
@@ -28,14 +28,14 @@ def filler(topic, number, size):
 
 
 def message(phase, topic, number, size):
-    """One that says when it was made, by the clock that all processes share."""
+    """Returns a message with its time of creation, by the clock that all processes share."""
     head = json.dumps({"phase": phase, "topic": topic, "number": number, "size": size,
                        "made": time.monotonic()})
     return f"{head}\n{filler(topic, number, size)}"
 
 
 def checked(text):
-    """What such a message says of itself."""
+    """Returns the fields of such a message."""
     head, _, rest = text.partition("\n")
     head = json.loads(head)
     assert rest == filler(head["topic"], head["number"], head["size"]), head
@@ -43,7 +43,7 @@ def checked(text):
 
 
 class Subscriber:
-    """A connection to /topics that inflates what comes."""
+    """A connection to /topics that decompresses its messages."""
 
     def __init__(self, server, topics, deflates, **options):
         self.wire = Wire.to(server, "/topics", **(DEFLATE if deflates else {}), **options)

@@ -11,14 +11,14 @@ RSV1 = 4
 
 TAIL = b"\x00\x00\xff\xff"
 EMPTY_STORED = b"\x00" + TAIL
-# A whole message of nothing but a sync flush, and what each one here ends with.
+# A message of only a sync flush; all messages here end with it.
 FLUSH = b"\x00"
-# Put before a short message: the server may inflate a long one by another library.
+# A prefix for short messages, because the server may decompress long ones with another library.
 LONG = EMPTY_STORED * 200
 
 
 def deflate(data, level=9, strategy=zlib.Z_DEFAULT_STRATEGY):
-    """A message without its tail."""
+    """Compresses a message, without its tail."""
     stream = zlib.compressobj(level, wbits=-15, strategy=strategy)
     return (stream.compress(data) + stream.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
@@ -29,12 +29,12 @@ def inflate(payload):
 
 @functools.cache
 def bomb(size):
-    """As few bytes as can be that inflate to `size`: 64 KiB to 64 MiB."""
+    """Returns the fewest bytes that decompress to `size`: 64 KiB to 64 MiB."""
     return deflate(bytes(size))
 
 
 def stored(data):
-    """Blocks that are stored, not compressed."""
+    """Returns stored blocks, which aren't compressed."""
     blocks = []
     for start in range(0, len(data), 0xFFFF):
         block = data[start : start + 0xFFFF]
@@ -45,36 +45,36 @@ def stored(data):
 
 
 class Bits:
-    """A stream bit by bit, in the order of sending."""
+    """A bit stream in the order of sending."""
 
     def __init__(self):
         self.text = ""
 
     def number(self, value, count):
-        """A field of `count` bits, the lowest first."""
+        """Writes a field of `count` bits, the lowest first."""
         self.text += f"{value:0{count}b}"[::-1] if count else ""
         return self
 
     def code(self, value, count):
-        """A Huffman code, the highest bit first."""
+        """Writes a Huffman code, the highest bit first."""
         self.text += f"{value:0{count}b}"
         return self
 
     def times(self, size):
-        """The same again and again, in at most `size` bytes."""
+        """Repeats data, in at most `size` bytes."""
         made = Bits()
         made.text = self.text * (8 * size // len(self.text))
         return made
 
     def message(self):
-        """Ends by a sync flush less its tail: the header of an empty stored block."""
+        """Ends with a sync flush without its tail: the header of an empty stored block."""
         text = self.text + "000"
         text += "0" * (-len(text) % 8)
         return int(text[::-1], 2).to_bytes(len(text) // 8, "little")
 
 
 def header(kind):
-    """A block's header; 0 is stored, 1 has fixed codes, 2 dynamic ones, 3 is none."""
+    """Writes the header of a block: 0 stored, 1 fixed codes, 2 dynamic codes, 3 invalid."""
     return Bits().number(0, 1).number(kind, 2)
 
 
@@ -82,7 +82,7 @@ EMPTY_FIXED = header(1).code(0, 7)
 
 
 def codes(lengths):
-    """The canonical codes of these lengths (RFC 1951 §3.2.2)."""
+    """Returns the canonical codes of these lengths (RFC 1951 §3.2.2)."""
     value, made = 0, {}
     for length in range(1, 16):
         value <<= 1
@@ -93,13 +93,15 @@ def codes(lengths):
     return made
 
 
-# Complete, so that any of the lengths can be said.
+# Complete, so that any of the lengths can be encoded.
 ALL_LENGTHS = [4] * 13 + [5] * 6
 ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 
 
 def tables(literals, distances, lengths=ALL_LENGTHS):
-    """The head of a block of so many codes, whose lengths are said by codes of `lengths`."""
+    """Writes the head of a block with this many codes, whose lengths are encoded with the codes of
+    `lengths`.
+    """
     bits = header(2).number(literals - 257, 5).number(distances - 1, 5).number(15, 4)
     for symbol in ORDER:
         bits.number(lengths[symbol], 3)
@@ -107,13 +109,13 @@ def tables(literals, distances, lengths=ALL_LENGTHS):
 
 
 def dynamic(literals, distances, lengths=ALL_LENGTHS):
-    """The same, and the lengths of these codes."""
+    """Writes the same, and the lengths of these codes."""
     bits = tables(len(literals), len(distances), lengths)
     said = codes(lengths)
     for length, same in itertools.groupby([*literals, *distances]):
         bits.code(*said[length])
         rest = len(list(same)) - 1
-        while rest >= 3:  # 16: as before, 3 to 6 times
+        while rest >= 3:  # 16: the previous length, 3 to 6 times
             bits.code(*said[16]).number(min(rest, 6) - 3, 2)
             rest -= min(rest, 6)
         for _ in range(rest):
@@ -121,14 +123,14 @@ def dynamic(literals, distances, lengths=ALL_LENGTHS):
     return bits
 
 
-# The longest tables to build, in few bits, for no symbol but the end of the block.
+# The tables that take longest to build, in few bits, with no symbol but the end of the block.
 WIDE = [1, 2, 3, 4, 5, 6] + [14] * 232 + [15] * 48
 WIDE_LENGTHS = [6] + [5] * 8 + [6] * 5 + [2, 3, 2, 6, 6]
 EMPTY_DYNAMIC = dynamic(WIDE, [*range(1, 15), 15, 15], WIDE_LENGTHS).code(*codes(WIDE)[256])
 
 
 def match(distance):
-    """Three bytes from so far back, with fixed codes."""
+    """Copies three bytes from this distance, with fixed codes."""
     base, code, extra = 1, 0, 0
     while distance >= base + (1 << extra):
         base += 1 << extra
@@ -140,7 +142,7 @@ def match(distance):
 
 
 class DeflateWire(Wire):
-    """A connection to /echo that has agreed on permessage-deflate."""
+    """A connection to /echo that has negotiated permessage-deflate."""
 
     @classmethod
     def to(cls, server):
@@ -158,14 +160,16 @@ class DeflateWire(Wire):
         self.send(frame(opcode, payload, rsv=RSV1, **options))
 
     def message(self):
-        """The next message inflated; or a Close frame's code."""
+        """Returns the next message, decompressed, or the code of a Close frame."""
         received = self.frame()
         if received.opcode == CLOSE:
             return received.code
         return inflate(received.payload) if received.rsv == RSV1 else received.payload
 
     def expect(self, expected, what=""):
-        """The next message must be these bytes, or a Close frame with this code and the end."""
+        """Checks that these bytes are the next message, or that a Close frame with this code is the
+        end.
+        """
         answer = self.message()
         assert answer == expected, f"{brief(answer)} instead of {brief(expected)} {what}"
         if isinstance(answer, int):

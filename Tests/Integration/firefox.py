@@ -1,4 +1,4 @@
-"""Headless Firefox, driven over its WebDriver BiDi WebSocket."""
+"""Headless Firefox, controlled through its WebDriver BiDi WebSocket."""
 
 import contextlib
 import itertools
@@ -27,7 +27,7 @@ PREFERENCES = {
 
 
 class Page:
-    """The one tab."""
+    """The only tab."""
 
     def __init__(self, socket):
         self.socket = socket
@@ -48,7 +48,7 @@ class Page:
         self.call("browsingContext.navigate", context=self.context, url=url, wait="complete")
 
     def evaluate(self, script):
-        """The value, a string or number, of a script or of its promise."""
+        """Returns the value, a string or number, of a script or of its promise."""
         answer = self.call(
             "script.evaluate",
             expression=script,

@@ -1,8 +1,9 @@
-"""An honest client as a process of its own: measures round trips until its input ends.
+"""An honest client in a separate process. It measures round trips until its input ends.
 
-    python honest.py HOST PORT PATH
+python honest.py HOST PORT PATH
 
-Prints `ready` after the first round trip, and the times of all as a JSON list of milliseconds.
+Prints `ready` after the first round trip, and at the end the times of all as a JSON list of
+milliseconds.
 """
 
 import json
@@ -17,7 +18,7 @@ PAUSE_SECONDS = 0.005
 
 
 def await_echo(wire, word):
-    """Reads until `word` is back; pings are answered, other messages passed over."""
+    """Reads until `word` is back. Pings are answered, other messages skipped."""
     while not ((frame := wire.frame()).opcode == TEXT and frame.payload.endswith(word)):
         assert frame.opcode in (TEXT, PING), frame
         if frame.opcode == PING:

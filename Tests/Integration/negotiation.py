@@ -1,4 +1,6 @@
-"""What tests of permessage-deflate send, to which servers, and what may be agreed (RFC 7692)."""
+"""The messages and servers of the tests of permessage-deflate, and the valid negotiations (RFC
+7692).
+"""
 
 import functools
 import json
@@ -22,7 +24,9 @@ CONFIGURATIONS = {
 
 
 def server_may_keep(configuration):
-    """By default the server asks clients for their window, though an echo doesn't use it."""
+    """Returns servers. By default they request the clients' window, although an echo doesn't use
+    it.
+    """
     return configuration != "alone"
 
 
@@ -32,12 +36,14 @@ OUR_BITS = 12  # compression.server_window_bits
 MIB = 1 << 20
 
 
-# What is sent
+# The messages
 
 
 @dataclass
 class Sample:
-    """A message to echo; `fragmented` by the clients that can, with a ping before its end."""
+    """A message to echo. It is `fragmented`, with a ping before its end, by the clients that can do
+    so.
+    """
 
     content: str | bytes
     fragmented: bool = False
@@ -52,7 +58,7 @@ class Sample:
 
 
 def _words(size, seed):
-    """`size` bytes of text, some of it of more than one byte a character."""
+    """Returns `size` bytes of text, with some characters of several bytes."""
     chosen = random.Random(seed)
     words = ["grüße", "order", "0.25", "🐦", "level", "bid", "ask", "événement", "\n"]
     text = " ".join(chosen.choices(words, k=size // 4)).encode()[:size].decode(errors="ignore")
@@ -69,7 +75,7 @@ def _random(size, seed=7):
     return random.Random(seed).randbytes(size)
 
 
-# Two alike, one after the other, show whether a context was kept.
+# Two equal messages in a row show whether a context was kept.
 SHORT = [
     Sample(""),
     Sample(b""),
@@ -79,7 +85,7 @@ SHORT = [
     Sample(_json(3)),
     Sample(_json(3)),
     Sample(_random(2_000)),
-    Sample(_random(9_000).hex() * 2),  # repeats itself from further back than our own window
+    Sample(_random(9_000).hex() * 2),  # repeats itself from beyond the server's window
     Sample(_words(20_000, 4), fragmented=True),
     Sample(_json(5).encode()),
 ]
@@ -96,7 +102,7 @@ LONG = [
 ]
 
 
-# What was agreed
+# The negotiated parameters
 
 
 def _unquoted(value):
@@ -104,7 +110,9 @@ def _unquoted(value):
 
 
 def parse(line):
-    """The offers or answers in a header's value: `[(name, [(parameter, value or None)])]`."""
+    """Returns the offers or answers in the value of a header: `[(name, [(parameter, value or
+    None)])]`.
+    """
     found = []
     for element in line.split(","):
         name, *parameters = (part.strip() for part in element.split(";"))
@@ -116,7 +124,7 @@ def parse(line):
 
 
 def valid(parameters, answered):
-    """Whether they may stand in an answer, or in an offer (§7.1)."""
+    """Returns whether they are valid in an answer, or in an offer (§7.1)."""
     for key, value in parameters:
         if key in (SERVER_FLAG, CLIENT_FLAG):
             good = value is None
@@ -130,7 +138,7 @@ def valid(parameters, answered):
 
 
 def accepts(answer, offer):
-    """Whether one valid answer accepts one valid offer: §7.1 and the manners of our design."""
+    """Returns whether a valid answer accepts a valid offer, by §7.1 and the rules of our design."""
     if SERVER_FLAG in offer and SERVER_FLAG not in answer:  # §7.1.1.1
         return False
     if CLIENT_FLAG in offer and CLIENT_FLAG not in answer:  # §7.1.1.2: a hint; gorilla needs it
@@ -153,7 +161,9 @@ class Agreement:
 
 
 def agreement(offers, answer):
-    """What `answer` agrees to of the header lines `offers`; None if nothing. Asserts §7.1."""
+    """Returns the parameters that `answer` accepts of the header lines `offers`, or None. Asserts
+    §7.1.
+    """
     if answer is None:
         return None
     ((name, parameters),) = parse(answer)

@@ -1,4 +1,4 @@
-"""A real `redis-server` for one test, and a proxy that does to its replies what networks do."""
+"""A real `redis-server` for one test, and a proxy that acts like a faulty network."""
 
 import contextlib
 import shutil
@@ -30,7 +30,7 @@ class Redis:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self):
-        """Returns once it accepts connections."""
+        """Starts the server. Returns when it accepts connections."""
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
@@ -43,14 +43,14 @@ class Redis:
         return self
 
     def cli(self, *arguments):
-        """What `redis-cli` prints, without its last line's end."""
+        """Returns the output of `redis-cli`, without its last line end."""
         return subprocess.run(
             ["redis-cli", "-s", self.socket, "--no-auth-warning", *self.credentials, *arguments],
             capture_output=True, text=True, timeout=30, check=True,
         ).stdout.removesuffix("\n")
 
     def subscribers(self, channel):
-        """How many connections subscribe to a channel."""
+        """Returns the number of connections that subscribe to a channel."""
         return int(self.cli("PUBSUB", "NUMSUB", channel).split("\n")[1])
 
     def pause(self):
@@ -66,10 +66,12 @@ class Redis:
 
 
 class Proxy:
-    """Stands before the Redis whose port is `target`. `pass_on(data)` gets what comes from it in
-    pieces, and returns what goes on to the client,
-    in one piece or a list; `Proxy.Cut(data)` raised: the last piece, then
-    the connection ends. `watch(data)` gets what goes to Redis."""
+    """A proxy before the Redis at port `target`.
+
+    `pass_on(data)` receives its data in pieces, and returns the data for the client, in one piece
+    or a list. If it raises `Proxy.Cut(data)`, that is the last piece, and the connection ends.
+    `watch(data)` receives the data for Redis.
+    """
 
     class Cut(Exception):
         pass
@@ -116,7 +118,7 @@ class Proxy:
                         end.shutdown(socket.SHUT_RDWR)
 
     def close(self):
-        # A shutdown wakes the thread that accepts; a close alone does not.
+        # A shutdown wakes the accepting thread; a close alone doesn't.
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         for end in [self.listener, *self.sockets]:
@@ -128,7 +130,9 @@ class Proxy:
 
 @pytest.fixture
 def redis(tmp_path, program):
-    """Starts a Redis: `redis()`, `redis("--requirepass", "x")`; not yet: `redis(start=False)`."""
+    """Starts a Redis: `redis()`, `redis("--requirepass", "x")`; without starting it:
+    `redis(start=False)`.
+    """
     program("redis-server", package="redis-server")
     servers = []
 

@@ -1,4 +1,4 @@
-"""Users, and signing in as one, for tests."""
+"""Users, and signing in as one."""
 
 import subprocess
 from urllib.parse import urlencode

@@ -1,7 +1,7 @@
-"""Connections with permessage-deflate as they were on the wire, whoever the client was.
+"""The exact bytes of connections with permessage-deflate, whatever the client is.
 
-Nothing here asks a client or the server what they think: frames are parsed from the bytes that
-passed, and what the server sent is inflated by plain zlib with the window agreed on.
+Nothing here relies on the client or the server: frames are parsed from the recorded bytes, and the
+server's messages are decompressed by plain zlib with the negotiated window.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ TAIL = b"\x00\x00\xff\xff"
 
 
 def frames(data):
-    """The whole frames in one direction's bytes, unmasked."""
+    """Returns the complete frames in the bytes of one direction, unmasked."""
     found, at = [], 0
     while at + 2 <= len(data):
         first, second = data[at : at + 2]
@@ -71,7 +71,7 @@ def messages(data):
 
 
 class Inflater:
-    """Plain zlib with the window that was agreed, which fails on one that is larger."""
+    """Plain zlib with the negotiated window. It fails on references beyond it."""
 
     def __init__(self, bits=15, keeps=False):
         self.bits, self.keeps = bits, keeps
@@ -88,12 +88,12 @@ class Inflater:
 
 
 def body(data):
-    """What follows a request's or response's head."""
+    """Returns the bytes after the head of a request or response."""
     return data.partition(b"\r\n\r\n")[2]
 
 
 def extensions(head):
-    """The values of a request's or response's header lines that name extensions."""
+    """Returns the values of the header lines for extensions in a request or response."""
     lines = bytes(head).partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
     pairs = [line.partition(":") for line in lines]
     return [value.strip() for name, _, value in pairs if name.lower() == EXTENSIONS]
@@ -132,9 +132,9 @@ class Conversation:
         self, samples, configuration, client_compresses=True, fragments=False,
         client_matches=True,
     ):
-        """All that must hold where `samples` were echoed with compression.
+        """Checks all rules for a connection on which `samples` were echoed with compression.
 
-        `client_matches` is false of a client that never refers back to what it has sent.
+        `client_matches` is false for a client that never refers to its earlier messages.
         """
         agreed = self.agreement
         assert agreed, self.offers
@@ -169,18 +169,20 @@ class Conversation:
 
     @staticmethod
     def _check_context(samples, messages, keeps, bits):
-        """The second of two alike is small if a context was kept, and just the first if not."""
+        """The second of two equal messages is small if a context was kept, otherwise as large as
+        the first.
+        """
         for one, other, first, second in zip(samples, samples[1:], messages, messages[1:]):
             if one != other or len(one.data) < THRESHOLD:
                 continue
             if not keeps:
                 assert first.payload == second.payload
-            elif first.compressed and bits > 10:  # zlib sees 262 bytes less than the window back
+            elif first.compressed and bits > 10:  # zlib uses 262 bytes less than the window
                 assert len(second.payload) < len(first.payload) / 4
 
 
 class Tap:
-    """A proxy before a server, that keeps what passes; where a client asks, it is the server."""
+    """A proxy that records the bytes. To its clients, it looks like the server."""
 
     def __init__(self, server):
         self.server = server
@@ -198,7 +200,7 @@ class Tap:
         return self.url(path, "ws")
 
     def connect(self):
-        """A plain TCP connection."""
+        """Opens a plain TCP connection."""
         return socket.create_connection((self.host, self.port), timeout=5)
 
     def _accept(self):
@@ -232,7 +234,7 @@ class Tap:
             sink.shutdown(socket.SHUT_WR)
 
     def conversation(self):
-        """The one WebSocket connection that there was, from its first byte to its last."""
+        """Returns the only WebSocket connection, from its first byte to its last."""
         (found,) = (one for one in self.conversations if one.upgraded)
         for thread in found.threads:
             thread.join(5)

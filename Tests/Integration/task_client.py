@@ -1,4 +1,4 @@
-"""Makes and lists tasks over HTTP."""
+"""Creates and lists tasks over HTTP."""
 
 import asyncio
 import itertools
@@ -10,13 +10,13 @@ import urllib.request
 import aiohttp
 
 CREATED = {"message": "Task created successfully"}
-# Not by a proxy that the environment may name.
+# Without a proxy that the environment may name.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def ask(server, path="/tasks", body=None, type="application/json"):
-    """Status, content and header fields."""
+    """Returns the status, content and header fields."""
     if isinstance(body, dict):
         body = json.dumps(body)
     request = urllib.request.Request(
@@ -46,7 +46,7 @@ def database(folder):
 
 
 def statuses_at_once(urls, ids):
-    """Posts tasks with these ids, all at once, to the URLs in turn; the statuses answered."""
+    """Posts tasks with these ids, all at once, to the URLs in turn. Returns the statuses."""
 
     async def post(session, url, id):
         async with session.post(url, json={"id": id, "title": "t"}) as response:

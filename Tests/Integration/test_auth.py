@@ -1,4 +1,4 @@
-"""S5: `/ws/secure/{topic}` with tokens that PyJWT makes, and attacks on them."""
+"""`/ws/secure/{topic}` with tokens created by PyJWT, and attacks on them."""
 
 import hashlib
 import hmac
@@ -22,10 +22,10 @@ def keys():
 
 @pytest.fixture(scope="module")
 def secured(keys, tmp_path_factory):
-    """A server with a secret and a key of each kind."""
+    """Returns a server with a secret and a key of each kind."""
     path = tmp_path_factory.mktemp("keys") / "jwks.json"
     oct_key = {"kty": "oct", "kid": "oct", "alg": "HS384", "k": encoded(b"k" * 48)}
-    # An RSA key without `alg` is for RS256; a key of a kind unknown is passed over.
+    # An RSA key without `alg` is for RS256. Keys of unknown kinds are ignored.
     bare = keys["RS256"].jwk(kid="bare")
     del bare["alg"]
     unknown = {"kty": "AKP", "kid": "unknown", "alg": "ML-DSA-44", "pub": "AA"}
@@ -38,7 +38,7 @@ def good(**changes):
     return {"aud": "apus", "iss": "tests"} | changes
 
 
-def test_text_reaches_all_of_the_topic_under_the_senders_name(secured, client):
+def test_text_reaches_the_whole_topic_with_the_senders_name(secured, client):
     ada, eve = (client(secured, PATH, **bearer(token(sub, **good()))) for sub in ("ada", "eve"))
     other = client(secured, "/ws/secure/other", **bearer(token("bob", **good())))
     ada.send("hello")
@@ -56,7 +56,7 @@ def test_text_reaches_all_of_the_topic_under_the_senders_name(secured, client):
 def test_a_key_of_the_set_verifies_its_own_algorithm(secured, keys, algorithm):
     text = keys[algorithm].token(**good())
     assert answer(secured, text).status == 101
-    # The same signature under another key's name.
+    # The same signature with the name of another key.
     for other in keys.values():
         if other.kid != keys[algorithm].kid:
             stolen = keys[algorithm].token(headers={"kid": other.kid}, **good())
@@ -68,7 +68,7 @@ def test_shared_secrets_of_the_set_verify(secured):
     assert answer(secured, text).status == 101
 
 
-def test_a_key_without_alg_is_for_one_algorithm_alone(secured, keys):
+def test_a_key_without_alg_is_only_for_one_algorithm(secured, keys):
     assert answer(secured, keys["RS256"].token(headers={"kid": "bare"}, **good())).status == 101
     for algorithm in ("RS384", "PS256"):
         stolen = token(
@@ -78,14 +78,14 @@ def test_a_key_without_alg_is_for_one_algorithm_alone(secured, keys):
 
 
 def confused(key, kid):
-    """HS256 with an RSA key's public part as the secret: what its owner publishes."""
+    """HS256 with the public part of an RSA key as the secret, which its owner publishes."""
     header = encoded({"alg": "HS256", "typ": "JWT", "kid": kid})
     signed = f"{header}.{encoded({'sub': 'ada', 'exp': 9e9} | good())}"
     return f"{signed}.{encoded(hmac.digest(key, signed.encode(), hashlib.sha256))}"
 
 
 def signed(payload):
-    """A token with the right signature, whatever it has for claims."""
+    """A token with a valid signature and any claims."""
     payload = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return jwt.api_jws.encode(payload, SECRET, algorithm="HS256")
 
@@ -96,7 +96,7 @@ def deep_claim(claims, depth):
 
 
 def with_key(attacker, **headers):
-    """A token that brings the key that verifies it."""
+    """A token that contains the key that verifies it."""
     return attacker.token(headers={"jwk": attacker.jwk()} | headers, **good())
 
 
@@ -151,7 +151,7 @@ def attacks(keys, attacker):
     }.items()
 
 
-def test_every_attack_is_refused_in_the_same_shape(secured, keys):
+def test_every_attack_is_refused_in_the_same_form(secured, keys):
     shapes = {}
     for name, text in attacks(keys, Key("RS256", "attacker")):
         response = answer(secured, text)
@@ -161,17 +161,17 @@ def test_every_attack_is_refused_in_the_same_shape(secured, keys):
         assert headers["www-authenticate"] == INVALID, name
     first = next(iter(shapes.values()))
     assert all(shape == first for shape in shapes.values()), shapes
-    # Without a token there is no error to tell, RFC 6750 §3.1; the rest is the same.
+    # Without a token there is no error code, RFC 6750 §3.1; the rest is the same.
     response = answer(secured)
     assert response.status == 401 and response.headers["www-authenticate"] == "Bearer"
     assert response.body == first[2]
 
 
-def test_what_the_attacks_change_is_what_they_are_refused_for(secured, start, tmp_path):
+def test_attacks_are_refused_only_for_what_they_change(secured, start, tmp_path):
     claims = {"sub": "ada", "exp": time.time() + 3600} | good()
     assert answer(secured, signed(claims)).status == 101
     assert answer(secured, signed(deep_claim(claims, 5))).status == 101
-    # A server that trusts the attacker's key takes the tokens that bring it.
+    # A server that trusts the attacker's key accepts the tokens that contain it.
     attacker = Key("RS256", "attacker")
     trusted = [attacker.jwk(), attacker.jwk(kid="key-RS256")]
     jwks = write_jwks(tmp_path / "jwks.json", *trusted)
@@ -180,13 +180,13 @@ def test_what_the_attacks_change_is_what_they_are_refused_for(secured, start, tm
         assert answer(fooled, text).status == 101
 
 
-def test_the_secrets_algorithm_is_the_configured_one(start):
+def test_only_the_configured_algorithm_of_the_secret_is_accepted(start):
     server = start(KEYED, "auth.jwt.algorithm=HS512")
     assert answer(server, token(algorithm="HS512")).status == 101
     assert answer(server, token()).status == 401
 
 
-def test_keys_that_can_not_be_used_spoil_no_others(start, tmp_path):
+def test_unusable_keys_do_not_affect_others(start, tmp_path):
     good, other = Key("ES256", "good"), Key("RS256", "other")
     weak = Key("RS256", "weak", size=1024)
     short = {"kty": "oct", "kid": "short", "alg": "HS256", "k": encoded(b"k")}
@@ -202,14 +202,14 @@ def test_keys_that_can_not_be_used_spoil_no_others(start, tmp_path):
 
 
 @pytest.mark.parametrize("kid", ["any", "", "caf\u00e9", "../x"])
-def test_a_kid_does_not_matter_where_the_secret_is_the_only_key(start, kid):
+def test_a_kid_does_not_matter_if_the_secret_is_the_only_key(start, kid):
     server = start(KEYED)
     assert answer(server, token(headers={"kid": kid})).status == 101
     assert answer(server, token(headers={"kid": kid}, algorithm="HS512")).status == 401
     assert answer(server, token(headers={"kid": kid}, key="x" * 64)).status == 401
 
 
-def test_leeway_and_tokens_without_an_end(start):
+def test_leeway_and_tokens_without_expiry(start):
     server = start(KEYED, "auth.jwt.leeway=60s", "auth.jwt.expiry_required=false")
     for text, status in [
         (token(seconds=-30), 101),
@@ -221,7 +221,7 @@ def test_leeway_and_tokens_without_an_end(start):
         assert answer(server, text).status == status
 
 
-def test_without_keys_the_way_is_closed_and_says_why(start):
+def test_without_keys_the_route_is_refused_with_a_reason(start):
     server = start()
     for path, method in [(PATH, "GET"), ("/token", "POST")]:
         response = answer(server, token()) if method == "GET" else post(server, path)
@@ -239,7 +239,7 @@ def post(server, path, **headers):
         return wire.response()
 
 
-def test_a_topic_that_can_be_none_is_refused(start, client):
+def test_an_invalid_topic_is_refused(start, client):
     server = start(KEYED, "topics.name.max=20")
     for topic in ["x" * 14, "%0a", "%1f"]:
         assert answer(server, token(), path=f"/ws/secure/{topic}").status == 422
@@ -249,7 +249,7 @@ def test_a_topic_that_can_be_none_is_refused(start, client):
     assert fits.recv(timeout=30) == "ada: x"
 
 
-def test_a_secret_stays_out_of_sight(start):
+def test_a_secret_is_never_shown(start):
     server = start(KEYED, "log.level=trace")
     answer(server, "x")
     answer(server, token())
@@ -257,7 +257,7 @@ def test_a_secret_stays_out_of_sight(start):
     assert SECRET not in server.stderr.text() + server.stdout.text()
 
 
-def test_bytes_are_no_token_message(secured, client):
+def test_a_binary_message_is_not_a_token_message(secured, client):
     ada = client(secured, PATH, **bearer(token(**good())))
     ada.send(b'{"token":"x"}')
     assert ada.recv(timeout=30) == b'ada: {"token":"x"}'

@@ -1,4 +1,4 @@
-"""Refused tokens tell nothing: not a byte of the answer depends on what was wrong, or where."""
+"""Refusals of tokens reveal nothing: no byte of the answer depends on the error or its place."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ GOOD = {"aud": "apus"}
 
 
 def bad_tokens():
-    """One for each reason to refuse one."""
+    """One token for each reason to refuse one."""
     good = token(**GOOD)
     none = encoded({"alg": "none", "typ": "JWT"})
     claims = encoded({"sub": "ada", "exp": time.time() + 3_600} | GOOD)
@@ -42,7 +42,7 @@ def bad_tokens():
 
 @pytest.fixture(scope="module")
 def guarded():
-    """A server on which everything demands a token, and takes it from everywhere."""
+    """Returns a server on which every feature requires a token, and accepts it in every place."""
     with shared(
         *[KEYED, "auth.jwt.audience=apus", "auth.query_token=true"],
         *[f"auth.required_for={FEATURES}", "limits.handshake.size=64KiB"],
@@ -51,12 +51,12 @@ def guarded():
 
 
 def places(path):
-    """A subprotocol is a WebSocket's alone."""
+    """Only WebSocket requests have subprotocols."""
     return ["header", "query", *(["subprotocol"] if path.startswith("/ws") else [])]
 
 
 def asked(server, method, path, place, text, body=""):
-    """The answer to a request with a token in a place: its bytes, without the date."""
+    """Returns the answer to a request with a token in a place: its bytes, without the date."""
     headers = {}
     if place == "header":
         headers["Authorization"] = f"Bearer {text}"
@@ -81,14 +81,14 @@ def asked(server, method, path, place, text, body=""):
 
 
 def refused(answer):
-    """The answer again, which has to be a refusal as RFC 6750 §3 wants it."""
+    """Returns the answer again, which must be a refusal in the form of RFC 6750 §3."""
     assert answer.startswith(b"HTTP/1.1 401 "), answer
     assert b'\r\nwww-authenticate: bearer error="invalid_token"\r\n' in answer.lower(), answer
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["detail"] == "A valid token is needed."
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["detail"] == "A valid token is required."
     return answer
 
 
-def test_whatever_is_wrong_with_a_token_the_answer_is_the_same_everywhere(guarded):
+def test_every_invalid_token_has_the_same_answer_in_every_place(guarded):
     ids, bad, answers = itertools.count(), bad_tokens(), {}
     for method, path in WAYS:
 
@@ -100,7 +100,7 @@ def test_whatever_is_wrong_with_a_token_the_answer_is_the_same_everywhere(guarde
         for place in places(path):
             for kind, text in bad.items():
                 answers[method, path, place, kind] = refused(ask(place, text))
-            # It is the token that was refused, and nothing else.
+            # Only the token was refused.
             let_in = b"101" if path.startswith("/ws") else b"200"
             assert ask(place, token(**GOOD)).split()[1] == let_in, (method, path, place)
     first = next(iter(answers.values()))
@@ -114,7 +114,7 @@ def test_a_token_of_a_mebibyte_is_refused_like_any_other(start, client):
     everywhere = lambda server, text: [
         asked(server, "GET", PATH, place, text) for place in ("header", "subprotocol", "query")
     ]
-    # The limit of a request's head holds first, RFC 6585 §5 and RFC 9110 §15.5.15.
+    # The limit of a request head applies first, RFC 6585 §5 and RFC 9110 §15.5.15.
     server = start(KEYED, "auth.query_token=true", "auth.first_message=true")
     for text in texts:
         statuses = [answer.split()[1] for answer in everywhere(server, text)]
@@ -122,8 +122,8 @@ def test_a_token_of_a_mebibyte_is_refused_like_any_other(start, client):
     waiting = client(server, PATH)
     waiting.send(message(longest))
     assert closed_with(waiting)[0] == 1009
-    # Where as much is let through as can be, it is the token's own limit that holds. A URL has none
-    # of its own beside the head's.
+    # With the largest limits, the limit of the token applies. A URL has no other limit than the
+    # head.
     server = start(KEYED, "auth.query_token=true", "limits.handshake.size=2MiB")
     like_any_other = refused(asked(server, "GET", PATH, "header", "garbage"))
     for text in (*texts, token(pad="x" * 7_000)):

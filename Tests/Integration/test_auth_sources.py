@@ -1,4 +1,6 @@
-"""Where tokens come from, how connections end with them, and which features demand one."""
+"""The places of tokens, the end of connections with their tokens, and the features that require
+one.
+"""
 
 import contextlib
 import json
@@ -25,7 +27,7 @@ def test_a_token_among_the_subprotocols_is_never_sent_back(start):
         assert response.status == 401 and response.headers["www-authenticate"] == error
 
 
-def test_a_header_wins_and_its_scheme_is_bearer_in_any_case(start):
+def test_a_header_takes_precedence_and_its_scheme_is_case_insensitive(start):
     server = start(KEYED)
     assert answer(server, token(), Sec_WebSocket_Protocol="bearer, x").status == 101
     assert answer(server, Authorization=f"bEARER {token()}").status == 101
@@ -40,7 +42,7 @@ def browser(program):
         yield browser
 
 
-def test_a_browser_brings_its_token_by_subprotocol(start, browser):
+def test_a_browser_sends_its_token_as_a_subprotocol(start, browser):
     server = start(KEYED)
     page = browser.page(server.url("/healthz"))
     script = """new Promise((resolve) => {{
@@ -59,15 +61,15 @@ def test_a_browser_brings_its_token_by_subprotocol(start, browser):
     assert refused == ["closed", 1006]
 
 
-def test_a_token_in_the_url_counts_only_where_it_is_turned_on(start):
+def test_a_token_in_the_url_counts_only_if_enabled(start):
     text = token()
     off, on = start(KEYED), start(KEYED, "auth.query_token=true", "log.level=trace")
     assert answer(off, path=f"{PATH}?token={text}").headers["www-authenticate"] == "Bearer"
     assert answer(on, path=f"{PATH}?a=b&token={text}").status == 101
-    # What else is in the query takes nothing from it: names that are repeated, a bare percent sign.
+    # Other parts of the query don't matter: repeated names, or a percent sign that encodes nothing.
     for query in (f"topic=a&topic=b&token={text}", f"x=50%&token={text}", f"%ff=%&token={text}&&"):
         assert answer(on, path=f"{PATH}?{query}").status == 101
-    # RFC 6749 §3.2: without a value it is as if omitted.
+    # RFC 6749 §3.2: a parameter without a value counts as missing.
     assert answer(on, path=f"{PATH}?token=").headers["www-authenticate"] == "Bearer"
     assert answer(on, path=f"{PATH}?token=x").headers["www-authenticate"] == INVALID
     assert answer(on, path=PATH).headers["www-authenticate"] == "Bearer"
@@ -89,7 +91,7 @@ def test_no_token_ever_reaches_the_log(start, client):
                 wire.response()
         waiting = client(server, PATH)
         waiting.send(message(text))
-        # The first may have ended it already.
+        # The first one may have ended it already.
         with contextlib.suppress(ConnectionClosed):
             waiting.send(message(text + "x"))
         closed_with(waiting)
@@ -101,14 +103,14 @@ def test_no_token_ever_reaches_the_log(start, client):
             assert len(part) < 5 or part not in log
 
 
-def test_the_first_message_brings_the_token(start, client):
+def test_the_first_message_contains_the_token(start, client):
     server = start(KEYED, "auth.first_message=true")
     ada = client(server, PATH)
     ada.send(message(token()))
-    # The limits of before are lifted with it.
+    # The limits before the authentication no longer apply.
     ada.send("x" * 100_000)
     assert ada.recv(timeout=30) == "ada: " + "x" * 100_000
-    # A token that is there and bad is refused at once.
+    # An invalid token is refused at once, even if another one follows.
     assert answer(server, "x").status == 401
 
 
@@ -126,23 +128,23 @@ def test_the_first_message_brings_the_token(start, client):
         ("", "a token is awaited"),
     ],
 )
-def test_a_first_message_without_a_good_token_ends_the_connection(start, client, first, reason):
+def test_a_first_message_without_a_valid_token_ends_the_connection(start, client, first, reason):
     server = start(KEYED, "auth.first_message=true")
     ada = client(server, PATH, **bearer(token()))
     waiting = client(server, PATH)
     waiting.send(first)
     assert closed_with(waiting) == (3000, reason)
-    # It was never a subscriber, nor heard.
+    # It was never a subscriber, and its messages weren't published.
     ada.send("alone")
     assert ada.recv(timeout=30) == "ada: alone"
 
 
-def test_who_brings_no_token_in_time_is_let_go(start, client):
+def test_a_client_without_a_token_in_time_is_closed(start, client):
     server = start(KEYED, "auth.first_message=true", "limits.before_auth.timeout=100ms")
     assert closed_with(client(server, PATH)) == (3000, "authentication timeout")
 
 
-def test_a_connection_ends_with_its_token_unless_refreshed(start, client):
+def test_a_connection_ends_with_its_token_unless_it_is_renewed(start, client):
     server = start(KEYED, "auth.first_message=true")
     short = token(seconds=5)
     ends, first, stays = client(server, PATH, **bearer(short)), client(server, PATH), None
@@ -153,20 +155,20 @@ def test_a_connection_ends_with_its_token_unless_refreshed(start, client):
         assert closed_with(socket) == (4001, "token expired")
     stays.send("here")
     assert stays.recv(timeout=30) == "ada: here"
-    # A later token may be over sooner.
+    # A later token may expire sooner.
     stays.send(message(token(seconds=1)))
     assert closed_with(stays) == (4001, "token expired")
 
 
 @pytest.mark.parametrize("text", ["x", token("eve"), token(seconds=-5), token(key="x" * 64)])
-def test_a_refresh_must_be_of_the_same_sub_and_good(start, client, text):
+def test_a_new_token_must_be_valid_and_of_the_same_sub(start, client, text):
     server = start(KEYED)
     ada = client(server, PATH, **bearer(token()))
     ada.send(message(text))
     assert closed_with(ada) == (3000, "invalid token")
 
 
-def test_text_that_only_resembles_a_refresh_is_passed_on(start, client):
+def test_text_that_only_resembles_a_token_message_is_passed_on(start, client):
     server = start(KEYED)
     ada = client(server, PATH, **bearer(token()))
     for text in ['{"token":7}', '{"token":"a","b":"c"}', '["token"]', '{"Token":"a"}', '{"token":']:
@@ -174,7 +176,7 @@ def test_text_that_only_resembles_a_refresh_is_passed_on(start, client):
         assert ada.recv(timeout=30) == f"ada: {text}"
 
 
-def test_features_demand_a_token_where_configured(start, client):
+def test_features_require_a_token_if_configured(start, client):
     server = start(KEYED, "auth.required_for=echo, chat", "auth.first_message=true")
     strict = start(KEYED, "auth.required_for=chat")
     assert answer(strict, path="/ws/7").status == 401
@@ -189,7 +191,7 @@ def test_features_demand_a_token_where_configured(start, client):
     eight.send(message(token()))
     eight.send("hello")
     assert [socket.recv(timeout=30) for socket in (seven, eight)] == ["Client 8: hello"] * 2
-    # Who has never come in does not leave either.
+    # A client that was never admitted is not reported as leaving.
     with Wire.to(server, "/ws/9") as wire:
         wire.reset()
     eight.close()
@@ -198,13 +200,13 @@ def test_features_demand_a_token_where_configured(start, client):
     assert closed_with(ends) == (4001, "token expired")
 
 
-def test_faults_of_what_is_referred_to_are_told_at_the_start(tmp_path):
+def test_errors_in_referenced_files_are_reported_at_the_start(tmp_path):
     good = Key("ES256", "k").jwk()
     (tmp_path / "users").write_text("ada:plain\n")
     for settings, part in [
         (["auth.required_for=echo"], "auth.required_for: needs keys"),
         (["auth.jwt.jwks=/nonexistent"], "/nonexistent: can't be read: No such file"),
-        ([write_jwks(tmp_path / "a", good | {"x": "AA"})], 'key "k" is ignored: not a good key'),
+        ([write_jwks(tmp_path / "a", good | {"x": "AA"})], 'key "k" is ignored: not a valid key'),
         ([write_jwks(tmp_path / "b", good, good)], 'two keys have kid "k" and ES256'),
         ([write_jwks(tmp_path / "c")], "no key that can verify tokens"),
         ([f"auth.users={tmp_path / 'users'}"], f"{tmp_path / 'users'}:1: not $scrypt$"),
@@ -218,14 +220,14 @@ def test_faults_of_what_is_referred_to_are_told_at_the_start(tmp_path):
             assert part in done.stderr and SECRET[:31] not in done.stderr, done.stderr
 
 
-def test_a_handshake_that_is_none_is_refused_as_before(start):
+def test_an_invalid_handshake_is_refused_as_without_tokens(start):
     server = start(KEYED)
     with Wire.to(server) as wire:
         wire.send(upgrade_request(PATH, server.authority, Sec_WebSocket_Version="12"))
         assert wire.response().status == 426
 
 
-def test_every_other_feature_demands_a_token_too(start, client):
+def test_every_other_feature_requires_a_token_too(start, client):
     server = start(KEYED, "auth.required_for=notifications, tasks, publish, channels")
 
     def ask(method, path, text=None):
@@ -255,20 +257,20 @@ def test_every_other_feature_demands_a_token_too(start, client):
     assert answer(server, path="/ws").status == 101
 
 
-def test_a_token_too_long_ends_the_connection_and_reaches_no_one(start, client):
+def test_a_token_too_long_ends_the_connection_and_is_not_passed_on(start, client):
     server = start(KEYED)
     other = client(server, PATH, **bearer(token()))
     for text in ("a" * 9_000, "a" * 100_000):
         sender = client(server, PATH, **bearer(token()))
         sender.send(message(text))
         assert closed_with(sender)[0] == 3000
-    # What follows is the first that the other one hears.
+    # The other client receives the following message first.
     speaker = client(server, PATH, **bearer(token(sub="eve")))
     speaker.send("hello")
     assert other.recv(timeout=10) == "eve: hello"
 
 
-def test_a_new_token_must_have_the_very_same_sub(start, client):
+def test_a_new_token_must_have_exactly_the_same_sub(start, client):
     server = start(KEYED)
     for spelling, code in [("caf\u00e9", None), ("cafe\u0301", 3000)]:
         socket = client(server, PATH, **bearer(token(sub="caf\u00e9")))
@@ -280,7 +282,7 @@ def test_a_new_token_must_have_the_very_same_sub(start, client):
             assert socket.recv(timeout=10) == "caf\u00e9: hello"
 
 
-def test_one_route_may_allow_the_first_message_alone(start, client):
+def test_a_single_route_may_allow_the_first_message(start, client):
     required = "auth.required_for=echo, chat"
     for settings, open_, refused in [
         (["routes.chat.first_message=true"], "/ws/1", "/ws"),

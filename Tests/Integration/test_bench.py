@@ -1,16 +1,14 @@
-"""`apus bench` against our server and another's: what it counts, and what it says of faults."""
+"""`apus bench` with our server and a third-party one: its counts, and its reports of errors."""
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
-import threading
 
 import apus
 import pytest
-from websockets.sync.server import serve
+from foreign import served
 
 SHORT = ("--duration", "500ms", "--warmup", "0s", "--connections", "10")
 
@@ -20,7 +18,7 @@ def bench(*args, seconds=60):
 
 
 def figures(*args, status=0):
-    """The JSON of a run."""
+    """Returns the JSON output of a run."""
     done = bench(*args, "--json")
     assert done.returncode == status, done.stderr + done.stdout
     return json.loads(done.stdout)
@@ -28,7 +26,7 @@ def figures(*args, status=0):
 
 @pytest.fixture(scope="module")
 def tools():
-    """A server with `/echo` and `/broadcast`, of one loop."""
+    """Returns a server with `/echo` and `/broadcast`, on one loop."""
     server = apus.Apus(
         "drain.spread=0s", "drain.deadline=2s", "server.loops=1",
         "compression.threshold=0", args=["--tools"],
@@ -42,7 +40,7 @@ def tools():
 
 @contextlib.contextmanager
 def echoing(note=lambda message: None):
-    """PyPI's `websockets`, which echoes, and tells of each message."""
+    """PyPI's `websockets` as an echo server that reports each message."""
     def echo(connection):
         for message in connection:
             note(message)
@@ -52,29 +50,18 @@ def echoing(note=lambda message: None):
         yield url
 
 
-@contextlib.contextmanager
-def served(handler):
-    """PyPI's `websockets` with a handler; its URL."""
-    with serve(handler, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
-        server.shutdown()
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def foreign():
-    """PyPI's `websockets`, which echoes; compressed, where that is offered."""
+    """PyPI's `websockets` as an echo server, with compression if it is offered."""
     with echoing() as url:
         yield url
 
 
 @pytest.mark.alone
-def test_a_generator_that_spins_knows_when_it_works(tools):
+def test_a_busy_polling_generator_reports_its_real_work(tools):
     found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "100", "--spin")
     assert found["errors"] == 0 and found["messages"] > 10
-    # Fifty messages are no work, however often it looked for them.
+    # Fifty messages are little work, however often it polled for them.
     assert found["generator_busy"][0] < 0.5
 
 
@@ -83,7 +70,7 @@ def test_an_echo_is_counted_and_compared(tools):
     assert found["errors"] == 0 and not found["interrupted"]
     assert found["messages"] > 10 and found["messages_per_second"] > 0
     assert found["verified"] >= 10, "each connection's first message"
-    # Headers of two and four bytes; the sizes take turns.
+    # Headers of two and four bytes, because the sizes alternate.
     assert found["wire_bytes_per_message_in"] == pytest.approx(113, abs=3)
     assert found["wire_bytes_per_message_out"] == pytest.approx(117, abs=3)
     latency = found["latency_microseconds"]
@@ -94,7 +81,7 @@ def test_an_echo_is_counted_and_compared(tools):
 
 
 @pytest.mark.parametrize("compression", ["on", "takeover"])
-def test_compressed_messages_are_fewer_bytes_and_the_same(tools, compression):
+def test_compressed_messages_have_fewer_bytes_and_the_same_content(tools, compression):
     found = figures(
         "echo", tools.ws("/echo"), *SHORT, "--size", "1KiB", "--compression", compression
     )
@@ -113,8 +100,8 @@ def test_a_fan_out_reaches_all_on_several_loops(tools):
     assert found["ratio"] < 0.7
 
 
-def test_several_publishers_do_not_repeat_each_other(tools):
-    # One after the other sending the same would make takeover look better than it is.
+def test_several_publishers_do_not_repeat_one_another(tools):
+    # If all sent the same messages, context takeover would look better than it is.
     ratios = [
         figures(
             "fanout", tools.ws("/broadcast"), *SHORT, "--compression", "takeover", "--size", "500",
@@ -125,7 +112,7 @@ def test_several_publishers_do_not_repeat_each_other(tools):
     assert ratios[1] == pytest.approx(ratios[0], rel=0.1)
 
 
-def test_a_publisher_need_not_get_what_it_sends():
+def test_a_publisher_need_not_receive_its_own_messages():
     members = set()
 
     def broadcast(connection):
@@ -144,7 +131,7 @@ def test_a_publisher_need_not_get_what_it_sends():
     assert found["messages"] > 2_000, "more than a thousand, to two subscribers"
 
 
-def test_an_open_loop_keeps_to_its_rate(tools):
+def test_an_open_loop_keeps_its_rate(tools):
     found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "400", "--duration", "1s")
     assert found["errors"] == 0
     assert found["messages"] > 0
@@ -152,8 +139,8 @@ def test_an_open_loop_keeps_to_its_rate(tools):
     assert found["messages"] <= 600, "no faster than asked for"
 
 
-def test_an_open_loop_sends_as_many_as_are_due(tools):
-    # 60 a second is no whole number of milliseconds.
+def test_an_open_loop_sends_all_due_messages(tools):
+    # The interval of 60 per second is not a whole number of milliseconds.
     found = figures("echo", tools.ws("/echo"), *SHORT, "--rate", "60", "--duration", "2s")
     assert found["errors"] == 0 and 100 <= found["messages"] <= 125
 
@@ -168,7 +155,7 @@ def test_sizes_are_mixed_by_their_weights(tools):
 
 
 @pytest.mark.parametrize("compression", ["off", "takeover"])
-def test_the_lines_of_a_file_go_out_whole(tmp_path, compression):
+def test_the_lines_of_a_file_are_sent_complete(tmp_path, compression):
     lines = [json.dumps({"n": n, "word": "größer"}, ensure_ascii=False) for n in range(50)]
     file = tmp_path / "events.jsonl"
     file.write_bytes("\n\n".join(lines).encode())
@@ -186,7 +173,7 @@ def test_the_lines_of_a_file_go_out_whole(tmp_path, compression):
 @pytest.mark.parametrize(
     "contents, kind", [("aä€😀b\n" * 3, str), (b"\xff\x00\n" * 5, bytes)], ids=["text", "bytes"],
 )
-def test_a_file_is_cut_into_slices_of_a_size(tmp_path, contents, kind):
+def test_a_file_is_split_into_slices_of_a_size(tmp_path, contents, kind):
     file = tmp_path / "file"
     file.write_bytes(contents.encode() if kind is str else contents)
     seen = set()
@@ -198,7 +185,7 @@ def test_a_file_is_cut_into_slices_of_a_size(tmp_path, contents, kind):
     assert max(sizes) == 7 and min(sizes) >= (4 if kind is str else 7)
 
 
-def test_connections_that_stay_and_connections_that_go(tools):
+def test_permanent_and_short_connections(tools):
     idle = figures("idle", tools.ws("/echo"), *SHORT)
     assert idle["errors"] == 0 and idle["verified"] == 10
     connect = figures("connect", tools.ws("/echo"), *SHORT)
@@ -206,7 +193,7 @@ def test_connections_that_stay_and_connections_that_go(tools):
     apus.wait_until(lambda: tools.sockets() <= 2, "every connection let go", 30)
 
 
-def test_as_many_handshakes_as_asked_for_are_under_way():
+def test_as_many_handshakes_as_requested_are_in_progress():
     with socket.create_server(("127.0.0.1", 0), backlog=300) as listener:
         url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
         with subprocess.Popen(
@@ -216,28 +203,52 @@ def test_as_many_handshakes_as_asked_for_are_under_way():
             listener.settimeout(30)
             for _ in range(300):
                 peers.enter_context(listener.accept()[0])
-            # Nobody was answered.
+            # No client was answered.
             assert process.wait(30) == 1
 
 
+def test_silent_connections_send_nothing(tools):
+    # `/ws` would send back something else.
+    found = figures("idle", tools.ws("/ws"), *SHORT, "--silent")
+    assert found["errors"] == 0 and found["verified"] == 0
+
+
 @pytest.mark.parametrize("compression", ["off", "on", "takeover"])
-def test_another_server(foreign, compression):
+def test_a_third_party_server(foreign, compression):
     found = figures("echo", foreign, *SHORT, "--size", "300", "--compression", compression)
     assert found["errors"] == 0
     assert found["messages"] > 0 and found["verified"] >= 10
     assert ("extensions" in found) == (compression != "off")
 
 
-def test_compression_that_is_not_agreed_to_is_a_fault(start):
+def test_missing_compression_is_an_error(start):
     server = start("compression.enabled=false", args=["--tools"])
     done = bench("echo", server.ws("/echo"), *SHORT, "--compression", "on")
     assert done.returncode == 1 and "does not agree to compression" in done.stderr
 
 
+def failure(*args):
+    """What a failed run says; it prints no figures, and with `--json` only the error."""
+    done = bench(*args, "--markdown")
+    assert done.returncode == 1 and done.stdout == "", done.stdout
+    words = json.loads(bench(*args, "--json").stdout)
+    assert words.keys() <= {"error", "advice", "scenario", "url"}
+    assert words["scenario"] == args[0] and words["advice"]
+    return done.stderr
+
+
 def test_a_server_that_never_answers_is_no_success():
     with served(lambda connection: list(connection)) as url:
-        done = bench("echo", url, *SHORT)
-    assert done.returncode == 1 and "nothing came back" in done.stdout
+        words = failure("echo", url, *SHORT)
+        assert "nothing came back: 10 messages are unanswered, the longest for " in words
+        assert "nothing came back: 10 deliveries are unanswered" in failure("fanout", url, *SHORT)
+
+
+def test_a_listener_that_answers_no_handshake_is_no_success():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        words = failure("connect", url, *SHORT)
+    assert "no connection was opened: 10 handshakes are unanswered, the longest for " in words
 
 
 def test_tables_for_people(tools):
@@ -250,11 +261,79 @@ def test_tables_for_people(tools):
     assert "secret" not in text.stdout + text.stderr
 
 
-def test_contents_that_differ_are_a_fault(tools):
+@pytest.mark.parametrize("scenario", ["echo", "fanout", "idle"])
+def test_contents_that_differ_are_no_success(tools, scenario):
     # `/ws` puts words in front of each message.
-    done = bench("echo", tools.ws("/ws"), *SHORT, "--json")
-    assert done.returncode == 1
-    assert "is not what was sent" in json.loads(done.stdout)["first_error"]
+    words = failure(scenario, tools.ws("/ws"), *SHORT)
+    assert ("nothing came back" if scenario == "fanout" else "is not what was sent") in words
+    assert "apus serve --tools" in words
+
+
+@pytest.mark.parametrize("scenario", ["echo", "fanout", "idle", "connect"])
+def test_connections_that_are_refused_are_no_success(tools, scenario):
+    words = failure(scenario, tools.ws("/nowhere"), *SHORT)
+    assert "the server answered 404" in words and "Check the URL" in words
+    assert "connection refused" in failure(scenario, "ws://127.0.0.1:1/", *SHORT)
+
+
+def test_a_comparison_without_results_is_no_success(tools):
+    brief = ("--duration", "100ms", "--repeats", "1", "--sizes", "64,1KiB")
+    words = failure("compare", tools.ws("/ws"), *brief)
+    assert words.startswith("apus bench compare: echo, plain, 64 B: wrong contents: ")
+    assert "connection refused" in failure("compare", "ws://127.0.0.1:1/", *brief)
+
+
+def test_figures_are_printed_although_a_connection_was_lost():
+    lost = iter([True])
+
+    def echo(connection):
+        for message in connection:
+            connection.send(message)
+            if next(lost, False):
+                return
+
+    with served(echo) as url:
+        done = bench("echo", url, *SHORT)
+    assert done.returncode == 1 and "messages" in done.stdout
+    assert "! 1 error: connection " in done.stdout and "closed by the server" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("scenario", ["echo", "fanout", "idle", "connect"])
+def test_an_interrupt_during_the_warmup_is_no_success(tools, scenario, number):
+    path = "/broadcast" if scenario == "fanout" else "/echo"
+    status, output, errors = interrupted(
+        "warming up", number, scenario, tools.ws(path), "--connections", "4", "--warmup", "1h",
+    )
+    assert (status, output) == (1, "")
+    assert "apus bench: interrupted: nothing was measured" in errors
+
+
+def test_an_interrupt_while_connections_open_is_no_success():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        status, output, errors = interrupted("connections open", signal.SIGINT, "echo", url)
+    assert (status, output) == (1, "") and "nothing was measured" in errors
+
+
+def interrupted(when, number, *args):
+    """A run that gets a signal once its progress says `when`: status, output and errors."""
+    process = subprocess.Popen(
+        [apus.binary(), "bench", *args, "--progress"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=apus.clean_environment(),
+    )
+    lines = apus.Lines(process.stderr)
+    try:
+        assert lines.wait_for(lambda lines: any(when in line for line in lines), 30), lines.text()
+        process.send_signal(number)
+        output = process.stdout.read()
+        status = process.wait(30)
+        lines.wait_for(lambda lines: False, 5)
+        return status, output, lines.text()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.mark.parametrize(
@@ -265,34 +344,38 @@ def test_contents_that_differ_are_a_fault(tools):
         ("http://127.0.0.1/", "ws, wss or ws+unix"),
     ],
 )
-def test_what_cannot_be_reached_is_told(url, words):
+def test_an_unreachable_server_is_reported(url, words):
     done = bench("echo", url, *SHORT)
     assert done.returncode in (1, 64)
     assert words in done.stderr and done.stdout == ""
 
 
-def test_a_path_that_is_refused_is_told(tools):
+def test_a_refused_path_is_reported(tools):
     done = bench("echo", tools.ws("/nowhere"), *SHORT)
     assert done.returncode == 1 and "404" in done.stderr
 
 
 def test_an_interrupt_prints_what_there_is(tools):
-    process = subprocess.Popen(
-        [apus.binary(), "bench", "echo", tools.ws("/echo"), "--duration", "1h", "--warmup", "0s",
-         "--progress", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ},
+    status, output, _ = interrupted(
+        "measuring", signal.SIGINT, "echo", tools.ws("/echo"), "--duration", "1h", "--warmup", "0s",
+        "--json",
     )
-    lines = apus.Lines(process.stderr)
-    try:
-        assert lines.wait_for(
-            lambda lines: any("measuring" in line for line in lines), 30
-        ), lines.text()
-        process.send_signal(signal.SIGINT)
-        output = process.stdout.read()
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.stdout.close()
     found = json.loads(output)
-    assert found["interrupted"] and found["messages"] > 0
+    assert status == 0 and found["interrupted"] and found["messages"] > 0
+
+
+@pytest.mark.parametrize(
+    "command, scheme",
+    [("echo", "ws"), ("fanout", "wss"), ("idle", "ws"), ("connect", "http"), ("compare", "ws")],
+)
+def test_passwords_in_urls_are_refused_and_not_repeated(command, scheme):
+    done = bench(command, f"{scheme}://user:pa55word@127.0.0.1:1/")
+    assert done.returncode == 64 and done.stdout == ""
+    assert "user or password in a URL isn't supported" in done.stderr
+    assert "--header" in done.stderr and "pa55word" not in done.stderr
+
+
+def test_several_sizes_go_with_commas():
+    for words in (("--sizes", "128", "64"), ("--size", "64", "1KiB"), ("--subscribers", "1", "2")):
+        done = bench("compare", *words)
+        assert done.returncode == 64 and "with commas and without spaces" in done.stderr

@@ -1,4 +1,4 @@
-"""`apus bench compare`, run in earnest, but for a short time."""
+"""`apus bench compare`, completely, but for a short time."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 SMALL = ("--size", "64,1KiB", "--subscribers", "10", "--duration", "100ms", "--repeats")
 ECHO = {"plain", "alone", "takeover"}
 BRIEF = ("--subscribers", "0", "--duration", "100ms", "--repeats", "1")
-# The same words in the help and below the figures.
+# The same words in the help and below the results.
 NOTES = ("The link is the server's own", "Takeover is from server to client")
 CHARTS = {
     "echo-cpu", "echo-wire", "echo-break-even", "fanout-cpu", "fanout-wire", "fanout-break-even",
@@ -30,11 +30,11 @@ def charts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(charts):
-    """The JSON of a comparison, which wrote charts too."""
+    """Returns the JSON of a comparison, which also writes charts."""
     return json.loads(compare("3", "--json", "--svg", str(charts)).stdout)
 
 
-def test_every_way_has_figures_at_every_size(found):
+def test_every_case_has_results_at_every_size(found):
     cases = {(one.get("subscribers"), one["way"], one["size"]) for one in found["measured"]}
     wanted = {(None, way, size) for way in ECHO for size in (64, 1024)}
     wanted |= {(10, way, size) for way in ECHO | {"shared"} for size in (64, 1024)}
@@ -54,7 +54,7 @@ def test_every_way_has_figures_at_every_size(found):
     assert found["version"]
 
 
-def test_each_way_compresses_as_it_says(found):
+def test_each_case_compresses_as_named(found):
     ratio = {
         (one.get("subscribers"), one["way"]): one["report"]["ratio"]
         for one in found["measured"] if one["size"] == 1024
@@ -65,7 +65,7 @@ def test_each_way_compresses_as_it_says(found):
     assert ratio[10, "shared"] < ratio[10, "alone"]
 
 
-def test_each_load_and_way_has_an_answer(found):
+def test_each_load_and_case_has_an_answer(found):
     answers = {(one.get("subscribers"), one["way"]) for one in found["answers"]}
     assert answers == {
         (None, "alone"), (None, "takeover"), (10, "alone"), (10, "takeover"), (10, "shared"),
@@ -75,7 +75,7 @@ def test_each_load_and_way_has_an_answer(found):
     assert "Compression pays on a link" in found["explanation"]
 
 
-def test_charts_are_well_formed(found, charts):
+def test_charts_are_valid(found, charts):
     assert {file.stem for file in charts.glob("*.svg")} == CHARTS
     for file in charts.glob("*.svg"):
         root = xml.etree.ElementTree.parse(file).getroot()
@@ -96,7 +96,7 @@ def test_markdown_has_the_table_and_the_answer():
         assert note in text
 
 
-def test_the_help_says_which_link_and_which_way():
+def test_the_help_names_the_link_and_the_direction():
     words = " ".join(apus.run("bench", "compare", "--help").stdout.split())
     for note in NOTES:
         assert note in words
@@ -120,18 +120,20 @@ def test_the_lines_of_a_file_are_compared_whole(tmp_path):
     assert "the 1,000 lines of a file" in found["explanation"]
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_before_the_run(tmp_path):
+def test_a_folder_that_is_not_writable_is_reported_before_the_run(tmp_path):
     file = tmp_path / "file"
     file.touch()
     for folder in (file, file / "charts", "/proc/charts"):
-        # Some seconds: the run would take minutes.
+        # The error takes seconds; the run would take minutes.
         done = apus.run("bench", "compare", "--svg", str(folder), seconds=10)
         assert done.returncode == 1 and done.stdout == ""
         assert f"--svg: {folder} can't be written to" in done.stderr
 
 
 def with_converter(tmp_path, script):
-    """A comparison with charts, where the converter to PNG is a script; and the charts' folder."""
+    """Runs a comparison with charts and a script as the converter to PNG. Returns it with the
+    charts' folder.
+    """
     program = tmp_path / "rsvg-convert"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -143,8 +145,8 @@ def with_converter(tmp_path, script):
     return done, folder
 
 
-def test_a_converter_makes_pictures(tmp_path):
-    # In the place of the picture, what it is made of.
+def test_a_converter_creates_pictures(tmp_path):
+    # The picture contains the source from which it was created.
     done, folder = with_converter(tmp_path, 'test "$1 $2 $3" = "--zoom 2 --output" && cp "$5" "$4"')
     assert done.returncode == 0, done.stderr
     charts = sorted(folder.glob("*.svg"))
@@ -153,7 +155,7 @@ def test_a_converter_makes_pictures(tmp_path):
         assert chart.with_suffix(".png").read_bytes() == chart.read_bytes()
 
 
-def test_a_converter_that_fails_is_told(tmp_path):
+def test_a_failing_converter_is_reported(tmp_path):
     done, folder = with_converter(tmp_path, "exit 3")
     assert done.returncode == 1 and "\necho " in done.stdout, "the figures are there"
     assert "echo-cpu.png is not written" in done.stderr and "ended with status 3" in done.stderr
@@ -163,14 +165,14 @@ def test_a_converter_that_fails_is_told(tmp_path):
 
 
 def against(url, *options):
-    """The JSON of a comparison on a server that is there already."""
+    """Returns the JSON of a comparison on an existing server."""
     done = apus.run("bench", "compare", url, *BRIEF[2:], *options, "--json", seconds=60)
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(done.stdout)
 
 
-def test_another_server_is_compared_by_what_it_agrees_to(start):
-    # Its messages stand alone, whatever is offered.
+def test_a_third_party_server_is_compared_by_what_it_negotiates(start):
+    # It compresses each message without a context, whatever is offered.
     server = start(
         "compression.context_takeover=off", "compression.threshold=0", args=["--tools"]
     )
@@ -189,14 +191,14 @@ def test_another_server_is_compared_by_what_it_agrees_to(start):
     )
 
 
-def test_a_server_without_compression_has_plain_figures_alone(start):
+def test_a_server_without_compression_only_has_plain_results(start):
     server = start("compression.enabled=false", args=["--tools"])
     found = against(server.ws("/echo"), "--size", "300")
     assert [one["way"] for one in found["measured"]] == ["plain"]
     assert sum("agrees to no compression" in words for words in found["warnings"]) == 2
 
 
-def test_a_fan_out_of_another_server_is_compared(start):
+def test_a_fan_out_of_a_third_party_server_is_compared(start):
     server = start("compression.threshold=0", args=["--tools"])
     found = against(server.ws("/broadcast"), "--subscribers", "10", "--size", "300")
     assert [(one["way"], one["subscribers"]) for one in found["measured"]] == [

@@ -1,4 +1,6 @@
-"""What `apus bench --rate` says of a server that stalls: users who come meanwhile wait, too."""
+"""The results of `apus bench --rate` with a server that stalls: clients that arrive meanwhile wait
+as well.
+"""
 
 import asyncio
 import contextlib
@@ -16,7 +18,7 @@ RATE = ("--rate", "100", "--connections", "4", "--warmup", "0s")
 
 @contextlib.contextmanager
 def server(after, seconds, echoes=True):
-    """PyPI's `websockets`: at message number `after` nobody is answered for so many seconds."""
+    """PyPI's `websockets`: after message number `after`, nobody is answered for some seconds."""
     listening = threading.Event()
 
     async def main():
@@ -62,17 +64,17 @@ def figures(scenario, url, duration):
     return json.loads(done.stdout)
 
 
-def test_a_stall_is_charged_to_all_who_were_due_meanwhile():
+def test_a_stall_counts_for_all_messages_due_meanwhile():
     with server(after=50, seconds=0.5) as url:
         found = figures("echo", url, "2s")
     latency = found["latency_microseconds"]
     assert 300_000 < latency["max"] and 200_000 < latency["p99"]
-    # Who came before it, or long after, did not wait.
+    # Messages before it, or long after, didn't wait.
     assert latency["p50"] < 100_000
 
 
 @pytest.mark.parametrize("scenario", ["echo", "fanout"])
-def test_a_stall_that_lasts_to_the_end_is_seen(scenario):
+def test_a_stall_up_to_the_end_is_noticed(scenario):
     # 30 messages of 100 are answered.
     with server(after=30, seconds=60, echoes=scenario == "echo") as url:
         found = figures(scenario, url, "1s")
@@ -81,7 +83,35 @@ def test_a_stall_that_lasts_to_the_end_is_seen(scenario):
     assert found["unanswered"] >= 30
 
 
-def test_who_answers_at_once_owes_nothing():
+def test_a_server_that_answers_at_once_has_no_delay():
     with server(after=0, seconds=0) as url:
         found = figures("echo", url, "1s")
     assert found["unanswered"] < 30, "what is under way"
+
+
+def closed_loop(scenario, url, *options):
+    return apus.run(
+        "bench", scenario, url, "--connections", "4", "--warmup", "0s", "--duration", "1s",
+        *options, seconds=60,
+    )
+
+
+@pytest.mark.parametrize("scenario", ["echo", "fanout"])
+def test_a_closed_loop_reports_a_stall_that_lasts_to_the_end(scenario):
+    # Four connections have a message each under way, or four subscribers miss one message.
+    with server(after=30, seconds=60, echoes=scenario == "echo") as url:
+        found = json.loads(closed_loop(scenario, url, "--json").stdout)
+        done = closed_loop(scenario, url)
+    assert found["unanswered"] == 4 and found["longest_unanswered_microseconds"] > 300_000
+    assert found["latency_microseconds"]["max"] > 300_000
+    assert any("the server stopped answering" in words for words in found["warnings"])
+    # That server is in its stall from the beginning of this run.
+    what = "messages" if scenario == "echo" else "deliveries"
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"nothing came back: 4 {what} are unanswered, the longest for " in done.stderr
+
+
+def test_a_closed_loop_does_not_report_messages_on_their_way():
+    with server(after=0, seconds=0) as url:
+        done = closed_loop("echo", url)
+    assert done.returncode == 0 and "unanswered" not in done.stdout

@@ -1,4 +1,4 @@
-"""`apus bench` by `wss`, against PyPI's `websockets` with a certificate of an authority of ours."""
+"""`apus bench` with `wss`, against PyPI's `websockets` with a certificate of a test authority."""
 
 import ssl
 import subprocess
@@ -18,7 +18,9 @@ def openssl(*args):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """A folder with an authority's certificate, and one that it gave to `localhost`."""
+    """Returns a folder with the certificate of an authority, and one that it issued for
+    `localhost`.
+    """
     folder = tmp_path_factory.mktemp("authority")
     openssl("req", "-x509", *KEY, "-subj", "/CN=Our authority",
             "-keyout", folder / "authority.key", "-out", folder / "authority.pem")
@@ -31,8 +33,9 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def port(authority):
-    """Where that `localhost` echoes, encrypted; for one test, as this server ends where a client
-    resets its connection before it is accepted."""
+    """Returns the URL of an encrypted echo server on that `localhost`. It serves one test, because
+    it ends when a client resets its connection before it is accepted.
+    """
     def echo(connection):
         for message in connection:
             connection.send(message)
@@ -56,7 +59,7 @@ def bench(scenario, url, *args, trusting=None):
     "options",
     [
         (),
-        # More than one record of TLS for each message, each way.
+        # More than one TLS record for each message, in each direction.
         ("--size", "60000"),
         ("--size", "1KiB", "--compression", "takeover", "--in-flight", "4"),
         ("--rate", "100"),
@@ -74,12 +77,12 @@ def test_an_echo_is_encrypted_and_compared(authority, port, options):
     assert compared >= 4, "the first message of each connection"
 
 
-def test_handshakes_are_counted_with_their_tls(authority, port):
+def test_handshakes_are_counted_including_tls(authority, port):
     done = bench("connect", f"wss://localhost:{port}/", trusting=authority)
     assert done.returncode == 0, done.stderr + done.stdout
 
 
-def test_any_certificate_will_do_if_told_so(port):
+def test_any_certificate_is_accepted_with_insecure(port):
     for host in ("localhost", "127.0.0.1"):
         done = bench("echo", f"wss://{host}:{port}/", "--insecure")
         assert done.returncode == 0, done.stderr + done.stdout
@@ -89,14 +92,41 @@ def test_any_certificate_will_do_if_told_so(port):
     "host, trusts, why",
     [("localhost", False, "issuer certificate"), ("127.0.0.1", True, "IP address mismatch")],
 )
-def test_a_server_that_proves_nothing_is_told_and_what_to_do(authority, port, host, trusts, why):
+def test_an_untrusted_certificate_is_reported_with_a_remedy(authority, port, host, trusts, why):
     done = bench("echo", f"wss://{host}:{port}/", trusting=authority if trusts else None)
     assert done.returncode == 1 and done.stdout == ""
     for word in ("the certificate is refused", why, "SSL_CERT_FILE", "--insecure"):
         assert word in done.stderr
 
 
-def test_a_server_without_tls_is_told(start):
+def connect(url, *args, text="", trusting=None):
+    environment = {"SSL_CERT_FILE": str(trusting / "authority.pem")} if trusting else {}
+    return subprocess.run(
+        [apus.binary(), "connect", url, *args], input=text, capture_output=True, text=True,
+        timeout=30, env=apus.clean_environment(**environment),
+    )
+
+
+def test_a_terminal_client_talks_by_tls(authority, port):
+    url = f"wss://localhost:{port}/"
+    # More than any buffer on the way has room for, in both directions at once.
+    text = "".join(f"{number:060000}\n" for number in range(200))
+    done = connect(url, "--wait", "1s", text=text, trusting=authority)
+    assert (done.returncode, done.stdout, done.stderr) == (0, text, "")
+    done = connect(url, "--insecure", "--wait", "1s", text="hello\n")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+
+
+def test_a_terminal_client_tells_why_it_does_not_trust(authority, port):
+    done = connect(f"wss://localhost:{port}/")
+    assert done.returncode == 1 and done.stdout == ""
+    for word in ("the certificate is refused", "SSL_CERT_FILE", "--insecure"):
+        assert word in done.stderr
+    done = connect("wss://127.0.0.1:1/")
+    assert done.returncode == 1 and "127.0.0.1:1: Connection refused" in done.stderr
+
+
+def test_a_server_without_tls_is_reported(start):
     server = start(args=["--tools"])
     done = bench("echo", f"wss://{server.authority}/echo")
     assert done.returncode == 1 and done.stdout == "" and "TLS: " in done.stderr

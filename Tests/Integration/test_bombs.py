@@ -1,6 +1,6 @@
-"""Decompression bombs: memory follows the limits, not what a message would inflate to.
+"""Decompression bombs: memory follows the limits, not the decompressed size of a message.
 
-Each against both engines, without and with the clients' context takeover.
+Each with both engines, without and with the clients' context takeover.
 """
 
 import itertools
@@ -33,7 +33,7 @@ NOISE = random.Random(2).randbytes(MIB)
 
 
 def fragments(payload, count, opcode=BINARY, fin=True):
-    """A compressed message in so many frames, or its beginning."""
+    """Returns a compressed message, or its beginning, in this many frames."""
     cuts = [len(payload) * index // count for index in range(count + 1)]
     return b"".join(
         frame(
@@ -45,7 +45,7 @@ def fragments(payload, count, opcode=BINARY, fin=True):
 
 
 def expect(server, payload, expected, opcode=BINARY):
-    """What a new connection gets for this message."""
+    """Returns the answer to this message on a new connection."""
     with DeflateWire.to(server) as wire:
         wire.send_deflated(payload, opcode)
         wire.expect(expected)
@@ -57,18 +57,20 @@ def expect_of_fragments(server, payload, count, expected):
         wire.expect(expected)
 
 
-# A server without the cap would hold the 64 MiB.
+# A server without the limit would use the 64 MiB.
 
 TO_64_MIB = bomb(64 * MIB)
 
 
 def room(cap, compressed=len(TO_64_MIB)):
-    """What one message may take: the output up to the cap, and the half of it that it outgrew,
-    where growing it moves it; the message as it came, in a buffer of up to twice its size."""
+    """Returns the memory that one message may use: the output up to the limit, half of it again
+    while it is moved to a larger buffer, and the received message in a buffer of up to twice its
+    size.
+    """
     return cap + cap // 2 + 2 * compressed
 
 
-def test_64_kib_that_inflate_to_64_mib(inflating, beside_honest, peak_within):
+def test_64_kib_that_decompress_to_64_mib(inflating, beside_honest, peak_within):
     assert 60 * KIB < len(TO_64_MIB) < 64 * KIB
     server = inflating()
     with beside_honest(server), peak_within(server, room(MIB)):
@@ -77,19 +79,19 @@ def test_64_kib_that_inflate_to_64_mib(inflating, beside_honest, peak_within):
 
 
 @pytest.mark.parametrize("cap", [4 * KIB, 16 * MIB], ids=["4KiB", "16MiB"])
-def test_memory_follows_the_cap(inflating, peak_within, cap):
+def test_memory_follows_the_limit(inflating, peak_within, cap):
     server = inflating(f"limits.message.max={cap}")
     with peak_within(server, room(cap)):
         expect(server, TO_64_MIB, 1009)
-        # As it comes it is within the smaller cap, too.
+        # The compressed size is within the smaller limit, too.
         assert len(bomb(3 * MIB)) < 4 * KIB
         expect(server, bomb(3 * MIB), 1009 if cap < MIB else bytes(3 * MIB))
         expect(server, TO_64_MIB, 1009)
 
 
 @pytest.mark.parametrize("cap", [MIB, 16 * MIB], ids=["1MiB", "16MiB"])
-def test_bombs_cut_short(inflating, peak_within, cap):
-    """Past the cap it is too late to see that the end is missing; within it, that is told."""
+def test_truncated_bombs(inflating, peak_within, cap):
+    """Beyond the limit, the missing end isn't detected any more; within it, it is reported."""
     server = inflating(f"limits.message.max={cap}")
     with peak_within(server, room(cap)):
         for missing in (1, 5, 9, 100, len(TO_64_MIB) // 2):
@@ -107,27 +109,27 @@ def test_bombs_in_many_fragments(inflating, beside_honest, peak_within):
         for _ in range(10):
             expect_of_fragments(server, TO_64_MIB, 1_000, 1009)
             expect_of_fragments(server, TO_64_MIB, 1_025, 1009)
-    # Only the number of the frames is wrong with this.
+    # Only the number of frames is invalid here.
     expect_of_fragments(server, deflate(b"honest"), 1_024, b"honest")
     expect_of_fragments(server, deflate(b"honest"), 1_025, 1009)
 
 
-# Before a peer has proved who it is
+# Before a peer has authenticated
 
 UNPROVED = ("auth.first_message=true", KEYED)
 
 
 def unproved(server):
-    """A connection that has offered compression, of a peer whose token is awaited."""
+    """Returns a connection that has offered compression, before its peer sends a token."""
     wire, answer = offering(server, NAME, path=PATH)
     assert answer is None
     return wire
 
 
 def test_bombs_before_authentication(start, beside_honest, peak_within):
-    """Nothing is agreed on there, so nothing is inflated, nor is it once a token has come."""
+    """No extension is negotiated there, so nothing is decompressed, even after a token."""
     server = start("server.loops=1", *UNPROVED)
-    # One is within `limits.before_auth.message` as it comes, the other not.
+    # The compressed size of one is within `limits.before_auth.message`, that of the other isn't.
     bombs = [
         fragments(payload, count) for payload in (bomb(MIB), TO_64_MIB) for count in (1, 1_000)
     ]
@@ -144,7 +146,7 @@ def test_bombs_before_authentication(start, beside_honest, peak_within):
         expect_failures(proofs * 30)
 
 
-# Messages that inflate to nothing: what costs is what came
+# Messages without output: the input determines the cost
 
 NOTHING = {
     "stored": EMPTY_STORED * (MIB // 5),
@@ -155,14 +157,14 @@ NOTHING = {
 
 
 def cpu_seconds_of(server, payload):
-    """Of the server's, for it alone and with one byte of content behind it."""
+    """Returns the CPU time of the server for the message and one byte of content after it."""
     before = server.cpu_seconds()
     expect(server, payload + FLUSH, b"")
     expect(server, payload + stored(b"x") + FLUSH, b"x")
     return server.cpu_seconds() - before
 
 
-def test_a_mebibyte_of_blocks_of_nothing(inflating, peak_within):
+def test_a_mebibyte_of_empty_blocks(inflating, peak_within):
     server = inflating()
     with peak_within(server, room(0, compressed=MIB)):
         for payload in NOTHING.values():
@@ -177,8 +179,8 @@ def test_empty_stored_blocks_keep_no_one_waiting(inflating, beside_honest, peak_
 
 
 @pytest.mark.parametrize("blocks", ["fixed", "dynamic"])
-def test_blocks_of_nothing_cost_about_what_they_cost_zlib(inflating, record_property, blocks):
-    """Else one peer alone takes a loop's time from all others, within every limit."""
+def test_empty_blocks_cost_about_as_much_as_in_zlib(inflating, record_property, blocks):
+    """Otherwise one peer could occupy a loop, within every limit."""
     payload = NOTHING[blocks]
     server = inflating()
     spent = cpu_seconds_of(server, payload)
@@ -187,17 +189,17 @@ def test_blocks_of_nothing_cost_about_what_they_cost_zlib(inflating, record_prop
         assert zlib.decompressobj(-15).decompress(payload) == b""
     by_zlib = time.process_time() - begun
     record_property("cpu_seconds", (spent, by_zlib))
-    # Whole ticks are counted, and there is more to a message than to inflate it.
+    # CPU time is counted in whole ticks, and a message costs more than its decompression.
     assert spent < 3 * by_zlib + 0.05
 
 
-# The cap, to the byte
+# The limit, to the byte
 
 
-def test_a_message_that_inflates_to_one_past_the_cap_is_1009(inflating, peak_within):
+def test_a_message_that_decompresses_to_one_byte_beyond_the_limit_is_1009(inflating, peak_within):
     server = inflating()
     words = NOISE[: MIB // 2].hex().encode()
-    # As it came, as inflated, and both of the echo, deflated and queued.
+    # The received, the decompressed, and the echoed message, which is compressed and queued.
     with peak_within(server, 4 * MIB):
         for level in (0, 1, 9):
             expect(server, deflate(words, level), words)
@@ -206,22 +208,22 @@ def test_a_message_that_inflates_to_one_past_the_cap_is_1009(inflating, peak_wit
     expect(server, bomb(MIB + 1), 1009)
 
 
-def test_a_message_that_grew_when_compressed_is_taken(inflating):
+def test_a_message_that_grew_when_compressed_is_accepted(inflating):
     server = inflating()
     payload = stored(NOISE) + FLUSH
     assert len(payload) > MIB
     expect(server, payload, NOISE)
     expect_of_fragments(server, payload, 100, NOISE)
-    # Of nothing but short blocks, by the least memory.
+    # A compressor with the least memory, which writes only short blocks.
     for memory in range(1, 10):
         deflater = zlib.compressobj(6, zlib.DEFLATED, -15, memory)
         expect(server, deflater.compress(NOISE) + deflater.flush(zlib.Z_SYNC_FLUSH)[:-4], NOISE)
     expect(server, stored(NOISE + b"x") + FLUSH, 1009)
-    # Past what honest blocks could add, it is refused unread.
+    # Beyond the overhead of valid blocks, it is refused unread.
     expect(server, EMPTY_STORED * (MIB // 16 // 5 + 64) + payload, 1009)
 
 
-def test_text_bombs_that_end_in_no_utf8(inflating, peak_within):
+def test_text_bombs_with_invalid_utf8_at_the_end(inflating, peak_within):
     server = inflating()
     with peak_within(server, room(MIB, compressed=2 * KIB)):
         for end in (b"\xff", b"\xe2\x82", b"\xed\xa0\x80"):
@@ -234,8 +236,10 @@ def test_text_bombs_that_end_in_no_utf8(inflating, peak_within):
     expect(server, deflate(good), good, TEXT)
 
 
-def test_what_a_bomb_took_is_given_back(inflating):
-    """Others may use it as soon as the bomb is refused, before its loop inflates again."""
+def test_the_memory_of_a_bomb_is_freed(inflating):
+    """Other connections may use it as soon as the bomb is refused, before its loop decompresses
+    again.
+    """
     server = inflating("limits.message.max=2MiB", "limits.assembly.max=3MiB")
     plain = NOISE + NOISE[: MIB // 2]
     with DeflateWire.to(server) as other:
@@ -249,10 +253,10 @@ def test_what_a_bomb_took_is_given_back(inflating):
             other.expect(plain)
 
 
-# Rates: 1 KiB that inflates to 1 MiB
+# Rates: 1 KiB that decompresses to 1 MiB
 
 
-def test_small_bombs_above_the_byte_rate_are_slowed(inflating, beside_honest):
+def test_small_bombs_beyond_the_byte_rate_are_slowed_down(inflating, beside_honest):
     server = inflating("limits.rate.bytes=8MiB", "limits.rate.policy=pause")
     with beside_honest(server), DeflateWire.to(server) as one, DeflateWire.to(server) as two:
         begun = time.monotonic()
@@ -261,11 +265,11 @@ def test_small_bombs_above_the_byte_rate_are_slowed(inflating, beside_honest):
                 wire.send(frame(BINARY, bomb(MIB), rsv=RSV1) * 2)
             for wire in (one, two):
                 assert [len(wire.message()) for _ in range(2)] == [MIB] * 2
-        # Of each a burst of 8 MiB, then 8 MiB a second; nothing waits for what it is itself.
+        # A burst of 8 MiB each, then 8 MiB per second. A message doesn't wait for its own size.
         assert time.monotonic() - begun > 0.4
 
 
-def test_small_bombs_above_the_byte_rate_are_1008(inflating, beside_honest):
+def test_small_bombs_beyond_the_byte_rate_are_1008(inflating, beside_honest):
     server = inflating("limits.rate.bytes=64KiB", "limits.rate.policy=close")
     with beside_honest(server):
         for _ in range(20):
@@ -277,7 +281,7 @@ def test_small_bombs_above_the_byte_rate_are_1008(inflating, beside_honest):
                 wire.expect(1008)
 
 
-def test_small_bombs_in_one_read_are_held_to_the_byte_rate_too(inflating):
+def test_small_bombs_in_one_read_are_subject_to_the_byte_rate_too(inflating):
     server = inflating("limits.rate.bytes=2MiB", "limits.rate.policy=close")
     with DeflateWire.to(server) as wire:
         wire.send(frame(BINARY, bomb(MIB), rsv=RSV1) * 60)

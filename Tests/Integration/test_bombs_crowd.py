@@ -29,7 +29,7 @@ pytestmark = pytest.mark.alone
 
 @dataclass
 class Kind:
-    """What one of them sends, and the answer."""
+    """Sends the message of one peer, and reads the answer."""
 
     payload: bytes
     expected: bytes | int
@@ -58,13 +58,13 @@ CROWD = {
 }
 
 ASSEMBLY = 8 * MIB
-# What is partly received and inflating, and as much again that malloc doesn't give back; what
-# each loop keeps of both for reuse (4 MiB), and an echo as it is deflated; the connections.
+# The memory for partly received and decompressing messages, and as much again that malloc doesn't
+# return; on each loop, the buffers for reuse (4 MiB) and an echo during compression; connections.
 CROWD_BOUND = 2 * ASSEMBLY + 2 * 5 * MIB + 1_000 * 2 * KIB
 
 
 def test_a_thousand_at_once(inflating, beside_honest, peak_within):
-    """All but the last byte of each is sent at once, then they go off, eight at a time."""
+    """All but the last byte of each is sent first. Then eight at a time are completed."""
     server = inflating(f"limits.assembly.max={ASSEMBLY}", "server.loops=2")
     before = server.sockets()
     names = itertools.islice(itertools.cycle(CROWD), 1_000)
@@ -92,7 +92,7 @@ def test_a_thousand_at_once(inflating, beside_honest, peak_within):
                 else:
                     assert brief(answer) == brief(CROWD[name].expected), name
                     met.add(name)
-        # Those that hold the most give way to the others.
+        # The connections with the most memory are closed first.
         assert refused > 100
         assert met >= {name for name, kind in CROWD.items() if len(kind.payload) < 32 * KIB}
     wait_until(lambda: server.sockets() <= before, "every connection let go")
@@ -101,8 +101,8 @@ def test_a_thousand_at_once(inflating, beside_honest, peak_within):
 
 @pytest.mark.parametrize("engine", ["auto", "zlib"])
 @pytest.mark.parametrize("name", CROWD)
-def test_a_thousand_of_a_kind_at_once(start, beside_honest, peak_within, engine, name):
-    """All have sent theirs before anyone reads the answer, and beside them one is honest."""
+def test_a_thousand_of_the_same_kind_at_once(start, beside_honest, peak_within, engine, name):
+    """All have sent theirs before any reads the answer. One other client is honest."""
     sent, expected = CROWD[name].sent(), CROWD[name].expected
     server = start(
         "server.loops=2", f"compression.engine={engine}", f"limits.assembly.max={ASSEMBLY}",
@@ -117,7 +117,7 @@ def test_a_thousand_of_a_kind_at_once(start, beside_honest, peak_within, engine,
             wire.socket.settimeout(30)
             wire.send(sent)
         answers = collections.Counter(wire.message() for wire in wires)
-    # Where too much is being received at once, some are told so.
+    # If the memory is used up, some are refused with that reason.
     assert set(answers) <= {expected, 1013}, {brief(answer) for answer in answers}
     assert answers[expected] > 300, answers[1013]
     wait_until(lambda: server.sockets() <= before, "every connection let go")
@@ -126,7 +126,7 @@ def test_a_thousand_of_a_kind_at_once(start, beside_honest, peak_within, engine,
 
 @pytest.mark.parametrize("name", ["a bomb", "a bomb in fragments", "the cap"])
 def test_a_thousand_before_authentication(start, beside_honest, peak_within, name):
-    """Nothing is agreed on with them, so that nothing of theirs is kept, nor inflated."""
+    """No extension is negotiated with them, so nothing is kept or decompressed."""
     sent = CROWD[name].sent()
     server = start("server.loops=2", *UNPROVED)
     before = server.sockets()
@@ -143,7 +143,9 @@ def test_a_thousand_before_authentication(start, beside_honest, peak_within, nam
 
 
 def is_held(wire):
-    """Whether what was sent is kept; else it was refused, as too much is being received."""
+    """Returns whether the sent data is kept. Otherwise it was refused because too much is being
+    received.
+    """
     answer = wire.frame()
     assert answer.opcode == PONG or answer.opcode == CLOSE and answer.code == 1013, answer
     return answer.opcode == PONG

@@ -1,4 +1,4 @@
-"""The page at `/` in headless Chromium: a person connects, types, and sees what comes back."""
+"""The page at `/` in headless Chromium, used as by a person."""
 
 import contextlib
 import re
@@ -66,7 +66,7 @@ def test_a_stop_of_the_server_is_shown_with_its_code(start, browser):
     assert page.evaluate("document.getElementById('echo-toggle').textContent") == "Connect"
 
 
-def test_a_message_too_big_is_shown_with_its_code(start, browser):
+def test_a_message_that_is_too_large_is_shown_with_its_code(start, browser):
     page = browser.page(start("limits.message.max=10").url("/"))
     page.click("echo-toggle")
     page.wait_for_text("echo-state", "connected")
@@ -75,7 +75,7 @@ def test_a_message_too_big_is_shown_with_its_code(start, browser):
     page.wait_for_text("echo-state", "closed 1009")
 
 
-def test_the_tabs_work_by_keyboard(start, browser):
+def test_the_tabs_can_be_used_by_keyboard(start, browser):
     page = browser.page(start().url("/"))
     page.evaluate("document.getElementById('tab-echo').focus()")
     page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
@@ -108,7 +108,7 @@ def fill(page, element, text):
 
 
 def paste(page, text):
-    """Signs in with a token that is pasted."""
+    """Signs in with a pasted token."""
     page.click("tab-secure")
     page.type("paste-token", text)
     page.press_enter()
@@ -145,14 +145,14 @@ def test_every_tab_fits_a_phone(start, browser, width, name):
     for tab in TABS:
         page.click(f"tab-{tab}")
         page.wait_for(f"!document.getElementById('panel-{tab}').hidden")
-        # Not `innerWidth`: a phone zooms out until all of a page that is too wide is in it.
+        # Not `innerWidth`: a phone zooms out until a page that is too wide fits completely.
         root = "document.documentElement"
         assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), tab
         assert page.evaluate(f"{root}.scrollWidth") == width, tab
         assert page.evaluate(BEYOND_THE_EDGE % width) == "", tab
 
 
-def test_a_task_is_created_listed_and_heard_of(start, browser, tmp_path):
+def test_a_task_is_created_listed_and_announced(start, browser, tmp_path):
     server = start(f"tasks.database={tmp_path / 'tasks.sqlite'}")
     listener, author = (browser.page(server.url("/#tasks")) for _ in range(2))
     listener.click("tasks-toggle")
@@ -165,14 +165,14 @@ def test_a_task_is_created_listed_and_heard_of(start, browser, tmp_path):
     listener.wait_for_text("tasks-log", "New task created: grüße <b>")
     listener.wait_for_text("tasks-list", "grüße <b>")
     assert listener.complaints == author.complaints == []
-    # The id is taken: the next one is offered, and what is wrong is said.
+    # The id exists: the next one is offered, and the error is shown.
     author.evaluate("document.getElementById('tasks-id').value = 1")
     author.type("tasks-title", "again")
     author.press_enter()
     author.wait_for_text("tasks-answer", "409")
 
 
-def test_a_channel_carries_what_is_published(start, browser):
+def test_a_channel_receives_publications(start, browser):
     page = browser.page(start().url("/#channels"))
     page.click("channels-toggle")
     page.wait_for_text("channels-state", "connected")
@@ -183,7 +183,7 @@ def test_a_channel_carries_what_is_published(start, browser):
     assert page.complaints == []
 
 
-def test_who_signs_in_talks_under_their_name(start, browser, tmp_path):
+def test_a_signed_in_user_sends_under_their_name(start, browser, tmp_path):
     path = tmp_path / "users"
     users("add", "ada", "--file", str(path), password="correct horse")
     server = start(f"auth.users={path}", f"auth.jwt.secret={'s' * 32}")
@@ -206,7 +206,7 @@ def test_who_signs_in_talks_under_their_name(start, browser, tmp_path):
     page.wait_for_text("who", "not signed in")
 
 
-def test_who_pastes_a_token_may_do_what_demands_one(start, browser):
+def test_a_pasted_token_allows_what_requires_one(start, browser):
     server = start(
         KEYED, "auth.required_for=echo, chat, notifications, tasks, publish, channels"
     )
@@ -222,7 +222,7 @@ def test_who_pastes_a_token_may_do_what_demands_one(start, browser):
     assert page.text("who") == "not signed in"
     paste(page, f" {token('grüße')} ")
     page.wait_for_text("who", "signed in as grüße")
-    # What was refused before was complained of.
+    # The earlier refusal was reported as a complaint.
     page.complaints.clear()
     for name in ("echo", "chat", "tasks", "channels"):
         page.click(f"{name}-toggle")
@@ -242,7 +242,7 @@ def test_who_pastes_a_token_may_do_what_demands_one(start, browser):
     page.wait_for_text("channels-answer", "Published")
     page.wait_for_text("channels-log", "published by token")
     assert page.complaints == []
-    # The token goes with the person.
+    # The token is forgotten when the user signs out.
     page.click("sign-out")
     page.type("channels-message", "too late")
     page.press_enter()
@@ -251,7 +251,7 @@ def test_who_pastes_a_token_may_do_what_demands_one(start, browser):
     assert not any("too late" in line for line in lines(page, "channels", "received"))
 
 
-# What it would take to bring something elsewhere, by each way that a page has.
+# All ways in which a page could send data to another server.
 ELSEWHERE = """((address) => Promise.all([
     fetch(`http://${address}/`, { mode: "no-cors" }).then(() => "went", () => "kept"),
     new Promise((resolve) => {
@@ -267,7 +267,7 @@ ELSEWHERE = """((address) => Promise.all([
 ]))("%s")"""
 
 
-def test_the_page_talks_to_its_own_server_alone(start, browser, tmp_path):
+def test_the_page_communicates_only_with_its_own_server(start, browser, tmp_path):
     path = tmp_path / "users"
     users("add", "ada", "--file", str(path), password="correct horse")
     server = start(KEYED, f"auth.users={path}")
@@ -288,7 +288,7 @@ def test_the_page_talks_to_its_own_server_alone(start, browser, tmp_path):
     own = re.compile(rf"(http|ws)://{re.escape(server.authority)}/")
     assert [url for url in asked if not own.match(url)] == []
     assert page.complaints == []
-    # Nor could it, whatever were written into it: its policy lets nothing out.
+    # Its policy would also prevent inserted code from sending anything.
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         assert page.evaluate(ELSEWHERE % address) == ["kept"] * 3
@@ -300,9 +300,9 @@ def test_the_page_talks_to_its_own_server_alone(start, browser, tmp_path):
     assert content.startswith("default-src 'none'; ")
 
 
-def test_ids_that_a_browser_can_not_count_with_are_exact(start, browser):
+def test_ids_beyond_the_numbers_of_a_browser_are_exact(start, browser):
     server = start()
-    # Numbers of JavaScript's are even from 2^53 on.
+    # From 2^53 on, JavaScript's numbers are even.
     first = 2**53 + 1
     assert create(server, first, "by a program")[0] == 200
     page = browser.page(server.url("/#tasks"))

@@ -1,4 +1,4 @@
-"""Channels and readiness of one server, with its broker in memory (S7)."""
+"""Channels and readiness of one server, with its broker in memory."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from channels import closed, publish, readiness, request
 from wire import Wire, upgrade_request
 
 
-def test_what_is_posted_reaches_the_channel_and_no_other(server, client):
+def test_a_publication_reaches_its_channel_and_no_other(server, client):
     news, sport = client(server, "/ws/redis/news"), client(server, "/ws/redis/sport")
     publish(server, "first")
     publish(server, "second", "sport")
@@ -31,7 +31,7 @@ def test_what_is_posted_reaches_the_channel_and_no_other(server, client):
         ("", "a b&ü".encode(), None),
     ],
 )
-def test_a_message_comes_by_query_form_json_or_text(server, client, query, body, kind):
+def test_a_message_is_accepted_in_query_form_json_or_text(server, client, query, body, kind):
     news = client(server, "/ws/redis/news")
     status, _, answer = request(server, f"/publish/news{query}", "POST", body, kind)
     assert (status, json.loads(answer)) == (200, {"message": "Published"})
@@ -55,10 +55,10 @@ def test_curl_posts_a_form(server, client):
         ("a=1&a=2&message=%4", "%4"),
     ],
 )
-def test_a_percent_sign_that_encodes_nothing_is_itself(server, client, query, message):
+def test_a_percent_sign_that_encodes_nothing_is_literal(server, client, query, message):
     news = client(server, "/ws/redis/news")
     with Wire.to(server) as wire:
-        # As browsers send it, which curl and urllib don't.
+        # Browsers send it so, unlike curl and urllib.
         wire.send(
             f"POST /publish/news?{query} HTTP/1.1\r\nHost: {server.authority}\r\n"
             "Content-Length: 0\r\n\r\n".encode())
@@ -72,7 +72,7 @@ def test_a_percent_sign_that_encodes_nothing_is_refused_in_a_path(server):
         assert wire.response().status == 400
 
 
-def test_an_empty_message_is_one(server, client):
+def test_an_empty_message_is_published(server, client):
     news = client(server, "/ws/redis/news")
     publish(server, "")
     assert news.recv(timeout=30) == ""
@@ -94,14 +94,14 @@ def test_an_empty_message_is_one(server, client):
         ("", b"x", "image/png", ["body"], "value_error"),
     ],
 )
-def test_what_can_not_be_published_is_422(server, query, body, kind, loc, fault):
+def test_an_invalid_publication_is_422(server, query, body, kind, loc, fault):
     status, _, answer = request(server, f"/publish/news{query}", "POST", body, kind)
     assert status == 422
     (told,) = json.loads(answer)["detail"]
     assert (told["loc"], told["type"]) == (loc, fault) and told["msg"]
 
 
-def test_a_channel_s_name_has_limits(server, client):
+def test_the_name_of_a_channel_has_limits(server, client):
     longest = "c" * (255 - len("channel/"))
     listener = client(server, f"/ws/redis/{longest}")
     publish(server, "fits", longest)
@@ -116,7 +116,7 @@ def test_a_channel_s_name_has_limits(server, client):
             assert wire.response().status == 422
 
 
-def test_who_sends_on_a_channel_is_told_how_to_publish(server, client):
+def test_a_client_that_sends_on_a_channel_is_informed_how_to_publish(server, client):
     listener = client(server, "/ws/redis/news")
     listener.send("not this way")
     assert closed(listener) == (1008, "publish by POST /publish/news")
@@ -130,12 +130,12 @@ def test_a_server_with_its_broker_in_memory_is_ready(server):
     )
 
 
-def test_a_server_that_lets_its_connections_go_is_not_ready(start):
+def test_a_draining_server_is_not_ready(start):
     server = start("server.loops=1", "drain.spread=10s", "drain.deadline=20s")
     with Wire.to(server) as wire:
         # The head is on its way when the stop begins, so the connection is still answered.
         wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n")
-        # They have been read: a request that came later on the one loop has been answered.
+        # They have been read, because a later request on the only loop has been answered.
         assert readiness(server)[0]
         server.signal(15)
         assert server.stderr.wait_for(
@@ -145,14 +145,14 @@ def test_a_server_that_lets_its_connections_go_is_not_ready(start):
         wire.send(b"\r\n")
         answer = wire.response()
         assert answer.status == 503
-        assert "connections go" in json.loads(answer.body)["faults"][0]
+        assert "draining" in json.loads(answer.body)["faults"][0]
     assert server.wait(30) == 0
 
 
 def refuses_connections(server):
     try:
         server.connect().close()
-    # Reset: it was in the queue of a listener that closed.
+    # Reset: it was in the queue of a listener that was closed.
     except ConnectionError:
         return True
     return False

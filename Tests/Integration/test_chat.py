@@ -1,4 +1,4 @@
-"""S2: what one client sends at `/ws/{client_id}` reaches all; a leaving client is announced."""
+"""The chat: messages sent to `/ws/{client_id}` reach all members, and leaving is announced."""
 
 import time
 
@@ -10,7 +10,7 @@ def recv(socket):
     return socket.recv(timeout=5)
 
 
-def test_a_message_reaches_everyone_the_sender_too(start, client):
+def test_a_message_reaches_all_including_the_sender(start, client):
     server = start()
     seven, eight, nine = (client(server, f"/ws/{number}") for number in (7, 8, 9))
     seven.send("hello")
@@ -19,7 +19,7 @@ def test_a_message_reaches_everyone_the_sender_too(start, client):
     assert [recv(socket) for socket in (seven, eight, nine)] == ["Client 9: grüße"] * 3
 
 
-def test_those_who_stay_are_told_who_left(start, client):
+def test_a_leaving_client_is_announced_to_the_others(start, client):
     server = start()
     seven, eight = client(server, "/ws/7"), client(server, "/ws/8")
     eight.close()
@@ -28,14 +28,14 @@ def test_those_who_stay_are_told_who_left(start, client):
     assert recv(seven) == "Client 7: alone"
 
 
-def test_a_client_without_goodbye_is_announced_too(start, client):
+def test_a_client_that_disappears_is_announced_too(start, client):
     server = start()
     seven = client(server, "/ws/7")
     Wire.to(server, "/ws/8").reset()
     assert recv(seven) == "Client 8 left the chat"
 
 
-def test_everyone_sees_all_and_each_sender_in_its_order(start, client):
+def test_all_receive_everything_and_each_sender_in_order(start, client):
     server = start()
     rooms = [client(server, f"/ws/{number}") for number in range(4)]
     for turn in range(50):
@@ -49,7 +49,7 @@ def test_everyone_sees_all_and_each_sender_in_its_order(start, client):
 
 
 @pytest.mark.parametrize("client_id", ["abc", "7.5", "7abc", "0x7", "%37x", "9" * 30, "-", "1/2"])
-def test_an_id_that_is_no_integer_is_refused_before_the_upgrade(server, client_id):
+def test_an_id_that_is_not_an_integer_is_refused_before_the_upgrade(server, client_id):
     with Wire.to(server) as wire:
         wire.send(upgrade_request(f"/ws/{client_id}", server.authority))
         response = wire.response()
@@ -57,7 +57,7 @@ def test_an_id_that_is_no_integer_is_refused_before_the_upgrade(server, client_i
         assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_a_peer_that_breaks_does_not_stop_the_broadcast(start, client):
+def test_a_failing_peer_does_not_stop_the_broadcast(start, client):
     server = start()
     seven, eight = client(server, "/ws/7"), client(server, "/ws/8")
     for number in range(20):
@@ -72,14 +72,14 @@ def test_a_peer_that_breaks_does_not_stop_the_broadcast(start, client):
         assert {text for text in seen if "left" in text} == notices
 
 
-def test_a_peer_that_never_reads_is_let_go_and_the_rest_goes_on(start, client):
+def test_a_peer_that_never_reads_is_closed_and_the_others_continue(start, client):
     server = start("limits.outbox.max=256KiB", "limits.close.timeout=100ms")
     silent = Wire.to(server, "/ws/1", receive_buffer=4_096)
     two, three = client(server, "/ws/2"), client(server, "/ws/3")
     text = "x" * 65_536
     notice = "Client 1 left the chat"
     noticed = set()
-    # The kernel's buffers take some megabytes before the outbox grows; then the close timeout
+    # The kernel's buffers accept some megabytes before the outbox grows; then the close timeout
     # passes.
     deadline = time.monotonic() + 60
     while len(noticed) < 2:
@@ -92,7 +92,7 @@ def test_a_peer_that_never_reads_is_let_go_and_the_rest_goes_on(start, client):
     silent.close()
 
 
-def test_a_goodbye_is_answered(server):
+def test_a_close_frame_is_answered(server):
     with Wire.to(server, "/ws/7") as wire:
         wire.send_frame(CLOSE, b"\x03\xe8")
         assert wire.close_frame().code == 1000

@@ -1,7 +1,7 @@
-"""Runs of combining marks, wherever a peer can put text, hold no event loop.
+"""Sequences of combining marks, in every place where a peer can send text, block no event loop.
 
-Comparing or hashing them as Unicode text costs the square of their number: 440 KB took more than a
-minute, and 120 KB five seconds.
+Comparing or hashing them as Unicode text takes time that grows with the square of their number:
+more than a minute for 440 KB, and five seconds for 120 KB.
 """
 
 from urllib.parse import quote
@@ -13,19 +13,19 @@ from signing_in import post as post_token
 from tokens import KEYED, PATH, bearer, token
 from wire import Wire
 
-# Classes in mixed order, so that they would have to be sorted.
+# Mixed classes, so that normalization would have to sort them.
 MARKS = "\u0300\u0316"
 MESSAGE = MARKS * (110 << 10)
 BODY = MARKS * (30 << 10)
 FORM = "application/x-www-form-urlencoded"
-# Each would have cost five seconds or more.
+# Each would have taken five seconds or more.
 TIMES = 2
 SECONDS = 5
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """One loop, which any of the requests could hold, and room for them."""
+    """Returns a server with large limits and one loop, which any request could block."""
     users = tmp_path_factory.mktemp("users") / "users"
     users.write_text("# none\n")
     with shared(
@@ -38,7 +38,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def is_served(server, client):
-    """`with is_served():` what happens costs little, and an honest client is answered after it."""
+    """`with is_served():` the body costs little, and an honest client is answered after it."""
     honest = client(server, "/ws")
     before = server.cpu_seconds()
     yield
@@ -58,7 +58,7 @@ def is_served(server, client):
     ids=["member", "name", "two", "longer"],
 )
 @pytest.mark.parametrize("path", ["/ws", PATH])
-def test_in_a_message_that_could_bring_a_token(server, client, is_served, path, text):
+def test_in_a_message_that_may_contain_a_token(server, client, is_served, path, text):
     options = bearer(token()) if path == PATH else {"subprotocols": ["bearer"]}
     attacker = client(server, path, **options)
     attacker.send(text)
@@ -94,7 +94,7 @@ def test_in_a_body(server, is_served, path, body, kind, status):
     "body", [f"{BODY}=1&{BODY}=2", f"grant_type={BODY}", f"grant_type=password&username={BODY}"],
     ids=["names", "value", "user"],
 )
-def test_in_a_form_of_who_signs_in(server, is_served, body):
+def test_in_a_form_for_signing_in(server, is_served, body):
     for _ in range(TIMES):
         assert post_token(server, body=body.encode()).status == 400
 

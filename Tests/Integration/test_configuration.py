@@ -1,4 +1,4 @@
-"""File, environment and command line, and what a faulty configuration is told."""
+"""The file, the environment and the command line, and errors in the configuration."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ BAD_CONFIGURATION = 78  # EX_CONFIG
 
 
 def message_max(server, low, high):
-    """Whether the server takes messages of `low` and refuses those of `high` bytes."""
+    """Returns whether the server accepts messages of `low` bytes, but not of `high` bytes."""
     with Wire.to(server, "/ws") as wire:
         wire.send(frame(BINARY, b"x" * low) + frame(BINARY, b"x" * high))
         return wire.frame().opcode == BINARY and wire.frame().opcode == CLOSE
@@ -27,7 +27,7 @@ def file(tmp_path):
     return write
 
 
-def test_a_later_source_wins_over_an_earlier(start, file):
+def test_a_later_source_takes_precedence(start, file):
     args = ["--port", "0", "--config", file("limits:\n  message:\n    max: 100\n")]
     environment = {"APUS_LIMITS_MESSAGE_MAX": "200"}
     assert message_max(start(args=args), 100, 101)
@@ -37,7 +37,7 @@ def test_a_later_source_wins_over_an_earlier(start, file):
     )
 
 
-def test_the_last_of_two_settings_wins(start):
+def test_the_last_of_two_settings_counts(start):
     assert message_max(start("limits.message.max=100", "limits.message.max=200"), 200, 201)
 
 
@@ -59,7 +59,7 @@ FAULTY_KEYS = ["limits.message.maximum", "limits.connections.max", "heartbeat.in
 
 
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["config", "check"]])
-def test_all_faults_of_a_file_are_told_together(file, command):
+def test_all_errors_of_a_file_are_reported_together(file, command):
     done = run(*command, "--config", file(FAULTS))
     assert done.returncode == BAD_CONFIGURATION, done
     for told in [*FAULTY_KEYS, "many", "1ms"]:
@@ -67,7 +67,7 @@ def test_all_faults_of_a_file_are_told_together(file, command):
     assert "listening" not in done.stdout
 
 
-def test_a_fault_names_the_allowed_range():
+def test_an_error_names_the_allowed_range():
     done = run("serve", "--set", "limits.handshake.timeout=2h")
     assert done.returncode == BAD_CONFIGURATION
     assert "limits.handshake.timeout" in done.stderr
@@ -88,13 +88,13 @@ def test_a_fault_names_the_allowed_range():
         "limits.message=1",
     ],
 )
-def test_a_faulty_setting_is_refused(setting):
+def test_an_invalid_setting_is_refused(setting):
     done = run("serve", "--port", "0", "--set", setting)
     assert done.returncode == BAD_CONFIGURATION, done
     assert setting.partition("=")[0] in done.stderr
 
 
-def test_faults_from_all_sources_are_told_together(file):
+def test_errors_of_all_sources_are_reported_together(file):
     done = run(
         *["serve", "--config", file(FAULTS), "--set", "limits.frame.max=none"],
         environment={"APUS_LIMITS_FRAGMENTS_MAX": "-1"},
@@ -104,9 +104,9 @@ def test_faults_from_all_sources_are_told_together(file):
         assert key in done.stderr, done.stderr
 
 
-def test_variables_that_are_no_keys_are_warned_of_and_stop_nothing(start):
-    # As komodo#717 and sequin#2155 describe: what Kubernetes sets for a service named "apus", and
-    # one named "apus-server", whose port has the name of a key.
+def test_unknown_variables_are_warnings_and_do_not_prevent_a_start(start):
+    # As komodo#717 and sequin#2155 describe: the variables that Kubernetes sets for a service named
+    # "apus", and for one named "apus-server", whose port has the name of a key.
     environment = {"APUS_VERSION": "1.2", "APUS_LISTEN": "127.0.0.1:8000", "APUS_A": "127.0.0.1:1"}
     for service in ("APUS", "APUS_SERVER"):
         environment |= {
@@ -127,7 +127,7 @@ def test_variables_that_are_no_keys_are_warned_of_and_stop_nothing(start):
     assert checked.stderr.count("\n") == 4, checked.stderr
 
 
-def test_an_empty_variable_leaves_the_secret_of_the_file_in_force(start, file):
+def test_an_empty_variable_keeps_the_secret_of_the_file(start, file):
     secret = "s" * 32
     config = ["--config", file(f"auth: {{ jwt: {{ secret: {secret} }} }}")]
     environment = {"APUS_AUTH_JWT_SECRET": ""}
@@ -141,18 +141,18 @@ def test_an_empty_variable_leaves_the_secret_of_the_file_in_force(start, file):
 
 
 @pytest.mark.parametrize("text", ["limits: [", "- a list\n- at the top\n", "limits: 5\n"])
-def test_a_file_that_cannot_be_read_as_settings_is_refused(file, text):
+def test_an_invalid_file_is_refused(file, text):
     assert run("serve", "--port", "0", "--config", file(text)).returncode == BAD_CONFIGURATION
 
 
-def test_a_missing_file_is_refused_by_name(tmp_path):
+def test_a_missing_file_is_refused_with_its_name(tmp_path):
     path = str(tmp_path / "none.yaml")
     done = run("serve", "--port", "0", "--config", path)
     assert done.returncode == BAD_CONFIGURATION
     assert path in done.stderr
 
 
-def test_the_shipped_file_and_the_printed_defaults_are_good(file):
+def test_the_shipped_file_and_the_printed_defaults_are_valid(file):
     shipped = run("config", "check", "--config", str(ROOT / "config/apus.yaml"))
     assert shipped.returncode == 0, shipped.stderr
     defaults = run("config", "defaults")
@@ -171,7 +171,7 @@ def test_an_unknown_option_is_a_usage_error():
 def test_shell_completions_are_printed(shell):
     done = run("--generate-completion-script", shell)
     assert done.returncode == 0 and "serve" in done.stdout
-    # What is installed here of the three can tell whether it is a program.
+    # Those of the three shells that are installed can check the syntax.
     if path := shutil.which(shell):
         checked = subprocess.run([path, "-n"], input=done.stdout, text=True, capture_output=True)
         assert checked.returncode == 0, checked.stderr

@@ -1,4 +1,4 @@
-"""permessage-deflate with the clients of Python programs, each in its own ways to offer it."""
+"""permessage-deflate with Python clients, each with its own kinds of offers."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ CONTENTS = [sample.content for sample in LONG]
 
 
 def gathered(echoes):
-    """What an asynchronous client yields."""
+    """Returns the values of an asynchronous iterator."""
 
     async def gather():
         return [echo async for echo in echoes]
@@ -92,7 +92,7 @@ def test_tornado(deflating, tap, request):
 
 
 @pytest.mark.parametrize("sample", LONG[5:], ids=lambda sample: len(sample.data))
-def test_tornado_with_one_message(deflating, tap, sample):
+def test_tornado_with_a_single_message(deflating, tap, sample):
     assert gathered(with_tornado(tap, [sample.content])) == [sample.content]
     tap.conversation().check([sample], deflating.configuration)
 
@@ -162,7 +162,9 @@ AUTOBAHN = [
 
 
 class AutobahnClient(WebSocketClientProtocol):
-    """Sends each of LONG when the one before is back; `factory.done` gets the echoes."""
+    """Sends each message of LONG after the echo of the one before; `factory.done` receives the
+    echoes.
+    """
 
     def onOpen(self):  # noqa: N802
         self.echoes = []

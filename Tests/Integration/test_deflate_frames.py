@@ -1,4 +1,4 @@
-"""Compressed messages at the wire: what may come, what must fail, and what the server sends."""
+"""Compressed messages as exact frames: valid and invalid ones, and those of the server."""
 
 import itertools
 import zlib
@@ -27,7 +27,7 @@ def deflated(data, *, flush=zlib.Z_SYNC_FLUSH, **options):
 
 
 def payload(text, **options):
-    """A message's payload (§7.2.1)."""
+    """The payload of a message (§7.2.1)."""
     data = text.encode() if isinstance(text, str) else text
     return deflated(data, **options).removesuffix(TAIL)
 
@@ -37,7 +37,7 @@ def compressed(text):
 
 
 def received(wire, inflate):
-    """The next message's content; it must be in one frame."""
+    """Returns the content of the next message, which must be in one frame."""
     frame = wire.frame()
     assert frame.opcode in (TEXT, BINARY) and frame.fin and frame.rsv in (0, RSV1), frame
     return inflate(Message(frame.opcode, frame.rsv == RSV1, frame.payload))
@@ -48,7 +48,7 @@ def echoes(wire, *frames, expected):
     assert wire.frame().payload.decode() == expected  # short, so plain
 
 
-# What must fail
+# Invalid data
 
 FAULTS = {
     "RSV1 on a continuation": frame(TEXT, payload("x"), rsv=RSV1, fin=False)
@@ -69,7 +69,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_protocol_fault_is_1002(wire, fault):
+def test_a_protocol_error_is_1002(wire, fault):
     wire.send(FAULTS[fault])
     wire.expect_failure(1002)
 
@@ -93,7 +93,7 @@ def test_corrupt_data_is_1007(wire, fault, opcode):
 
 
 @pytest.mark.parametrize("fault", [fault for fault in CORRUPT if "copy" not in fault])
-def test_corrupt_data_behind_good_is_1007(wire, fault):
+def test_corrupt_data_after_valid_data_is_1007(wire, fault):
     wire.send_frame(TEXT, payload("good") + TAIL, rsv=RSV1, fin=False)
     wire.send_frame(CONTINUATION, CORRUPT[fault])
     wire.expect_failure(1007)
@@ -103,7 +103,7 @@ INVALID = ["80", "ff", "c080", "e08080", "eda080", "f4908080", "c3", "f09f90"]
 
 
 @pytest.mark.parametrize("sequence", INVALID)
-def test_text_that_inflates_to_invalid_utf8_is_1007(wire, sequence):
+def test_text_that_decompresses_to_invalid_utf8_is_1007(wire, sequence):
     data = b"valid " * 50 + bytes.fromhex(sequence)
     wire.send_frame(BINARY, payload(data), rsv=RSV1)
     assert received(wire, Inflater()) == data
@@ -111,7 +111,7 @@ def test_text_that_inflates_to_invalid_utf8_is_1007(wire, sequence):
     wire.expect_failure(1007)
 
 
-# What must be accepted
+# Valid data
 
 HELLO = {  # RFC 7692 §7.2.3.1 to 7.2.3.5
     "one block": "f248cdc9c90700",
@@ -131,7 +131,7 @@ def test_the_examples_of_the_rfc(wire, example):
         echoes(wire, first, frame(CONTINUATION, data[cut:]), expected="Hello")
 
 
-def test_an_empty_message_may_come_in_every_form(wire):
+def test_an_empty_message_is_accepted_in_every_form(wire):
     for empty in (b"\x00", b"", b"\x03\x00", payload("", level=0), payload("", level=9)):
         echoes(wire, frame(TEXT, empty, rsv=RSV1), expected="")
         echoes(wire, compressed("between"), expected="between")
@@ -139,7 +139,7 @@ def test_an_empty_message_may_come_in_every_form(wire):
     assert wire.text() == "plain"
 
 
-def test_a_message_may_come_in_frames_of_one_byte_with_pings_between(wire):
+def test_a_message_is_accepted_in_frames_of_one_byte_with_pings_between(wire):
     text = "grüße 🐦 " * 4
     *head, last = payload(text)
     wire.send(frame(TEXT, rsv=RSV1, fin=False))
@@ -175,11 +175,13 @@ def test_plain_and_compressed_messages_may_alternate(wire):
         echoes(wire, frame(TEXT, b"two %d" % number), expected=f"two {number}")
 
 
-def test_a_final_block_may_come_and_the_next_message_too(deflating, wire):
-    """§7.2.3.4; a context outlives it (§7.2.2: the window is what came before, of any block)."""
+def test_a_final_block_is_accepted_and_so_is_the_next_message(deflating, wire):
+    """§7.2.3.4. A context continues after it (§7.2.2: the window is all earlier data, of any
+    block).
+    """
     text = "all that glitters is not gold"
     final = payload(text, flush=zlib.Z_FINISH)
-    for ending in (b"\x00", b""):  # the second is sloppy, and seen
+    for ending in (b"\x00", b""):  # the second one has a redundant end, and is detected
         echoes(wire, frame(TEXT, final + ending, rsv=RSV1), expected=text)
         echoes(wire, compressed(text), expected=text)
     echoes(wire, frame(TEXT, final + b"\x00", rsv=RSV1), expected=text)
@@ -190,8 +192,8 @@ def test_a_final_block_may_come_and_the_next_message_too(deflating, wire):
         echoes(wire, frame(TEXT, again, rsv=RSV1), expected=text)
 
 
-def test_a_client_may_refer_to_what_it_sent_if_agreed(deflating, wire):
-    """§7.2.3.2; otherwise there is nothing that a message could refer to."""
+def test_a_client_may_refer_to_its_earlier_messages_if_negotiated(deflating, wire):
+    """§7.2.3.2. Otherwise there is nothing to which a message could refer."""
     echoes(wire, frame(TEXT, bytes.fromhex("f248cdc9c90700"), rsv=RSV1), expected="Hello")
     second = frame(TEXT, bytes.fromhex("f200110000"), rsv=RSV1)
     if deflating.configuration == "takeovers":
@@ -203,15 +205,15 @@ def test_a_client_may_refer_to_what_it_sent_if_agreed(deflating, wire):
         wire.expect_failure(1007)
 
 
-# What the server sends
+# Data from the server
 
 ENGINES = ("auto", "zlib")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("takeover", ["off", "per_connection"])
-def test_an_empty_message_sent_compressed_can_be_inflated(start, engine, takeover):
-    """§7.2.3.6: in one byte, 0x00; or plain."""
+def test_an_empty_compressed_message_can_be_decompressed(start, engine, takeover):
+    """§7.2.3.6: in one byte, 0x00, or plain."""
     server = start(
         "compression.threshold=0",
         f"compression.engine={engine}",
@@ -236,8 +238,8 @@ def test_an_empty_message_sent_compressed_can_be_inflated(start, engine, takeove
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("level", range(1, 10))
-def test_every_level_and_window_can_be_inflated(start, engine, level):
-    """And never ends in a final block, which `Inflater` looks for."""
+def test_every_level_and_window_can_be_decompressed(start, engine, level):
+    """And never ends with a final block, which `Inflater` detects."""
     server = start(
         f"compression.engine={engine}",
         f"compression.level={level}",
@@ -260,7 +262,7 @@ def test_every_level_and_window_can_be_inflated(start, engine, level):
 
 
 @pytest.mark.parametrize("threshold", [0, 50, 1_000, 1 << 20])
-def test_the_threshold_divides_plain_from_compressed(start, threshold):
+def test_the_threshold_separates_plain_from_compressed(start, threshold):
     server = start(f"compression.threshold={threshold}", args=["--tools"])
     wire, _ = offering(server, NAME)
     with wire:
@@ -271,8 +273,8 @@ def test_the_threshold_divides_plain_from_compressed(start, threshold):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("takeover", ["off", "per_connection"])
-def test_what_would_not_become_smaller_goes_out_plain(start, engine, takeover):
-    """And then no later message may refer to it."""
+def test_an_incompressible_message_is_sent_plain(start, engine, takeover):
+    """Then no later message may refer to it."""
     server = start(
         "compression.threshold=0",
         f"compression.engine={engine}",

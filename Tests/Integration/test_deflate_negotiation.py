@@ -1,4 +1,4 @@
-"""What is answered to offers of permessage-deflate, by hand (RFC 7692 §5, §7.1)."""
+"""The answers to offers of permessage-deflate, as exact headers (RFC 7692 §5, §7.1)."""
 
 import pytest
 from negotiation import (
@@ -15,7 +15,7 @@ from wire import TEXT, Wire, upgrade_request
 
 
 def offering(server, *lines, path="/echo"):
-    """A connection that offered in as many header lines, and the one answer or None."""
+    """Returns a connection that offered in this many header lines, and the only answer or None."""
     wire = Wire.to(server)
     value = "\r\nSec-WebSocket-Extensions: ".join(lines)
     wire.send(upgrade_request(path, server.authority, Sec_WebSocket_Extensions=value))
@@ -26,7 +26,7 @@ def offering(server, *lines, path="/echo"):
     return wire, answers[0] if answers else None
 
 
-# Offered, and the window bits agreed on for the server and the client.
+# The offer, and the negotiated window bits of the server and the client.
 ACCEPTED = {
     "nothing more": ([NAME], 15, 15),
     "the server's bits": ([f"{NAME}; {SERVER_BITS}=10"], 10, 15),
@@ -72,7 +72,7 @@ def test_an_offer_is_accepted(deflating, case):
 
 @pytest.mark.parametrize("flag", [SERVER_FLAG, CLIENT_FLAG])
 def test_a_flag_is_echoed(deflating, flag):
-    """§7.1.1: one must be, the other may be and gorilla fails without."""
+    """§7.1.1: one flag must be echoed. The other one may be, and gorilla fails without it."""
     wire, answer = offering(deflating, f"{NAME}; {flag}")
     with wire:
         takeovers = deflating.configuration == "takeovers"
@@ -82,8 +82,8 @@ def test_a_flag_is_echoed(deflating, flag):
         assert set(answer.split("; ")) == {NAME, flag} | ours
 
 
-def test_the_client_is_held_to_the_configured_window_if_it_lets_us(start):
-    """§7.1.2.2: without the offer, the answer must not have it."""
+def test_the_client_is_limited_to_the_configured_window_if_it_allows_it(start):
+    """§7.1.2.2: without the offer, the answer must not contain it."""
     server = start("compression.client_window_bits=10", args=["--tools"])
     for offered, expected in (("", None), ("; {}", 10), ("; {}=9", 9), ("; {}=11", 10)):
         line = NAME + offered.format(CLIENT_BITS)
@@ -119,7 +119,7 @@ DECLINED = [
 
 
 @pytest.mark.parametrize("line", DECLINED)
-def test_an_offer_is_declined_and_the_connection_goes_without(deflating, line):
+def test_an_offer_is_declined_and_the_connection_works_without(deflating, line):
     wire, answer = offering(deflating, line)
     with wire:
         assert answer is None
@@ -145,7 +145,7 @@ def test_without_an_offer_there_is_no_answer(deflating):
     ],
     ids=str,
 )
-def test_compression_can_be_switched_off_whole_or_for_a_route(start, settings, paths):
+def test_compression_can_be_disabled_completely_or_for_a_route(start, settings, paths):
     server = start(*settings, args=["--tools"])
     for path in ("/ws", "/ws/7", "/echo"):
         wire, answer = offering(server, NAME, path=path)

@@ -1,4 +1,4 @@
-"""permessage-deflate with clients in other languages: each a program that echoes samples."""
+"""permessage-deflate with clients in other languages: each is a program that echoes samples."""
 
 import base64
 import json
@@ -60,7 +60,7 @@ def test_undici(deflating, tap):
     command = [NODE_WITH_UNDICI, str(HERE / "deflate_echo.js"), "undici", tap.ws("/echo")]
     found = echoes(*command, environment=clean_environment())
     assert found == [sample.content for sample in LONG]
-    # It inflates, but does not deflate.
+    # It decompresses, but doesn't compress.
     tap.conversation().check(LONG, deflating.configuration, client_compresses=False)
 
 
@@ -76,7 +76,7 @@ def test_gorilla(deflating, tap, go_clients):
     assert flags(conversation) == {SERVER_FLAG, CLIENT_FLAG}
 
 
-# nhooyr puts compressed bytes into a frame for each 240 or fewer, so these are in over 1,024.
+# nhooyr puts compressed bytes into a frame for every 240 or fewer, so these are in more than 1,024.
 IN_MANY_FRAMES = [
     sample for sample in LONG if len(sample.data) > 100_000 and not sample.incompressible
 ]
@@ -95,7 +95,7 @@ def test_nhooyr(deflating, tap, go_clients, client, offered):
     assert flags(conversation) == offered
 
 
-def test_nhooyr_with_over_a_thousand_frames(start, go_clients):
+def test_nhooyr_with_more_than_a_thousand_frames(start, go_clients):
     server = start("limits.fragments.max=2048", args=["--tools"])
     command = [go_clients, "nhooyr", server.ws("/echo")]
     found = echoes(*command, environment=clean_environment(), samples=IN_MANY_FRAMES)

@@ -1,4 +1,4 @@
-"""Every offer that PyPI's `websockets` can make, by its protocol without I/O on a plain socket."""
+"""Every possible offer of PyPI's `websockets`, with its protocol without I/O on a plain socket."""
 
 import itertools
 import socket
@@ -13,12 +13,12 @@ from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
 SERVER_BITS = (None, *range(8, 16))
-CLIENT_BITS = (None, True, *range(9, 16))  # zlib cannot deflate with 8, so neither can the client
+CLIENT_BITS = (None, True, *range(9, 16))  # zlib can't compress with 8 bits
 FLAGS = list(itertools.product((False, True), repeat=2))
 
 
 class Client:
-    """Connects to `/echo`, and keeps what passes."""
+    """Connects to `/echo`, and keeps the bytes in both directions."""
 
     def __init__(self, server, *offer, **compress_settings):
         self.protocol = ClientProtocol(
@@ -88,7 +88,7 @@ class Client:
 
 
 @pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: "-".join(map(str, flags)))
-def test_every_offer_is_answered_well_and_echoes(deflating, flags):
+def test_every_offer_is_answered_correctly_and_echoes(deflating, flags):
     for bits in itertools.product(SERVER_BITS, CLIENT_BITS):
         try:
             with Client(deflating, *flags, *bits) as client:
@@ -109,14 +109,14 @@ STRATEGIES = {
     "huffman": zlib.Z_HUFFMAN_ONLY,
 }
 
-# Incompressible ones as large as may be would grow past the limit, by some of these settings.
+# With some of these settings, the largest incompressible messages would grow beyond the limit.
 UP_TO_64_KIB = [sample for sample in LONG if len(sample.data) <= 65_536]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("memory", [1, 9])
 @pytest.mark.parametrize("level", [0, 1, 9])
-def test_however_the_client_deflates_it_is_echoed(deflating, level, memory, strategy):
+def test_messages_are_echoed_however_the_client_compresses_them(deflating, level, memory, strategy):
     settings = {"level": level, "memLevel": memory, "strategy": STRATEGIES[strategy]}
     matches = level > 0 and strategy != "huffman"
     for offer in OFFERS:

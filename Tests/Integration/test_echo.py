@@ -1,4 +1,4 @@
-"""S1: `/ws` answers every message with `Message received: ` before it."""
+"""The echo: `/ws` answers every message with `Message received: ` before it."""
 
 import re
 
@@ -20,7 +20,7 @@ def test_text_comes_back_with_the_prefix(server, client, text):
 
 @pytest.mark.parametrize("path, prefix", [("/ws", PREFIX), ("/echo", ""), ("/echo/async", "")])
 @pytest.mark.parametrize("count", [1, 200])
-def test_messages_directly_before_a_close_come_back(start, path, prefix, count):
+def test_messages_directly_before_a_close_frame_are_answered(start, path, prefix, count):
     server = start(args=["--tools"])
     with Wire.to(server, path) as wire:
         messages = b"".join(frame(TEXT, b"%d" % number) for number in range(count))
@@ -39,21 +39,21 @@ def test_binary_comes_back_as_binary_with_the_prefix(server, client, data):
     assert socket.recv(timeout=5) == PREFIX.encode() + data
 
 
-def test_the_largest_message_of_the_defaults_comes_back(server, client):
+def test_the_largest_message_of_the_default_limits_is_echoed(server, client):
     socket = client(server)
     text = "é" * (512 * 1024)
     socket.send(text)
     assert socket.recv(timeout=10) == PREFIX + text
 
 
-def test_many_messages_at_once_come_back_in_order(server, client):
+def test_many_messages_at_once_are_echoed_in_order(server, client):
     socket = client(server)
     for number in range(500):
         socket.send(str(number))
     assert [socket.recv(timeout=5) for _ in range(500)] == [f"{PREFIX}{n}" for n in range(500)]
 
 
-def test_fragments_are_one_message_also_with_a_ping_between(server, client):
+def test_fragments_are_one_message_even_with_a_ping_between(server, client):
     socket = client(server)
 
     def fragments():
@@ -71,7 +71,7 @@ def test_a_ping_is_answered_with_its_payload(server, client):
     assert client(server).ping(b"\x00payload" * 15).wait(5)
 
 
-def test_an_unasked_pong_is_ignored(server, client):
+def test_an_unsolicited_pong_is_ignored(server, client):
     socket = client(server)
     socket.pong(b"unasked")
     socket.send("x")
@@ -81,7 +81,7 @@ def test_an_unasked_pong_is_ignored(server, client):
 LEFT = re.compile(r"^\S+ (\S+) .*\bcode=(\d+) .*\becho client left$")
 
 
-def test_a_leaving_client_is_logged_for_debugging_and_is_no_error(start, client):
+def test_a_leaving_client_is_logged_at_debug_and_is_no_error(start, client):
     server = start("log.level=debug")
 
     def leaves():
@@ -93,7 +93,7 @@ def test_a_leaving_client_is_logged_for_debugging_and_is_no_error(start, client)
     socket.close()
     assert socket.close_code == 1000
     wait_until(lambda: leaves() == [("debug", "1000")], "the leave in the log", 30)
-    # Without a closing handshake too.
+    # The same without a closing handshake.
     Wire.to(server, "/ws").reset()
     wait_until(lambda: leaves()[1:] == [("debug", "1006")], "the other in the log", 30)
     server.stop(seconds=30)

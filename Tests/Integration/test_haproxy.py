@@ -1,4 +1,4 @@
-"""HAProxy in front of two servers, with the file that comes with them."""
+"""HAProxy in front of two servers, with the shipped configuration file."""
 
 import itertools
 import re
@@ -22,7 +22,7 @@ from wire import BINARY, Wire, frame
 
 
 def visits(server, client, count):
-    """Waits until a server has seen a chat's client leave `count` times; the times it has."""
+    """Waits until a client has left the chat `count` times by the log. Returns how often it did."""
     line = re.compile(rf"\bclient={client}\b.*client left the chat")
 
     def times(lines):
@@ -33,10 +33,10 @@ def visits(server, client, count):
 
 
 def visit(haproxy, client, **options):
-    """Joins the chat and leaves; the cookie that came with it."""
+    """Joins the chat and leaves. Returns the cookie of the response."""
     with haproxy.connect(f"/ws/{client}", **options) as connection:
         connection.send("hello")
-        # Another's leaving is told once its connection is closed, which may be now.
+        # Another client's leaving is announced when its connection is closed, perhaps only now.
         while (heard := connection.recv(timeout=30)).endswith("left the chat"):
             pass
         assert heard == f"Client {client}: hello"
@@ -64,7 +64,7 @@ def test_a_client_stays_with_its_instance_by_its_address(balanced):
     for client in range(2, 22):
         for _ in range(3):
             assert visit(haproxy, client, source=f"127.0.0.{client}") is None
-    # By the time that both together have seen all, neither can see more.
+    # Once both together have received everything, no more can arrive.
     for client in range(2, 22):
         wait_until(
             lambda: visits(a, client, 0) + visits(b, client, 0) == 3, f"{client} left", 30
@@ -76,13 +76,13 @@ def test_a_client_stays_with_its_instance_by_its_address(balanced):
 
 
 @pytest.mark.parametrize("how", ["drained", "killed"])
-def test_the_clients_of_an_instance_that_goes_are_the_others_and_come_back(balanced, how):
+def test_clients_of_a_stopping_instance_go_to_the_other_and_return(balanced, how):
     haproxy, *servers = balanced("drain.delay=1h", sticky="by_source")
     a, b = servers
     clients = itertools.count(1)
 
     def holder(source):
-        """The instance that a source's client is with; it has a number of its own each time."""
+        """Returns the instance of a source's client, which has a different number each time."""
         client = next(clients)
         visit(haproxy, client, source=source)
         times = lambda: {one: visits(one, client, 0) for one in (a, b)}
@@ -96,7 +96,7 @@ def test_the_clients_of_an_instance_that_goes_are_the_others_and_come_back(balan
             a.signal(signal.SIGTERM)
             haproxy.wait_logged("by_source/a is DOWN")
         else:
-            # Not told yet: HAProxy finds out by who comes.
+            # HAProxy doesn't know yet: it finds out with the next client.
             a.process.kill()
         for _ in range(2):
             assert holder(ours) is b and holder(theirs) is b
@@ -115,19 +115,19 @@ def test_the_clients_of_an_instance_that_goes_are_the_others_and_come_back(balan
 
 
 def stop_at_once(*servers):
-    """Stops servers that have been told to stop, and would serve on for long."""
+    """Stops servers that are already draining, and would continue for a long time."""
     for server in servers:
         assert server.stderr.wait_for(lambda lines: "not ready any more" in "".join(lines), 30)
-        # The second signal, which spares no one.
+        # The second signal, which resets all connections.
         server.signal(signal.SIGTERM)
         assert server.wait(30) == 0
 
 
 class Crowd:
-    """Clients that reconnect for as long as they are wanted; all that goes wrong is in `faults`.
+    """Clients that reconnect until they are stopped. All errors are in `faults`.
 
-    Stayers keep their cookie and their connection until the server lets them go; guests come
-    without a cookie and go.
+    Stayers keep their cookie, and their connection until the server drains it. Guests come without
+    a cookie and leave.
     """
 
     def __init__(self, haproxy, stayers=6, guests=2):
@@ -168,7 +168,7 @@ class Crowd:
         return cookie
 
     def wait_for(self, instance, more):
-        """Waits until an instance was reached `more` times from now on."""
+        """Waits until an instance is reached `more` times from now on."""
         goal = self.opened[instance] + more
         wait_until(
             lambda: self.faults or self.opened[instance] >= goal, f"{more} reach {instance}", 30
@@ -184,7 +184,7 @@ class Crowd:
 
 @pytest.mark.parametrize("announces", [False, True], ids=["header", "PROXY"])
 @pytest.mark.parametrize("delay", ["0s", "2s"])
-def test_an_instance_can_be_drained_and_come_back_without_a_client_seeing_an_error(
+def test_an_instance_can_be_drained_and_return_without_errors_for_clients(
     balanced, delay, announces
 ):
     haproxy, a, b = balanced(
@@ -208,7 +208,7 @@ def test_an_instance_can_be_drained_and_come_back_without_a_client_seeing_an_err
     assert crowd.codes == {1012}, "who stayed was let go"
 
 
-def test_an_instance_that_will_stop_gets_no_one_new_and_keeps_whom_it_has(balanced):
+def test_an_instance_that_will_stop_keeps_its_clients_and_gets_no_new_ones(balanced):
     haproxy, a, b = balanced("drain.delay=1h")
     with haproxy.connect("/ws", cookie="a") as stayer:
         a.signal(signal.SIGTERM)
@@ -223,7 +223,7 @@ def test_an_instance_that_will_stop_gets_no_one_new_and_keeps_whom_it_has(balanc
 
 
 @pytest.mark.parametrize("answer", [b"", Leaving.BUSY], ids=["nothing", "503"])
-def test_what_an_instance_on_its_way_out_does_not_take_goes_to_the_other(
+def test_requests_that_a_stopping_instance_does_not_accept_go_to_the_other(
     start, program, answer
 ):
     leaving = Leaving(answer)
@@ -231,14 +231,14 @@ def test_what_an_instance_on_its_way_out_does_not_take_goes_to_the_other(
     path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
     haproxy = HAProxy(path, leaving.authority, server.authority)
     try:
-        # Where processes stand still meanwhile, HAProxy may go to the other without having asked.
+        # If processes are paused meanwhile, HAProxy may use the other instance without a request.
         for _ in range(20):
             if len(leaving.asked) < 4:
                 wire, outcome = haproxy.attempt(Cookie="APUS=a")
                 assert outcome == "open"
                 wire.close()
         assert leaving.asked == [b"GET"] * 4, haproxy.log.text()
-        # What may have been done is not done again.
+        # A request that may have had an effect isn't repeated.
         for _ in range(5):
             if len(leaving.asked) < 5:
                 status = haproxy.post("/publish", b"hi", cookie="a").status
@@ -251,13 +251,13 @@ def test_what_an_instance_on_its_way_out_does_not_take_goes_to_the_other(
 
 
 @pytest.mark.parametrize("announces", [False, True], ids=["header", "PROXY"])
-def test_an_address_is_the_clients_own_whatever_it_says(balanced, announces):
+def test_an_address_is_the_clients_own_whatever_it_claims(balanced, announces):
     haproxy, a, _ = balanced(
         "limits.connections.per_address=1", "limits.close.timeout=1h", announces=announces
     )
 
     def attempt(source, claimed):
-        # All on one instance: each counts for itself.
+        # All on one instance, and each is counted separately.
         return haproxy.attempt(
             source=source, Cookie="APUS=a", X_Forwarded_For=claimed, Forwarded=f"for={claimed}"
         )
@@ -278,8 +278,8 @@ def test_an_address_is_the_clients_own_whatever_it_says(balanced, announces):
         wire.close()
 
 
-def test_an_idle_connection_is_let_go_before_the_server_closes_it(program):
-    # A POST that crosses with that is lost, and not sent again.
+def test_an_idle_connection_is_closed_before_the_server_closes_it(program):
+    # A POST at the same moment would be lost, and not sent again.
     assert seconds_in("config/haproxy.cfg", "timeout http-keep-alive") < keep_alive_of_apus()
     path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
     keeping = Keeping()
@@ -293,7 +293,7 @@ def test_an_idle_connection_is_let_go_before_the_server_closes_it(program):
             for name, client in zip("ab", clients):
                 client.send(f"GET /{name}{number} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
                 assert client.response().status == 200
-        # Nobody's connection is used for another: it could be one that is about to be closed.
+        # No client's connection is used for another client: it could be about to close.
         assert keeping.connections == [[b"/a1", b"/a2"], [b"/b1", b"/b2"]]
         wait_until(lambda: len(keeping.ended) == 2, "let go", 30)
         assert all(client.ends() == b"" for client in clients)
@@ -302,7 +302,7 @@ def test_an_idle_connection_is_let_go_before_the_server_closes_it(program):
         keeping.close()
 
 
-def test_refusals_pass_with_their_status(balanced):
+def test_refusals_are_passed_on_with_their_status(balanced):
     haproxy, _, _ = balanced("limits.connections.per_address=1", "limits.close.timeout=1h")
     for path, headers, status in (
         ("/nowhere", {}, 404), ("/ws/seven", {}, 422), ("/ws", {"Upgrade": None}, 426),
@@ -311,7 +311,7 @@ def test_refusals_pass_with_their_status(balanced):
         wire, outcome = haproxy.attempt(path, **headers)
         assert outcome == status
         wire.close()
-    # One on each instance, one more on each that is told so, and then there is room on neither.
+    # One on each instance, one more on each that is refused, and then neither has room.
     attempts = [haproxy.attempt(source="127.0.0.2") for _ in range(5)]
     outcomes = [outcome for _, outcome in attempts]
     assert sorted(map(str, outcomes[:4])) == ["1008", "1008", "open", "open"]

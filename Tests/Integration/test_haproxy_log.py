@@ -1,4 +1,4 @@
-"""What HAProxy logs of requests that have a token in their URL."""
+"""HAProxy's log of requests with a token in their URL."""
 
 import re
 
@@ -6,7 +6,7 @@ from balancers import balanced  # noqa: F401
 from tokens import KEYED, PATH, token
 
 
-def test_paths_are_logged_and_tokens_behind_them_are_not(balanced):
+def test_paths_are_logged_without_the_tokens_after_them(balanced):
     haproxy, *_ = balanced(KEYED, "auth.query_token=true", "auth.required_for=publish")
     text = token()
     with haproxy.connect(f"{PATH}?token={text}") as connection:
@@ -16,7 +16,7 @@ def test_paths_are_logged_and_tokens_behind_them_are_not(balanced):
     assert outcome == 401
     wire.close()
     assert haproxy.post(f"/publish/news?message=x&token={text}").status == 200
-    # What HAProxy itself refuses: longer than it takes, and no HTTP.
+    # Requests that HAProxy itself refuses: one that is too long, and one that isn't HTTP.
     assert haproxy.post(f"/publish/long?token={text}{'a' * 20_000}").status == 400
     faulty = f"GET /\x01?token={text} HTTP/1.1\r\nHost: a\r\n\r\n"
     assert haproxy.ask(faulty.encode()).status == 400

@@ -1,4 +1,4 @@
-"""Two servers behind HAProxy with one Redis and one file of tasks act as one (S8)."""
+"""Two servers behind HAProxy with one Redis and one file of tasks behave as one."""
 
 import contextlib
 import json
@@ -10,14 +10,14 @@ from channels import wait_ready
 from redis_server import redis  # noqa: F401
 from task_client import CREATED
 
-# What clients connect to, and the channel behind it in Redis.
+# The path to which clients connect, and the Redis channel behind it.
 CHAT, NEWS, TASKS = "/ws/7", "/ws/redis/news", "/ws/notifications/tasks"
 BEHIND = {CHAT: "apus:chat", NEWS: "apus:channel/news", TASKS: "apus:notifications/tasks"}
 
 
 @pytest.fixture
 def as_one(redis, balanced, tmp_path):
-    """HAProxy, two ready servers that share a Redis and their tasks, and the Redis."""
+    """Returns HAProxy, two ready servers that share a Redis and their tasks, and the Redis."""
     broker = redis()
     haproxy, *servers = balanced(
         f"broker.url={broker.url}", f"tasks.database={tmp_path / 'tasks.sqlite'}"
@@ -27,7 +27,7 @@ def as_one(redis, balanced, tmp_path):
 
 
 def on_each(haproxy, stack, path):
-    """A client on each instance, where HAProxy has put it: `{"a": …, "b": …}`."""
+    """Connects a client to each instance, through HAProxy: `{"a": …, "b": …}`."""
     found = {}
 
     def both():
@@ -39,12 +39,12 @@ def on_each(haproxy, stack, path):
             found[instance] = stack.enter_context(connection)
         return set(found) == {"a", "b"}
 
-    # HAProxy leaves an instance out for a while whose Redis was not there at its first checks.
+    # HAProxy excludes an instance for a while whose Redis was missing at its first checks.
     wait_until(both, f"clients of {path} on both instances", 60)
     return found
 
 
-def test_clients_of_both_instances_hear_everything(as_one):
+def test_clients_of_both_instances_receive_everything(as_one):
     haproxy, _, broker = as_one
 
     def post(instance, path, body):
@@ -59,7 +59,7 @@ def test_clients_of_both_instances_hear_everything(as_one):
 
         def all_hear(path, text):
             for one in clients[path].values():
-                # A client of the chat's that was one too many on an instance has left.
+                # A client of the chat that was superfluous on an instance has left.
                 while (heard := one.recv(timeout=60)).endswith("left the chat"):
                     pass
                 assert heard == text
@@ -72,11 +72,11 @@ def test_clients_of_both_instances_hear_everything(as_one):
             all_hear(NEWS, f"at {instance}")
             assert post(instance, "/tasks", {"id": id, "title": instance}) == (200, CREATED)
             all_hear(TASKS, f"New task created: {instance}")
-            # One file: what one has stored, the other knows.
+            # One file: each server finds the tasks of the other.
             assert post(other, "/tasks", {"id": id, "title": "again"})[0] == 409
 
 
-def test_without_redis_new_clients_get_503_unless_health_alone_is_checked(as_one, program):
+def test_without_redis_new_clients_get_503_unless_only_health_is_checked(as_one, program):
     haproxy, servers, broker = as_one
     path = program("haproxy", "/usr/sbin/haproxy", package="haproxy")
     lenient = HAProxy(path, *(server.authority for server in servers), check="/healthz")
@@ -90,10 +90,10 @@ def test_without_redis_new_clients_get_503_unless_health_alone_is_checked(as_one
         with haproxy.connect("/ws") as early:
             broker.kill()
             wait_until(lambda: outcome(haproxy) == 503, "503 to new clients", 60)
-            # As many checks as made the other say no.
+            # As many failed checks as the others made.
             for _ in range(4):
                 assert outcome(lenient) == "open"
-            # Who is there stays.
+            # Connected clients stay.
             early.send("x")
             assert early.recv(timeout=60) == "Message received: x"
         broker.start()

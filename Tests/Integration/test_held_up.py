@@ -1,5 +1,6 @@
-"""A process that is stopped for a while (SIGSTOP), as by a debugger, a container's freezer or a
-host that moves it: what clients sent in time is in the kernel, and none of them is late for it."""
+"""A process that is paused for a while (SIGSTOP), as by a debugger, a container's freezer or a live
+migration. Data that clients sent in time is in the kernel, and none of them counts as late.
+"""
 
 import contextlib
 import signal
@@ -15,7 +16,7 @@ TIMEOUT = 1  # second
 
 @contextlib.contextmanager
 def held_up(server):
-    """The server stands still meanwhile, and until every deadline has passed."""
+    """Pauses the server meanwhile, and until every deadline has passed."""
     server.signal(signal.SIGSTOP)
     try:
         with open(f"/proc/{server.pid}/stat") as file:
@@ -43,12 +44,12 @@ REQUESTS = {
 
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("loops", [1, 2])
-def test_a_request_that_came_in_time_is_answered(start, name, loops):
+def test_a_request_that_arrived_in_time_is_answered(start, name, loops):
     begun, rest, status = REQUESTS[name]
     server = start(f"limits.handshake.timeout={TIMEOUT}s", args=["--loops", str(loops)])
     wires = [Wire.to(server) for _ in range(4)]
     for wire in wires:
-        # Once it is answered, the time of the next one runs.
+        # After the answer, the time of the next request begins.
         wire.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" + begun)
         assert wire.response().status == 200
     with held_up(server):
@@ -59,7 +60,7 @@ def test_a_request_that_came_in_time_is_answered(start, name, loops):
         wire.close()
 
 
-def test_a_pong_that_came_in_time_keeps_a_connection(start):
+def test_a_pong_that_arrived_in_time_keeps_a_connection(start):
     server = start("heartbeat.interval=300ms", f"heartbeat.timeout={TIMEOUT}s")
     with Wire.to(server, "/ws") as wire:
         assert wire.frame().opcode == PING
@@ -71,7 +72,7 @@ def test_a_pong_that_came_in_time_keeps_a_connection(start):
         assert received.opcode == TEXT, received
 
 
-def test_a_message_that_came_in_time_ends_idleness(start):
+def test_a_message_that_arrived_in_time_ends_idleness(start):
     server = start(f"limits.idle.timeout={TIMEOUT}s")
     with Wire.to(server, "/ws") as wire:
         wire.send_text("one")
@@ -81,7 +82,7 @@ def test_a_message_that_came_in_time_ends_idleness(start):
         assert wire.text() == "Message received: two"
 
 
-def test_a_token_that_came_in_time_lets_a_client_in(start):
+def test_a_token_that_arrived_in_time_is_accepted(start):
     server = start(
         KEYED, "auth.first_message=true", "auth.required_for=echo",
         f"limits.before_auth.timeout={TIMEOUT}s")
@@ -92,7 +93,7 @@ def test_a_token_that_came_in_time_lets_a_client_in(start):
         assert wire.text() == "Message received: in"
 
 
-def test_one_who_is_late_all_the_same_is_told_so(start):
+def test_a_client_that_is_really_late_is_refused(start):
     server = start(f"limits.handshake.timeout={TIMEOUT}s", "limits.idle.timeout=1s")
     with Wire.to(server) as half, Wire.to(server, "/ws") as silent:
         half.send(b"GET /healthz HTTP/1.1\r\nHo")

@@ -1,6 +1,6 @@
-"""Peers that mean harm, each beside an honest client whose round trips must stay short.
+"""Malicious peers, each beside an honest client whose round trips must stay short.
 
-Memory must stay bounded while they are there, and every descriptor is given back after them.
+Memory must stay limited while they are connected, and every descriptor is freed afterwards.
 """
 
 import contextlib
@@ -34,12 +34,12 @@ MIB = 1 << 20
 
 @pytest.fixture
 def under_attack(beside_honest):
-    """`with under_attack(server, rss_mib=16):` all that must hold beside an attack, and after."""
+    """`with under_attack(server, rss_mib=16):` checks the server during an attack and after it."""
 
     @contextlib.contextmanager
     def attack(server, rss_mib):
         sockets = server.sockets()
-        with Wire.to(server, "/ws") as wire:  # one round trip first: what is made once, is made
+        with Wire.to(server, "/ws") as wire:  # allocates what is allocated once
             wire.send_text("x")
             wire.text()
         baseline = server.resident_bytes()
@@ -54,7 +54,7 @@ def under_attack(beside_honest):
 
 
 def send_quietly(wire, data):
-    """Sends what the server may have stopped listening to."""
+    """Sends data that the server may no longer read."""
     with contextlib.suppress(OSError):
         wire.send(data)
 
@@ -63,8 +63,8 @@ def open_many(stack, server, count, path="/ws", **options):
     return [stack.enter_context(Wire.to(server, path, **options)) for _ in range(count)]
 
 
-def test_a_thousand_heads_that_trickle_in(start, under_attack):
-    """A byte a second each, until the handshake timeout cuts them off."""
+def test_a_thousand_heads_that_arrive_slowly(start, under_attack):
+    """One byte per second each, until the handshake timeout closes them."""
     server = start("limits.handshake.timeout=2s")
     head = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: never ends"
     with under_attack(server, rss_mib=16) as stack, selectors.DefaultSelector() as selector:
@@ -95,7 +95,7 @@ def received(sock):
         return b""
 
 
-def test_a_frame_of_10_gib_announced(start, under_attack):
+def test_a_frame_of_10_gib_is_announced(start, under_attack):
     server = start()
     with under_attack(server, rss_mib=16) as stack:
         for wire in open_many(stack, server, 100):
@@ -103,7 +103,7 @@ def test_a_frame_of_10_gib_announced(start, under_attack):
             wire.expect_failure(1009)
 
 
-def test_frames_as_large_as_allowed_announced_and_never_sent(start, under_attack):
+def test_frames_of_the_largest_size_are_announced_and_never_sent(start, under_attack):
     server = start()
     with under_attack(server, rss_mib=24) as stack:
         for wire in open_many(stack, server, 200):
@@ -116,7 +116,7 @@ def test_100_000_empty_fragments(start, under_attack, fragments_max):
     server = start(f"limits.fragments.max={fragments_max}")
     flood = frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 99_999
     with under_attack(server, rss_mib=16) as stack:
-        # So many that the honest client's round trips are more than a few.
+        # So many that the honest client has more than a few round trips.
         for wire in open_many(stack, server, 60):
             send_quietly(wire, flood + frame(CONTINUATION, b"end"))
             if fragments_max > 100_000:
@@ -134,7 +134,7 @@ def test_a_flood_of_pings(start, under_attack):
 
 
 def test_peers_that_never_read(start, under_attack):
-    """Each floods the echo and reads nothing: reading stops, and what is queued is bounded."""
+    """Each floods the echo and reads nothing: reading pauses, and the queued data is limited."""
     server = start()
     flood = frame(BINARY, b"x" * 65_536) * 4
     with under_attack(server, rss_mib=64) as stack:
@@ -143,7 +143,7 @@ def test_peers_that_never_read(start, under_attack):
 
 
 def flood_until_it_blocks(wire, flood):
-    """Sends until the server takes no more for a while, or ends the connection."""
+    """Sends until the server accepts nothing for a while, or ends the connection."""
     wire.socket.settimeout(0.1)
     with contextlib.suppress(OSError):
         for _ in range(2_000):
@@ -151,7 +151,7 @@ def flood_until_it_blocks(wire, flood):
         pytest.fail("the server took everything from a peer that never reads")
 
 
-def test_peers_that_never_answer_close(start, under_attack):
+def test_peers_that_never_answer_a_close_frame(start, under_attack):
     server = start("limits.close.timeout=300ms")
     with under_attack(server, rss_mib=16) as stack:
         wires = open_many(stack, server, 100)
@@ -165,7 +165,7 @@ def test_peers_that_never_answer_close(start, under_attack):
 
 
 def test_a_stopped_process_is_noticed(start, client, under_attack):
-    """Its kernel still acknowledges what arrives, but nothing answers a ping."""
+    """Its kernel still acknowledges data, but no ping is answered."""
     server = start(
         "heartbeat.interval=300ms", "heartbeat.timeout=300ms", "limits.close.timeout=300ms"
     )
@@ -213,12 +213,12 @@ def test_resets(start, under_attack, state):
             wire.send(STATES[state])
             if turn % 2 and b"\r\n\r\n" in STATES[state]:
                 with contextlib.suppress(Ended):
-                    wire.response()  # so that every other one is surely in that state
+                    wire.response()  # so that every second one certainly is in that state
             wire.reset()
 
 
 def test_resets_while_an_async_handler_sends(start, under_attack):
-    """What it sends is more than the kernels take: it waits for room, and gets none."""
+    """It sends more than the kernels accept: it waits for room, and gets none."""
     server = start(args=["--tools"])
     with under_attack(server, rss_mib=16):
         for _ in range(50):
@@ -229,7 +229,7 @@ def test_resets_while_an_async_handler_sends(start, under_attack):
 
 
 def test_half_closed_peers(start, under_attack):
-    """A peer that shuts its sending side down inside a message gets the end, and goes."""
+    """A peer that ends its sending side within a message is closed, and leaves."""
     server = start()
     with under_attack(server, rss_mib=16) as stack:
         for wire in open_many(stack, server, 50):
@@ -239,14 +239,14 @@ def test_half_closed_peers(start, under_attack):
 
 
 def test_descriptors_exhausted(start, under_attack):
-    """Some are kept; the server neither spins nor ends, and goes on letting others in."""
+    """Some connections are kept. The server neither spins nor ends, and still accepts others."""
     limit = 96
     server = start("limits.connections.max=1000", descriptors=limit)
     with under_attack(server, rss_mib=16) as stack:
         for _ in range(2 * limit):
             stack.enter_context(server.connect())
         wait_until(lambda: server.descriptors() <= limit * 3 // 4, "a quarter kept")
-        # One that comes in the place of another may be closed for the next to have it.
+        # A connection that took the place of another may itself be closed for the next one.
         wait_until(lambda: accepts(server), "others are let in")
         spent, begun = server.cpu_seconds(), time.monotonic()
         assert_runs_on(server, seconds=1.5)

@@ -1,4 +1,4 @@
-"""What plain HTTP sees: the page, health, refusals; and what no parser should let pass."""
+"""Plain HTTP: the page, health, refusals, and requests that no parser should accept."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from wire import KEY, Wire, upgrade_request
 
 @pytest.fixture
 def curl(program, server):
-    """Runs curl against the server; answers (status, headers, body)."""
+    """Runs curl against the server. Returns (status, headers, body)."""
     path = program("curl", package="curl")
 
     def run(target, *options):
@@ -59,7 +59,7 @@ def page_source():
 
 
 @pytest.mark.parametrize("tag", ["script", "style"])
-def test_the_page_permits_exactly_its_own_code(tag):
+def test_the_page_permits_only_its_own_code(tag):
     page = page_source().decode()
     (code,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
@@ -110,7 +110,7 @@ def test_options_of_the_server_itself_names_all_methods(server):
 
 
 @pytest.mark.parametrize("target, method", [("/healthz", "POST"), ("/", "DELETE"), ("/ws", "POST")])
-def test_a_method_that_the_path_has_not_is_405_with_allow(curl, target, method):
+def test_a_method_that_the_path_lacks_is_405_with_allow(curl, target, method):
     status, headers, body = curl(target, "-X", method)
     assert status == 405
     assert "GET" in headers["allow"]
@@ -123,7 +123,7 @@ def test_a_websocket_path_without_the_upgrade_is_426(curl, target):
     assert status == 426
     assert headers["upgrade"].lower() == "websocket"
     assert_problem(headers, body, 426)
-    # As RFC 9110 §9.3.2 has it.
+    # According to RFC 9110 §9.3.2.
     status, same, nothing = curl(target, "--head")
     assert (status, nothing) == (426, b"")
     assert {**same, "date": ""} == {**headers, "date": ""}
@@ -158,7 +158,7 @@ FAULTY_HANDSHAKES = [
     FAULTY_HANDSHAKES,
     ids=[" ".join(f"{key}={value}" for key, value in it.items()) for it, _ in FAULTY_HANDSHAKES],
 )
-def test_a_faulty_opening_handshake_is_refused(server, changes, status):
+def test_an_invalid_opening_handshake_is_refused(server, changes, status):
     with Wire.to(server) as wire:
         wire.send(upgrade_request(host=server.authority, **changes))
         response = wire.response()
@@ -169,7 +169,7 @@ def test_a_faulty_opening_handshake_is_refused(server, changes, status):
 @pytest.mark.parametrize(
     "changes",
     [
-        # The key that RFC 6455 §4.1 prints; websockets/ws#1560.
+        # The key in RFC 6455 §4.1; websockets/ws#1560.
         {"Sec_WebSocket_Key": "AQIDBAUGBwgJCgsMDQ4PEC=="},
         # PocketSocket#52, and RFC 9110 §5.6.1.2.
         {"Sec_WebSocket_Extensions": ""},
@@ -181,7 +181,7 @@ def test_a_faulty_opening_handshake_is_refused(server, changes, status):
     ],
     ids=str,
 )
-def test_an_odd_opening_handshake_is_accepted(server, changes):
+def test_an_unusual_opening_handshake_is_accepted(server, changes):
     key = changes.get("Sec_WebSocket_Key", KEY)
     with Wire.to(server) as wire:
         wire.send(upgrade_request(host=server.authority, **changes))
@@ -192,7 +192,7 @@ def test_an_odd_opening_handshake_is_accepted(server, changes):
         assert "sec-websocket-protocol" not in response.headers
 
 
-def test_the_opening_handshake_reads_lists_and_cases_as_the_rfc_does(server):
+def test_the_opening_handshake_treats_lists_and_case_as_the_rfc_does(server):
     request = upgrade_request(host=server.authority, Upgrade="foo/2, WebSocket").replace(
         b"Connection: Upgrade", b"CONNECTION: keep-alive\r\nconnection:  , uPGRADE"
     )
@@ -204,7 +204,7 @@ def test_the_opening_handshake_reads_lists_and_cases_as_the_rfc_does(server):
         assert response.headers["sec-websocket-accept"] == base64.b64encode(accept).decode()
 
 
-def test_bytes_right_behind_the_handshake_are_frames(server):
+def test_bytes_directly_after_the_handshake_are_frames(server):
     with Wire.to(server) as wire:
         wire.send(upgrade_request(host=server.authority) + b"\x81\x81\x00\x00\x00\x00x")
         assert wire.response().status == 101
@@ -214,7 +214,7 @@ def test_bytes_right_behind_the_handshake_are_frames(server):
 # Connections
 
 
-def test_curl_uses_its_connection_again(program, server):
+def test_curl_reuses_its_connection(program, server):
     command = [program("curl", package="curl"), "-sS", "--noproxy", "*", "-w", "%{num_connects} "]
     targets = ["-o", "/dev/null", server.url("/healthz")] * 3
     output = subprocess.run([*command, *targets], capture_output=True, text=True, timeout=10).stdout
@@ -246,7 +246,7 @@ def test_a_refusal_of_a_head_request_has_no_body(start, rest, status):
         assert wire.ends() == b""
 
 
-def test_a_request_may_come_byte_by_byte(server):
+def test_a_request_may_arrive_byte_by_byte(server):
     with Wire.to(server) as wire:
         for byte in f"GET /healthz HTTP/1.1\r\nHost: {server.authority}\r\n\r\n".encode():
             wire.send(bytes([byte]))
@@ -258,7 +258,7 @@ def test_a_request_may_come_byte_by_byte(server):
     [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")],
     ids=["a length", "chunks"],
 )
-def test_who_waits_for_100_gets_it_before_the_body_and_the_answer_after(server, length, body):
+def test_a_client_that_waits_for_100_gets_it_before_the_body(server, length, body):
     head = post("Expect: 100-continue", length, target="/publish/x")
     with Wire.to(server, "/ws/redis/x") as listener, Wire.to(server) as wire:
         for _ in range(2):
@@ -274,14 +274,14 @@ def test_who_waits_for_100_gets_it_before_the_body_and_the_answer_after(server, 
     "target, length, status",
     [("/nowhere", 5, 404), ("/healthz", 5, 405), ("/publish/x", 9_999_999_999, 413)],
 )
-def test_who_waits_for_100_in_vain_is_told_at_once(server, target, length, status):
+def test_a_refused_client_that_waits_for_100_is_answered_at_once(server, target, length, status):
     with Wire.to(server) as wire:
         wire.send(post("Expect: 100-continue", f"Content-Length: {length}", target=target).encode())
         assert_refusal(wire.response(), status)
         assert wire.ends() == b""
 
 
-# What must not pass: each probe carries a second request inside, whose 200 must never be seen.
+# Request smuggling: each probe contains a second request, whose 200 must never be sent.
 
 SMUGGLED = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -291,7 +291,7 @@ def post(*headers, body="", target="/healthz"):
 
 
 def chunks(body):
-    """For a route that reads a body: others refuse at the head."""
+    """For a route that reads a body; other routes refuse after the head."""
     return post("Transfer-Encoding: chunked", target="/publish/x", body=body)
 
 
@@ -368,7 +368,7 @@ def test_a_smuggling_probe_is_refused_and_the_connection_ends(server, probe):
     ids=["a long target", "a long header", "many headers", "an unknown expectation", "a long body",
          "a body without a length"],
 )
-def test_a_request_past_a_limit_is_refused_with_its_status(server, request_bytes, status):
+def test_a_request_beyond_a_limit_is_refused_with_its_status(server, request_bytes, status):
     with Wire.to(server) as wire:
         wire.send(request_bytes)
         assert_refusal(wire.response(), status)
@@ -392,7 +392,7 @@ def test_a_request_that_does_not_end_is_408(start, sent):
         assert wire.ends() == b""
 
 
-def test_who_asks_nothing_is_let_go_without_a_word(start):
+def test_a_client_that_requests_nothing_is_closed_without_an_answer(start):
     server = start("limits.handshake.timeout=300ms")
     with Wire.to(server) as wire:
         assert wire.ends() == b""

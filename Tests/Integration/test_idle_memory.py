@@ -1,4 +1,4 @@
-"""Idle connections that agreed on compression cost the server no more memory than others."""
+"""Idle connections that negotiated compression need no more memory than others."""
 
 import contextlib
 import random
@@ -29,11 +29,13 @@ def speak(wire, sent, rsv):
 
 
 def held(start, kind):
-    """The bytes that so many connections take of a new server: as opened, and after an echo."""
+    """Returns the bytes that this many connections need on a new server: after the opening, and
+    after an echo.
+    """
     connect, *said = KINDS[kind]
     server = start("server.loops=1", args=["--tools"])
     server.takes_over = False
-    with connect(server) as wire:  # what is made once, is made
+    with connect(server) as wire:  # everything that is allocated once
         speak(wire, *said)
     with contextlib.ExitStack() as stack:
         before = server.resident_bytes()
@@ -49,7 +51,7 @@ def medians(start, kind):
     return [statistics.median(values) for values in zip(*rounds, strict=True)]
 
 
-def test_idle_connections_that_agreed_take_no_more_memory(start, record_property):
+def test_idle_connections_with_compression_need_no_more_memory(start, record_property):
     plain, agreed = medians(start, "plain"), medians(start, "agreed")
     record_property("bytes", (plain, agreed))
     for state, without, those in zip(("opened", "after an echo"), plain, agreed, strict=True):

@@ -1,6 +1,6 @@
-"""Compressed messages that are no whole deflate data: 1007, and never another's bytes.
+"""Compressed messages that aren't complete deflate data: 1007, and never another client's bytes.
 
-Each by both engines, without and with the clients' context takeover.
+Each with both engines, without and with the clients' context takeover.
 """
 
 import random
@@ -31,7 +31,7 @@ TEXT = b" ".join(SEEDED.choices(WORDS, k=400))
 
 
 class Neighbour:
-    """An honest client on the same loop, with a context where that is agreed."""
+    """An honest client on the same loop, with a context if that is negotiated."""
 
     def __init__(self, server):
         self.wire = DeflateWire.to(server)
@@ -47,11 +47,11 @@ class Neighbour:
 
 
 def judge(payload, history=b""):
-    """What zlib makes of a message: its bytes if it is whole, else 1007."""
+    """Returns zlib's outcome of a message: its bytes if it is complete, otherwise 1007."""
     stream = zlib.decompressobj(-15, zdict=history)
     try:
         inflated = stream.decompress(payload)
-        # The tail must be that of a flush, not content, and a final block fit behind it.
+        # The tail must be that of a flush, not content, and a final block must fit after it.
         behind = stream.decompress(TAIL + b"\x03\x00")
     except zlib.error:
         return 1007
@@ -68,7 +68,7 @@ STREAMS = {
 }
 
 
-def test_a_message_cut_short_is_1007(inflating):
+def test_a_truncated_message_is_1007(inflating):
     server = inflating()
     neighbour = Neighbour(server)
     for name, payload in STREAMS.items():
@@ -83,7 +83,7 @@ def test_a_message_cut_short_is_1007(inflating):
         assert judge(payload) == inflate(payload)
 
 
-# No block can be this, short or long.
+# Neither a short nor a long block can have this type.
 
 LETTER = (0x71, 8)  # with fixed codes
 LAST_TWO = [0] * 255 + [1, 1]
@@ -104,7 +104,7 @@ CORRUPT = {
 }
 
 
-def test_codes_that_are_none_are_1007(inflating):
+def test_invalid_codes_are_1007(inflating):
     server = inflating()
     neighbour = Neighbour(server)
     payloads = {name: bits.number(0, 64).message() for name, bits in CORRUPT.items()}
@@ -120,7 +120,7 @@ def test_codes_that_are_none_are_1007(inflating):
 
 
 def test_a_distance_too_far_back_is_1007(inflating):
-    """It reaches neither what others have sent, nor what this peer has where no context is kept."""
+    """It reaches neither the data of others, nor this peer's own data without a context."""
     server = inflating()
     neighbour = Neighbour(server)
     reaches = 0

@@ -1,4 +1,4 @@
-"""Starting and stopping: a stop lets every client go, in time, and none of them twice."""
+"""Starting and stopping: a stop closes every client, in time and once."""
 
 import selectors
 import signal
@@ -12,7 +12,7 @@ from wire import CLOSE, TEXT, Ended, Wire, frame
 
 @pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_says_1012_to_all_over_the_spread(start, number):
+def test_a_stop_sends_1012_to_all_over_the_spread(start, number):
     server = start("drain.spread=2s", "drain.deadline=10s")
     chatters = [Wire.to(server, f"/ws/{n}") for n in range(20)]
     wires = [Wire.to(server, "/ws") for _ in range(40)]
@@ -40,7 +40,7 @@ def test_a_stop_says_1012_to_all_over_the_spread(start, number):
     assert len({int(when * 10) for when in left}) >= 5, "spread over it, not at its end"
 
 
-def test_a_stop_says_1001_where_the_configuration_does(start):
+def test_a_stop_sends_1001_if_configured(start):
     server = start("drain.close_code=1001")
     with Wire.to(server, "/ws") as wire:
         server.signal(signal.SIGTERM)
@@ -48,12 +48,12 @@ def test_a_stop_says_1001_where_the_configuration_does(start):
         assert server.wait(5) == 0
 
 
-def test_a_stop_without_clients_is_quick(start):
+def test_a_stop_without_clients_is_fast(start):
     server = start("drain.spread=10s", "drain.deadline=30s")
     server.stop(seconds=2)
 
 
-def test_what_was_asked_before_a_stop_is_answered(start):
+def test_requests_before_a_stop_are_answered(start):
     server = start()
     with Wire.to(server, "/ws") as wire:
         wire.send(b"".join(frame(TEXT, b"%d" % number) for number in range(1_000)))
@@ -70,7 +70,7 @@ def test_what_was_asked_before_a_stop_is_answered(start):
         assert server.wait(5) == 0
 
 
-def test_a_client_that_does_not_leave_is_cut_at_the_deadline(start):
+def test_a_client_that_does_not_leave_is_reset_at_the_deadline(start):
     server = start("drain.spread=0s", "drain.deadline=500ms", "limits.close.timeout=1h")
     with Wire.to(server, "/ws") as wire:
         server.signal(signal.SIGTERM)
@@ -93,7 +93,7 @@ def test_a_second_signal_stops_at_once(start, first, second):
         wire.close()
 
 
-def test_a_delayed_stop_serves_everyone_until_a_second_signal(start):
+def test_a_delayed_stop_serves_clients_until_a_second_signal(start):
     server = start("drain.delay=1h")
     with Wire.to(server, "/ws") as early:
         server.signal(signal.SIGTERM)
@@ -112,7 +112,7 @@ def test_a_delayed_stop_serves_everyone_until_a_second_signal(start):
             late.ends()
 
 
-def test_no_new_client_is_let_in_during_a_stop(start):
+def test_no_new_client_is_admitted_during_a_stop(start):
     server = start("drain.spread=2s", "drain.deadline=5s")
     wires = [Wire.to(server, "/ws") for _ in range(2)]
     server.signal(signal.SIGTERM)
@@ -131,7 +131,7 @@ def echoes(server):
         return False
 
 
-def test_ready_is_told_once_on_standard_output_and_the_rest_on_standard_error(start):
+def test_ready_is_printed_once_on_standard_output_and_the_rest_on_standard_error(start):
     server = start("limits.fragments.max=77", "limits.idle.timeout=9m", args=["--loops", "1"])
     server.stop()
     assert server.stdout.text() == f"listening on http://{server.authority}"

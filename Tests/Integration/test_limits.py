@@ -1,4 +1,4 @@
-"""Every limit: its last good value passes, one more does not, and the reason is told."""
+"""Every limit: the largest value passes, one more doesn't, and the reason is reported."""
 
 import concurrent.futures
 import socket
@@ -13,7 +13,7 @@ PINGED = frame(PING, masked=False)
 
 
 def message(*fragments):
-    """A binary message in these fragments."""
+    """Returns a binary message in these fragments."""
     last = len(fragments) - 1
     return b"".join(
         frame(CONTINUATION if index else BINARY, payload, fin=index == last)
@@ -34,7 +34,7 @@ def assert_too_big(server, *fragments):
         wire.expect_failure(1009)
 
 
-def test_a_message_one_past_the_limit_is_1009(start):
+def test_a_message_one_byte_beyond_the_limit_is_1009(start):
     server = start("limits.message.max=1000")
     assert_passes(server, b"x" * 1_000)
     assert_passes(server, b"x" * 600, b"", b"x" * 400)
@@ -43,14 +43,14 @@ def test_a_message_one_past_the_limit_is_1009(start):
     assert_too_big(server, b"x" * 1_000, b"x", b"")
 
 
-def test_a_frame_one_past_the_limit_is_1009(start):
+def test_a_frame_one_byte_beyond_the_limit_is_1009(start):
     server = start("limits.message.max=1000", "limits.frame.max=500")
     assert_passes(server, b"x" * 500, b"x" * 500)
     assert_too_big(server, b"x" * 501)
     assert_too_big(server, b"x", b"x" * 501)
 
 
-def test_a_fragment_one_past_the_limit_is_1009(start):
+def test_one_fragment_beyond_the_limit_is_1009(start):
     server = start("limits.fragments.max=4")
     assert_passes(server, b"a", b"", b"b", b"c")
     assert_too_big(server, b"a", b"", b"b", b"c", b"")
@@ -76,7 +76,7 @@ def test_partly_received_messages_have_a_limit_together(start):
 
 
 def refusal(server):
-    """How a new connection is refused: an HTTP status before the upgrade, or a close code."""
+    """Returns the refusal of a new connection: an HTTP status or a close code."""
     wire = Wire.to(server)
     try:
         wire.send(upgrade_request(host=server.authority))
@@ -86,10 +86,10 @@ def refusal(server):
     return wire, wire.close_frame().code if response.status == 101 else response.status
 
 
-def test_connections_past_the_limit_are_1008_and_far_past_it_503(start):
+def test_connections_beyond_the_limit_are_1008_and_far_beyond_it_503(start):
     server = start("limits.connections.max=16")
     held = [Wire.to(server, "/ws") for _ in range(16)]
-    # Neither answers its Close frame, so both still count: an eighth more is the headroom.
+    # Neither answers its Close frame, so both still count. The headroom is an eighth.
     for _ in range(2):
         wire, code = refusal(server)
         assert code == 1008
@@ -114,12 +114,12 @@ def can_echo(server):
         return False
 
 
-def test_connections_of_one_address_past_its_limit_are_1008(start):
+def test_connections_of_one_address_beyond_its_limit_are_1008(start):
     server = start("limits.connections.per_address=3")
     held = [Wire.to(server, "/ws") for _ in range(3)]
     wire, code = refusal(server)
     assert code == 1008
-    # Another address of this machine is not concerned.
+    # Another address of this machine isn't affected.
     with Wire(server.connect(source_address=("127.0.0.2", 0))) as other:
         other.send(upgrade_request(host=server.authority))
         assert other.response().status == 101
@@ -177,7 +177,8 @@ def test_a_peer_that_answers_no_ping_is_closed(start):
             pass
 
 
-# Bytes, how fast they are read, and by what: the ping waits in the outbox, or all is the kernel's.
+# The size in bytes, the speed of reading, and who buffers: the ping waits in the outbox, or the
+# kernel has everything.
 SLOW = {
     "in the outbox": (16 << 20, 6e6, 65_536),
     "in the kernel": (400_000, 200_000, 4_096),
@@ -197,13 +198,13 @@ def test_a_slow_reader_whose_pong_must_wait_is_alive(start, where):
         Wire.to(server, "/ws") as honest,
     ):
         sender.send_frame(BINARY, bytes(size))
-        # A ping may come before it, where much time goes by until it is there.
+        # A ping may come before it, if much time passes until then.
         while (first := reader.socket.recv(2, socket.MSG_WAITALL)) == PINGED:
             reader.send_frame(PONG)
         begun, read, header = time.monotonic(), len(first), 10
         while read < header + size:
-            # So slowly that the ping behind it all is not seen for several timeouts; the pace is
-            # that of somebody else's round trips.
+            # So slowly that the ping behind the data isn't read for several timeouts. Another
+            # client's round trips determine the pace.
             while read > pace * (time.monotonic() - begun):
                 honest.send_text("x")
                 while honest.frame().opcode != TEXT:
@@ -229,11 +230,11 @@ def test_a_hundred_silent_peers_are_all_closed(start):
         wire.close()
 
 
-# Several limits side by side
+# Several limits at the same time
 
 
 @pytest.mark.parametrize("loops", [1, 2])
-def test_limits_hold_with_any_number_of_loops(start, loops):
+def test_limits_apply_with_any_number_of_loops(start, loops):
     server = start("limits.connections.max=8", args=["--loops", str(loops)])
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         outcomes = list(pool.map(lambda _: attempt(server), range(32)))
@@ -245,7 +246,7 @@ def test_limits_hold_with_any_number_of_loops(start, loops):
 
 
 def attempt(server):
-    """A new connection and `open`, or how it was refused."""
+    """Returns a new connection and `open`, or how it was refused."""
     wire = Wire.to(server)
     try:
         wire.send(upgrade_request(host=server.authority) + frame(TEXT, b"x"))

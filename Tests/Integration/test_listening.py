@@ -1,4 +1,4 @@
-"""Where it listens: addresses, ports that are taken, a Unix-domain socket."""
+"""Listening: addresses, ports in use, and Unix-domain sockets."""
 
 import socket
 
@@ -8,7 +8,7 @@ from tokens import KEYED
 from wire import Wire, upgrade_request
 
 
-def test_tools_are_served_only_when_asked_for(start, client):
+def test_tools_are_served_only_if_enabled(start, client):
     server = start()
     with Wire.to(server) as wire:
         wire.send(upgrade_request("/echo", server.authority))
@@ -32,7 +32,7 @@ def test_ipv6(start, client):
     assert socket.recv(timeout=5) == "Message received: x"
 
 
-def test_a_name_that_resolves(start, client):
+def test_a_host_name_is_resolved(start, client):
     server = start(args=["--host", "localhost"])
     socket = client(server)
     socket.send("x")
@@ -54,7 +54,7 @@ def has_ipv6():
         ("::1", False), ("localhost", False),
     ],
 )
-def test_an_open_server_beyond_this_machine_warns_once(start, host, warns):
+def test_an_open_server_on_a_public_address_warns_once(start, host, warns):
     if ":" in host and not has_ipv6():
         pytest.skip("this machine has no IPv6")
     warning = "listening beyond this machine with no token required"
@@ -63,11 +63,11 @@ def test_an_open_server_beyond_this_machine_warns_once(start, host, warns):
         server = start(*settings, args=["--host", host, "--port", "0"])
         server.stop()
         log = server.stderr.text()
-        # The key that it names is named nowhere else.
+        # No other line contains the key that it names.
         assert log.count(warning) == log.count("auth.required_for")
         return log.count(warning)
 
-    # Keys alone demand nothing.
+    # Keys alone don't require a token.
     assert warnings() == warnings(KEYED) == warns
     assert warnings(KEYED, "auth.required_for=echo") == 0
 
@@ -91,11 +91,11 @@ def test_the_port_of_a_running_apus_is_in_use_too(start):
     assert_refused(run("serve", "--port", port), port)
 
 
-def test_an_address_that_is_not_ours_is_an_error():
+def test_a_foreign_address_is_an_error():
     assert_refused(run("serve", "--host", "192.0.2.1", "--port", "0"), "192.0.2.1")
 
 
-def test_a_name_that_does_not_resolve_is_an_error():
+def test_an_unknown_host_name_is_an_error():
     assert_refused(run("serve", "--host", "nowhere.invalid", "--port", "0"), "nowhere.invalid")
 
 
@@ -117,7 +117,7 @@ def wire_at(path):
     return wire
 
 
-def test_a_unix_socket_serves_and_goes_with_the_server(start, path):
+def test_a_unix_socket_is_served_and_removed_with_the_server(start, path):
     server = start(f"server.socket={path}")
     with wire_at(path) as wire:
         wire.send_text("x")
@@ -133,7 +133,7 @@ def test_a_stale_unix_socket_is_replaced(start, path):
     wire_at(path).close()
 
 
-def test_a_file_in_the_place_of_a_unix_socket_is_left_alone(path):
+def test_a_file_in_the_place_of_a_unix_socket_is_kept(path):
     path.write_text("precious")
     assert_refused(run("serve", "--set", f"server.socket={path}"), str(path))
     assert path.read_text() == "precious"

@@ -1,4 +1,4 @@
-"""What becomes of the server when its log, or its standard output, is not read."""
+"""The server while nobody reads its log or its standard output."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ LINE = re.compile(
 
 
 class Unread:
-    """A server whose standard error is a pipe that nobody reads, or no longer."""
+    """Starts a server whose standard error is a pipe that nobody reads, or that is closed."""
 
     def __init__(self, *settings, full=True, output=None):
         self.reader, writer = os.pipe()
@@ -51,7 +51,7 @@ class Unread:
         raise AssertionError("it isn't read")
 
     def drain(self):
-        """What is logged: from now on it is read, to its end."""
+        """Returns the log: from now on it is read, to its end."""
         left = self.filled
         while left:
             left -= len(os.read(self.reader, left))
@@ -80,7 +80,7 @@ class Unread:
 
 
 def fill(pipe):
-    """Fills a pipe, so that the next write to it blocks; how many bytes that took."""
+    """Fills a pipe, so that the next write to it blocks. Returns the number of bytes."""
     flags = fcntl.fcntl(pipe, fcntl.F_GETFL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, flags | os.O_NONBLOCK)
     count = 0
@@ -112,7 +112,7 @@ def assert_echoes(server, count=1):
 
 
 def fail_often(server, count):
-    """As many lines of the log at level debug."""
+    """Causes this many lines of the log at level debug."""
     for number in range(count):
         with Wire.to(server, "/ws") as wire:
             wire.send(frame(TEXT, b"unmasked", masked=False))
@@ -131,11 +131,11 @@ def test_a_full_pipe_that_nobody_reads_stops_neither_service_nor_stop(unread):
         wire.expect_failure(1012)
     began = time.monotonic()
     assert server.process.wait(60) == 0
-    # The deadline is two seconds away, and a second more.
+    # The deadline of two seconds, and one more second.
     assert time.monotonic() - began < 3
 
 
-def test_a_crowd_of_a_chat_comes_and_goes_beside_a_log_that_nobody_reads(unread):
+def test_chat_members_join_and_leave_while_nobody_reads_the_log(unread):
     server = unread("server.loops=2")
     staying = Wire.to(server, "/ws/0")
     with staying:
@@ -149,7 +149,7 @@ def test_a_crowd_of_a_chat_comes_and_goes_beside_a_log_that_nobody_reads(unread)
 
 
 def refuse_often(server, count):
-    """As many lines of the log at level debug, each for a token that is bad."""
+    """Causes this many lines of the log at level debug, each for an invalid token."""
     request = b"GET /tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n"
     with Wire.to(server) as wire:
         wire.send(request)
@@ -163,7 +163,7 @@ def refuse_often(server, count):
             assert wire.take(size * 100).count(b"HTTP/1.1 401 ") == 100
 
 
-def test_lines_that_do_not_fit_are_counted_and_the_others_are_whole_and_in_order(unread):
+def test_lines_that_do_not_fit_are_counted_and_the_others_are_complete_and_in_order(unread):
     server = unread(
         "server.loops=1", "auth.jwt.secret=" + "s" * 32, "auth.required_for=tasks")
     fail_often(server, 3)
@@ -186,7 +186,7 @@ def test_lines_that_do_not_fit_are_counted_and_the_others_are_whole_and_in_order
     assert kinds.count("connection failed") == 6 and kinds[-1] == "stopped"
 
 
-def test_a_reader_that_goes_away_ends_nothing(unread):
+def test_a_reader_that_disappears_ends_nothing(unread):
     server = unread("server.loops=2", full=False)
     server.close_reader()
     fail_often(server, 20)
@@ -199,9 +199,9 @@ def test_a_reader_that_goes_away_ends_nothing(unread):
     assert server.process.wait(60) == 0
 
 
-def test_a_reader_that_is_stopped_and_continued_gets_the_log_on(unread):
+def test_a_reader_that_is_paused_and_continued_receives_the_log(unread):
     server = unread("server.loops=1", full=False)
-    # As `apus serve 2>&1 | cat`, with Ctrl-Z for the latter alone.
+    # As `apus serve 2>&1 | cat`, with Ctrl-Z for `cat` alone.
     with subprocess.Popen(
         ["cat"], stdin=server.take(), stdout=subprocess.PIPE, text=True
     ) as cat:
@@ -218,7 +218,7 @@ def test_a_reader_that_is_stopped_and_continued_gets_the_log_on(unread):
 
 
 @pytest.mark.parametrize("state", ["full", "gone"])
-def test_standard_output_that_is_not_read_stops_nothing(unread, state):
+def test_unread_standard_output_stops_nothing(unread, state):
     reader, writer = os.pipe()
     os.close(reader) if state == "gone" else fill(writer)
     server = unread(full=False, output=writer)
@@ -236,8 +236,8 @@ def test_standard_output_that_is_not_read_stops_nothing(unread, state):
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
-def test_a_stream_that_is_closed_is_nobody_elses(tmp_path, closed):
-    # Otherwise the database, or a client's socket, would be descriptor 2, and get the log.
+def test_the_number_of_a_closed_stream_is_not_used(tmp_path, closed):
+    # Otherwise the database, or a client's socket, would be descriptor 2, and receive the log.
     socket = tmp_path / "apus.sock"
     settings = f"log.level=trace tasks.database={tmp_path}/tasks.sqlite server.socket={socket}"
     options = " ".join(f"--set {setting}" for setting in settings.split())

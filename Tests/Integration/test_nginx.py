@@ -1,4 +1,4 @@
-"""nginx in front of a server for TLS, with the file that comes with it."""
+"""nginx in front of a server for TLS, with the shipped configuration file."""
 
 import contextlib
 import pathlib
@@ -14,7 +14,7 @@ TRUSTED = "proxies.trusted=127.0.0.1"
 
 @pytest.fixture
 def secured(start, program):
-    """A server and nginx before it: `nginx, server = secured("KEY=VALUE")`."""
+    """Starts a server behind nginx: `nginx, server = secured("KEY=VALUE")`."""
     path = program("nginx", "/usr/sbin/nginx", package="nginx-light")
     openssl = program("openssl", package="openssl")
     running = contextlib.ExitStack()
@@ -43,7 +43,7 @@ def test_messages_of_all_sizes_pass_compressed_over_tls(secured):
             assert connection.recv(timeout=30) == message
 
 
-def test_an_address_is_the_clients_own_whatever_it_says(secured):
+def test_an_address_is_the_clients_own_whatever_it_claims(secured):
     nginx, _ = secured("limits.connections.per_address=1", "limits.close.timeout=1h")
     attempts = [
         nginx.attempt(source=source, X_Forwarded_For=claimed, Forwarded=f"for={claimed}")
@@ -71,7 +71,7 @@ def test_requests_and_refusals_pass_with_their_status(secured):
         wire.close()
 
 
-def test_the_servers_goodbye_reaches_the_client(secured):
+def test_the_servers_close_frame_reaches_the_client(secured):
     nginx, server = secured()
     wire, outcome = nginx.attempt()
     assert outcome == "open"
@@ -80,8 +80,8 @@ def test_the_servers_goodbye_reaches_the_client(secured):
     wire.close()
 
 
-def test_an_idle_connection_is_let_go_before_the_server_closes_it(program):
-    # A POST that crosses with that is answered 502.
+def test_an_idle_connection_is_closed_before_the_server_closes_it(program):
+    # A POST at the same moment would be answered with 502.
     assert seconds_in("config/nginx.conf", "keepalive_timeout") < keep_alive_of_apus()
     path = program("nginx", "/usr/sbin/nginx", package="nginx-light")
     openssl = program("openssl", package="openssl")
@@ -97,7 +97,7 @@ def test_an_idle_connection_is_let_go_before_the_server_closes_it(program):
             nginx.kill()
 
 
-def test_paths_are_logged_and_tokens_behind_them_are_not(secured):
+def test_paths_are_logged_without_the_tokens_after_them(secured):
     nginx, server = secured(KEYED, "auth.query_token=true")
     text = token()
     wire, outcome = nginx.attempt(f"{PATH}?token={text}")

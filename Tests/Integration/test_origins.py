@@ -1,4 +1,4 @@
-"""Pages of other origins may not use the server; programs without an origin may."""
+"""Pages of other origins can't use the server. Programs without an origin can."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ def browser(program):
 
 
 def connects(page, server):
-    """What becomes of a WebSocket that the page makes."""
+    """Returns the outcome of a WebSocket that the page opens."""
     return page.evaluate(
         f"""new Promise((resolve) => {{
             const socket = new WebSocket("{server.ws('/ws')}");
@@ -30,7 +30,7 @@ def connects(page, server):
     )
 
 
-def test_by_default_only_the_servers_own_pages_get_in(start, browser):
+def test_by_default_only_the_servers_own_pages_are_allowed(start, browser):
     server, other = start(), start()
     assert connects(browser.page(server.url("/healthz")), server) == "open"
     assert connects(browser.page(other.url("/healthz")), server) == 1006
@@ -39,7 +39,7 @@ def test_by_default_only_the_servers_own_pages_get_in(start, browser):
     assert connects(browser.page(aliased), server) == 1006
 
 
-def test_listed_pages_get_in_from_a_browser(start, browser):
+def test_listed_pages_are_allowed_in_a_browser(start, browser):
     other = start()
     for allowed, result in [
         (other.url(""), "open"), ("any", "open"), ("https://a.example", 1006),
@@ -49,7 +49,7 @@ def test_listed_pages_get_in_from_a_browser(start, browser):
 
 
 @pytest.mark.parametrize("path", ["/ws", "/ws/7", "/echo", "/topics", PATH])
-def test_every_upgrade_is_guarded(start, path):
+def test_every_upgrade_is_checked(start, path):
     server = start(KEYED, args=["--tools"])
     for origin, status in [
         (None, 101),
@@ -68,7 +68,7 @@ def test_every_upgrade_is_guarded(start, path):
             assert "origin" in json.loads(response.body)["detail"]
 
 
-def test_requests_that_change_something_are_guarded(start):
+def test_requests_that_change_something_are_checked(start):
     server = start(KEYED)
     for method, path, origin, status in [
         ("GET", "/healthz", "http://evil.example", 200),
@@ -83,7 +83,7 @@ def test_requests_that_change_something_are_guarded(start):
             assert wire.response().status == status, (method, origin)
 
 
-def test_tasks_and_publications_are_guarded_before_they_take_effect(start, client):
+def test_tasks_and_publications_are_checked_before_they_take_effect(start, client):
     server = start()
     news = client(server, "/ws/redis/news")
     told = client(server, "/ws/notifications/tasks")
@@ -110,7 +110,7 @@ def test_tasks_and_publications_are_guarded_before_they_take_effect(start, clien
             if status == 403:
                 assert response.headers["content-type"] == "application/problem+json"
                 assert "origin" in json.loads(response.body)["detail"]
-        # What changes nothing is answered: it is the browser that hides it from the page.
+        # A request that changes nothing is answered: the browser hides the answer from the page.
         assert ask("GET", "/tasks", "", origin).status == 200
     publish(server, "last")
     assert [news.recv(timeout=30) for _ in range(3)] == ["of 0", "of 1", "last"]
@@ -120,7 +120,8 @@ def test_tasks_and_publications_are_guarded_before_they_take_effect(start, clien
     assert [task["id"] for task in tasks(server)] == [0, 1]
 
 
-# What a page may send anywhere without asking first: the answer is hidden from it, not the effect.
+# A request that a page may send anywhere without a preflight: the answer is hidden, but not the
+# effect.
 SEND = """fetch("%s", { method: "POST", mode: "no-cors", body: "%s" })
     .then(() => "sent", () => "not sent")"""
 
@@ -134,7 +135,7 @@ def test_no_page_of_another_origin_publishes_from_a_browser(start, browser, clie
     assert news.recv(timeout=30) == "own"
 
 
-def test_a_name_behind_a_proxy_counts_with_its_default_port(start):
+def test_a_name_behind_a_proxy_matches_with_its_default_port(start):
     server = start("origins.allowed=same-origin, https://*.example.com")
     for host, origin, status in [
         ("app.example.org", "https://app.example.org", 101),
@@ -147,7 +148,7 @@ def test_a_name_behind_a_proxy_counts_with_its_default_port(start):
         assert answer(server, path="/ws", Host=host, Origin=origin).status == status, origin
 
 
-def test_a_program_may_name_its_websockets_own_url(start):
+def test_a_program_may_send_the_origin_of_its_websocket_url(start):
     server = start()
     for origin, status in [
         (f"ws://{server.authority}", 101), (f"wss://{server.authority}", 101),
@@ -163,14 +164,14 @@ NATIVE = [
 
 
 @pytest.mark.parametrize("listed", NATIVE)
-def test_an_apps_origin_can_be_listed_and_lets_no_other_in(start, listed):
+def test_the_origin_of_an_app_can_be_listed_and_allows_no_other(start, listed):
     server = start(f"origins.allowed={listed}")
     for origin in [*NATIVE, "https://a.example", f"http://{server.authority}"]:
         status = 101 if origin == listed else 403
         assert answer(server, path="/ws", Origin=origin).status == status, origin
 
 
-def test_a_sandboxed_page_gets_in_only_if_null_is_listed(start, browser):
+def test_a_sandboxed_page_is_allowed_only_if_null_is_listed(start, browser):
     other = start()
     page = browser.page(other.url("/healthz"))
     for allowed, result in [("same-origin", "1006"), ("same-origin, null", "open")]:
@@ -191,7 +192,7 @@ def test_a_sandboxed_page_gets_in_only_if_null_is_listed(start, browser):
         ) == f"null {result}"
 
 
-# What a page learns of a request: the status and the text, or that the browser hides them.
+# The result of a request for a page: the status and the text, or that the browser hides them.
 ASK = """fetch("%s", %s).then(
     async (response) => [response.status, response.headers.get("www-authenticate"),
         await response.text()],
@@ -214,7 +215,7 @@ def test_a_listed_page_reads_and_posts_from_a_browser(start, browser, client):
         assert ask("/tasks", JSON_POST % task)[0] == 200
         status, _, text = ask("/tasks")
         assert status == 200 and [it["title"] for it in json.loads(text)] == ["one"]
-        # What is wrong is told, too.
+        # Errors are readable, too.
         assert ask("/tasks", JSON_POST % task)[0] == 409
         assert ask("/tasks", JSON_POST % "{")[0] == 422
         assert ask("/publish/news", JSON_POST % '{"message":"hello"}')[0] == 200
@@ -224,7 +225,7 @@ def test_a_listed_page_reads_and_posts_from_a_browser(start, browser, client):
         status, _, text = ask("/token", form)
         assert status == 503 and "auth.users" in text
         assert ask("/nowhere")[0] == 404
-        # A method that the resource has not is not asked for.
+        # The browser doesn't send a method that the preflight excludes.
         assert ask("/tasks", '{ method: "DELETE" }') == "hidden"
 
 
@@ -239,7 +240,7 @@ def test_a_listed_page_learns_that_it_needs_a_token(start, browser):
     assert page.evaluate(ASK % (server.url("/publish/x"), good))[0] == 200
 
 
-def test_other_pages_read_nothing_from_a_browser(start, browser):
+def test_other_pages_can_read_nothing_in_a_browser(start, browser):
     other = start()
     page = browser.page(other.url("/healthz"))
     for allowed in ["same-origin", "https://a.example", "null"]:
@@ -250,7 +251,7 @@ def test_other_pages_read_nothing_from_a_browser(start, browser):
         assert tasks(server) == []
 
 
-def test_curl_sees_what_browsers_are_told(start, program):
+def test_curl_receives_the_same_header_fields_as_browsers(start, program):
     server = start("origins.allowed=same-origin, https://app.example")
 
     def ask(target, *options):
@@ -280,7 +281,7 @@ def test_curl_sees_what_browsers_are_told(start, program):
         assert fields["access-control-allow-origin"] == "https://app.example"
 
 
-def test_a_long_run_of_combining_marks_holds_nothing_up(start):
+def test_a_long_sequence_of_combining_marks_blocks_nothing(start):
     server = start(
         "server.loops=1", "limits.handshake.size=1MiB",
         "origins.allowed=same-origin, https://*.example.com")
@@ -292,11 +293,11 @@ def test_a_long_run_of_combining_marks_holds_nothing_up(start):
         # It isn't repeated.
         assert len(response.body) < 500
     assert answer(server, path="/ws", Host=f"a{marks}").status == 400
-    # By strings, each took a second or more.
+    # As strings, each would take a second or more.
     assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("value", ["", "all", "example.com", "https://a.example/page", "any,x"])
-def test_a_faulty_list_is_refused(value):
+def test_an_invalid_list_is_refused(value):
     done = run("serve", "--port", "0", "--set", f"origins.allowed={value}")
     assert done.returncode == 78 and "origins.allowed" in done.stderr

@@ -1,6 +1,6 @@
-"""No source compares, hashes or walks text of a peer as a `String`.
+"""No source compares, hashes or iterates text of a peer as a `String`.
 
-Swift does that by canonical equivalence and by grapheme cluster: the cost grows with the square of
+Swift does that by canonical equivalence and by grapheme cluster. The time grows with the square of
 the number of combining marks in a row. `ExactString` and bytes are for such text.
 """
 
@@ -9,7 +9,7 @@ import re
 import pytest
 from apus import ROOT
 
-# Where text of peers goes. The others read arguments, files and what a load test measures.
+# The targets that process text of peers. The others process arguments, files and measurements.
 FOLDERS = ["HTTPProtocol", "WebSocketProtocol", "UVTransport", "WebSocketServer", "RedisBroker"]
 FOLDERS += ["RealtimeApp"]
 
@@ -32,7 +32,7 @@ SUSPECT = re.compile(
 
 OURS = "text of the program itself"
 CONFIGURED = "text of the operator's configuration or files"
-# Parts of lines in which no text of a peer can be, and why. A file in which none can be has "".
+# Parts of lines that never contain text of a peer, and why. "" stands for a whole file.
 ALLOWED = {
     "RealtimeApp/Authentication/Authentication.swift": {'host.hasPrefix("127.")': OURS},
     "RealtimeApp/Authentication/KeySet.swift": {'keyOperations?.contains("': "exact texts"},
@@ -72,7 +72,7 @@ ALLOWED = {
 
 
 def found():
-    """The suspect lines, as file, number and text."""
+    """Returns the suspicious lines, as file, number and text."""
     for folder in FOLDERS:
         for path in sorted((ROOT / "Sources" / folder).rglob("*.swift")):
             name = str(path.relative_to(ROOT / "Sources"))
@@ -92,7 +92,7 @@ def test_text_of_peers_is_compared_by_its_bytes():
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_is_allowed_is_still_there(name):
+def test_the_exceptions_still_exist(name):
     lines = [code for file, _, code in found() if file == name]
     for part in ALLOWED[name]:
         assert any(part in code for code in lines), part
@@ -110,7 +110,7 @@ def test_what_is_allowed_is_still_there(name):
         "text.precomposedStringWithCanonicalMapping",
     ],
 )
-def test_a_relapse_would_be_seen(line):
+def test_a_new_violation_is_detected(line):
     assert SUSPECT.search(line)
 
 
@@ -122,5 +122,5 @@ def test_a_relapse_would_be_seen(line):
         "let text: [String] = []", "name.map(\\.lowercased)", "where element == wanted {",
     ],
 )
-def test_bytes_are_not_suspect(line):
+def test_bytes_are_not_suspicious(line):
     assert not SUSPECT.search(line)

@@ -1,4 +1,4 @@
-"""Places of connections: silent ones keep no one out, and what else needs descriptors has some."""
+"""The places of connections: silent ones keep nobody out, and some descriptors are reserved."""
 
 import contextlib
 import selectors
@@ -17,14 +17,14 @@ from wire import Wire, upgrade_request
 
 
 def silent(stack, server, count, source="127.0.0.1"):
-    """Connections that say nothing."""
+    """Opens connections that send nothing."""
     return [
         stack.enter_context(server.connect(source_address=(source, 0))) for _ in range(count)
     ]
 
 
 def ended(socks, count):
-    """Waits until so many of the connections are closed, and returns those that are."""
+    """Waits until this many of the connections are closed. Returns those."""
     closed = set()
     with selectors.DefaultSelector() as selector:
         for sock in socks:
@@ -47,7 +47,7 @@ def assert_echoes(server, source):
 
 
 @pytest.mark.parametrize("loops", [1, 2])
-def test_silent_connections_of_one_address_are_closed_past_its_headroom(start, loops):
+def test_silent_connections_of_one_address_are_closed_beyond_its_headroom(start, loops):
     server = start(
         "limits.connections.per_address=10", "limits.connections.max=100", f"server.loops={loops}"
     )
@@ -62,7 +62,7 @@ def test_silent_connections_of_one_address_are_closed_past_its_headroom(start, l
 
 @pytest.mark.parametrize("loops", [1, 2])
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
-def test_without_a_limit_of_its_own_an_address_keeps_no_one_out_either(start, loops, source):
+def test_without_a_limit_of_its_own_an_address_keeps_nobody_out_either(start, loops, source):
     server = start("limits.connections.max=80", f"server.loops={loops}")
     before = server.sockets()
     with contextlib.ExitStack() as stack:
@@ -79,8 +79,8 @@ def test_without_a_limit_of_its_own_an_address_keeps_no_one_out_either(start, lo
             assert wire.text() == "Message received: x"
 
 
-def test_connections_that_come_again_and_again_keep_no_one_out(start):
-    """As fast as they can: what each one of another address needs is that its own one counts."""
+def test_connections_that_are_opened_again_and_again_keep_nobody_out(start):
+    """As fast as possible. A client of another address only needs its own connection to count."""
     server = start("limits.connections.max=40")
     stopped = threading.Event()
 
@@ -102,7 +102,7 @@ def test_connections_that_come_again_and_again_keep_no_one_out(start):
                 request = upgrade_request(host=server.authority)
                 for part in (request[:20], request[20:40], request[40:]):
                     wire.send(part)
-                    # A round trip to the server passes meanwhile.
+                    # A round trip to the server completes meanwhile.
                     assert_echoes(server, "127.0.0.3")
                 assert wire.response().status == 101
     finally:
@@ -111,7 +111,7 @@ def test_connections_that_come_again_and_again_keep_no_one_out(start):
             attacker.join()
 
 
-def test_a_trusted_proxys_connections_stay(start):
+def test_connections_of_a_trusted_proxy_stay(start):
     server = start("limits.connections.max=80", "proxies.trusted=127.0.0.9")
     with contextlib.ExitStack() as stack:
         kept = [stack.enter_context(Wire.to(server, source="127.0.0.9")) for _ in range(60)]
@@ -123,8 +123,10 @@ def test_a_trusted_proxys_connections_stay(start):
                 assert wire.response().status == 200
 
 
-def test_descriptors_for_everything_else_are_kept(start, redis, tmp_path):
-    """Silent connections up to the limit: Redis comes back, files are read, tasks are stored."""
+def test_descriptors_are_reserved_for_everything_else(start, redis, tmp_path):
+    """With silent connections up to the limit, Redis reconnects, files are read, and tasks are
+    stored.
+    """
     limit = 160
     file = str(tmp_path / "users")
     users("add", "ada", "--file", file, password="correct horse")
@@ -139,7 +141,7 @@ def test_descriptors_for_everything_else_are_kept(start, redis, tmp_path):
     with contextlib.ExitStack() as stack:
         flood = silent(stack, server, 400)
         ended(flood, 400 - limit)
-        # A quarter is kept, an eighth is for those that are about to be closed.
+        # A quarter is reserved, and an eighth is for connections that are about to be closed.
         wait_until(lambda: server.descriptors() <= limit - 50, "what is kept")
         broker.kill()
         wait_not_ready(server)
@@ -183,7 +185,7 @@ def echoes_at(path):
         assert wire.text() == "Message received: x"
 
 
-def test_silent_connections_by_a_unix_socket_keep_no_one_out(start, path):
+def test_silent_connections_on_a_unix_socket_keep_nobody_out(start, path):
     server = start(f"server.socket={path}", "limits.connections.max=16", "server.loops=2")
     with contextlib.ExitStack() as stack:
         flood = [stack.enter_context(at(path)) for _ in range(60)]
@@ -208,7 +210,7 @@ def test_a_successors_unix_socket_outlives_its_predecessor(start, path, second):
     assert not path.exists()
 
 
-def test_a_file_that_has_taken_the_place_of_a_unix_socket_is_left(start, path):
+def test_a_file_that_has_replaced_a_unix_socket_is_kept(start, path):
     server = start(f"server.socket={path}")
     path.unlink()
     path.write_text("precious")

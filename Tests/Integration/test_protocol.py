@@ -1,4 +1,4 @@
-"""RFC 6455 at the wire: what must fail, with which code, and how a connection ends."""
+"""RFC 6455 as exact bytes: the errors with their codes, and the end of connections."""
 
 import socket
 
@@ -37,12 +37,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_protocol_fault_is_1002(wire, fault):
+def test_a_protocol_error_is_1002(wire, fault):
     wire.send(FAULTS[fault])
     wire.expect_failure(1002)
 
 
-def test_what_was_answered_before_a_fault_still_arrives(wire):
+def test_answers_before_an_error_still_arrive(wire):
     wire.send(frame(TEXT, b"x") + frame(PING, b"p") + frame(0x3))
     assert wire.text() == "Message received: x"
     assert wire.frame().opcode == PONG
@@ -64,12 +64,12 @@ def test_a_message_that_ends_inside_a_character_is_1007(wire, sequence):
     wire.expect_failure(1007)
 
 
-def test_an_impossible_byte_fails_at_once_in_an_unfinished_message(wire):
+def test_an_invalid_byte_fails_at_once_in_an_unfinished_message(wire):
     wire.send_frame(TEXT, b"valid \xed\xa0", fin=False)
     wire.expect_failure(1007)
 
 
-def test_an_impossible_byte_fails_at_once_in_an_unfinished_frame(wire):
+def test_an_invalid_byte_fails_at_once_in_an_unfinished_frame(wire):
     wire.send(frame(TEXT, b"valid \xff", announced=1_000, length_form=16))
     wire.expect_failure(1007)
 
@@ -91,31 +91,31 @@ def test_a_close_reason_that_is_not_utf8_fails(wire):
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 3000, 4999])
-def test_a_close_is_answered_with_its_code(wire, code):
+def test_a_close_frame_is_answered_with_its_code(wire, code):
     wire.send_frame(CLOSE, close_payload(code, "tschüß".encode()))
     assert wire.close_frame().code == code
     assert wire.ends() == b""
 
 
-def test_an_empty_close_is_answered(wire):
+def test_an_empty_close_frame_is_answered(wire):
     wire.send_frame(CLOSE)
     assert wire.close_frame().code in (None, 1000)
     assert wire.ends() == b""
 
 
-def test_what_follows_a_close_is_ignored(wire):
+def test_data_after_a_close_frame_is_ignored(wire):
     wire.send(frame(CLOSE, close_payload(1000)) + frame(TEXT, b"late") + frame(PING))
     assert wire.close_frame().code == 1000
     assert wire.ends() == b""
 
 
-def test_a_close_between_fragments_is_answered(wire):
+def test_a_close_frame_between_fragments_is_answered(wire):
     wire.send(frame(TEXT, b"half", fin=False) + frame(CLOSE, close_payload(1000)))
     assert wire.close_frame().code == 1000
     assert wire.ends() == b""
 
 
-def test_a_peer_that_half_closes_after_its_goodbye_still_gets_what_is_queued(start):
+def test_a_peer_that_half_closes_after_its_close_frame_still_receives_queued_data(start):
     server = start("limits.outbox.max=64MiB", "limits.message.max=8MiB", args=["--tools"])
     text = "x" * (8 << 20)
     with Wire.to(server, "/echo", receive_buffer=65_536) as wire:

@@ -1,4 +1,4 @@
-"""Clients behind proxies: whom the server takes them for, in its limits and in its log."""
+"""Clients behind proxies: their addresses in the server's limits and in its log."""
 
 import re
 import socket
@@ -13,14 +13,16 @@ PEER = re.compile(r"peer=(\S+)")
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
-# Who was told 1008 doesn't answer, and counts until it is let go.
+# A client that is refused with 1008 doesn't answer, and counts until it is closed.
 ONE_EACH = ("limits.connections.per_address=1", "limits.close.timeout=1h")
 
 
 def held(
     server, forwarded=None, *, sock=None, source="127.0.0.1", first=b"", name="X-Forwarded-For"
 ):
-    """A connection that is left open, and whether it is a WebSocket's or how it was refused."""
+    """Opens a connection that stays open. Returns it, and whether it is a WebSocket or how it was
+    refused.
+    """
     wire = Wire(sock or server.connect(source_address=(source, 0)))
     headers = {name: forwarded} if forwarded else {}
     wire.send(first + upgrade_request(**headers))
@@ -33,7 +35,7 @@ def held(
 
 
 def assert_one_each(server, *attempts):
-    """Of attempts by two clients in turn, the limit of one connection is each one's own."""
+    """With attempts of two clients in turn, each has its own limit of one connection."""
     wires = []
     outcomes = []
     for attempt in attempts:
@@ -42,18 +44,19 @@ def assert_one_each(server, *attempts):
         outcomes.append(outcome)
     for wire in wires:
         wire.close()
-    # An eighth of one is one more, which is told 1008; a third is refused before the upgrade.
+    # An eighth of one is one more, which is refused with 1008. A third one is refused before the
+    # upgrade.
     assert outcomes == ["open", "open", 1008, 1008, 503]
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded"])
-def test_clients_of_a_trusted_proxy_have_each_their_limit(start, name):
+def test_clients_of_a_trusted_proxy_have_their_own_limits(start, name):
     server = start(
         *ONE_EACH, "proxies.trusted=127.0.0.0/8",
         f"proxies.header={name.lower()}",
     )
     form = "for={};proto=https" if name == "Forwarded" else "{}"
-    # What stands in front of the nearest hop is the client's own word.
+    # Text before the nearest hop was written by the client.
     first, second, third, fourth, fifth = (
         {"forwarded": form.format(hops), "name": name}
         for hops in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2", "192.0.2.1")
@@ -63,7 +66,7 @@ def test_clients_of_a_trusted_proxy_have_each_their_limit(start, name):
     assert_one_each(server, first, second, third, fourth, fifth)
 
 
-def test_who_is_no_trusted_proxy_is_not_believed(start):
+def test_an_untrusted_proxy_is_not_believed(start):
     server = start(*ONE_EACH, "proxies.trusted=127.0.0.9, 10.0.0.0/8")
     assert_one_each(
         server,
@@ -75,7 +78,7 @@ def test_who_is_no_trusted_proxy_is_not_believed(start):
     )
 
 
-def test_the_clients_of_a_proxy_by_a_unix_socket_are_known(start, tmp_path):
+def test_the_clients_of_a_proxy_on_a_unix_socket_are_known(start, tmp_path):
     path = str(tmp_path / "apus")
     server = start(
         f"server.socket={path}", "proxies.trusted=unix", *ONE_EACH
@@ -104,7 +107,7 @@ def test_the_log_has_the_address_of_the_client(start):
 
 
 def peer_logged(server, since, message):
-    """The peer in the first line of the log, from a line on, that has a message."""
+    """Returns the peer in the first line of the log, from a line on, that contains a message."""
 
     def found(lines):
         return next((line for line in lines[since:] if message in line), None)
@@ -128,12 +131,12 @@ def v2(address, additional=b"\x04\x00\x03abc"):
 
 
 @pytest.mark.parametrize("header", [v1, v2])
-def test_clients_that_the_proxy_protocol_names_have_each_their_limit(start, header):
+def test_clients_named_by_the_proxy_protocol_have_their_own_limits(start, header):
     server = start(
         *ONE_EACH, "proxies.trusted=127.0.0.1",
         "server.proxy_protocol=required",
     )
-    # The client's own header is nothing: it is no trusted proxy.
+    # The client's own header field is ignored, because the client isn't a trusted proxy.
     assert_one_each(
         server,
         *(
@@ -143,7 +146,7 @@ def test_clients_that_the_proxy_protocol_names_have_each_their_limit(start, head
     )
 
 
-def test_a_proxy_that_speaks_for_itself_is_itself(start):
+def test_a_proxy_that_speaks_for_itself_counts_as_the_client(start):
     server = start("proxies.trusted=127.0.0.1", "server.proxy_protocol=required")
     for local in (SIGNATURE + b"\x20\x00\x00\x00", b"PROXY UNKNOWN\r\n"):
         with Wire(server.connect()) as wire:
@@ -163,7 +166,7 @@ def test_a_proxy_that_speaks_for_itself_is_itself(start):
     ],
     ids=["HTTP", "signature", "version", "short", "long", "line"],
 )
-def test_what_is_no_header_is_closed_at_once_and_logged(start, first, reason):
+def test_an_invalid_header_is_closed_at_once_and_logged(start, first, reason):
     server = start("server.proxy_protocol=required", "limits.handshake.timeout=1h")
     assert server.stderr.wait_for(
         lambda lines: any("no proxies are trusted" in line for line in lines), 30
@@ -174,7 +177,7 @@ def test_what_is_no_header_is_closed_at_once_and_logged(start, first, reason):
     assert server.stderr.wait_for(lambda lines: any(reason in line for line in lines), 30)
 
 
-def test_who_is_no_trusted_proxy_is_not_heard(start):
+def test_an_untrusted_proxy_is_refused(start):
     server = start("server.proxy_protocol=required", "proxies.trusted=127.0.0.9")
     with Wire(server.connect()) as wire, pytest.raises((Ended, OSError)):
         wire.send(v1("192.0.2.1") + upgrade_request())
@@ -188,11 +191,11 @@ def test_who_is_no_trusted_proxy_is_not_heard(start):
         assert wire.response().status == 101
 
 
-# Files in `config`
+# The files in `config`
 
 
 def span(text):
-    """Seconds of a value as `30s`."""
+    """Parses the seconds of a value such as `30s`."""
     number, unit = re.fullmatch(r"(\d+)(s|m|h)", text).groups()
     return int(number) * {"s": 1, "m": 60, "h": 3_600}[unit]
 
@@ -206,7 +209,7 @@ def default(section, key):
     "file, timeout",
     [("haproxy.cfg", r"timeout tunnel (\S+)"), ("nginx.conf", r"proxy_read_timeout (\S+);")],
 )
-def test_a_proxy_waits_longer_than_the_heartbeat_takes(file, timeout):
+def test_a_proxy_waits_longer_than_the_heartbeat(file, timeout):
     waits = span(re.search(timeout, (ROOT / "config" / file).read_text())[1])
     assert waits > default("heartbeat", "interval") + default("heartbeat", "timeout")
 
@@ -219,7 +222,7 @@ def test_the_service_is_valid_and_stops_no_earlier_than_the_server_may(program, 
     unit = tmp_path / "apus.service"
     assert "ExecStart=/usr/bin/apus serve" in text
     text = text.replace("/usr/bin/apus", binary())
-    # As it comes, and with all that it has as an option.
+    # As shipped, and with all of its optional lines.
     for chosen in (text, re.sub("^#(?=LoadCredential|Environment)", "", text, flags=re.MULTILINE)):
         unit.write_text(chosen)
         result = subprocess.run(

@@ -1,4 +1,4 @@
-"""Two servers and a real Redis: what is published at one is with the clients of both (S7)."""
+"""Two servers and a real Redis: publications at one reach the clients of both."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from redis_server import Proxy, pair, proxy, redis  # noqa: F401
 from task_client import CREATED, create
 from tokens import KEYED, PATH, SECRET, bearer, token
 
-# As Redis pushes a message, here one whose channel and payload are lines.
+# The form in which Redis pushes a message. Channel and payload are lines here.
 MESSAGE = re.compile(rb"\*3\r\n\$7\r\nmessage\r\n\$\d+\r\n[^\r]*\r\n\$\d+\r\n[^\r]*\r\n")
 
 
 def test_messages_cross_both_ways(redis, pair, client):
     servers, clients = pair(redis())
     crosses(servers, clients)
-    # The chat goes the same way: who has heard itself at both is in both rooms.
+    # The chat uses the same way: a member that receives its own message from both is in both rooms.
     ada, bob = client(servers[0], "/ws/1"), client(servers[1], "/ws/2")
     wait_ready(*servers)
     ada.send("hello")
@@ -35,7 +35,7 @@ def test_messages_cross_both_ways(redis, pair, client):
 
 def test_notifications_and_named_messages_cross_both_ways(redis, start, client):
     broker = redis()
-    # Tasks are each server's own here.
+    # Each server has its own tasks here.
     servers = [start(f"broker.url={broker.url}", KEYED) for _ in range(2)]
     wait_ready(*servers)
     listeners = [client(server, "/ws/notifications/tasks") for server in servers]
@@ -53,7 +53,7 @@ def test_notifications_and_named_messages_cross_both_ways(redis, start, client):
             assert member.recv(timeout=30) == f"{sub}: x"
 
 
-def test_what_others_publish_arrives(redis, pair):
+def test_messages_of_other_publishers_arrive(redis, pair):
     broker = redis()
     servers, clients = pair(broker)
     assert broker.cli("PUBLISH", NEWS, "hello from redis-cli") == "2"
@@ -87,7 +87,7 @@ def test_prefixes_keep_servers_apart(redis, start, client):
 
 
 def stay_red(servers, seconds):
-    """Looks for so long: readiness is red each time, and no publication is claimed delivered."""
+    """Checks for this long that the server isn't ready, and reports no publication as delivered."""
     end = time.monotonic() + seconds
 
     def over():
@@ -100,7 +100,7 @@ def stay_red(servers, seconds):
     wait_until(over, "the last look", seconds + 60)
 
 
-def test_a_redis_that_is_killed_and_restarted_is_a_gap(redis, pair):
+def test_a_killed_and_restarted_redis_is_a_gap(redis, pair):
     broker = redis()
     servers, clients = pair(broker)
     broker.kill()
@@ -112,18 +112,18 @@ def test_a_redis_that_is_killed_and_restarted_is_a_gap(redis, pair):
         assert headers["Content-Type"] == "application/problem+json"
         assert "may still arrive" in json.loads(body)["detail"]
         assert request(server, "/healthz")[0] == 200
-    # Some of the attempts to connect again fail meanwhile.
+    # Some of the attempts to reconnect fail meanwhile.
     stay_red(servers, seconds=3)
     broker.start()
     assert_gap_and_recovery(broker, servers, clients)
 
 
-def test_a_redis_that_is_paused_is_a_gap(redis, pair):
+def test_a_paused_redis_is_a_gap(redis, pair):
     broker = redis()
     servers, clients = pair(broker)
     paused = time.monotonic()
     broker.pause()
-    # Not known to be out of reach yet; Redis will find them among what it has not read.
+    # The failure isn't detected yet. Redis will find these in its receive buffer.
     for server in servers:
         assert post(server, "lost")[0] == 503
     for server in servers:
@@ -134,13 +134,13 @@ def test_a_redis_that_is_paused_is_a_gap(redis, pair):
     wait_until(lambda: broker.subscribers(NEWS) == 2, "both subscriptions", 30)
     publish(servers[0], "new")
     for one in clients:
-        # What was refused may have reached Redis: it arrives, or it doesn't.
+        # A refused publication may have reached Redis: it arrives, or it doesn't.
         while (heard := one.recv(timeout=30)) != "new":
             assert heard == "lost"
     assert_gap_and_recovery(broker, servers, clients)
 
 
-def test_a_subscription_that_is_cut_is_a_gap(redis, pair):
+def test_a_truncated_subscription_is_a_gap(redis, pair):
     broker = redis()
     servers, clients = pair(broker)
     assert broker.cli("CLIENT", "KILL", "TYPE", "pubsub") == "2"
@@ -149,17 +149,17 @@ def test_a_subscription_that_is_cut_is_a_gap(redis, pair):
     assert_gap_and_recovery(broker, servers, clients)
 
 
-def test_a_publishing_connection_that_is_cut_is_no_gap(redis, pair):
+def test_a_closed_publishing_connection_is_no_gap(redis, pair):
     broker = redis()
     servers, clients = pair(broker)
     assert int(broker.cli("CLIENT", "KILL", "TYPE", "normal")) == 2
     for server in servers:
-        # Which of the two it notices first, the cut or the message, is left open.
+        # The server may notice the closed connection or the message first.
         wait_until(lambda: post(server, "maybe")[0] == 200, "publishing again", 30)
     assert_gap_and_recovery(broker, servers, [], gaps=0)
 
 
-def test_a_reply_that_is_cut_in_its_middle_is_a_gap(redis, proxy, start, client):
+def test_a_truncated_reply_is_a_gap(redis, proxy, start, client):
     broker = redis()
     cuts = iter([True])
 
@@ -174,7 +174,7 @@ def test_a_reply_that_is_cut_in_its_middle_is_a_gap(redis, proxy, start, client)
     clients = [client(server, "/ws/redis/news") for server in servers]
     wait_until(lambda: broker.subscribers(NEWS) == 2, "both subscriptions", 30)
     publish(servers[0], "to be cut")
-    # One connection was cut; the other server got the message whole.
+    # One connection was closed. The other server received the complete message.
     gaps = lambda: [readiness(server)[1]["broker"]["gaps"] for server in servers]
     wait_until(lambda: sorted(gaps()) == [0, 1], "one gap", 30)
     wait_ready(*servers)
@@ -184,7 +184,7 @@ def test_a_reply_that_is_cut_in_its_middle_is_a_gap(redis, proxy, start, client)
     crosses(servers, clients, "again")
 
 
-def test_an_answer_to_a_publication_that_is_cut_is_503(redis, proxy, start):
+def test_a_truncated_answer_to_a_publication_is_503(redis, proxy, start):
     broker = redis()
     awaited = []
 
@@ -193,7 +193,7 @@ def test_an_answer_to_a_publication_that_is_cut_is_503(redis, proxy, start):
             awaited.append(True)
 
     def cut_answer(data):
-        # An answer to a probe may come first: what is behind it is then cut off as well.
+        # The answer to a probe may come first. Then what follows it is cut off as well.
         if data.startswith(b":") and awaited:
             awaited.clear()
             raise Proxy.Cut(data[:1])
@@ -207,14 +207,14 @@ def test_an_answer_to_a_publication_that_is_cut_is_503(redis, proxy, start):
     publish(server, "taken")
 
 
-def test_a_subscription_that_is_dead_behind_an_open_connection_is_found_out(
+def test_a_dead_subscription_on_an_open_connection_is_detected(
     redis, proxy, start, client
 ):
     broker = redis()
     silent = []
 
     def swallow(data):
-        # Messages alone: pings are answered still, so that the connection looks well.
+        # Only messages are dropped. Pings are still answered, so the connection seems to work.
         return MESSAGE.sub(b"", data) if silent else data
 
     server = start(f"broker.url={proxy(broker, swallow).url}")
@@ -232,7 +232,7 @@ def test_a_subscription_that_is_dead_behind_an_open_connection_is_found_out(
         pass
 
 
-def test_a_gap_closes_subscribers_where_it_shall(redis, start, client):
+def test_a_gap_closes_subscribers_if_configured(redis, start, client):
     broker = redis()
     server = start(f"broker.url={broker.url}", "broker.on_gap=close")
     wait_ready(server)
@@ -240,7 +240,7 @@ def test_a_gap_closes_subscribers_where_it_shall(redis, start, client):
     wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
     broker.kill()
     assert closed(early) == (1012, "publications may have been missed")
-    # Who comes during the gap misses something too, and is told when it ends.
+    # A client that subscribes during the gap also misses publications, and is closed at its end.
     during = client(server, "/ws/redis/news")
     broker.start()
     assert closed(during) == (1012, "publications may have been missed")
@@ -249,7 +249,7 @@ def test_a_gap_closes_subscribers_where_it_shall(redis, start, client):
     wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
     publish(server, "after")
     assert after.recv(timeout=30) == "after"
-    # Who subscribes to nothing has missed nothing.
+    # A client without a subscription has missed nothing.
     echo.send("still here")
     assert echo.recv(timeout=30) == "Message received: still here"
 
@@ -279,6 +279,6 @@ def test_a_gap_closes_the_subscribers_of_every_feature_by_the_file(redis, start,
     broker.kill()
     for one in subscribers:
         assert closed(one) == (1012, "publications may have been missed")
-    # Who subscribes to nothing has missed nothing.
+    # A client without a subscription has missed nothing.
     echo.send("still here")
     assert echo.recv(timeout=30) == "Message received: still here"

@@ -11,7 +11,7 @@ from channels import (
 )
 from redis_server import proxy, redis  # noqa: F401
 
-REPLICA = "Redis is a replica, from which publications do not reach its master"
+REPLICA = "Redis is a replica: it does not pass publications on to its master"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def master_and_replica(redis):
         master = redis(*options)
         replica = redis("--replicaof", f"127.0.0.1 {master.port}", *options)
         wait_until(lambda: is_linked(replica), "replication", 30)
-        # A failover goes to a replica that the master knows to be up to date.
+        # A failover chooses a replica that the master considers up to date.
         wait_until(lambda: "state=online" in master.cli("INFO", "replication"), "the replica", 30)
         return master, replica
 
@@ -37,13 +37,13 @@ def role(redis):
 
 
 def exchange(master, replica):
-    """The administrator's way, without a failover."""
+    """As an administrator does it, without a failover."""
     replica.cli("REPLICAOF", "NO", "ONE")
     master.cli("REPLICAOF", "127.0.0.1", str(replica.port))
 
 
 class Listener:
-    """What arrives in a channel, from a connection of its own."""
+    """Receives the messages of a channel, on a separate connection."""
 
     def __init__(self, redis, channel):
         self.socket = socket.create_connection(("127.0.0.1", redis.port), timeout=30)
@@ -87,7 +87,7 @@ def test_a_role_change_is_noticed_without_publications(master_and_replica, start
     told = wait_not_ready(server)
     assert told["broker"]["gaps"] == 1 and told["faults"][0].count(REPLICA) == 2
     wait_logged(server, "subscriptions are lost: publications may be missed")
-    # It stays so, and no attempt to connect again changes that.
+    # This doesn't change, even with new attempts to connect.
     clients = lambda: master.cli("INFO", "stats").split("total_connections_received:")[1]
     before = int(clients().split()[0])
     wait_until(lambda: int(clients().split()[0]) > before + 20, "further attempts", 30)
@@ -110,17 +110,17 @@ def test_a_replica_is_not_ready_from_the_start_until_it_is_promoted(
     crosses([server], [listener])
 
 
-def test_a_failover_is_followed_and_claims_no_publication_that_nobody_gets(
+def test_a_failover_is_followed_and_no_lost_publication_counts_as_accepted(
     master_and_replica, proxy, start, client
 ):
     master, replica = master_and_replica()
-    # As a name that leads to the new master after a failover.
+    # Like a name that leads to the new master after a failover.
     name = proxy(master, lambda data: data)
     server = start(f"broker.url={name.url}")
     wait_ready(server)
     listener = client(server, "/ws/redis/news")
     wait_until(lambda: master.subscribers(NEWS) == 1, "the subscription", 30)
-    # The replica's subscribers get what the master gets, and then what it gets itself.
+    # The replica's subscribers receive the master's messages, and then its own.
     elsewhere = Listener(replica, NEWS)
     outcomes, is_over = [], threading.Event()
 
@@ -152,7 +152,7 @@ def test_a_failover_is_followed_and_claims_no_publication_that_nobody_gets(
         pass
 
 
-def test_a_redis_that_hides_its_role_is_taken_as_it_is(redis, start, client):
+def test_a_redis_that_hides_its_role_is_accepted(redis, start, client):
     broker = redis("--rename-command", "HELLO", "")
     server = start(f"broker.url={broker.url}")
     wait_ready(server)
@@ -162,7 +162,7 @@ def test_a_redis_that_hides_its_role_is_taken_as_it_is(redis, start, client):
 
 
 def test_replicas_in_a_cluster_are_as_good_as_masters(redis, start, client):
-    # Each node hands publications on to all others.
+    # Each node passes publications on to all others.
     options = ("--cluster-enabled", "yes", "--repl-diskless-sync-delay", "0")
     nodes = [redis(*options, "--cluster-port", str(port_that_no_client_gets())) for _ in range(2)]
     master, replica = nodes

@@ -1,4 +1,4 @@
-"""How servers start, stop and log in with a Redis (S7)."""
+"""Starting, stopping and logging in with Redis."""
 
 import subprocess
 import urllib.parse
@@ -12,13 +12,13 @@ from channels import (
 from redis_server import pair, redis  # noqa: F401
 
 
-def test_a_redis_that_is_not_there_yet_is_waited_for(redis, start, client):
+def test_a_missing_redis_is_waited_for(redis, start, client):
     broker = redis(start=False)
     server = start(f"broker.url={broker.url}")
     wait_logged(server, "subscriptions are lost: publications may be missed")
     assert wait_not_ready(server)["broker"]["gaps"] == 1
     assert post(server, "lost")[0] == 503
-    wait_logged(server, "no connection to Redis; trying on")
+    wait_logged(server, "no connection to Redis; retrying")
     listener = client(server, "/ws/redis/news")
     broker.start()
     wait_ready(server)
@@ -29,11 +29,11 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis, start, client):
     wait_logged(server, "subscriptions are in effect again")
 
 
-def test_who_comes_before_redis_is_told_where_they_shall(redis, start, client):
+def test_clients_before_redis_are_closed_if_configured(redis, start, client):
     broker = redis(start=False)
     server = start(f"broker.url={broker.url}", "broker.on_gap=close")
     wait_logged(server, "subscriptions are lost: publications may be missed")
-    # Who subscribes to nothing has missed nothing.
+    # A client without a subscription has missed nothing.
     during, echo = client(server, "/ws/redis/news"), client(server, "/ws")
     broker.start()
     assert closed(during) == (1012, "publications may have been missed")
@@ -43,10 +43,10 @@ def test_who_comes_before_redis_is_told_where_they_shall(redis, start, client):
     assert readiness(server)[1]["broker"]["gaps"] == 1
 
 
-def test_what_the_chat_says_without_redis_is_warned_of_once(redis, start, client):
+def test_lost_chat_messages_without_redis_are_logged_once(redis, start, client):
     broker = redis(start=False)
     server = start(f"broker.url={broker.url}")
-    # The first attempt has failed: what is published before that waits.
+    # The first attempt has failed: earlier publications would wait.
     wait_logged(server, "subscriptions are lost: publications may be missed")
     warning = "the broker refuses what connections publish"
     chat = client(server, "/ws/7")
@@ -61,7 +61,7 @@ def test_what_the_chat_says_without_redis_is_warned_of_once(redis, start, client
     assert server.stderr.text().count(warning) == 1
 
 
-def test_a_publication_right_after_the_start_is_taken(redis, start):
+def test_a_publication_right_after_the_start_is_accepted(redis, start):
     broker = redis()
     for _ in range(5):
         server = start(f"broker.url={broker.url}")
@@ -69,18 +69,18 @@ def test_a_publication_right_after_the_start_is_taken(redis, start):
         server.stop()
 
 
-def test_a_stop_is_quick_while_redis_hangs(redis, pair):
+def test_a_stop_is_fast_while_redis_hangs(redis, pair):
     broker = redis()
     servers, _ = pair(broker)
     broker.pause()
     for server in servers:
-        # Before its deadline for a command, of 5 s, could have passed.
+        # Before the deadline of a command, 5 s, could have passed.
         server.stop(seconds=4)
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for localhost and 127.0.0.1 that is its own authority, and its key."""
+    """Creates a self-signed certificate for localhost and 127.0.0.1, and its key."""
     folder = tmp_path_factory.mktemp("certificate")
     names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
     subprocess.run(
@@ -94,7 +94,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def encrypted(redis, certificate):
-    """Starts a Redis with a second port, which speaks TLS: `broker, port = encrypted()`."""
+    """Starts a Redis with a second port for TLS: `broker, port = encrypted()`."""
 
     def make(*arguments):
         port = port_that_no_client_gets()
@@ -107,7 +107,7 @@ def encrypted(redis, certificate):
 
 PASSWORD = "p@ss:/?#%"
 QUOTED = urllib.parse.quote(PASSWORD, safe="")
-# The server's user may do no more than it must: another one asks Redis about it.
+# The server's user has only the necessary permissions, so another one queries Redis.
 USERS = (
     *f"--user apus on >{PASSWORD} resetchannels &apus:* +@pubsub +@connection".split(),
     *"--user default off --user admin on nopass ~* &* +@all".split(),
@@ -127,7 +127,7 @@ ADMIN = ("--user", "admin", "--pass", "none")
     ],
     ids=["password", "user", "database", "socket", "all by socket", "all by TLS"],
 )
-def test_urls_say_who_logs_in_and_where(
+def test_urls_contain_the_login_and_the_address(
     encrypted, certificate, start, client, arguments, credentials, url, user, database
 ):
     broker, tls = encrypted(*arguments)
@@ -140,7 +140,7 @@ def test_urls_say_who_logs_in_and_where(
     wait_until(lambda: broker.subscribers(NEWS) == 1, "the subscription", 30)
     publish(server, "let in")
     assert listener.recv(timeout=30) == "let in"
-    # What Redis says of both connections; those of its own program are passed over.
+    # Redis's description of both connections; those of its own program are skipped.
     said = [
         dict(field.split("=", 1) for field in line.split())
         for line in broker.cli("CLIENT", "LIST").splitlines()
@@ -159,7 +159,7 @@ def test_urls_say_who_logs_in_and_where(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_messages_cross_by_tls(encrypted, certificate, start, client, host):
+def test_messages_are_carried_over_tls(encrypted, certificate, start, client, host):
     broker, port = encrypted()
     trusting = {"SSL_CERT_FILE": str(certificate[0])}
     servers = [
@@ -169,7 +169,7 @@ def test_messages_cross_by_tls(encrypted, certificate, start, client, host):
     clients = [client(server, "/ws/redis/news") for server in servers]
     wait_until(lambda: broker.subscribers(NEWS) == 2, "both subscriptions", 30)
     crosses(servers, clients, "hello")
-    # More than TLS puts into one record, in each direction.
+    # More than the size of a TLS record, in each direction.
     large = "x" * 60_000
     status, _, _ = request(servers[0], "/publish/news", "POST", large.encode())
     assert status == 200
@@ -185,11 +185,11 @@ def test_messages_cross_by_tls(encrypted, certificate, start, client, host):
     [
         ("localhost", False, "self-signed certificate"),
         ("127.0.0.2", True, "IP address mismatch"),
-        # Redis waits for the rest of what it takes for a command, or calls it none.
+        # Redis waits for the rest of a command, or reports an invalid one.
         ("plain", True, "publishing: "),
     ],
 )
-def test_a_redis_that_proves_nothing_is_not_talked_to(
+def test_an_untrusted_redis_is_not_used(
     encrypted, certificate, start, host, trusts, why
 ):
     broker, port = encrypted()
@@ -203,7 +203,7 @@ def test_a_redis_that_proves_nothing_is_not_talked_to(
 
 
 @pytest.mark.parametrize("user", ["", "nobody"])
-def test_who_is_not_let_in_is_not_ready_and_says_why(redis, start, user):
+def test_a_refused_login_is_not_ready_with_the_reason(redis, start, user):
     broker = redis("--requirepass", "right")
     server = start(f"broker.url=redis://{user}:hunter2@127.0.0.1:{broker.port}")
     told = wait_until(
@@ -223,7 +223,7 @@ def test_who_is_not_let_in_is_not_ready_and_says_why(redis, start, user):
         ("redis:", "must begin with redis://"),
     ],
 )
-def test_a_faulty_url_is_refused_without_being_shown(url, why):
+def test_an_invalid_url_is_refused_without_being_shown(url, why):
     refused = run("serve", "--port", "0", "--set", f"broker.url={url}")
     assert refused.returncode == 78
     assert "broker.url: <secret> is not a broker's URL" in refused.stderr

@@ -1,4 +1,4 @@
-"""S6: `POST /token`: a name and a password for a token."""
+"""`POST /token`: a name and a password for a token."""
 
 import base64
 import hashlib
@@ -34,7 +34,7 @@ def serving(start, file):
     return serve
 
 
-def test_name_and_password_bring_a_token_that_opens_the_way(serving):
+def test_name_and_password_are_exchanged_for_a_valid_token(serving):
     server = serving("auth.jwt.audience=apus", "auth.jwt.issuer=tests", "auth.token.lifetime=90s")
     for name, password in [("ada", "correct horse"), ("grüße", "ä&=+%")]:
         response = sign_in(server, name, password, scope="", client_id="page")
@@ -56,7 +56,7 @@ def test_name_and_password_bring_a_token_that_opens_the_way(serving):
     "content_type",
     [None, FORM.title(), f"{FORM};charset=utf-8", f"{FORM} ; charset=utf-8", f"{FORM}\t;charset=x"],
 )
-def test_who_signs_in_by_curl_talks_by_websockets(serving, client, program, content_type):
+def test_a_token_from_curl_is_accepted_from_websockets(serving, client, program, content_type):
     server = serving()
     fields = ("grant_type=password", "username=grüße", "password=ä&=+%")
     done = subprocess.run(
@@ -73,7 +73,7 @@ def test_who_signs_in_by_curl_talks_by_websockets(serving, client, program, cont
     assert member.recv(timeout=30) == "grüße: hello"
 
 
-def test_unknown_users_and_wrong_passwords_are_answered_alike(serving):
+def test_unknown_users_and_wrong_passwords_have_the_same_answer(serving):
     server = serving()
     shapes = [
         (response.status, response.headers | {"date": ""}, response.body)
@@ -94,8 +94,8 @@ def test_unknown_users_and_wrong_passwords_are_answered_alike(serving):
     }
 
 
-def test_an_unknown_user_costs_as_much_as_a_wrong_password(start, file, tmp_path):
-    # One hash is eight times as cheap as the others.
+def test_an_unknown_user_takes_as_long_as_a_wrong_password(start, file, tmp_path):
+    # One hash costs an eighth of the others.
     hashed = hashlib.scrypt(b"x", salt=bytes(16), n=1 << 12, r=8, p=1, dklen=32)
     parts = (base64.b64encode(part).decode().rstrip("=") for part in (bytes(16), hashed))
     mixed = tmp_path / "users"
@@ -110,7 +110,7 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password(start, file, tmp_path
             assert sign_in(server, name, "wrong").status == 400
         return server.cpu_seconds() - before
 
-    # What a password costs is far above what an answer does, so that twice is far from none.
+    # A password costs far more than an answer, so a factor of two detects a missing check.
     known, cheap, unknown = cost("ada"), cost("old"), cost("nobody")
     assert known / 2 < unknown < known * 2, (known, unknown)
     assert known / 2 < cheap < known * 2, (known, cheap)
@@ -133,7 +133,7 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password(start, file, tmp_path
         ({"grant_type": "Password"}, "unsupported_grant_type"),
     ],
 )
-def test_a_form_that_lacks_something_is_told_what(serving, fields, error):
+def test_a_missing_form_field_is_reported(serving, fields, error):
     server = serving()
     response = sign_in(server, **fields) if fields else post(server)
     assert response.status == 400, response
@@ -152,7 +152,7 @@ def test_a_form_that_lacks_something_is_told_what(serving, fields, error):
         (b"\xff" * 100, FORM),
     ],
 )
-def test_a_body_that_is_no_form_is_refused(serving, body, content_type):
+def test_a_body_that_is_not_a_form_is_refused(serving, body, content_type):
     response = post(serving(), body=body, content_type=content_type)
     assert response.status == 400 and json.loads(response.body)["error"] == "invalid_request"
 
@@ -169,11 +169,11 @@ def test_attempts_are_limited_by_address_and_by_name(start, file):
     assert [sign_in(server, f"n{n}").status for n in range(4)] == [400, 400, 400, 429]
 
 
-def test_who_tries_too_often_behind_a_proxy_is_no_ones_hindrance(balanced, file):
+def test_too_many_attempts_behind_a_proxy_affect_nobody_else(balanced, file):
     haproxy, _, _ = balanced(KEYED, f"auth.users={file}", "auth.token.rate.per_address=2")
 
     def attempt_from(source, password, claimed="192.0.2.1"):
-        # All on one instance: each counts for itself.
+        # All on one instance, and each is counted separately.
         return post(
             haproxy, {"grant_type": "password", "username": "ada", "password": password},
             source=source, Cookie="APUS=a", **{"X-Forwarded-For": claimed},
@@ -181,13 +181,13 @@ def test_who_tries_too_often_behind_a_proxy_is_no_ones_hindrance(balanced, file)
 
     assert [attempt_from("127.0.0.2", "wrong") for _ in range(3)] == [400, 400, 429]
     assert attempt_from("127.0.0.3", "correct horse") == 200
-    # Nor does a made-up address bring more attempts, or take another's.
+    # An invented address brings no additional attempts, and takes none from others.
     assert attempt_from("127.0.0.2", "correct horse", claimed="127.0.0.3") == 429
     assert [attempt_from("127.0.0.3", "correct horse") for _ in range(2)] == [200, 429]
 
 
 def attempt(server):
-    """A connection on which an attempt to sign in is made and not answered yet."""
+    """Starts an attempt to sign in. Returns the connection without waiting for the answer."""
     body = urlencode({"grant_type": "password", "username": "ada", "password": "wrong"})
     wire = Wire.to(server)
     wire.socket.settimeout(60)
@@ -196,7 +196,7 @@ def attempt(server):
     return wire
 
 
-def test_passwords_are_checked_beside_the_loops(serving, client):
+def test_passwords_are_checked_outside_the_loops(serving, client):
     server = serving("auth.token.rate.per_address=0", "server.loops=1")
     echo = client(server, "/ws")
     wires = [attempt(server) for _ in range(30)]
@@ -209,7 +209,7 @@ def test_passwords_are_checked_beside_the_loops(serving, client):
         wire.close()
 
 
-def test_the_file_is_read_again_when_it_changes(start, tmp_path):
+def test_the_file_is_read_again_after_a_change(start, tmp_path):
     path = tmp_path / "users"
     users("add", "ada", "--file", str(path), password="one")
     server = start(KEYED, f"auth.users={path}", "auth.token.rate.per_user=0")
@@ -225,7 +225,7 @@ def test_the_file_is_read_again_when_it_changes(start, tmp_path):
     assert "not NAME:HASH" in server.stderr.text()
 
 
-def test_a_mounted_secret_is_read_again_when_its_folder_is_swapped(start, tmp_path):
+def test_a_mounted_secret_is_read_again_when_its_folder_is_replaced(start, tmp_path):
     # As the kubelet does it: users -> ..data/users, ..data -> ..VERSION.
     def publish(version, *removed):
         folder = tmp_path / f"..{version}"
@@ -248,7 +248,7 @@ def test_a_mounted_secret_is_read_again_when_its_folder_is_swapped(start, tmp_pa
     assert [sign_in(server, name, "one").status for name in ("ada", "eve")] == [200, 400]
 
 
-def test_no_password_reaches_log_or_file(serving, file):
+def test_no_password_is_in_the_log_or_the_file(serving, file):
     server = serving("log.level=trace")
     sign_in(server, "ada", "correct horse")
     sign_in(server, "ada", "a wrong-secret")
@@ -259,14 +259,14 @@ def test_no_password_reaches_log_or_file(serving, file):
         assert secret not in log
 
 
-def test_without_users_or_secret_it_says_what_to_set(start, file, tmp_path):
+def test_without_users_or_secret_the_answer_names_the_key_to_set(start, file, tmp_path):
     for settings, key in [((KEYED,), "auth.users"), ((f"auth.users={file}",), "auth.jwt.secret")]:
         response = sign_in(start(*settings))
         assert response.status == 503
         assert key in json.loads(response.body)["detail"]
 
 
-def test_a_flood_of_attempts_is_refused_not_queued_for_ever(serving):
+def test_a_flood_of_attempts_is_refused_instead_of_queued(serving):
     server = serving("auth.token.rate.per_address=0")
     wires = [attempt(server) for _ in range(150)]
     statuses = [wire.response().status for wire in wires]

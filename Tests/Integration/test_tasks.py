@@ -1,4 +1,4 @@
-"""S4: tasks over HTTP: what is stored, listed and refused."""
+"""Tasks over HTTP: storing, listing and refusals."""
 
 import json
 import pathlib
@@ -11,8 +11,8 @@ from channels import wait_logged, wait_ready
 from redis_server import redis  # noqa: F401
 from task_client import CREATED, TIME, ask, create, statuses_at_once, tasks
 
-# What FastAPI 0.165 with pydantic 2.14 answers to the same requests, `input` left out; to whole
-# numbers in quotes, what pydantic 2.13 does.
+# The answers of FastAPI 0.165 with pydantic 2.14 to the same requests, without `input`; for whole
+# numbers in quotes, those of pydantic 2.13.
 ANSWERS = json.loads((pathlib.Path(__file__).parent / "fastapi_answers.json").read_text())
 
 
@@ -32,7 +32,7 @@ def test_a_task_is_stored_and_listed_by_curl(server, program):
     assert task == {"id": 70, "title": "Fütter die Segler 🐦", "description": "täglich"}
 
 
-def test_an_id_is_given_once(start):
+def test_an_id_can_be_used_once(start):
     server = start()
     assert create(server, 1, "first") == (200, CREATED)
     status, problem = create(server, 1, "second")
@@ -40,7 +40,7 @@ def test_an_id_is_given_once(start):
     assert [task["title"] for task in tasks(server)] == ["first"]
 
 
-def test_all_are_listed_in_the_order_of_their_ids_and_by_pages(start):
+def test_all_are_listed_in_the_order_of_their_ids_and_in_pages(start):
     server = start()
     assert tasks(server) == []
     ids = [5, -1, 3, 2**63 - 1, 4]
@@ -52,7 +52,7 @@ def test_all_are_listed_in_the_order_of_their_ids_and_by_pages(start):
     assert tasks(server, f"?after={2**63 - 1}") == []
 
 
-def test_answers_to_what_is_wrong_are_those_of_fastapi(start):
+def test_errors_are_answered_as_by_fastapi(start):
     server = start()
     for row in ANSWERS:
         if "query" in row:
@@ -61,7 +61,7 @@ def test_answers_to_what_is_wrong_are_those_of_fastapi(start):
             status, answer, _ = ask(
                 server, body=row["body"], type=row.get("type", "application/json"))
         if row["faults"] is None:
-            # Some of those that are valid have the same id.
+            # Some of the valid ones have the same id.
             assert status in (200, 409), (row, answer)
         else:
             assert (status, answer) == (422, {"detail": row["faults"]}), row
@@ -78,7 +78,7 @@ def test_answers_to_what_is_wrong_are_those_of_fastapi(start):
         ("[" * 30_000, ["body", 100], "json_invalid"),
     ],
 )
-def test_what_breaks_fastapi_is_told_too(server, body, place, kind):
+def test_requests_that_crash_fastapi_are_errors_too(server, body, place, kind):
     status, answer, _ = ask(server, body=body)
     assert status == 422
     assert [(fault["loc"], fault["type"]) for fault in answer["detail"]] == [(place, kind)]
@@ -89,7 +89,7 @@ def test_a_body_larger_than_the_limit_is_refused(server):
     assert status == 413
 
 
-def test_many_at_once_are_each_answered(start):
+def test_each_of_many_at_once_is_answered(start):
     server = start("server.loops=2")
     statuses = statuses_at_once([server.url("/tasks")], [id % 300 for id in range(600)])
     assert (statuses.count(200), statuses.count(409)) == (300, 300)
@@ -103,7 +103,7 @@ def test_without_a_database_there_are_no_tasks(start):
 
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
-def test_a_task_is_stored_at_once_though_redis_is_out_of_reach(redis, start, client, how):
+def test_a_task_is_stored_at_once_although_redis_is_unreachable(redis, start, client, how):
     broker = redis()
     server = start(f"broker.url={broker.url}")
     wait_ready(server)
@@ -114,17 +114,17 @@ def test_a_task_is_stored_at_once_though_redis_is_out_of_reach(redis, start, cli
     began = time.monotonic()
     for id in range(10):
         assert create(server, id, "untold") == (200, CREATED)
-    # Before Redis, which is silent, is taken to be out of reach: after 5 s.
+    # Before the paused Redis counts as unreachable, after 5 s.
     assert time.monotonic() - began < 4
     assert [task["id"] for task in tasks(server)] == list(range(10))
-    # Said once for all of them.
+    # Logged once for all of them.
     wait_logged(server, "a new task was not announced")
     broker.start() if how == "killed" else broker.resume()
     wait_ready(server)
     wait_until(lambda: broker.subscribers(topic) == 1, "the subscription", 30)
     assert create(server, 10, "told") == (200, CREATED)
     while (heard := listener.recv(timeout=30)) != "New task created: told":
-        # What a paused Redis had not read yet may arrive.
+        # Data that a paused Redis has not read yet may arrive.
         assert how == "paused" and heard == "New task created: untold"
     assert [task["id"] for task in tasks(server)] == list(range(11))
     assert server.stderr.text().count("a new task was not announced") == 1

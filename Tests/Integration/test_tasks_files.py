@@ -1,10 +1,11 @@
-"""S4: the tasks' file outlives the server however it ends, and is shared; or it is refused."""
+"""The tasks' file: surviving the server's end, sharing, and refusing an unusable file."""
 
 import http.client
 import json
 import random
 import resource
 import sqlite3
+import subprocess
 import threading
 
 import apus
@@ -12,12 +13,12 @@ import pytest
 from task_client import CREATED, TIME, ask, create, database, statuses_at_once, tasks
 
 
-def test_tasks_outlive_a_stop(start, tmp_path):
+def test_tasks_survive_a_stop(start, tmp_path):
     server = start(database(tmp_path))
     assert create(server, 1, "é", description="d")[0] == 200
     before = tasks(server)
     server.stop()
-    # The file alone has them, as a copy of it would.
+    # The file alone contains them, as a copy of it would.
     with sqlite3.connect(f"file:{tmp_path}/tasks.sqlite?immutable=1", uri=True) as file:
         assert file.execute("SELECT id, title, description FROM tasks").fetchall() == [
             (1, "é", "d")
@@ -26,7 +27,7 @@ def test_tasks_outlive_a_stop(start, tmp_path):
 
 
 class Poster(threading.Thread):
-    """Posts tasks until the server is gone; remembers what was sent and what was answered."""
+    """Posts tasks until the server is gone. Records what was sent and what was answered."""
 
     def __init__(self, server, first, on_answer):
         super().__init__(daemon=True)
@@ -52,7 +53,7 @@ class Poster(threading.Thread):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_each_answered_task_outlives_kill_9(start, tmp_path, seed):
+def test_each_answered_task_survives_kill_9(start, tmp_path, seed):
     chosen = random.Random(seed)
     for turn in range(2):
         server = start(database(tmp_path))
@@ -94,26 +95,26 @@ def test_two_servers_share_a_file(start, tmp_path):
     lists = [tasks(server) for server in servers]
     assert lists[0] == lists[1]
     assert [task["id"] for task in lists[0]] == list(range(20))
-    # One's end is nothing to the other.
+    # The end of one server doesn't affect the other.
     servers[0].kill()
     assert create(servers[1], 20)[0] == 200
 
 
-def test_servers_that_start_at_once_make_one_database(start, tmp_path):
+def test_servers_that_start_at_once_create_one_database(start, tmp_path):
     for turn in range(3):
         path = f"tasks.database={tmp_path}/tasks{turn}.sqlite"
         servers = [start(path, ready=False) for _ in range(3)]
         for server in servers:
             server.addresses = server.wait_for_listeners(seconds=30)
         urls = [server.url("/tasks") for server in servers]
-        # Each id goes to each of them once.
+        # Each id is given to each of them once.
         statuses = statuses_at_once(urls, [id // 3 for id in range(150)])
         assert (statuses.count(200), statuses.count(409)) == (50, 100)
         for server in servers:
             assert [task["id"] for task in tasks(server)] == list(range(50))
 
 
-def test_echoes_go_on_while_a_task_waits_for_the_disk(start, client, tmp_path):
+def test_echoes_continue_while_a_task_waits_for_the_disk(start, client, tmp_path):
     server = start("server.loops=1", database(tmp_path))
     other = sqlite3.connect(tmp_path / "tasks.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -131,7 +132,7 @@ def test_echoes_go_on_while_a_task_waits_for_the_disk(start, client, tmp_path):
     assert answers == [(200, CREATED)]
 
 
-def test_a_file_that_may_not_grow_is_503_and_loses_nothing(start, tmp_path):
+def test_a_file_that_must_not_grow_is_503_and_loses_nothing(start, tmp_path):
     server = start(database(tmp_path))
     assert create(server, 1)[0] == 200
     _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
@@ -148,7 +149,7 @@ def test_a_file_that_may_not_grow_is_503_and_loses_nothing(start, tmp_path):
 
 
 def refused(path):
-    """What a server says that can't use a database; exit status 78."""
+    """Returns the error of a server that can't use a database; exit status 78."""
     done = apus.run("serve", "--port", "0", "--set", f"tasks.database={path}")
     assert done.returncode == 78, done
     assert done.stdout == ""
@@ -157,7 +158,7 @@ def refused(path):
 
 
 @pytest.mark.parametrize("name", ["tasks.sqlite", "tasks.sqlite-wal"])
-def test_a_database_that_is_taken_away_answers_503_until_it_is_back(start, tmp_path, name):
+def test_a_removed_database_answers_503_until_it_is_back(start, tmp_path, name):
     server = start(database(tmp_path))
     assert create(server, 1) == (200, CREATED)
     path, away = tmp_path / name, tmp_path / "away"
@@ -176,20 +177,38 @@ def test_a_database_that_is_taken_away_answers_503_until_it_is_back(start, tmp_p
     assert [task["id"] for task in tasks(start(database(tmp_path)))] == [1, 3]
 
 
-def test_a_database_that_cant_be_used_is_told_at_the_start(tmp_path):
+def test_an_unusable_database_is_reported_at_the_start(tmp_path):
     assert "unable to open" in refused(tmp_path / "none" / "tasks.sqlite")
     assert "unable to open" in refused(tmp_path)
     (tmp_path / "letter").write_text("Dear server, this is a letter, and none too short a one.")
     assert "not a database" in refused(tmp_path / "letter")
 
 
-def test_a_database_that_can_only_be_read_is_told_at_the_start(start, tmp_path):
+def test_a_read_only_database_is_reported_at_the_start(start, tmp_path):
     server = start(database(tmp_path))
     assert create(server, 1)[0] == 200
     server.stop()
-    # Its header's write version: that of a later SQLite, whose files may only be read.
+    # The write version in the header, as of a later SQLite whose files are read-only for this one.
     path = tmp_path / "tasks.sqlite"
     content = bytearray(path.read_bytes())
     content[18] = 3
     path.write_bytes(content)
     assert "readonly" in refused(path)
+
+
+def test_the_log_says_where_the_tasks_are(tmp_path):
+    process = subprocess.Popen(
+        [apus.binary(), "serve", "--port", "0"], cwd=tmp_path, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=apus.clean_environment(),
+    )
+    lines = apus.Lines(process.stderr)
+    try:
+        with process.stdout:
+            assert process.stdout.readline().startswith("listening on ")
+        words = f"path={tmp_path}/apus.sqlite [apus] tasks are stored in an SQLite file"
+        assert lines.wait_for(lambda lines: any(words in line for line in lines), 10), lines.text()
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,4 +1,4 @@
-"""Topics with clients that others wrote: every frame of a shared context decodes, in order."""
+"""Topics with third-party clients: every frame of a shared context decompresses, in order."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ TOPICS = ("quotes", "chat", "books")
 
 @pytest.fixture(scope="module")
 def topics():
-    """A server on two loops, with /topics."""
+    """Returns a server on two loops, with /topics."""
     from conftest import shared
 
     with shared("server.loops=2", args=["--tools"]) as server:
@@ -33,7 +33,7 @@ def topics():
 
 
 def quote(chosen):
-    """An event of a feed, some 120 bytes."""
+    """Returns an event of a feed, about 120 bytes."""
     bid = chosen.randrange(10_000, 90_000)
     symbol = chosen.choice(["APUS", "SWFT", "LARK"])
     return json.dumps(
@@ -43,7 +43,7 @@ def quote(chosen):
 
 
 def payloads(seed, count=300):
-    """What is published: mostly small events, some that are large, empty, binary or noise."""
+    """Returns the publications: mostly small events, some large, empty, binary or random ones."""
     chosen = random.Random(seed)
     for number in range(count):
         topic = chosen.choice(TOPICS)
@@ -66,7 +66,7 @@ def by_topic(published):
 
 
 async def publish(server, published):
-    """All from one client, so that one order is known."""
+    """Publishes everything from one client, so that one order is known."""
     async with websockets.asyncio.client.connect(server.ws("/topics"), proxy=None) as socket:
         for topic, content in published:
             head = f"publish {topic}\n"
@@ -77,7 +77,7 @@ async def publish(server, published):
 
 
 def check(received, published):
-    """One publisher's messages come in its order, whatever the topics."""
+    """Checks that the messages of one publisher arrive in its order, whatever the topics."""
     own = [message for message in received if not str(message).startswith("private ")]
     assert own == [content for _, content in published]
     private = [message for message in received if str(message).startswith("private ")]
@@ -87,7 +87,7 @@ def check(received, published):
 
 
 class Collector:
-    """A program that subscribes to the topics and prints what came until all have ended."""
+    """A program that subscribes to the topics and prints the messages until all have ended."""
 
     def __init__(self, server, command, environment):
         self.process = subprocess.Popen(
@@ -110,7 +110,7 @@ class Collector:
 
 
 def run_collector(server, command, environment, published):
-    """Three at once, so that two of them are on one loop: one alone has no context to share."""
+    """Three at once, so that two of them are on one loop: a single one has no context to share."""
     collectors = [Collector(server, command, environment) for _ in range(3)]
     with contextlib.ExitStack() as stack:
         for collector in collectors:
@@ -139,7 +139,7 @@ def test_undici(topics):
 
 @pytest.mark.parametrize("client", ["gorilla", "nhooyr", "nhooyr-takeover"])
 def test_go(topics, go_clients, client):
-    """The last takes context over, and so gets frames of the context that it shares."""
+    """The last client has context takeover, so it receives frames of a shared context."""
     published = list(payloads(4))
     run_collector(topics, [go_clients, client], clean_environment(), published)
 
@@ -183,14 +183,14 @@ def test_a_browser(topics, program, name):
 
 
 def data_segments_in(sock):
-    """TCP segments with data that a socket has received: `tcpi_data_segs_in`."""
+    """Returns the TCP segments with data that a socket has received: `tcpi_data_segs_in`."""
     told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
     return struct.unpack_from("I", told, 152)[0]
 
 
 @pytest.mark.parametrize("mode", ("plain", "shared", "own"))
 @pytest.mark.parametrize("publications", (1, 3))
-def test_what_a_turn_sends_leaves_together(start, mode, publications):
+def test_messages_of_one_turn_are_sent_together(start, mode, publications):
     """A reply and publications: one system call, and so one segment."""
     offer = {} if mode == "plain" else {"Sec_WebSocket_Extensions": "permessage-deflate"}
     takeover = "per_connection" if mode == "own" else "shared"
@@ -211,7 +211,7 @@ def test_what_a_turn_sends_leaves_together(start, mode, publications):
         assert data_segments_in(wire.socket) == before + 1
 
 
-def test_a_reply_and_the_close_frame_of_a_subscriber_leave_together(start):
+def test_a_reply_and_the_close_frame_of_a_subscriber_are_sent_together(start):
     server = start("server.loops=1", args=["--tools"])
     with Wire.to(server, "/topics") as wire:
         wire.send_text("subscribe news")
@@ -223,8 +223,8 @@ def test_a_reply_and_the_close_frame_of_a_subscriber_leave_together(start):
         assert data_segments_in(wire.socket) == before + 1
 
 
-def test_publishing_is_no_dearer_the_hundred_thousandth_time(start, peak_within):
-    """Nor does anything of a publication stay that nobody subscribes to."""
+def test_the_cost_of_publishing_does_not_grow_with_the_number(start, peak_within):
+    """No part of a publication without subscribers is kept either."""
     server = start("server.loops=1", args=["--tools"])
     batch = frame(TEXT, b"publish nobody\nhears this") * 1_000
     with Wire.to(server, "/topics") as wire:
@@ -243,5 +243,5 @@ def test_publishing_is_no_dearer_the_hundred_thousandth_time(start, peak_within)
         with peak_within(server, 0, slack=2 * MIB):
             for _ in range(9):
                 publish_ten_thousand()
-    # Whole ticks are counted.
+    # CPU time is counted in whole ticks.
     assert min(spent[-3:]) < 2 * max(spent[:3]) + 0.1, spent

@@ -1,13 +1,13 @@
-"""200 clients of others that join and leave at random while much is published.
+"""200 third-party clients that join and leave at random while much is published.
 
-Four publishers fill fifty topics, each of which numbers its messages; what a number stands for
-follows from it (`churn.content`). In between the clients are sent echoes of their own, some of them
-compressed. Publishers and clients go by rounds: a round is a word in the topic `pace`, which each
-crowd of clients repeats in `paced`, and no more than two are under way. After the word `settle`
-nobody joins or leaves any more, so that all who are there must see the end.
+Four publishers fill fifty topics, each of which numbers its messages. The content follows from the
+number (`churn.content`). In between, the clients receive their own echoes, some of them compressed.
+Publishers and clients proceed in rounds: a round is a word in the topic `pace`, which each crowd of
+clients repeats in `paced`, and at most two are in progress. After the word `settle` nobody joins or
+leaves any more, so that all current clients must receive the end.
 
-Of each kind of client some are watched on the wire, so that what they decode is known to have been
-frames of every kind.
+Some clients of each kind are recorded on the wire, so that their frames are known to include every
+kind.
 """
 
 import collections
@@ -29,18 +29,18 @@ from wire import BINARY, TEXT, Wire, frame
 
 pytestmark = pytest.mark.alone
 
-# How much is published; `make soak` says more, and a debug build takes several times as long.
+# The amount of publications. `make soak` sets more, and a debug build takes several times as long.
 PUBLICATIONS = int(
     os.environ.get("APUS_TESTS_PUBLICATIONS") or (30_000 if apus.is_debug_build() else 100_000)
 )
 PUBLISHERS = 4
 EACH = 5  # messages for each topic in a round
-# Of Node's there are few: they inflate slowly, fall behind, and then join and leave less often.
+# Few clients of Node: they decompress slowly, fall behind, and then join and leave less often.
 CLIENTS = {
     "websockets": 35, "aiohttp": 30, "ws": 20, "undici": 15, "nhooyr": 40, "nhooyr-takeover": 45,
     "gorilla": 15, "chromium": 4, "firefox": 4,
 }
-# They offer `server_no_context_takeover`: nothing that they get refers to anything.
+# They offer `server_no_context_takeover`, so none of their messages refers to earlier ones.
 WITHOUT_CONTEXT = {"nhooyr", "gorilla"}
 
 
@@ -53,7 +53,7 @@ def publication(topic, number):
 
 
 class Conductor(Wire):
-    """Says when a round begins, and hears who has come that far."""
+    """Announces the beginning of each round, and receives the progress of the crowds."""
 
     def begin(self):
         self.socket.settimeout(60)
@@ -65,7 +65,7 @@ class Conductor(Wire):
         self.send_text(f"publish pace\n{word}")
 
     def wait(self, word, crowds):
-        """Until all crowds have said it."""
+        """Waits until all crowds have sent it."""
         deadline = time.monotonic() + 60
         while self.heard[str(word)] < len(crowds):
             if self.buffer or select.select([self.socket], [], [], 1)[0]:
@@ -98,7 +98,7 @@ def run_rounds(conductor, publishers, crowds, rounds):
 
 
 def start_crowds(server, taps, tools, total, stack):
-    """The browsers, which take longest to start, last."""
+    """Starts the browsers last, because they take longest to start."""
     for seed, (kind, count) in enumerate(CLIENTS.items()):
         tap, numbers = taps[kind], (count, seed, total)
         if kind == "chromium":
@@ -116,7 +116,7 @@ def start_crowds(server, taps, tools, total, stack):
 
 
 def check_frames(taps):
-    """Every client agreed on compression, and each kind got frames of all kinds that it can."""
+    """Every client negotiated compression, and each kind received all its kinds of frames."""
     groups = Frames()
     counts = {}
     for kind, tap in taps.items():
@@ -130,18 +130,18 @@ def check_frames(taps):
             expected if kind in WITHOUT_CONTEXT else expected | {STORED, SHARED}), kind
         for publication, ways in frames.shared.items():
             groups.shared[publication] |= ways
-    # There are two loops: of three ways, two were of one.
+    # There are two loops: of three different frames, two were of the same loop.
     assert groups.most_groups() >= 3
     return counts, groups.most_groups()
 
 
-def test_what_two_hundred_see_who_come_and_go(start, program, go_clients, record_property):
+def test_two_hundred_clients_that_join_and_leave(start, program, go_clients, record_property):
     tools = types.SimpleNamespace(
         node=program("node", "nodejs", package="node-ws"), go_clients=go_clients,
         chromium=program("chromium", "chromium-browser", package="chromium"),
         firefox=program("firefox-esr", "firefox", package="firefox-esr"))
     rounds = PUBLICATIONS // (TOPICS * EACH)
-    # What many small messages wait in has room for them: nobody is slow here for long.
+    # The backlog is large enough for many small messages: no client is slow here for long.
     server = start(
         "server.loops=2", "limits.outbox.max=64MiB", "heartbeat.interval=0s", args=["--tools"])
     with contextlib.ExitStack() as stack:

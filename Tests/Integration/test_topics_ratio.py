@@ -1,4 +1,6 @@
-"""What shared contexts save on the wire, and that plain zlib inflates it, window and all."""
+"""The savings of shared contexts on the wire, and their decompression by plain zlib with its
+window.
+"""
 
 import random
 import zlib
@@ -14,7 +16,7 @@ BROWSER = f"{NAME}; {CLIENT_BITS}"
 
 
 class Reader:
-    """A subscriber as it is on the wire."""
+    """A subscriber that sees exact frames."""
 
     def __init__(self, server, offer, topics):
         self.wire, self.answer = offering(server, offer, path="/topics")
@@ -64,7 +66,7 @@ def test_small_events_shrink_to_a_quarter(start, engine, record_property):
 
 
 def stands_alone(payload, text):
-    """Whether an inflater that has seen nothing makes the text of it."""
+    """Returns whether a decompressor without a history restores the text."""
     try:
         return zlib.decompressobj(-15).decompress(payload + TAIL) == text.encode()
     except zlib.error:
@@ -72,7 +74,7 @@ def stands_alone(payload, text):
 
 
 def test_a_context_is_shared_from_two_subscribers_on(start):
-    """One alone on its loop gets small messages plain, and others by themselves."""
+    """A single subscriber of a loop receives small messages plain, others compressed alone."""
     server = start("server.loops=1", args=["--tools"])
     chosen = random.Random(4)
     one, two, publisher = (Reader(server, BROWSER, topics) for topics in (["quotes"], [], []))
@@ -96,7 +98,7 @@ def test_a_context_is_shared_from_two_subscribers_on(start):
         for _ in range(3):
             two.wire.send_text("subscribe quotes")
             assert two.text() == "subscribed quotes"
-            published(quote(chosen), one, two)  # of which no one has the one before in common
+            published(quote(chosen), one, two)  # the previous ones differ
             for _ in range(20):
                 text = quote(chosen)
                 first, second = published(text, one, two)

@@ -1,6 +1,7 @@
 """A thousand subscribers of which fifty never read: the others notice nothing.
 
-In turn the fifty read and don't. Others publish when all of the 950 have what was published before.
+In turn, the fifty read and don't. A message is published when all of the 950 have received the one
+before.
 """
 
 import itertools
@@ -18,7 +19,7 @@ from wire import CLOSE, TEXT, Wire, frame
 pytestmark = pytest.mark.alone
 
 KIB, MIB = 1 << 10, 1 << 20
-FEED, FILL = "slow/feed", "slow/fill"  # the latter is for the fifty alone
+FEED, FILL = "slow/feed", "slow/fill"  # the latter is only for the fifty
 FILL_SIZE = 16 * KIB
 KEYS = 4
 # A debug build takes several times as long.
@@ -29,7 +30,7 @@ BACKLOG = 2 * MIB
 
 
 class Crowd:
-    """Subscribers in a process of their own."""
+    """Subscribers in a separate process."""
 
     def __init__(self, server, count, *topics):
         command = [sys.executable, HERE / "crowd.py", server.host, server.port, count, *topics]
@@ -49,7 +50,7 @@ class Crowd:
         assert found, self.errors.text()[-5_000:]
 
     def times(self):
-        """What it has measured since it was last asked, by phase."""
+        """Returns its measurements since the last call, by phase."""
         self.asked += 1
         self.process.stdin.write("times\n")
         self.process.stdin.flush()
@@ -68,14 +69,18 @@ class Crowd:
 
 
 class Silent(Subscriber):
-    """Takes compressed frames, and doesn't read them; what the kernel holds for it is little."""
+    """Connects a client that gets compressed frames and doesn't read them. The kernel buffers
+    little for it.
+    """
 
     def __init__(self, server):
         super().__init__(
             server, [FEED, FILL], deflates=True, receive_buffer=4_096, segment=536)
 
     def read_on(self):
-        """What comes, checked, until its own word is back or a Close frame: the numbers, and that."""
+        """Reads and checks messages until its own word is back or a Close frame arrives. Returns
+        the numbers and the end.
+        """
         self.wire.socket.settimeout(30)
         numbers = {FEED: [], FILL: []}
         while (received := self.wire.frame()).opcode != CLOSE:
@@ -111,7 +116,7 @@ def rounds(publisher, crowd, phase):
     return {topic: range(before[topic], publisher.numbers[topic]) for topic in before}
 
 
-# What the fifty got, when they read at last
+# The messages that the fifty received in the end
 
 
 def check_disconnected(server, silent, published, turn):
@@ -120,7 +125,7 @@ def check_disconnected(server, silent, published, turn):
 
     assert server.stderr.wait_for(gone, 30), "fifty disconnected"
     for one in silent:
-        # Nothing is amiss but the end, and it is told why.
+        # Nothing is wrong except the end, and the Close frame has the reason.
         numbers, closed = one.read_on()
         assert closed == (4008).to_bytes(2) + b"slow consumer"
         for topic, found in numbers.items():
@@ -136,14 +141,14 @@ def check_dropped(server, silent, published, turn):
 
 
 def check_capped(server, silent, published, turn):
-    """Where the fifty together may not have waiting what each may."""
+    """The limit for the fifty together is less than the sum of their own limits."""
     waiting = 0
     for numbers in all_read_on(silent):
         check_gaps(numbers, published)
-        # What had waited is what came after the gap, if anything did.
+        # The messages of the backlog came after the gap, if there are any.
         if numbers[FILL][-1] == published[FILL][-1]:
             waiting += FILL_SIZE * run_at_end(numbers[FILL])
-    # What passes the cap still fits: once in each loop.
+    # The message that exceeds the limit still fits: once on each loop.
     assert 0 < waiting <= BACKLOG + 2 * FILL_SIZE, waiting
 
 
@@ -169,7 +174,7 @@ def check_conflated(server, silent, published, turn):
 
 
 def all_read_on(silent):
-    """They begin all at once, so that each may have to wait for the others."""
+    """Starts all at once, so that each may have to wait for the others."""
     for one in silent:
         one.wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
         one.wire.send_text("echo\nwhat I said")
@@ -185,7 +190,9 @@ CASES = {
 
 
 def turns(server, crowd, check, peak_within):
-    """The 99th percentile of the 950's deliveries while the fifty read, and while they don't."""
+    """Returns the 99th percentile of the 950's deliveries while the fifty read, and while they
+    don't.
+    """
     publisher = Publisher(server)
     quiet = server.sockets()
     turn = 0
@@ -196,7 +203,7 @@ def turns(server, crowd, check, peak_within):
                 rounds(publisher, crowd, "reading")
             wait_until(lambda: server.sockets() == quiet, "the fifty left", 30)
             silent = [Silent(server) for _ in range(50)]
-            # Of each publication there is one, for however many it waits.
+            # Each publication exists once, for however many subscribers it waits.
             with peak_within(server, ROUNDS * (BATCH * KIB + FILL_SIZE), slack=2 * MIB):
                 published = rounds(publisher, crowd, "silent")
             check(server, silent, published, turn)
@@ -224,7 +231,7 @@ def test_fifty_of_a_thousand_never_read(start, peak_within, record_property, cas
         for one, other in itertools.islice(turns(server, crowd, check, peak_within), 10):
             reading.append(one)
             silent.append(other)
-            # The best of each: a machine that stalls in one turn does not in all of them.
+            # The best of each: a stall of the machine in one turn doesn't occur in all of them.
             if len(silent) > 1 and alike(min(silent), min(reading)):
                 break
         record_property("milliseconds", (reading, silent))

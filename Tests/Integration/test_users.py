@@ -1,4 +1,4 @@
-"""`apus users` keeps the users file; `apus token` makes a token to try things with."""
+"""`apus users` changes the users file. `apus token` creates a token for a try."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ def test_users_are_added_listed_and_removed(tmp_path):
     assert os.listdir(tmp_path) == ["users"]
     assert "no user eve" in users("remove", "eve", *named, status=1).stderr
     assert "no password" in users("add", "eve", *named, status=1).stderr
-    assert "a name is" in users("add", "a:b", *named, password="x", status=64).stderr
+    assert "a name has" in users("add", "a:b", *named, password="x", status=64).stderr
     assert "--file" in users("list", status=78).stderr
     path.write_text("nonsense\n")
     assert "line 1: not NAME:HASH" in users("add", "eve", *named, password="x", status=1).stderr
@@ -48,7 +48,7 @@ def test_changes_at_once_are_all_kept(tmp_path):
         )
         for name in names
     ]
-    # All of them wait for their password, or will, when the file changes.
+    # All of them wait for their password, or for the lock, when the file changes.
     users("remove", "ada", "--file", str(path))
     for process, name in zip(adding, names):
         assert process.stdin.write("secret\n") and not process.stdin.flush()
@@ -59,7 +59,7 @@ def test_changes_at_once_are_all_kept(tmp_path):
 
 
 def terminal(arguments, *typed):
-    """What `apus users` shows at a terminal where each prompt is answered."""
+    """Returns the output of `apus users` on a terminal where each prompt is answered."""
     process, master = pty.fork()
     if process == 0:
         os.execve(binary(), [binary(), "users", *arguments], clean_environment())
@@ -73,13 +73,13 @@ def terminal(arguments, *typed):
         while data := os.read(master, 1_000):
             shown += data
     except OSError:
-        pass  # the terminal's other side is closed
+        pass  # the other side of the terminal is closed
     finally:
         os.close(master)
     return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def test_at_a_terminal_the_password_is_asked_for_and_not_shown(start, tmp_path):
+def test_on_a_terminal_the_password_is_prompted_for_and_not_shown(start, tmp_path):
     arguments = ["add", "ada", "--file", str(tmp_path / "users")]
     typed = [(b"Password for ada: ", "top-secret"), (b"Again: ", "top-secret")]
     shown, status = terminal(arguments, *typed)
@@ -87,11 +87,11 @@ def test_at_a_terminal_the_password_is_asked_for_and_not_shown(start, tmp_path):
     server = start(KEYED, f"auth.users={tmp_path / 'users'}")
     assert sign_in(server, "ada", "top-secret").status == 200
     shown, status = terminal(arguments, typed[0], (b"Again: ", "another"))
-    assert status == 1 and "nothing is changed" in shown
+    assert status == 1 and "the two passwords differ; nothing was changed" in shown
     assert sign_in(server, "ada", "top-secret").status == 200
 
 
-def test_a_token_is_made_for_trying(start):
+def test_a_token_is_created_for_a_try(start):
     secret = {"APUS_AUTH_JWT_SECRET": SECRET}
     server = start("auth.jwt.audience=apus", environment=secret)
     made = run("token", "--sub", "ada", "--audience", "apus", environment=secret)
@@ -116,6 +116,6 @@ def test_a_token_is_made_for_trying(start):
         (["--sub", "ada"], 78, "auth.jwt.secret is not set"),
     ],
 )
-def test_a_token_that_cannot_be_made_says_why(arguments, status, part):
+def test_a_token_that_cannot_be_created_has_a_reason(arguments, status, part):
     made = run("token", *arguments)
     assert made.returncode == status and part in made.stderr and made.stdout == ""

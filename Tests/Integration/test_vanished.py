@@ -1,7 +1,7 @@
-"""Peers that vanish without a word, each beside an honest client whose round trips must stay short.
+"""Peers that vanish silently, each beside an honest client whose round trips must stay short.
 
-The server hears no FIN and no RST: only its own timers and limits can let them go, which they must
-within a bounded time, with all that they held.
+The server receives no FIN and no RST. Only its own timers and limits can close them, which they
+must within a limited time, and free everything.
 """
 
 import contextlib
@@ -20,10 +20,11 @@ from test_hostile import under_attack  # noqa: F401
 from vanishing import Deafened, Unplugged, in_own_network, orphans
 from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire, frame, upgrade_request
 
-UNPLUGGED = "APUS_TESTS_UNPLUGGED"  # set where there is a network to do it with
+UNPLUGGED = "APUS_TESTS_UNPLUGGED"  # set if the test may create a network
 
 COUNT = 50
-# Three seconds until a dead peer is let go: one of silence, one for the pong, one for the Close.
+# Three seconds until a dead peer is closed: one of silence, one for the pong, one for the Close
+# frame.
 HEARTBEAT = ("heartbeat.interval=1s", "heartbeat.timeout=1s")
 QUICK = ("limits.handshake.timeout=1s", "limits.close.timeout=1s", "log.level=debug")
 BOUND = 30
@@ -37,9 +38,9 @@ def peers():
 
 @pytest.fixture
 def beside_vanished(peers, under_attack, record_property):  # noqa: F811
-    """`with beside_vanished(server):` peers vanish; at its end all that they held is given back.
+    """`with beside_vanished(server):` peers vanish. At its end, everything that they used is freed.
 
-    They must not know of it, or they would not have vanished.
+    They must not know that their connection is closed, or they would not have vanished.
     """
 
     @contextlib.contextmanager
@@ -58,7 +59,7 @@ def beside_vanished(peers, under_attack, record_property):  # noqa: F811
 
 
 def logged(server, words, count):
-    """There are so many lines with these words, and no more."""
+    """Checks that there are exactly this many lines with these words."""
     wait_until(lambda: server.stderr.text().count(words) >= count, f"{count} × {words}", BOUND)
     assert server.stderr.text().count(words) == count
 
@@ -82,7 +83,7 @@ HALF_REQUESTS = {
 
 
 def test_in_the_handshake(start, peers, beside_vanished):
-    """No heartbeat is there to find them."""
+    """There is no heartbeat to detect them."""
     server = start("heartbeat.interval=0s", *QUICK, *peers.settings)
     with beside_vanished(server):
         sockets = server.sockets()
@@ -105,7 +106,7 @@ HALF_MESSAGES = {
 
 
 def fits(server, size):
-    """Whether there is room for half a message of this size."""
+    """Returns whether there is room for half a message of this size."""
     with Wire.to(server, "/ws") as wire:
         wire.send(frame(BINARY, bytes(size), fin=False) + frame(PING))
         answer = wire.frame()
@@ -114,7 +115,7 @@ def fits(server, size):
 
 
 def test_in_a_message(start, peers, beside_vanished):
-    """All halves together are as much as may be: others have no room until they are let go."""
+    """All halves together reach the limit: others have no room until the peers are closed."""
     server = start(
         *HEARTBEAT, *QUICK, *peers.settings, "limits.message.max=2MiB",
         f"limits.assembly.max={COUNT * PART + MIB}",
@@ -129,7 +130,7 @@ def test_in_a_message(start, peers, beside_vanished):
 
 
 def test_right_after_the_upgrade(start, peers, beside_vanished):
-    """Maybe before its answer, and with a message on the way."""
+    """Perhaps before its answer, and with a message on the way."""
     server = start(*HEARTBEAT, *QUICK, *peers.settings)
     with beside_vanished(server):
         for _ in range(COUNT):
@@ -146,7 +147,8 @@ TOPIC = "news"
 def publishing(start, peers, client, beside_vanished):
     """`with publishing(*settings) as (server, publish):` ten of eighteen subscribers vanish.
 
-    `publish(count, size)` returns when the other eight have all, in order and unchanged.
+    `publish(count, size)` returns when the other eight have received all messages, in order and
+    unchanged.
     """
 
     @contextlib.contextmanager
@@ -167,7 +169,7 @@ def publishing(start, peers, client, beside_vanished):
 
         for one in others:
             subscribe(one.send, one.recv)
-        publish(100)  # what is made once, is made
+        publish(100)  # everything that is allocated once
         with beside_vanished(server, rss_mib=32):
             for number in range(10):
                 one = peers.connect(server, "/topics", **(DEFLATE if number % 2 else {}))
@@ -184,13 +186,13 @@ def subscribe(send, receive):
 
 
 def more_than_the_kernel_takes():
-    """So many messages, deflated by half, don't fit into a socket's buffer."""
+    """This many messages, compressed to a half, don't fit into the buffer of a socket."""
     with open("/proc/sys/net/ipv4/tcp_wmem") as file:
         return 5 * int(file.read().split()[2]) // 2 // SIZE
 
 
 def test_while_the_outbox_grows(publishing):
-    """No heartbeat is there to find them, but the outbox has a limit."""
+    """There is no heartbeat to detect them, but the outbox has a limit."""
     with publishing("heartbeat.interval=0s") as (server, publish):
         publish(more_than_the_kernel_takes())
         logged(server, "slow consumer disconnected", 10)
@@ -198,7 +200,7 @@ def test_while_the_outbox_grows(publishing):
 
 
 def test_while_little_is_published(publishing):
-    """The kernel takes all of it."""
+    """The kernel accepts everything."""
     with publishing(*HEARTBEAT) as (server, publish):
         while "peer is dead" not in server.stderr.text():
             publish(1, size=100)
@@ -207,7 +209,7 @@ def test_while_little_is_published(publishing):
 
 
 def test_with_much_queued(publishing):
-    """The ping waits behind what the kernel doesn't take."""
+    """The ping waits behind the data that the kernel doesn't accept."""
     settings = ("heartbeat.interval=1s", "heartbeat.timeout=3s", "limits.outbox.max=64MiB")
     with publishing(*settings) as (server, publish):
         publish(more_than_the_kernel_takes())
@@ -220,7 +222,7 @@ OTHERS = [name for name in globals() if name.startswith("test_")]
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_unplugged(program, name):
-    """The same again with peers at a cable that is pulled, in a network of the test's own."""
+    """The same with peers at an unplugged cable, in a network of the test's own."""
     program("ip", package="iproute2")
     own, refused = in_own_network(program("unshare", package="util-linux"))
     if not own:

@@ -1,4 +1,4 @@
-"""Keys and tokens for tests, by PyJWT and cryptography, and what a server makes of them."""
+"""Keys and tokens for tests, by PyJWT and cryptography, and the server's answers to them."""
 
 import base64
 import json
@@ -21,7 +21,9 @@ CURVES = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
 
 
 def token(sub="ada", seconds=3600.0, key=SECRET, algorithm="HS256", headers=None, **claims):
-    """A token of `sub` that is over in so many seconds; a claim that is None is left out."""
+    """Returns a token of `sub` that expires after this many seconds. A claim that is None is
+    omitted.
+    """
     claims = {"sub": sub, "exp": time.time() + seconds} | claims
     present = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(present, key, algorithm=algorithm, headers=headers)
@@ -33,7 +35,7 @@ def encoded(part):
 
 
 class Key:
-    """A private key, and its public part as a JWK."""
+    """Returns a private key, and its public part as a JWK."""
 
     def __init__(self, algorithm, kid, size=2048):
         self.algorithm = algorithm
@@ -73,7 +75,7 @@ def write_jwks(path, *keys):
 
 
 def message(text):
-    """What brings a token after the handshake."""
+    """Returns the message that contains a token."""
     return json.dumps({"token": text})
 
 
@@ -82,7 +84,7 @@ def bearer(text):
 
 
 def answer(server, text=None, path=PATH, **changes):
-    """The answer to a handshake with a token in its header."""
+    """Returns the answer to a handshake with a token in its header."""
     if text is not None:
         changes["Authorization"] = f"Bearer {text}"
     with Wire.to(server) as wire:
@@ -91,7 +93,9 @@ def answer(server, text=None, path=PATH, **changes):
 
 
 def closed_with(socket):
-    """The close code and reason of a connection that the server ends; text before is dropped."""
+    """Returns the close code and reason of a connection that the server closes. Earlier text is
+    skipped.
+    """
     with pytest.raises(ConnectionClosed) as raised:
         while True:
             socket.recv(timeout=30)

@@ -1,9 +1,9 @@
-"""Peers that vanish: no FIN, no RST, no acknowledgement; what the server sends them gets lost.
+"""Peers that vanish: no FIN, no RST, no acknowledgement. Data from the server to them is lost.
 
-On loopback nobody does, so there are two ways to. `Deafened` peers are as good as behind a router
-that has lost them; they need no rights. `Unplugged` ones have a network of their own, whose cable
-to ours is pulled: the server's kernel sees that as well. They are for a process that may do as it
-likes with its network, as `in_own_network` starts one.
+On loopback that doesn't happen by itself, so there are two ways to cause it. `Deafened` peers
+behave as behind a router that has lost them; they need no privileges. `Unplugged` peers have a
+separate network, whose cable to ours is pulled, which the server's kernel also detects. They need a
+process that may change its network, started by `in_own_network`.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ CLONE_NEWNET = 0x40000000
 IP_MINTTL = 21
 FIN_WAIT1 = "04"
 
-NEAR, FAR = "10.77.0.1", "10.77.0.2"  # the server's side of the cable, and the peers'
+NEAR, FAR = "10.77.0.1", "10.77.0.2"  # the server's end of the cable, and the peers' end
 
 
 class Deafened:
-    """Peers whose kernel drops whatever arrives for them, before TCP sees it: they take only what
-    no router has passed on (RFC 5082), and by its TTL all on loopback might have been.
+    """Peers whose kernel drops all data for them before TCP sees it. They accept only packets that
+    no router has passed on (RFC 5082), which the TTL of loopback packets doesn't prove.
     """
 
     settings = ()
@@ -37,12 +37,12 @@ class Deafened:
         self.wires = []
 
     def connect(self, server, path=None, **changes):
-        """A `Wire` that is this object's to close."""
+        """A `Wire` that this object closes."""
         self.wires.append(wire := Wire.to(server, path, **changes))
         return wire
 
     def vanish(self):
-        """All at once, and with everything said: nothing of them is still to arrive."""
+        """Vanishes with all of them at once, after all their data has arrived."""
         for wire in self.wires:
             wait_until(lambda: unacknowledged(wire.socket) == 0, "acknowledged before the end")
         self.cut()
@@ -52,7 +52,7 @@ class Deafened:
             wire.socket.setsockopt(socket.IPPROTO_IP, IP_MINTTL, 255)
 
     def has_ended(self, wire):
-        """Whether the peer was told that its connection is over, which none may be."""
+        """Returns whether a peer was told that its connection is closed, which must not happen."""
         wire.socket.setblocking(False)
         try:
             while data := wire.socket.recv(1 << 20):
@@ -64,7 +64,7 @@ class Deafened:
         return True
 
     def close(self):
-        """By RST, so that neither kernel goes on trying."""
+        """Closes by RST, so that neither kernel retries."""
         for wire in self.wires:
             wire.reset()
         self.wires.clear()
@@ -93,7 +93,9 @@ class Unplugged(Deafened):
 
     @contextlib.contextmanager
     def away(self):
-        """This thread, and what it starts, is in the peers' network; a socket made here stays."""
+        """Moves this thread, and its child processes, to the peers' network. Sockets created here
+        stay there.
+        """
         call("setns", self.there, CLONE_NEWNET)
         try:
             yield
@@ -111,8 +113,9 @@ class Unplugged(Deafened):
             ip("link set apus1 down")
 
     def close(self):
-        """Plugged in again, so that the peers' RST ends what the server's kernel still tries:
-        that would keep the network for minutes."""
+        """Plugs the cable in again, so that the peers' RST ends the retries of the server's kernel,
+        which would otherwise keep the network for minutes.
+        """
         try:
             with self.away():
                 ip("link set apus1 up")
@@ -130,8 +133,9 @@ def unacknowledged(sock):
 
 
 def orphans(port=None):
-    """Bytes that this network's kernel still wants to deliver for connections that are closed
-    already, those of a server's port: one number each, without the FIN, which counts as one."""
+    """Returns the bytes that this network's kernel still tries to deliver for closed connections of
+    a server's port: one number each, without the FIN, which counts as one.
+    """
     with open("/proc/net/tcp") as file:
         lines = [line.split() for line in file.readlines()[1:]]
     return [
@@ -152,9 +156,9 @@ def ip(command, *more, keep=()):
 
 
 def in_own_network(unshare):
-    """The start of a command that has a network of its own and all rights there.
+    """Returns the beginning of a command that runs a program in its own network, as root there.
 
-    Or, where the kernel forbids that, None; and what it said.
+    If the kernel forbids that, returns None and the error.
     """
     refusals = []
     for rights in ([], ["--user", "--map-root-user"]):

@@ -1,4 +1,4 @@
-"""WebSocket and HTTP by hand on a plain socket, to say what no decent client would say."""
+"""WebSocket and HTTP by hand on a plain socket, to send what no well-behaved client would send."""
 
 import base64
 import socket
@@ -18,7 +18,9 @@ def mask(payload, key=MASK):
 
 
 def frame(opcode, payload=b"", *, fin=True, rsv=0, masked=True, announced=None, length_form=None):
-    """A frame's bytes. `announced` lies about the length; `length_form` is 7, 16 or 64 bits."""
+    """Returns the bytes of a frame. `announced` replaces the length; `length_form` is 7, 16 or 64
+    bits.
+    """
     length = len(payload) if announced is None else announced
     form = length_form or (7 if length < 126 else 16 if length < 65_536 else 64)
     first = (0x80 if fin else 0) | rsv << 4 | opcode
@@ -37,7 +39,7 @@ def close_payload(code, reason=b""):
 
 
 def upgrade_request(path="/ws", host="localhost", **changes):
-    """An opening handshake; `changes` replace headers (with `_` for `-`), None leaves one out."""
+    """Returns an opening handshake. `changes` replace headers (`_` for `-`); None omits one."""
     headers = {
         "Host": host,
         "Upgrade": "websocket",
@@ -66,7 +68,7 @@ class Frame:
 
     @property
     def code(self):
-        """A Close frame's code; None if it is empty."""
+        """Returns the code of a Close frame; None if it is empty."""
         return struct.unpack(">H", self.payload[:2])[0] if self.payload else None
 
     @property
@@ -75,7 +77,7 @@ class Frame:
 
 
 class Ended(Exception):
-    """The peer closed or reset the connection."""
+    """The error if the peer has closed or reset the connection."""
 
 
 class Wire:
@@ -90,8 +92,10 @@ class Wire:
     def to(
         cls, server, path=None, *, receive_buffer=None, segment=None, source=None, **changes
     ):
-        """Connects, from an address of this machine; with a `path`, upgrades there too. With small
-        segments and a small buffer the kernels on both sides hold little for who doesn't read."""
+        """Connects from an address of this machine, and upgrades if there is a `path`. With small
+        segments and a small buffer, the kernels on both sides buffer little for a peer that doesn't
+        read.
+        """
         sock = socket.socket(socket.AF_INET)
         if source:
             sock.bind((source, 0))
@@ -123,7 +127,7 @@ class Wire:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
-    # Out
+    # Sending
 
     def send(self, data):
         self.socket.sendall(data)
@@ -134,7 +138,7 @@ class Wire:
     def send_text(self, text):
         self.send_frame(TEXT, text.encode())
 
-    # In
+    # Receiving
 
     def _more(self):
         try:
@@ -184,13 +188,13 @@ class Wire:
         return received.payload.decode()
 
     def close_frame(self):
-        """The next Close frame; frames before it are passed over."""
+        """Returns the next Close frame. Frames before it are skipped."""
         while (received := self.frame()).opcode != CLOSE:
             pass
         return received
 
     def ends(self):
-        """Reads until the peer has closed; returns what came before, fails by timeout."""
+        """Reads until the peer has closed. Returns the data before, and fails by timeout."""
         try:
             while True:
                 self._more()

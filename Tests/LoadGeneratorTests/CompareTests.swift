@@ -10,7 +10,7 @@ import WebSocketServer
 
 @Suite("The comparison")
 struct CompareTests {
-    @Test("break-even is where wire time saved is CPU time added")
+    @Test("The break-even is where the saved wire time equals the added CPU time")
     func breakEven() {
         // 500 bytes are 4,000 bits; at 400 Mbit/s they take 10 µs.
         let found = BreakEven(plain: (1_000, 5), compressed: (500, 15))
@@ -23,7 +23,7 @@ struct CompareTests {
         #expect(!BreakEven.never.pays(at: 1e-9))
     }
 
-    @Test("a difference smaller than the spread is within noise, and pays where it surely does")
+    @Test("A difference within the spread is noise, and pays only where that is certain")
     func noise() {
         // 4,000 bits, for 1 µs more or less, and 4 µs between the runs: at most 5 µs.
         let more = BreakEven(plain: (1_000, 10), compressed: (500, 11), noise: 4)
@@ -38,7 +38,7 @@ struct CompareTests {
         #expect(BreakEven(plain: (500, 10), compressed: (500, 10), noise: 4) == .never)
     }
 
-    @Test("of several runs the one in the middle counts, and their spread is the noise")
+    @Test("Of several runs the median counts, and their spread is the noise")
     func repeats() throws {
         let one = try result()
         var plan = one.plan
@@ -65,7 +65,19 @@ struct CompareTests {
         #expect(CompareResult(plan).warnings.contains("the comparison ended early"))
     }
 
-    @Test("the smallest size that pays is one from which on all do")
+    @Test("a comparison without a single result has failed, and says why")
+    func nothingMeasured() throws {
+        let one = try result()
+        #expect(one.failure == nil)
+        var failed = CompareResult(one.plan)
+        failed.wasInterrupted = true
+        #expect(try #require(failed.failure).problem == "interrupted: nothing was measured")
+        let failure = LoadFailure("refused", advice: "Start it.")
+        failed.failures = [(CompareCase(.plain, size: 64), failure)]
+        #expect(failed.failure == LoadFailure("echo, plain, 64 B: refused", advice: "Start it."))
+    }
+
+    @Test("The smallest size that pays is the one from which all larger ones do")
     func smallestSize() {
         let measured: [(size: Int, breakEven: BreakEven)] = [
             (64, .always), (256, .never), (4_096, .below(2_000)), (1_024, .below(500)),
@@ -80,7 +92,7 @@ struct CompareTests {
         LoadPlan(scenario: .echo, url: try WebSocketURL(url))
     }
 
-    /// A comparison with made-up figures.
+    /// A comparison with invented values.
     private func result() throws -> CompareResult {
         var plan = ComparePlan.quick(executable: "apus")
         plan.subscribers = [10, 100]
@@ -98,7 +110,8 @@ struct CompareTests {
             report.tally.wireOut = report.tally.wireIn
             report.tally.record(1_000_000, 1_000)
             report.seconds = 2
-            // A microsecond a message, and another one for each 100 bytes that are compressed.
+            // One microsecond for each message, and another one for each 100 bytes that are
+            // compressed.
             let cpu = 0.001 + (isPlain ? 0 : 0.001 * Double(one.size) / 100)
             report.server = ServerUse(
                 cpuSeconds: cpu, userSeconds: cpu / 2, busy: cpu, busiestThread: 0.95)
@@ -107,10 +120,10 @@ struct CompareTests {
         return result
     }
 
-    @Test("answers name the sizes from which on compression pays")
+    @Test("The result names the sizes from which compression pays")
     func answers() throws {
         let result = try result()
-        // Half of a message each way: 8 bits a byte, for 10 ns a byte: 800 Mbit/s.
+        // Half of a message each way: 8 bits for each byte, for 10 ns for each byte: 800 Mbit/s.
         let echo = try #require(result.answers.first)
         #expect(echo.smallestSizes == [64, 64, nil, nil])
         let fanout = result.breakEven(CompareCase(.shared, size: 1_024, subscribers: 10))
@@ -122,7 +135,7 @@ struct CompareTests {
         #expect(result.warnings.isEmpty)
     }
 
-    @Test("cases whose rates are not the server's are named, in text and Markdown")
+    @Test("Cases whose rates aren't limited by the server are named, in text and Markdown")
     func limited() throws {
         let one = try result()
         var result = CompareResult(one.plan)
@@ -145,11 +158,11 @@ struct CompareTests {
         #expect(warnings[1].hasSuffix(" fanout to 10, shared context: 128 B at 71 %"))
         for warning in warnings {
             #expect(result.text.contains("! \(warning)\n"))
-            #expect(result.markdown.contains("**Mind:** \(warning)\n"))
+            #expect(result.markdown.contains("**Note:** \(warning)\n"))
         }
     }
 
-    @Test("the first line is the machine and the versions; notes say which link and which way")
+    @Test("The first line is the machine and the versions; notes name the link and the direction")
     func heading() throws {
         let one = try result()
         var plan = one.plan
@@ -166,7 +179,7 @@ struct CompareTests {
         #expect(result.summary.explanation.contains(CompareResult.linkNote))
     }
 
-    @Test("the libraries that compress are found among the files that are mapped")
+    @Test("The libraries that compress are found among the mapped files")
     func libraries() {
         let maps = """
             7f00-7f01 r--p 00000000 fe:00 1          /usr/lib/x86_64-linux-gnu/libz.so.1.2.13
@@ -179,7 +192,7 @@ struct CompareTests {
         #expect(found == ["libisal.so.2.0.30", "libz.so.1.2.13"])
     }
 
-    @Test("a file's lines are one size: their average")
+    @Test("The lines of a file are one size: their average")
     func lines() throws {
         let file = PayloadFile(Array("first\nsecond\n".utf8))
         var plan = ComparePlan.quick(executable: "apus")
@@ -192,7 +205,7 @@ struct CompareTests {
         #expect(result.warnings.contains { $0.hasPrefix("the file is smaller than a window") })
     }
 
-    @Test("a server that is not ours is compared by what it is offered")
+    @Test("A third-party server is compared by the offered extensions")
     func anotherServer() throws {
         var plan = ComparePlan.quick(executable: "apus")
         plan.server = try server("ws://192.0.2.1/chat")
@@ -205,7 +218,7 @@ struct CompareTests {
         #expect(plan.cases.count == 3 * plan.fanoutSizes.count)
     }
 
-    @Test("what a server does not agree to is no figure")
+    @Test("A case without a negotiated extension has no value")
     func refusals() throws {
         let all = "permessage-deflate"
         let alone = "permessage-deflate; server_no_context_takeover"
@@ -225,7 +238,7 @@ struct CompareTests {
         #expect(result.summary.url == "ws://192.0.2.1/chat")
     }
 
-    @Test("reports keep secrets of the URL out of them")
+    @Test("Reports don't contain the secrets of a URL")
     func secrets() throws {
         let result = try result()
         let report = try #require(result.measured.first?.report)
@@ -235,7 +248,7 @@ struct CompareTests {
         }
     }
 
-    @Test("charts are well-formed SVG, whatever their names hold")
+    @Test("Charts are valid SVG, whatever their names contain")
     func charts() throws {
         let charts = try result().charts
         #expect(charts.count == 7)
@@ -254,7 +267,7 @@ struct CompareTests {
         #expect(charts[0].chart.svg.components(separatedBy: "<polyline").count == 4)
     }
 
-    @Test("what no line can show is marked at the edge, even if there is nothing else")
+    @Test("A value that no line can show is marked at the edge, even if there is nothing else")
     func edges() {
         func chart(_ points: [LineChart.Point]) -> String {
             LineChart(
@@ -265,7 +278,7 @@ struct CompareTests {
         let mixed = chart([.init(1, 0, .bottom), .init(2, 5), .init(4, 0, .top)])
         #expect(mixed.components(separatedBy: "<polygon").count == 3)
         #expect(mixed.components(separatedBy: "<circle").count == 2)
-        // At the lower left, the upper right.
+        // At the lower left, and at the upper right.
         #expect(mixed.contains("<polyline points=\"84.0,376.0 "))
         #expect(mixed.contains(" 590.0,74.0\" fill"))
         let edges = chart([.init(1, 0, .top), .init(2, 0, .top)])
@@ -273,13 +286,13 @@ struct CompareTests {
         #expect(chart([.init(1, 7, .atLeast)]).contains("fill=\"none\" stroke=\"#3b82f6\""))
     }
 
-    @Test("break-even charts have a mark for each size, whatever it is")
+    @Test("Break-even charts have a mark for each size")
     func breakEvenMarks() throws {
         let one = try result()
         var result = CompareResult(one.plan)
         for (one, report) in one.measured {
             var report = report
-            // Of 64 bytes, compression costs nothing; of 1 KiB, it saves nothing.
+            // For 64 bytes, compression costs nothing; for 1 KiB, it saves nothing.
             if one.size == 64 { report.server!.cpuSeconds = 0.001 }
             if one.size == 1_024, one.way != .plain { report.tally.wireIn = 1 << 30 }
             result.add(one, report)
@@ -289,7 +302,7 @@ struct CompareTests {
         #expect(marks == [[.top, .bottom, .dot], [.top, .bottom, .dot]])
     }
 
-    @Test("an axis has round ticks that reach its end", arguments: [0.003, 0.9, 1, 7, 1_234])
+    @Test("An axis has round ticks up to its end", arguments: [0.003, 0.9, 1, 7, 1_234])
     func ticks(_ most: Double) throws {
         let ticks = LineChart.linearTicks(most)
         #expect(4...9 ~= ticks.count)
@@ -297,7 +310,7 @@ struct CompareTests {
         #expect(try #require(ticks.last) >= most * 0.999_9)
     }
 
-    @Test("tables line up, and are Markdown")
+    @Test("Tables are aligned, and are Markdown")
     func tables() {
         var table = TextTable(["name", "n"])
         table.add(["a|b", "1"])
@@ -309,7 +322,7 @@ struct CompareTests {
     }
 
     @Test(
-        "numbers have three digits that count",
+        "Numbers have three significant digits",
         arguments: [
             (0.0, "0"), (0.012_34, "0.012"), (0.999, "1.00"), (9.999, "10.0"), (12.34, "12.3"),
             (99.97, "100"), (1_234.4, "1,234"), (1_234_567, "1,234,567"),

@@ -10,7 +10,8 @@ struct PayloadTests {
         .json, .chat, .ticks, .logs, .binary, .file(PayloadFile(Array("one two three".utf8))),
     ]
 
-    @Test("messages are the same every time, and of exactly the sizes asked for", arguments: kinds)
+    @Test(
+        "Messages are the same every time, and have exactly the requested sizes", arguments: kinds)
     func deterministic(_ kind: PayloadKind) {
         let sizes = [0, 1, 7, 8, 20, 64, 219, 220, 1_024, 70_000]
         let messages = kind.messages(sizes: sizes, count: 20)
@@ -18,12 +19,12 @@ struct PayloadTests {
         #expect(messages == kind.messages(sizes: sizes, count: 20))
     }
 
-    @Test("messages differ from each other", arguments: kinds.dropLast())
+    @Test("Messages differ from one another", arguments: kinds.dropLast())
     func distinct(_ kind: PayloadKind) {
         #expect(Set(kind.messages(sizes: [256], count: 100)).count == 100)
     }
 
-    @Test("JSON is JSON at every size", arguments: 1...700)
+    @Test("JSON is valid at every size", arguments: 1...700)
     func json(_ size: Int) throws {
         for message in PayloadKind.json.messages(sizes: [size], count: 8) {
             _ = try JSONSerialization.jsonObject(
@@ -31,14 +32,15 @@ struct PayloadTests {
         }
     }
 
-    @Test("text is ASCII, random bytes go as binary", arguments: kinds)
+    @Test("Text is ASCII, random bytes are sent as binary", arguments: kinds)
     func text(_ kind: PayloadKind) {
         #expect(kind.isText == (kind != .binary))
         guard kind.isText else { return }
         #expect(kind.messages(sizes: [500], count: 4).joined().allSatisfy { $0 < 0x80 })
     }
 
-    @Test("JSON compresses to about a half, random bytes don't", arguments: [1_024, 16_384])
+    @Test(
+        "JSON compresses to about a half, random bytes don't compress", arguments: [1_024, 16_384])
     func compressible(_ size: Int) {
         let json = FramePool(.json, sizes: [size], windowBits: 15, batch: 1)
         #expect(json.isCompressed)
@@ -49,7 +51,7 @@ struct PayloadTests {
 
 @Suite("The frames of a load")
 struct FramePoolTests {
-    /// The payload of a masked frame, and its first byte.
+    /// Returns the payload of a masked frame, and its first byte.
     private func unmasked(_ frame: [UInt8]) -> (firstByte: UInt8, payload: [UInt8]) {
         #expect(frame[1] & 0x80 != 0)
         let header = [126: 4, 127: 10][Int(frame[1] & 0x7F)] ?? 2
@@ -58,7 +60,7 @@ struct FramePoolTests {
         return (frame[0], payload)
     }
 
-    @Test("each frame holds its message", arguments: [1, 20, 125, 126, 65_535, 65_536])
+    @Test("Each frame contains its message", arguments: [1, 20, 125, 126, 65_535, 65_536])
     func plain(_ size: Int) {
         for kind in [PayloadKind.json, .binary] {
             let pool = FramePool(kind, sizes: [size], windowBits: nil, batch: 4)
@@ -70,7 +72,7 @@ struct FramePoolTests {
         }
     }
 
-    @Test("a compressed frame inflates to its message")
+    @Test("A compressed frame decompresses to its message")
     func compressed() {
         let pool = FramePool(.logs, sizes: [300, 3_000], windowBits: 12, batch: 4)
         let checker = ReplyChecker(windowBits: 12)
@@ -81,7 +83,7 @@ struct FramePoolTests {
         }
     }
 
-    @Test("a run of frames is those frames, round the pool's end too")
+    @Test("A run of frames equals the single frames, also across the end of the pool")
     func runs() {
         let pool = FramePool(.binary, sizes: [10, 200], windowBits: nil, batch: 16)
         for index in [0, pool.count / 2, pool.count - 1] {
@@ -94,7 +96,7 @@ struct FramePoolTests {
         #expect(pool.messageSizeAverage == 105)
     }
 
-    @Test("with takeover, the same message comes again only behind any window")
+    @Test("With context takeover, a message is only repeated beyond every window")
     func distance() {
         for size in [64, 1_000] {
             let pool = FramePool(

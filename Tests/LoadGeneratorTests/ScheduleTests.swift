@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The schedule of an open loop")
 struct ScheduleTests {
-    @Test("messages come due at the rate, each once")
+    @Test("Messages are due at the rate, each once")
     func rate() {
         var schedule = Schedule(rate: 1_000, beginning: 5_000_000)
         #expect(schedule.take(now: 4_999_999).isEmpty)
@@ -17,7 +17,7 @@ struct ScheduleTests {
         #expect(schedule.taken == 5)
     }
 
-    @Test("what was due while nobody looked is charged from when it was due")
+    @Test("The latency of a late message counts from its due time")
     func omission() {
         var schedule = Schedule(rate: 100, beginning: 0)
         let late = schedule.take(now: 1_000_000_000)
@@ -27,7 +27,7 @@ struct ScheduleTests {
         #expect(schedule.due(late.upperBound) > 1_000_000_000)
     }
 
-    @Test("no message is due later than it was taken", arguments: [3, 7_777, 1_234_567])
+    @Test("No message is due later than it was taken", arguments: [3, 7_777, 1_234_567])
     func consistent(_ rate: Int) {
         var schedule = Schedule(rate: Double(rate), beginning: 1_000)
         var now: UInt64 = 1_000
@@ -38,14 +38,14 @@ struct ScheduleTests {
     }
 
     @Test(
-        "each message is due where its number by the rate says, for a day",
+        "Each message is due at the time given by its number and the rate, for a day",
         arguments: [1, 3, 7, 60, 99, 1_000, 7_777, 1_234_567, 100_000_000])
     func exact(_ rate: Int) {
         let beginning: UInt64 = 123_456_789_012_345
         let schedule = Schedule(rate: Double(rate), beginning: beginning)
         let day = 86_400 * rate
         for number in [0, 1, 2, 59, 60, 61, rate - 1, rate, day / 24 + 1, day - 1] {
-            // By the rate, so that nothing is rounded.
+            // A multiple of the rate, so that nothing is rounded.
             let due = UInt128(schedule.due(number) - beginning) * UInt128(rate)
             let expected = UInt128(number) * 1_000_000_000
             let off = due > expected ? due - expected : expected - due
@@ -54,7 +54,7 @@ struct ScheduleTests {
     }
 
     @Test(
-        "at low rates the loop is woken when each message is due",
+        "At low rates the loop wakes up when each message is due",
         arguments: [0.3, 1, 3, 7, 60, 99.9, 1_000, 4_999, 5_000])
     func eachWhenDue(_ rate: Double) {
         var schedule = Schedule(rate: rate, beginning: 1_000_003)
@@ -67,17 +67,17 @@ struct ScheduleTests {
         }
     }
 
-    @Test("who wakes late takes all that is due, and waits for the next one alone")
+    @Test("A loop that wakes up late takes all due messages, then waits for a single one")
     func late() {
         var schedule = Schedule(rate: 60, beginning: 0)
         #expect(schedule.take(now: 60_000_000) == 0..<4)
         #expect(60_000_000 + schedule.wait(at: 60_000_000) == schedule.due(4))
-        // The next one came due meanwhile: at once.
+        // The next message has become due meanwhile, so it is taken at once.
         #expect(schedule.wait(at: 70_000_000) == 1)
     }
 
     @Test(
-        "at high rates no message waits for longer than a batch's period",
+        "At high rates no message waits longer than the period of a batch",
         arguments: [5_001, 7_777, 30_000, 1_000_000])
     func batches(_ rate: Int) {
         var schedule = Schedule(rate: Double(rate), beginning: 1_000_003)
@@ -93,7 +93,7 @@ struct ScheduleTests {
         #expect(count == schedule.dueCount(at: now - Schedule.batchPeriod))
     }
 
-    @Test("percentiles are right to three digits, of loops together")
+    @Test("Percentiles have three correct digits, for several loops together")
     func percentiles() {
         var sum = LoadTally()
         for part in 0..<4 {

@@ -8,13 +8,13 @@ struct SizeMixTests {
         SizeMix(parts.map { SizeMix.Part(size: $0.0, weight: $0.1) })
     }
 
-    @Test("sizes of one weight are taken in turn")
+    @Test("Sizes of equal weight alternate")
     func inTurn() {
         #expect(mix((100, 1), (1_000, 1), (10_000, 1)).turn == [100, 1_000, 10_000])
         #expect(SizeMix(128).turn == [128])
     }
 
-    @Test("what comes rarely lies among what comes often")
+    @Test("A rare size lies among frequent ones")
     func spread() {
         #expect(mix((1, 3), (2, 1)).turn == [1, 1, 2, 1])
         #expect(mix((1, 2), (2, 2)).turn == [1, 2, 1, 2])
@@ -23,7 +23,7 @@ struct SizeMixTests {
     }
 
     @Test(
-        "each part comes as often as its weight says, and never far from evenly",
+        "Each size occurs according to its weight, and nearly evenly",
         arguments: [[9, 1], [5, 3, 2], [1, 1, 1], [7, 1, 1], [600, 399, 1]])
     func even(_ weights: [Int]) {
         let turn = SizeMix(weights.enumerated().map { SizeMix.Part(size: $0, weight: $1) }).turn
@@ -40,7 +40,7 @@ struct SizeMixTests {
         }
     }
 
-    @Test("a pool of frames holds whole turns")
+    @Test("A pool of frames contains complete cycles")
     func pool() {
         let turn = mix((20, 9), (200, 1)).turn
         let pool = FramePool(.binary, sizes: turn, windowBits: nil, batch: 1)
@@ -48,7 +48,7 @@ struct SizeMixTests {
         #expect(pool.messageSizeAverage == 38)
     }
 
-    @Test("reports name the sizes with their weights")
+    @Test("Reports name the sizes with their weights")
     func text() {
         #expect(mix((128, 9), (4_096, 1)).text == "128 B ×9, 4 KiB")
     }

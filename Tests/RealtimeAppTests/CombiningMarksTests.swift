@@ -5,12 +5,12 @@ import WebSocketTesting
 
 @testable import RealtimeApp
 
-/// Runs of combining marks, wherever a peer can put text: Swift's strings take some 6 seconds to
-/// compare 128 KB of them.
+/// Sequences of combining marks in every place where a peer can send text. Comparing 128 KB of them
+/// as Swift strings takes about 6 seconds.
 @Suite("Combining marks cost no more than other text")
 struct CombiningMarksTests {
     private static let marks = combiningMarks(bytes: 128 << 10)
-    /// Seconds. Linear work takes a fraction of it, unoptimized too.
+    /// The limit in seconds. Linear work takes a fraction of it, even unoptimized.
     private static let limit = 2.0
 
     private static let escaped = marks.unicodeScalars.prefix(20_000)
@@ -96,7 +96,7 @@ struct CombiningMarksTests {
         Self.bytes(text).withUnsafeBytes { TokenMessage(RawSpan(_unsafeBytes: $0)) }
     }
 
-    @Test("in a message that may bring a token")
+    @Test("in a message that may contain a token")
     func tokenMessages() {
         Self.expectLinear {
             #expect(readMessage(#"{"token":"a","\#(marks)":"x"}"#) == .other)
@@ -105,7 +105,7 @@ struct CombiningMarksTests {
             #expect(readMessage(#"{"\u0074oken":"\#(escaped)"}"#) == .tooLong)
             #expect(readMessage(#"{"token\#(marks)":"x"}"#) == .other)
         }
-        // In many strings, the last of which decides.
+        // In many strings, of which the last one counts.
         let many = String(repeating: #""token":"\u0300","#, count: 20_000)
         Self.expectLinear { #expect(readMessage(#"{\#(many)"token":"x"}"#) == .token("x")) }
     }
@@ -117,7 +117,7 @@ struct CombiningMarksTests {
                 #expect(throws: TokenFault.self) { try Token(ExactString(text)) }
             }
         }
-        // A token has 8 KiB at most; its parts are read whatever they have.
+        // A token has at most 8 KiB. All of its parts are read, whatever they contain.
         try Self.expectLinear {
             let header = #"{"\#(marks)":1,"alg":"\#(marks)","kid":"\#(marks)"}"#
             let read = try Token.Header(Self.bytes(header))
@@ -135,7 +135,7 @@ struct CombiningMarksTests {
         }
     }
 
-    @Test("in a header that may bring a token")
+    @Test("in a header that may contain a token")
     func sources() {
         Self.expectLinear {
             for value in [marks, "Bearer \(marks)", "Bearer\(marks) x"] {
@@ -148,7 +148,7 @@ struct CombiningMarksTests {
         }
     }
 
-    @Test("as the name or the password of who signs in")
+    @Test("as the name or the password of a client that signs in")
     func signIn() throws {
         let costs = PasswordHash.Costs(log2Rounds: 10, blockSize: 8, parallelism: 1)
         let hash = try PasswordHash(of: "x", costs, salt: [UInt8](repeating: 1, count: 16))

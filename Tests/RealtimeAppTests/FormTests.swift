@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Forms and queries")
 struct FormTests {
-    @Test("a form is read as browsers write it")
+    @Test("A form is parsed as browsers write it")
     func fields() {
         let form = Form("username=ada+l&password=%26%3D%2b%C3%A4&empty=&flag&&=x&a=b=c")
         for (name, value) in [
@@ -21,7 +21,7 @@ struct FormTests {
     }
 
     @Test(
-        "a percent sign that encodes nothing is itself",
+        "A percent sign that encodes nothing is literal",
         arguments: [
             ("a=%", "%"), ("a=50%", "50%"), ("a=%4", "%4"), ("a=%4g", "%4g"), ("a=%+1", "% 1"),
             ("a=%%41", "%A"), ("%61=%&b=%41", "%"), ("%=x&a=%zz%", "%zz%"),
@@ -31,7 +31,7 @@ struct FormTests {
         #expect(Form(query).hasBareEscape)
     }
 
-    @Test("the last value of a name counts, and a name that is no UTF-8 is no one's")
+    @Test("The last value of a name counts, and a name that isn't UTF-8 is never found")
     func repeats() {
         #expect(Form("topic=a&token=T&topic=b")["topic"] == Array("b".utf8))
         #expect(Form("topic=a&token=T&topic=b")["token"] == Array("T".utf8))
@@ -40,7 +40,7 @@ struct FormTests {
         #expect(Form("caf%C3%A9=1&cafe%CC%81=2")["caf\u{E9}"] == Array("1".utf8))
     }
 
-    @Test("the token endpoint takes no name twice, and what is empty as left out")
+    @Test("The token endpoint refuses repeated names, and treats empty values as missing")
     func tokenRequests() {
         let request = TokenRequest(Array("grant_type=&username=ada&scope".utf8))
         #expect(request?["username"] == "ada")
@@ -50,7 +50,7 @@ struct FormTests {
         for wrong in ["a=%", "a=%4", "a=%4g", "a=%ff", "%ff=1", "a=1&a=2", "%61=1&a=2"] {
             #expect(TokenRequest(Array(wrong.utf8)) == nil, "\(wrong)")
         }
-        // Two names, of bytes that are not the same.
+        // Two names whose bytes differ.
         #expect(TokenRequest(Array("caf%C3%A9=1&cafe%CC%81=2".utf8)) != nil)
     }
 
@@ -65,7 +65,7 @@ struct FormTests {
         ).token
     }
 
-    @Test("a query's token is found whatever stands beside it")
+    @Test("The token in a query is found, whatever else the query contains")
     func queryTokens() {
         for (query, token) in [
             (nil, nil), ("", nil), ("token", nil), ("token=", nil), ("tokens=T", nil),
@@ -78,7 +78,7 @@ struct FormTests {
         }
     }
 
-    @Test("a header's token goes before others, whatever the case of its scheme")
+    @Test("The token in a header takes precedence, whatever the case of its scheme")
     func headerTokens() {
         for (value, token) in [
             ("Bearer T", "T"), ("bEARER   T", "T"), ("Bearer", ""), ("Bearer ", ""),
@@ -93,7 +93,7 @@ struct FormTests {
     }
 
     @Test(
-        "a media type is two tokens around a slash, in any case",
+        "A media type is two tokens around a slash, in any case",
         arguments: [
             (nil, .none), ("", .none), (" ; charset=utf-8", .none), (",text/plain", .none),
             ("Application/JSON; charset=utf-8", .named("application/json")),

@@ -3,10 +3,10 @@ import Testing
 
 @testable import RealtimeApp
 
-/// What is JSON, and where a text stops being it.
+/// Valid JSON, and the positions of errors.
 @Suite struct JSONReaderTests {
     @Test(
-        "a text is read as it was meant",
+        "A text is parsed",
         arguments: [
             ("null", .null), (" true\n", .bool(true)), ("false", .bool(false)),
             ("0", .number("0")), ("-0.50e+3", .number("-0.50e+3")), ("1E5", .number("1E5")),
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test(
-        "a fault has its place in characters, and what was expected",
+        "An error has its position in characters, and what was expected",
         arguments: [
             ("", 0, "Expecting value"), (" ", 1, "Expecting value"), ("nul", 0, "Expecting value"),
             ("NaN", 0, "Expecting value"), ("-", 0, "Expecting value"),
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test(
-        "what is no UTF-8 is none, and has its place too",
+        "Invalid UTF-8 is an error, with its position too",
         arguments: [
             ([0x22, 0xC3, 0xA9, 0xFF, 0x22], 2), ([0x22, 0xC3], 1), ([0x22, 0xED, 0xA0, 0x80], 1),
             ([0xFF, 0xFE, 0x31, 0x00], 0),
@@ -60,7 +60,7 @@ import Testing
         #expect(fault == JSONFault(position: position, expected: "Invalid UTF-8"))
     }
 
-    @Test("a hundred arrays within each other are read") func deep() throws {
+    @Test("A hundred nested arrays are parsed") func deep() throws {
         let text = String(repeating: "[", count: 100) + String(repeating: "]", count: 100)
         #expect(throws: Never.self) { try JSONReader.read([UInt8](text.utf8)) }
     }

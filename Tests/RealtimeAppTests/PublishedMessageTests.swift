@@ -4,14 +4,14 @@ import Testing
 
 @testable import RealtimeApp
 
-/// Messages to publish as JSON; `Tests/Integration/test_channels.py` has the other ways.
+/// Messages to publish as JSON. `Tests/Integration/test_channels.py` tests the other forms.
 @Suite struct PublishedMessageTests {
     private func read(_ body: [UInt8]) throws(PublishFaults) -> ExactString {
         try PublishedMessage.read(query: nil, body, as: .named("application/json"))
     }
 
     @Test(
-        "a message in JSON is any string",
+        "A message in JSON is any string",
         arguments: [
             (#"{"message":"a b&ü","x":[1]}"#, "a b&ü"), (#" {"message":""} "#, ""),
             (#"{"message":"\u00fc\u0000\ud83d\ude00"}"#, "ü\0😀"),
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(
-        "what is no JSON is told with its place in characters, and what was expected",
+        "Invalid JSON is reported with its position in characters, and what was expected",
         arguments: [
             ("", 0, "Expecting value"),
             ("{", 1, "Expecting property name enclosed in double quotes"),
@@ -39,7 +39,7 @@ import Testing
             ])
     }
 
-    @Test("bytes that are no UTF-8 have their place too")
+    @Test("Invalid UTF-8 is reported with its position too")
     func encoding() {
         let body = [UInt8](#"{"message":""#.utf8) + [0xFF, 0x22, 0x7D]
         let faults = #expect(throws: PublishFaults.self) { try read(body) }?.faults
@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test(
-        "JSON without a message that can be sent is told of its field",
+        "JSON without a valid message is reported with its field",
         arguments: [
             ("[1]", ["body"], "model_attributes_type"), ("null", ["body"], "model_attributes_type"),
             ("{}", ["body", "message"], "missing"),

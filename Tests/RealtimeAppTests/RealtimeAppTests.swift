@@ -8,7 +8,7 @@ import WebSocketTesting
         logger: .silent, broker: MemoryBroker(), tools: true
     ).router()
 
-    @Test("echo answers text with its prefix, bytes in kind, and is the same again next time")
+    @Test("Echo answers text with a prefix, and binary messages likewise")
     func echo() async throws {
         try await withServer(router) { server in
             try await withClient { client in
@@ -25,7 +25,9 @@ import WebSocketTesting
         }
     }
 
-    @Test("chat reaches everyone, the speaker too, and tells who left", arguments: [1, 3])
+    @Test(
+        "The chat sends messages to all members, including the sender, and reports who left",
+        arguments: [1, 3])
     func chat(loops: Int) async throws {
         try await withServer(router) {
             $0.loops = loops
@@ -34,7 +36,7 @@ import WebSocketTesting
                 var members: [ClientConnection] = []
                 for number in 1...4 {
                     members.append(try await client.connect(to: server.url("/ws/\(number)")))
-                    // Who has heard itself is in the room.
+                    // A client that has received its own message is a member.
                     try await members[number - 1].send("here")
                     for member in members {
                         #expect(await member.receive() == Message("Client \(number): here"))
@@ -49,7 +51,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a client's number must be one")
+    @Test("The client's number must be a number")
     func clientNumber() async throws {
         try await withServer(router) { server in
             try await withClient { client in
@@ -61,7 +63,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("the tools' routes send back, or to all, what they get")
+    @Test("The tools' routes send messages back, or to all")
     func tools() async throws {
         try await withServer(router) { server in
             try await withClient { client in

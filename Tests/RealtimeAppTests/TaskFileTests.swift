@@ -5,7 +5,7 @@ import WebSocketTesting
 
 @testable import RealtimeApp
 
-/// What becomes of tasks whose database is taken away while it is open.
+/// Tasks whose database file disappears while it is open.
 @Suite struct TaskFileTests {
     private func add(_ id: Int64, to store: TaskStore) async -> String {
         do {
@@ -17,7 +17,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a file that is unlinked stores nothing more, and is good again once it is back",
+        "Nothing is stored in an unlinked file, until it is back",
         arguments: ["", "-wal", "-shm"])
     func unlinked(suffix: String) async throws {
         try await withFolder { folder in
@@ -39,7 +39,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a file that another takes the place of stores nothing more")
+    @Test("Nothing is stored in a file that was replaced")
     func replaced() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -52,7 +52,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a link to the file is followed, and its replacement noticed")
+    @Test("A link to the file is followed, and its replacement is noticed")
     func linked() async throws {
         try await withFolder { folder in
             try await open(folder).close()
@@ -67,7 +67,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("servers that share a file, of which some stop, take nothing from each other")
+    @Test("Servers that share a file don't disturb each other when some stop")
     func shared() async throws {
         try await withFolder { folder in
             let stores = [try await open(folder), try await open(folder)]
@@ -82,7 +82,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("readiness says that the file is gone, and what is wrong with it")
+    @Test("Readiness reports that the file is gone")
     func readiness() async throws {
         try await withFolder { folder in
             let store = try await open(folder)

@@ -5,7 +5,7 @@ import WebSocketTesting
 
 @testable import RealtimeApp
 
-/// A task as it is listed.
+/// A task in a list.
 struct Listed: Decodable, Hashable {
     var id: Int64
     var title: String
@@ -22,7 +22,7 @@ func withFolder(_ body: (String) async throws -> Void) async throws {
     try await body(folder.path())
 }
 
-/// The database in a folder.
+/// Returns the path of the database in a folder.
 func path(_ folder: String) -> String { "\(folder)/tasks.sqlite" }
 
 func open(_ folder: String, unansweredMax: Int = 1_024) async throws -> TaskStore {
@@ -33,14 +33,14 @@ func list(_ store: TaskStore, _ page: TaskPage = TaskPage()) async throws -> [Li
     try JSONDecoder().decode([Listed].self, from: Data(try await rest(of: store.list(page))))
 }
 
-/// What a listing still has to give.
+/// Reads the rest of a listing.
 func rest(of listing: TaskListing) async throws -> [UInt8] {
     var bytes: [UInt8] = []
     while let piece = try await listing.next() { bytes += piece }
     return bytes
 }
 
-/// Waits for what only can be asked for.
+/// Waits for a condition by polling.
 func waitUntil(_ what: String, _ condition: @escaping @Sendable () -> Bool) async throws {
     try await within(.seconds(120), what) {
         while !condition() {
@@ -50,7 +50,7 @@ func waitUntil(_ what: String, _ condition: @escaping @Sendable () -> Bool) asyn
     }
 }
 
-/// Another program that writes to the database, and lets nobody else.
+/// Another program that writes to the database, and locks it.
 final class Lock {
     private let queue: DatabaseQueue
 

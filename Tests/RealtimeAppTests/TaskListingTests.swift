@@ -9,7 +9,7 @@ import WebSocketTesting
 @Suite struct TaskListingTests {
     private let pieceSize = TaskListing.pieceSize
 
-    /// The array as SQLite makes it in one go.
+    /// Returns the array as SQLite creates it at once.
     private func expected(_ store: TaskStore) async throws -> [UInt8] {
         let text = try await store.pool.read { db in
             try String.fetchOne(
@@ -41,7 +41,7 @@ import WebSocketTesting
         return pieces
     }
 
-    @Test("no tasks are an empty array")
+    @Test("No tasks are an empty array")
     func empty() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -57,7 +57,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a list comes in pieces of one size, whatever the size of its tasks", arguments: [0, 1_000])
+        "A list comes in pieces of one size, whatever the size of its tasks", arguments: [0, 1_000])
     func pieces(size: Int) async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -71,13 +71,14 @@ import WebSocketTesting
         }
     }
 
-    @Test("lists around the end of a piece are whole", arguments: -3...3)
+    @Test("Lists near the end of a piece are complete", arguments: -3...3)
     func boundary(offset: Int) async throws {
         try await withFolder { folder in
             let store = try await open(folder)
             defer { store.close() }
             for count in [1, 2] {
-                // The last task makes the array end at the piece's end, or so many bytes behind.
+                // The last task makes the array end at the end of the piece, or this many bytes
+                // later.
                 try await fill(store, ids: [1])
                 if count == 2 { try await fill(store, ids: [2]) }
                 let rest = pieceSize + offset - (try await expected(store)).count
@@ -98,7 +99,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a task larger than pieces is cut, and what is held stays within it and a piece")
+    @Test("A task larger than a piece is split, and the memory stays within it and a piece")
     func largeTask() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -112,7 +113,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "ids at both ends of 64 bits are listed, and a limit ends the list between pieces or in one"
+        "The least and largest ids are listed, and a limit ends the list within or between pieces"
     )
     func ends() async throws {
         try await withFolder { folder in
@@ -129,7 +130,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("tasks stored meanwhile don't keep the list from ending, nor from being one")
+    @Test("Tasks stored meanwhile don't prevent the list from ending, or from being complete")
     func meanwhile() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -141,7 +142,8 @@ import WebSocketTesting
             var added: Int64 = 0
             while let piece = try await listing.next() {
                 bytes += piece
-                // Before what was read, in what is to come, and behind all there was.
+                // Before the tasks already read, between those still to be read, and after all of
+                // them.
                 added += 1
                 try await fill(store, ids: [added, 990 + added, 1_000 + added], size: 1_000)
             }
@@ -151,13 +153,13 @@ import WebSocketTesting
         }
     }
 
-    @Test("a list that nobody reads on keeps no reader and no WAL")
+    @Test("A list whose client stops reading keeps no reader and no WAL")
     func abandoned() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
             defer { store.close() }
             try await fill(store, ids: Array(1...200), size: 1_000)
-            // More than there are readers.
+            // More lists than there are readers.
             var listings: [TaskListing] = []
             for _ in 0..<20 { listings.append(try await store.list(TaskPage())) }
             for listing in listings { _ = try await listing.next() }
@@ -172,7 +174,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("the end of the store is an error for a list, not its end")
+    @Test("The end of the store is an error of the list, not its end")
     func closed() async throws {
         try await withFolder { folder in
             let store = try await open(folder)

@@ -5,9 +5,11 @@ import WebSocketTesting
 
 @testable import RealtimeApp
 
-/// Tasks and notifications through a server.
+/// Tasks and notifications of a server.
 @Suite struct TaskRoutesTests {
-    @Test("a new task reaches those who listen, and a list made then has it", arguments: [1, 3])
+    @Test(
+        "A new task is announced to subscribers, and is in a list requested then",
+        arguments: [1, 3])
     func announced(loops: Int) async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -33,7 +35,7 @@ import WebSocketTesting
                     #expect(try await post(#"{"id":1,"title":"again"}"#, to: server) == 409)
                     #expect(try await post(#"{"id":4}"#, to: server) == 422)
                     #expect(try await post(#"{"id":4,"title":"four"}"#, to: server) == 200)
-                    // Neither of the two that failed was announced before it.
+                    // Neither of the two failed tasks was announced before it.
                     #expect(await listener.receive() == Message("New task created: four"))
                     await listener.close()
                     await other.close()
@@ -42,7 +44,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("tasks that nobody can be told of are stored all the same, and the log says so once")
+    @Test("Tasks are stored even if they can't be announced, which is logged once")
     func brokerDown() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -63,7 +65,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("without a database there are no tasks")
+    @Test("Without a database there are no tasks")
     func noStore() async throws {
         let router = RealtimeApp(logger: .silent, broker: MemoryBroker()).router()
         try await withServer(router) { server in
@@ -73,7 +75,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a name that no topic may have is refused before the upgrade",
+        "An invalid topic name is refused before the upgrade",
         arguments: [
             ("%0A", 422), (String(repeating: "x", count: 242), 422), ("", 404),
             (String(repeating: "x", count: 241), 101), ("a%20%C3%A9%2Fb", 101),
@@ -99,7 +101,7 @@ private func waitForSubscriber(_ topic: String, _ server: TestServer) async thro
     }
 }
 
-/// The status that a POST of `body` to `/tasks` is answered with.
+/// Posts `body` to `/tasks`. Returns the status.
 private func post(_ body: String, to server: TestServer) async throws -> Int? {
     let head = try await ask(
         "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -107,7 +109,7 @@ private func post(_ body: String, to server: TestServer) async throws -> Int? {
     return Int(head.split(separator: " ")[1])
 }
 
-/// The head of the answer to a request.
+/// Returns the head of the response to a request.
 private func ask(_ request: String, _ server: TestServer) async throws -> String {
     let client = try RawClient(to: server.addresses[0])
     try await client.send(request)
@@ -116,11 +118,11 @@ private func ask(_ request: String, _ server: TestServer) async throws -> String
     return String(decoding: head, as: UTF8.self)
 }
 
-/// A broker that takes nothing.
+/// A broker that refuses everything.
 private final class DeadBroker: Broker {
     let health = BrokerHealth(isReady: false, description: "dead")
 
-    func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {}
+    func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {}
     func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
     ) {

@@ -5,7 +5,7 @@ import WebSocketTesting
 
 @testable import RealtimeApp
 
-/// Which files are the tasks' database, and that several servers may share one.
+/// The files that can be the tasks' database, and sharing one among several servers.
 @Suite struct TaskStoreOpeningTests {
     private func refusal(_ path: String) async -> String {
         do {
@@ -16,7 +16,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what can't be a database is refused, and the reason is said")
+    @Test("A file that can't be a database is refused with the reason")
     func refused() async throws {
         try await withFolder { folder in
             #expect(await refusal("\(folder)/none/t.sqlite").contains("unable to open"))
@@ -28,11 +28,12 @@ import WebSocketTesting
         }
     }
 
-    @Test("a file that can only be read is refused at the start, not with the first task")
+    @Test("A read-only file is refused at the start, not with the first task")
     func readOnly() async throws {
         try await withFolder { folder in
             try await open(folder).close()
-            // The write version in the header: of a later SQLite, whose files we may only read.
+            // The write version in the header, as of a later SQLite whose files are read-only for
+            // this one.
             let file = try FileHandle(forUpdating: URL(filePath: path(folder)))
             try file.seek(toOffset: 18)
             try file.write(contentsOf: [3])
@@ -41,7 +42,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a file of a later version is left alone")
+    @Test("A file of a later version is left unchanged")
     func newer() async throws {
         try await withFolder { folder in
             try await open(folder).close()
@@ -50,11 +51,11 @@ import WebSocketTesting
                 try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('of tomorrow')")
             }
             try queue.close()
-            #expect(await refusal(path(folder)) == "it was made by a newer version of apus")
+            #expect(await refusal(path(folder)) == "it was created by a newer version of apus")
         }
     }
 
-    @Test("servers that start at once make one database")
+    @Test("Servers that start at the same time create one database")
     func startedAtOnce() async throws {
         for _ in 1...5 {
             try await withFolder { folder in
@@ -71,7 +72,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("two servers write to one file at the same time, and each id is one's alone")
+    @Test("Two servers write to one file at the same time, and each id is stored once")
     func shared() async throws {
         try await withFolder { folder in
             let stores = [try await open(folder), try await open(folder)]

@@ -6,9 +6,9 @@ import WebSocketTesting
 
 @testable import RealtimeApp
 
-/// The tasks' database: what it keeps, what it refuses, and whom it waits for.
+/// The tasks' database: storing, refusing and waiting.
 @Suite struct TaskStoreTests {
-    @Test("a task is kept as it was given, over the store's end, and listed by id")
+    @Test("A task is kept unchanged after the store's end, and listed by id")
     func keeps() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -31,7 +31,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a commit is one that a loss of power leaves alone")
+    @Test("A commit survives a power failure")
     func durability() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -47,7 +47,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a page is a part of the list")
+    @Test("A page is a part of the list")
     func pages() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -60,7 +60,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("tasks that come while one is stored share a transaction; a duplicate fails alone")
+    @Test("Tasks that arrive during a transaction share the next one; a duplicate fails alone")
     func together() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -78,13 +78,13 @@ import WebSocketTesting
             let all = await outcomes
             #expect(all.count { $0 == .duplicate } == 10)
             #expect(all.count { $0 == nil } == 60)
-            // One for the first that came, one for those that had to wait for it.
+            // One transaction for the first task, one for those that had to wait for it.
             #expect((1...2).contains(commits.count.value))
             #expect(try await list(store).map(\.id) == Array(1...60))
         }
     }
 
-    @Test("one more than may wait is refused, and taken once there is room")
+    @Test("One task more than may wait is refused, and accepted once there is room")
     func bounded() async throws {
         try await withFolder { folder in
             let store = try await open(folder, unansweredMax: 2)
@@ -100,7 +100,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("who is told that a task is stored finds it, whoever looks")
+    @Test("An answered task is found by every reader")
     func told() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -121,7 +121,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a full disk is an answer; nothing is stored by halves, and it goes on after")
+    @Test("A full disk is an error; nothing is stored in part, and later tasks are stored")
     func diskFull() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -141,14 +141,14 @@ import WebSocketTesting
         }
     }
 
-    /// Lets the database grow no further than that.
+    /// Limits the size of the database.
     private func pages(_ count: Int, of store: TaskStore) async throws {
         try await store.pool.writeWithoutTransaction {
             try $0.execute(sql: "PRAGMA max_page_count = \(count)")
         }
     }
 
-    @Test("a closed store takes no more")
+    @Test("A closed store refuses tasks")
     func closed() async throws {
         try await withFolder { folder in
             let store = try await open(folder)
@@ -158,7 +158,7 @@ import WebSocketTesting
     }
 }
 
-/// What the tests of the store share.
+/// Helpers of the store's tests.
 private func task(_ id: Int64) -> NewTask {
     NewTask(id: id, title: "task \(id)", description: nil)
 }

@@ -5,7 +5,8 @@ import WebSocketServer
 
 @testable import RealtimeApp
 
-/// What a task must be; `Tests/Integration/test_tasks.py` compares more with FastAPI's answers.
+/// The validation of tasks. `Tests/Integration/test_tasks.py` compares more of it with FastAPI's
+/// answers.
 @Suite struct TaskValidationTests {
     private func read(
         _ body: String, type: String? = "application/json"
@@ -27,7 +28,7 @@ import WebSocketServer
     }
 
     @Test(
-        "ids are read from all that can be meant",
+        "Ids are parsed from all forms of a whole number",
         arguments: [
             ("7", 7), ("-7", -7), ("7.0", 7), ("1e2", 100), ("true", 1), (#"" +7 ""#, 7),
             (#""7.00""#, 7), ("9223372036854775807", .max), (#""-9223372036854775808""#, .min),
@@ -43,7 +44,7 @@ import WebSocketServer
     }
 
     @Test(
-        "ids that are none are told apart",
+        "Invalid ids have different errors",
         arguments: [
             ("9223372036854775808", "int_parsing_size"), ("1e30", "int_parsing_size"),
             (#""-9223372036854775809""#, "int_parsing_size"), ("7.5", "int_from_float"),
@@ -64,7 +65,7 @@ import WebSocketServer
         #expect(faults(#"{"id":\#(literal),"title":"t"}"#) == ["body.id \(type)"])
     }
 
-    @Test("texts are counted in Unicode scalars, at both ends of what is allowed")
+    @Test("The length of a text is counted in Unicode scalars, at both limits")
     func lengths() throws {
         func body(_ title: String, _ description: String = "") -> String {
             #"{"id":1,"title":"\#(title)","description":"\#(description)"}"#
@@ -80,7 +81,7 @@ import WebSocketServer
         #expect(faults(body(#"\udfff"#)) == ["body.title string_unicode"])
     }
 
-    @Test("all faults are told at once, in the order of the fields")
+    @Test("All errors are reported at once, in the order of the fields")
     func several() {
         #expect(
             faults(#"{"description":7,"title":null}"#) == [
@@ -91,7 +92,7 @@ import WebSocketServer
     }
 
     @Test(
-        "a form of another origin's page makes no task",
+        "A form of another origin's page creates no task",
         arguments: [
             ("application/x-www-form-urlencoded", false),
             ("Multipart/Form-Data; boundary=x", false),
@@ -105,7 +106,7 @@ import WebSocketServer
         #expect(faults(#"{"id":1,"title":"t"}"#, type: type) == expected)
     }
 
-    @Test("a fault is written as FastAPI writes it")
+    @Test("An error is written as FastAPI writes it")
     func wording() throws {
         let fault = ValidationFault(
             loc: ["body", 16], msg: "JSON decode error", type: "json_invalid",
@@ -118,7 +119,7 @@ import WebSocketServer
         #expect(response.status.code == 422)
     }
 
-    @Test("a page is read from the query, and its faults are told")
+    @Test("A page is parsed from the query, and its errors are reported")
     func pages() throws {
         #expect(try TaskPage.read(query: nil).get() == TaskPage())
         #expect(
@@ -134,7 +135,7 @@ import WebSocketServer
     }
 
     @Test(
-        "times are UTC to the microsecond",
+        "Times are UTC with microseconds",
         arguments: [
             (0, "1970-01-01T00:00:00.000000Z"),
             (1_795_489_200.123456, "2026-11-24T03:00:00.123456Z"),

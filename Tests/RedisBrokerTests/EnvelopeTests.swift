@@ -9,7 +9,7 @@ import WebSocketTesting
         Envelope.decode(bytes.span.bytes, topic: "t")
     }
 
-    @Test("what goes in comes out, whatever its kind, key and bytes")
+    @Test("A decoded publication equals the encoded one, whatever its kind, key and bytes")
     func roundTrip() throws {
         var random = SplitMix(1)
         for round in 0..<2_000 {
@@ -32,14 +32,14 @@ import WebSocketTesting
         }
     }
 
-    @Test("any bytes are a publication or none, and text is UTF-8")
+    @Test("Any bytes are a publication or none, and text is UTF-8")
     func anyBytes() throws {
         var random = SplitMix(2)
         for round in 0..<20_000 {
             var bytes = (0..<Int.random(in: 0...24, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)
             }
-            // Most are to come near an envelope.
+            // Most bytes resemble an envelope.
             if round % 4 != 0 {
                 let head: [UInt8] = Envelope.magic + [1, [1, 2, 0x81, 0x82][round / 4 % 4], 0]
                 bytes = head.prefix(Int.random(in: 0...head.count, using: &random)) + bytes
@@ -52,7 +52,7 @@ import WebSocketTesting
                 #expect(String(validating: publication.bytes, as: UTF8.self) != nil)
             }
             if bytes.starts(with: Envelope.magic) {
-                // What was read is what was written.
+                // The encoded result equals the bytes that were read.
                 #expect(Envelope.encode(publication) == bytes)
             } else {
                 #expect(publication.bytes == bytes && publication.key == nil)
@@ -60,7 +60,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what others publish is text if it can be")
+    @Test("Messages of other publishers are text if they are UTF-8")
     func foreign() throws {
         for (bytes, kind) in [
             (Array("hello".utf8), MessageKind.text), ([], .text), ([0xFF], .binary),
@@ -71,7 +71,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("envelopes of other versions and kinds, cut ones and false text are none")
+    @Test("Envelopes of other versions and kinds, truncated ones and invalid text are refused")
     func others() {
         let magic = Envelope.magic
         for bytes in [
@@ -83,7 +83,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a key that is too long does not travel")
+    @Test("A key that is too long isn't encoded")
     func longKey() {
         for (size, fits) in [(Envelope.keySizeMax, true), (Envelope.keySizeMax + 1, false)] {
             let publication = Publication(

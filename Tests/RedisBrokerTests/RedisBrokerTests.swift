@@ -5,22 +5,22 @@ import Testing
 import WebSocketServer
 import WebSocketTesting
 
-/// The broker against a real Redis.
+/// The broker with a real Redis.
 @Suite(.serialized) struct RedisBrokerTests {
-    @Test("it conforms", arguments: [1, 3])
+    @Test("It conforms", arguments: [1, 3])
     func conforms(count: Int) async throws {
         try await withRedis { redis in
             let url = try redis.url
             let brokers = (0..<count).map { _ in RedisBroker(url: url, logger: .silent) }
             try await BrokerConformance(brokers) {
-                // Redis kills every connection but the one that asks.
+                // Kills every connection except the one that sends the command.
                 try await redis.run(["CLIENT", "KILL", "TYPE", "pubsub"])
             }.run()
             for broker in brokers { #expect(broker.leftovers == 0) }
         }
     }
 
-    @Test("what is published before the first connection waits for it, and fails with it")
+    @Test("Publications before the first connection wait for it, and fail with it")
     func early() async throws {
         try await withRedis { redis in
             try await withBroker(try redis.url) { broker, _ in
@@ -33,7 +33,7 @@ import WebSocketTesting
             }
             #expect(error?.code == .unavailable)
             #expect(!broker.health.isReady)
-            // Who subscribes from the first failure on is to be told.
+            // A client that subscribes after the first failure must receive the gap.
             guard case .gap = try await events.nextOther() else {
                 Issue.record("not told of a gap")
                 return
@@ -42,7 +42,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what others publish arrives, and what is no envelope of ours does not")
+    @Test("Messages of other publishers arrive, invalid envelopes don't")
     func foreign() async throws {
         try await withRedis { redis in
             try await withBroker(try redis.url) { broker, events in
@@ -51,7 +51,7 @@ import WebSocketTesting
 
                 try await redis.run(["PUBLISH", "apus:topic", "grüße"])
                 #expect(try await events.nextText() == "grüße")
-                // 0xA9 "aps" and a version to come: dropped, with nothing delivered.
+                // 0xA9 "aps" and a future version: dropped.
                 try await redis.run([
                     "EVAL", #"redis.call('PUBLISH', 'apus:topic', '\169aps\2 x')"#, "0",
                 ])
@@ -64,7 +64,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a paused Redis is a gap: told, counted, not ready; publications fail; then it is over")
+    @Test("A paused Redis is a gap, counted and not ready; publications fail until it is over")
     func paused() async throws {
         try await withRedis { redis in
             try await withBroker(try redis.url) { broker, events in
@@ -92,7 +92,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a Redis that hangs at the start is a gap, counted once, until it answers")
+    @Test("A Redis that hangs at the start is a gap, counted once, until it answers")
     func pausedAtStart() async throws {
         try await withRedis { redis in
             var options = RedisOptions.quick
@@ -114,7 +114,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what is larger than a limit is refused, and ends the subscription if others publish it")
+    @Test("A publication beyond the limit is refused; from others, it ends the subscription")
     func large() async throws {
         try await withRedis { redis in
             var options = RedisOptions.quick
@@ -129,7 +129,7 @@ import WebSocketTesting
                 let error = await #expect(throws: BrokerError.self) {
                     try await broker.publish(Publication(most + "x", to: "topic"))
                 }
-                #expect(error?.description.contains("larger than 100000 bytes") == true)
+                #expect(error?.description.contains("more than 100000 bytes") == true)
                 try await redis.run([
                     "EVAL", "redis.call('PUBLISH', 'apus:topic', string.rep('x', 1000000))", "0",
                 ])
@@ -144,12 +144,12 @@ import WebSocketTesting
         }
     }
 
-    @Test("a stop is quick and leaves nothing while Redis hangs")
+    @Test("A stop is fast and leaves nothing open while Redis hangs")
     func stopsWhilePaused() async throws {
         try await withRedis { redis in
             let broker = RedisBroker(
                 url: try redis.url, prefix: "apus:", logger: .silent, options: RedisOptions())
-            broker.start { _ in }
+            broker.start { _ in nil }
             try await broker.publish(Publication("first", to: "topic"))
             redis.signal(SIGSTOP)
             let outcomes = Reports<BrokerError?>()
@@ -163,7 +163,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("publications that await their answers are bounded, and one of any size fits")
+    @Test("Pending publications are limited, and one of any size is accepted")
     func bounded() async throws {
         try await withRedis { redis in
             var options = RedisOptions()
@@ -183,7 +183,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("subscriptions of the broker are those of its server, also after a reconnection")
+    @Test("The broker's subscriptions are those of its server, also after a reconnection")
     func subscriptions() async throws {
         try await withRedis { redis in
             try await withBroker(try redis.url) { broker, events in
@@ -208,14 +208,17 @@ import WebSocketTesting
 
     // MARK: -
 
-    /// Runs `body` with a broker that has started, and makes sure that it leaves nothing.
+    /// Runs `body` with a started broker, and checks that it leaves nothing open.
     private func withBroker(
         _ url: RedisURL, options: RedisOptions = .quick,
         _ body: (RedisBroker, Reports<BrokerEvent>) async throws -> Void
     ) async throws {
         let broker = RedisBroker(url: url, prefix: "apus:", logger: .silent, options: options)
         let events = Reports<BrokerEvent>()
-        broker.start { events.add($0) }
+        broker.start {
+            events.add($0)
+            return nil
+        }
         let result: Result<Void, any Error>
         do {
             result = .success(try await body(broker, events))
@@ -225,7 +228,7 @@ import WebSocketTesting
         try result.get()
     }
 
-    /// Publishes until it arrives, then takes all of that out of `events`.
+    /// Publishes until a publication arrives, then removes all of them from `events`.
     private func takeEffect(
         _ topic: String, _ broker: RedisBroker, _ events: Reports<BrokerEvent>
     ) async throws {
@@ -256,7 +259,7 @@ extension BrokerEvent {
 }
 
 extension Reports<BrokerEvent> {
-    /// The next publication; what comes before it is passed over.
+    /// Returns the next publication. Earlier events are skipped.
     fileprivate func nextPublication() async throws -> Publication {
         while true {
             if case .publication(let publication) = try await next() { return publication }
@@ -267,14 +270,14 @@ extension Reports<BrokerEvent> {
         String(decoding: try await nextPublication().bytes, as: UTF8.self)
     }
 
-    /// The next event that is no publication.
+    /// Returns the next event that isn't a publication.
     fileprivate func nextOther() async throws -> BrokerEvent {
         try await next { !$0.isPublication }
     }
 }
 
 extension RedisServer {
-    /// Runs one command by `redis-cli`, and returns what it prints.
+    /// Runs one command with `redis-cli`. Returns its output.
     @discardableResult
     fileprivate func run(_ command: [String]) async throws -> String {
         let client = try ChildProcess("/usr/bin/env", ["redis-cli", "-s", socket] + command)

@@ -5,7 +5,7 @@ import Synchronization
 import WebSocketServer
 import WebSocketTesting
 
-/// A real `redis-server` on a Unix-domain socket of its own, for the time of one test.
+/// A real `redis-server` on its own Unix-domain socket, during one test.
 final class RedisServer: Sendable {
     struct Failure: Error, CustomStringConvertible { let description: String }
 
@@ -16,7 +16,7 @@ final class RedisServer: Sendable {
     var socket: String { folder.path + "/redis.sock" }
     var url: RedisURL { get throws { try RedisURL("unix://\(socket)") } }
 
-    /// Returns once it accepts connections.
+    /// Starts the server, and returns once it accepts connections.
     init(_ arguments: [String] = []) async throws {
         let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(
             separator: ":")
@@ -33,7 +33,7 @@ final class RedisServer: Sendable {
                 "--port", "0", "--unixsocket", folder.path + "/redis.sock", "--save", "",
                 "--dir", folder.path,
             ] + arguments)
-        // Its log is what it writes to standard output.
+        // Its standard output is its log.
         Thread.detachNewThread { [process, lines] in process.readLines { lines.add($0) } }
         try await lines.next { $0.contains("eady to accept connections") }
     }
@@ -41,7 +41,7 @@ final class RedisServer: Sendable {
     func signal(_ number: Int32) { process.signal(number) }
 
     func stop() {
-        // It may have been stopped in the other sense.
+        // It may be paused (SIGSTOP).
         signal(SIGKILL)
         process.wait()
         try? FileManager.default.removeItem(at: folder)
@@ -58,7 +58,7 @@ func withRedis<Value>(
 }
 
 extension RedisOptions {
-    /// Probes at once, and is patient enough for a machine that is busy.
+    /// Options that probe at once, with timeouts that suffice on a busy machine.
     static var quick: RedisOptions {
         var options = RedisOptions()
         options.connectTimeout = .seconds(3)

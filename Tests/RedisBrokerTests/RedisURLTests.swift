@@ -36,7 +36,7 @@ import Testing
             password: "p", database: 2),
     ]
 
-    @Test("every form is read", arguments: valid)
+    @Test("Every form is parsed", arguments: valid)
     func reads(sample: Sample) throws {
         let url = try RedisURL(sample.text)
         #expect(url.place == sample.place)
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test(
-        "what is no such URL is refused",
+        "An invalid URL is refused",
         arguments: [
             "", "redis", "redis:", "redis:h", "redis:/h", "redis://", "redis://:6379", "redis://h:",
             "redis://h:0", "redis://h:65536", "redis://h:+1", "redis://h:1x", "redis://h/x",
@@ -61,7 +61,7 @@ import Testing
         #expect(throws: RedisURL.Fault.self) { try RedisURL(text) }
     }
 
-    @Test("rediss is redis with TLS, and nothing else is")
+    @Test("rediss is redis with TLS, and no other scheme is")
     func tls() throws {
         #expect(try RedisURL("rediss://h:1").isEncrypted)
         #expect(try RedisURL("rediss://h:1").place == .host("h", port: 1))
@@ -69,7 +69,7 @@ import Testing
         #expect(try !RedisURL("redis://h").isEncrypted && !RedisURL("unix:///a").isEncrypted)
     }
 
-    @Test("neither its text nor a fault's shows who logs in")
+    @Test("Neither its description nor an error shows the login")
     func secrets() throws {
         let url = try RedisURL("redis://somebody:secret@h:7/3")
         #expect("\(url)" == "redis://h:7/3")

@@ -3,12 +3,12 @@ import WebSocketTesting
 
 @testable import RedisBroker
 
-/// Reading Redis's protocol: what is a reply, what is none, and what a server can make us hold.
+/// Parsing the Redis protocol: valid and invalid replies, and the memory that a server can occupy.
 @Suite struct ReplyReaderTests {
     private static let limits = ReplyReader.Limits(
         lineMax: 40, replyMax: 200, elementsMax: 20, depthMax: 3)
 
-    /// All replies in `bytes`, which come in pieces, and what was wrong behind them.
+    /// Returns all replies in `bytes`, which arrive in pieces, and the error after them.
     private func read(
         _ bytes: [UInt8], cuts: [Int] = [], limits: ReplyReader.Limits = limits
     ) -> ([RedisReply], String?) {
@@ -51,7 +51,7 @@ import WebSocketTesting
         ),
     ]
 
-    @Test("replies are read, however their bytes are cut", arguments: good.indices)
+    @Test("Replies are parsed, however their bytes are split", arguments: good.indices)
     func replies(index: Int) {
         let (text, replies) = Self.good[index]
         let bytes = Array(text.utf8)
@@ -66,10 +66,10 @@ import WebSocketTesting
     }
 
     @Test(
-        "what is no reply is an error, at the first byte that shows it, and says what was wrong",
+        "An invalid reply is an error at its first invalid byte, with a reason",
         arguments: [
             ("H", "a reply of type 'H'"), ("\r\n", "a reply of type '\\x0D'"),
-            // RESP3, for which nobody has asked.
+            // RESP3, which wasn't negotiated.
             ("%1\r\n", "type '%'"), ("_\r\n", "type '_'"), ("~", "type '~'"), (">", "type '>'"),
             ("#t", "type '#'"), (",1", "type ','"), ("(1", "type '('"), ("=", "type '='"),
             ("|", "type '|'"), ("!", "type '!'"), ("*1\r\n>", "type '>'"),
@@ -103,11 +103,11 @@ import WebSocketTesting
             let (_, fault) = read(bytes, cuts: cuts)
             #expect(fault?.contains(problem) == true, "\(fault ?? "nothing"), cut at \(cuts)")
         }
-        // What comes before it is read.
+        // The replies before it are read.
         #expect(read("+OK\r\n" + text).0.first == .utf8("OK"))
     }
 
-    @Test("the limits themselves are kept")
+    @Test("The limits themselves are accepted")
     func limits() {
         func passes(_ text: String) -> Bool { read(text).1 == nil && !read(text).0.isEmpty }
         #expect(passes("+" + String(repeating: "x", count: 39) + "\r\n"))
@@ -115,7 +115,7 @@ import WebSocketTesting
         #expect(!passes("$193\r\n" + String(repeating: "x", count: 193) + "\r\n"))
         #expect(passes("*20\r\n" + String(repeating: ":1\r\n", count: 20)))
         #expect(passes("*1\r\n*1\r\n*1\r\n:1\r\n"))
-        // Each reply has them anew.
+        // Each reply has its own limits.
         #expect(
             read(String(repeating: "*20\r\n" + String(repeating: ":1\r\n", count: 20), count: 3)).0
                 .count == 3)
@@ -124,7 +124,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a large text a byte at a time, and an endless line, take time in proportion to their size")
+        "A large text a byte at a time, and an endless line, take time in proportion to their size")
     func linear() {
         let limits = ReplyReader.Limits(lineMax: 1 << 20, replyMax: 1 << 20)
         let body = String(repeating: "+", count: 100_000)
@@ -137,14 +137,14 @@ import WebSocketTesting
                 while (try? reader.next()) != nil { replies += 1 }
             }
             #expect(replies == 1)
-            // Quadratic, it would be 5,000,000,000 steps.
+            // In quadratic time, it would be 5,000,000,000 steps.
             #expect(ContinuousClock.now - start < .seconds(20))
         }
     }
 }
 
 @Suite struct RedisReplyTests {
-    /// An answer to HELLO, as Redis 7 gives it, with a module.
+    /// An answer to HELLO as sent by Redis 7, with a module.
     private func hello(role: String, mode: String = "standalone") -> RedisReply {
         let module = RedisReply.array([
             .utf8("name"), .utf8("role"), .utf8("ver"), .integer(1), .utf8("args"), .array([]),
@@ -155,7 +155,7 @@ import WebSocketTesting
         ])
     }
 
-    @Test("a replica is told by its answer to HELLO, but for one in a cluster")
+    @Test("A replica is recognized by its answer to HELLO, except in a cluster")
     func roles() {
         #expect(hello(role: "master").isFromReplica == false)
         #expect(hello(role: "replica").isFromReplica == true)
@@ -168,7 +168,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("texts of Redis's are shown on one line, in ASCII, and shortened")
+    @Test("Texts of Redis are shown on one line, in ASCII, and shortened")
     func texts() {
         func shown(_ text: String) -> String { RedisText(text.utf8).description }
         #expect(shown("ERR 'x' is <no> \"y\"") == "ERR 'x' is <no> \"y\"")
@@ -180,14 +180,14 @@ import WebSocketTesting
         #expect(shown(String(repeating: "x", count: 201)).hasSuffix("x..."))
     }
 
-    @Test("a text that repeats a secret, or the beginning of it, is found out")
+    @Test("A text that repeats a secret, or the beginning of one, is detected")
     func secrets() {
         let text = RedisText("ERR unknown command 'AUTH', beginning with: 'hunt'".utf8)
         #expect(text.repeats("hunter2") && text.repeats("AU"))
         #expect(!text.repeats("hunger") && !text.repeats("") && !RedisText([]).repeats("a"))
     }
 
-    @Test("a command is an array of texts")
+    @Test("A command is an array of texts")
     func commands() {
         let command = redisCommand([Array("PUBLISH".utf8), [], [0, 13, 10]])
         #expect(command == Array("*3\r\n$7\r\nPUBLISH\r\n$0\r\n\r\n$3\r\n\0\r\n\r\n".utf8))

@@ -7,7 +7,7 @@ import WebSocketTesting
 @testable import UVTransport
 
 @Suite struct EventLoopTests {
-    @Test("runs a thread's work in its order, on the loop")
+    @Test("Runs the jobs of a thread in order, on the loop")
     func order() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -24,7 +24,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("measures the processor time of its turns")
+    @Test("Measures the CPU time of its turns")
     func turns() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -37,7 +37,7 @@ import WebSocketTesting
                 let end = spent + clock_t(CLOCKS_PER_SEC) / 100
                 while spent < end { spent = clock() }
             }
-            // The turn is over when the next has begun.
+            // The turn has ended when the next one has begun.
             try await within(.seconds(60), "the end of the turn") {
                 while longest.value < 1_000_000 {
                     try await loop.run {}
@@ -47,7 +47,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("jobs without end leave room for the next poll")
+    @Test("Endless jobs leave time for the next poll")
     func jobsWithoutEnd() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -56,7 +56,7 @@ import WebSocketTesting
                 if !isOver.value { loop.execute { again() } }
             }
             loop.execute { again() }
-            // Each of these comes by a poll, behind jobs that never end.
+            // Each of these arrives by a poll, behind endless jobs.
             for _ in 0..<3 {
                 try await loop.run { polls.withLock { $0 += 1 } }
             }
@@ -66,7 +66,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("loses no wake-up when many threads submit at once")
+    @Test("Loses no wake-up when many threads submit at once")
     func manyThreads() async throws {
         try await withLoops(2) { group in
             let seen = Locked([[Int]](repeating: [], count: 8))
@@ -87,7 +87,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("more jobs in one turn than a turn may run are all run")
+    @Test("All jobs run, even if there are more than one turn may run")
     func longTurn() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -101,7 +101,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a task that prefers a loop runs on it, before and after it suspends")
+    @Test("A task that prefers a loop runs on it, before and after it suspends")
     func taskExecutor() async throws {
         try await withLoops(2) { group in
             let (one, other) = (group.loops[0], group.loops[1])
@@ -119,7 +119,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("refuses work once it has stopped, and lets its tasks end elsewhere")
+    @Test("Refuses jobs after a stop, and lets its tasks end elsewhere")
     func afterStop() async throws {
         let group = try EventLoopGroup(count: 1)
         let loop = group.loops[0]
@@ -136,7 +136,7 @@ import WebSocketTesting
         #expect(!wasOnLoop)
     }
 
-    @Test("work that races with the stop is run or refused, and never lost")
+    @Test("A job that races with the stop is run or refused, and never lost")
     func raceWithStop() async throws {
         for _ in 0..<40 {
             let group = try EventLoopGroup(count: 1)
@@ -160,7 +160,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a handle left open doesn't keep the loop from stopping, and is told")
+    @Test("A handle left open doesn't prevent the loop from stopping, and is reported")
     func leftOpen() async throws {
         let group = try EventLoopGroup(count: 1)
         let loop = group.loops[0]
@@ -168,7 +168,7 @@ import WebSocketTesting
         #expect(group.shutdown() == 1)
     }
 
-    @Test("an entry's deadline passes once, at its time, unless it is cancelled")
+    @Test("A deadline passes once, at its time, unless it is cancelled")
     func deadlines() async throws {
         final class Entry: TimerEntry {
             let fired = Reports<UInt64>()
@@ -198,7 +198,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what came while a loop was held up is received before late deadlines pass")
+    @Test("Data that arrived while a loop was blocked is received before late deadlines pass")
     func lateDeadlines() async throws {
         final class Entry: TimerEntry {
             let report: () -> Void
@@ -227,7 +227,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a signal reaches its source on the loop")
+    @Test("A signal reaches its source on the loop")
     func signals() async throws {
         struct Source: @unchecked Sendable { let source: SignalSource }
         try await withLoops { group in
@@ -246,7 +246,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a precise timer ticks on its loop until it is closed, from within a tick too")
+    @Test("A precise timer ticks on its loop until it is closed, also within a tick")
     func preciseTimer() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -267,7 +267,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a precise timer can be set anew from within a tick, and no more once it is closed")
+    @Test("A precise timer can be set again within a tick, but not after it is closed")
     func preciseTimerAnew() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -275,7 +275,8 @@ import WebSocketTesting
             try await loop.run {
                 nonisolated(unsafe) var count = 0
                 nonisolated(unsafe) var timer: PrecisionTimer?
-                // Set to an hour at its first tick, it would not tick again, were it not set anew.
+                // The first tick sets it to an hour. It ticks again only because it is set once
+                // more.
                 timer = try PrecisionTimer.start(loop: loop, interval: 1) {
                     count += 1
                     ticks.add(count)
@@ -289,7 +290,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a loop that spins takes its turns with no event, until it is let sleep")
+    @Test("A busy-polling loop takes turns without events, until it may sleep")
     func spinner() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -308,7 +309,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a thread keeps to the cores it was given")
+    @Test("A thread stays on its assigned cores")
     func affinity() async throws {
         let all = CoreAffinity.current
         let first = try #require(all.cores.first)

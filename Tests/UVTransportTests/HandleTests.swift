@@ -20,7 +20,7 @@ import WebSocketTesting
         deinit { events.add("freed") }
     }
 
-    @Test("an open handle keeps itself alive, and counts until libuv has closed it")
+    @Test("An open handle keeps itself alive, and counts until libuv has closed it")
     func lifetime() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -44,7 +44,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a handle that libuv refuses is closed like any other")
+    @Test("A handle that libuv refuses is closed like any other")
     func refused() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -61,7 +61,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a handle that can't be started throws, and is closed")
+    @Test("A handle that can't be started throws, and is closed")
     func failures() async throws {
         try await withLoops { group in
             let loop = group.loops[0]

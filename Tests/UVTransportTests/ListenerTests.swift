@@ -13,12 +13,12 @@ import WebSocketTesting
     }
 
     struct Listening: @unchecked Sendable {
-        // Safety: touched on its loop.
+        // Safety: only used on its loop.
         let listener: Listener
         func close() async throws { try await listener.loop.run { [self] in listener.close() } }
     }
 
-    /// Listens on a loop; what connects is counted and closed.
+    /// Listens on a loop. Connections are counted and closed.
     private func listen(
         _ loop: EventLoop, _ socket: ListeningSocket, _ accepted: Reports<Accepted>
     ) async throws -> Listening {
@@ -34,7 +34,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "accepts on IPv4 and IPv6, and knows the peer's address",
+        "Accepts on IPv4 and IPv6, and knows the peer's address",
         arguments: [
             ("127.0.0.1", SocketAddress.Family.ipv4), ("::1", .ipv6), ("localhost", .ipv4),
         ])
@@ -56,7 +56,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("several loops share one port, and all of them accept")
+    @Test("Several loops share one port, and all of them accept")
     func sharedPort() async throws {
         try await withLoops(3) { group in
             let sockets = try ListeningSocket.listen(
@@ -69,7 +69,8 @@ import WebSocketTesting
             }
             let address = BoundAddress.ip(
                 host: "127.0.0.1", port: Int(sockets[0].address.port))
-            // The kernel spreads by a hash of the ports: all but certain after so many.
+            // The kernel distributes by a hash of the ports: after so many connections, that is
+            // almost certain.
             for _ in 0..<200 {
                 _ = try RawClient(to: address)
                 _ = try await accepted.next()
@@ -79,7 +80,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a port in use is an error, though ports may be shared")
+    @Test("A port in use is an error, although ports may be shared")
     func portInUse() throws {
         let first = try ListeningSocket.listen(host: "127.0.0.1", port: 0, count: 1, backlog: 8)
         let port = Int(first[0][0].address.port)
@@ -91,7 +92,7 @@ import WebSocketTesting
         first[0][0].close()
     }
 
-    @Test("a stale socket file is replaced; one in use, or another file, is an error")
+    @Test("A stale socket file is replaced; one in use, or another file, is an error")
     func unixFiles() async throws {
         let path = temporaryPath()
         let stale = try ListeningSocket.listen(unix: path, backlog: 8)
@@ -120,7 +121,7 @@ import WebSocketTesting
         unlink(path)
     }
 
-    @Test("the file of a successor, or any other in its place, is left when a socket goes")
+    @Test("A closing socket keeps the file of a successor, or any other in its place")
     func successorsFile() throws {
         let path = temporaryPath()
         let old = try ListeningSocket.listen(unix: path, backlog: 8)
@@ -141,7 +142,7 @@ import WebSocketTesting
         successor.close()
     }
 
-    @Test("a socket whose queue is full, or of another kind, is in use and not stale")
+    @Test("A socket with a full queue, or of another kind, is in use and not stale")
     func busySocket() throws {
         let path = temporaryPath()
         let busy = try ListeningSocket.listen(unix: path, backlog: 0)
@@ -174,16 +175,16 @@ import WebSocketTesting
         unlink(path)
     }
 
-    /// In a process of its own, whose descriptors are few and which has nothing else to do: the wait
-    /// for another process has an end.
-    @Test("who listens waits while another process looks whether the file is stale")
+    /// In a separate process, which has few descriptors and no other work, so that the wait for
+    /// another process is short.
+    @Test("A listener waits while another process checks whether the file is stale")
     func listenersAtOnce() async {
         await #expect(processExitsWith: .success) {
             let folder = temporaryPath()
             mkdir(folder, 0o700)
             let path = folder + "/socket"
             try ListeningSocket.listen(unix: path, backlog: 8).close()
-            // The other process has found the stale file, and takes its place.
+            // The other process has found the stale file, and replaces it.
             let other = open(folder, O_RDONLY | O_DIRECTORY)
             precondition(flock(other, LOCK_EX) == 0)
             let outcome = Reports<TransportError?>()
@@ -210,7 +211,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("connects to a listener, and hears why not when there is none", arguments: Kind.allCases)
+    @Test("Connects to a listener, or reports why it can't", arguments: Kind.allCases)
     func connecting(kind: Kind) async throws {
         try await withLoops { group in
             let loop = group.loops[0]
@@ -240,7 +241,7 @@ import WebSocketTesting
         }
     }
 
-    /// Connects a stream and closes it; the error, if there was one.
+    /// Connects a stream and closes it. Returns the error, if any.
     private func connect(
         _ loop: EventLoop, _ address: ConnectAddress
     ) async throws -> TransportError? {
@@ -260,11 +261,11 @@ import WebSocketTesting
         return error
     }
 
-    @Test("a connection being made can be given up")
+    @Test("A connection attempt can be given up")
     func cancelledConnect() async throws {
         try await withLoops { group in
             let loop = group.loops[0]
-            // A documentation address: nothing answers, or there is no way to it at all.
+            // An address for documentation: nothing answers, or there is no route to it.
             let address = try ConnectAddress.resolve(host: "192.0.2.1", port: 9)[0]
             let outcome = Reports<TransportError?>()
             let stream = try await loop.run {
@@ -284,8 +285,8 @@ import WebSocketTesting
         }
     }
 
-    /// In a process of its own, since descriptors are the process's.
-    @Test("backs off when descriptors run out, and goes on when there are some again")
+    /// In a separate process, because the limit of descriptors applies to the whole process.
+    @Test("Pauses when descriptors run out, and continues when some are available again")
     func descriptorsExhausted() async {
         await #expect(processExitsWith: .success) {
             let group = try EventLoopGroup(count: 1)
@@ -302,14 +303,14 @@ import WebSocketTesting
                     })
             }
             let address = BoundAddress.ip(host: "127.0.0.1", port: Int(socket.address.port))
-            // The client's own descriptors are made before they run out.
+            // The client's own descriptors are created before they run out.
             let early = try RawClient(to: address)
             Glibc.close(try await accepted.next())
             _ = try await early.readToEnd()
             let hoard = DescriptorHoard(connectedTo: socket.address.port)
             let first = try await errors.next()
             precondition(first.code == UV_EMFILE.rawValue)
-            // Still none: it tries again after its rest, and only then.
+            // There are still none: it tries again only after its pause.
             let before = ContinuousClock.now
             _ = try await errors.next()
             precondition(ContinuousClock.now - before > .milliseconds(50))
@@ -324,7 +325,7 @@ import WebSocketTesting
     }
 }
 
-/// How many of this process's descriptors are of a file or folder.
+/// Returns how many descriptors of this process refer to a file or folder.
 private func openDescriptors(of path: String) -> Int {
     var wanted = stat()
     guard unsafe lstat(path, &wanted) == 0 else { return 0 }

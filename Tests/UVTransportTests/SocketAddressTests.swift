@@ -9,7 +9,7 @@ import Testing
     }
 
     @Test(
-        "an address is read and written as it is",
+        "An address is parsed and described unchanged",
         arguments: [
             ("192.0.2.1", "192.0.2.1:4711", SocketAddress.Family.ipv4),
             ("0.0.0.0", "0.0.0.0:4711", .ipv4),
@@ -27,7 +27,7 @@ import Testing
         #expect(address.port == 4_711)
     }
 
-    @Test("one client is one IPv4 address, or one /64 of IPv6")
+    @Test("A client is one IPv4 address, or one /64 of IPv6")
     func clientKeys() throws {
         func key(_ host: String, _ port: Int = 1) throws -> UInt64? {
             try parse(host, port: port).clientKey
@@ -43,14 +43,16 @@ import Testing
         #expect(Set(try prefixes.map { try key($0) }).count == prefixes.count)
     }
 
-    @Test("a name that no one has is an error with its name")
+    @Test("An unknown host name is an error with the name")
     func unknownName() {
         #expect(throws: TransportError.self) {
             try RawAddress.resolve("no-such-host.invalid", port: 1)
         }
     }
 
-    @Test("a socket's path must fit", arguments: ["", String(repeating: "x", count: 108), "a\0b"])
+    @Test(
+        "The path of a socket must fit",
+        arguments: ["", String(repeating: "x", count: 108), "a\0b"])
     func paths(path: String) {
         #expect(throws: TransportError.self) { try RawAddress.unix(path) }
     }

@@ -6,15 +6,15 @@ import WebSocketTesting
 @testable import UVTransport
 
 @Suite struct StreamTests {
-    @Test("sends back what arrives, in order, whatever its size", arguments: Kind.allCases)
+    @Test("Sends back what arrives, in order, whatever its size", arguments: Kind.allCases)
     func echo(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0])
             try await pair.loop.run { pair.stream.echoes = true }
             for size in [1, 2, 1_000, 70_000, 300_000] {
                 let sent = pattern(size, seed: size)
-                // The client has one thread, and reads when all is sent: meanwhile the stream must
-                // hold what the kernel doesn't.
+                // The client has one thread, and reads after sending everything: meanwhile the
+                // stream must buffer what the kernel doesn't.
                 try await pair.peer.send(sent)
                 #expect(try await pair.peer.read(size) == sent)
             }
@@ -22,9 +22,9 @@ import WebSocketTesting
         }
     }
 
-    /// Appends of all sizes in a turn, before and after the kernel is full, also beside another
-    /// stream that wants the cork: this found bytes that overtook others.
-    @Test("keeps order and loses nothing while the reader is slow", arguments: Kind.allCases)
+    /// Appends data of all sizes in a turn, before and after the kernel's buffer is full, also
+    /// beside another stream that is corked. This test once found bytes that overtook others.
+    @Test("Keeps order and loses nothing while the reader is slow", arguments: Kind.allCases)
     func slowReader(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0], receiveBuffer: 4_096)
@@ -63,7 +63,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a header and a large payload follow what was appended", arguments: Kind.allCases)
+    @Test("A header and a large payload follow the appended data", arguments: Kind.allCases)
     func gatheredWrites(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0], receiveBuffer: 4_096)
@@ -85,7 +85,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what is sent at once follows what was appended", arguments: Kind.allCases)
+    @Test("Data that is sent at once follows the appended data", arguments: Kind.allCases)
     func writesNow(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0], receiveBuffer: 4_096)
@@ -106,7 +106,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("pausing leaves bytes to the kernel, resuming delivers them", arguments: Kind.allCases)
+    @Test("A pause leaves data to the kernel, resuming delivers it", arguments: Kind.allCases)
     func pausing(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0])
@@ -120,7 +120,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a pause ends the polling with the next event, and not before", arguments: Kind.allCases)
+    @Test("A pause ends the polling with the next event, and not before", arguments: Kind.allCases)
     func pausedPolling(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0])
@@ -139,7 +139,8 @@ import WebSocketTesting
         }
     }
 
-    @Test("a half-closed peer still gets its answer, and then the end", arguments: Kind.allCases)
+    @Test(
+        "A half-closed peer still receives its answer, and then the end", arguments: Kind.allCases)
     func halfClose(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0])
@@ -154,7 +155,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("the end of the stream comes behind all that was queued", arguments: Kind.allCases)
+    @Test("The end of the stream follows all queued data", arguments: Kind.allCases)
     func finishWithOutbox(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0], receiveBuffer: 4_096)
@@ -171,7 +172,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("nothing is appended behind the end of the stream in the same turn")
+    @Test("Nothing can be appended after the end of the stream in the same turn")
     func appendAfterFinish() async throws {
         try await withLoops { group in
             let pair = try await makePair(.tcp, on: group.loops[0])
@@ -200,7 +201,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "closing and resetting release everything, in every state",
+        "Closing and resetting release everything, in every state",
         arguments: Kind.allCases, Moment.allCases)
     func closing(kind: Kind, moment: Moment) async throws {
         for resets in [false, true] {
@@ -221,7 +222,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("reads that fill their buffers go on past those of one event, and past a pause")
+    @Test("Reads that fill their buffers continue beyond those of one event, and after a pause")
     func manyReads() async throws {
         try await withLoops { group in
             let pair = try await makePair(.tcp, on: group.loops[0])
@@ -243,7 +244,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what came before a peer's reset is still received")
+    @Test("Data that arrived before a peer's reset is still received")
     func lastWords() async throws {
         try await withLoops { group in
             let pair = try await makePair(.tcp, on: group.loops[0])
@@ -264,14 +265,14 @@ import WebSocketTesting
         }
     }
 
-    @Test("a peer's reset is reported once, in every state", arguments: Moment.allCases)
+    @Test("A peer's reset is reported once, in every state", arguments: Moment.allCases)
     func peerResets(moment: Moment) async throws {
         try await withLoops { group in
             let pair = try await makePair(.tcp, on: group.loops[0], receiveBuffer: 4_096)
             try await pair.loop.run { Self.bring(pair.stream, to: moment) }
             await pair.peer.reset()
             if moment == .paused {
-                // No one looks until something is written.
+                // The reset is only noticed by a write.
                 _ = try await pair.loop.run { pair.stream.put(pattern(1_000)) }
                 _ = try await pair.loop.run { pair.stream.put(pattern(1_000)) }
             }
@@ -284,7 +285,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a failed write is reported once, after the code that wrote has returned")
+    @Test("A failed write is reported once, after the writing code has returned")
     func writeFailure() async throws {
         try await withLoops { group in
             let pair = try await makePair(.unix, on: group.loops[0])

@@ -6,7 +6,7 @@ import WebSocketTesting
 
 @testable import UVTransport
 
-/// Runs `body` with loops, then makes sure that every handle on them is closed.
+/// Runs `body` with loops, then checks that every handle on them is closed.
 func withLoops<Value: Sendable>(
     _ count: Int = 1,
     _ body: @escaping @Sendable (EventLoopGroup) async throws -> Value
@@ -20,7 +20,7 @@ func withLoops<Value: Sendable>(
     }
     for loop in group.loops {
         try await within(.seconds(120), "closing handles") {
-            // Each round trip is a turn of the loop; handles close within a few.
+            // Each round trip is a turn of the loop. Handles close within a few turns.
             while try await loop.run({ loop.openHandles }) > 0 { try Task.checkCancellation() }
         }
     }
@@ -41,7 +41,7 @@ extension EventLoop {
 }
 
 extension EventLoop {
-    /// Whether the kernel would tell of events on a descriptor (proc(5), `fdinfo` of epoll).
+    /// Returns whether the kernel would report events on a descriptor (proc(5), `fdinfo` of epoll).
     func polls(_ descriptor: Int32) -> Bool {
         guard let file = fopen("/proc/self/fdinfo/\(uv_backend_fd(uv))", "r") else { return false }
         defer { fclose(file) }
@@ -56,7 +56,7 @@ extension EventLoop {
     }
 }
 
-/// What happened on a stream, in order.
+/// The events of a stream, in order.
 enum StreamEvent: Sendable, Equatable {
     case received([UInt8])
     case ended(TransportError)
@@ -64,11 +64,11 @@ enum StreamEvent: Sendable, Equatable {
     case closed
 }
 
-/// A stream that reports what happens on it.
+/// A stream that reports its events.
 final class RecordingStream: UVTransport.Stream, @unchecked Sendable {
     // Safety: as its superclass.
     let events = Reports<StreamEvent>()
-    /// Sends back what arrives.
+    /// Sends back received data.
     var echoes = false
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
@@ -84,7 +84,7 @@ final class RecordingStream: UVTransport.Stream, @unchecked Sendable {
     override func outboxShrank() { events.add(.shrank(outboxCount)) }
     override func closed() { events.add(.closed) }
 
-    /// Appends bytes; false when nothing can be sent.
+    /// Appends bytes. Returns false if nothing can be sent.
     @discardableResult
     func put(_ bytes: [UInt8]) -> Bool {
         guard let place = append(bytes.count) else { return false }
@@ -92,12 +92,12 @@ final class RecordingStream: UVTransport.Stream, @unchecked Sendable {
         return true
     }
 
-    /// The ends that were reported: one at most.
+    /// The reported ends: at most one.
     var ends: [TransportError] {
         events.all.compactMap { if case .ended(let error) = $0 { error } else { nil } }
     }
 
-    /// The next `count` bytes received, or somewhat more.
+    /// Returns the next `count` received bytes, or somewhat more.
     func receivedBytes(count: Int) async throws -> [UInt8] {
         var all: [UInt8] = []
         while all.count < count {
@@ -107,12 +107,12 @@ final class RecordingStream: UVTransport.Stream, @unchecked Sendable {
     }
 }
 
-/// The kinds of stream that there are.
+/// The kinds of streams.
 enum Kind: String, CaseIterable, Sendable {
     case tcp, unix
 }
 
-/// A connection within the process: our stream on the loop, and a raw client at its other end.
+/// A connection within the process: a stream on the loop, and a raw client at its other end.
 struct Pair: Sendable {
     let stream: RecordingStream
     let peer: RawClient
@@ -125,7 +125,7 @@ struct Pair: Sendable {
     }
 }
 
-/// Makes a connection by a listener that is closed again.
+/// Creates a connection with a listener, which is closed again.
 func makePair(
     _ kind: Kind, on loop: EventLoop, receiveBuffer: Int? = nil
 ) async throws -> Pair {
@@ -163,13 +163,13 @@ func makePair(
     return Pair(stream: stream, peer: peer)
 }
 
-/// A path for a socket that doesn't exist.
+/// Returns a path for a socket that doesn't exist.
 func temporaryPath() -> String {
     "/tmp/apus-test-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
 }
 
-/// Bytes that tell where they are: they repeat after a prime number, and tests must not wait for
-/// their making.
+/// Returns bytes that reveal their position: they repeat after a prime number, and are fast to
+/// create.
 func pattern(_ count: Int, seed: Int = 0) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count)

@@ -3,14 +3,14 @@ import WebSocketTesting
 
 @testable import UVTransport
 
-/// The timer wheel against a slow, obvious twin.
+/// Comparison of the timer wheel with a slow and simple second implementation, its twin.
 @Suite struct TimerWheelTests {
     final class Entry: TimerEntry {
         let number: Int
         init(_ number: Int) { self.number = number }
     }
 
-    /// Every entry's tick, looked through each time.
+    /// The tick of every entry; all of them are searched each time.
     struct Twin {
         var current: UInt64
         var ticks: [Int: UInt64] = [:]
@@ -37,14 +37,17 @@ import WebSocketTesting
         return numbers
     }
 
-    @Test("fires what its twin fires, whatever is scheduled, moved, cancelled", arguments: 0..<16)
+    @Test(
+        "Fires the same entries as its twin, whatever is scheduled, moved or cancelled",
+        arguments: 0..<16)
     func twin(seed: UInt64) {
         var random = SplitMix(seed)
         var now = random.next() % (1 << 34)
         var wheel = TimerWheel(now: now)
         var twin = Twin(now: now)
         let entries = (0..<48).map(Entry.init)
-        // Revolutions are 512 ticks of 32 ms: within a slot, within one revolution, over several.
+        // A revolution is 512 ticks of 32 ms: delays within a slot, within one revolution, and over
+        // several.
         let reaches: [UInt64] = [40, 1_000, 16_384, 60_000]
         for _ in 0..<1_500 {
             let entry = entries[Int(random.next() % 48)]
@@ -76,7 +79,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("is never early and late by less than a tick, around every boundary")
+    @Test("Never fires early, and late by less than a tick, around every boundary")
     func boundaries() {
         let starts: [UInt64] = [0, 1, 31, 32, 33, 511 * 32, 512 * 32 - 1, 512 * 32, 1_000_003]
         let edges: [UInt64] = [0, 32, 64, 511 * 32, 512 * 32, 513 * 32, 1_024 * 32]
@@ -105,7 +108,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("an entry moved by one that fires before it fires at its new time only")
+    @Test("An entry that another one moves before it fires only fires at its new time")
     func movedWhileFiring() {
         var wheel = TimerWheel(now: 0)
         let entries = (0..<3).map(Entry.init)
@@ -124,7 +127,7 @@ import WebSocketTesting
         #expect(then == [[(due[0] as! Entry).number], [(due[1] as! Entry).number]])
     }
 
-    @Test("time that doesn't advance, or goes back, fires nothing")
+    @Test("Nothing fires if the time stands still or goes back")
     func noTime() {
         var wheel = TimerWheel(now: 1_000)
         let entry = Entry(1)

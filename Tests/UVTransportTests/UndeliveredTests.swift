@@ -4,7 +4,8 @@ import WebSocketTesting
 @testable import UVTransport
 
 @Suite struct UndeliveredTests {
-    @Test("tells whether the peer has taken some of what it had yet to", arguments: Kind.allCases)
+    @Test(
+        "Reports whether the peer has received some of the pending data", arguments: Kind.allCases)
     func undelivered(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0], receiveBuffer: 4_096)
@@ -21,7 +22,7 @@ import WebSocketTesting
                     return Undelivered(on: pair.stream)
                 }
                 var undelivered = try #require(noted)
-                // The peer's kernel takes what fits into its buffer, and then no more.
+                // The peer's kernel accepts what fits into its buffer, and nothing more.
                 var again = true
                 while again { (undelivered, again) = try await Self.look(undelivered, pair) }
                 for _ in 0..<3 {
@@ -39,7 +40,7 @@ import WebSocketTesting
                 }
                 (undelivered, again) = try await Self.look(undelivered, pair)
                 #expect(again && undelivered.isEmpty)
-                // What is sent later doesn't count.
+                // Data that is sent later doesn't count.
                 try await pair.loop.run { _ = pair.stream.put([1]) }
                 _ = try await pair.peer.read(1)
                 (undelivered, again) = try await Self.look(undelivered, pair)

@@ -32,7 +32,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("The request is that of RFC 6455 §1.3, and a server takes it")
+    @Test("The request is that of RFC 6455 §1.3, and a server accepts it")
     func request() throws {
         let request = Self.handshake.request(
             authority: "server.example.com", path: "/chat",
@@ -47,7 +47,7 @@ import WebSocketProtocol
         #expect(checked.extensions == Self.handshake.extensions)
     }
 
-    @Test("Any sixteen bytes make a key that a server takes")
+    @Test("Any sixteen bytes are a key that a server accepts")
     func keys() throws {
         for byte in UInt8.min...UInt8.max {
             let nonce = (0..<16).map { UInt8(truncatingIfNeeded: $0 * 37) ^ byte }
@@ -67,7 +67,7 @@ import WebSocketProtocol
         #expect(agreement == HandshakeAgreement(subprotocol: "chat"))
     }
 
-    @Test("Agreed extensions are returned with their parameters")
+    @Test("Negotiated extensions are returned with their parameters")
     func extensions() throws {
         let agreed = ExtensionOffer(
             name: "permessage-deflate",
@@ -78,7 +78,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Empty lists in a response name nothing",
+        "Empty lists in a response are ignored",
         arguments: [[""], [" "], [","], [" , ,"], ["", ""]])
     func emptyLists(values: [String]) throws {
         let agreement = try Self.handshake.check(
@@ -89,25 +89,25 @@ import WebSocketProtocol
         #expect(agreement == HandshakeAgreement())
     }
 
-    @Test("Another status is told apart", arguments: [200, 301, 401, 426, 503])
+    @Test("Another status is reported", arguments: [200, 301, 401, 426, 503])
     func status(code: Int) {
         #expect(fault { $0.status = .init(code: code) } == .status(code: code))
     }
 
-    @Test("Upgrade must be websocket alone", arguments: [nil, "", "h2c", "websocket, h2c"])
+    @Test("Upgrade must be websocket only", arguments: [nil, "", "h2c", "websocket, h2c"])
     func upgrade(value: String?) {
         #expect(fault { $0.headerFields[.upgrade] = value } == .upgradeInvalid)
         #expect(fault { $0.headerFields[.upgrade] = "WebSocket" } == nil)
     }
 
-    @Test("Connection must name Upgrade", arguments: [nil, "", "close", "keep-alive"])
+    @Test("Connection must contain Upgrade", arguments: [nil, "", "close", "keep-alive"])
     func connection(value: String?) {
         #expect(fault { $0.headerFields[.connection] = value } == .connectionInvalid)
         #expect(fault { $0.headerFields[.connection] = "keep-alive, upgrade" } == nil)
     }
 
     @Test(
-        "The accept value must be for our key, once",
+        "The accept value must be the one for the key, and occur once",
         arguments: [
             [], [""], ["s3pPLMBiTxaQ9kYGzzhZRbK+xOO="], ["S3PPLMBITXAQ9KYGZZHZRBK+XOO="],
             ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="],
@@ -117,7 +117,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A subprotocol that was not offered, or two, fail",
+        "A subprotocol that wasn't offered, or more than one, fails",
         arguments: [
             ["other"], ["Chat"], ["chat, superchat"], ["chat", "superchat"], ["chat, chat"],
             ["@"], ["chat;a"], ["chat\u{301}"],
@@ -128,14 +128,14 @@ import WebSocketProtocol
                 == .subprotocolNotOffered)
     }
 
-    @Test("A server may choose no subprotocol, though some were offered")
+    @Test("A server may choose no subprotocol, although some were offered")
     func noSubprotocol() throws {
         let agreement = try Self.handshake.check(
             response { $0.headerFields[.secWebSocketProtocol] = nil })
         #expect(agreement.subprotocol == nil)
     }
 
-    @Test("An extension that was not offered, or is malformed, fails")
+    @Test("An extension that wasn't offered, or is malformed, fails")
     func badExtensions() {
         #expect(
             fault { $0.headerFields[.secWebSocketExtensions] = "permessage-deflate, foo" }

@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 @Suite struct CloseCodeTests {
     @Test(
-        "A code that RFC 6455 §7.4 or IANA assigns may be on the wire",
+        "A code that RFC 6455 §7.4 or IANA assigns may be sent",
         arguments: [
             1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999,
             4000, 4999,
@@ -13,7 +13,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A code that is reserved, local or out of range may not be on the wire",
+        "A code that is reserved, local or out of range may not be sent",
         arguments: [
             0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 1999, 2000, 2999, 5000, 65535,
         ] as [UInt16])

@@ -2,14 +2,14 @@ import Testing
 import WebSocketProtocol
 
 @Suite struct ClosingHandshakeTests {
-    @Test("At first it is open, and an end without a Close frame is 1006")
+    @Test("A new connection is open, and ends with 1006 without a Close frame")
     func open() {
         let closing = ClosingHandshake()
         #expect(closing.sent == nil && closing.received == nil)
         #expect(closing.outcome == .abnormalClosure)
     }
 
-    @Test("Our Close frame is sent once, and only the first code counts")
+    @Test("A Close frame is sent once, and only the first code counts")
     func closesOnce() {
         var closing = ClosingHandshake()
         #expect(closing.close(.goingAway) == .goingAway)
@@ -19,7 +19,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "How another connection ended can be passed on (n8n-as-code#318, WebSocket-Node#254)",
+        "A close code of another connection can be used (n8n-as-code#318, WebSocket-Node#254)",
         arguments: [
             (1000, 1000), (1003, 1003), (1007, 1007), (1014, 1014), (3000, 3000), (4999, 4999),
             (1005, 1005), (1006, 1011), (1015, 1011), (1004, 1011), (0, 1011), (999, 1011),
@@ -32,7 +32,7 @@ import WebSocketProtocol
         #expect(closing.outcome == CloseCode(rawValue: sent))
     }
 
-    @Test("Whatever code is asked for, the other side takes the Close frame")
+    @Test("Whatever code is requested, the other side accepts the Close frame")
     func allCodes() throws {
         for number in UInt16.min...UInt16.max {
             var closing = ClosingHandshake()
@@ -56,7 +56,7 @@ import WebSocketProtocol
         #expect(closing.sent == code && closing.outcome == code)
     }
 
-    @Test("A Close frame without a code is answered by one without, and reported as 1005")
+    @Test("A Close frame without a code is answered without one, and reported as 1005")
     func withoutCode() throws {
         var closing = ClosingHandshake()
         let isOwed = closing.receive(nil)
@@ -68,7 +68,7 @@ import WebSocketProtocol
         #expect(closing.outcome == .noStatusReceived)
     }
 
-    @Test("The answer to our Close frame is not answered, and its code is the outcome")
+    @Test("The answer to a Close frame isn't answered, and its code is the outcome")
     func answered() {
         var closing = ClosingHandshake()
         #expect(closing.close(.normalClosure) == .normalClosure)
@@ -90,14 +90,14 @@ import WebSocketProtocol
         #expect(closing.outcome == .normalClosure)
     }
 
-    @Test("Nothing is answered before a Close frame came")
+    @Test("Nothing is answered before a Close frame has arrived")
     func nothingToAnswer() {
         var closing = ClosingHandshake()
         let answer = closing.answer()
         #expect(answer == nil && closing.sent == nil)
     }
 
-    @Test("Our own Close frame may take the place of an answer; the outcome is the peer's")
+    @Test("A Close frame may replace an answer; the outcome is the peer's")
     func ownInsteadOfAnswer() {
         var closing = ClosingHandshake()
         let isOwed = closing.receive(.goingAway)
@@ -116,7 +116,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A reason that is too long is cut at a character, at 125 bytes or less",
+        "A reason that is too long is truncated at a character, to at most 125 bytes",
         arguments: ["a", "é", "€", "\u{1D11E}", "👩‍👩‍👧‍👦", "e\u{301}"])
     func longReason(character: String) throws {
         for count in 0...130 {
@@ -132,7 +132,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "What one side closes with, the other reads as it was",
+        "The code and reason of one side arrive unchanged at the other",
         arguments: [CloseCode.normalClosure, .tryAgainLater, .noStatusReceived])
     func roundTrip(code: CloseCode) {
         let payload = code.payload(reason: "Käse")

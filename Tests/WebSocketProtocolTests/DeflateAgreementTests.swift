@@ -1,7 +1,8 @@
 import Testing
 import WebSocketProtocol
 
-/// Both roles against each other, and against slow twins that know the rules as lists of texts.
+/// Both roles against each other, and against simple second implementations (twins) that know the
+/// rules as lists of texts.
 @Suite("Both sides of permessage-deflate agree") struct DeflateAgreementTests {
     private static let flags = ["server_no_context_takeover", "client_no_context_takeover"]
 
@@ -13,7 +14,7 @@ import WebSocketProtocol
         .init(serverWindowBits: 15, clientWindowBits: 12, client: .allowed),
     ]
 
-    /// Every offer there can be, but for the order of parameters.
+    /// Every possible offer, except for the order of the parameters.
     private static let offers: [ExtensionOffer] = {
         let windows = (8...15).map { "=\($0)" }
         let servers = [""] + windows.map { "server_max_window_bits\($0)" }
@@ -30,7 +31,7 @@ import WebSocketProtocol
         }
     }()
 
-    /// An offer of these parameters, the empty ones left out.
+    /// An offer with these parameters; empty ones are omitted.
     private static func parse(_ texts: [String]) -> ExtensionOffer {
         let parameters = texts.filter { !$0.isEmpty }.map { text in
             let parts = text.split(separator: "=", omittingEmptySubsequences: false)
@@ -49,16 +50,17 @@ import WebSocketProtocol
             && allowed.isSuperset(of: texts(offer)) && offer.name == "permessage-deflate"
     }
 
-    /// Right in a response; `client_max_window_bits` needs to have been offered, too.
+    /// Parameters that are valid in a response; `client_max_window_bits` must also have been
+    /// offered.
     private static let answerable = Set(
         flags + (8...15).map { "server_max_window_bits=\($0)" }
             + (8...15).map { "client_max_window_bits=\($0)" })
 
-    /// What our server accepts.
+    /// Parameters that the server accepts.
     private static let acceptable = answerable.union(["client_max_window_bits"])
         .subtracting(["server_max_window_bits=8"])
 
-    /// Mostly right parameters, some wrong ones, some without sense.
+    /// Mostly valid parameters, some invalid ones, and some without meaning.
     private static func random(_ generator: inout SeededGenerator) -> ExtensionOffer {
         let names = flags + ["server_max_window_bits", "client_max_window_bits"]
         let odd = ["7", "16", "08", "+9", "-1", "", "1\u{301}0", "\u{0}", "９", "9 ", "٩"]
@@ -79,7 +81,7 @@ import WebSocketProtocol
         return offer
     }
 
-    @Test("Every offer and its response agree on the same, and break no rule")
+    @Test("Both sides of every offer and its response agree, and follow all rules")
     func everyOffer() throws {
         #expect(Self.offers.count == 360)
         for policy in Self.policies {
@@ -106,7 +108,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("Of random offers, the first that is right is answered as if it were alone")
+    @Test("Of random offers, the first valid one is answered as if it were alone")
     func randomOffers() throws {
         var generator = SeededGenerator(seed: 7692)
         var accepted = 0
@@ -129,7 +131,7 @@ import WebSocketProtocol
         #expect(accepted > 1_000)
     }
 
-    @Test("Random responses are taken if they are right and answer the offer, else refused")
+    @Test("Random responses are accepted if they are valid and answer the offer")
     func randomResponses() {
         var generator = SeededGenerator(seed: 6455)
         var taken = 0

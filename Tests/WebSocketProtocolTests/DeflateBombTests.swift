@@ -8,7 +8,7 @@ struct DeflateBombTests {
         [[UInt8](repeating: 0x20, count: 64 << 20)], level: 9)[0]
 
     @Test(
-        "A bomb ends at the limit, and its memory too",
+        "A bomb ends at the limit, and so does its memory",
         arguments: [0, 1, 1_000, 65_536, 1 << 20, (1 << 20) + 1])
     func bomb(limit: Int) {
         #expect(Self.bomb.count < 66_000)
@@ -19,7 +19,7 @@ struct DeflateBombTests {
                 #expect(run.outcome == .tooBig)
                 #expect(run.capacity <= limit)
                 #expect(run.leaps == 0)
-                // Nothing is left of it.
+                // It leaves no state.
                 let sample = DeflateSamples.json(5_000, seed: 1)
                 #expect(inflater.run(PlainZlib.deflate([sample])[0]).result == sample)
             }
@@ -36,7 +36,7 @@ struct DeflateBombTests {
         #expect(run.capacity <= 50_000)
     }
 
-    @Test("A message of just the limit is read, and one byte more is not")
+    @Test("A message of exactly the limit is decompressed, one byte more isn't")
     func justTheLimit() {
         for engine in DeflateEngine.available {
             var inflater = Inflater(engine: engine, windowBits: 15)
@@ -55,7 +55,7 @@ struct DeflateBombTests {
         }
     }
 
-    @Test("Output that may not grow is said to be so", arguments: DeflateEngine.available)
+    @Test("Output that must not grow is reported", arguments: DeflateEngine.available)
     func noMemory(_ engine: DeflateEngine) {
         var inflater = Inflater(engine: engine, windowBits: 15)
         let run = inflater.run(Self.bomb, limit: 32 << 20, budget: 1 << 20)
@@ -78,7 +78,7 @@ struct DeflateBombTests {
         }
     }
 
-    @Test("Dynamic headers without end take time by their number, and no memory")
+    @Test("Endless dynamic headers take time by their number, and no memory")
     func dynamicHeaders() {
         var writer = BitWriter()
         for _ in 0..<20_000 { writer.emptyDynamicBlock() }

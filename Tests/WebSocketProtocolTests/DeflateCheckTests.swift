@@ -12,7 +12,7 @@ import WebSocketProtocol
         return try DeflateParameters.check(response: try extensions(line), offered: offered)
     }
 
-    @Test("An offer says what the client wants")
+    @Test("An offer contains the client's wishes")
     func offer() {
         let full = DeflateParameters.offer(
             serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: 8,
@@ -27,7 +27,7 @@ import WebSocketProtocol
                 + "server_max_window_bits=8; client_max_window_bits=9")
     }
 
-    @Test("A response without the extension agrees to nothing")
+    @Test("A response without the extension negotiates nothing")
     func absent() throws {
         let offered = DeflateParameters.offer()
         #expect(try DeflateParameters.check(response: [], offered: offered) == nil)
@@ -35,7 +35,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A response that answers the offer is agreed to",
+        "A response that answers the offer is accepted",
         arguments: [
             ("", "", DeflateParameters()), ("; client_max_window_bits", "", DeflateParameters()),
             // A server may limit itself without being asked.
@@ -43,12 +43,12 @@ import WebSocketProtocol
                 "", "; server_no_context_takeover; server_max_window_bits=8",
                 DeflateParameters(serverNoContextTakeover: true, serverMaxWindowBits: 8)
             ),
-            // It may always forbid our takeover.
+            // It may always disable the client's context takeover.
             (
                 "", "; client_no_context_takeover",
                 DeflateParameters(clientNoContextTakeover: true)
             ),
-            // What we hinted binds us, even if it is not answered, or with a greater value.
+            // The offered limit applies even if it isn't answered, or with a greater value.
             (
                 "; client_no_context_takeover; client_max_window_bits=10", "",
                 DeflateParameters(clientNoContextTakeover: true, clientMaxWindowBits: 10)
@@ -81,7 +81,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A response that breaks a rule fails the connection",
+        "A response that violates a rule fails the connection",
         arguments: [
             ("", ", permessage-deflate", .agreedTwice),
             ("", ", foo, permessage-deflate", .agreedTwice),
@@ -101,7 +101,7 @@ import WebSocketProtocol
             ("", "; server_max_window_bits=7", .invalidValue(.serverMaxWindowBits)),
             ("", "; server_max_window_bits=16", .invalidValue(.serverMaxWindowBits)),
             ("", "; server_max_window_bits=08", .invalidValue(.serverMaxWindowBits)),
-            // Without a value it is an offer's alone.
+            // Only an offer may have it without a value.
             (
                 "; client_max_window_bits", "; client_max_window_bits",
                 .invalidValue(.clientMaxWindowBits)

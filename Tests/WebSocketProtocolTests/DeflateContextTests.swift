@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 @Suite("Deflate: context takeover")
 struct DeflateContextTests {
-    /// Messages of all sorts: short, longer than most windows, empty, and such as don't shrink.
+    /// Messages of many kinds: short, longer than most windows, empty, and incompressible.
     private static func samples(_ count: Int, seed: UInt64 = 0) -> [[UInt8]] {
         (0..<UInt64(count)).map { index in
             switch index % 16 {
@@ -16,7 +16,7 @@ struct DeflateContextTests {
     }
 
     @Test(
-        "A thousand messages of ours are read in one window by plain zlib",
+        "A thousand messages with one window are read by plain zlib",
         arguments: DeflateEngine.available, [9, 12, 15])
     func thousandSent(_ engine: DeflateEngine, windowBits: Int) {
         for level in [1, 3, 6] {
@@ -26,16 +26,17 @@ struct DeflateContextTests {
             var plain: [[UInt8]] = []
             var sent: [[UInt8]] = []
             for sample in Self.samples(1_000) + [DeflateSamples.json(100_000, seed: 1)] {
-                // What does not shrink goes plain: neither side's window gets it.
+                // An incompressible message is sent plain, and doesn't enter the window of either
+                // side.
                 guard let message = deflater.send(sample, &history) else { continue }
                 plain.append(sample)
                 sent.append(message)
             }
             #expect(plain.count > 900 && plain.count < 1_001)
-            // A byte at a time, so that the window is the limit it should be.
+            // One byte at a time, so that the window limits the distances exactly.
             let read = PlainZlib.inflate(
                 sent, windowBits: windowBits, step: level == 1 ? 1 : 4_096, keepContext: true)
-            let isSame = read == plain  // Too much to be printed.
+            let isSame = read == plain  // Too large to print.
             #expect(isSame)
             let alone = PlainZlib.deflate(plain, level: level, windowBits: windowBits)
             #expect(sent.joined().count < alone.joined().count)
@@ -43,7 +44,7 @@ struct DeflateContextTests {
     }
 
     @Test(
-        "A thousand messages of a peer's with one window are read",
+        "A thousand messages of a peer with one window are read",
         arguments: DeflateEngine.available, [9, 12, 15])
     func thousandReceived(_ engine: DeflateEngine, windowBits: Int) {
         let samples = Self.samples(1_000) + [DeflateSamples.json(100_000, seed: 1)]
@@ -61,7 +62,8 @@ struct DeflateContextTests {
         var received = DeflateHistory(windowBits: 12)
     }
 
-    @Test("Directions that share a codec have each its context", arguments: DeflateEngine.available)
+    @Test(
+        "Directions that share a codec have separate contexts", arguments: DeflateEngine.available)
     func sharedCodec(_ engine: DeflateEngine) {
         var deflater = Deflater(engine: engine, level: 1, windowBits: 12, memoryLevel: 5)
         var inflater = Inflater(engine: engine, windowBits: 12)
@@ -76,7 +78,7 @@ struct DeflateContextTests {
                     #expect(run.result == sample)
                     shrunk += 1
                 }
-                // And one that has none.
+                // A direction without a context.
                 if let message = deflater.compress(sample) {
                     #expect(PlainZlib.inflate([message]) == [sample])
                     #expect(inflater.run(message).result == sample)
@@ -86,7 +88,7 @@ struct DeflateContextTests {
         #expect(shrunk > 550)
     }
 
-    @Test("A history of any length serves, from one byte on", arguments: DeflateEngine.available)
+    @Test("A history of any length works, from one byte on", arguments: DeflateEngine.available)
     func historySizes(_ engine: DeflateEngine) throws {
         let all = DeflateSamples.json(40_000, seed: 1)
         let message = Array(all[20_000..<20_700])
@@ -98,7 +100,7 @@ struct DeflateContextTests {
                 let history = Array(all.suffix(count))
                 let sent = try deflater.shrink(message, after: history)
                 #expect(inflater.run(sent, after: history).result == message)
-                // Only what the window holds is looked at.
+                // Only the part within the window is used.
                 let window = Array(history.suffix(1 << windowBits))
                 #expect(deflater.compress(message, after: window) == sent)
                 #expect(inflater.run(sent, after: window).result == message)
@@ -106,10 +108,10 @@ struct DeflateContextTests {
         }
     }
 
-    @Test("A window of 8 bits is read, after as much of a history and no more")
+    @Test("A window of 8 bits is read, after exactly that much history")
     func smallestWindow() throws {
         let all = DeflateSamples.noise(1_000, seed: 1)
-        // Raw zlib writes with 9 bits at least: what it repeats is near enough, or too far.
+        // Raw zlib writes with at least 9 bits, so its repetitions are near enough, or too far.
         let near = Array(all.suffix(240) + all.suffix(240))
         let far = Array(all.suffix(490).prefix(200) + all.suffix(490).prefix(200))
         var deflater = Deflater(engine: .zlib, level: 6, windowBits: 15, memoryLevel: 8)
@@ -126,7 +128,7 @@ struct DeflateContextTests {
         }
     }
 
-    @Test("Without its context, or with too little of it, a message is corrupt or another")
+    @Test("Without its context, or with too little of it, a message is corrupt or another one")
     func forgotten() throws {
         let noise = DeflateSamples.noise(3_000, seed: 1)
         let message = noise + DeflateSamples.json(2_000, seed: 1)
@@ -140,12 +142,12 @@ struct DeflateContextTests {
             let other = DeflateSamples.noise(3_000, seed: 2)
             let run = inflater.run(sent, after: other)
             #expect(run.result?.count == message.count && run.result != message)
-            // And nothing is left of that.
+            // This leaves no state either.
             #expect(inflater.run(sent, after: noise).result == message)
         }
     }
 
-    @Test("Nothing is left of a message in the codec", arguments: DeflateEngine.available)
+    @Test("A message leaves no state in the codec", arguments: DeflateEngine.available)
     func nothingLeft(_ engine: DeflateEngine) throws {
         let sample = DeflateSamples.json(700, seed: 1)
         for level in [1, 2, 3] {
@@ -163,7 +165,7 @@ struct DeflateContextTests {
         }
     }
 
-    @Test("Without enough room, nothing is written past it, and nothing is left over")
+    @Test("Without enough room, nothing is written beyond it, and no state remains")
     func littleRoom() throws {
         let history = DeflateSamples.json(40_000, seed: 9)
         let sample = DeflateSamples.json(90_000, seed: 4)

@@ -6,7 +6,7 @@ struct DeflateExamplesTests {
     static let hello = Array("Hello".utf8)
 
     @Test(
-        "An example's payload is read",
+        "The payload of an example is read",
         arguments: [
             [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],  // 7.2.3.1
             [0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00],  // 7.2.3.3
@@ -45,7 +45,7 @@ struct DeflateExamplesTests {
     private static let finished = DeflateSamples.finished
     private static let finishedText = DeflateSamples.finishedText
 
-    @Test("A final block may end a message, with or without the byte of an empty block behind")
+    @Test("A final block may end a message, with or without the byte of an empty block after it")
     func finalBlock() {
         for engine in DeflateEngine.available {
             var inflater = Inflater(engine: engine, windowBits: 15)
@@ -56,9 +56,10 @@ struct DeflateExamplesTests {
         }
     }
 
-    @Test("What follows a final block goes on in its window, in the message and in the next")
+    @Test("Data after a final block continues in its window, in the same message and in the next")
     func windowPastFinalBlock() throws {
-        // A copy of five bytes from five before: the fixed-code block of 7.2.3.2 less its literal.
+        // A copy of five bytes from a distance of five: the fixed-code block of 7.2.3.2 without its
+        // literal.
         var writer = BitWriter()
         writer.bits(0b010, 3)  // not final, fixed codes
         writer.code(0b000_0011, 7)  // a length of 5 (symbol 259)
@@ -78,7 +79,7 @@ struct DeflateExamplesTests {
         }
     }
 
-    @Test("A history is still there behind a final block", arguments: DeflateEngine.available)
+    @Test("A history remains after a final block", arguments: DeflateEngine.available)
     func historyPastFinalBlock(_ engine: DeflateEngine) throws {
         let history = DeflateSamples.noise(1_000, seed: 1)
         var deflater = Deflater(engine: .zlib, level: 1, windowBits: 15, memoryLevel: 8)
@@ -90,7 +91,7 @@ struct DeflateExamplesTests {
                 == Self.finishedText + history)
     }
 
-    @Test("Many final blocks make one message", arguments: DeflateEngine.available)
+    @Test("Many final blocks form one message", arguments: DeflateEngine.available)
     func manyFinalBlocks(_ engine: DeflateEngine) {
         var inflater = Inflater(engine: engine, windowBits: 15)
         let message = Array(repeatElement(Self.finished, count: 500).joined()) + [0]
@@ -99,7 +100,7 @@ struct DeflateExamplesTests {
         #expect(PlainZlib.oneShot(message, limit: 1 << 20) == .bytes(run.bytes))
     }
 
-    @Test("What is cut short, or goes on past its end, is corrupt")
+    @Test("Data that is truncated, or continues after its end, is corrupt")
     func cutShort() {
         let sample = DeflateSamples.json(4_000, seed: 1)
         let message = PlainZlib.deflate([sample])[0]

@@ -19,14 +19,14 @@ struct DeflateHistoryTests {
                 let isSame = Array(history.bytes) == Array(all.suffix(capacity))
                 #expect(isSame)
                 #expect(history.memorySize <= DeflateHistory.memorySizeMax(windowBits: windowBits))
-                // With what came: never more than twice that, but for the least there is.
+                // Including the new bytes: never more than twice that, except for the minimum.
                 #expect(history.memorySize <= max(1_024, 2 * all.count))
             }
             history.reset()
         }
     }
 
-    @Test("A full one has the most memory that it ever has", arguments: 8...15)
+    @Test("A full history has the most memory that it ever has", arguments: 8...15)
     func memory(windowBits: Int) {
         var history = DeflateHistory(windowBits: windowBits)
         let message = [UInt8](repeating: 7, count: 100)
@@ -37,7 +37,7 @@ struct DeflateHistoryTests {
         #expect(history.bytes.count == 1 << windowBits)
     }
 
-    @Test("Nothing added is nothing held")
+    @Test("An empty history has no memory")
     func empty() {
         var history = DeflateHistory(windowBits: 15)
         history.append(UnsafeRawBufferPointer(start: nil, count: 0))

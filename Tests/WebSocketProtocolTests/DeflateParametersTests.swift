@@ -2,25 +2,25 @@ import HTTPTypes
 import Testing
 import WebSocketProtocol
 
-/// The extensions of a header line, as the handshake reads them.
+/// Returns the extensions of a header line as the handshake parses them.
 private func extensions(_ line: String) throws -> [ExtensionOffer] {
     try HeaderGrammar.extensions(in: [.secWebSocketExtensions: line])
 }
 
-/// Says what a line of offers is answered with; `nil` if all are declined.
+/// Returns the answer to a line of offers; `nil` if all are declined.
 private func answer(to line: String, _ policy: DeflatePolicy = .eager) throws -> String? {
     DeflateParameters.accept(try extensions(line), policy: policy)?.response.headerValue
 }
 
 extension DeflatePolicy {
-    /// Demands nothing, so that responses show what the offer alone brings about.
+    /// A policy without requirements, so that responses show the effect of the offer alone.
     fileprivate static let eager = DeflatePolicy(
         serverWindowBits: 15, server: .allowed, client: .allowed)
 }
 
 @Suite("A server negotiates permessage-deflate") struct DeflateAcceptTests {
     @Test(
-        "An offer is answered with what it demands and nothing that it does not know",
+        "The answer contains what an offer requires, and nothing unknown to the client",
         arguments: [
             ("", ""), ("server_no_context_takeover", "server_no_context_takeover"),
             ("client_no_context_takeover", "client_no_context_takeover"),
@@ -68,13 +68,13 @@ extension DeflatePolicy {
         ])
     func declined(parameters: String) throws {
         #expect(try answer(to: "permessage-deflate; " + parameters) == nil)
-        // The connection and the next offer take no harm.
+        // The connection and the next offer aren't affected.
         #expect(
             try answer(to: "permessage-deflate; \(parameters), permessage-deflate")
                 == "permessage-deflate")
     }
 
-    @Test("A window of 8 bits for the server is declined, since zlib can't deflate with it")
+    @Test("A window of 8 bits for the server is declined, because zlib can't compress with it")
     func eight() throws {
         let eight = "permessage-deflate; server_max_window_bits=8"
         #expect(try answer(to: eight) == nil)
@@ -85,7 +85,7 @@ extension DeflatePolicy {
     }
 
     @Test(
-        "Of several offers the first acceptable one wins",
+        "Of several offers the first acceptable one is accepted",
         arguments: [
             ("", nil), ("x-webkit-deflate-frame", nil), ("PerMessage-Deflate", nil),
             ("permessage-bzip2, permessage-deflate", "permessage-deflate"),
@@ -149,7 +149,7 @@ extension DeflatePolicy {
         #expect(accepted?.parameters.inflateWindowBits(as: .server) == answered ?? 15)
     }
 
-    @Test("A policy without takeover says so to every client, by default in both directions")
+    @Test("A policy without takeover is announced to every client, by default in both directions")
     func takeover() throws {
         let (server, client) = ("; server_no_context_takeover", "; client_no_context_takeover")
         let name = "permessage-deflate"
@@ -160,20 +160,20 @@ extension DeflatePolicy {
             try answer(to: name + client + server, DeflatePolicy()) == name + server + client)
     }
 
-    @Test("What real clients offer is accepted by default, in a form they take")
+    @Test("The offers of real clients are accepted by default, in a form that they accept")
     func manners() throws {
-        // Browsers, `ws`, `websockets` and most others: no window bits unless offered.
+        // Browsers, `ws`, `websockets` and most others: no window bits unless they were offered.
         let none = "; server_no_context_takeover; client_no_context_takeover"
         #expect(
             try answer(to: "permessage-deflate; client_max_window_bits", DeflatePolicy())
                 == "permessage-deflate" + none)
-        // Gorilla: both flags, echoed whatever the policy; nhooyr: no server_max_window_bits.
+        // Gorilla: both flags, echoed whatever the policy. nhooyr: no server_max_window_bits.
         #expect(try answer(to: "permessage-deflate" + none) == "permessage-deflate" + none)
     }
 }
 
-@Suite("Agreed parameters tell each role what to do") struct DeflateParametersTests {
-    @Test("A deflater's window is at most what was agreed, and none if zlib can't have it")
+@Suite("Negotiated parameters determine what each role does") struct DeflateParametersTests {
+    @Test("The compressor's window is at most the negotiated one; without one if zlib lacks it")
     func windows() {
         let parameters = DeflateParameters(serverMaxWindowBits: 11, clientMaxWindowBits: 8)
         #expect(parameters.deflateWindowBits(as: .server) == 11)
@@ -184,7 +184,7 @@ extension DeflatePolicy {
         #expect(parameters.inflateWindowBits(as: .client) == 11)
     }
 
-    @Test("One side's inflater keeps its context where the other's deflater may")
+    @Test("One side's decompressor keeps its context if the other's compressor may")
     func contexts() {
         let parameters = DeflateParameters(serverNoContextTakeover: true)
         #expect(!parameters.deflateMayKeepContext(as: .server))

@@ -33,17 +33,17 @@ struct DeflateRoundTripTests {
                 for (sample, message) in zip(Self.samples, sent) {
                     #expect(message.map { $0.count < sample.count } ?? true)
                 }
-                // A byte at a time, so that the window is the limit it should be.
+                // One byte at a time, so that the window limits the distances exactly.
                 let isStrict = setting.level % 4 == 1 && memoryLevel == 5
                 let read = PlainZlib.inflate(
                     sent.compactMap { $0 }, windowBits: windowBits, step: isStrict ? 1 : 4_096)
-                let isSame = read == plain  // Too much to be printed.
+                let isSame = read == plain  // Too large to print.
                 #expect(isSame)
             }
         }
     }
 
-    @Test("What plain zlib makes, an inflater reads", arguments: DeflateEngine.available)
+    @Test("A decompressor reads the output of plain zlib", arguments: DeflateEngine.available)
     func decompressed(_ engine: DeflateEngine) {
         for windowBits in 9...15 {
             for level in 0...9 {
@@ -58,7 +58,7 @@ struct DeflateRoundTripTests {
         }
     }
 
-    @Test("A mebibyte comes back, whatever the room it starts with", arguments: [0, 1, 100_000])
+    @Test("A mebibyte is unchanged, whatever the initial room", arguments: [0, 1, 100_000])
     func large(capacity: Int) throws {
         let sample = DeflateSamples.json(1 << 20, seed: 7)
         for engine in DeflateEngine.available {
@@ -74,13 +74,13 @@ struct DeflateRoundTripTests {
         }
     }
 
-    @Test("What does not shrink is not sent compressed", arguments: DeflateEngine.available)
+    @Test("An incompressible message isn't sent compressed", arguments: DeflateEngine.available)
     func incompressible(_ engine: DeflateEngine) {
         var deflater = Deflater(engine: engine, level: 1, windowBits: 12, memoryLevel: 5)
         for count in [1, 2, 3, 10, 160, 4_096, 65_536, 1 << 20] {
             let noise = DeflateSamples.noise(count, seed: UInt64(count))
             #expect(deflater.compress(noise) == nil)
-            // Nothing of it is left.
+            // It leaves no state.
             let sample = DeflateSamples.json(1_000, seed: 3)
             let message = deflater.compress(sample)
             #expect(message.map { PlainZlib.inflate([$0]) } == [sample])

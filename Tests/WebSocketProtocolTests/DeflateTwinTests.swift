@@ -1,15 +1,15 @@
 import Testing
 import WebSocketProtocol
 
-/// The twin against zlib, then both engines against the twin.
+/// The twin, a simple second implementation, against zlib; then both engines against the twin.
 @Suite("Deflate: the twin")
 struct DeflateTwinTests {
-    /// What zlib calls a code that leaves space unused; one with too many codes, too.
+    /// The error of zlib for a code that leaves space unused, and for one with too many codes.
     private static let codeFaults: Set<String> = [
         "invalid code lengths set", "invalid literal/lengths set", "invalid distances set",
     ]
 
-    @Test("The twin reads what plain zlib writes", arguments: 0...9)
+    @Test("The twin reads the output of plain zlib", arguments: 0...9)
     func whole(level: Int) {
         let samples = [1, 20, 300, 5_000].map { DeflateSamples.json($0, seed: UInt64($0)) }
         let sent = PlainZlib.deflate(samples, level: level, keepContext: true)
@@ -52,7 +52,7 @@ struct DeflateTwinTests {
     }
 
     @Test(
-        "Zlib's outcome is the twin's; ISA-L's, too, but that it takes incomplete codes",
+        "The outcome of zlib is the twin's; that of ISA-L, too, except for incomplete codes",
         arguments: 8..<14 as Range<UInt64>)
     func outcomes(seed: UInt64) {
         var inputs = DeflateInputs(seed: seed)
@@ -81,10 +81,10 @@ struct DeflateTwinTests {
         #expect((laxities > 0) == (DeflateEngine.available.count > 1))
     }
 
-    @Test("Incomplete codes: zlib refuses them, ISA-L reads what they say")
+    @Test("Incomplete codes: zlib refuses them, ISA-L decompresses them")
     func incompleteCodes() {
         var writer = BitWriter()
-        // Long enough for ISA-L, and too short for it to find that it comes to nothing.
+        // Long enough for ISA-L, and too short for the detection of missing output.
         while writer.bytes.count < 450 { writer.emptyDynamicBlock(isComplete: false) }
         writer.bits(0, 3)
         #expect(InflateTwin.inflate(writer.bytes, limit: 100) == .incomplete)
@@ -96,7 +96,7 @@ struct DeflateTwinTests {
             let outcome = inflater.run(writer.bytes).outcome
             #expect(outcome == (engine == .zlib ? .corrupt : .done(0)))
         }
-        // From 512 bytes on it is seen to come to nothing, and zlib's to judge.
+        // From 512 bytes on, the missing output is detected, and zlib decides.
         while writer.bytes.count < 512 { writer.emptyDynamicBlock(isComplete: false) }
         for engine in DeflateEngine.available {
             var inflater = Inflater(engine: engine, windowBits: 15)
@@ -106,7 +106,7 @@ struct DeflateTwinTests {
 }
 
 extension Inflater {
-    /// Starts out with any room, so that memory grows anywhere.
+    /// Starts with any room, so that the memory grows anywhere.
     mutating func run(_ input: DeflateInput) -> InflateRun {
         run(
             input.message, after: input.history, limit: input.limit,

@@ -2,7 +2,7 @@ import Testing
 import WebSocketProtocol
 
 @Suite struct FrameHeaderTests {
-    /// Lengths at which the form changes, and each one's size without a key.
+    /// The lengths at which the form changes, and the header sizes without a key.
     private static let sizes: [(length: Int, size: Int)] = [
         (0, 2), (1, 2), (125, 2), (126, 4), (127, 4), (65_535, 4), (65_536, 10), (1 << 40, 10),
         (.max, 10),
@@ -30,7 +30,9 @@ import WebSocketProtocol
         }
     }
 
-    @Test("With a key, the mask bit is set and the key's bytes follow in order", arguments: sizes)
+    @Test(
+        "With a key, the mask bit is set and the bytes of the key follow in order", arguments: sizes
+    )
     func masked(length: Int, size: Int) {
         let key = Wire.key.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
         let plain = encoded(0x81, length, key: nil)
@@ -39,7 +41,7 @@ import WebSocketProtocol
         #expect(masked.count <= FrameHeader.sizeMax)
     }
 
-    @Test("The headers of RFC 6455 §5.7 are encoded as they stand there")
+    @Test("The headers of RFC 6455 §5.7 are encoded exactly")
     func examples() {
         let key = Wire.key.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
         #expect(encoded(0x81, 5, key: nil) == [0x81, 0x05])
@@ -50,7 +52,7 @@ import WebSocketProtocol
         #expect(encoded(0x82, 65_536, key: nil) == [0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0])
     }
 
-    @Test("What one side encodes, the other reads", arguments: Session.Role.both)
+    @Test("A frame that one side encodes is read by the other", arguments: Session.Role.both)
     func roundTrip(role: Session.Role) {
         for length in [0, 1, 125, 126, 127, 65_535, 65_536] {
             let key: UInt32? = role == .server ? 0x0102_0304 : nil

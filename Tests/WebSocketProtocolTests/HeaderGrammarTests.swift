@@ -10,7 +10,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A list contains a token in any case, place, line and whitespace",
+        "A list contains a token in any case, position, line and whitespace",
         arguments: [
             ["Upgrade"], ["upgrade"], ["UPGRADE"], ["keep-alive, Upgrade"], ["keep-alive,Upgrade"],
             ["Upgrade, keep-alive"], ["keep-alive ,\tupgrade\t, x"], ["keep-alive", "Upgrade"],
@@ -23,7 +23,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A list does not contain what is only a part of an element",
+        "A list doesn't contain a token that is only a part of an element",
         arguments: [
             [], [""], ["keep-alive"], ["upgrades"], ["xupgrade"], ["up grade"], ["upgrade;x"],
             ["\"upgrade\""], ["upgrade/1"],
@@ -35,7 +35,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Tokens are read in order, over several lines, without empty elements",
+        "Tokens are parsed in order, over several lines, without empty elements",
         arguments: [
             ([], []), ([""], []), (["  "], []), ([","], []), ([" , ,, "], []),
             (["chat"], ["chat"]), (["chat, superchat"], ["chat", "superchat"]),
@@ -50,7 +50,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A list that is not all tokens is malformed",
+        "A list with anything but tokens is malformed",
         arguments: [
             ("a b", .commaExpected), ("a;b", .commaExpected), ("a,\"b\"", .tokenExpected),
             ("@", .tokenExpected), ("a,(b)", .tokenExpected), ("é", .tokenExpected),
@@ -66,7 +66,7 @@ import WebSocketProtocol
     static let deflate = "permessage-deflate"
 
     @Test(
-        "Extensions are read with their parameters, and written in one way",
+        "Extensions are parsed with their parameters, and written in one way",
         arguments: [
             (["foo"], "foo"), (["foo, bar; baz=2"], "foo, bar; baz=2"),
             (["foo", "bar; baz=2"], "foo, bar; baz=2"), (["foo;bar;baz"], "foo; bar; baz"),
@@ -87,7 +87,7 @@ import WebSocketProtocol
         #expect(again == offers)
     }
 
-    @Test("A parameter without a value is not one with an empty value")
+    @Test("A parameter without a value differs from one with an empty value")
     func parameters() throws {
         let offers = try HeaderGrammar.extensions(
             in: [.secWebSocketExtensions: "permessage-deflate; a; b=1, x"])
@@ -102,7 +102,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Extensions that don't follow RFC 6455 §9.1 are malformed",
+        "Extensions that violate RFC 6455 §9.1 are malformed",
         arguments: [
             ([";"], .tokenExpected), (["foo;"], .tokenExpected), (["foo; "], .tokenExpected),
             (["foo;;bar"], .tokenExpected), (["foo; =1"], .tokenExpected),

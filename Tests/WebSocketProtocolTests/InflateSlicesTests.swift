@@ -2,8 +2,8 @@ import Foundation
 import Testing
 import WebSocketProtocol
 
-@Suite("A message that is inflated in slices") struct InflateSlicesTests {
-    /// Messages that come to something, to nothing, and to an error; by their names.
+@Suite("A message that is decompressed in slices") struct InflateSlicesTests {
+    /// Messages with output, without output, and with an error, by name.
     private static var messages: [(name: String, bytes: [UInt8])] {
         var empty = BitWriter()
         for _ in 0..<8_000 { empty.emptyDynamicBlock() }
@@ -29,7 +29,7 @@ import WebSocketProtocol
         var slices: Int
     }
 
-    /// Inflates with a pause wherever one may be.
+    /// Decompresses with a pause wherever one is possible.
     private func inflateInSlices(
         _ message: [UInt8], by inflater: inout Inflater, limit: Int,
         between: (inout Inflater) -> Void
@@ -54,7 +54,7 @@ import WebSocketProtocol
                 return Sliced(outcome: outcome, bytes: bytes, slices: slices)
             }
             let inflation = inflater.takePaused(output: &buffer)
-            // What others do meanwhile must not be seen.
+            // What other messages do meanwhile must have no effect.
             between(&inflater)
             swap(&buffer, &inflation.output)
             paused = inflation
@@ -62,7 +62,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "comes to what it comes to in one go, whatever others inflate in between",
+        "has the same outcome as in one step, whatever others decompress in between",
         arguments: DeflateEngine.available, [1 << 20, 100_000])
     func equalsWhole(engine: DeflateEngine, limit: Int) {
         let other = Self.deflated(DeflateSamples.json(3_000, seed: 9))
@@ -75,12 +75,12 @@ import WebSocketProtocol
             }
             #expect(sliced.outcome == expected.outcome, "\(name)")
             if case .done = expected.outcome { #expect(sliced.bytes == expected.bytes, "\(name)") }
-            // Its stream is used again.
+            // Its stream is reused.
             #expect(inflater.run(other).outcome == .done(3_000))
         }
     }
 
-    @Test("has many slices where it comes to nothing", arguments: DeflateEngine.available)
+    @Test("has many slices if it has no output", arguments: DeflateEngine.available)
     func slicesOfNothing(engine: DeflateEngine) {
         let message = Self.messages.first { $0.name == "nothing" }!.bytes
         var inflater = Inflater(engine: engine, windowBits: 15)

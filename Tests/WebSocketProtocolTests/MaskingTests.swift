@@ -1,7 +1,7 @@
 import Testing
 import WebSocketProtocol
 
-/// The slow, obvious twin of ``Masking``: RFC 6455 §5.3 as it stands.
+/// A slow and simple second implementation of ``Masking``, its twin: RFC 6455 §5.3 literally.
 enum MaskingTwin {
     static func unmask(_ bytes: [UInt8], key: [UInt8], phase: Int) -> [UInt8] {
         bytes.indices.map { bytes[$0] ^ key[(phase + $0) % 4] }
@@ -12,12 +12,12 @@ enum MaskingTwin {
     static let key: [UInt8] = [0x37, 0xFA, 0x21, 0x3D]
     static var wireKey: UInt32 { key.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) } }
 
-    /// Bytes that repeat with no period a word could hide.
+    /// Bytes whose period isn't the size of a word.
     static func payload(_ count: Int, seed: Int = 0) -> [UInt8] {
         (0..<count).map { UInt8(truncatingIfNeeded: ($0 + seed) &* 167 &+ ($0 + seed) >> 8) }
     }
 
-    @Test("RFC 6455 §5.7's masked «Hello» unmasks")
+    @Test("The masked Hello of RFC 6455 §5.7 is unmasked")
     func example() {
         var bytes: [UInt8] = [0x7F, 0x9F, 0x4D, 0x51, 0x58]
         bytes.withUnsafeMutableBytes {
@@ -26,7 +26,7 @@ enum MaskingTwin {
         #expect(bytes == Array("Hello".utf8))
     }
 
-    @Test("It does what the slow twin does, at each length, alignment and phase", arguments: 0..<4)
+    @Test("The result is the twin's, at each length, alignment and phase", arguments: 0..<4)
     func twin(phase: Int) {
         let area = UnsafeMutableRawBufferPointer.allocate(byteCount: 400, alignment: 64)
         defer { area.deallocate() }
@@ -48,7 +48,7 @@ enum MaskingTwin {
         }
     }
 
-    @Test("It copies to another place, and towards the front of the same", arguments: 0..<4)
+    @Test("Bytes are copied to another place, and towards the front of the same", arguments: 0..<4)
     func copying(phase: Int) {
         let area = UnsafeMutableRawBufferPointer.allocate(byteCount: 800, alignment: 64)
         defer { area.deallocate() }
@@ -89,7 +89,7 @@ enum MaskingTwin {
         }
     }
 
-    @Test("A payload that is cut anywhere unmasks the same, with the phase carried on")
+    @Test("A payload that is split anywhere has the same result, if the phase is carried on")
     func split() {
         let bytes = Self.payload(150)
         let expected = MaskingTwin.unmask(bytes, key: Self.key, phase: 0)

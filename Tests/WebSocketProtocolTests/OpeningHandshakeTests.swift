@@ -43,7 +43,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "The accept value is the one that other implementations make",
+        "The accept value equals that of other implementations",
         arguments: [
             ("dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
             ("AAAAAAAAAAAAAAAAAAAAAA==", "ICX+Yqv66kxgM0FcWaLWlFLwTAI="),
@@ -54,7 +54,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Anything but GET is 405, with what is allowed",
+        "Any method but GET is 405, with the allowed ones",
         arguments: [.post, .head, .put, .options, .connect] as [HTTPRequest.Method])
     func method(method: HTTPRequest.Method) throws {
         let fault = try #require(refusal(of: Self.request { $0.method = method }))
@@ -63,7 +63,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Without an upgrade to WebSocket it is 426, with what to upgrade to",
+        "Without an upgrade to WebSocket it is 426, with the protocol to upgrade to",
         arguments: [nil, "", "h2c", "websockets", "websocket/13"])
     func upgrade(value: String?) throws {
         let fault = try #require(refusal(of: Self.request { $0.headerFields[.upgrade] = value }))
@@ -74,7 +74,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Without «Upgrade» in Connection it is 400",
+        "Without Upgrade in Connection it is 400",
         arguments: [nil, "", "keep-alive", "close", "upgraded"])
     func connection(value: String?) throws {
         let fault = try #require(refusal(of: Self.request { $0.headerFields[.connection] = value }))
@@ -83,7 +83,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Any version but one 13 is 426, with the version that we speak",
+        "Any version but a single 13 is 426, with the supported version",
         arguments: [[], [""], ["8"], ["14"], ["013"], ["13, 8"], ["13", "13"], ["x"]])
     func version(values: [String]) throws {
         let request = Self.request { $0.headerFields[values: .secWebSocketVersion] = values }
@@ -109,7 +109,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Bits past a key's sixteenth byte are ignored (RFC 6455 §4.1, websockets/ws#1560)",
+        "Bits after the sixteenth byte of a key are ignored (RFC 6455 §4.1, websockets/ws#1560)",
         arguments: [
             "AQIDBAUGBwgJCgsMDQ4PEC==", "dGhlIHNhbXBsZSBub25jZR==", "dGhlIHNhbXBsZSBub25jZf==",
             "//////////////////////==", "++++++++++++++++++++++==",
@@ -117,7 +117,8 @@ import WebSocketProtocol
     func trailingBits(key: String) throws {
         let checked = try OpeningHandshake.check(
             Self.request { $0.headerFields[.secWebSocketKey] = key })
-        // The accept value is of the key's text (§4.2.2, 5.4), so that it is kept as it is.
+        // The accept value is computed from the text of the key (§4.2.2, 5.4), so the text is kept
+        // unchanged.
         #expect(checked.key == key)
     }
 
@@ -131,14 +132,16 @@ import WebSocketProtocol
         #expect(fault.detail.contains("Sec-WebSocket-Protocol"))
     }
 
-    @Test("An empty subprotocol header is none", arguments: [[], [""], [" "], [","], ["", ""]])
+    @Test(
+        "An empty subprotocol header counts as missing",
+        arguments: [[], [""], [" "], [","], ["", ""]])
     func emptySubprotocols(values: [String]) throws {
         let request = Self.request { $0.headerFields[values: .secWebSocketProtocol] = values }
         #expect(try OpeningHandshake.check(request).subprotocols == [])
     }
 
     @Test(
-        "An empty extensions header is none (PocketSocket#52)",
+        "An empty extensions header counts as missing (PocketSocket#52)",
         arguments: [[], [""], [" "], [","], [" , ,"], ["", ""], [",", "\t"]])
     func emptyExtensions(values: [String]) throws {
         let request = Self.request { $0.headerFields[values: .secWebSocketExtensions] = values }
@@ -154,7 +157,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "What browsers, proxies and odd clients send is accepted",
+        "Requests of browsers, proxies and unusual clients are accepted",
         arguments: [
             (["websocket"], ["keep-alive, Upgrade"]), (["WebSocket"], ["upgrade"]),
             (["WEBSOCKET"], ["keep-alive", "UPGRADE"]), (["h2c, websocket"], ["Upgrade , HTTP2"]),
@@ -174,7 +177,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A request that names websocket or upgrade is one to upgrade, right or wrong",
+        "A request that names websocket or upgrade is an upgrade request, valid or not",
         arguments: [
             ("websocket", "Upgrade", true), ("websocket", nil, true), (nil, "upgrade", true),
             ("h2c", "close, Upgrade", true), ("h2c", nil, false), (nil, "keep-alive", false),
@@ -212,7 +215,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "The server's order chooses the subprotocol, and case matters",
+        "The server's order decides on the subprotocol, and case matters",
         arguments: [
             (["a", "b"], ["b", "a"], "b"), (["a", "b"], ["c", "a"], "a"), (["a"], ["A"], nil),
             ([], ["a"], nil), (["a"], [], nil),

@@ -30,7 +30,7 @@ struct SessionCloseTests {
         }
     }
 
-    @Test("A Close frame may be empty, not one byte long", arguments: Session.Role.both)
+    @Test("A Close frame may be empty, but not one byte long", arguments: Session.Role.both)
     func sizes(role: Session.Role) {
         #expect(verdict(Wire.close(nil, to: role), role) == .closed(code: nil, reason: ""))
         #expect(verdict(Wire.frame(8, [3], to: role), role) == .failed(code: 1002))
@@ -50,7 +50,7 @@ struct SessionCloseTests {
         }
     }
 
-    @Test("What follows a Close frame is ignored", arguments: Session.Role.both)
+    @Test("Data after a Close frame is ignored", arguments: Session.Role.both)
     func afterClose(role: Session.Role) {
         let junk = Wire.text("late", to: role) + Wire.close(1001, to: role) + [0xFF, 0xFF, 0xFF]
         let bytes = Wire.text("a", to: role) + Wire.close(1000, to: role) + junk
@@ -62,13 +62,13 @@ struct SessionCloseTests {
         }
     }
 
-    @Test("What follows a fault is ignored", arguments: Session.Role.both)
+    @Test("Data after an error is ignored", arguments: Session.Role.both)
     func afterFault(role: Session.Role) {
         let bytes = Wire.more(to: role) + Wire.text("late", to: role) + Wire.close(1000, to: role)
         #expect(verdict(bytes, role) == .failed(code: 1002))
     }
 
-    @Test("A Close frame within a message gives its memory back", arguments: Session.Role.both)
+    @Test("A Close frame within a message frees the message's memory", arguments: Session.Role.both)
     func closeWithinMessage(role: Session.Role) {
         for close in [Wire.close(1000, to: role), Wire.close(nil, to: role)] {
             let run = SessionRun(role: role)
@@ -83,7 +83,7 @@ struct SessionCloseTests {
     // MARK: - Text (§8.1)
 
     @Test(
-        "Text that is not UTF-8 fails with 1007, whole or in fragments",
+        "Text that isn't UTF-8 fails with 1007, in one frame or in fragments",
         arguments: [
             [0xFF], [0x80], [0xC0, 0xAF], [0xE0, 0x9F, 0xBF], [0xED, 0xA0, 0x80],
             [0xF4, 0x90, 0x80, 0x80], [0x61, 0xE2, 0x82], [0xF0, 0x9D, 0x84], [0xC3],
@@ -97,15 +97,15 @@ struct SessionCloseTests {
                     + Wire.more(Array(text[cut...]), to: role)
                 #expect(verdict(fragments, role) == .failed(code: 1007))
             }
-            // The same bytes are no fault in a binary message.
+            // The same bytes are valid in a binary message.
             #expect(verdict(Wire.frame(2, text, to: role), role) == .open)
         }
     }
 
-    @Test("It fails at the first impossible byte, while the frame is still arriving")
+    @Test("It fails at the first invalid byte, while the frame is still arriving")
     func failsFast() {
         let text: [UInt8] = Array("Käse ".utf8) + [0xED, 0xA0, 0x80] + Array("more".utf8)
-        let first = 7  // ED is possible, A0 after it is not.
+        let first = 7  // ED is valid, A0 after it isn't.
         for role in Session.Role.both {
             for isFinal in [false, true] {
                 let frame = Wire.frame(1, text, to: role, isFinal: isFinal)
@@ -119,7 +119,7 @@ struct SessionCloseTests {
         }
     }
 
-    @Test("A character may be cut by frames and reads, and the next message begins anew")
+    @Test("A character may be split by frames and reads, and the next message starts anew")
     func cutCharacters() {
         for role in Session.Role.both {
             let whole = Array("a€\u{1D11E}b".utf8)

@@ -1,7 +1,7 @@
 import Testing
 import WebSocketProtocol
 
-/// RFC 7692 §6: which frames RSV1 may mark, and what becomes of the messages it marks.
+/// RFC 7692 §6: the frames that RSV1 may mark, and the outcome of their messages.
 @Suite struct SessionCompressionTests {
     static let rsv1: UInt8 = 0x40
 

@@ -13,7 +13,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("The examples of §5.7 are read as they stand there")
+    @Test("The examples of §5.7 are read exactly")
     func examples() {
         let hello = SessionEvent.message(.text, Array("Hello".utf8))
         let masked: [UInt8] = [
@@ -28,7 +28,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A payload of any length form is read",
+        "A payload with any form of length is read",
         arguments: Session.Role.both, [0, 1, 125, 126, 127, 65_535, 65_536, 100_000])
     func lengths(role: Session.Role, size: Int) {
         let bytes = Wire.binary(size, to: role) + Wire.text("after", to: role)
@@ -56,7 +56,7 @@ import WebSocketProtocol
             [.message(.binary, [0])], .failed(code: 1002))
     }
 
-    @Test("A server takes no unmasked frame, a client no masked one: 1002 (§5.1)")
+    @Test("A server refuses unmasked frames, a client masked ones: 1002 (§5.1)")
     func masking() {
         for opcode in [1, 2, 8, 9, 10] as [UInt8] {
             expect(Wire.frame(opcode, to: .client), .server, [], .failed(code: 1002))
@@ -67,7 +67,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A wrong mask, reserved bits and a long control frame are found in a header's two bytes",
+        "A wrong mask, reserved bits and a long control frame are detected in the first two bytes",
         arguments: [
             ([0x81, 0x05], .server), ([0x81, 0x7F], .server), ([0x81, 0xFF], .client),
             ([0xC1, 0xFE], .server), ([0x91, 0x7E], .client), ([0x89, 0xFE], .server),
@@ -77,7 +77,7 @@ import WebSocketProtocol
         expect(bytes, role, [], .failed(code: 1002))
     }
 
-    @Test("A length that is not in its shortest form fails with 1002 (§5.2)")
+    @Test("A length that isn't in its shortest form fails with 1002 (§5.2)")
     func lengthForms() {
         for role in Session.Role.both {
             for (size, form) in [
@@ -102,7 +102,7 @@ import WebSocketProtocol
 
     // MARK: - Fragments (§5.4)
 
-    @Test("Fragments are put together, empty ones too", arguments: Session.Role.both)
+    @Test("Fragments are assembled, including empty ones", arguments: Session.Role.both)
     func fragments(role: Session.Role) {
         let pieces = [[], [1, 2], [], [3], []] as [[UInt8]]
         let bytes =
@@ -163,7 +163,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "Control frames within a fragmented message are delivered at once, cut anywhere",
+        "Control frames within a fragmented message are delivered at once, however they are split",
         arguments: Session.Role.both)
     func controlWithinMessage(role: Session.Role) {
         let ping = Wire.pattern(20)

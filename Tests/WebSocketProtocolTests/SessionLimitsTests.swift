@@ -1,7 +1,7 @@
 import Testing
 import WebSocketProtocol
 
-@Suite("A session keeps its limits and gives memory back") struct SessionLimitsTests {
+@Suite("A session enforces its limits and frees its memory") struct SessionLimitsTests {
     private func limits(
         frame: Int = 1 << 20, message: Int = 1 << 20, fragments: Int = 1_024
     ) -> SessionLimits {
@@ -17,7 +17,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "A frame of the greatest size is taken, one byte more is 1009 at its header",
+        "A frame of the largest size is accepted, one byte more is 1009 at its header",
         arguments: Session.Role.both, [0, 1, 125, 126, 65_535, 65_536])
     func frameSize(role: Session.Role, size: Int) {
         let limits = limits(frame: size)
@@ -30,7 +30,7 @@ import WebSocketProtocol
         #expect(verdict(begun + more, role, limits) == .failed(code: 1009))
     }
 
-    @Test("A message of the greatest size is taken, one byte more is 1009 at the last header")
+    @Test("A message of the largest size is accepted, one byte more is 1009 at the last header")
     func messageSize() {
         for role in Session.Role.both {
             let limits = limits(message: 1_000)
@@ -43,12 +43,12 @@ import WebSocketProtocol
             #expect(verdict(begun + last(200), role, limits) == .open)
             #expect(verdict(begun + last(201), role, limits) == .failed(code: 1009))
             let whole = begun + Wire.more(Wire.pattern(200), to: role)
-            // The limit is a message's, not the connection's.
+            // The limit applies to a message, not to the connection.
             #expect(verdict(whole + whole, role, limits) == .open)
         }
     }
 
-    @Test("Without a limit of its own, a message has as many fragments as its size is worth")
+    @Test("Without a limit of its own, the number of fragments grows with the size of the message")
     func fragmentsBySize() {
         let limits = SessionLimits(
             frameSizeMax: 1 << 20, messageSizeMax: 1 << 20, fragmentsMax: nil)
@@ -63,7 +63,7 @@ import WebSocketProtocol
             #expect(run.end() == [])
             return action
         }
-        // More than 1,024 of them, as long as they are worth it.
+        // More than 1,024 fragments, as long as the size allows it.
         #expect(answer(1_100, of: 200) == .proceed)
         #expect(answer(1_500, of: 128) == .proceed)
         for (count, size) in [(1_025, 0), (1_034, 1), (1_300, 20)] {
@@ -75,7 +75,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("A compressed message that is too long as received is told the configured limit")
+    @Test("The error for a compressed message that is too long names the configured limit")
     func compressedReason() {
         let limits = SessionLimits(frameSizeMax: 4_096, messageSizeMax: 4_096, fragmentsMax: 4)
         let run = SessionRun(role: .server, limits: limits, allowsCompression: true)
@@ -88,7 +88,7 @@ import WebSocketProtocol
         #expect(run.end() == [])
     }
 
-    @Test("As many fragments as allowed are taken, one more is 1009", arguments: [1, 2, 16])
+    @Test("As many fragments as allowed are accepted, one more is 1009", arguments: [1, 2, 16])
     func fragments(count: Int) {
         for role in Session.Role.both {
             let limits = limits(fragments: count)
@@ -102,7 +102,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("Control frames count as no fragment, and are not under the message's limits")
+    @Test("Control frames don't count as fragments, and aren't subject to the message's limits")
     func controlFrames() {
         let limits = limits(frame: 10, message: 10, fragments: 2)
         let ping = Wire.frame(9, Wire.pattern(125), to: .server)
@@ -112,7 +112,7 @@ import WebSocketProtocol
         #expect(verdict(bytes, .server, limits) == .open)
     }
 
-    @Test("When the budget is spent it is 1013, and what was lent comes back")
+    @Test("A spent budget is 1013, and all memory is freed")
     func budget() {
         for role in Session.Role.both {
             let bytes = Wire.binary(100_000, to: role)
@@ -128,7 +128,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("A message that one read holds needs no memory, however little there is")
+    @Test("A message within one read needs no memory, however little there is")
     func noMemory() {
         for role in Session.Role.both {
             let run = SessionRun(role: role, budget: 0)
@@ -141,7 +141,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("What is only announced is not allocated", arguments: Session.Role.both)
+    @Test("Announced bytes aren't allocated", arguments: Session.Role.both)
     func announced(role: Session.Role) {
         let limits = limits(frame: 1 << 40, message: 1 << 40)
         for isFinal in [false, true] {
@@ -165,7 +165,7 @@ import WebSocketProtocol
         #expect(run.end() == [])
     }
 
-    @Test("`discard` gives memory back wherever the connection ends", arguments: Session.Role.both)
+    @Test("`discard` frees the memory wherever the connection ends", arguments: Session.Role.both)
     func discard(role: Session.Role) {
         let bytes =
             Wire.frame(1, [0x61], to: role, isFinal: false) + Wire.frame(9, [1, 2, 3], to: role)
@@ -178,7 +178,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("Once messages are not wanted, they are skipped, unchecked and without memory")
+    @Test("Messages that aren't wanted are skipped, unchecked and without memory")
     func unwanted() {
         for role in Session.Role.both {
             let skipped =
@@ -198,7 +198,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("The protocol is still checked once messages are not wanted")
+    @Test("The protocol is still checked when messages aren't wanted")
     func unwantedFaults() {
         for bytes in [
             Wire.more(to: .server), Wire.frame(3, to: .server), Wire.frame(2, to: .client),
@@ -212,7 +212,7 @@ import WebSocketProtocol
         #expect(read.transcript.verdict == .failed(code: 1009))
     }
 
-    @Test("A message that stops being wanted half-way is dropped, and its memory given back")
+    @Test("A message that is no longer wanted half-way is dropped, and its memory is freed")
     func unwantedHalfWay() {
         for role in Session.Role.both {
             let run = SessionRun(role: role, eventsWanted: 1)

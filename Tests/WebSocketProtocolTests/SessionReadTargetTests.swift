@@ -1,8 +1,8 @@
 import Testing
 import WebSocketProtocol
 
-@Suite("A session offers its own memory to read long frames into") struct SessionReadTargetTests {
-    @Test("Long frames are read straight into place, and control frames between them are not")
+@Suite("A session offers its own memory for reading long frames") struct SessionReadTargetTests {
+    @Test("Long frames are read directly into place, but not the control frames between them")
     func longFrames() {
         for role in Session.Role.both {
             let first = Wire.pattern(200_000)
@@ -25,7 +25,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("Nothing is offered before a frame's payload has begun, or when little is missing")
+    @Test("Nothing is offered before the payload of a frame has begun, or if little is missing")
     func notOffered() {
         let run = SessionRun(role: .server)
         #expect(!run.wantsOwnReadBuffer && run.readTargetSize(atMost: 1 << 18) == 0)
@@ -41,7 +41,7 @@ import WebSocketProtocol
         #expect(run.end() == [])
     }
 
-    @Test("The offer ends with the frame, with what was asked for, and with what has come")
+    @Test("The offer ends with the frame, with the requested size, and with the received size")
     func size() {
         let header = Wire.frame(2, to: .server, isFinal: false, announced: 100_000)
         let run = SessionRun(role: .server)
@@ -54,7 +54,7 @@ import WebSocketProtocol
         #expect(run.end() == [])
     }
 
-    @Test("An offer that is not used loses nothing")
+    @Test("An unused offer loses nothing")
     func unused() {
         let bytes = Wire.binary(100_000, to: .server)
         let run = SessionRun(role: .server)
@@ -66,7 +66,7 @@ import WebSocketProtocol
         #expect(run.end() == [])
     }
 
-    @Test("When the budget is spent nothing is offered, and the next bytes are 1013")
+    @Test("With a spent budget nothing is offered, and the next bytes are 1013")
     func budget() {
         let run = SessionRun(role: .server, budget: 5_000)
         run.feed(Wire.binary(100_000, to: .server).prefix(3_000))
@@ -77,7 +77,7 @@ import WebSocketProtocol
         #expect(run.end() == [])
     }
 
-    @Test("Text that is read straight into place fails at its first impossible byte")
+    @Test("Text that is read directly into place fails at its first invalid byte")
     func text() {
         var text = [UInt8](repeating: 0x61, count: 100_000)
         text[60_000] = 0xFF
@@ -91,7 +91,7 @@ import WebSocketProtocol
         #expect(run.end() == [])
     }
 
-    /// Lends the front of one block, so that the buffer's end is where reads begin.
+    /// Lends the front of one block, so that reads begin where the buffer ends.
     private struct AdjacentSink: SessionSink {
         let block: UnsafeMutableRawBufferPointer
         var messages: [[UInt8]] = []
@@ -126,14 +126,14 @@ import WebSocketProtocol
         }
     }
 
-    @Test("A read that begins right behind a full buffer is not taken for one into it")
+    @Test("A read that begins right after a full buffer isn't taken for one into it")
     func adjacent() {
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 20_000, alignment: 8)
         defer { block.deallocate() }
         var session = Session(role: .client, limits: .generous)
         var sink = AdjacentSink(block: block)
         let frame = Wire.binary(10_000, to: .client)
-        // 5,004 bytes: a header and 5,000 of payload, for which exactly 5,000 are lent.
+        // 5,004 bytes: a header and 5,000 bytes of payload, for which exactly 5,000 are lent.
         var first = Array(frame[..<5_004])
         _ = first.withUnsafeMutableBytes {
             session.receive($0.baseAddress!, count: $0.count, into: &sink)

@@ -1,15 +1,15 @@
 import Testing
 import WebSocketProtocol
 
-@Suite("A session does what its slow twin does") struct SessionTwinTests {
-    /// Limits that streams keep, and small ones that they run into.
+@Suite("A session behaves as its slow twin") struct SessionTwinTests {
+    /// Limits that the streams keep, and small ones that they exceed.
     private static let limits = [
         SessionLimits.generous,
         SessionLimits(frameSizeMax: 20_000, messageSizeMax: 30_000, fragmentsMax: 4),
         SessionLimits(frameSizeMax: 126, messageSizeMax: 200, fragmentsMax: 3),
     ]
 
-    /// Streams that are worth cutting everywhere.
+    /// Streams to be split everywhere.
     private static func short(_ role: Session.Role) -> [[UInt8]] {
         let snowman: [UInt8] = [0xE2, 0x98, 0x83]
         return [
@@ -56,7 +56,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("On short streams: every cut in two and in three", arguments: Session.Role.both)
+    @Test("Short streams: split in two and in three everywhere", arguments: Session.Role.both)
     func everyCut(role: Session.Role) {
         for bytes in Self.short(role) {
             for limits in [SessionLimits.generous, Self.limits[2]] {
@@ -72,7 +72,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("On short streams: after each single byte", arguments: Session.Role.both)
+    @Test("Short streams: split after each byte", arguments: Session.Role.both)
     func everyByte(role: Session.Role) {
         for bytes in Self.short(role) {
             for eventsWanted in [0, 1, .max] {
@@ -88,7 +88,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("On very short streams: every chunking", arguments: Session.Role.both)
+    @Test("Very short streams: split in every way", arguments: Session.Role.both)
     func everyChunking(role: Session.Role) {
         let twin = SessionTwin(role: role, limits: .generous)
         for bytes in Self.short(role) where bytes.count <= 13 {
@@ -99,7 +99,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("On random valid streams, cut at random", arguments: Session.Role.both, 0..<8)
+    @Test("Random valid streams, split at random", arguments: Session.Role.both, 0..<8)
     func valid(role: Session.Role, seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         let isAgreed = seed >= 4
@@ -117,7 +117,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("On random faulty streams, cut at random", arguments: Session.Role.both, 0..<8)
+    @Test("Random invalid streams, split at random", arguments: Session.Role.both, 0..<8)
     func faulty(role: Session.Role, seed: Int) {
         var random = SeededGenerator(seed: UInt64(100 + seed))
         let isAgreed = seed >= 4

@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 extension UTF8Validator {
     mutating func validate(_ bytes: some Collection<UInt8>) -> Bool {
-        let bytes = Array(bytes) + [0xFF]  // nothing past the count may be read as text
+        let bytes = Array(bytes) + [0xFF]  // no byte after the count may be read as text
         return bytes.withUnsafeBytes { validate($0.baseAddress!, count: bytes.count - 1) }
     }
 
@@ -14,7 +14,7 @@ extension UTF8Validator {
 }
 
 @Suite struct UTF8ValidatorTests {
-    /// Checks one text whole, by `isValid`, and against the twin.
+    /// Checks a complete text, by `isValid` and by the twin.
     private func agrees(_ bytes: UnsafeMutableRawPointer, count: Int) -> Bool {
         let text = UnsafeRawBufferPointer(start: bytes, count: count)
         let twin = UTF8Twin.judge(text)
@@ -24,7 +24,7 @@ extension UTF8Validator {
             && UTF8Validator.isValid(bytes, count: count) == twin.isComplete
     }
 
-    @Test("It is at most eight bytes, and zeros are its initial state")
+    @Test("It has at most eight bytes, and zero is its initial state")
     func size() {
         #expect(MemoryLayout<UTF8Validator>.size <= 8)
         let zeros = [UInt8](repeating: 0, count: MemoryLayout<UTF8Validator>.stride)
@@ -33,7 +33,7 @@ extension UTF8Validator {
         #expect(validator.validate("Käse".utf8) == true)
     }
 
-    @Test("Every string of one and two bytes is judged as by the twin")
+    @Test("Every string of one and two bytes has the twin's result")
     func twoBytes() {
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: 2, alignment: 1)
         defer { bytes.deallocate() }
@@ -48,7 +48,7 @@ extension UTF8Validator {
         }
     }
 
-    @Test("Every string of three bytes is judged as by the twin")
+    @Test("Every string of three bytes has the twin's result")
     func threeBytes() {
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: 3, alignment: 1)
         defer { bytes.deallocate() }
@@ -57,7 +57,7 @@ extension UTF8Validator {
         for a in UInt8.min...UInt8.max {
             for b in UInt8.min...UInt8.max {
                 (text[0], text[1]) = (a, b)
-                // The twin is asked once for each two bytes, as it is slow.
+                // The twin is called once for each two bytes, because it is slow.
                 let twin = UTF8Twin.judge([a, b])
                 let next = twin.wanted.first
                 for c in UInt8.min...UInt8.max {
@@ -86,7 +86,7 @@ extension UTF8Validator {
     ]
 
     @Test(
-        "Every string of four boundary bytes after F0…F5 is judged as by the twin",
+        "Every string of four boundary bytes after F0…F5 has the twin's result",
         arguments: UInt8(0xF0)...0xF5)
     func fourBytes(lead: UInt8) {
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: 4, alignment: 1)
@@ -106,7 +106,7 @@ extension UTF8Validator {
     }
 
     @Test(
-        "It fails at the first impossible byte, not later",
+        "It fails at the first invalid byte, not later",
         arguments: [
             ([0x80], 0), ([0xBF], 0), ([0xC0], 0), ([0xC1], 0), ([0xF5], 0), ([0xFF], 0),
             ([0xC2, 0x41], 1), ([0xC2, 0xC2], 1), ([0xE0, 0x9F], 1), ([0xE0, 0x80], 1),
@@ -139,7 +139,7 @@ extension UTF8Validator {
         String(repeating: "€", count: 70),
     ]
 
-    @Test("A text that is cut in three anywhere is accepted", arguments: texts)
+    @Test("A text that is split in three anywhere is accepted", arguments: texts)
     func split(text: String) {
         let bytes = Array(text.utf8)
         let step = max(1, bytes.count / 40)
@@ -157,7 +157,7 @@ extension UTF8Validator {
         #expect(UTF8Validator.isValid(bytes))
     }
 
-    @Test("A text that breaks off in a character is possible, but not complete")
+    @Test("A text that ends within a character is valid so far, but incomplete")
     func brokenOff() {
         for count in 1...3 {
             var validator = UTF8Validator()
@@ -167,7 +167,7 @@ extension UTF8Validator {
         }
     }
 
-    @Test("One bad byte anywhere in ASCII is found", arguments: [0x80, 0xC3, 0xFF] as [UInt8])
+    @Test("One invalid byte anywhere in ASCII is found", arguments: [0x80, 0xC3, 0xFF] as [UInt8])
     func badByte(bad: UInt8) {
         for count in 1...200 {
             for index in 0..<count {
@@ -178,7 +178,7 @@ extension UTF8Validator {
         }
     }
 
-    @Test("Random mixtures are judged as by Swift's own strings")
+    @Test("Random mixtures have the same result as with Swift strings")
     func random() {
         var random = SystemRandomNumberGenerator()
         let pieces = Self.texts.map { Array($0.utf8) } + [[UInt8](repeating: 0x61, count: 64)]

@@ -11,7 +11,7 @@ import WebSocketTesting
         // Safety: each is used by one test, on one thread.
         var place = Place.none
         var peer: SocketAddress
-        /// What it is counted for: the slow twin's.
+        /// The state in which the slow twin counts it.
         var key: UInt64?
         var holds = false
 
@@ -30,7 +30,7 @@ import WebSocketTesting
         return options
     }
 
-    /// Lets a connection in that has to be; whoever leaves for it is returned.
+    /// Admits a connection, which must succeed. Returns the connections evicted for it.
     private func enter(_ admission: Admission, _ member: Member) throws -> Member? {
         let entry = admission.enter(member.peer)
         try #require(entry.verdict == .admitted)
@@ -38,9 +38,11 @@ import WebSocketTesting
         return entry.evicted as? Member
     }
 
-    // MARK: - The ladder
+    // MARK: - Eviction
 
-    @Test("one ladder for all and for one address", arguments: [false, true])
+    @Test(
+        "The same order of eviction for all connections and for those of one address",
+        arguments: [false, true])
     func ladder(isPerAddress: Bool) throws {
         let admission =
             isPerAddress
@@ -55,12 +57,12 @@ import WebSocketTesting
         #expect(verdicts.prefix(16).allSatisfy { $0 == .admitted })
         #expect(verdicts.suffix(4) == [.overLimit, .overLimit, .overHeadroom, .overHeadroom])
         let last = admission.enter(members[20].peer)
-        // Of all, the one that waits longest leaves; one address takes no place from itself.
+        // Of all, the one that waits longest leaves. An address takes no place from itself.
         #expect(last.verdict == (isPerAddress ? .noRoom : .admitted))
         #expect(last.evicted as? Member === (isPerAddress ? nil : members[16]))
     }
 
-    @Test("waiting connections take nothing away from those that come to be of use")
+    @Test("Waiting connections take no places from useful ones")
     func silence() throws {
         let admission = Admission(max: 8, perAddressMax: nil)
         // An eighth of eight is one, so ten may be open.
@@ -83,7 +85,7 @@ import WebSocketTesting
         #expect(admission.judge(ninth) == .overLimit)
     }
 
-    @Test("of many addresses with one connection each, the oldest leaves")
+    @Test("Of many addresses with one connection each, the oldest leaves")
     func oldest() throws {
         let admission = Admission(max: 8, perAddressMax: nil)
         let members = (0..<100).map { Member(Self.address($0)) }
@@ -92,7 +94,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a proxy's connections leave last; a /64 is one address")
+    @Test("Connections of a proxy leave last; a /64 is one address")
     func keys() throws {
         let admission = Admission(
             max: 8, perAddressMax: nil, proxies: Self.proxies("10.0.0.0/31"))
@@ -112,7 +114,7 @@ import WebSocketTesting
         #expect(Array(evicted[4...]).elementsEqual(proxied + [local], by: ===))
     }
 
-    @Test("who has lost its place gets nothing more, and gives nothing back")
+    @Test("An evicted connection receives nothing more, and frees nothing twice")
     func evicted() throws {
         let admission = Admission(max: 1, perAddressMax: 9)
         let members = (0..<4).map { Member(Self.address($0)) }
@@ -128,7 +130,7 @@ import WebSocketTesting
         #expect(admission.current == (0, 0, 0))
     }
 
-    @Test("an overloaded server answers 503, and keeps little room for that")
+    @Test("An overloaded server answers 503, and keeps little room for that")
     func overloaded() throws {
         let isOverloaded = Locked(false)
         let admission = Admission(max: 80, perAddressMax: nil) { isOverloaded.value }
@@ -149,7 +151,7 @@ import WebSocketTesting
         #expect(admission.judge(late) == .admitted)
     }
 
-    @Test("a server whose memory is overrun is overloaded until some is given back")
+    @Test("A server beyond its memory limit is overloaded until some is freed")
     func outOfMemory() throws {
         let shared = ServerShared(
             configuration: ServerConfiguration(), router: Router(), broker: MemoryBroker(),
@@ -165,7 +167,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("where descriptors run short no one comes, and who waits leaves")
+    @Test("If descriptors run short, nobody is admitted, and waiting connections leave")
     func short() throws {
         let admission = Admission(max: 80, perAddressMax: nil)
         let (held, waiting) = (Member(Self.address(1)), Member(Self.address(2)))
@@ -178,7 +180,7 @@ import WebSocketTesting
         #expect(admission.current.total == 1)
     }
 
-    @Test("the limit, twice its headroom and what is reserved fit into any number of descriptors")
+    @Test("The limit, twice its headroom and the reserve fit into any number of descriptors")
     func fitting() {
         let misfits = (3..<25_000).filter { count in
             let max = Headroom.limit(forDescriptors: count)
@@ -190,9 +192,10 @@ import WebSocketTesting
         #expect(admission.fit(descriptors: 10_000) == 80)
     }
 
-    // MARK: - Against a slow twin
+    // MARK: - Comparison with a slow twin
 
-    @Test("any sequence of steps comes out as when everything is counted anew", arguments: 0..<20)
+    @Test(
+        "Any sequence of steps has the same result as counting everything again", arguments: 0..<20)
     func twin(seed: UInt64) throws {
         var random = SplitMix(seed)
         let proxies = Self.proxies("10.0.0.0/31")
@@ -201,7 +204,7 @@ import WebSocketTesting
         let admission = Admission(max: max, perAddressMax: perAddressMax, proxies: proxies)
         let addresses = (0..<6).map { Self.address($0) } + [.unix]
         func key(_ peer: SocketAddress) -> UInt64? { proxies.trusts(peer) ? nil : peer.clientKey }
-        /// Those that are open; those of them that wait are in the order in which they began to.
+        /// The open connections. Those that wait are in the order in which they began to wait.
         var open: [Member] = []
         var gone: [Member] = []
 

@@ -4,7 +4,7 @@ import WebSocketProtocol
 @testable import WebSocketServer
 
 @Suite("Agreements") struct AgreementTests {
-    @Test("connections share what they agreed on by its values, not by whose options they are")
+    @Test("Connections share negotiated parameters by their values, not by their options object")
     func byValue() throws {
         let codecs = LoopCodecs(budget: ByteBudget(max: 1 << 20))
         var values = ConnectionOptions()
@@ -13,7 +13,7 @@ import WebSocketProtocol
         var seen: Set<ObjectIdentifier> = []
         for round in 0..<100 {
             values.compression.threshold = .bytes(round % 2)
-            // Gone by the next round, which is likely to find its own options in their place.
+            // Released before the next round, whose options probably get the same address.
             let options = SessionOptions(values)
             let agreed = try #require(codecs.accept([offer], options: options)).compression
             #expect(agreed.threshold == round % 2)

@@ -4,7 +4,7 @@ import WebSocketProtocol
 @testable import WebSocketServer
 
 @Suite("Memory of messages that span reads") struct AssemblyPoolTests {
-    @Test("a kept buffer is lent where it is at most four times what is expected, or used briefly")
+    @Test("A kept buffer is lent if it is at most four times the expected size, or used briefly")
     func lending() {
         let budget = ByteBudget(max: 4 << 20)
         var pool = AssemblyPool(budget: budget, memory: LoopMemory(budget: budget))

@@ -5,11 +5,11 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// The peer's Close frame is answered behind what a task sends in reply to the messages before it.
-@Suite("Closing under a task") struct AsyncCloseTests {
+/// The peer's Close frame is answered after a task's replies to the messages before it.
+@Suite("Closing with a task") struct AsyncCloseTests {
     typealias Frame = RawClient.Frame
 
-    /// A router whose `/ws` echoes by a task, each message once the gate lets it.
+    /// Returns a router whose `/ws` echoes in a task, each message when the gate allows it.
     private static func echo(_ gate: Reports<Int>? = nil) -> Router {
         var router = Router()
         router.webSocket("/ws") { connection in
@@ -21,7 +21,7 @@ import WebSocketTesting
         return router
     }
 
-    @Test("messages directly before a Close frame are answered", arguments: [1, 2, 64, 500])
+    @Test("Messages directly before a Close frame are answered", arguments: [1, 2, 64, 500])
     func messagesBeforeClose(count: Int) async throws {
         try await withServer(Self.echo()) { server in
             let client = try await server.upgraded()
@@ -34,7 +34,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("so they are by a task that takes its time", arguments: [false, true])
+    @Test("A slow task answers them as well", arguments: [false, true])
     func slowly(endsItsSide: Bool) async throws {
         let gate = Reports<Int>()
         try await withServer(Self.echo(gate)) { server in
@@ -52,7 +52,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a Close frame without a message before it is answered at once")
+    @Test("A Close frame without a message before it is answered at once")
     func nothingToAnswer() async throws {
         let gate = Reports<Int>()
         var router = Router()
@@ -68,7 +68,7 @@ import WebSocketTesting
 
     enum Ending: CaseIterable, Sendable { case returns, fails, closes, waits }
 
-    @Test("a task that reads no further has had its say", arguments: Ending.allCases)
+    @Test("A task that stops reading is not waited for", arguments: Ending.allCases)
     func ends(ending: Ending) async throws {
         struct Failure: Error {}
         let ends = Reports<ConnectionEnd>()
@@ -101,7 +101,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("the answer waits for a task no longer than the close timeout")
+    @Test("The answer waits for a task no longer than the close timeout")
     func timeout() async throws {
         let gate = Reports<Int>()
         let ends = Reports<Bool>()
@@ -129,7 +129,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("nor for one that took its last message long ago: it only sends")
+    @Test("It doesn't wait for a task that took its last message long ago and only sends")
     func sendingOnly() async throws {
         let opened = Reports<Connection>()
         let gate = Reports<Int>()
@@ -146,7 +146,7 @@ import WebSocketTesting
             let client = try await server.upgraded()
             try await client.send(.text("subscribe"))
             #expect(try await client.readFrame() == .text("subscribe"))
-            // By the clock of the loop, it is over now.
+            // By the loop's clock, it is over now.
             let past = try await opened.next()
             await past.onLoop { $0.lifecycle.taskBegan(now: 0) }
             try await client.send(.close(.normalClosure))
@@ -156,7 +156,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a stop waits for no task")
+    @Test("A stop waits for no task")
     func stop() async throws {
         let gate = Reports<Int>()
         try await withServer(Self.echo(gate)) { server in
@@ -171,7 +171,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what comes behind the Close frame is not read while its answer waits")
+    @Test("Data after the Close frame isn't read while its answer waits")
     func behind() async throws {
         let gate = Reports<Int>()
         let recorder = Recorder()
@@ -199,7 +199,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a client's task answers what came before the server's Close frame")
+    @Test("A client's task answers messages before the server's Close frame")
     func client() async throws {
         let socket = try ListeningSocket.listen(
             host: "127.0.0.1", port: 0, count: 1, backlog: 8)[0][0]
@@ -225,7 +225,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a client that reads no further closes at once")
+    @Test("A client that stops reading closes at once")
     func clientWaits() async throws {
         let socket = try ListeningSocket.listen(
             host: "127.0.0.1", port: 0, count: 1, backlog: 8)[0][0]

@@ -4,15 +4,15 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// What waits for all subscribers together is limited, and what waits is sent in the end.
-@Suite("Limit of what waits") struct BacklogLimitTests {
+/// The backlogs of all subscribers together are limited, and sent in the end.
+@Suite("The limit of all backlogs") struct BacklogLimitTests {
     /// A connection whose outbox isn't empty, so that publications wait for it.
     private struct Laggard {
         static let size = 8 << 20
         let client: RawClient
         let connection: Connection
 
-        /// More than the kernel takes in is sent to it.
+        /// Sends it more than the kernel accepts.
         init(
             _ server: TestServer, _ recorder: Recorder, _ topic: String,
             notOn loop: EventLoop? = nil
@@ -32,10 +32,10 @@ import WebSocketTesting
             try await connection.until { $0.outboxCount > 0 }
         }
 
-        /// Publications that wait for it.
+        /// The number of publications that wait for it.
         var waiting: Int { get async { await connection.onLoop { $0.subscriber!.backlog.count } } }
 
-        /// The first bytes of the publications that it gets.
+        /// Returns the first bytes of the publications that it receives.
         func read(_ count: Int) async throws -> [UInt8] {
             #expect(try await client.readFrame().payload.count == Self.size)
             var numbers: [UInt8] = []
@@ -44,7 +44,7 @@ import WebSocketTesting
         }
     }
 
-    /// As many publications of 64 KiB as pass a mebibyte with the last.
+    /// The number of publications of 64 KiB of which the last exceeds a mebibyte.
     private static let count = 16
 
     private static func publish(
@@ -65,7 +65,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "once it is spent, the slowest pays by its topics' policies, and others keep theirs",
+        "Beyond it, the slowest consumer pays by its topics' policies; others keep theirs",
         arguments: [SlowSubscriberPolicy.disconnect, .dropOldest, .conflate])
     func slowestPays(policy: SlowSubscriberPolicy) async throws {
         let (ofSlow, ofQuick, log) = (Recorder(), Recorder(), LogRecorder())
@@ -102,7 +102,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "its own messages cost no one the connection, whatever others have waiting",
+        "A connection's own messages never cost another connection, whatever others have waiting",
         arguments: [SlowSubscriberPolicy.disconnect, .dropOldest])
     func ownMessages(policy: SlowSubscriberPolicy) async throws {
         let (ofSlow, ofQuick) = (Recorder(), Recorder())
@@ -119,13 +119,13 @@ import WebSocketTesting
             let quick = try await Laggard(server, ofQuick, "quick", notOn: loop)
             try await Self.publish(0, of: 100, to: "quick", at: server)
             try await quick.connection.until { $0.subscriber!.backlog.count == 1 }
-            // Another loop has it all from here on.
+            // From here on, the other loop has the whole budget.
             for number in 0..<Self.count { try await Self.publish(number, to: "slow", at: server) }
             #expect(await slow.waiting == Self.count)
             quick.connection.send([7, 7, 7])
             #expect(await quick.waiting == 2)
             if policy == .dropOldest {
-                // Who is next to wait there finds no one to take room from but who has this left.
+                // The next slow consumer there finds nothing to evict except this backlog.
                 let next = try await Laggard(server, ofQuick, "quick", notOn: loop)
                 try await Self.publish(1, of: 100, to: "quick", at: server)
                 try await quick.connection.until { $0.subscriber!.backlog.count == 1 }
@@ -138,7 +138,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("who is the slowest of its loop pays itself, if it is another loop that has it all")
+    @Test("The slowest consumer of a loop pays itself if another loop has the whole budget")
     func slowestOfItsLoop() async throws {
         let (ofSlow, ofQuick) = (Recorder(), Recorder())
         try await withServer(Self.router(ofSlow, ofQuick)) {
@@ -160,7 +160,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what is left in outboxes counts too: past the limit, who is left with much goes")
+    @Test("Outboxes count too: beyond the limit, connections with much left are reset")
     func outboxesCount() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -176,7 +176,7 @@ import WebSocketTesting
                 await connection.onLoop { _ = Connection(core: $0).subscribe(to: "news") }
                 members.append((client, connection))
             }
-            // More than the kernel takes in, by more than the limit: one fits, as always.
+            // More than the kernel accepts, by more than the limit: one always fits.
             try await Self.publish(7, of: Laggard.size, to: "news", at: server)
             for _ in 1..<members.count {
                 try await recorder.events.next { $0 == Self.resetEvent }
@@ -187,7 +187,7 @@ import WebSocketTesting
             for (client, connection) in members {
                 if await connection.onLoop({ $0.stage == .open }) {
                     #expect(try await client.readFrame().payload.count == Laggard.size)
-                    // All of it has left: there is room again.
+                    // Everything has been sent, so there is room again.
                     try await Self.publish(8, of: 100, to: "news", at: server)
                     #expect(try await client.readFrame().payload.count == 100)
                 }
@@ -196,7 +196,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("of those whose frames of a turn are gathered, each that goes is counted once")
+    @Test("If several connections are reset while frames are gathered, each is counted once")
     func gathered() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -212,7 +212,7 @@ import WebSocketTesting
                 connections.last!.subscribe(to: "one")
                 connections.last!.subscribe(to: "two")
             }
-            // No more than a mebibyte may wait for the loop, and the kernel takes several.
+            // At most a mebibyte may wait for the loop, and the kernel accepts several.
             let payload = [UInt8](repeating: 7, count: 64 << 10)
             for _ in 0..<20 {
                 await connections[0].onLoop { core in
@@ -229,7 +229,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "each publication that is sent is counted, however it is compressed, at once or later",
+        "Each sent publication is counted, however it is compressed, at once or later",
         arguments: ["plain", "alone", "shared", "own"])
     func deliveries(mode: String) async throws {
         let recorder = Recorder()
@@ -251,7 +251,7 @@ import WebSocketTesting
                 return "\(core.subscriber!.mode)"
             }
             #expect(agreed == mode)
-            // Nothing that could be deflated, and more than the kernel takes in.
+            // Incompressible, and more than the kernel accepts.
             var random = SplitMix(1)
             let payload = (0..<16 << 10).flatMap { _ in
                 withUnsafeBytes(of: random.next()) { [UInt8]($0) }
@@ -264,7 +264,7 @@ import WebSocketTesting
             for _ in 0..<count {
                 #expect(try await client.readFrame().payload.count >= payload.count)
             }
-            // Nothing waits any more, and no one is listed as who lets something wait.
+            // Nothing waits any more, and no connection is listed as waiting.
             #expect(await connection.onLoop { $0.resources.topics!.waiting.count } == 0)
             let counters = await server.server.counters()
             #expect(counters.topics.delayed > 0)
@@ -276,7 +276,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "what waited for several is compressed once for all of them",
+        "A publication that waited for several subscribers is compressed once for all of them",
         arguments: [Compression.ContextTakeover.shared, .off])
     func compressedOnce(takeover: Compression.ContextTakeover) async throws {
         let recorder = Recorder()

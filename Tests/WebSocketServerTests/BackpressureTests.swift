@@ -5,7 +5,7 @@ import WebSocketTesting
 @testable import WebSocketServer
 
 @Suite struct BackpressureTests {
-    @Test("a reader that doesn't read makes an async send wait, and go on when it reads")
+    @Test("An async send waits for a peer that doesn't read, and continues when it reads")
     func asyncSend() async throws {
         let sent = Locked(0)
         let opened = Reports<Connection>()
@@ -21,7 +21,7 @@ import WebSocketTesting
             let client = try await server.upgraded(receiveBuffer: 4_096)
             let connection = try await opened.next()
             try await connection.until { $0.outboxCount > $0.options.outboxHighWater }
-            // It waits: turns go by and nothing more is sent.
+            // It waits: turns pass and nothing more is sent.
             let before = sent.value
             for _ in 0..<100 { await connection.onLoop { _ in } }
             #expect(sent.value == before && before < 200)
@@ -35,7 +35,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a task that isn't on the connection's loop waits like one that is")
+    @Test("A task on another thread waits as well")
     func asyncSendElsewhere() async throws {
         let (gate, received) = (Reports<Int>(), Locked(0))
         var router = Router()
@@ -64,7 +64,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a send that waits ends when the peer goes")
+    @Test("A waiting send ends when the peer leaves")
     func asyncSendEnds() async throws {
         let (opened, ended) = (Reports<Connection>(), Reports<Bool>())
         var router = Router()
@@ -87,7 +87,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a slow async handler stops the reading, and loses no message")
+    @Test("A slow async handler pauses reading, and loses no message")
     func slowHandler() async throws {
         let (opened, gate) = (Reports<Connection>(), Reports<Int>())
         let received = Reports<Message>()
@@ -114,7 +114,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("an echo stops reading above high water, and is told of the drain")
+    @Test("An echo pauses reading above the high-water mark, and is informed when it has drained")
     func drains() async throws {
         let recorder = Recorder(echoes: true)
         try await withServer(.single(recorder)) {
@@ -122,7 +122,7 @@ import WebSocketTesting
         } _: { server in
             let client = try await server.upgraded(receiveBuffer: 4_096)
             let connection = try await recorder.connections.next()
-            // More than the kernel takes in.
+            // More than the kernel accepts.
             let frame = RawClient.Frame(first: 0x82, payload: .init(repeating: 1, count: 8 << 20))
             try await client.send(frame.encoded(key: [0, 0, 0, 0]))
             try await connection.until { $0.pauseReasons == .outbox }
@@ -135,7 +135,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("who said its last word and goes, with much still to be sent, is not waited for")
+    @Test("A peer that leaves after its Close frame, with much still to be sent, isn't waited for")
     func goneBehindItsEnd() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -152,13 +152,13 @@ import WebSocketTesting
             try await client.send(.close(1000))
             await client.finishSending()
             try await connection.until { $0.hasEnded }
-            // With bytes unread, closing resets.
+            // With unread bytes, closing resets.
             await client.close()
             #expect(try await recorder.end() == .closed(1000, ""))
         }
     }
 
-    @Test("a consumer past the hard limit is cut, once, and others are served on")
+    @Test("A consumer beyond the hard limit is reset once, and others are still served")
     func slowConsumer() async throws {
         let (slow, quick) = (Recorder(), Recorder())
         var router = Router()

@@ -9,7 +9,7 @@ import WebSocketTesting
     typealias Frame = RawClient.Frame
 
     @Test(
-        "a client that agreed to 8 window bits, where zlib can't deflate, sends plainly; at 9 not",
+        "A client with 8 window bits, with which zlib can't compress, sends plain; with 9 not",
         arguments: [8, 9])
     func windowBits(agreed: Int) async throws {
         let socket = try ListeningSocket.listen(
@@ -30,7 +30,7 @@ import WebSocketTesting
                 #expect(frame.first == (agreed == 8 ? 0x81 : 0xC1))
                 #expect((frame == .text(CompressionTests.json)) == (agreed == 8))
             }
-            // What it is sent may be compressed all the same.
+            // Messages to it may be compressed nevertheless.
             let hello = Frame(first: 0xC1, payload: [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 7, 0])
             try end.send(hello.encoded(key: nil))
             #expect(await connection.receive() == Message("Hello"))

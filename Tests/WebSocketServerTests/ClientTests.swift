@@ -6,7 +6,7 @@ import WebSocketTesting
 
 @Suite struct ClientTests {
     @Test(
-        "a URL says where to connect and what to ask for",
+        "A URL contains the address and the path",
         arguments: [
             (
                 "ws://example.org", WebSocketURL.Place.host("example.org", port: 80), "example.org",
@@ -27,7 +27,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a URL that can't be meant is an error",
+        "An invalid URL is an error",
         arguments: [
             "", "ws", "ws:", "ws:/a", "ws://", "http://a", "ws://a:0", "ws://a:65536", "ws://a:b",
             "ws://a:", "ws://u@a/", "ws://[::1", "ws://[x]/", "ws://a/#f", "ws://a/ b",
@@ -39,6 +39,25 @@ import WebSocketTesting
         #expect(error?.code == .invalidURL)
     }
 
+    @Test(
+        "a user or password is refused by name, and not repeated",
+        arguments: [
+            "ws://user:pa55@host/", "wss://pa55@host", "http://user:pa55@host/",
+            "ws:user:pa55@host",
+            "user:pa55@host", "ws://user:pa55@ho st/", "ws://pa55@host/#fragment",
+        ])
+    func credentials(text: String) {
+        let error = #expect(throws: ClientError.self) { try WebSocketURL(text, hasTLS: true) }
+        #expect(error?.code == .invalidURL)
+        #expect(error?.detail.contains("a user or password in a URL isn't supported") == true)
+        #expect(error?.description.contains("pa55") == false)
+    }
+
+    @Test(
+        "an @ elsewhere in a URL is no user",
+        arguments: ["ws://host/a@b", "ws://host?a@b", "ws+unix:/run/a@b.sock:/c@d"])
+    func noCredentials(text: String) throws { _ = try WebSocketURL(text) }
+
     @Test("wss is refused by name")
     func noTLS() async throws {
         try await withClient { client in
@@ -49,7 +68,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("talks over IPv4, IPv6 and Unix-domain sockets, with the subprotocol agreed on")
+    @Test("Communicates over IPv4, IPv6 and Unix-domain sockets, with the negotiated subprotocol")
     func places() async throws {
         let path = "/tmp/apus-test-\(UInt32.random(in: 0 ... .max)).sock"
         let recorder = Recorder(echoes: true)
@@ -84,13 +103,15 @@ import WebSocketTesting
                         try await client.connect(to: server.url("/ws"))
                     }
                     #expect(error?.code == .refused && error?.status == 403)
+                    let body = String(decoding: error?.body ?? [], as: UTF8.self)
+                    #expect(body.contains("who are you?"))
                 }
             }
         }
     }
 
     @Test(
-        "the server's order of subprotocols decides, and one that wasn't offered is none",
+        "The server's order of subprotocols decides, and one that wasn't offered isn't selected",
         arguments: [(["b", "a"], "b"), (["x", "a"], "a"), (["x"], nil), (["A"], nil)]
             as [([String], String?)])
     func subprotocols(supported: [String], agreed: String?) async throws {
@@ -109,10 +130,10 @@ import WebSocketTesting
         }
     }
 
-    @Test("tells a server that isn't there from one that doesn't answer, or not as it should")
+    @Test("Distinguishes a missing server, one that doesn't answer, and one with an invalid answer")
     func failures() async throws {
         try await withClient { client in
-            // Bound and never accepted from: the kernel connects, no one answers.
+            // Bound, but never accepting: the kernel connects, and nobody answers.
             let socket = try ListeningSocket.listen(
                 host: "127.0.0.1", port: 0, count: 1, backlog: 8)[0][0]
             var limits = Limits()
@@ -150,7 +171,25 @@ import WebSocketTesting
         }
     }
 
-    @Test("connecting and receiving can be cancelled")
+    @Test("a finished connection delivers what the server sends before its Close frame")
+    func finishing() async throws {
+        try await withServer(.echo) { server in
+            try await withClient { client in
+                for finishes in [true, false] {
+                    let connection = try await client.connect(to: server.url("/ws"))
+                    for number in 0..<1_000 { connection.connection.send("\(number)") }
+                    if finishes { connection.finish() } else { connection.connection.close() }
+                    var received = 0
+                    while await connection.receive() != nil { received += 1 }
+                    #expect(finishes ? received == 1_000 : received < 1_000)
+                    let end = await connection.waitUntilClosed()
+                    #expect(end.code == .normalClosure && end.isClean)
+                }
+            }
+        }
+    }
+
+    @Test("Connecting and receiving can be cancelled")
     func cancellation() async throws {
         try await withServer(.echo) { server in
             try await withClient { client in
@@ -171,7 +210,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a shutdown tells the servers 1001 and refuses what comes later")
+    @Test("A shutdown sends 1001 to the servers and refuses later calls")
     func shutdown() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -187,7 +226,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a handler on the client's loop sees what a server's handler would")
+    @Test("A handler on the client's loop receives the same calls as a server's handler")
     func handlers() async throws {
         try await withServer(.echo) { server in
             try await withClient(loops: 2) { client in

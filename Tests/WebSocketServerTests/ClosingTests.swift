@@ -5,11 +5,11 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// What was sent last arrives, whatever the peer still sends (RFC 6455 §7.1.1, RFC 9112 §9.6).
+/// The last data arrives, whatever the peer still sends (RFC 6455 §7.1.1, RFC 9112 §9.6).
 @Suite("Closing") struct ClosingTests {
     typealias Frame = RawClient.Frame
 
-    /// What a peer sends behind its Close frame.
+    /// The data that a peer sends after its Close frame.
     enum Rest: String, CaseIterable, Sendable {
         case nothing, pong, message, secondClose, noFrame, much
 
@@ -26,7 +26,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "all that was sent arrives, the Close frame too, though a peer sends behind its own",
+        "All sent data arrives with the Close frame, even if a peer sends after its own",
         arguments: Rest.allCases)
     func bytesBehindClose(rest: Rest) async throws {
         let recorder = Recorder()
@@ -36,7 +36,7 @@ import WebSocketTesting
             let frame = Frame(first: 0x82, payload: .init(repeating: 1, count: 2_000))
             for _ in 0..<40 { connection.send(frame.payload) }
             connection.ping()
-            // All of it is the kernel's.
+            // The kernel has all of it.
             #expect(await connection.onLoop { $0.outboxCount } == 0)
             try await client.send(.close(4_001, "bye"))
             try await connection.until { $0.stage != .open }
@@ -51,7 +51,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("the same where the server closes first, and the peer answers behind other frames")
+    @Test("The same if the server closes first, and the peer answers after other frames")
     func bytesBehindAnswer() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -72,7 +72,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a peer that goes on sending behind its Close frame is let go at the close timeout")
+    @Test("A peer that continues to send after its Close frame is closed at the close timeout")
     func endless() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -88,11 +88,11 @@ import WebSocketTesting
         }
     }
 
-    /// How a connection ends whose peer keeps its TCP side open.
+    /// The ways in which a connection ends whose peer keeps its TCP side open.
     enum Ending: String, CaseIterable, Sendable { case peerCloses, serverCloses, protocolError }
 
     @Test(
-        "the handler hears of the end as soon as no message can come, though the peer stays",
+        "The handler is informed of the end when no message can come, although the peer stays",
         arguments: Ending.allCases)
     func reportedBeforeThePeerLeaves(ending: Ending) async throws {
         let recorder = Recorder()
@@ -127,7 +127,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a connection that waits for its peer to leave still counts as one")
+    @Test("A connection that waits for its peer to leave still counts as one")
     func counted() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -142,7 +142,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a peer that ends its side without a Close frame gets what is queued for it")
+    @Test("A peer that ends its side without a Close frame receives the queued data")
     func halfClosed() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -161,7 +161,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a stop doesn't cut a response that its client has yet to read")
+    @Test("A stop doesn't truncate a response that its client has yet to read")
     func stopBehindResponse() async throws {
         let text = String(repeating: "x", count: 8 << 20)
         var router = Router()
@@ -173,7 +173,7 @@ import WebSocketTesting
             let head = try await client.readHead()
             #expect(head.hasPrefix("HTTP/1.1 200 "))
             server.server.stop()
-            // Listeners are closed before connections are let go.
+            // Listeners are closed before connections are drained.
             try await within { while (try? server.raw()) != nil { await Task.yield() } }
             reading.withLock {
                 $0 = Task { String(decoding: try await client.readToEnd(), as: UTF8.self) }
@@ -184,7 +184,7 @@ import WebSocketTesting
         #expect(isWhole)
     }
 
-    @Test("a refused request gets its answer, though its content is still on the way")
+    @Test("A refused request is answered although its content is still arriving")
     func refusedContent() async throws {
         try await withServer(.echo) { server in
             let client = try server.raw()

@@ -6,12 +6,12 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// Runs of combining marks in what a request has, and in topics: Swift's strings take some 6
-/// seconds to compare 128 KB of them.
+/// Sequences of combining marks in requests and topics. Comparing 128 KB of them as Swift strings
+/// takes about 6 seconds.
 @Suite("Combining marks in requests and topics cost no more than other text")
 struct CombiningMarksTests {
     private static let marks = combiningMarks(bytes: 128 << 10)
-    /// Seconds. Linear work takes a fraction of it, unoptimized too.
+    /// The limit in seconds. Linear work takes a fraction of it, even unoptimized.
     private static let limit = 2.0
 
     private func parse(_ text: String) -> RequestEvent {
@@ -62,7 +62,7 @@ struct CombiningMarksTests {
     struct DeadlineError: Error {}
 
     @Test(
-        "in a request's fields",
+        "in the fields of a request",
         arguments: [
             "Accept", "Authorization", "Connection", "Content-Length", "Content-Type", "Cookie",
             "Expect", "Forwarded", "Host", "Sec-WebSocket-Extensions", "Sec-WebSocket-Key",
@@ -117,7 +117,7 @@ struct CombiningMarksTests {
         #expect(seconds < Self.limit)
     }
 
-    @Test("in a topic's name")
+    @Test("in the name of a topic")
     func topics() {
         let topics = TopicOptions()
         let seconds = threadSeconds {

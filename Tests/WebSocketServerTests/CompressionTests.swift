@@ -28,7 +28,7 @@ import WebSocketTesting
         return all
     }()
 
-    @Test("client and server understand each other", arguments: settings)
+    @Test("Client and server understand each other", arguments: settings)
     func roundTrips(compression: Compression) async throws {
         try await withServer(.echo) {
             $0.compression = compression
@@ -59,7 +59,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a message is compressed from the threshold on, whatever came before in the turn")
+    @Test("A message is compressed from the threshold on, whatever came before in the turn")
     func threshold() async throws {
         try await withServer(.echo) {
             $0.compression.threshold = .bytes(100)
@@ -76,7 +76,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("nothing is compressed, or taken compressed, where it was not agreed on")
+    @Test("Without the extension, nothing is compressed, and compressed messages are refused")
     func notAgreed() async throws {
         try await withServer(.echo) {
             $0.compression.isEnabled = false
@@ -92,7 +92,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a secret can be sent uncompressed")
+    @Test("A secret can be sent uncompressed")
     func uncompressed() async throws {
         var router = Router()
         final class Sender: ConnectionHandler, Sendable {
@@ -112,12 +112,12 @@ import WebSocketTesting
         }
     }
 
-    @Test("once the memory for contexts is spent, connections do without and are counted")
+    @Test("Beyond the memory for contexts, connections work without one and are counted")
     func budget() async throws {
         var compression = Compression()
         compression.contextTakeover = .perConnection
         compression.allowsPeerContextTakeover = true
-        compression.memoryMax = .kibibytes(50)  // One connection's 4 KiB and 32 KiB, and slack.
+        compression.memoryMax = .kibibytes(50)  // One connection's 4 and 32 KiB, and a reserve.
         try await withServer(.echo) { [compression] in
             $0.compression = compression
             $0.loops = 1
@@ -142,7 +142,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a context at rest is given back, and the next message stands alone")
+    @Test("An idle context is freed, and the next message is compressed alone")
     func rest() async throws {
         let recorder = Recorder(echoes: true)
         try await withServer(.single(recorder)) {
@@ -153,7 +153,7 @@ import WebSocketTesting
             let client = try server.raw()
             try await client.upgrade("/ws", Self.offer)
             let connection = try await recorder.connections.next()
-            // Two messages in one read: no rest comes between them.
+            // Two messages in one read, so the context isn't idle between them.
             let twice = Frame.text(Self.json).encoded() + Frame.text(Self.json).encoded()
             var alone: Frame?
             for _ in 0..<2 {
@@ -169,7 +169,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a subscriber's context at rest is given back, and what is published later is read")
+    @Test("The idle context of a subscriber is freed, and later publications are read")
     func restOfSubscriber() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -187,7 +187,7 @@ import WebSocketTesting
             let inflater = RawInflater(windowBits: 15)
             var alone: Frame?
             for _ in 0..<3 {
-                // Two publications in one turn: no rest comes between them.
+                // Two publications in one turn, so the context isn't idle between them.
                 await connection.onLoop { core in
                     for _ in 0..<2 { Connection(core: core).publish(Self.json, to: "news") }
                 }
@@ -209,7 +209,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a route may have limits, a heartbeat and compression of its own")
+    @Test("A route may have its own limits, heartbeat and compression")
     func perRoute() async throws {
         var router = Router.echo
         let recorder = Recorder(echoes: true)
@@ -234,7 +234,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a route's rates are its own")
+    @Test("The rates of a route are its own")
     func ratesPerRoute() async throws {
         var router = Router.echo
         let recorder = Recorder(echoes: true)
@@ -247,7 +247,7 @@ import WebSocketTesting
         try await withServer(router) { server in
             let slow = try await server.upgraded("/slow")
             let other = try await server.upgraded()
-            // One past the burst, in one read: no token comes between them.
+            // One beyond the burst, in one read, so no token is added between them.
             let frames = (0..<4).map { Frame.text("\($0)") }
             for client in [slow, other] {
                 try await client.send(frames.flatMap { $0.encoded() })
@@ -261,7 +261,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a route's heartbeat is its own")
+    @Test("The heartbeat of a route is its own")
     func heartbeatPerRoute() async throws {
         var router = Router.echo
         let recorder = Recorder()
@@ -278,14 +278,14 @@ import WebSocketTesting
                 #expect(try await beating.readFrame() == Frame(first: 0x89))
                 try await beating.send(Frame(first: 0x8A))
             }
-            // It has been silent for longer, and a ping would come before the echo.
+            // The silence was longer than the interval, so a ping would come before the echo.
             try await other.send(.text("on"))
             #expect(try await other.readFrame() == .text("on"))
             for client in [beating, other] { await client.close() }
         }
     }
 
-    /// What a server with defaults but for the level makes of a message that stands alone.
+    /// Returns a message compressed alone, by a server with default values except the level.
     static func deflated(_ text: String, level: Int) -> [UInt8] {
         var compression = Compression()
         compression.level = level
@@ -301,7 +301,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("the memory that contexts and codecs hold is counted")
+    @Test("The memory of contexts and codecs is counted")
     func memory() async throws {
         try await withServer(.echo) {
             $0.compression.contextTakeover = .perConnection
@@ -318,7 +318,7 @@ import WebSocketTesting
             #expect(agreed.contextBytesReserved == sizes[0] + sizes[1])
             #expect(agreed.codecBytes > 32 << 10)
 
-            // What is sent is kept, what came plain is not.
+            // Sent messages are kept, received plain ones aren't.
             try await client.send(.text(Self.json))
             _ = try await client.readFrame()
             let sent = await counts()

@@ -32,12 +32,18 @@ import WebSocketProtocol
         }
     }
 
+    private static func tick(
+        _ lifecycle: inout Lifecycle, at now: UInt64, takesSome: Bool
+    ) -> Lifecycle.TickAction {
+        lifecycle.tick(now: now, holdsContext: false) { takesSome }
+    }
+
     // MARK: - Heartbeat
 
-    @Test("a ping goes out in silence, and a peer that answers with any byte stays")
+    @Test("A ping goes out in silence, and a peer that answers with any byte stays")
     func ping() {
         var lifecycle = Self.lifecycle()
-        var due = lifecycle.nextDeadline(holdsContext: false)!
+        var due = lifecycle.nextDeadline(holdsContext: false, now: Self.start)!
         for _ in 0..<5 {
             let before = due - 33
             let early = Self.tick(&lifecycle, at: before)
@@ -53,10 +59,10 @@ import WebSocketProtocol
         }
     }
 
-    @Test("a peer that neither answers nor takes anything is dead")
+    @Test("A peer that neither answers nor takes anything is dead")
     func dead() {
         var lifecycle = Self.lifecycle()
-        let due = lifecycle.nextDeadline(holdsContext: false)!
+        let due = lifecycle.nextDeadline(holdsContext: false, now: Self.start)!
         guard case .keep(.sendPing, let pongDue?) = Self.tick(&lifecycle, at: due) else {
             Issue.record("no ping")
             return
@@ -70,10 +76,10 @@ import WebSocketProtocol
         #expect(action == .timedOut(.heartbeat) && asked == 1)
     }
 
-    @Test("a peer that takes some of what was sent before the ping has as long again")
+    @Test("A peer that takes some of what was sent before the ping has as long again")
     func taking() {
         var lifecycle = Self.lifecycle()
-        var due = lifecycle.nextDeadline(holdsContext: false)!
+        var due = lifecycle.nextDeadline(holdsContext: false, now: Self.start)!
         _ = Self.tick(&lifecycle, at: due)
         due = CoarseTime(due).milliseconds
         for _ in 0..<3 {
@@ -92,7 +98,7 @@ import WebSocketProtocol
     }
 
     @Test(
-        "a peer that isn't read from is never pinged or taken for dead",
+        "A peer that isn't read from is never pinged or taken for dead",
         arguments: [1, 8, 16, 32] as [UInt8])
     func paused(reason: UInt8) {
         var lifecycle = Self.lifecycle()
@@ -116,7 +122,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("a peer that is awaited to take its outbox is pinged all the same")
+    @Test("A peer that is awaited to take its outbox is pinged all the same")
     func pausedForOutbox() {
         var lifecycle = Self.lifecycle()
         lifecycle.pause(for: .outbox)
@@ -129,7 +135,7 @@ import WebSocketProtocol
         #expect(action == .timedOut(.heartbeat))
     }
 
-    @Test("pings of connections made together lie apart, in the last tenth of the interval")
+    @Test("Pings of connections made together lie apart, in the last tenth of the interval")
     func spread() {
         let options = LifecycleWorld.options(heartbeat: Self.heartbeat)
         let times = (1...1_000).map {
@@ -149,9 +155,27 @@ import WebSocketProtocol
         #expect(interval == 1)
     }
 
+    @Test("Pings keep to an interval that is shorter than the time for a pong")
+    func shortInterval() {
+        var heartbeat = Heartbeat()
+        heartbeat.interval = .milliseconds(3_200)
+        heartbeat.timeout = .milliseconds(9_600)
+        var lifecycle = LifecycleWorld.lifecycle(in: .open, heartbeat: heartbeat)
+        let sent = Self.start + 3_200
+        #expect(Self.tick(&lifecycle, at: sent) == .keep(.sendPing, next: sent + 3_200))
+        _ = lifecycle.received(now: sent)
+        guard case .keep(.sendPing, _) = Self.tick(&lifecycle, at: sent + 3_200) else {
+            Issue.record("no ping")
+            return
+        }
+        // Without a pong, the next check is at the end of its time.
+        let late = sent + 6_400
+        #expect(Self.tick(&lifecycle, at: late) == .keep([], next: sent + 3_200 + 9_600))
+    }
+
     // MARK: - Idleness
 
-    @Test("messages either way count against idleness, other bytes don't")
+    @Test("Messages either way count against idleness, other bytes don't")
     func idle() {
         var lifecycle = Self.lifecycle { $0.idleTimeout = .seconds(64) }
         _ = lifecycle.received(now: Self.start + 32_000)
@@ -169,12 +193,12 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: Self.start + 160_000) == .timedOut(.idle))
     }
 
-    @Test("a compression context is released once the connection is idle")
+    @Test("A compression context is released once the connection is idle")
     func context() {
         var lifecycle = LifecycleWorld.lifecycle(in: .open)
         let idle = lifecycle.options.contextIdleTimeout
-        #expect(lifecycle.nextDeadline(holdsContext: false) == nil)
-        let due = lifecycle.nextDeadline(holdsContext: true)!
+        #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == nil)
+        let due = lifecycle.nextDeadline(holdsContext: true, now: Self.start)!
         #expect(due == Self.start + idle)
         let early = lifecycle.tick(now: due - 1, holdsContext: true) { false }
         #expect(early == .keep([], next: due))
@@ -184,7 +208,7 @@ import WebSocketProtocol
 
     // MARK: - Rates and authentication
 
-    @Test("a peer above its rate is read from again when its debt is paid")
+    @Test("A peer above its rate is read from again when its debt is paid")
     func rate() {
         var lifecycle = Self.lifecycle { $0.messageRateMax = 1 }
         // The burst of one, and 120 more: two minutes' rest.
@@ -209,7 +233,7 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: Self.start + 120_001) != .keep(.resumeReading, next: nil))
     }
 
-    @Test("a peer above its rate is told so, if that is the policy", arguments: [false, true])
+    @Test("A peer above its rate is told so, if that is the policy", arguments: [false, true])
     func rateFault(byBytes: Bool) {
         var lifecycle = Self.lifecycle {
             $0.ratePolicy = .close
@@ -225,7 +249,7 @@ import WebSocketProtocol
         #expect(lifecycle.pauseReasons.isEmpty == true)
     }
 
-    @Test("a peer has its time to authenticate, and then the limits of all")
+    @Test("A peer has its time to authenticate, and then the limits of all")
     func authentication() {
         var lifecycle = Self.lifecycle(awaitsAuthentication: true) {
             $0.authenticationTimeout = .seconds(16)
@@ -233,7 +257,7 @@ import WebSocketProtocol
         let limits = lifecycle.guards!.limits!
         #expect(limits.messageSizeMax == 16 << 10)
         let due = Self.start + 16_000
-        #expect(lifecycle.nextDeadline(holdsContext: false) == due)
+        #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == due)
         #expect(Self.tick(&lifecycle, at: due - 1) == .keep([], next: due))
         #expect(lifecycle.mayAwaitAuthentication == true)
         lifecycle.authenticated()
@@ -248,7 +272,7 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: due) == .timedOut(.authentication))
     }
 
-    @Test("guards that hold bytes or rates stay when the peer has authenticated")
+    @Test("Guards that hold bytes or rates stay when the peer has authenticated")
     func guardsStay() {
         var lifecycle = Self.lifecycle(awaitsAuthentication: true) { $0.messageRateMax = 1 }
         lifecycle.authenticated()
@@ -261,21 +285,21 @@ import WebSocketProtocol
         #expect(lifecycle.guards?.takeUnparsed() == nil)
     }
 
-    @Test("guards for which nothing is due have no deadline")
+    @Test("Guards for which nothing is due have no deadline")
     func noDeadline() {
         var lifecycle = LifecycleWorld.lifecycle(in: .open) { $0.messageRateMax = 1 }
-        #expect(lifecycle.nextDeadline(holdsContext: false) == nil)
+        #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == nil)
         #expect(Self.tick(&lifecycle, at: Self.start) == .keep([], next: nil))
     }
 
     // MARK: - Messages and ends
 
-    @Test("a message that takes too long to arrive is a fault, unless this side doesn't read")
+    @Test("A message that takes too long to arrive is a fault, unless this side doesn't read")
     func message() {
         var lifecycle = LifecycleWorld.lifecycle(in: .open) { $0.messageTimeout = .seconds(16) }
         let due = Self.start + 16_000
         #expect(lifecycle.beganAssembly(now: Self.start) == due)
-        #expect(lifecycle.nextDeadline(holdsContext: false) == due)
+        #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == due)
         lifecycle.pause(for: .outbox)
         #expect(Self.tick(&lifecycle, at: due) == .keep([], next: due + 16_000))
         _ = lifecycle.resume(from: .outbox)
@@ -286,7 +310,28 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: due + 16_000) != .timedOut(.message))
     }
 
-    @Test("the peer is asked about only where that decides", arguments: [true, false])
+    @Test("A client that delivers while it closes waits a close timeout after the last byte")
+    func delivering() {
+        let timeout = LifecycleWorld.closeTimeout
+        var lifecycle = LifecycleWorld.lifecycle(in: .open)
+        lifecycle.pause(for: .application)
+        _ = lifecycle.close(.normalClosure, delivering: true, now: Self.start)
+        #expect(lifecycle.stage == .closing && lifecycle.deliversWhileClosing)
+        // The application reads on when it likes, and the wait begins anew meanwhile.
+        #expect(lifecycle.pauseReasons == .application)
+        let due = Self.start + timeout
+        #expect(Self.tick(&lifecycle, at: due, takesSome: false) == .wait(until: due + timeout))
+        _ = lifecycle.resume(from: .application)
+        _ = lifecycle.received(now: due + 32)
+        #expect(
+            Self.tick(&lifecycle, at: due + timeout, takesSome: false)
+                == .wait(until: due + 32 + timeout))
+        #expect(
+            Self.tick(&lifecycle, at: due + 32 + timeout, takesSome: false) == .timedOut(.close))
+        #expect(LifecycleWorld.lifecycle(in: .closing).deliversWhileClosing == false)
+    }
+
+    @Test("The peer is asked about only where that decides", arguments: [true, false])
     func asking(takesSome: Bool) {
         for stage in Lifecycle.Stage.allCases {
             var lifecycle = LifecycleWorld.lifecycle(in: stage)

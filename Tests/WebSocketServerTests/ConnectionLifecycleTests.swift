@@ -276,7 +276,7 @@ import WebSocketTesting
         ),
     ]
 
-    @Test("each input has one outcome in each stage")
+    @Test("Each input has one outcome in each stage")
     func outcomes() {
         #expect(Self.table.map(\.0) == Input.allCases)
         for (input, row) in Self.table {
@@ -289,7 +289,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("stages never go back, ends are reported once, and deadlines lie ahead")
+    @Test("Stages never go back, ends are reported once, and deadlines lie ahead")
     func property() {
         var generator = SplitMix(11)
         for _ in 0..<2_000 {
@@ -325,7 +325,7 @@ import WebSocketTesting
 
     // MARK: - Closing
 
-    @Test("the code that is reported is the peer's, else ours, else 1006")
+    @Test("The code that is reported is the peer's, else ours, else 1006")
     func reportedCode() {
         var lifecycle = LifecycleWorld.lifecycle(in: .open)
         #expect(lifecycle.reportEnd() == .abnormalClosure)
@@ -339,7 +339,7 @@ import WebSocketTesting
         #expect(lifecycle.reportEnd() == 4_002)
     }
 
-    @Test("a close ends every pause, so that the peer's Close frame is seen")
+    @Test("A close ends every pause, so that the peer's Close frame is seen")
     func closeWhilePaused() {
         var lifecycle = LifecycleWorld.lifecycle(in: .open)
         lifecycle.pause(for: [.application, .held])
@@ -348,7 +348,7 @@ import WebSocketTesting
         #expect(lifecycle.wantsReading && !lifecycle.mustHold)
     }
 
-    @Test("a lingering connection reads to see the end, whatever it was paused for")
+    @Test("A lingering connection reads to see the end, whatever it was paused for")
     func lingerWhilePaused() {
         var lifecycle = LifecycleWorld.lifecycle(in: .open)
         lifecycle.pause(for: .application)
@@ -358,7 +358,7 @@ import WebSocketTesting
         #expect(lifecycle.wantsReading == false)
     }
 
-    @Test("what was read is parsed when held bytes are all that is left to wait for")
+    @Test("What was read is parsed when held bytes are all that is left to wait for")
     func resumption() {
         var lifecycle = LifecycleWorld.lifecycle(in: .open)
         lifecycle.pause(for: .held)
@@ -370,7 +370,7 @@ import WebSocketTesting
         #expect(lifecycle.wantsReading == true)
     }
 
-    @Test("the answer to a Close frame waits for a task, no longer than the close timeout")
+    @Test("The answer to a Close frame waits for a task, no longer than the close timeout")
     func task() {
         let (start, due) = (
             LifecycleWorld.start, LifecycleWorld.start + LifecycleWorld.closeTimeout

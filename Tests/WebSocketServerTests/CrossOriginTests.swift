@@ -24,7 +24,7 @@ struct CrossOriginTests {
         return router
     }()
 
-    /// The header fields of a response, by their names in lower case; those of one name in a list.
+    /// The header fields of a response by their lowercase names, each with a list of values.
     private struct Head {
         let status: Int
         let fields: [String: [String]]
@@ -64,7 +64,7 @@ struct CrossOriginTests {
     }
 
     @Test(
-        "every response says that the page of a listed origin may read it",
+        "Every response allows the page of a listed origin to read it",
         arguments: [
             ("GET /things", 200), ("HEAD /things", 200), ("POST /things", 200),
             ("GET /closed", 401), ("GET /nothing", 404), ("PUT /things", 405), ("GET /ws", 426),
@@ -78,7 +78,7 @@ struct CrossOriginTests {
             let body = request.hasPrefix("P") ? "abc" : nil
             let head = try await Self.ask(server, request, origin: Self.page, body: body)
             #expect(head.status == status)
-            // The page can't be told where the head was refused before its origin came.
+            // The page is unknown if the head was refused before its origin.
             guard status != 501 else { return #expect(!head.isShared && head["vary"] == "Origin") }
             #expect(head["access-control-allow-origin"] == Self.page)
             #expect(head["access-control-expose-headers"] == "*")
@@ -87,7 +87,7 @@ struct CrossOriginTests {
         }
     }
 
-    @Test("a request that is refused for its size is answered in the page's sight, too")
+    @Test("A page can read why its request was refused for its size")
     func refusedHeads() async throws {
         let policy = try Self.listing([Self.page])
         try await withServer(Self.router) {
@@ -103,7 +103,7 @@ struct CrossOriginTests {
         }
     }
 
-    @Test("a preflight is answered with the methods of the resource and the fields asked for")
+    @Test("A preflight is answered with the resource's methods and the requested fields")
     func preflight() async throws {
         let policy = try Self.listing([Self.page, "null"])
         try await withServer(Self.router) {
@@ -131,7 +131,7 @@ struct CrossOriginTests {
     }
 
     @Test(
-        "a page is allowed no field that proxies speak by, and none of a list that can't be read",
+        "A page isn't allowed the fields of proxies, nor any of an invalid list",
         arguments: [
             ("x-forwarded-for, authorization", "authorization"), ("X-Forwarded-Proto", nil),
             ("Forwarded,x-real-ip,x-b", "x-b"), ("a b", nil), ("a, \"b\"", nil), ("é", nil),
@@ -152,7 +152,7 @@ struct CrossOriginTests {
     }
 
     @Test(
-        "other pages are told nothing of the kind",
+        "Pages of other origins receive no permission",
         arguments: [
             nil, "https://api.example", "https://evil.example", "https://app.example.evil.example",
             "null", "https://app.example, https://evil.example", "https://app.example:8443", "",
@@ -175,13 +175,13 @@ struct CrossOriginTests {
                     server, request, origin: origin, preflight, body: body)
                 #expect(head.status == status, "\(request) \(origin ?? "none")")
                 #expect(!head.isShared, "\(head.fields)")
-                // Caches must know that another page's response differs.
+                // Caches must know that the response to another page differs.
                 #expect(head["vary"] == "Origin")
             }
         }
     }
 
-    @Test("where only the server's own pages are allowed, no response says anything")
+    @Test("If only the server's own pages are allowed, no response has these fields")
     func sameOriginOnly() async throws {
         try await withServer(Self.router) { server in
             for origin in [nil, Self.page, "http://api.example"] {
@@ -193,7 +193,7 @@ struct CrossOriginTests {
         }
     }
 
-    @Test("where all pages are allowed, every response is for all, whoever asks")
+    @Test("If all pages are allowed, every response is for all")
     func any() async throws {
         try await withServer(Self.router) {
             $0.origins = .any
@@ -216,7 +216,7 @@ struct CrossOriginTests {
         }
     }
 
-    @Test("one page's permission is not the next request's, on one connection")
+    @Test("The permission for one page doesn't apply to the next request on the connection")
     func keptAlive() async throws {
         let policy = try Self.listing([Self.page])
         try await withServer(Self.router) {
@@ -233,14 +233,14 @@ struct CrossOriginTests {
                 #expect(try await !head("Origin: https://evil.example\r\n").isShared)
             }
             #expect(try await head("Origin: \(Self.page)\r\n").isShared)
-            // Broken before an origin has come.
+            // Invalid before the origin.
             try await client.send("GET /things HTTP/1.1\r\nbroken\r\n\r\n")
             let broken = try Head(try await client.readHead())
             #expect(broken.status == 400 && !broken.isShared)
         }
     }
 
-    @Test("a handler's own fields are kept")
+    @Test("The fields of a handler are kept")
     func handlersOwn() async throws {
         let policy = try Self.listing([Self.page])
         try await withServer(Self.router) {

@@ -19,7 +19,7 @@ struct DeadlineTests {
                 connection.setDeadline(after: delay) { [passed] connection in
                     passed.add(text)
                     connection.send("passed \(text)")
-                    // Set from within, another one runs, too.
+                    // A deadline that is set by a deadline runs as well.
                     if text == "1" {
                         connection.setDeadline(after: .zero) { $0.send("and again") }
                     }
@@ -34,7 +34,7 @@ struct DeadlineTests {
         }
     }
 
-    @Test("a deadline passes once; a later one takes its place; cleared, it doesn't pass")
+    @Test("A deadline passes once; a later one replaces it; a cancelled one doesn't pass")
     func passing() async throws {
         let setter = Setter()
         try await withServer(.single(setter)) { server in
@@ -43,7 +43,7 @@ struct DeadlineTests {
                 for (text, answers) in [
                     ("1", ["set 1", "passed 1", "and again"]),
                     ("3600000", ["set 3600000"]), ("2", ["set 2", "passed 2"]),
-                    // More than the wheel can count.
+                    // More than the wheel can represent.
                     ("999999999999", ["set 999999999999"]), ("clear", ["set clear"]),
                     ("0", ["set 0", "passed 0"]),
                 ] {
@@ -59,11 +59,11 @@ struct DeadlineTests {
     }
 
     @Test(
-        "it goes with its connection, however that ends; nothing is left",
+        "It ends with its connection, however that ends; nothing is left",
         arguments: [true, false])
     func ending(isReset: Bool) async throws {
         let setter = Setter()
-        // Throws if the ledger isn't even.
+        // Throws if the ledger isn't zero.
         try await withServer(.single(setter)) { server in
             let client = try await server.upgraded()
             try await client.send(RawClient.Frame.text("3600000").encoded())

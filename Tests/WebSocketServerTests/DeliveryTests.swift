@@ -5,14 +5,15 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// A peer that reads slowly is alive as long as it takes something.
+/// A slow peer is alive as long as it reads something.
 @Suite("Slow readers") struct DeliveryTests {
     typealias Frame = RawClient.Frame
 
-    /// More than a peer with a small receive buffer takes by itself, less than our kernel does.
+    /// More than a peer with a small receive buffer accepts by itself, and less than the server's
+    /// kernel does.
     private static let frame = Frame(first: 0x82, payload: .init(repeating: 1, count: 190_000))
 
-    /// A connection that has been sent the frame, all of which the kernel has.
+    /// A connection that has been sent the frame, which is entirely in the kernel.
     private static func sent(
         _ server: TestServer, _ recorder: Recorder
     ) async throws -> (RawClient, Connection) {
@@ -23,7 +24,7 @@ import WebSocketTesting
         return (client, connection)
     }
 
-    /// Reads some of the frame, more than the client reads ahead, and waits until the server's
+    /// Reads some of the frame, more than the client's kernel buffers, and waits until the server's
     /// kernel knows.
     private static func readSome(
         _ client: RawClient, _ connection: Connection
@@ -35,8 +36,8 @@ import WebSocketTesting
         return count
     }
 
-    /// Lets deadlines pass until one ends the connection: the peer's kernel may take a little more
-    /// by itself.
+    /// Lets deadlines pass until one ends the connection. The peer's kernel may accept a little
+    /// more by itself.
     private static func untilOver(_ connection: Connection) async throws {
         try await connection.until {
             $0.deadlinePassed(now: $0.loop.now)
@@ -56,7 +57,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a ping that waits behind what the kernel has may be answered late",
+        "A ping after data that the kernel still has may be answered late",
         arguments: Place.allCases)
     func ping(place: Place) async throws {
         let recorder = Recorder()
@@ -79,7 +80,7 @@ import WebSocketTesting
                 #expect(await connection.onLoop { $0.lifecycle.liveness.awaitsPong })
                 #expect(await connection.onLoop { $0.stage } == .open)
             }
-            // Now it takes nothing more than its kernel does by itself.
+            // From now on, only its kernel accepts data.
             try await connection.until {
                 $0.deadlinePassed(now: $0.lifecycle.liveness.pingSent + 10_000)
                 return $0.stage != .open
@@ -92,7 +93,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what is sent behind a ping is no sign of life, though the peer's kernel takes it")
+    @Test("Data after a ping is no sign of life, although the peer's kernel accepts it")
     func hanging() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -118,7 +119,7 @@ import WebSocketTesting
     enum Closing: CaseIterable, Sendable { case peerCloses, weClose }
 
     @Test(
-        "the close timeout begins anew while the peer takes what was sent before",
+        "The close timeout restarts while the peer receives earlier data",
         arguments: Closing.allCases, Place.allCases)
     func closing(kind: Closing, place: Place) async throws {
         let recorder = Recorder()
@@ -144,7 +145,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a response may be read slowly, by a connection that is kept alive",
+        "A response on a kept connection may be read slowly",
         arguments: Place.allCases)
     func response(place: Place) async throws {
         let text = String(repeating: "x", count: 190_000)
@@ -159,7 +160,7 @@ import WebSocketTesting
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             let head = try await client.readHead()
             #expect(head.hasPrefix("HTTP/1.1 200 "))
-            // Another connection of the loop knows of all.
+            // A second connection of the loop shows that all is done.
             let other = try await server.upgraded()
             let witness = try await recorder.connections.next()
             opened.add(witness.core.resources)

@@ -5,17 +5,18 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// What a server does when its broker tells it of a gap.
+/// The behaviour of a server when its broker reports a gap.
 @Suite struct GapTests {
-    /// In memory, and tells what it is told to tell.
+    /// A broker in memory that reports events on command.
     private final class Telling: Broker {
         private let base = MemoryBroker()
-        private let receiver = Locked<(@Sendable (BrokerEvent) -> Void)?>(nil)
+        private let receiver = Locked<(@Sendable (BrokerEvent) -> BrokerError?)?>(nil)
 
-        func tell(_ event: BrokerEvent) { receiver.value?(event) }
+        @discardableResult
+        func tell(_ event: BrokerEvent) -> BrokerError? { receiver.value?(event) ?? nil }
 
         var health: BrokerHealth { base.health }
-        func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
             receiver.withLock { $0 = receive }
             base.start(receive)
         }
@@ -27,7 +28,7 @@ import WebSocketTesting
         func stop() async { await base.stop() }
     }
 
-    /// Subscribes if its path says so.
+    /// A handler that subscribes if it is told to.
     private final class Listener: ConnectionHandler, Sendable {
         let subscribes: Bool
         init(subscribes: Bool) { self.subscribes = subscribes }
@@ -53,7 +54,7 @@ import WebSocketTesting
         return client
     }
 
-    @Test("a gap and its end close subscribers, on all loops, and no one else")
+    @Test("A gap and its end close only subscribers, on all loops")
     func closes() async throws {
         let broker = Telling()
         try await withServer(Self.router, broker: broker) {
@@ -79,7 +80,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a gap is counted and leaves subscribers alone by default")
+    @Test("A gap is counted, and by default no subscriber is closed")
     func keeps() async throws {
         let broker = Telling()
         try await withServer(Self.router, broker: broker) { server in
@@ -95,7 +96,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what a busy loop can't hold is dropped: one gap each time, until it has caught up")
+    @Test("Publications beyond the limit of a busy loop are dropped: one gap each time")
     func overload() async throws {
         let (busy, free) = (Reports<Int>(), DispatchSemaphore(value: 0))
         let (broker, recorder, log) = (Telling(), Recorder(), LogRecorder())
@@ -108,21 +109,25 @@ import WebSocketTesting
             let client = try await Self.join(server, "/subscribed")
             let other = try await server.upgraded("/busy")
             let connection = try await recorder.connections.next()
-            func tell(_ payload: [UInt8], as kind: MessageKind) {
+            @discardableResult
+            func tell(_ payload: [UInt8], as kind: MessageKind) -> BrokerError? {
                 broker.tell(
                     .publication(Publication(payload.span.bytes, as: kind, to: "topic")))
             }
             for round in 1...2 {
-                // The only loop does nothing until it is let go.
+                // Blocks the only loop until it is released.
                 connection.core.loop.execute {
                     busy.add(round)
                     free.wait()
                 }
                 _ = try await busy.next()
-                for _ in 0..<40 { tell([UInt8](repeating: 7, count: 64 << 10), as: .binary) }
+                let answers = (0..<40).map { _ in
+                    tell([UInt8](repeating: 7, count: 64 << 10), as: .binary)
+                }
+                #expect(answers.count { $0 != nil } == 8)
                 free.signal()
                 let counters = await server.server.counters()
-                // What is taken passes twice `topics.backlog.max` with the last.
+                // The last accepted publication exceeds twice `topics.backlog.max`.
                 #expect(counters.topics.publications == UInt64(32 * round))
                 #expect(counters.brokerGaps == round)
             }

@@ -5,7 +5,7 @@ import WebSocketTesting
 @testable import WebSocketServer
 
 @Suite("Token bucket") struct TokenBucketTests {
-    @Test("a burst of a second's tokens, then as many a second")
+    @Test("A burst of a second's tokens, then the same number per second")
     func rate() {
         var bucket = TokenBucket(rate: 10, now: 1_000)
         #expect(bucket.take(10, now: 1_000) == 0)
@@ -13,13 +13,13 @@ import WebSocketTesting
         #expect(bucket.take(0, now: 1_099) == 1)
         #expect(bucket.take(0, now: 1_100) == 0)
         #expect(bucket.take(1, now: 1_200) == 0)
-        // A debt is paid at the same rate, and rest is no credit beyond a second's.
+        // A debt is paid at the same rate, and a pause gives no more than a second's credit.
         #expect(bucket.take(25, now: 1_200) == 2_500)
         #expect(bucket.take(10, now: 1_000_000) == 0)
         #expect(bucket.take(1, now: 1_000_000) == 100)
     }
 
-    @Test("never more than the rate and a burst, by a slow count of milliseconds")
+    @Test("Never more than the rate and a burst, by a slow count of milliseconds")
     func property() {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<200 {
@@ -40,7 +40,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("extremes don't overflow")
+    @Test("Extreme values don't overflow")
     func extremes() {
         var bucket = TokenBucket(rate: 64 << 30, now: 0)
         #expect(bucket.take(.max, now: 0) > 0)
@@ -54,7 +54,7 @@ import WebSocketTesting
 @Suite("Rates and authentication") struct GuardTests {
     typealias Frame = RawClient.Frame
 
-    @Test("above its message rate a connection rests unread, and loses nothing")
+    @Test("Beyond its message rate, a connection is paused, and loses nothing")
     func pause() async throws {
         let recorder = Recorder(echoes: true)
         try await withServer(.single(recorder)) {
@@ -62,7 +62,7 @@ import WebSocketTesting
         } _: { server in
             let client = try await server.upgraded()
             let connection = try await recorder.connections.next()
-            // In one read, and with that 120 seconds' rest.
+            // In one read, which leads to a pause of 120 seconds.
             let frames = (0..<121).map { Frame.text("\($0)") }
             try await client.send(frames.flatMap { $0.encoded() })
             for frame in frames { #expect(try await client.readFrame() == frame) }
@@ -75,7 +75,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("or it is closed, if that is the policy", arguments: [false, true])
+    @Test("Or it is closed, if that is the policy", arguments: [false, true])
     func close(byBytes: Bool) async throws {
         try await withServer(.echo) {
             $0.limits.ratePolicy = .close
@@ -87,7 +87,7 @@ import WebSocketTesting
         } _: { server in
             let client = try await server.upgraded()
             let frame = Frame.text(String(repeating: "x", count: 300))
-            // One past the burst, in one read: no token comes between them.
+            // One beyond the burst, in one read, so no token is added between them.
             try await client.send((0..<4).flatMap { _ in frame.encoded() })
             for _ in 0..<4 { #expect(try await client.readFrame() == frame) }
             let end = try await client.readFrame()
@@ -99,7 +99,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what a message inflates to is what counts")
+    @Test("The decompressed size of a message counts")
     func inflatedRate() async throws {
         try await withServer(.echo) {
             $0.limits.ratePolicy = .close
@@ -115,7 +115,7 @@ import WebSocketTesting
         }
     }
 
-    /// Takes a first message for a token, and echoes what follows.
+    /// A handler that takes the first message as a token, and echoes later ones.
     private final class Guarded: ConnectionHandler {
         private var isAuthenticated = false
 
@@ -135,12 +135,12 @@ import WebSocketTesting
         return router
     }
 
-    @Test("before authentication messages are small, from the next frame on they are not")
+    @Test("Before the authentication messages are small, but not from the next frame on")
     func beforeAuthentication() async throws {
         try await withServer(Self.guarded) { server in
             let large = Frame.text(String(repeating: "x", count: 20_000))
             let client = try await server.upgraded()
-            // One read: the token, and what only who is known may send.
+            // In one read: the token, and a message that only an authenticated client may send.
             try await client.send(Frame.text("token").encoded() + large.encoded())
             #expect(try await client.readFrame() == large)
             try await client.send(large)
@@ -152,7 +152,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("nothing is inflated for who has yet to prove who it is")
+    @Test("Nothing is decompressed for a client that must still authenticate")
     func bombBeforeAuthentication() async throws {
         try await withServer(Self.guarded) { server in
             let client = try server.raw()
@@ -166,7 +166,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("who doesn't authenticate in time is closed with 3000")
+    @Test("A client that doesn't authenticate in time is closed with 3000")
     func authenticationTimeout() async throws {
         try await withServer(Self.guarded) {
             $0.limits.authenticationTimeout = .milliseconds(50)

@@ -5,11 +5,12 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// What a connection has read and must wait with, and peers that only ask.
-@Suite("Bytes that are held") struct HeldTests {
+/// Bytes that a connection has read and must process later, and peers that don't read their
+/// answers.
+@Suite("Pending bytes of a read") struct HeldTests {
     static let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
-    /// A frame of a client with a compressed message of `size` zero bytes.
+    /// Returns a client's frame with a compressed message of `size` zero bytes.
     static func bomb(_ size: Int) -> [UInt8] {
         var deflater = Deflater(engine: .zlib, level: 9, windowBits: 15, memoryLevel: 8)
         let payload = [UInt8](repeating: 0, count: size)
@@ -22,7 +23,7 @@ import WebSocketTesting
         return RawClient.Frame(first: 0xC2, payload: deflated).encoded()
     }
 
-    @Test("a read of compressed messages stops where an async handler's queue is full")
+    @Test("A read of compressed messages stops when an async handler's queue is full")
     func asyncQueue() async throws {
         let (gate, received, opened) = (Reports<Int>(), Locked(0), Reports<Connection>())
         let zeros = [UInt8](repeating: 0, count: 1 << 20)
@@ -53,7 +54,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a read that inflates to much is spread over turns, in which others are served")
+    @Test("A read that decompresses to much data is spread over turns, which others share")
     func turns() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -79,7 +80,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "when compression has had its time of a turn, messages wait for a later one, short ones not"
+        "When compression has used its share of a turn, all but short messages wait for the next"
     )
     func codecTime() async throws {
         let recorder = Recorder()
@@ -121,7 +122,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("those within messages and the others go on in turns, each in the order they came in")
+    @Test("Connections within a message and others continue alternately, in their order of arrival")
     func codecQueue() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -150,7 +151,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a Close frame among what is held ends a connection that the server closes")
+    @Test("A Close frame among pending bytes ends a connection that the server closes")
     func closeFrameHeld() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -166,7 +167,7 @@ import WebSocketTesting
             connection.close(.goingAway)
             #expect(try await client.readFrame() == .close(.goingAway))
             #expect(try await recorder.end() == .closed(.normalClosure, ""))
-            // It is off the timer's list, which the close timeout would walk.
+            // It isn't in the timer's list any more, which the close timeout would walk.
             let other = try await server.upgraded()
             let last = try await recorder.connections.next()
             let due = await last.onLoop { $0.loop.now + 100 }
@@ -176,7 +177,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a peer that asks and doesn't read gets no further answers until it does")
+    @Test("A peer that doesn't read its answers receives no further ones until it does")
     func pipelining() async throws {
         var router = Router()
         let answered = Locked(0)
@@ -189,7 +190,7 @@ import WebSocketTesting
             let client = try server.raw(receiveBuffer: 4_096)
             let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
             try await client.send(String(repeating: request, count: 1_000))
-            // The kernel's buffers take some; then the answers stop.
+            // The kernel's buffers accept some answers; then they stop.
             try await within(.seconds(120), "answers") {
                 while answered.value < 2 { await Task.yield() }
             }

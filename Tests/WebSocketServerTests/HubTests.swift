@@ -5,7 +5,7 @@ import WebSocketTesting
 @testable import WebSocketServer
 
 @Suite("Hub") struct HubTests {
-    /// What each loop has taken, one entry for each time it was woken.
+    /// The publications that each loop has taken, one entry for each wake-up.
     private final class Taken: Sendable {
         let batches: Locked<[[[Publication]]]>
         let done = Reports<Int>()
@@ -36,7 +36,7 @@ import WebSocketTesting
             [UInt8($0)].span.bytes, as: .binary, to: "topic", key: $0 == count ? "last" : nil)
     }
 
-    @Test("loops with subscribers are woken, once a turn, and no others")
+    @Test("Loops with subscribers are woken once per turn, others aren't")
     func wakes() async throws {
         let group = try EventLoopGroup(count: 3)
         let taken = Taken(loops: 3)
@@ -44,7 +44,7 @@ import WebSocketTesting
         hub.add(0, to: "topic") {}
         hub.add(2, to: "topic") {}
         hub.add(1, to: "other") {}
-        // All in one turn of the first loop; the last may take them a few at a time.
+        // All in one turn of the first loop. The last loop may take them a few at a time.
         #expect(
             group.loops[0].execute {
                 for publication in Self.publications { _ = hub.publish(publication) }
@@ -66,7 +66,7 @@ import WebSocketTesting
         taken.forgetHub()
     }
 
-    @Test("the broker hears of a topic's first loop and its last")
+    @Test("The broker is informed of the first loop and the last loop of a topic")
     func firstAndLast() throws {
         let group = try EventLoopGroup(count: 1)
         let hub = Hub(loops: group.loops, budget: ByteBudget(max: 1)) { _ in }

@@ -5,7 +5,9 @@ import WebSocketTesting
 @testable import WebSocketServer
 
 @Suite struct LifecycleTests {
-    @Test("a handler hears of open, messages in order and one close", arguments: [1, 3])
+    @Test(
+        "A handler is informed of the opening, of messages in order, and of one close",
+        arguments: [1, 3])
     func order(loops: Int) async throws {
         let recorder = Recorder(echoes: true)
         try await withServer(.single(recorder)) {
@@ -37,7 +39,7 @@ import WebSocketTesting
         case protocolError, invalidText
     }
 
-    @Test("the handler is told how the connection ended, once", arguments: Ending.allCases)
+    @Test("The handler is informed once how the connection ended", arguments: Ending.allCases)
     func endings(ending: Ending) async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -89,7 +91,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a Close that is not answered is waited for no longer than its timeout")
+    @Test("A Close frame without an answer is waited for no longer than the timeout")
     func closeTimeout() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -106,7 +108,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("what was sent before the Close arrives before it, however slow the reader")
+    @Test("Messages before a Close frame arrive before it, however slow the reader")
     func dataBeforeClose() async throws {
         let payload = [UInt8](repeating: 7, count: 3_000_000)
         var router = Router()
@@ -124,7 +126,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("echoes that the kernel can't take yet still precede the answer to a Close")
+    @Test("Echoes that the kernel can't accept yet still precede the answer to a Close frame")
     func echoesBeforeClose() async throws {
         try await withServer(.echo) {
             $0.limits.outboxMax = .mebibytes(64)
@@ -140,7 +142,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("messages of one thread arrive in its order, from any number of threads")
+    @Test("Messages of one thread arrive in its order, from any number of threads")
     func threads() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -166,7 +168,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("connections of a Unix-domain listener go to all loops in turn")
+    @Test("Connections of a Unix-domain listener go to all loops in turn")
     func unixLoops() async throws {
         let path = "/tmp/apus-test-\(UInt32.random(in: 0 ... .max)).sock"
         let recorder = Recorder(echoes: true)

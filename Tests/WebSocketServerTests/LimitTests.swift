@@ -14,7 +14,7 @@ import WebSocketTesting
         let within: [Frame]
         let past: [Frame]
         let code: CloseCode
-        /// What is counted once, and nothing else.
+        /// The counter that counts one event, while all others stay zero.
         let hits: @Sendable (LimitCounts) -> UInt64
     }
 
@@ -52,7 +52,7 @@ import WebSocketTesting
             past: [bytes(8_000, first: 0x02)], code: .tryAgainLater, hits: { $0.assemblySize }),
     ]
 
-    @Test("what is at a limit passes, and one past it is told its code", arguments: cases)
+    @Test("Values at a limit pass, and one beyond it is answered with its code", arguments: cases)
     func past(limit: Case) async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -65,7 +65,7 @@ import WebSocketTesting
                 if case .message(let message) = $0 { message.bytes.count == size } else { false }
             }
             if limit.testDescription == "assembly" {
-                // Another connection takes most of what all may use together.
+                // Another connection uses most of the shared budget.
                 let other = try await server.upgraded()
                 try await other.send(Self.bytes(5_000, first: 0x02))
                 _ = try await recorder.connections.next()
@@ -82,7 +82,7 @@ import WebSocketTesting
             _ = try await client.readToEnd()
             await client.close()
             let counters = await server.server.counters()
-            // The other connection held the most, and gives way to messages to come.
+            // The other connection had the most, and is closed for later messages.
             let total = limit.testDescription == "assembly" ? 2 : 1
             #expect(counters.failedByCode == [limit.code.rawValue: total])
             #expect(limit.hits(counters.limits) == 1)
@@ -90,7 +90,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a message may inflate to what it may be; one that would to more is told 1009")
+    @Test("A message may decompress to the size limit; a larger one is answered with 1009")
     func bomb() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -115,7 +115,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a request past a limit is answered with its status",
+        "A request beyond a limit is answered with its status",
         arguments: [
             ("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 600))\r\n\r\n", 431),
             ("GET /\(String(repeating: "x", count: 600)) HTTP/1.1\r\nHost: a\r\n\r\n", 414),
@@ -143,7 +143,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("who says nothing is let go without a word")
+    @Test("A client that sends nothing is closed without an answer")
     func silence() async throws {
         try await withServer(.echo) {
             $0.limits.handshakeTimeout = .milliseconds(100)
@@ -154,7 +154,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a silent peer is pinged, and then told 1011 and counted")
+    @Test("A silent peer is pinged, and then told 1011 and counted")
     func heartbeat() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -179,7 +179,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a connection without messages is closed, though it answers pings")
+    @Test("A connection without messages is closed, though it answers pings")
     func idleTimeout() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -200,7 +200,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "one connection too many is told 1008, and past the headroom 503", arguments: [false, true])
+        "One connection too many is told 1008, and past the headroom 503", arguments: [false, true])
     func admission(isPerAddress: Bool) async throws {
         try await withServer(.echo) {
             if isPerAddress {
@@ -213,7 +213,7 @@ import WebSocketTesting
             let second = try await server.upgraded()
             let third = try await server.upgraded()
             #expect(try await third.readFrame() == .close(.policyViolation, "too many connections"))
-            // It is still there: the next is past the headroom of one.
+            // It is still open: the next connection is beyond the headroom of one.
             let fourth = try server.raw()
             try await fourth.send(RawClient.upgradeRequest("/ws"))
             let response = try await fourth.readResponse()
@@ -239,6 +239,6 @@ import WebSocketTesting
 }
 
 extension LimitCounts {
-    /// How often any limit was hit.
+    /// The sum of all counters of limits.
     fileprivate var total: UInt64 { SessionLimit.allCases.reduce(0) { $0 + self[$1] } }
 }

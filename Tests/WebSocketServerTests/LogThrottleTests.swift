@@ -3,8 +3,10 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-@Suite("Warnings that may come many times a second") struct LogThrottleTests {
-    @Test("the first is logged at once, then one every ten seconds, with how many were left out")
+@Suite("Warnings that may occur many times a second") struct LogThrottleTests {
+    @Test(
+        "The first is logged at once, then one every ten seconds, with the number of omitted ones"
+    )
     func throttled() {
         let log = LogRecorder()
         let throttle = LogThrottle("it happened", logger: log.logger)
@@ -15,7 +17,7 @@ import WebSocketTesting
         #expect(log.lines(with: "warning") == expected.map { "warning it happened \($0)" })
     }
 
-    @Test("kinds don't hold each other back")
+    @Test("Each kind is limited separately")
     func kinds() {
         let log = LogRecorder()
         let throttle = LogThrottle("it happened", logger: log.logger)
@@ -26,8 +28,8 @@ import WebSocketTesting
         #expect(log.lines(with: #""others": 1"#).count == 1)
     }
 
-    /// In a process of its own, since descriptors are the process's.
-    @Test("descriptors that run out are warned of once, not with each attempt to accept")
+    /// In a separate process, because the limit of descriptors applies to the whole process.
+    @Test("Missing descriptors are a single warning, not one for each attempt to accept")
     func descriptorsExhausted() async {
         await #expect(processExitsWith: .success) {
             let log = LogRecorder()

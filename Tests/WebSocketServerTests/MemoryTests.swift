@@ -6,14 +6,16 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-@Suite("The memory that peers make a server hold") struct MemoryTests {
+@Suite("The memory that peers can make a server use") struct MemoryTests {
     typealias Frame = RawClient.Frame
 
     private static func unfinished(_ size: Int) -> [UInt8] {
         Array(Frame(first: 0x82, payload: .init(repeating: 1, count: size)).encoded().dropLast())
     }
 
-    @Test("when it is spent, the largest holders go, and small messages still come")
+    @Test(
+        "Beyond the limit, connections with the most memory are closed; small messages arrive"
+    )
     func largestPays() async throws {
         let echo = Recorder(echoes: true)
         try await withServer(.single(echo)) {
@@ -28,7 +30,7 @@ import WebSocketTesting
                 let client = try await server.upgraded()
                 try await client.send(Self.unfinished(1 << 20))
                 holders.append(client)
-                // In pieces, so that it needs memory, and compressed, so that it needs more.
+                // In pieces and compressed, so that it needs memory for both.
                 try await honest.send(Frame(first: 0x02, payload: [1]))
                 try await honest.send(Frame(first: 0x80, payload: [2]))
                 #expect(try await honest.readFrame() == Frame(first: 0x82, payload: [1, 2]))
@@ -44,7 +46,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("requests whose content doesn't come whole are answered 503 when memory is spent")
+    @Test("Requests with incomplete content are answered with 503 when the memory is used up")
     func bodies() async throws {
         var router = Router()
         router.post("/") { _ in Response() }
@@ -72,7 +74,7 @@ import WebSocketTesting
                 }
             }
             for client in clients { await client.close() }
-            // Others are served.
+            // Other connections are served.
             let client = try server.raw()
             try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
             #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 200"))
@@ -80,7 +82,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a message that doesn't come whole in time ends its connection with 1008")
+    @Test("A message that isn't complete in time ends its connection with 1008")
     func messageTimeout() async throws {
         let echo = Recorder(echoes: true)
         try await withServer(.single(echo)) {
@@ -88,14 +90,14 @@ import WebSocketTesting
         } _: { server in
             let client = try await server.upgraded()
             try await client.send(Frame(first: 0x02, payload: [1]))
-            // Answering pings, or sending some, doesn't help.
+            // Answering or sending pings doesn't help.
             try await client.send(Frame(first: 0x89, payload: []))
             var frame = try await client.readFrame()
             if frame == Frame(first: 0x8A, payload: []) { frame = try await client.readFrame() }
             #expect(frame.closeCode == .policyViolation)
             #expect(await server.server.counters().limits.messageTime == 1)
             await client.close()
-            // Whole messages, and pauses between them, are as long as anyone likes.
+            // Complete messages, and the pauses between them, may take any time.
             let other = try await server.upgraded()
             try await other.send(.text("a"))
             #expect(try await other.readFrame() == .text("a"))
@@ -103,7 +105,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("unread answers count, and are given back")
+    @Test("Unread answers count, and their memory is freed")
     func unreadAnswers() async throws {
         let size = 200_000
         var router = Router()

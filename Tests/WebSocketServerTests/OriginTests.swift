@@ -6,7 +6,7 @@ import WebSocketTesting
 @Suite("Origins")
 struct OriginTests {
     @Test(
-        "same-origin is the host and port that the request is for",
+        "Same-origin means the host and port of the request",
         arguments: [
             ("http://example.com", "example.com", true),
             ("https://example.com", "example.com", true),
@@ -57,7 +57,7 @@ struct OriginTests {
     }
 
     @Test(
-        "a pattern is one origin, or all hosts below one",
+        "A pattern is one origin, or all hosts below one",
         arguments: [
             ("https://app.example.com", "https://app.example.com", true),
             ("https://app.example.com", "https://APP.example.com:443", true),
@@ -109,7 +109,7 @@ struct OriginTests {
     }
 
     @Test(
-        "a pattern is written as it is read",
+        "The description of a pattern equals its text",
         arguments: [
             ("https://a.example", nil), ("https://A.example:443", "https://a.example"),
             ("http://localhost:5173", nil), ("https://*.example.com:8443", nil), ("null", nil),
@@ -123,7 +123,7 @@ struct OriginTests {
     }
 
     @Test(
-        "an origin that isn't ASCII, or is a list, matches nothing",
+        "An origin that isn't ASCII, or is a list, matches nothing",
         arguments: [
             "https://é.example", "https://e\u{301}.example", "http\u{17F}://a.example",
             "https://a.example\u{301}", "https://\u{212A}.example", "null null", "null,null",
@@ -139,7 +139,7 @@ struct OriginTests {
         #expect(policy.access(for: origin) == .withheld)
     }
 
-    @Test("a long run of combining marks in an origin or a host costs no time to speak of")
+    @Test("A long sequence of combining marks in an origin or a host takes no noticeable time")
     func combiningMarks() async throws {
         let marks = String(repeating: "\u{300}\u{316}", count: 30_000)
         let policy = OriginPolicy(
@@ -153,12 +153,12 @@ struct OriginTests {
             }
             #expect(!policy.allows("https://a", to: "a\(marks)"))
         }
-        // Normalised, it takes several.
+        // Its normalization takes several seconds.
         #expect(taken < .seconds(1))
     }
 
     @Test(
-        "what is no origin is no pattern",
+        "A text that isn't an origin isn't a pattern",
         arguments: [
             "", "example.com", "https://", "https://a/", "https://a/b", "https://*", "https://a.*",
             "https://*.*.a", "https://a:x", "https://a:65536", "*://a", "://a", "https://a b",
@@ -168,7 +168,7 @@ struct OriginTests {
         ])
     func faulty(_ text: String) { #expect(OriginPolicy.Pattern(text) == nil) }
 
-    @Test("upgrades and requests that change something need an allowed origin, others don't")
+    @Test("Upgrades and changing requests need an allowed origin, others don't")
     func requests() async throws {
         var router = Router.echo
         router.get("/thing") { _ in .text("got") }

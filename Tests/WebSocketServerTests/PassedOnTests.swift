@@ -3,11 +3,11 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// A program between two connections passes on what it is told; nothing of that may end it.
-@Suite("What is passed on from another connection")
+/// A program between two connections passes on close codes and payloads. None of them may crash it.
+@Suite("Values passed on from another connection")
 struct PassedOnTests {
     @Test(
-        "any code can be closed with, on either side",
+        "Every code is accepted for closing, on either side",
         arguments: [
             (1000, 1000), (1005, nil), (1006, 1011), (1015, 1011), (1004, 1011), (0, 1011),
             (2999, 1011), (5000, 1011), (65_535, 1011), (3000, 3000),
@@ -22,7 +22,7 @@ struct PassedOnTests {
             try await client.send(.close(sent))
             #expect(try await client.readToEnd() == [])
         }
-        // The same of a client's connection, and of an `async` one.
+        // The same for a client's connection, and for an `async` one.
         var router = Router.single(recorder)
         router.webSocket("/async") { connection in
             connection.close(asked, reason: "why")
@@ -40,7 +40,9 @@ struct PassedOnTests {
 
     enum Ending: CaseIterable, Sendable { case closesEmpty, leaves, resets, breaksTheProtocol }
 
-    @Test("one peer's end is the other's Close, however it came", arguments: Ending.allCases)
+    @Test(
+        "The end of one peer is passed on as a Close frame to the other, whatever it was",
+        arguments: Ending.allCases)
     func relay(ending: Ending) async throws {
         let second = Recorder()
         var router = Router()
@@ -70,7 +72,9 @@ struct PassedOnTests {
         }
     }
 
-    @Test("a ping's payload is cut to what a ping holds", arguments: [0, 125, 126, 70_000])
+    @Test(
+        "The payload of a ping is truncated to the size limit of a ping",
+        arguments: [0, 125, 126, 70_000])
     func pings(size: Int) async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -82,7 +86,7 @@ struct PassedOnTests {
         }
     }
 
-    @Test("a stop's close code can't be one that no Close frame carries")
+    @Test("The close code of a stop must be one that a Close frame may contain")
     func drainCode() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {

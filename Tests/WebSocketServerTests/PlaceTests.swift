@@ -5,9 +5,9 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// What admission does to connections with sockets; its decisions are in ``AdmissionTests``.
+/// The effect of admission on connections with sockets. ``AdmissionTests`` tests its decisions.
 @Suite("Places of connections") struct PlaceTests {
-    /// `/ws` echoes, `/later` awaits authentication by `token`, `/slow` answers once it may.
+    /// `/ws` echoes, `/later` expects `token` as authentication, `/slow` answers when it may.
     private static func router(_ gate: Gate = Gate()) -> Router {
         var router = Router.echo
         router.webSocket("/later") { _ in .accept(Doorkeeper(), awaitsAuthentication: true) }
@@ -20,7 +20,7 @@ import WebSocketTesting
         return router
     }
 
-    /// Keeps handlers waiting.
+    /// A gate at which handlers wait.
     private final class Gate: Sendable {
         let entered = Reports<Void>()
         private let isOpen = Atomic<Bool>(false)
@@ -29,7 +29,7 @@ import WebSocketTesting
         func opened() async { while !isOpen.load(ordering: .relaxed) { await Task.yield() } }
     }
 
-    /// Echoes to those who have sent `token`.
+    /// A handler that echoes to clients that have sent `token`.
     private final class Doorkeeper: ConnectionHandler {
         func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
             if String(payload) == "token" { connection.authenticated() }
@@ -39,7 +39,8 @@ import WebSocketTesting
 
     private static let request = "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n"
 
-    /// What a connection has done before it falls silent; each is one that waits.
+    /// The actions of a connection before it falls silent. After each of them, it counts as
+    /// waiting.
     enum Silence: CaseIterable {
         case nothing, partOfHead, keptAlive, partOfBody, awaitingAuthentication, closing, lingering
 
@@ -68,14 +69,14 @@ import WebSocketTesting
     }
 
     @Test(
-        "whatever they have done before, silent connections keep no one out",
+        "Silent connections keep nobody out, whatever they did before",
         arguments: Silence.allCases, [1, 2])
     func silence(kind: Silence, loops: Int) async throws {
         try await withServer(Self.router()) {
             $0.loops = loops
             $0.limits.connectionsMax = 8
         } _: { server in
-            // More than there is room for, and again between those that are of use.
+            // More than there is room for, also between the useful ones.
             var silent: [RawClient] = []
             var used: [RawClient] = []
             func fallSilent(_ count: Int) async throws {
@@ -93,7 +94,7 @@ import WebSocketTesting
                 try await client.send(.text("still"))
                 #expect(try await client.readFrame() == .text("still"))
             }
-            // An eighth more is one, twice: no more are open than these ten.
+            // An eighth more is one, twice: at most these ten are open.
             for client in silent.dropLast(2) { _ = try await client.readToEnd(orReset: true) }
             #expect(server.server.connectionCount == 10)
             let counters = await server.server.counters()
@@ -102,7 +103,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a request that is being answered isn't evicted, and keeps its connection after that")
+    @Test("A request that is being answered isn't evicted, and keeps its connection afterwards")
     func answering() async throws {
         let gate = Gate()
         try await withServer(Self.router(gate)) {
@@ -121,7 +122,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("past the limit requests are still answered; one for a WebSocket is told 1008")
+    @Test("Beyond the limit requests are still answered; a WebSocket gets 1008")
     func healthAtLimit() async throws {
         try await withServer(Self.router()) {
             $0.limits.connectionsMax = 1
@@ -138,7 +139,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("who authenticates when all places are held is told 1008")
+    @Test("A client that authenticates when all places are taken gets 1008")
     func lateAuthentication() async throws {
         try await withServer(Self.router()) {
             $0.limits.connectionsMax = 1
@@ -161,7 +162,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("past the headroom of its address a connection is closed when it is accepted")
+    @Test("A connection beyond the headroom of its address is closed when it is accepted")
     func address() async throws {
         try await withServer(Self.router()) {
             $0.limits.connectionsPerAddressMax = 2
@@ -179,14 +180,14 @@ import WebSocketTesting
         }
     }
 
-    @Test("a client that the PROXY protocol names too often is closed as soon as it is named")
+    @Test("A client that the PROXY protocol names too often is closed as soon as it is named")
     func announced() async throws {
         try await withServer(Self.router()) {
             $0.limits.connectionsPerAddressMax = 2
             $0.proxies.proxyProtocol = .required
         } _: { server in
             let header = "PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n"
-            // Before it tells whose a connection is, it is nobody's.
+            // Before the header, the connection belongs to nobody.
             let unannounced = try (0..<20).map { _ in try server.raw() }
             let silent = try (0..<4).map { _ in try server.raw() }
             for client in silent {
@@ -204,7 +205,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a 503 says when to come again")
+    @Test("A 503 contains the time to wait")
     func retryAfter() async throws {
         try await withServer(Self.router()) {
             $0.limits.connectionsMax = 1
@@ -224,7 +225,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a limit above what descriptors allow is lowered, and that is warned of")
+    @Test("A limit beyond the available descriptors is lowered, with a warning")
     func lowered() async throws {
         let log = LogRecorder()
         try await withServer(Self.router(), logger: log.logger) {

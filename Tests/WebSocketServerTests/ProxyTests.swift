@@ -5,7 +5,7 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// Tells each client its address.
+/// A handler that sends each client its address.
 private final class Greeter: ConnectionHandler {
     func onOpen(_ connection: Connection) { connection.send(connection.remoteAddress) }
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {}
@@ -36,7 +36,7 @@ private final class Greeter: ConnectionHandler {
     }
 
     @Test(
-        "a trusted peer is believed, any other isn't",
+        "A trusted peer is believed, any other isn't",
         arguments: [
             (proxies("127.0.0.1"), "X-Forwarded-For: 192.0.2.1", "192.0.2.1"),
             (
@@ -67,7 +67,7 @@ private final class Greeter: ConnectionHandler {
         }
     }
 
-    @Test("each request of a proxy's connection is its own client's, and none between them")
+    @Test("Each request on a proxy's connection counts for its own client, and pauses for nobody")
     func keptAlive() async throws {
         try await withServer(Self.router) {
             $0.proxies = Self.proxies("127.0.0.1")
@@ -78,7 +78,7 @@ private final class Greeter: ConnectionHandler {
                 try await proxy.send(Self.who("X-Forwarded-For: " + client))
                 #expect(try await proxy.readResponse().body == client)
             }
-            // The kept connection counts for no one, nor do the proxy's own requests.
+            // The kept connection counts for nobody, nor do the proxy's own requests.
             for _ in 0..<3 {
                 let socket = try server.raw()
                 try await socket.upgrade("/ws")
@@ -96,7 +96,7 @@ private final class Greeter: ConnectionHandler {
         }
     }
 
-    @Test("the PROXY protocol names the client, byte by byte too", arguments: [false, true])
+    @Test("The PROXY protocol names the client, also byte by byte", arguments: [false, true])
     func announced(isSlow: Bool) async throws {
         try await withServer(Self.router) {
             $0.proxies = Self.proxies("127.0.0.1", protocol: .required)
@@ -105,7 +105,7 @@ private final class Greeter: ConnectionHandler {
             let bytes = Array(("PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n" + Self.who()).utf8)
             for part in isSlow ? bytes.map({ [$0] }) : [bytes] { try await client.send(part) }
             #expect(try await client.readResponse().body == "192.0.2.1")
-            // The header told once for all; an untrusted client's own headers are nothing.
+            // The header applies to all requests. Header fields of an untrusted client don't count.
             try await client.send(Self.who("X-Forwarded-For: 203.0.113.9"))
             #expect(try await client.readResponse().body == "192.0.2.1")
             let local = try server.raw()
@@ -114,7 +114,7 @@ private final class Greeter: ConnectionHandler {
         }
     }
 
-    @Test("who doesn't begin with the header is let go, and so is who isn't trusted")
+    @Test("A peer without the header is closed, and so is an untrusted one")
     func refused() async throws {
         try await withServer(Self.router) {
             $0.proxies = Self.proxies(protocol: .required)
@@ -138,7 +138,7 @@ private final class Greeter: ConnectionHandler {
     }
 
     @Test(
-        "ranges hold their addresses and no others",
+        "Ranges contain their addresses and no others",
         arguments: [
             ("10.0.0.0/8", ["10.0.0.0", "10.255.255.255"], ["9.255.255.255", "11.0.0.0", "::"]),
             ("192.0.2.1", ["192.0.2.1", "::ffff:192.0.2.1"], ["192.0.2.0", "192.0.2.2"]),
@@ -164,7 +164,7 @@ private final class Greeter: ConnectionHandler {
 }
 
 extension StopTests {
-    @Test("while a stop is delayed everyone is served, and readiness says no")
+    @Test("While a stop is delayed, clients are served, and the server isn't ready")
     func delayed() async throws {
         let bound = Reports<[BoundAddress]>()
         var router = Router.echo
@@ -194,7 +194,7 @@ extension StopTests {
         #expect(server.ledger?.isZero == true)
     }
 
-    @Test("a delayed stop begins after its delay")
+    @Test("A delayed stop begins after its delay")
     func afterDelay() async throws {
         let (client, start) = (Locked<RawClient?>(nil), Locked(ContinuousClock.now))
         let goodbye = Reports<ContinuousClock.Instant>()

@@ -6,7 +6,7 @@ import WebSocketTesting
 @Suite("Compression of a route") struct RouteCompressionTests {
     typealias Frame = RawClient.Frame
 
-    @Test("a route's level is its own, though all routes share a loop's deflaters")
+    @Test("The level of a route is its own, although all routes share a loop's compressors")
     func levelPerRoute() async throws {
         var router = Router.echo
         let recorder = Recorder(echoes: true)
@@ -19,7 +19,7 @@ import WebSocketTesting
         }
         try await withServer(router) { server in
             let text = (0..<200).map { #"{"id":\#($0),"price":\#($0 * 7919 % 1000)}"# }.joined()
-            // Twice: those of other levels are there by then.
+            // Twice, so that compressors of the other levels exist.
             for (path, level) in [("/ws", 1), ("/9", 9), ("/4", 4), ("/ws", 1), ("/9", 9)] {
                 let client = try server.raw()
                 try await client.upgrade(path, CompressionTests.offer)
@@ -32,7 +32,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a route's context takeover is its own", arguments: [false, true])
+    @Test("The context takeover of a route is its own", arguments: [false, true])
     func takeoverPerRoute(isOwn: Bool) async throws {
         var router = Router.echo
         let recorder = Recorder(echoes: true)
@@ -58,7 +58,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("publications refer no farther back than a client agreed to on a route of its own")
+    @Test("Publications refer no farther back than a client negotiated on a route of its own")
     func windowPerRoute() async throws {
         final class Subscribing: ConnectionHandler, Sendable {
             let connections = Reports<Connection>()
@@ -78,7 +78,7 @@ import WebSocketTesting
             .accept(handler)
         }
         try await withServer(router) { server in
-            // Who names no window has the largest, and the server's fits into it.
+            // A client that names no window has the largest, and the server's window fits into it.
             for (terms, shares) in [("; server_max_window_bits=10", false), ("", true)] {
                 let client = try server.raw()
                 try await client.upgrade(
@@ -91,7 +91,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a publication is compressed at the highest level of its topic's subscribers")
+    @Test("A publication is compressed at the highest level of its topic's subscribers")
     func levelOfPublications() async throws {
         final class Subscribing: ConnectionHandler, Sendable {
             func onOpen(_ connection: Connection) { connection.send("ready") }

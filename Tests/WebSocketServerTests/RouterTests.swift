@@ -30,7 +30,7 @@ import WebSocketTesting
     struct DeadlineError: Error {}
 
     @Test(
-        "the most specific route answers, whatever the order they were added in",
+        "The most specific route answers, whatever the order of the routes",
         arguments: [
             ("GET", "/", 200, "root"),
             ("GET", "/items/all", 200, "literal"),
@@ -73,7 +73,7 @@ import WebSocketTesting
             if method == "HEAD" {
                 let head = try await client.readHead()
                 #expect(head.hasPrefix("HTTP/1.1 \(status) "))
-                // The connection goes on, so that no content was taken for the next response.
+                // The connection is still usable, so no content was taken for the next response.
                 try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 #expect(try await client.readResponse().body == "root")
                 return
@@ -88,7 +88,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "an upgrade is answered by its route, or refused with a status",
+        "An upgrade is answered by its route, or refused with a status",
         arguments: [
             ("/ws", 101), ("/ws/7", 101), ("/both", 101), ("/ws/13", 403), ("/ws/x", 422),
             ("/nothing", 404),
@@ -101,7 +101,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a route's path with an empty segment is the programmer's fault")
+    @Test("A path with an empty segment is a programming error")
     func emptySegments() async {
         await #expect(processExitsWith: .failure) { _ = PathPattern("/a/") }
         await #expect(processExitsWith: .failure) { _ = PathPattern("/a//b") }
@@ -109,7 +109,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "a request that isn't a GET opens no WebSocket, whatever it asks for",
+        "A request that isn't a GET opens no WebSocket, whatever it requests",
         arguments: [
             ("HEAD", "/ws", 426), ("HEAD", "/both", 200), ("POST", "/ws", 405),
             ("POST", "/inbox", 200), ("OPTIONS", "/ws", 204),
@@ -124,7 +124,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "OPTIONS names a resource's methods, 405 the same, and * those of all resources",
+        "OPTIONS names the methods of a resource, 405 the same, and * those of all resources",
         arguments: [
             ("/", "GET, HEAD, OPTIONS"), ("/items/all", "POST, GET, HEAD, OPTIONS"),
             ("/items/one", "GET, HEAD, OPTIONS"), ("/ws", "GET, HEAD, OPTIONS"),
@@ -154,7 +154,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("405 names what is allowed, 426 the version")
+    @Test("405 names the allowed methods, 426 the version")
     func fields() async throws {
         try await withServer(Self.router) { server in
             let client = try server.raw()
@@ -168,7 +168,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("requests are answered in order, one connection for all, however they are cut")
+    @Test("Requests are answered in order on one connection, however they are split")
     func pipelining() async throws {
         try await withServer(Self.router) { server in
             let requests = (0..<50).map { "GET /items/\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }

@@ -6,13 +6,13 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// The server's end of one connection, byte by byte.
+/// The server's end of one connection, as exact bytes.
 struct ServerEnd: Sendable {
     private let descriptor: Int32
-    /// Read, and not asked for yet.
+    /// The received bytes that haven't been returned yet.
     private var buffer: [UInt8] = []
 
-    /// Waits for a client, and agrees to extensions, if any, whatever it offers.
+    /// Waits for a client. Accepts the given extensions, if any, whatever it offers.
     init(of socket: ListeningSocket, agreeingTo extensions: String? = nil) async throws {
         descriptor = try await within {
             while true {
@@ -35,7 +35,7 @@ struct ServerEnd: Sendable {
         try send([UInt8](answer.utf8))
     }
 
-    /// The next frame, which a client masks; of less than 64 KiB.
+    /// Returns the next frame of less than 64 KiB, which a client masks.
     mutating func readFrame() async throws -> RawClient.Frame {
         let header = try await read(2)
         var length = Int(header[1] & 0x7F)
@@ -67,7 +67,7 @@ struct ServerEnd: Sendable {
         buffer += bytes
     }
 
-    /// Whether the client has closed its side, with nothing left to be read.
+    /// Returns whether the client has closed its side and everything was read.
     mutating func hasEnded() async throws -> Bool {
         let descriptor = self.descriptor
         return try await within {

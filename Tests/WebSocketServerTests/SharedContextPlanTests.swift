@@ -3,10 +3,10 @@ import WebSocketProtocol
 
 @testable import WebSocketServer
 
-@Suite("Which readers of a publication share an encoding") struct SharedContextPlanTests {
+@Suite("The readers of a publication that share an encoding") struct SharedContextPlanTests {
     typealias Depth = EncodingPlan.Depth
 
-    /// Readers in each group, and the publication that they got last.
+    /// The number of readers in each group, and the publication that they received last.
     private func plan(
         _ groups: [(readers: Int, last: Int)], unknown: Int = 0, payload: Int = 128
     ) -> EncodingPlan {
@@ -20,7 +20,7 @@ import WebSocketProtocol
 
     private func depths(_ plan: EncodingPlan) -> [Depth] { plan.groups.map(\.depth) }
 
-    @Test("one context: one deep encoding, however few or many")
+    @Test("One context: one deep encoding, for few readers or many")
     func oneContext() {
         for readers in [1, 2, 1_000] {
             let plan = plan([(readers, 0)])
@@ -30,7 +30,7 @@ import WebSocketProtocol
         }
     }
 
-    @Test("nobody: nothing")
+    @Test("Nobody: nothing")
     func nobody() {
         #expect(plan([]).encodings == 0)
         let cold = plan([], unknown: 3)
@@ -38,7 +38,7 @@ import WebSocketProtocol
         #expect(cold.includesCold)
     }
 
-    @Test("the largest contexts, then what many got last, then the rest cold")
+    @Test("The largest contexts, then the most frequent last publication, then the rest cold")
     func mixed() {
         let plan = plan([(300, 0), (2, 1), (200, 2), (40, 3), (40, 3), (40, 3)], unknown: 5)
         #expect(depths(plan) == [.deep, .cold, .deep, .last, .last, .last])
@@ -46,7 +46,7 @@ import WebSocketProtocol
         #expect(plan.includesCold)
     }
 
-    @Test("many small contexts with one last publication share it, and the largest go deeper")
+    @Test("Many small contexts with the same last publication share it, and the largest go deeper")
     func last() {
         let plan = plan([(60, 0), (50, 0), (40, 0)] + Array(repeating: (30, 0), count: 20))
         #expect(depths(plan) == [.deep, .deep, .deep] + Array(repeating: .last, count: 20))
@@ -54,7 +54,7 @@ import WebSocketProtocol
         #expect(!plan.includesCold)
     }
 
-    @Test("an encoding after the last publication is not for one context")
+    @Test("An encoding after the last publication isn't for a single context")
     func alone() {
         let two = plan([(30, 0), (30, 0)])
         #expect(depths(two) == [.deep, .deep])
@@ -66,7 +66,7 @@ import WebSocketProtocol
             depths(plan([(30, 0), (30, 0), (30, 0), (1, 0), (1, 0)])).suffix(2) == [.last, .last])
     }
 
-    @Test("the last encoding is the cold one's, unless nobody needs it")
+    @Test("The last encoding is the cold one, unless nobody needs it")
     func lastSlot() {
         let four = [(9, 0), (8, 1), (7, 2), (6, 3)]
         #expect(depths(plan(four)) == [.deep, .deep, .deep, .deep])
@@ -75,20 +75,20 @@ import WebSocketProtocol
         #expect(withUnknown.encodings == 4)
     }
 
-    @Test("an encoding for one reader must be worth it")
+    @Test("An encoding for one reader must be worthwhile")
     func single() {
-        // It stands in the cold one's place.
+        // It replaces the cold one.
         #expect(depths(plan([(900, 0), (1, 1)])) == [.deep, .deep])
-        // It does not: 48 of 128 B are less than 3.6 µs.
+        // It isn't worthwhile: 48 of 128 B are less than 3.6 µs.
         #expect(depths(plan([(900, 0), (1, 1)], unknown: 9)) == [.deep, .cold])
         #expect(depths(plan([(900, 0), (2, 1)], unknown: 9)) == [.deep, .deep])
         // 384 of 1,024 B are more than 6.4.
         #expect(depths(plan([(900, 0), (1, 1)], unknown: 9, payload: 1_024)) == [.deep, .deep])
-        // A long one gains no more, and takes long.
+        // A long one saves no more, and takes long.
         #expect(depths(plan([(900, 0), (2, 1)], unknown: 9, payload: 65_536)) == [.deep, .cold])
     }
 
-    @Test("those who come after the plan get what there is, and never a fifth encoding")
+    @Test("Readers that come after the plan get an existing encoding, and never a fifth one")
     func late() {
         var full = plan([(9, 0), (8, 1), (7, 2), (6, 3)])
         let hasRoom = full.takesCold()

@@ -3,11 +3,11 @@ import WebSocketProtocol
 
 @testable import WebSocketServer
 
-@Suite("Shared-context compression: contexts meet, and what they save")
+@Suite("Shared-context compression: how contexts meet, and what they save")
 struct SharedContextRatioTests {
     typealias World = SharedContextWorld
 
-    /// Quotes of some 120 B, as a feed of many symbols has them: prices walk.
+    /// Quotes of about 120 B, as in a feed of many symbols: prices change a little.
     private struct Quotes {
         private var choices: SharedContextTests.Choices
         private var time = 1_760_000_000_000
@@ -34,7 +34,7 @@ struct SharedContextRatioTests {
     }
 
     @Test(
-        "readers who joined at different times share one context after a window of traffic",
+        "Readers that joined at different times share one context after a window of traffic",
         arguments: DeflateEngine.available)
     func meets(engine: DeflateEngine) {
         let world = World(engine: engine)
@@ -67,7 +67,7 @@ struct SharedContextRatioTests {
     }
 
     @Test(
-        "quotes shrink as with context takeover, for one compression",
+        "Quotes shrink as much as with context takeover, for one compression",
         arguments: DeflateEngine.available,
         [Share(topics: 1, most: 0.27), .init(topics: 3, most: 0.36)])
     func shares(engine: DeflateEngine, share: Share) {
@@ -88,7 +88,7 @@ struct SharedContextRatioTests {
     }
 
     @Test(
-        "tiny events, none of which shrinks alone, get contexts too, and late joiners the same one",
+        "Tiny events, of which none shrinks alone, get contexts too, and late joiners the same one",
         arguments: DeflateEngine.available)
     func tiny(engine: DeflateEngine) {
         let world = World(engine: engine)
@@ -108,17 +108,17 @@ struct SharedContextRatioTests {
         #expect(world.faults == [])
     }
 
-    @Test("noise costs a reader six bytes, once", arguments: DeflateEngine.available)
+    @Test("Random data costs a reader six bytes, once", arguments: DeflateEngine.available)
     func noise(engine: DeflateEngine) {
         let world = World(engine: engine)
         let choices = SharedContextTests.Choices(seed: 4)
         for index in 0..<20 {
-            // Half of them demanded no context, and get nothing that is longer.
+            // Half of them have no context takeover, and get nothing that is longer.
             world.join(.init(takesOver: index % 2 == 0, windowBits: 15, topics: 1))
         }
         for round in 0..<100 {
             world.publish((0..<60).map { _ in choices.next() }, topic: 0)
-            // Those who come later see that it helps nobody.
+            // Later readers see that it helps nobody.
             if round == 50 { world.join(.init(takesOver: true, windowBits: 15, topics: 1)) }
         }
         #expect(world.bytesWritten == world.bytesPlain + 10 * 6)

@@ -4,7 +4,7 @@ import WebSocketProtocol
 @testable import WebSocketServer
 
 @Suite("Shared-context compression") struct SharedContextTests {
-    /// A small generator of bytes (an LCG's high bits), so that a failure can be run again.
+    /// A small generator of bytes (the high bits of an LCG), so that failures are reproducible.
     final class Choices {
         private var state: UInt64
 
@@ -20,7 +20,7 @@ import WebSocketProtocol
         [UInt64](1...2).map { (engine, $0) }
     }
 
-    @Test("every inflater gets what was published, whatever else happens", arguments: runs)
+    @Test("Every decompressor returns the published text, whatever else happens", arguments: runs)
     func inflates(engine: DeflateEngine, seed: UInt64) {
         let world = SharedContextWorld(engine: engine)
         let choices = Choices(seed: seed)
@@ -35,7 +35,7 @@ import WebSocketProtocol
         #expect(world.compressedDeliveries > 50_000)
     }
 
-    /// Counts what is compressed; what it returns is the payload's first half.
+    /// Counts the compressed texts, and returns the first half of the payload.
     private func halving() -> (contexts: SharedContexts, histories: () -> [Int]) {
         final class Calls { var histories: [Int] = [] }
         let calls = Calls()
@@ -50,7 +50,7 @@ import WebSocketProtocol
         Publication([UInt8](repeating: 7, count: size).span.bytes, as: .binary, to: "t")
     }
 
-    @Test("nothing is compressed for nobody, and nothing twice")
+    @Test("Nothing is compressed without a reader, and nothing twice")
     func laziness() {
         let (contexts, histories) = halving()
         contexts.begin(publication(100))
@@ -74,7 +74,7 @@ import WebSocketProtocol
         #expect(histories() == [0])
     }
 
-    @Test("what is too short to shrink is not tried", arguments: 0...6)
+    @Test("A publication that is too short to shrink isn't compressed", arguments: 0...6)
     func short(size: Int) {
         let (contexts, histories) = halving()
         let publication = publication(size)
@@ -89,7 +89,7 @@ import WebSocketProtocol
         contexts.end()
     }
 
-    @Test("a context holds the publications that fill the window, and no more than their ends")
+    @Test("A context holds the ends of the publications that fill the window")
     func filling() {
         let (contexts, histories) = halving()
         var context: SharedContext?
@@ -104,7 +104,7 @@ import WebSocketProtocol
         #expect([1_000, 1_000, 2_000, 50].map(publish) == [0, 1_000, 2_000, 4_000])
         #expect(publish(50) == 4_050)
         #expect(publish(50) == 4_096)
-        // 4,150 bytes: without the oldest, too few.
+        // 4,150 bytes: without the oldest, there are too few.
         #expect(context?.parts.count == 6)
         #expect(publish(1_000) == 4_096)
         #expect(context?.parts.count == 6)
@@ -120,7 +120,7 @@ import WebSocketProtocol
         #expect(contexts.liveContexts == 0)
     }
 
-    @Test("what doesn't shrink goes plain, and changes nothing")
+    @Test("An incompressible publication is sent plain, and changes nothing")
     func incompressible() {
         var shrinks = true
         let contexts = SharedContexts(windowBits: 12) { payload, _, _ in

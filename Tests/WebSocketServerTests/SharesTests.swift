@@ -5,7 +5,7 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// A handler that counts messages, each of which says its number.
+/// A handler that counts messages, each of which contains its number.
 private final class Counter: ConnectionHandler, Sendable {
     let connections = Reports<Connection>()
     let ends = Reports<CloseCode>()
@@ -25,7 +25,7 @@ private final class Counter: ConnectionHandler, Sendable {
     func onClose(_ connection: Connection, code: CloseCode, reason: String) { ends.add(code) }
 }
 
-@Suite("A connection's share of a turn") struct SharesTests {
+@Suite("The share of a turn for a connection") struct SharesTests {
     typealias Frame = RawClient.Frame
 
     private static func numbered(_ count: Int) -> [UInt8] {
@@ -35,7 +35,7 @@ private final class Counter: ConnectionHandler, Sendable {
         }
     }
 
-    @Test("a read full of small messages is received in several turns, in order")
+    @Test("A read full of small messages is received in several turns, in order")
     func smallMessages() async throws {
         let counter = Counter()
         try await withServer(.single(counter)) { server in
@@ -58,7 +58,7 @@ private final class Counter: ConnectionHandler, Sendable {
         }
     }
 
-    @Test("what a client sends behind messages that wait comes behind them")
+    @Test("Messages after waiting ones are received after them")
     func orderBehindHeld() async throws {
         let counter = Counter()
         try await withServer(.single(counter)) { server in
@@ -71,7 +71,7 @@ private final class Counter: ConnectionHandler, Sendable {
         }
     }
 
-    @Test("pipelined requests are answered in several turns, all of them")
+    @Test("Pipelined requests are all answered, in several turns")
     func pipelining() async throws {
         try await withServer(.echo) {
             // The client may take its time for a thousand responses before it asks again.
@@ -79,7 +79,7 @@ private final class Counter: ConnectionHandler, Sendable {
         } _: { server in
             let client = try server.raw()
             let request = [UInt8]("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
-            // As many at once as the kernel's buffers take, answers included.
+            // As many at once as the kernel's buffers accept, including the answers.
             let (rounds, count) = (6, 1_000)
             for _ in 0..<rounds {
                 try await client.send(Array(repeatElement(request, count: count).joined()))
@@ -93,11 +93,11 @@ private final class Counter: ConnectionHandler, Sendable {
         }
     }
 
-    @Test("one read of pipelined requests holds up the loop for one share")
+    @Test("One read of pipelined requests occupies the loop for one share")
     func pipelinedShare() async throws {
         try await withServer(.echo) { server in
             let client = try server.raw()
-            // A first answer: the connection is there then.
+            // After a first answer, the connection exists.
             try await client.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
             _ = try await client.readResponse()
             let first = try #require(await server.server.firstLoop)
@@ -118,7 +118,7 @@ private final class Counter: ConnectionHandler, Sendable {
         }
     }
 
-    /// A frame with a compressed message of zeros that takes more than a share to inflate.
+    /// A frame with a compressed message of zeros, whose decompression takes more than a share.
     private static let dear = HeldTests.bomb(48 << 20)
 
     /// - Parameter then: Runs on the loop, in the turn that has paused the message.
@@ -145,18 +145,18 @@ private final class Counter: ConnectionHandler, Sendable {
         }
     }
 
-    @Test("a message that takes long to inflate goes on in later turns")
+    @Test("A message that takes long to decompress continues in later turns")
     func longInflation() async throws {
         try await withDearMessage { client, connection, counter in
             try await connection.until { _ in counter.received.value == 1 }
-            // And what follows it.
+            // The following data, too.
             try await client.send(Frame(first: 0x89, payload: [7]))
             #expect(try await client.readFrame() == Frame(first: 0x8A, payload: [7]))
             await client.close()
         }
     }
 
-    @Test("the application closes, or the client goes, while a message is being inflated")
+    @Test("The application closes, or the client leaves, while a message is being decompressed")
     func endWhileInflating() async throws {
         try await withDearMessage(then: { $0.beginClosing(.goingAway, "") }) {
             client, _, counter in

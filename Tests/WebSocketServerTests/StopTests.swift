@@ -6,7 +6,7 @@ import WebSocketTesting
 @testable import WebSocketServer
 
 @Suite struct StopTests {
-    @Test("a stop tells everyone 1012, spread over its time", arguments: [1, 2])
+    @Test("A stop sends 1012 to all clients, spread over its time", arguments: [1, 2])
     func graceful(loops: Int) async throws {
         let clients = Locked<[RawClient]>([])
         let arrivals = Locked<[ContinuousClock.Instant]>([])
@@ -34,11 +34,11 @@ import WebSocketTesting
         for task in reading.value { try await task.value }
         let times = arrivals.value.sorted()
         #expect(times.count == 10)
-        // Never too early; how late a busy machine sees one is not the server's to say.
+        // Never too early. How late it arrives depends on the machine.
         #expect(start.value.duration(to: times[9]) > .milliseconds(300))
     }
 
-    @Test("as one service of a group it stops with the others, and lets its clients go first")
+    @Test("As a service of a group it stops with the others, and drains its clients first")
     func group() async throws {
         var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
         configuration.limits = .patient
@@ -68,7 +68,7 @@ import WebSocketTesting
         func run() async throws { try await gracefulShutdown() }
     }
 
-    @Test("who doesn't leave is cut at the deadline, and no one new is let in")
+    @Test("A client that doesn't leave is reset at the deadline, and nobody is admitted")
     func deadline() async throws {
         let recorder = Recorder()
         let stubborn = Locked<RawClient?>(nil)
@@ -85,7 +85,7 @@ import WebSocketTesting
         _ = try await stubborn.value?.readToEnd(orReset: true)
     }
 
-    @Test("a request under way is answered before its connection ends")
+    @Test("A request in progress is answered before its connection ends")
     func requestUnderWay() async throws {
         let (began, gate) = (Reports<Int>(), Reports<Int>())
         var router = Router()
@@ -105,7 +105,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("cancelling cuts at once, also in the middle of a drain", arguments: [false, true])
+    @Test("Cancelling resets connections at once, also during a drain", arguments: [false, true])
     func cancelled(isDraining: Bool) async throws {
         let recorder = Recorder()
         var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
@@ -123,7 +123,8 @@ import WebSocketTesting
         _ = try await recorder.connections.next()
         if isDraining {
             server.stop()
-            // The only connection of its loop is told last: a listener that is gone tells enough.
+            // The only connection of its loop is drained last. The end of the listener shows that
+            // the drain has begun.
             try await within {
                 while (try? RawClient(to: bound.all[0][0])) != nil { await Task.yield() }
             }
@@ -135,14 +136,14 @@ import WebSocketTesting
         #expect(server.ledger?.isZero == true)
     }
 
-    @Test("a stop right after the start ends the server as any other")
+    @Test("A stop right after the start ends the server like any other")
     func startAndStop() async throws {
         for _ in 0..<50 {
             try await within { try await withServer(.echo, configure: { $0.loops = 2 }) { _ in } }
         }
     }
 
-    @Test("an address in use is an error with its code, and leaves nothing behind")
+    @Test("An address in use is an error with its code, and leaves nothing open")
     func addressInUse() async throws {
         try await withServer(.echo) { server in
             var configuration = ServerConfiguration(

@@ -5,10 +5,10 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-@Suite("Responses that are made while they are sent") struct StreamedResponseTests {
+@Suite("Responses that are created while they are sent") struct StreamedResponseTests {
     private struct Broken: Error {}
 
-    /// A source of so many parts of a size; it counts how many it was asked for.
+    /// A source with a number of parts of one size. It counts how many were requested.
     private static func source(
         _ count: Int, of size: Int, asked: Locked<Int>, failsAtEnd: Bool = false
     ) -> Response.Stream {
@@ -49,7 +49,7 @@ import WebSocketTesting
         return content
     }
 
-    @Test("parts come in chunks, and the next request is answered behind them")
+    @Test("Parts arrive in chunks, and the next request is answered after them")
     func chunks() async throws {
         let asked = Locked(0)
         try await withServer(Self.router(3, of: 5, asked: asked)) { server in
@@ -71,7 +71,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("HTTP/1.0 gets them as they are, up to the end of the connection")
+    @Test("HTTP/1.0 receives them unchanged, up to the end of the connection")
     func http10() async throws {
         let asked = Locked(0)
         try await withServer(Self.router(3, of: 5, asked: asked)) { server in
@@ -83,7 +83,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("to a HEAD nothing is made")
+    @Test("For a HEAD nothing is created")
     func head() async throws {
         let asked = Locked(0)
         try await withServer(Self.router(3, of: 5, asked: asked)) { server in
@@ -95,7 +95,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a client that doesn't read isn't made more for; one that does gets all")
+    @Test("For a client that doesn't read, no more is created; one that reads receives everything")
     func backpressure() async throws {
         let asked = Locked(0)
         try await withServer(Self.router(400, of: 64 << 10, asked: asked)) { server in
@@ -110,7 +110,7 @@ import WebSocketTesting
                         ?? false
                 }) { try Task.checkCancellation() }
             }
-            // What the kernel takes, and what is above the high water mark.
+            // The data in the kernel, and beyond the high-water mark.
             let before = asked.value
             #expect(before < 200)
             for _ in 0..<50 { _ = await first.onLoop { _ in 0 } }
@@ -121,7 +121,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("an error in the middle resets the connection: a part must not pass for the whole")
+    @Test("An error in the middle resets the connection: a part must not pass for the whole")
     func failure() async throws {
         let asked = Locked(0)
         try await withServer(Self.router(2, of: 5, asked: asked, failsAtEnd: true)) { server in
@@ -132,7 +132,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("a client that takes nothing for the handshake timeout is reset")
+    @Test("A client that receives nothing for the handshake timeout is reset")
     func unread() async throws {
         let asked = Locked(0)
         try await withServer(Self.router(2_000, of: 64 << 10, asked: asked)) {

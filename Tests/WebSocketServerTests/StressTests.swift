@@ -4,7 +4,7 @@ import WebSocketTesting
 @testable import WebSocketServer
 
 @Suite struct StressTests {
-    /// Everyone who is connected, on whatever loop, and broadcasts of what each says.
+    /// All connections on all loops, which receive each client's messages.
     final class Lobby: ConnectionHandler, Sendable {
         let members = Locked<Set<Connection>>([])
         let closed = Locked(0)
@@ -21,8 +21,9 @@ import WebSocketTesting
         }
     }
 
-    /// Random clients on three loops send, broadcast, close, reset and are closed from outside.
-    @Test("loops, clients and threads that do everything at once leave nothing behind")
+    /// Random clients on three loops send, broadcast, close, reset, and are closed by other
+    /// threads.
+    @Test("Loops, clients and threads that do everything at once leave nothing open")
     func everything() async throws {
         let lobby = Lobby()
         try await withServer(.single(lobby)) {

@@ -4,7 +4,7 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// What a handler was told, in order.
+/// The calls that a handler received, in order.
 enum HandlerEvent: Sendable, Equatable {
     case opened
     case message(Message)
@@ -12,7 +12,7 @@ enum HandlerEvent: Sendable, Equatable {
     case closed(CloseCode, String)
 }
 
-/// A handler that reports what it is told, and echoes if asked to.
+/// A handler that reports its calls, and may echo.
 final class Recorder: ConnectionHandler, Sendable {
     let events = Reports<HandlerEvent>()
     let connections = Reports<Connection>()
@@ -36,7 +36,7 @@ final class Recorder: ConnectionHandler, Sendable {
         events.add(.closed(code, reason))
     }
 
-    /// How the connection ended: waits for it, and that it is told once and last.
+    /// Waits for the connection's end. Checks that it is reported once and last.
     func end() async throws -> HandlerEvent {
         let end = try await events.next { if case .closed = $0 { true } else { false } }
         let all = events.all
@@ -48,14 +48,14 @@ final class Recorder: ConnectionHandler, Sendable {
 }
 
 extension Router {
-    /// A router whose `/ws` leads to one handler.
+    /// Returns a router whose `/ws` leads to one handler.
     static func single(_ handler: any ConnectionHandler & Sendable) -> Router {
         var router = Router()
         router.webSocket("/ws") { _ in .accept(handler) }
         return router
     }
 
-    /// A router whose `/ws` echoes.
+    /// Returns a router whose `/ws` echoes.
     static var echo: Router { single(Recorder(echoes: true)) }
 }
 
@@ -69,7 +69,7 @@ extension Connection {
         }
     }
 
-    /// Waits, a turn of the loop at a time, until something holds.
+    /// Waits, one turn of the loop at a time, until a condition holds.
     func until(_ condition: @escaping @Sendable (ConnectionCore) -> Bool) async throws {
         try await within(.seconds(120), "a state of the connection") {
             while await !onLoop(condition) { try Task.checkCancellation() }
@@ -82,7 +82,7 @@ extension TestServer {
         try RawClient(to: addresses[0], receiveBuffer: receiveBuffer)
     }
 
-    /// A raw client whose opening handshake for `/ws` is done.
+    /// Returns a raw client after its opening handshake for `/ws`.
     func upgraded(_ path: String = "/ws", receiveBuffer: Int? = nil) async throws -> RawClient {
         let client = try raw(receiveBuffer: receiveBuffer)
         try await client.upgrade(path)
@@ -91,7 +91,7 @@ extension TestServer {
 }
 
 extension Server {
-    /// What the connections of the first loop share, while the server runs.
+    /// Returns the resources of the first loop while the server runs.
     var firstLoop: LoopResources? {
         get async { runningLoops.first?.resources }
     }

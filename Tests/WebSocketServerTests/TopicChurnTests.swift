@@ -4,7 +4,7 @@ import WebSocketTesting
 @testable import WebSocketServer
 
 @Suite("Topics under churn") struct TopicChurnTests {
-    /// Does as its first word says, and knows who is connected, on whatever loop.
+    /// A handler that obeys the first word of a message, and knows all connections on all loops.
     private final class Relay: ConnectionHandler, Sendable {
         let members = Locked<Set<Connection>>([])
         let closed = Locked(0)
@@ -31,19 +31,20 @@ import WebSocketTesting
     private static let topics = (0..<6).map { "topic/\($0)" }
     private static let slow: [SlowSubscriberPolicy] = [.disconnect, .dropOldest, .conflate]
 
-    /// What a publisher publishes under a number; the number goes up from one to the next.
+    /// Returns the content that a publisher publishes under a number. The number grows by one each
+    /// time.
     private static func content(_ topic: String, _ publisher: Int, _ number: Int) -> String {
         "\(topic) \(publisher) \(number) " + String(repeating: "steady, ", count: number % 40)
     }
 
-    /// Its own client deflates and inflates by its own code, so that a wrong context shows.
+    /// A client with its own compressor and decompressor, so that a wrong context is detected.
     private static var compression: Compression {
         var compression = Compression()
         compression.allowsPeerContextTakeover = true
         return compression
     }
 
-    @Test("joins, leaves and publications on four loops and from other threads leave nothing")
+    @Test("Joins, leaves and publications on four loops and from other threads leave nothing open")
     func churn() async throws {
         let relay = Relay()
         let slowRelay = Relay()
@@ -116,7 +117,7 @@ import WebSocketTesting
         for client in slow { await client.reset() }
     }
 
-    /// Publishes as long as others live, no faster than the loops turn.
+    /// Publishes until the others end, no faster than the loops turn.
     private static func publish(
         as publisher: Int, _ server: TestServer, while living: Locked<Int>
     ) async throws {
@@ -135,8 +136,9 @@ import WebSocketTesting
         }
     }
 
-    /// Twelve connections, one after the other, that subscribe, unsubscribe, publish and are sent
-    /// echoes, and end one way or the other; meddles with others' subscriptions from this thread.
+    /// Runs twelve connections, one after the other, that subscribe, unsubscribe, publish and
+    /// receive echoes, and end in different ways. It also changes the subscriptions of others from
+    /// this thread.
     private static func live(
         _ publisher: Int, _ server: TestServer, _ client: WebSocketClient, _ relay: Relay
     ) async throws {
@@ -154,7 +156,7 @@ import WebSocketTesting
                 case 4: other?.subscribe(to: topic)
                 case 5: other?.unsubscribe(from: topic)
                 case 6:
-                    // Compressed, so that its context is its own.
+                    // Compressed, so that it has its own context.
                     let text = String(repeating: "between us, ", count: 40)
                     try? await connection.send("echo \(text)")
                 default:
@@ -172,7 +174,8 @@ import WebSocketTesting
         }
     }
 
-    /// Of each publisher and topic the numbers go up, and each message is what its number says.
+    /// Checks that the numbers of each publisher and topic grow, and that each message fits its
+    /// number.
     private static func read(_ connection: ClientConnection) async {
         var last: [String: Int] = [:]
         while let message = await connection.receive() {

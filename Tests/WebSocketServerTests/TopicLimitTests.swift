@@ -5,7 +5,7 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// What many subscribers or many publications may not make a server do.
+/// The limits of what many subscribers or many publications can make a server do.
 @Suite("Limits of topics") struct TopicLimitTests {
     private final class Listener: ConnectionHandler, Sendable {
         func onOpen(_ connection: Connection) {
@@ -16,7 +16,7 @@ import WebSocketTesting
         func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {}
     }
 
-    @Test("subscribers with smaller windows share a frame for each size of window")
+    @Test("Subscribers with smaller windows share a frame for each window size")
     func smallWindows() async throws {
         let text = (0..<400).map { #"{"id":\#($0),"price":\#($0 * 7919 % 1000)}"# }.joined()
         try await withServer(.single(Listener())) { server in
@@ -35,7 +35,7 @@ import WebSocketTesting
             for (client, bits) in clients {
                 let frame = try await client.readFrame()
                 #expect(frame.first == 0xC1)
-                // A peer whose window is no larger refuses what refers farther back.
+                // A peer with this window refuses references that go farther back.
                 let inflater = RawInflater(windowBits: bits)
                 let isRight = withExtendedLifetime(inflater) {
                     frame.payload.withUnsafeBytes {
@@ -45,12 +45,12 @@ import WebSocketTesting
                 #expect(isRight == true, "\(bits) bits")
                 await client.close()
             }
-            // Two for those with 9 and 11, one for those with the server's own.
+            // Two for the windows of 9 and 11, one for those with the server's own.
             #expect(await server.server.counters().compression.messagesDeflated == 3)
         }
     }
 
-    @Test("a short publication is compressed once for all windows")
+    @Test("A short publication is compressed once for all windows")
     func shortPayload() async throws {
         let text = String(repeating: "swift ", count: 80)
         try await withServer(.single(Listener())) { server in
@@ -72,14 +72,17 @@ import WebSocketTesting
         }
     }
 
-    @Test("what waits for a loop that is busy is bounded: publishing is refused, then goes on")
-    func overload() async throws {
+    @Test(
+        "Publications that wait for a busy loop are limited: more are refused until it is idle",
+        arguments: [false, true])
+    func overload(publishesByBroker: Bool) async throws {
         let (busy, free) = (Reports<Int>(), DispatchSemaphore(value: 0))
         let recorder = Recorder()
         var router = Router()
         router.webSocket("/ws") { _ in .accept(Listener()) }
         router.webSocket("/busy") { _ in .accept(recorder) }
-        try await withServer(router) {
+        let broker = MemoryBroker()
+        try await withServer(router, broker: broker) {
             $0.topics.backlogMax = .mebibytes(1)
             $0.limits.outboxMax = .mebibytes(64)
         } _: { server in
@@ -87,7 +90,7 @@ import WebSocketTesting
             #expect(try await client.readFrame() == .text("ready"))
             let other = try await server.upgraded("/busy")
             let connection = try await recorder.connections.next()
-            // The only loop does nothing until it is let go.
+            // Blocks the only loop until it is released.
             connection.core.loop.execute {
                 busy.add(0)
                 free.wait()
@@ -95,8 +98,12 @@ import WebSocketTesting
             _ = try await busy.next()
             let payload = [UInt8](repeating: 7, count: 64 << 10)
             func publish() async throws(BrokerError) {
-                try await server.server.publish(
-                    Publication(payload.span.bytes, as: .binary, to: "news"))
+                let publication = Publication(payload.span.bytes, as: .binary, to: "news")
+                if publishesByBroker {
+                    try await broker.publish(publication)
+                } else {
+                    try await server.server.publish(publication)
+                }
             }
             var taken = 0
             do {
@@ -110,6 +117,8 @@ import WebSocketTesting
             for _ in 0..<taken { #expect(try await client.readFrame().payload == payload) }
             try await publish()
             #expect(try await client.readFrame().payload == payload)
+            // Every publisher was answered, so no subscriber has missed anything.
+            #expect(await server.server.counters().brokerGaps == 0)
             await other.close()
             await client.close()
         }

@@ -3,8 +3,8 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// Batches of one topic are sent in runs; who has waited, was sent something of its own, or has
-/// another context than most must get the same messages.
+/// Batches of one topic are sent in runs. Subscribers that have waited, were sent a message of
+/// their own, or have another context than most must receive the same messages.
 @Suite("Runs of publications") struct TopicRunTests {
     private struct Member {
         let client: ClientConnection
@@ -12,7 +12,7 @@ import WebSocketTesting
         var expected: [String] = []
     }
 
-    /// A text that compresses after others of its kind, and now and then one that passes a run.
+    /// A text that compresses after others of its kind. Now and then, one exceeds a run.
     private static func text(_ number: Int, _ random: inout SplitMix) -> String {
         let size = random.next() % 16 == 0 ? 40_000 : Int(random.next() % 300)
         let quote = "a quote of \(random.next() % 9), "
@@ -27,7 +27,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "everyone reads every batch, whatever came before and between", arguments: 1...4,
+        "Everyone reads every batch, whatever came before and between", arguments: 1...4,
         [Compression.ContextTakeover.shared, .off])
     func everyone(seed: UInt64, takeover: Compression.ContextTakeover) async throws {
         var compression = Compression()
@@ -59,7 +59,7 @@ import WebSocketTesting
             let texts = (0..<1 + Int(random.next() % 12)).map { _ in text(number, &random) }
             switch random.next() % 5 {
             case 0:
-                // These differ from the others then, each alike or each alone.
+                // From here on these differ from the others, each in the same way or in its own.
                 let some = members.indices.filter { _ in random.next() % 3 == 0 }
                 for index in some {
                     let topic = number % 2 == 0 ? "some" : "one\(index)"

@@ -4,12 +4,12 @@ import WebSocketTesting
 
 @testable import WebSocketServer
 
-/// Names that are canonically equivalent, and not the same bytes.
+/// Names that are canonically equivalent, but whose bytes differ.
 private let composed = "caf\u{E9}"
 private let decomposed = "cafe\u{301}"
 
 @Suite("Topics by bytes") struct TopicSpellingTests {
-    @Test("exact strings are equal as their bytes are, and then have one hash")
+    @Test("Exact strings are equal if their bytes are, and then have the same hash")
     func exact() {
         let strings = [
             "", "a", "ab", "b", "topic", "a name that is longer than fifteen bytes", composed,
@@ -17,7 +17,7 @@ private let decomposed = "cafe\u{301}"
         ]
         for a in strings {
             for b in strings {
-                // Made anew, so that nothing but the bytes can be the same.
+                // A new copy, so that only the bytes can be the same.
                 let copy = ExactString(String(decoding: Array(b.utf8), as: UTF8.self))
                 let isSame = Array(a.utf8) == Array(b.utf8)
                 #expect((ExactString(a) == copy) == isSame, "\(a.utf8) \(b.utf8)")
@@ -26,7 +26,7 @@ private let decomposed = "cafe\u{301}"
         }
     }
 
-    @Test("the table has two topics for two spellings of a name")
+    @Test("The table has two topics for two spellings of a name")
     func table() {
         var table = TopicTable()
         let subscriber = Subscriber(connection: nil, mode: .plain)
@@ -40,7 +40,7 @@ private let decomposed = "cafe\u{301}"
         #expect(table.count == 0)
     }
 
-    @Test("what waits for one spelling of a topic or key doesn't take another's place")
+    @Test("A publication for one spelling of a topic or key doesn't replace one for another")
     func backlog() {
         var backlog = Backlog()
         for (topic, key) in [
@@ -53,7 +53,7 @@ private let decomposed = "cafe\u{301}"
         #expect(backlog.count == 3)
     }
 
-    @Test("a rule's prefix is compared by bytes")
+    @Test("The prefix of a rule is compared by bytes")
     func rules() {
         var options = TopicOptions()
         options.rules = [.init(prefix: "cafe", policy: .conflate)]
@@ -61,7 +61,8 @@ private let decomposed = "cafe\u{301}"
         #expect(options.policy(of: composed) == .disconnect)
     }
 
-    /// Subscribes to the first spelling if its path is `/0`, and to the second otherwise.
+    /// A handler that subscribes to the first spelling if its path is `/0`, otherwise to the
+    /// second.
     private final class Listener: ConnectionHandler, Sendable {
         let topic: String
         init(topic: String) { self.topic = topic }
@@ -74,7 +75,7 @@ private let decomposed = "cafe\u{301}"
         }
     }
 
-    @Test("subscribers of two spellings hear nothing of each other, many at once too")
+    @Test("Subscribers of two spellings never receive each other's publications, also many at once")
     func endToEnd() async throws {
         var router = Router()
         router.webSocket("/0") { _ in .accept(Listener(topic: composed)) }
@@ -105,13 +106,15 @@ private let decomposed = "cafe\u{301}"
 }
 
 @Suite("Refused publications") struct RefusalTests {
-    /// Refuses as long as it is told to.
+    /// A broker that refuses publications while it is told to.
     private final class Refusing: Broker {
         let base = MemoryBroker()
         let refuses = Locked(true)
 
         var health: BrokerHealth { base.health }
-        func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) { base.start(receive) }
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
+            base.start(receive)
+        }
         func publish(
             _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
         ) {
@@ -134,7 +137,7 @@ private let decomposed = "cafe\u{301}"
         }
     }
 
-    @Test("what a broker refuses of connections is counted, and warned of, not each time")
+    @Test("Publications of connections that a broker refuses are counted, and logged now and then")
     func counted() async throws {
         let broker = Refusing()
         let log = LogRecorder()

@@ -4,7 +4,7 @@ import WebSocketTesting
 @testable import WebSocketServer
 
 @Suite("Topic table") struct TopicTableTests {
-    /// What a table should say, kept the slow way.
+    /// The expected contents of a table, in a simple form.
     private struct Twin {
         var topics: [Int: Set<String>] = [:]
 
@@ -13,7 +13,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("agrees with a set of pairs through joins, leaves and goodbyes", arguments: 1...8)
+    @Test("Agrees with a set of pairs through joins, leaves and ends", arguments: 1...8)
     func twin(seed: UInt64) {
         var random = SplitMix(seed)
         var table = TopicTable()
@@ -71,7 +71,9 @@ import WebSocketTesting
                 policy: .dropOldest))
     }
 
-    @Test("the one with most waiting is found, through additions and removals", arguments: 1...8)
+    @Test(
+        "The subscriber with the most waiting is found, after additions and removals",
+        arguments: 1...8)
     func twin(seed: UInt64) {
         var random = SplitMix(seed)
         var waiting = WaitingSubscribers()
@@ -97,7 +99,7 @@ import WebSocketTesting
         #expect(waiting.count == 0 && waiting.slower(than: subscribers[0]) == nil)
     }
 
-    @Test("among a thousand, one is found that has half of the most at least")
+    @Test("Among a thousand, one is found that has at least half of the most")
     func many() {
         var waiting = WaitingSubscribers()
         let subscribers = (0..<1_000).map { index in
@@ -156,13 +158,13 @@ import WebSocketTesting
         }
     }
 
-    @Test("agrees with a plain list, whatever is added, taken, dropped", arguments: 1...8)
+    @Test("Agrees with a plain list, whatever is added, taken or dropped", arguments: 1...8)
     func twin(seed: UInt64) {
         var random = SplitMix(seed)
         var backlog = Backlog()
         var twin = Twin()
         for step in 0..<6_000 {
-            // Long stretches of adding, and of taking.
+            // Long phases of adding, and of taking.
             let adds = random.next() % 10 < (step / 500 % 2 == 0 ? 7 : 3)
             if adds {
                 let size = Int(random.next() % 300)

@@ -6,8 +6,8 @@ import WebSocketTesting
 @Suite("Topics, end to end") struct TopicTests {
     typealias Frame = RawClient.Frame
 
-    /// Subscribes to the topics in its path's query, and publishes what it is sent to the topic
-    /// before the first colon.
+    /// A handler that subscribes to the topics in its path's query, and publishes its messages to
+    /// the topic before the first colon.
     private final class Relay: ConnectionHandler, Sendable {
         let topics: [String]
 
@@ -38,7 +38,7 @@ import WebSocketTesting
         return client
     }
 
-    @Test("a publication reaches the subscribers of its topic, on all loops, and no one else")
+    @Test("A publication reaches only the subscribers of its topic, on all loops")
     func reaches() async throws {
         try await withServer(Self.relay) {
             $0.loops = 2
@@ -64,9 +64,9 @@ import WebSocketTesting
         }
     }
 
-    /// Sizes on both sides of what is gathered for one write, and one or two topics a turn.
+    /// Sizes below and above the limit for gathered writes, and one or two topics per turn.
     @Test(
-        "what is published in one turn arrives whole and in order, plain and compressed",
+        "Publications of one turn arrive complete and in order, plain and compressed",
         arguments: [10, 3_000, 40_000], [["a"], ["a", "b"]])
     func bursts(size: Int, topics: [String]) async throws {
         let count = 24
@@ -90,7 +90,7 @@ import WebSocketTesting
                 var burst: [UInt8] = []
                 for number in 0..<count { burst += Frame.text(text(number)).encoded() }
                 try await plain[0].send(burst)
-                // One order a topic; between topics there is none.
+                // One order per topic; between topics there is none.
                 func check(_ texts: [String]) {
                     for topic in topics {
                         let numbers = (0..<count).filter { topics[$0 % topics.count] == topic }
@@ -116,7 +116,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "ten publishers on two loops: one order of a topic for everyone, whatever else they get",
+        "Ten publishers on two loops: all subscribers of a topic receive one order",
         arguments: [1, 2, 3] as [UInt64])
     func order(seed: UInt64) async throws {
         try await withServer(Self.relay) {
@@ -168,7 +168,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("subscribing is capped, checked, and once for each topic")
+    @Test("Subscriptions are limited, validated, and unique for each topic")
     func outcomes() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
@@ -202,7 +202,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("nothing arrives after unsubscribing")
+    @Test("Nothing arrives after unsubscribing")
     func unsubscribe() async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) { server in
@@ -220,7 +220,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "what waits for a slow subscriber follows its topic's policy",
+        "Publications that wait for a slow consumer follow its topic's policy",
         arguments: [SlowSubscriberPolicy.disconnect, .dropOldest, .conflate])
     func slow(policy: SlowSubscriberPolicy) async throws {
         let recorder = Recorder()
@@ -250,7 +250,7 @@ import WebSocketTesting
                         try Task.checkCancellation()
                     }
                 }
-                // It is told behind what it was being sent; what waited is gone.
+                // The Close frame follows the data in the outbox; the backlog is gone.
                 var frames: [Frame] = []
                 repeat {
                     frames.append(try await client.readFrame())
@@ -265,7 +265,7 @@ import WebSocketTesting
                 return
             }
             _ = await connection.onLoop { _ in }
-            // Its own message keeps its place behind what is left.
+            // Its own message keeps its place after the remaining ones.
             connection.send("end")
             var numbers: [Int] = []
             while true {
@@ -285,18 +285,20 @@ import WebSocketTesting
 }
 
 @Suite("Broker") struct BrokerTests {
-    @Test("the one in memory conforms")
+    @Test("The broker in memory conforms")
     func memory() async throws {
         try await BrokerConformance([MemoryBroker()], receivesAll: true).run()
     }
 
-    /// Publishes every tenth publication twice.
+    /// A broker that publishes every tenth publication twice.
     private final class Stuttering: Broker {
         private let base = MemoryBroker()
         private let count = Locked(0)
 
         var health: BrokerHealth { base.health }
-        func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) { base.start(receive) }
+        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
+            base.start(receive)
+        }
 
         func publish(
             _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
@@ -314,7 +316,7 @@ import WebSocketTesting
         func stop() async { await base.stop() }
     }
 
-    @Test("one that stutters does not")
+    @Test("A broker with duplicates doesn't")
     func stuttering() async {
         await #expect(throws: (any Error).self) {
             try await within(.seconds(60), "conformance") {

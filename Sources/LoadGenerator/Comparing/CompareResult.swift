@@ -4,7 +4,9 @@ package struct CompareResult: Sendable {
     /// Each case, and its runs in their order.
     package private(set) var runs: [(one: CompareCase, reports: [LoadReport])] = []
     /// Cases that could not be measured, and why.
-    package var failures: [(one: CompareCase, detail: String)] = []
+    package var failures: [(one: CompareCase, failure: LoadFailure)] = []
+    /// Whether it was cancelled.
+    package var wasInterrupted = false
     /// Ways that the server doesn't agree to, and what it says instead.
     package var refusals: [CompareCase.Way: String] = [:]
 
@@ -30,6 +32,22 @@ package struct CompareResult: Sendable {
         return reports.sorted { key($0) < key($1) }[reports.count / 2]
     }
 
+    /// Why there is nothing to compare; `nil` if there is.
+    package var failure: LoadFailure? {
+        guard runs.isEmpty else { return nil }
+        if let (one, failure) = failures.first {
+            return LoadFailure("\(one.name): \(failure.problem)", advice: failure.advice)
+        }
+        if wasInterrupted {
+            return LoadFailure(
+                "interrupted: nothing was measured", advice: "--quick takes less time.")
+        }
+        let refusal = refusals.sorted { $0.key.rawValue < $1.key.rawValue }.first
+        return LoadFailure(
+            refusal.map { "\($0.key.name) is not measured: \($0.value)" } ?? "there are no cases",
+            advice: "Choose other sizes or subscribers.")
+    }
+
     /// Links that people have, in Mbit/s.
     package static let links: [(name: String, megabits: Double)] = [
         ("10 Mbit/s", 10), ("100 Mbit/s", 100), ("1 Gbit/s", 1_000), ("10 Gbit/s", 10_000),
@@ -37,19 +55,20 @@ package struct CompareResult: Sendable {
 
     /// What break-even means.
     package static let payNote = """
-        Compression pays on a link as long as the bytes that it saves would take that link longer \
-        to carry than the CPU takes to save them. Within noise: the CPU times differ by less than \
-        those of the same case do from run to run.
+        Compression pays on a link if the link would need more time for the bytes that are saved \
+        than the CPU needs to save them. Within noise: the CPU times of the two cases differ by \
+        less than those of one case do from run to run.
         """
     /// Which link it means.
     package static let linkNote = """
-        The link is the server's own, which all its messages share: an echo's bytes count both \
-        ways, a fan-out's those of all deliveries. It is not the link of one subscriber.
+        The link is the server's own, which all messages share: for an echo the bytes of both \
+        directions count, for a fan-out those of all deliveries. It is not the link of one \
+        subscriber.
         """
     /// Which way takeover goes.
     package static let takeoverNote = """
-        Takeover is from server to client: what clients send is compressed alone, in real takeover \
-        and shared context, too.
+        Takeover is from server to client only: what clients send is compressed on its own, with \
+        real takeover and shared context, too.
         """
 
     /// How to read the answers, a paragraph each.
@@ -195,9 +214,11 @@ package struct CompareResult: Sendable {
             warnings.append("\(way.name) is not measured: \(refusal)")
         }
         let faults = runs.compactMap { one, reports in
-            reports.first { $0.tally.errors > 0 }.map { (one, $0.tally.firstError ?? "a fault") }
+            reports.first { $0.tally.errors > 0 }.map { (one, $0.errorsInWords) }
         }
-        for (one, detail) in faults + failures { warnings.append("\(one.name): \(detail)") }
+        for (one, detail) in faults + failures.map({ ($0.one, $0.failure.problem) }) {
+            warnings.append("\(one.name): \(detail)")
+        }
         let bound = measured.filter { $0.report.isGeneratorBound }
         if !bound.isEmpty {
             let cases = bound.map { ($0.one, "") }
@@ -269,6 +290,6 @@ package struct CompareResult: Sendable {
     package var markdown: String {
         let parts =
             [heading + "\n", table.markdown, answerTable.markdown] + notes.map { $0 + "\n" }
-        return parts.joined(separator: "\n") + warnings.map { "\n**Mind:** \($0)\n" }.joined()
+        return parts.joined(separator: "\n") + warnings.map { "\n**Note:** \($0)\n" }.joined()
     }
 }

@@ -32,15 +32,18 @@ package struct Comparison: Sendable {
                 if Task.isCancelled { break }
                 if let refusal = one.way.refusal(report.agreement) {
                     result.refusals[one.way] = refusal
+                } else if let failure = report.failure {
+                    result.failures.append((one, failure))
                 } else {
                     result.add(one, report)
                 }
             } catch is CancellationError {
                 break
             } catch {
-                result.failures.append((one, "\(error)"))
+                result.failures.append((one, LoadFailure(error)))
             }
         }
+        result.wasInterrupted = Task.isCancelled
         return result
     }
 

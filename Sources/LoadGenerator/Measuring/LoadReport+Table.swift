@@ -39,7 +39,7 @@ extension LoadReport {
     package var markdown: String {
         var table = self.table
         table.columns = ["\(plan.scenario.rawValue)", plan.shownURL]
-        return table.markdown + warnings.map { "\n**Mind:** \($0)\n" }.joined()
+        return table.markdown + warnings.map { "\n**Note:** \($0)\n" }.joined()
     }
 
     private var loadInWords: String {
@@ -89,8 +89,8 @@ extension LoadReport {
             "\($0.0) \(Figures.microseconds(latency($0.1)))"
         }
         var since = plan.rate == nil ? "" : " since each was due"
-        if tally.unanswered > 0 {
-            since += "; \(Figures.grouped(tally.unanswered)) still waited at the end"
+        if tally.unanswered > 0, plan.rate != nil || stall != nil {
+            since += "; \(Figures.grouped(tally.unanswered)) still unanswered at the end"
         }
         let list = (values + ["max \(Figures.microseconds(latencyMax))"]).joined(separator: ", ")
         return list + since
@@ -102,7 +102,7 @@ extension LoadReport {
             let unit = plan.scenario == .connect ? "handshake" : "message"
             text =
                 "\(Figures.number(cpuPerMessage)) µs a \(unit), "
-                + "\(Figures.number(userPerMessage)) µs of it its own; " + text
+                + "\(Figures.number(userPerMessage)) µs of it in user space; " + text
         }
         add("server CPU", text)
     }

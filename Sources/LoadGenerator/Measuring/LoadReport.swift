@@ -16,9 +16,21 @@ package struct LoadReport: Sendable {
     /// Bytes of the server's resident memory, before the first connection and at the end.
     package var memoryBefore: Int?
     package var memoryAfter: Int?
-    package var wasInterrupted = false
+    package var ending = Ending.whole
     /// What keeps the figures from meaning what they seem to.
     package private(set) var warnings: [String] = []
+
+    /// How a load came to its end.
+    package enum Ending: Sendable {
+        /// It was measured for the time that the plan says.
+        case whole
+        /// It was cancelled, by Ctrl-C for instance.
+        case interrupted
+        /// There was no point in going on after errors.
+        case failed
+    }
+
+    package var wasInterrupted: Bool { ending == .interrupted }
 
     /// From here on, a thread has no time left.
     static let busyMin = 0.9
@@ -69,9 +81,6 @@ package struct LoadReport: Sendable {
 
     // MARK: - Judgement
 
-    /// Whether there is anything that the figures are of.
-    package var hasMeasured: Bool { plan.scenario == .idle || tally.messages > 0 }
-
     /// Whether it was the generator that had no time left, and not the server.
     package var isGeneratorBound: Bool {
         (generatorBusy.max() ?? 0) > Self.busyMin
@@ -113,21 +122,23 @@ package struct LoadReport: Sendable {
         }
         if let rate = plan.rate, plan.scenario == .echo || plan.scenario == .fanout {
             let expected = plan.scenario == .fanout ? rate * Double(plan.connections) : rate
-            if messagesPerSecond < 0.98 * expected, !wasInterrupted {
+            if messagesPerSecond < 0.98 * expected, ending == .whole {
                 warnings.append(
                     """
-                    only \(percent(messagesPerSecond / expected)) of the rate was reached: what \
-                    was due waited, and the latencies say how long.
+                    only \(percent(messagesPerSecond / expected)) of the rate was reached: \
+                    messages had to wait, and the latencies include that time.
                     """)
             }
         }
-        if wasInterrupted { warnings.append("the run ended early") }
-        if !hasMeasured {
-            warnings.append("nothing came back: does this path send each message back?")
-        }
-        if tally.errors > 0 {
-            warnings.append("\(tally.errors) faults; the first: \(tally.firstError ?? "unknown")")
-        }
+        if let stall { warnings.append(stall) }
+        if ending != .whole { warnings.append("the run ended early") }
+        if tally.errors > 0 { warnings.append(errorsInWords) }
+    }
+
+    /// The number of errors, and the first one.
+    var errorsInWords: String {
+        let count = tally.errors == 1 ? "1 error" : "\(tally.errors) errors, the first"
+        return "\(count): \(tally.firstError ?? "unknown")"
     }
 
     private func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }

@@ -45,8 +45,10 @@ package struct LoadSummary: Codable, Sendable {
     package var openingSeconds: Double
     package var seconds: Double
     package var messages: Int
-    /// Of an open loop: due, and not answered at the end.
+    /// Messages not answered at the end; `nil` for `idle`.
     package var unanswered: Int?
+    /// The longest time that one of them had waited.
+    package var longestUnansweredMicroseconds: Double?
     package var messagesPerSecond: Double
     package var payloadBytesInPerSecond: Double
     package var wireBytesInPerSecond: Double
@@ -81,7 +83,9 @@ extension LoadReport {
             lines: hasMessages ? plan.lines?.lines.count : nil,
             compression: plan.compression.rawValue, extensions: agreement, loops: plan.loops,
             openingSeconds: openingSeconds, seconds: seconds, messages: tally.messages,
-            unanswered: plan.rate == nil ? nil : tally.unanswered,
+            unanswered: plan.scenario == .idle ? nil : tally.unanswered,
+            longestUnansweredMicroseconds: plan.scenario == .idle
+                ? nil : Double(tally.longestWait) / 1e3,
             messagesPerSecond: messagesPerSecond, payloadBytesInPerSecond: rate(tally.payloadIn),
             wireBytesInPerSecond: rate(tally.wireIn),
             payloadBytesOutPerSecond: rate(tally.payloadOut),

@@ -153,7 +153,7 @@ extension LoadConnection {
         let index = unsafe pool.index(replyIndex, after: messages)
         let isText = unsafe messageByte & FrameHeader.opcodeBits == Opcode.text.rawValue
         unsafe keepsContents = false
-        guard let message else { return worker.note("a message that does not inflate") }
+        guard let message else { return worker.noteMismatch("a message that does not inflate") }
         let isExpected =
             worker.publishers > 1
             ? pool.messages.contains(message) : message == pool.messages[index]
@@ -161,7 +161,7 @@ extension LoadConnection {
             unsafe worker.tally.verified &+= 1
         } else {
             let number = unsafe received + messages
-            worker.note(
+            worker.noteMismatch(
                 "message \(number) of connection \(self.number) is not what was sent: "
                     + "\(message.count) bytes came back")
         }

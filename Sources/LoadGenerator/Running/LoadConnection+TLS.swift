@@ -1,4 +1,4 @@
-import TLSFilter
+package import TLSFilter
 import UVTransport
 import WebSocketServer
 
@@ -35,14 +35,9 @@ extension LoadConnection {
             // What the server is told of it, on the way to the close.
             sendEncrypted(tls)
             flushIfCorked()
-            ended(error.description + (error.isOfCertificate ? Self.advice : ""))
+            ended(error.withAdvice)
         }
     }
-
-    private static let advice = """
-        . If it is one of yours, let the environment variable SSL_CERT_FILE name a file with the \
-        certificate of its authority; --insecure takes any certificate
-        """
 
     /// Sends with what else this turn of the loop sends.
     func encrypt(_ bytes: UnsafeRawBufferPointer, _ tls: TLSClient) {
@@ -56,4 +51,15 @@ extension LoadConnection {
     }
 
     private func sendEncrypted(_ tls: TLSClient) { unsafe tls.takeOutput { unsafe append($0) } }
+}
+
+extension TLSClient.Fault {
+    /// The error, and what to do about a certificate that is not valid.
+    package var withAdvice: String {
+        guard isOfCertificate else { return description }
+        return """
+            \(description). If the certificate is your own, set the environment variable \
+            SSL_CERT_FILE to the path of its authority's certificate; --insecure accepts any
+            """
+    }
 }

@@ -12,7 +12,11 @@ import WebSocketProtocol
 final class LoadConnection: Stream, @unchecked Sendable {
     // Safety: confined to its loop, as every stream is.
 
-    enum Phase: UInt8 { case connecting, handshake, open, closing, over }
+    enum Phase: UInt8, Comparable {
+        case connecting, handshake, open, closing, over
+
+        static func < (one: Phase, other: Phase) -> Bool { one.rawValue < other.rawValue }
+    }
 
     unowned(unsafe) let worker: LoadWorker
     let number: Int
@@ -174,6 +178,24 @@ final class LoadConnection: Stream, @unchecked Sendable {
             if unsafe stampHead == size { unsafe stampHead = 0 }
         } while unsafe count < limit && stamps[stampHead] == stamp
         return (stamp, count)
+    }
+
+    /// When the messages under way were sent, the oldest first, as many as were sent together.
+    func eachUnderWay(_ body: (_ stamp: UInt64, _ count: Int) -> Void) {
+        let size = unsafe worker.inFlight
+        var index = unsafe stampHead
+        var rest = min(underWay, size)
+        while rest > 0 {
+            let stamp = unsafe stamps[index]
+            var count = 0
+            repeat {
+                count &+= 1
+                index &+= 1
+                if index == size { index = 0 }
+            } while unsafe count < rest && stamps[index] == stamp
+            body(stamp, count)
+            rest &-= count
+        }
     }
 
     func advance(by messages: Int, in pool: FramePool) {

@@ -99,6 +99,14 @@ package struct LoadError: Error, Sendable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
+extension LoadFailure {
+    /// A load that could not be run to its end.
+    package init(_ error: any Error) {
+        self.init(
+            "\(error)", advice: "Nothing was measured. Check the URL, and that the server runs.")
+    }
+}
+
 extension Duration {
     package var nanoseconds: UInt64 {
         UInt64(components.seconds) * 1_000_000_000 + UInt64(components.attoseconds / 1_000_000_000)

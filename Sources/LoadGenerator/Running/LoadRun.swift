@@ -104,7 +104,7 @@ package struct LoadRun: Sendable {
         let beginning = Clocks.now
         for worker in workers { await worker.onLoop { $0.start(beginning: beginning) } }
         if plan.scenario == .idle { await waitForReplies(workers) }
-        report.wasInterrupted = !(await pass(plan.warmup, .warmup, workers))
+        report.ending = await pass(plan.warmup, .warmup, workers)
         await measure(workers, into: &report)
         if let server, let memoryBefore, plan.scenario != .connect {
             let memoryAfter = server.residentSize()
@@ -125,11 +125,11 @@ package struct LoadRun: Sendable {
             let state = await total(workers)
             if state.open == wanted { return }
             if let fault = state.firstError {
-                throw LoadError("\(state.open) of \(wanted) connections are open; \(fault)")
+                throw LoadError("\(state.open) of \(wanted) connections could be opened: \(fault)")
             }
             if Clocks.now > deadline {
                 throw LoadError(
-                    "\(state.open) of \(wanted) connections are open after "
+                    "\(state.open) of \(wanted) connections could be opened within "
                         + "\(Int(plan.openingTimeout.inSeconds)) s")
             }
             onProgress(LoadProgress(phase: .opening, count: state.open, total: wanted))
@@ -155,50 +155,55 @@ package struct LoadRun: Sendable {
     private func waitForReplies(_ workers: [LoadWorker]) async {
         guard plan.sendsOne else { return }
         let deadline = Clocks.now + plan.openingTimeout.nanoseconds
-        while Clocks.now < deadline, !Task.isCancelled {
+        while Clocks.now < deadline {
+            if Task.isCancelled { return }
             let state = await total(workers)
             if state.answered >= plan.connections || state.errors > 0 { return }
             onProgress(
                 LoadProgress(phase: .replies, count: state.answered, total: plan.connections))
             try? await Task.sleep(for: Self.pollInterval)
         }
-        await workers[0].onLoop { $0.note("not all first messages were answered") }
+        let state = await total(workers)
+        let missing = "\(state.answered) of \(plan.connections) first messages were answered"
+        await workers[0].onLoop { $0.note(missing) }
     }
 
     private func measure(_ workers: [LoadWorker], into report: inout LoadReport) async {
         let serverBefore = server?.usage()
         for worker in workers { await worker.onLoop { $0.beginMeasuring() } }
         let begun = Clocks.now
-        let isWhole = report.wasInterrupted ? false : await pass(plan.duration, .measuring, workers)
+        if report.ending == .whole {
+            report.ending = await pass(plan.duration, .measuring, workers)
+        }
         let wall = Double(max(1, Clocks.now - begun)) / 1e9
+        let published = await workers[0].onLoop { $0.fanout?.published ?? 0 }
         for worker in workers {
-            let part = await worker.onLoop { $0.endMeasuring() }
+            let part = await worker.onLoop { $0.endMeasuring(published: published) }
             report.tally.add(part.tally)
             report.generatorBusy.append(Double(part.cpu) / 1e9 / wall)
         }
         report.seconds = wall
-        report.wasInterrupted = !isWhole
         // A server that has left has no times any more.
         if let serverBefore, let after = server?.usage(), !after.threads.isEmpty {
             report.server = ServerUse(from: serverBefore, to: after, seconds: wall)
         }
     }
 
-    /// Lets time pass while progress is told; false when there is no point in going on.
+    /// Lets time pass while progress is reported, until there is no point in going on.
     private func pass(
         _ duration: Duration, _ phase: LoadProgress.Phase, _ workers: [LoadWorker]
-    ) async -> Bool {
+    ) async -> LoadReport.Ending {
         let begun = Clocks.now
         let end = begun + duration.nanoseconds
         var last = (messages: 0, time: begun)
         while true {
             let now = Clocks.now
-            if now >= end { return true }
+            if now >= end { return .whole }
             let step = min(end - now, Self.progressInterval.nanoseconds)
             do {
                 try await Task.sleep(for: .nanoseconds(Int64(step)))
             } catch {
-                return false
+                return .interrupted
             }
             let state = await total(workers)
             let time = Clocks.now
@@ -208,10 +213,10 @@ package struct LoadRun: Sendable {
                 LoadProgress(
                     phase: phase, count: state.open, total: plan.connections,
                     seconds: Double(time - begun) / 1e9, duration: duration.inSeconds, rate: rate))
-            if state.errors >= LoadWorker.errorsMax { return false }
-            if state.errors > 0, state.open == 0, plan.scenario != .connect { return false }
+            if state.errors >= LoadWorker.errorsMax || state.hasMismatch { return .failed }
+            if state.errors > 0, state.open == 0, plan.scenario != .connect { return .failed }
             // What one subscriber does not get, all would wait for.
-            if state.errors > 0, plan.scenario == .fanout, plan.rate == nil { return false }
+            if state.errors > 0, plan.scenario == .fanout, plan.rate == nil { return .failed }
         }
     }
 
@@ -234,6 +239,7 @@ package struct LoadRun: Sendable {
         var messages = 0
         var errors = 0
         var firstError: String?
+        var hasMismatch = false
     }
 
     private func total(_ workers: [LoadWorker]) async -> State {
@@ -243,13 +249,15 @@ package struct LoadRun: Sendable {
                 unsafe State(
                     open: worker.openCount, answered: worker.answeredCount,
                     messages: worker.tally.messages, errors: worker.tally.errors,
-                    firstError: worker.tally.firstError)
+                    firstError: worker.tally.firstError,
+                    hasMismatch: worker.tally.firstMismatch != nil)
             }
             state.open += part.open
             state.answered += part.answered
             state.messages += part.messages
             state.errors += part.errors
             state.firstError = state.firstError ?? part.firstError
+            state.hasMismatch = state.hasMismatch || part.hasMismatch
         }
         return state
     }

@@ -11,13 +11,17 @@ package struct LoadTally: Sendable {
     package var wireOut = 0
     package var messagesOut = 0
     package var payloadOut = 0
-    /// Messages of an open loop that were due and not answered at the end; deliveries of a fan-out.
-    /// The time that they have waited so far is among the latencies.
+    /// Messages that were not answered at the end: of a closed loop those sent, of an open loop
+    /// those due; deliveries of a fan-out, and handshakes of `connect`.
     package var unanswered = 0
+    /// The longest time that one of these had waited, in nanoseconds. It is among the latencies.
+    package var longestWait: UInt64 = 0
     /// Messages whose contents were compared with what was sent.
     package var verified = 0
     package var errors = 0
     package var firstError: String?
+    /// The first message whose contents were not what was sent.
+    package var firstMismatch: String?
     /// Nanoseconds, to three digits, up to an hour.
     package var latency = Histogram<UInt32>(
         lowestDiscernibleValue: 64, highestTrackableValue: latencyMax,
@@ -35,17 +39,20 @@ package struct LoadTally: Sendable {
         messagesOut += other.messagesOut
         payloadOut += other.payloadOut
         unanswered += other.unanswered
+        longestWait = max(longestWait, other.longestWait)
         verified += other.verified
         errors += other.errors
         firstError = firstError ?? other.firstError
+        firstMismatch = firstMismatch ?? other.firstMismatch
         latency.add(other.latency)
     }
 
-    /// Starts anew; faults are kept.
+    /// Starts anew; errors are kept.
     mutating func reset() {
         var fresh = LoadTally()
         fresh.errors = errors
         fresh.firstError = firstError
+        fresh.firstMismatch = firstMismatch
         fresh.verified = verified
         self = fresh
     }

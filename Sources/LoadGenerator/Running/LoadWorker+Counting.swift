@@ -52,34 +52,6 @@ extension LoadWorker {
         if unsafe isMeasuring { unsafe tally.record(now > since ? now &- since : 0, count) }
     }
 
-    /// Latencies recorded at most of one connection's messages that are unanswered.
-    private static let unansweredMax = 1_000
-
-    /// Records how long those have waited that an open loop has not had answered. Without them the
-    /// worst stall, which lasts to the end, would leave no trace.
-    func countUnanswered(_ now: UInt64) {
-        guard let schedule = unsafe schedule, unsafe isRunning else { return }
-        let isFanout = plan.scenario == .fanout
-        let due = schedule.dueCount(at: now)
-        // What a connection that is over doesn't answer, is a fault, and counted as one.
-        for connection in connections
-        where unsafe !connection.isPublisher && connection.phase == .open {
-            // Its n-th message is that number of the schedule's.
-            let (step, first) = isFanout ? (1, 0) : (share, connection.number)
-            let received = unsafe connection.received
-            let waiting = (due - first + step - 1) / step - received
-            guard waiting > 0 else { continue }
-            unsafe tally.unanswered += waiting
-            // Of very many one stands for its neighbours.
-            let each = (waiting - 1) / Self.unansweredMax + 1
-            for start in stride(from: 0, to: waiting, by: each) {
-                let since = schedule.due((received + start) * step + first)
-                let count = UInt32(truncatingIfNeeded: min(each, waiting - start))
-                unsafe tally.record(now > since ? now - since : 0, count)
-            }
-        }
-    }
-
     private func countDeliveries(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
         let first = unsafe connection.received
         if let schedule = unsafe schedule {

@@ -10,7 +10,7 @@ extension LoadWorker {
         switch plan.scenario {
         case .echo: for connection in connections { connection.send(inFlight, at: Clocks.now) }
         case .fanout: if isPublishing { publish(inFlight) }
-        case .idle: sendIdle(LoadPlan.openingMax)
+        case .idle: if plan.sendsOne { sendIdle(LoadPlan.openingMax) }
         case .connect: open()
         }
     }

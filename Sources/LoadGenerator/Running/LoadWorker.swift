@@ -167,6 +167,12 @@ final class LoadWorker: @unchecked Sendable {
         if unsafe tally.firstError == nil { unsafe tally.firstError = fault }
     }
 
+    /// The contents of a message are not what was sent.
+    func noteMismatch(_ fault: String) {
+        note(fault)
+        if unsafe tally.firstMismatch == nil { unsafe tally.firstMismatch = fault }
+    }
+
     // MARK: - Messages
 
     /// The messages to send, made for what was agreed on.
@@ -215,9 +221,11 @@ final class LoadWorker: @unchecked Sendable {
     }
 
     /// What was counted, and the time that the thread was at work meanwhile, in nanoseconds.
-    func endMeasuring() -> (tally: LoadTally, cpu: UInt64) {
+    ///
+    /// - Parameter published: messages that a fan-out in a closed loop has sent.
+    func endMeasuring(published: Int) -> (tally: LoadTally, cpu: UInt64) {
         unsafe isMeasuring = false
-        countUnanswered(Clocks.now)
+        countUnanswered(Clocks.now, published: published)
         var result = unsafe tally
         let average = unsafe pool.map(\.messageSizeAverage) ?? 0
         result.payloadOut = Int(average * Double(result.messagesOut))

@@ -2,12 +2,12 @@ import HTTPProtocol
 public import Logging
 public import WebSocketServer
 
-/// Who may do what: the keys, the users, and which features demand a token.
+/// The authentication of clients: the keys, the users, and the features that require a token.
 public struct Authentication: Sendable {
     public typealias Feature = AuthenticationOptions.Feature
 
     let options: AuthenticationOptions
-    /// `nil` when no key is configured.
+    /// The verifier of tokens; `nil` if no key is configured.
     let authenticator: Authenticator?
     let users: UserDirectory?
     let signIns: SignInLimits
@@ -15,12 +15,12 @@ public struct Authentication: Sendable {
     let logger: Logger
     let refusedSignIns: LogThrottle
 
-    /// Nothing demands a token, and none is accepted.
+    /// The default: no feature requires a token, and none is accepted.
     public static func none(logger: Logger) -> Authentication {
         Authentication(AuthenticationOptions(), authenticator: nil, users: nil, logger: logger)
     }
 
-    /// Reads what `options` refers to; throws when it isn't there or isn't as it must be.
+    /// Reads the files that `options` refers to. Throws if one is missing or invalid.
     public init(
         _ options: AuthenticationOptions, logger: Logger
     ) async throws(AuthenticationFault) {
@@ -59,7 +59,7 @@ public struct Authentication: Sendable {
         signIns = SignInLimits(options)
     }
 
-    /// A new token; `nil` without a secret to sign it with.
+    /// Returns a new token; `nil` without a secret to sign it.
     public func mint(
         subject: String, lifetime: Duration? = nil, audience: String? = nil
     ) -> String? {
@@ -67,9 +67,9 @@ public struct Authentication: Sendable {
             subject: subject, lifetime: lifetime ?? options.lifetime, audience: audience)
     }
 
-    /// Says what an operator should know who has configured nothing of this.
+    /// Logs warnings about a server that is open to anyone.
     ///
-    /// - Parameter addresses: where the server listens.
+    /// - Parameter addresses: The addresses on which the server listens.
     public func logStart(_ addresses: [BoundAddress]) {
         if !options.hasKeys {
             logger.notice(
@@ -89,8 +89,9 @@ public struct Authentication: Sendable {
 
     // MARK: - For routes
 
-    /// What a plain request of a feature begins with: 401 without a good token where the feature
-    /// demands one. Returns whom it is of; `nil` where none is demanded.
+    /// Authorizes a plain request of a feature. Throws a 401 if the feature requires a token and
+    /// the request has no valid one. Returns the token's identity, or `nil` if the feature requires
+    /// none.
     @discardableResult
     func authorize(_ request: Request, for feature: Feature) throws(Problem) -> Identity? {
         guard options.requiredFor.contains(feature) else { return nil }
@@ -99,23 +100,24 @@ public struct Authentication: Sendable {
         return try verify(found.token, of: request.remoteAddress)
     }
 
-    /// Whether a WebSocket route is for those with a token alone.
+    /// Returns whether a WebSocket route requires a token.
     func demandsToken(_ route: RealtimeApp.Route) -> Bool {
         route.feature.map(options.requiredFor.contains) ?? true
     }
 
-    /// What a WebSocket route answers with: `handler` behind a token, where the route's feature
-    /// demands one, and the connection is closed when its token is over. Else `handler` as
-    /// it is: a token is not looked at, and who came with one has messages with new ones dropped.
+    /// Returns the answer of a WebSocket route. If the route's feature requires a token, `handler`
+    /// is behind it, and the connection is closed when the token expires. Otherwise `handler` is
+    /// used alone. A token of the client isn't verified then, and its messages with new tokens are
+    /// dropped.
     ///
-    /// - Parameter handler: makes the handler of a connection, given whom it is of; `nil` where no
-    ///   token is demanded.
+    /// - Parameter handler: Creates the handler of a connection with the token's identity, which is
+    ///   `nil` if the feature requires no token.
     func admit(
         _ request: UpgradeRequest, on route: RealtimeApp.Route,
         _ handler: @escaping (Identity?) -> any ConnectionHandler
     ) throws(Problem) -> UpgradeDecision {
         guard demandsToken(route) else {
-            // A browser fails a handshake that takes up none of what it offered.
+            // Browsers fail a handshake without any of the subprotocols that they offered.
             let source = TokenSource(request, acceptsQuery: options.acceptsQuery)
             let plain = handler(nil)
             let hasToken = source.token != nil || source.subprotocol != nil
@@ -125,7 +127,7 @@ public struct Authentication: Sendable {
         return try admitBearer(request, on: route) { handler($0) }
     }
 
-    /// The same where a token is demanded whatever is configured.
+    /// Does the same for a feature that always requires a token.
     func admitBearer(
         _ request: UpgradeRequest, on route: RealtimeApp.Route,
         _ handler: @escaping (Identity) -> any ConnectionHandler
@@ -148,7 +150,8 @@ public struct Authentication: Sendable {
         do {
             return try authenticator.verify(token)
         } catch {
-            // The client hears the same whatever it is: what would help it helps others, too.
+            // The client receives the same answer for every reason, which would help an attacker
+            // too.
             logger.debug(
                 "token refused", metadata: ["reason": "\(error.reason)", "peer": "\(address)"])
             throw .unauthorized(hadToken: true)
@@ -165,10 +168,10 @@ public struct Authentication: Sendable {
 }
 
 extension Problem {
-    /// RFC 6750 §3: an error code only for who tried.
+    /// RFC 6750 §3: an error code only if the request had a token.
     static func unauthorized(hadToken: Bool) -> Problem {
         Problem(
-            .unauthorized, "A valid token is needed.",
+            .unauthorized, "A valid token is required.",
             headerFields: [
                 .wwwAuthenticate: hadToken ? #"Bearer error="invalid_token""# : "Bearer"
             ])
@@ -176,7 +179,7 @@ extension Problem {
 }
 
 extension BoundAddress {
-    /// Whether only this machine's own programs get there.
+    /// Whether only programs on this machine can connect to the address.
     fileprivate var isLocal: Bool {
         switch self {
         case .ip(let host, _):

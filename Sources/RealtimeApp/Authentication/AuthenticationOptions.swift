@@ -1,12 +1,12 @@
-/// What is configured about tokens, users and who must have proved who they are.
+/// The configuration of tokens, of users, and of the features that require a token.
 public struct AuthenticationOptions: Sendable {
-    /// How tokens are signed with the secret (RFC 7518 §3.2).
+    /// The algorithms that sign tokens with the secret (RFC 7518 §3.2).
     public enum SecretAlgorithm: String, CaseIterable, Sendable {
         case hs256 = "HS256"
         case hs384 = "HS384"
         case hs512 = "HS512"
 
-        /// Bytes: a key is to be as long as the hash (RFC 7518 §3.2).
+        /// The least size of a secret in bytes: the size of the hash (RFC 7518 §3.2).
         public var secretSizeMin: Int {
             switch self {
             case .hs256: 32
@@ -16,41 +16,43 @@ public struct AuthenticationOptions: Sendable {
         }
     }
 
-    /// What can demand a token.
+    /// The features that can require a token.
     public enum Feature: String, CaseIterable, Sendable {
         case echo, chat, notifications, tasks, publish, channels
     }
 
-    /// Signs and verifies; `nil`: none.
+    /// The secret that signs and verifies tokens; `nil` means none.
     public var secret: String?
-    /// The only one that is accepted with the secret.
+    /// The only algorithm that is accepted with the secret.
     public var algorithm = SecretAlgorithm.hs256
-    /// Path of a file with a JWK Set (RFC 7517 §5), whose keys verify; `nil`: none.
+    /// The path of a file with a JWK Set (RFC 7517 §5), whose keys verify tokens; `nil` means none.
     public var keySetPath: String?
-    /// What `aud` must name, and what is put into tokens made here; `nil`: tokens must have none.
+    /// The audience that `aud` must contain, and that new tokens get; `nil` means that tokens must
+    /// not have one.
     public var audience: String?
-    /// What `iss` must be, and is in tokens made here; `nil`: any.
+    /// The issuer that `iss` must name, and that new tokens get; `nil` means any issuer.
     public var issuer: String?
-    /// By how much others' clocks may be wrong. Default 0 s, `0 s ... 60 s`.
+    /// The tolerance for wrong clocks. Default 0 s, range `0 s ... 60 s`.
     public var leeway = Duration.zero
     /// Whether a token must have an `exp`. Default true.
     public var requiresExpiry = true
-    /// Whether a WebSocket client may prove who it is by its first message.
+    /// Whether a WebSocket client may authenticate by its first message.
     public var acceptsFirstMessage = false
-    /// The same for single routes, in its place.
+    /// The same for single routes; it takes precedence.
     public var acceptsFirstMessageOn: [RealtimeApp.Route: Bool] = [:]
-    /// Whether a token may stand in the query, as `?token=…`, which proxies may log.
+    /// Whether a token may be in the query, as `?token=…`. Proxies may log it there.
     public var acceptsQuery = false
-    /// What demands a token beside `/ws/secure`, which always does.
+    /// The features that require a token, besides `/ws/secure`, which always does.
     public var requiredFor: Set<Feature> = []
 
-    /// Path of the file with names and hashes of passwords; `nil`: no one can sign in.
+    /// The path of the file with names and password hashes; `nil` means that nobody can sign in.
     public var usersPath: String?
-    /// Of tokens made here. Default 15 min, `1 s ... 30 d`.
+    /// The lifetime of new tokens. Default 15 min, range `1 s ... 30 d`.
     public var lifetime = Duration.seconds(900)
-    /// Attempts a minute to sign in from one address, and a burst of as many; `nil`: no limit.
+    /// The attempts to sign in per minute and address, which is also the size of a burst; `nil`
+    /// means no limit.
     public var attemptsPerAddress: Int? = 30
-    /// Of them, those as one user.
+    /// The part of these attempts that may name the same user.
     public var attemptsPerUser: Int? = 10
 
     public init() {}
@@ -59,13 +61,13 @@ public struct AuthenticationOptions: Sendable {
         acceptsFirstMessageOn[route] ?? acceptsFirstMessage
     }
 
-    /// Whether tokens can be verified at all.
+    /// Whether tokens can be verified.
     public var hasKeys: Bool { secret != nil || keySetPath != nil }
 }
 
-/// What is wrong with what the configuration refers to.
+/// An error in a file or value that the configuration refers to.
 public struct AuthenticationFault: Error, Sendable, CustomStringConvertible {
-    /// The key that refers to it.
+    /// The configuration key that refers to it.
     public let key: String
     public let problem: String
 

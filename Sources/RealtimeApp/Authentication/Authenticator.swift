@@ -2,20 +2,20 @@ import Foundation
 public import HTTPProtocol
 import JWTKit
 
-/// Whom a token is of.
+/// The identity in a token.
 public struct Identity: Sendable, Hashable {
     /// The token's `sub`.
     public let subject: ExactString
-    /// Seconds since 1970 at which the token is over, the leeway included; `nil`: never.
+    /// The expiry in seconds since 1970, including the leeway; `nil` means never.
     let end: Double?
 }
 
-/// Verifies tokens with the keys that are configured, and makes new ones with the secret.
+/// A verifier of tokens with the configured keys, which also creates tokens with the secret.
 ///
-/// By JWTKit's algorithms rather than its collection of keys, which is an actor: a handshake is
-/// answered on its loop, without a hop.
+/// It uses the algorithms of JWTKit, but not its collection of keys, which is an actor: a handshake
+/// is answered on its loop, without a hop.
 struct Authenticator: Sendable {
-    /// Seconds since 1970.
+    /// Returns the current time in seconds since 1970.
     typealias Clock = @Sendable () -> Double
 
     static let systemClock: Clock = { Date().timeIntervalSince1970 }
@@ -25,7 +25,8 @@ struct Authenticator: Sendable {
     private let options: AuthenticationOptions
     let now: Clock
 
-    /// Reads the keys that `options` refers to; `skipped` hears which of the set are no good to us.
+    /// Reads the keys that `options` refers to. `skipped` is called with each key of the set that
+    /// can't be used.
     init(
         _ options: AuthenticationOptions, now: @escaping Clock = systemClock,
         skipped: (String) -> Void = { _ in }
@@ -47,17 +48,17 @@ struct Authenticator: Sendable {
         self.now = now
     }
 
-    /// Whether tokens can be made.
+    /// Whether tokens can be created.
     var canSign: Bool { signingKey != nil }
 
-    /// Whom a token is of, if its signature and claims hold.
+    /// Returns the identity of a token. Throws if its signature or claims are invalid.
     func verify(_ text: ExactString) throws(TokenFault) -> Identity {
         let token = try Token(text)
         guard let key = keys.key(for: token.header) else {
-            throw TokenFault("of no key with its kid and alg")
+            throw TokenFault("no key has its kid and alg")
         }
         let isSigned = try? key.algorithm.verify(token.signature, signs: token.signedPart)
-        guard isSigned == true else { throw TokenFault("its signature is wrong") }
+        guard isSigned == true else { throw TokenFault("its signature is invalid") }
         let claims = try TokenClaims(token.claims)
         try claims.check(options, at: now())
         return Identity(
@@ -65,7 +66,7 @@ struct Authenticator: Sendable {
             end: claims.expiry.map { $0 + options.leeway / .seconds(1) })
     }
 
-    /// A new token, signed with the secret; `nil` without one.
+    /// Returns a new token that is signed with the secret; `nil` without one.
     func mint(subject: String, lifetime: Duration, audience: String? = nil) -> String? {
         guard let signingKey else { return nil }
         let issued = now().rounded(.down)
@@ -75,7 +76,7 @@ struct Authenticator: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         let header = MintedHeader(alg: signingKey.algorithm.name, typ: "JWT")
-        // Strings and numbers of ours: nothing that JSON can't say. An HMAC can't fail.
+        // Strings and numbers of this program can always be encoded, and an HMAC can't fail.
         let parts = [try! encoder.encode(header), try! encoder.encode(claims)]
         let signed = parts.map { Base64URL.encode($0) }.joined(separator: ".")
         let signature = try! signingKey.algorithm.sign(Array(signed.utf8))
@@ -84,18 +85,18 @@ struct Authenticator: Sendable {
 }
 
 extension TokenClaims {
-    /// Whether they hold at `now`, in seconds since 1970.
+    /// Throws if the claims are invalid at `now`, in seconds since 1970.
     func check(_ options: AuthenticationOptions, at now: Double) throws(TokenFault) {
         guard !subject.isEmpty else { throw TokenFault("its sub is empty") }
         let leeway = options.leeway / .seconds(1)
         if let expiry {
-            // RFC 7519 §4.1.4: on that second it is over.
+            // RFC 7519 §4.1.4: the token has expired at that second.
             guard now < expiry + leeway else { throw TokenFault("expired") }
         } else if options.requiresExpiry {
             throw TokenFault("without exp")
         }
         if let notBefore, now + leeway < notBefore { throw TokenFault("not valid yet") }
-        // Names are compared as they are, without normalizing (RFC 7519 §7.3).
+        // Strings are compared without normalization (RFC 7519 §7.3).
         if let expected = options.issuer, issuer != ExactString(expected) {
             throw TokenFault("of another issuer")
         }
@@ -123,7 +124,7 @@ private struct MintedClaims: Encodable {
     let aud: String?
 }
 
-/// A file that a key of the configuration names.
+/// Reads a file that a configuration key refers to.
 func readFile(_ path: String, for key: String) throws(AuthenticationFault) -> Data {
     let sizeMax = 4 << 20
     do {
@@ -140,7 +141,7 @@ func readFile(_ path: String, for key: String) throws(AuthenticationFault) -> Da
         let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
         let reason = (underlying ?? error as NSError)
         let posix = reason.domain == NSPOSIXErrorDomain
-        // Safety: its text is copied at once.
+        // Safety: the text is copied at once.
         let text = posix ? unsafe String(cString: strerror(Int32(reason.code))) : "\(error)"
         throw AuthenticationFault(key, "\(path): can't be read: \(text)")
     }

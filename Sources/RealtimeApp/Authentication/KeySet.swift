@@ -2,12 +2,13 @@ import Foundation
 import HTTPProtocol
 import JWTKit
 
-/// The keys that verify tokens, each with the one algorithm that it is for.
+/// The keys that verify tokens, each with its only algorithm.
 struct KeySet: Sendable {
     struct Key: Sendable {
-        /// By which a token names it; `nil`: it can't.
+        /// The name of the key in tokens (`kid`); `nil` if it has none.
         let id: ExactString?
-        /// Its `name` is what a token's `alg` must be: a token has no say in how it is verified.
+        /// The algorithm. A token's `alg` must equal its `name`, so that a token can't choose how
+        /// it is verified.
         let algorithm: any JWTAlgorithm
     }
 
@@ -15,9 +16,9 @@ struct KeySet: Sendable {
 
     init() {}
 
-    /// The key that a token's header asks for: one with its `kid` and `alg`. A token without `kid`
-    /// is for a key without. Where there is one key only, a `kid` on one side alone doesn't matter:
-    /// it is a hint for choosing (RFC 7515 §4.1.4), and there is nothing to choose.
+    /// Returns the key with the `kid` and `alg` of a token's header. A token without `kid` needs a
+    /// key without one. If there is only one key, a missing `kid` on either side doesn't matter: it
+    /// is a hint for choosing (RFC 7515 §4.1.4), and there is no choice.
     func key(for header: Token.Header) -> Key? {
         keys.first { key in
             let isMeant =
@@ -39,7 +40,7 @@ struct KeySet: Sendable {
         keys.append(key)
     }
 
-    /// The key that signs and verifies with the secret.
+    /// Creates a set with the key that signs and verifies with the secret.
     static func secretKey(
         _ secret: some DataProtocol, _ algorithm: AuthenticationOptions.SecretAlgorithm,
         id: ExactString? = nil
@@ -52,11 +53,11 @@ struct KeySet: Sendable {
             }
         let collection = await JWTKeyCollection().add(
             hmac: HMACKey(from: secret), digestAlgorithm: digest)
-        // The collection has this key, and only this one.
+        // The collection contains only this key.
         return Key(id: id, algorithm: try! await collection.getKey())
     }
 
-    /// Adds the keys of a JWK Set (RFC 7517 §5); returns what was passed over, as sentences.
+    /// Adds the keys of a JWK Set (RFC 7517 §5). Returns a sentence for each key that is ignored.
     mutating func add(jwks data: Data) async throws(AuthenticationFault) -> [String] {
         guard case .object(let members)? = try? JSONReader.read([UInt8](data)),
             case .array(let values)? = members["keys"]
@@ -74,9 +75,9 @@ struct KeySet: Sendable {
                 if let id = found.kid { name = "\"\(id.prefix(100))\"" }
                 key = try await found.verificationKey()
             } catch {
-                // RFC 7517 §5: keys of unknown kinds, without a member that they need, or with a
-                // value that isn't supported, are to be ignored.
-                let reason = (error as? UnusableKey)?.reason ?? "not a good key: \(error)"
+                // RFC 7517 §5: ignore keys of unknown kinds, with missing members or with
+                // unsupported values.
+                let reason = (error as? UnusableKey)?.reason ?? "not a valid key: \(error)"
                 skipped.append("key \(name) is ignored: \(reason)")
                 continue
             }
@@ -92,12 +93,12 @@ struct KeySet: Sendable {
     }
 }
 
-/// Not a fault: a key for something else, or one that is not good enough.
+/// The reason why a key is ignored: it has another purpose, or is too weak. That isn't an error.
 private struct UnusableKey: Error {
     let reason: String
 }
 
-/// A JSON Web Key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2), without its private part.
+/// A JSON Web Key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2) without its private part.
 private struct JSONWebKey {
     let kty: ExactString
     let kid: ExactString?
@@ -163,14 +164,15 @@ private struct JSONWebKey {
         }
     }
 
-    /// The one algorithm of the key: its `alg`, which must fit, or else the one that its kind means.
+    /// Returns the only algorithm of the key: its `alg`, which must fit the key, otherwise the
+    /// default of its kind.
     private func pinned(_ fitting: [String], otherwise: String) throws -> JWK.Algorithm {
         let name = alg ?? ExactString(otherwise)
         guard let known = fitting.first(where: { ExactString($0) == name }),
             let algorithm = JWK.Algorithm(rawValue: known)
         else {
             throw UnusableKey(
-                reason: "its alg is none that such a key verifies: "
+                reason: "its alg is none that this kind of key verifies: "
                     + fitting.joined(separator: ", "))
         }
         return algorithm
@@ -181,7 +183,7 @@ private struct JSONWebKey {
         return KeySet.Key(id: kid, algorithm: try await collection.getKey())
     }
 
-    /// RFC 7518 §3.3: a modulus has 2,048 bits or more.
+    /// RFC 7518 §3.3: a modulus has at least 2,048 bits.
     private func checkModulus() throws {
         guard let n, let bytes = Base64URL.decode(n.utf8) else { return }
         let digits = bytes.drop { $0 == 0 }
@@ -209,6 +211,6 @@ private struct JSONWebKey {
 }
 
 extension JWKIdentifier {
-    /// Keys are looked up by our own table; JWTKit wants a name all the same.
+    /// Keys are looked up by this type's own table, but JWTKit needs a name.
     fileprivate static var any: JWKIdentifier { JWKIdentifier(string: "key") }
 }

@@ -2,23 +2,23 @@ import COpenSSL
 import Foundation
 import HTTPProtocol
 
-/// A password's scrypt hash (RFC 7914) with its salt and costs, as the PHC string format writes it:
+/// The scrypt hash of a password (RFC 7914) with its salt and costs, in the PHC string format:
 /// `$scrypt$ln=15,r=8,p=1$SALT$HASH`.
 package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
     struct Costs: Sendable, Hashable {
-        /// Base-2 logarithm of the number of rounds, N.
+        /// The binary logarithm of N, the number of rounds.
         var log2Rounds: Int
         var blockSize: Int
         var parallelism: Int
 
-        /// 32 MiB and some 80 ms of a core.
+        /// The costs of new hashes: 32 MiB and about 80 ms of a core.
         static let standard = Costs(log2Rounds: 15, blockSize: 8, parallelism: 1)
 
-        /// Bytes that are filled and read back.
+        /// The memory that a hash needs, in bytes.
         var memory: Int { 128 * blockSize << log2Rounds }
 
-        /// Dear enough to be worth it, cheap enough for a server that checks several at once, and
-        /// possible: RFC 7914 §2 has N below 2^(128 r / 8).
+        /// Whether the costs are high enough to be secure, low enough for a server that checks
+        /// several passwords at once, and valid: RFC 7914 §2 requires N below 2^(128 r / 8).
         var isAcceptable: Bool {
             (10...20).contains(log2Rounds) && (1...32).contains(blockSize)
                 && (1...16).contains(parallelism) && log2Rounds < 16 * blockSize
@@ -32,7 +32,7 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
     let salt: [UInt8]
     let hash: [UInt8]
 
-    /// The hash of a new password, with a salt of its own.
+    /// Creates the hash of a new password with a random salt.
     package init(of password: String) throws(UsersFault) {
         try self.init(
             of: password, .standard,
@@ -46,7 +46,7 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         self.init(costs: costs, salt: salt, hash: hash)
     }
 
-    /// A hash that no password has: checking it takes as long as one that somebody's has.
+    /// A hash that no password has. Checking it takes as long as checking the hash of a user.
     static func nobodys(_ costs: Costs) -> PasswordHash {
         PasswordHash(costs: costs, salt: [UInt8](repeating: 0, count: 16), hash: [])
     }
@@ -57,8 +57,8 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         self.hash = hash
     }
 
-    /// Whether it is of this password. Takes as long whether it is or not; where it can't be told,
-    /// it isn't.
+    /// Returns whether it is the hash of this password, in constant time. Returns false if the hash
+    /// can't be computed.
     func isOf(_ password: ExactString) -> Bool {
         guard let other = scrypt(Array(password.utf8), salt: salt, costs, size: 32) else {
             return false
@@ -69,7 +69,7 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
 
     // MARK: - As text
 
-    /// Reads the PHC string format; throws what is wrong with it, as a sentence's end.
+    /// Parses the PHC string format. Throws an error that completes a sentence.
     init(_ text: some StringProtocol) throws(UsersFault) {
         let parts = text.split(separator: "$", omittingEmptySubsequences: false)
         guard parts.count == 5, parts[0].isEmpty, parts[1] == "scrypt" else {
@@ -93,7 +93,7 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         guard let salt = Self.decode(parts[3]), let hash = Self.decode(parts[4]),
             salt.count >= 8, hash.count == 32
         else {
-            throw UsersFault("its salt is not of 8 bytes at least, or its hash not of 32")
+            throw UsersFault("its salt has fewer than 8 bytes, or its hash does not have 32")
         }
         self.salt = salt
         self.hash = hash
@@ -104,7 +104,7 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         return "$scrypt$\(costs)$\(Self.encode(salt))$\(Self.encode(hash))"
     }
 
-    /// Base64 without padding, as the format wants it.
+    /// Base64 without padding, as the format requires.
     private static func encode(_ bytes: [UInt8]) -> String {
         String(Data(bytes).base64EncodedString().prefix { $0 != "=" })
     }
@@ -116,20 +116,20 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// RFC 7914 §6, by OpenSSL. Blocks the thread for as long as the costs say. `nil` where there is no
-/// memory for it, or no scrypt with such costs.
+/// Computes scrypt (RFC 7914 §6) with OpenSSL, and blocks the thread meanwhile. Returns `nil` if
+/// memory is short or the costs are invalid.
 func scrypt(
     _ password: [UInt8], salt: [UInt8], _ costs: PasswordHash.Costs, size: Int
 ) -> [UInt8]? {
     var key = [UInt8](repeating: 0, count: size)
-    // A byte more than is counted: OpenSSL takes no address for no password to derive from.
-    // Safety: all arrays outlive the call, which is told their sizes.
+    // OpenSSL doesn't accept a null pointer for an empty password, so the array has one more byte
+    // than is counted. Safety: all arrays outlive the call, which gets their sizes.
     let code = unsafe (password + [0]).withUnsafeBufferPointer { bytes in
         unsafe bytes.withMemoryRebound(to: CChar.self) {
             unsafe EVP_PBE_scrypt(
                 $0.baseAddress, password.count, salt, salt.count, 1 << UInt64(costs.log2Rounds),
                 UInt64(costs.blockSize), UInt64(costs.parallelism),
-                // Its own limit is below what the standard costs need.
+                // OpenSSL's default limit is less than the default costs need.
                 UInt64(2 * costs.memory + (1 << 20)), &key, size)
         }
     }

@@ -2,10 +2,11 @@ import Dispatch
 import Synchronization
 import WebSocketServer
 
-/// Runs what is dear, as checking passwords is, away from the event loops: as many at once as half
-/// the cores, so that the loops are left the other half, and a bounded number that waits.
+/// An executor for expensive work such as checking passwords, away from the event loops. It runs as
+/// many jobs at once as there are cores, divided by two, so that the loops keep the other half. The
+/// number of waiting jobs is limited.
 final class PasswordWorkers: Sendable {
-    /// Too many wait: come back later.
+    /// The error if too many jobs wait: the client may retry later.
     struct Busy: Error {}
 
     private let runningMax: Int
@@ -18,7 +19,7 @@ final class PasswordWorkers: Sendable {
         self.waitingMax = waitingMax
     }
 
-    /// Runs `work` once it is its turn; throws ``Busy`` when too many are before it.
+    /// Runs `work` when it is its turn. Throws ``Busy`` if too many jobs wait.
     func run<Value: Sendable>(
         _ work: @escaping @Sendable () -> Value
     ) async throws(Busy) -> Value {
@@ -43,7 +44,7 @@ final class PasswordWorkers: Sendable {
     }
 }
 
-/// What ``PasswordWorkers`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// The state that ``PasswordWorkers`` guards. It isn't nested, because Swift 6.3 miscompiles that.
 struct PasswordWorkersState {
     enum Turn: Sendable { case run, wait, refuse }
 
@@ -62,7 +63,7 @@ struct PasswordWorkersState {
         return .wait
     }
 
-    /// One is done: the next, if any waits.
+    /// Ends a job. Returns the next one, if any waits.
     mutating func leave() -> (@Sendable () -> Void)? {
         guard waiting.isEmpty else { return waiting.removeFirst() }
         running -= 1

@@ -2,22 +2,25 @@ import Glibc
 import HTTPProtocol
 import Synchronization
 
-/// So many attempts a minute for each name, and a burst of as many: a token bucket each, kept as
-/// the time at which it will be full again. Time is handed in, never read.
+/// A limiter of attempts per minute and name, with bursts of the same number. Each name has a token
+/// bucket, stored as the time at which it will be full again. Time is a parameter.
 ///
-/// Memory is the same however many names there are: new names push out those that tried least, so
-/// that made-up ones take no one's attempts, and give none back to who has used up its own.
+/// The memory is constant, whatever the number of names. New names replace those with the fewest
+/// attempts. So invented names take no attempts from others, and don't reset the bucket of a name
+/// that has used up its attempts.
 final class RateLimiter: Sendable {
-    /// Seconds that an attempt costs, and that a whole bucket is worth.
+    /// The seconds that an attempt costs, and the seconds of a full bucket.
     private let cost: Double
     private let worth = 60.0
-    /// Of this limiter alone: no one can choose names that push out a certain other.
+    /// The random seed of this limiter's hash, so that nobody can choose names that replace a
+    /// certain other.
     private let seed = UInt64.random(in: .min ... .max)
     private let state = Mutex(RateLimiterState())
 
     init(perMinute: Int) { cost = 60 / Double(perMinute) }
 
-    /// Counts an attempt: `nil` if it may go on, else the seconds until one may.
+    /// Counts an attempt. Returns `nil` if it is allowed, otherwise the seconds until the next one
+    /// is.
     func attempt(by name: ExactString, at now: Double) -> Double? {
         var hasher = Hasher()
         hasher.combine(seed)
@@ -27,24 +30,25 @@ final class RateLimiter: Sendable {
             let slot = state.slot(of: key)
             let fullAt = max(state[slot].key == key ? state[slot].fullAt : now, now)
             let wait = fullAt + cost - now - worth
-            // Sixty times a sixtieth is not always one.
+            // In floating point, sixty times a sixtieth may differ from one.
             if wait > 1e-6 { return wait }
             state[slot] = RateLimiterBucket(key: key, fullAt: fullAt + cost)
             return nil
         }
     }
 
-    /// Buckets that take up memory: none before the first attempt.
+    /// The number of buckets in memory: none before the first attempt.
     var bucketCount: Int { state.withLock { $0.bucketCount } }
 
-    /// What an address counts as: itself, or the /64 of an IPv6 address, of which one has them all.
+    /// Returns the name under which an address is counted: the address, or the /64 of an IPv6
+    /// address, because a client usually has all of it.
     static func name(ofAddress address: String) -> String {
         var bytes = in6_addr()
         let plain = String(decoding: address.utf8.prefix { $0 != UInt8(ascii: "%") }, as: UTF8.self)
-        // Safety: an address of IPv6 has 16 bytes, which `inet_pton` writes and the closure reads.
+        // Safety: an IPv6 address has 16 bytes, which `inet_pton` writes and the closure reads.
         guard unsafe inet_pton(AF_INET6, plain, &bytes) == 1 else { return address }
         return unsafe withUnsafeBytes(of: &bytes) { bytes in
-            // An IPv4 address in disguise is one of many, not one's own network.
+            // The mapped IPv4 addresses share a /64, but belong to different clients.
             let isMapped = unsafe bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 255
             return unsafe (isMapped ? bytes[...] : bytes[..<8]).map { String($0, radix: 16) }
                 .joined(separator: ":")
@@ -52,14 +56,14 @@ final class RateLimiter: Sendable {
     }
 }
 
-/// A name, as its hash, and when its bucket will be full again.
+/// A name, as its hash, and the time at which its bucket will be full again.
 struct RateLimiterBucket {
     var key = 0
     var fullAt = -Double.infinity
 }
 
-/// What a ``RateLimiter`` guards: a hash table of sets, in each of which a name has any place; not
-/// nested in it, which Swift 6.3 miscompiles.
+/// The state that a ``RateLimiter`` guards: a hash table of sets, in which a name may have any
+/// place. It isn't nested, because Swift 6.3 miscompiles that.
 struct RateLimiterState {
     private static let setCount = 2_048
     private static let setSize = 8
@@ -73,7 +77,8 @@ struct RateLimiterState {
         set { buckets[slot] = newValue }
     }
 
-    /// Where a name's bucket is, or the one to be given up for it: that which is full the soonest.
+    /// Returns the index of a name's bucket, or of the bucket that it replaces: the one that is
+    /// full first.
     mutating func slot(of key: Int) -> Int {
         if buckets.isEmpty {
             buckets = Array(repeating: RateLimiterBucket(), count: Self.setCount * Self.setSize)

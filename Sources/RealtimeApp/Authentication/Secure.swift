@@ -2,9 +2,10 @@ import HTTPProtocol
 import Logging
 import WebSocketServer
 
-/// A member of a topic for those with a token (S5): text `x` by ada reaches all as `ada: x`.
+/// A member of a topic for clients with a token. The text `x` of the user `ada` is sent to all
+/// members as `ada: x`.
 final class SecureMember: ConnectionHandler {
-    /// `ada: `
+    /// The prefix `ada: `.
     private let prefix: [UInt8]
     private let topic: String
 
@@ -13,11 +14,11 @@ final class SecureMember: ConnectionHandler {
         self.topic = topic
     }
 
-    /// The topic behind a name: none but those below `secure/` can be reached.
+    /// Returns the topic of a name. Clients can only reach topics that begin with `secure/`.
     static func topic(_ name: ExactString) -> String { "secure/\(name)" }
 
     func onOpen(_ connection: Connection) {
-        // The name was checked before; its first topic is not too many.
+        // The name was checked before, and one subscription is within every limit.
         guard connection.subscribe(to: topic) == .subscribed else {
             return connection.close(.internalError, reason: "not subscribed")
         }
@@ -30,7 +31,7 @@ final class SecureMember: ConnectionHandler {
 }
 
 extension RealtimeApp {
-    /// `/ws/secure/{topic}` and `POST /token`.
+    /// Adds `/ws/secure/{topic}` and `POST /token`.
     func addAuthentication(to router: inout Router) {
         let (authentication, topics) = (self.authentication, self.topics)
         router.webSocket(Route.secure.path, adjusting: adjustment(.secure)) { request in

@@ -3,7 +3,7 @@ import HTTPTypes
 import Logging
 import WebSocketServer
 
-/// How often one address may try to sign in, and how often as one user.
+/// The limits of attempts to sign in: per address, and per address and user.
 struct SignInLimits: Sendable {
     private let perAddress: RateLimiter?
     private let perUser: RateLimiter?
@@ -13,26 +13,27 @@ struct SignInLimits: Sendable {
         perUser = options.attemptsPerUser.map { RateLimiter(perMinute: $0) }
     }
 
-    /// Counts an attempt; the seconds to wait if it is one too many. Attempts as a user count for
-    /// each address apart: else a stranger could keep a user out by trying in the user's name.
+    /// Counts an attempt. Returns the seconds to wait if it exceeds a limit. Attempts as a user are
+    /// counted for each address separately. Otherwise a stranger could lock out a user by attempts
+    /// in the user's name.
     ///
-    /// - Parameter now: seconds on a clock that only goes forward.
+    /// - Parameter now: The seconds of a monotonic clock.
     func attempt(from address: String, as user: UserName, at now: Double) -> Double? {
         let origin = RateLimiter.name(ofAddress: address)
         if let wait = perAddress?.attempt(by: ExactString(origin), at: now) { return wait }
-        // No address has a space.
+        // Addresses contain no spaces.
         return perUser?.attempt(by: "\(origin) \(user.normalized)", at: now)
     }
 }
 
-/// `POST /token` (S6): a name and a password for a token (RFC 6749 §4.3).
+/// The route `POST /token`: a name and a password for a token (RFC 6749 §4.3).
 extension Authentication {
-    /// Bytes: more than a name or a password that anyone has.
+    /// The most bytes of a name or a password. No real one is longer.
     private static let fieldSizeMax = 1_024
 
     func signIn(_ request: Request) async throws(Problem) -> Response {
         guard let authenticator, authenticator.canSign else {
-            throw .cannotSignIn("no key to sign tokens with: set auth.jwt.secret")
+            throw .cannotSignIn("there is no key for signing tokens: set auth.jwt.secret")
         }
         guard let users else {
             throw .cannotSignIn("there are no users: set auth.users")
@@ -60,7 +61,7 @@ extension Authentication {
             return SignInFault("invalid_grant", "Incorrect username or password").response
         }
         let lifetime = options.lifetime
-        // It can sign, as was seen above.
+        // The key exists, as checked above.
         let token = authenticator.mint(subject: user, lifetime: lifetime)!
         return .unstored(
             TokenAnswer(
@@ -87,25 +88,25 @@ extension Authentication {
         }
         guard let user = form["username"], let password = form["password"] else {
             return .failure(
-                SignInFault("invalid_request", "The fields username and password are needed."))
+                SignInFault("invalid_request", "The fields username and password are required."))
         }
         guard user.utf8.count <= fieldSizeMax, password.utf8.count <= fieldSizeMax else {
             return .failure(
                 SignInFault(
-                    "invalid_request", "A name or password has up to \(fieldSizeMax) bytes."))
+                    "invalid_request", "A name or password has at most \(fieldSizeMax) bytes."))
         }
         return .success((UserName(user), password))
     }
 }
 
-/// RFC 6749 §5.1.
+/// The response with a token (RFC 6749 §5.1).
 private struct TokenAnswer: Encodable {
     let access_token: String
     let token_type: String
     let expires_in: Int
 }
 
-/// RFC 6749 §5.2, with the `detail` that FastAPI's users look for.
+/// The response with an error (RFC 6749 §5.2). It also has `detail`, which users of FastAPI expect.
 private struct SignInFault: Error, Encodable {
     let error: String
     let error_description: String
@@ -127,7 +128,7 @@ extension Problem {
 }
 
 extension Response {
-    /// RFC 6749 §5.1: answers with tokens, and refusals of them, are kept by no cache.
+    /// RFC 6749 §5.1: responses with tokens, and refusals, must not be cached.
     fileprivate static func unstored(
         _ value: some Encodable, status: HTTPResponse.Status = .ok
     ) -> Response {

@@ -1,9 +1,9 @@
 import Foundation
 import HTTPProtocol
 
-/// A JSON Web Token in its compact form (RFC 7515 §7.1), taken apart; nothing of it is believed.
+/// A JSON Web Token in its compact form (RFC 7515 §7.1), parsed but not verified.
 struct Token {
-    /// Bytes of a whole token, past which nothing is looked at.
+    /// The most bytes of a token. Larger ones are refused unread.
     static let sizeMax = 8 << 10
 
     struct Header {
@@ -19,15 +19,15 @@ struct Token {
                 keyID = try members.text("kid")
                 hasExtensions = members.has("crit")
             } catch {
-                throw TokenFault("its header is not as it must be")
+                throw TokenFault("its header is invalid")
             }
-            // RFC 7515 §4.1.11: extensions that must be understood, of which we know none.
-            guard !hasExtensions else { throw TokenFault("crit in the header") }
+            // RFC 7515 §4.1.11: critical extensions, none of which is supported.
+            guard !hasExtensions else { throw TokenFault("its header has crit, which is unknown") }
         }
     }
 
     let header: Header
-    /// What the signature is over: the encoded header, a dot and the encoded claims.
+    /// The signed text: the encoded header, a dot and the encoded claims.
     let signedPart: ArraySlice<UInt8>
     let claims: [UInt8]
     let signature: [UInt8]
@@ -36,7 +36,7 @@ struct Token {
         guard text.utf8.count <= Self.sizeMax else { throw .tooLong }
         let bytes = Array(text.utf8)
         let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 3 else { throw TokenFault("not of three parts") }
+        guard parts.count == 3 else { throw TokenFault("it does not have three parts") }
         guard let header = Base64URL.decode(parts[0]), let claims = Base64URL.decode(parts[1]),
             let signature = Base64URL.decode(parts[2])
         else { throw TokenFault("not Base64url") }
@@ -47,7 +47,7 @@ struct Token {
     }
 }
 
-/// What a token claims (RFC 7519 §4.1), as far as we look.
+/// The claims of a token (RFC 7519 §4.1) that are evaluated.
 struct TokenClaims {
     let subject: ExactString
     /// Seconds since 1970.
@@ -64,19 +64,19 @@ struct TokenClaims {
             expiry = try members.number("exp")
             notBefore = try members.number("nbf")
             issuer = try members.text("iss")
-            // RFC 7519 §4.1.3: one string, or a list of them.
+            // RFC 7519 §4.1.3: a string, or a list of strings.
             if let one = try? members.text("aud") {
                 audience = [one]
             } else {
                 audience = try members.texts("aud")
             }
         } catch {
-            throw TokenFault("its claims are not as they must be")
+            throw TokenFault("its claims are invalid")
         }
     }
 }
 
-/// Why a token isn't accepted, for the log: it never tells what is in the token.
+/// The reason why a token is refused, for the log. It contains nothing of the token.
 struct TokenFault: Error, Hashable {
     static let tooLong = TokenFault("larger than 8 KiB")
 
@@ -85,7 +85,7 @@ struct TokenFault: Error, Hashable {
     init(_ reason: String) { self.reason = reason }
 }
 
-/// Base64 with the alphabet for URLs, without padding (RFC 7515 §2).
+/// Base64url without padding (RFC 7515 §2).
 enum Base64URL {
     static func encode(_ bytes: some Sequence<UInt8>) -> String {
         let text = Data(bytes).base64EncodedString().utf8.compactMap { byte -> UInt8? in
@@ -99,7 +99,7 @@ enum Base64URL {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// `nil` for anything outside the alphabet, padding and spaces included.
+    /// Decodes Base64url. Returns `nil` for other characters, including padding and spaces.
     static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         var plain: [UInt8] = []
         plain.reserveCapacity(text.count + 3)

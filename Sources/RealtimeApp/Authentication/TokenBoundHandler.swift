@@ -2,21 +2,21 @@ import HTTPProtocol
 import Logging
 import WebSocketServer
 
-/// Stands before a handler and lets the peer through as long as its token holds.
+/// A handler in front of another one, which passes the peer's messages on while its token is valid.
 ///
-/// A text message that is a JSON object with the one member `token` is for it, and no one else sees
-/// it: `{"token":"…"}`. It is the first message where the peer has yet to prove who it is, and
-/// later brings a new token of the same `sub` before the old one is over.
+/// A text message that is a JSON object with the only member `token`, such as `{"token":"…"}`, is
+/// meant for this handler and isn't passed on. It is the first message if the peer must still
+/// authenticate. Later messages renew the token of the same `sub` before it expires.
 final class TokenBoundHandler: ConnectionHandler {
     private let authenticator: Authenticator
     private let logger: Logger
     private let make: (Identity) -> any ConnectionHandler
-    /// `nil` while the peer's first message is awaited.
+    /// The identity; `nil` until the peer's first message.
     private var identity: Identity?
-    /// `nil` until it has been told that the connection is open.
+    /// The wrapped handler; `nil` until it has been informed that the connection is open.
     private var handler: (any ConnectionHandler)?
 
-    /// For a connection whose first message is to bring a token.
+    /// Creates a handler for a connection whose first message must contain a token.
     init(
         _ authenticator: Authenticator, _ logger: Logger,
         _ make: @escaping (Identity) -> any ConnectionHandler
@@ -26,7 +26,7 @@ final class TokenBoundHandler: ConnectionHandler {
         self.make = make
     }
 
-    /// For one whose token is verified.
+    /// Creates a handler for a connection with a verified token.
     init(
         _ authenticator: Authenticator, _ logger: Logger, _ identity: Identity,
         _ handler: any ConnectionHandler
@@ -68,7 +68,7 @@ final class TokenBoundHandler: ConnectionHandler {
         do throws(TokenFault) {
             let new = try authenticator.verify(token)
             if let identity, identity.subject != new.subject {
-                throw TokenFault("of another sub than the connection's")
+                throw TokenFault("its sub is not the connection's")
             }
             let isFirst = identity == nil
             identity = new
@@ -91,10 +91,10 @@ final class TokenBoundHandler: ConnectionHandler {
         connection.close(.unauthorized, reason: "invalid token")
     }
 
-    /// Between two looks at the clock of the calendar, which may be set anew.
+    /// The longest time between two looks at the calendar clock, which may be changed.
     private static let lookInterval = 3_600.0
 
-    /// Closes the connection when its token is over.
+    /// Closes the connection when its token expires.
     private func watch(_ connection: Connection, until end: Double?) {
         guard let end else { return connection.clearDeadline() }
         let left = end - authenticator.now()

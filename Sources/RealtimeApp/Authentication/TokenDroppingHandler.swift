@@ -1,7 +1,7 @@
 import WebSocketServer
 
-/// Stands before the handler of a feature that demands no token, for a client that has brought one
-/// all the same, and may bring new ones as it would elsewhere: no one sees those.
+/// A handler in front of another one, for features that require no token. It drops messages with
+/// new tokens, which clients that came with a token may send nevertheless.
 final class TokenDroppingHandler: ConnectionHandler {
     private let handler: any ConnectionHandler
 

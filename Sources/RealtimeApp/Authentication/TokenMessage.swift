@@ -1,18 +1,19 @@
 import HTTPProtocol
 
-/// What a text message has to do with tokens: `{"token":"…"}` brings one.
+/// The classification of a text message: `{"token":"…"}` contains a token.
 ///
-/// Every text message is looked at, so this reads front to back, ends at the first byte that fits no
-/// such message, and allocates nothing before it has found one.
+/// Every text message is classified. So this reads from front to back, ends at the first byte that
+/// doesn't fit, and allocates nothing before it has found a token.
 enum TokenMessage: Hashable {
-    /// Something else, for the handler.
+    /// Another message, for the handler.
     case other
     case token(ExactString)
-    /// One with a token longer than any can be. No one else must see it, and no one looks at it.
+    /// A message with a token beyond the size limit. It must not be passed on, and isn't read
+    /// further.
     case tooLong
 
     private static let plainName = Array(#""token""#.utf8)
-    /// That with each of its five characters as an escape of six.
+    /// The size with each of the five characters as an escape of six.
     private static let nameSizeMax = 32
 
     init(_ payload: RawSpan) {
@@ -32,8 +33,8 @@ enum TokenMessage: Hashable {
         self = .token(token)
     }
 
-    /// Where the string in an object with the one member `token` stands, quotes and all. Of several
-    /// of that name the last counts, as in ``JSONReader``.
+    /// Returns the range of the string in an object with the only member `token`, with its quotes.
+    /// If the member is repeated, the last one counts, as in ``JSONReader``.
     private static func value(in bytes: Span<UInt8>) -> Range<Int>? {
         var index = 0
         var value: Range<Int>?
@@ -84,7 +85,7 @@ enum TokenMessage: Hashable {
         return true
     }
 
-    /// A string of up to `sizeMax` bytes with its quotes; what its escapes mean is not looked at.
+    /// Skips a string of up to `sizeMax` bytes with its quotes. Its escapes aren't decoded.
     private static func takeString(
         in bytes: Span<UInt8>, _ index: inout Int, sizeMax: Int
     ) -> Range<Int>? {

@@ -1,10 +1,12 @@
 import HTTPProtocol
 
-/// The parameters of a request to the token endpoint, stricter than other forms (RFC 6749 §3.2).
+/// The parameters of a request to the token endpoint. They are stricter than other forms (RFC 6749
+/// §3.2).
 struct TokenRequest {
     private let parameters: [ExactString: ExactString]
 
-    /// `nil` if one comes twice, is no UTF-8, or has a `%` without two digits.
+    /// Parses the parameters. Returns `nil` if one is repeated, isn't UTF-8, or has a `%` without
+    /// two digits.
     init?(_ body: [UInt8]) {
         let form = Form(body)
         guard !form.hasBareEscape else { return nil }
@@ -17,7 +19,7 @@ struct TokenRequest {
         self.parameters = parameters
     }
 
-    /// §3.2: parameters sent without a value must be treated as if they were omitted.
+    /// §3.2: a parameter without a value must be treated as if it were omitted.
     subscript(name: ExactString) -> ExactString? {
         parameters[name].flatMap { $0.isEmpty ? nil : $0 }
     }

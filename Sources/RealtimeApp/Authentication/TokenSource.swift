@@ -2,20 +2,19 @@ import HTTPProtocol
 import HTTPTypes
 import WebSocketServer
 
-/// Where a request carries its token, if it does: in a header, among its subprotocols, or in the
-/// query.
+/// The place of a token in a request: a header, a subprotocol, or the query.
 struct TokenSource {
-    /// Named by browsers, which can't set headers, before the token itself.
+    /// The subprotocol that browsers offer before the token, because they can't set headers.
     static let subprotocol = "bearer"
 
     let token: ExactString?
-    /// What is to be agreed on: never the token, which the answer would repeat.
+    /// The subprotocol to select: never the token, which the response would repeat.
     let subprotocol: String?
 
     init(
         _ head: HTTPRequest, query: ExactString?, acceptsQuery: Bool, subprotocols: [String] = []
     ) {
-        // Tokens of the grammar, hence ASCII (RFC 6455 §4.1).
+        // Subprotocols are tokens of the grammar, and therefore ASCII (RFC 6455 §4.1).
         let place = subprotocols.firstIndex(of: Self.subprotocol)
         subprotocol = place.map { _ in Self.subprotocol }
         let offered = place.flatMap { subprotocols.dropFirst($0 + 1).first }
@@ -30,8 +29,8 @@ struct TokenSource {
             subprotocols: request.subprotocols)
     }
 
-    /// RFC 6750 §2.1; the scheme's case doesn't matter (RFC 9110 §11.1). Other schemes are for
-    /// someone else, a proxy say.
+    /// RFC 6750 §2.1. The scheme is case-insensitive (RFC 9110 §11.1). Other schemes are for
+    /// another recipient, for example a proxy.
     private static func bearer(_ field: ExactString?) -> ExactString? {
         guard let bytes = field?.utf8 else { return nil }
         let space = UInt8(ascii: " ")
@@ -40,8 +39,8 @@ struct TokenSource {
         return ExactString(validating: bytes.dropFirst(scheme.count).drop { $0 == space })
     }
 
-    /// The token of a query (RFC 6750 §2.3); one without a value is as if it weren't there
-    /// (RFC 6749 §3.2). Bytes that are no UTF-8 are a token all the same, and a bad one.
+    /// Returns the token of a query (RFC 6750 §2.3). An empty value counts as missing (RFC 6749
+    /// §3.2). Invalid UTF-8 counts as an invalid token.
     private static func token(in query: ExactString) -> ExactString? {
         guard let value = Form(query)["token"], !value.isEmpty else { return nil }
         return ExactString(validating: value) ?? "\u{FFFD}"

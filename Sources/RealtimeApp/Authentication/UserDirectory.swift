@@ -5,9 +5,10 @@ import Synchronization
 import UVTransport
 import WebSocketServer
 
-/// The users of a file, read again when the file has changed; any thread, blocks while it reads.
+/// The users of a file, which is read again after a change. Any thread may use it; it blocks while
+/// it reads.
 ///
-/// While the file can't be read or is invalid, what it said before holds, and each sign-in tries it
+/// While the file is unreadable or invalid, its previous content applies, and each sign-in reads it
 /// again.
 final class UserDirectory: Sendable {
     private let path: String
@@ -15,14 +16,14 @@ final class UserDirectory: Sendable {
     private let unreadable: LogThrottle
     private let state: Mutex<UserDirectoryState>
 
-    /// Reads the file; what is wrong with it is a fault of the configuration.
+    /// Reads the file. Its errors are errors of the configuration.
     init(path: String, logger: Logger) throws(AuthenticationFault) {
         self.path = path
         self.logger = logger
         unreadable = LogThrottle(
-            "the users file can't be used: what it said before holds", level: .error,
+            "the users file can't be used: its previous content applies", level: .error,
             logger: logger)
-        // Before it is read: a change in between is then seen.
+        // Taken before reading, so that a change in between is noticed.
         let stamp = FileStatus(path)?.settledStamp
         let data = try readFile(path, for: "auth.users")
         let file = try Self.parse(data, from: path)
@@ -43,12 +44,14 @@ final class UserDirectory: Sendable {
         }
     }
 
-    /// What the file says now, or said before it became invalid or unreadable; that is logged.
+    /// Returns the content of the file, or its previous content if it is invalid or unreadable,
+    /// which is logged.
     var file: UsersFile {
         let status = FileStatus(path)
         return state.withLock { state in
             if let known = state.stamp, known == status?.stamp { return state.file }
-            // Only a success counts: whatever the cause of a failure, it may be gone by itself.
+            // Only a success is remembered, because the reason of a failure may disappear by
+            // itself.
             state.stamp = nil
             do throws(AuthenticationFault) {
                 let data = try readFile(path, for: "auth.users")
@@ -66,18 +69,19 @@ final class UserDirectory: Sendable {
         }
     }
 
-    /// The user whose name and password these are, as the file spells the name; `nil`: no one's,
-    /// which takes as long to find out.
+    /// Returns the name of the user with this name and password, as spelled in the file, or `nil`
+    /// if there is none. A wrong name or password takes as long as a right one.
     func user(named name: UserName, password: ExactString) -> String? {
         file.user(named: name, password: password)
     }
 }
 
-/// What a ``UserDirectory`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// The state that a ``UserDirectory`` guards. It isn't nested, because Swift 6.3 miscompiles that.
 struct UserDirectoryState {
-    /// What ``file`` was read from.
+    /// The content from which ``file`` was parsed.
     var data: Data
     var file: UsersFile
-    /// What the file at the path was like when ``data`` was read; `nil`: it is to be read again.
+    /// The identity of the file at the path when ``data`` was read; `nil` means that it must be
+    /// read again.
     var stamp: FileStatus.Stamp?
 }

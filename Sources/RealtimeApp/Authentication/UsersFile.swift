@@ -1,13 +1,13 @@
 import Foundation
 import HTTPProtocol
 
-/// The text of a users file: a line `NAME:HASH` for each, and comments that are kept.
+/// The text of a users file: a line `NAME:HASH` for each user. Comments are kept.
 package struct UsersFile: Sendable {
-    /// Bytes of a name.
+    /// The most bytes of a name.
     static let nameSizeMax = 64
 
     struct User: Hashable, Sendable {
-        /// As the file spells it.
+        /// The name as spelled in the file.
         let name: String
         let hash: PasswordHash
     }
@@ -17,7 +17,7 @@ package struct UsersFile: Sendable {
 
     package init() {}
 
-    /// Reads a file's text; throws what is wrong with which line.
+    /// Parses the text of a file. Throws the error and its line.
     package init(_ text: String) throws(UsersFault) {
         lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
             .map(String.init)
@@ -29,7 +29,7 @@ package struct UsersFile: Sendable {
                 try Self.check(name: name)
                 let user = User(name: name, hash: try PasswordHash(hash))
                 guard users.updateValue(user, forKey: UserName(name)) == nil else {
-                    throw UsersFault("\(name) stands there twice")
+                    throw UsersFault("\(name) occurs twice")
                 }
             } catch {
                 throw UsersFault(error.problem, line: index + 1)
@@ -37,7 +37,7 @@ package struct UsersFile: Sendable {
         }
     }
 
-    /// `nil` for a comment or an empty line.
+    /// Parses a line. Returns `nil` for a comment or an empty line.
     private static func parts(of line: String) -> (name: String, hash: Substring?)? {
         let line = line.trimmingCharacters(in: .whitespaces)
         if line.isEmpty || line.hasPrefix("#") { return nil }
@@ -55,14 +55,14 @@ package struct UsersFile: Sendable {
             name.utf8.count <= nameSizeMax
         else {
             throw UsersFault(
-                "a name is 1 to \(nameSizeMax) bytes without spaces and colons, and no # first")
+                "a name has 1 to \(nameSizeMax) bytes without spaces and colons, and no # first")
         }
     }
 
-    /// The user whose name and password these are, as the file spells the name; `nil`: no one's.
+    /// Returns the name of the user with this name and password, as spelled in the file, or `nil`.
     ///
-    /// A hash is made at each of the costs that the file has, whoever is asked for: so the time
-    /// tells neither who is known nor how dear a user's hash is.
+    /// A hash is computed at each of the costs in the file, whatever the name. So the time reveals
+    /// neither which users exist nor the costs of a user's hash.
     func user(named name: UserName, password: ExactString) -> String? {
         let known = users[name]
         var isRight = false
@@ -73,12 +73,12 @@ package struct UsersFile: Sendable {
         return isRight ? known?.name : nil
     }
 
-    /// The names as the file spells them, in order.
+    /// The names as spelled in the file, in order.
     package var names: [String] { users.values.map(\.name).sorted() }
 
     // MARK: - Changes
 
-    /// Adds a user, or gives one that is there another password; true if it was there.
+    /// Adds a user, or changes the password of an existing one. Returns true if the user existed.
     package mutating func set(_ name: String, _ hash: PasswordHash) throws(UsersFault) -> Bool {
         try Self.check(name: name)
         let line = "\(name):\(hash)"
@@ -89,7 +89,7 @@ package struct UsersFile: Sendable {
         return index != nil
     }
 
-    /// Removes a user; false if there was none.
+    /// Removes a user. Returns false if there was none.
     package mutating func remove(_ name: String) -> Bool {
         let user = UserName(name)
         lines.removeAll { Self.userName(of: $0) == user }
@@ -103,13 +103,15 @@ package struct UsersFile: Sendable {
     package var text: String { lines.map { $0 + "\n" }.joined() }
 }
 
-/// A user's name as it is looked up: the same however its accents are typed (RFC 8265 §3.4).
+/// The key under which a name is looked up: the same for all spellings of its accents (RFC 8265
+/// §3.4).
 struct UserName: Hashable, Sendable {
-    /// Bytes up to which a name is normalized: more than any spelling of the longest in a file has.
-    /// Normalizing may cost the square of them, and anyone may try to sign in.
+    /// The most bytes of a name that is normalized: more than any spelling of the longest name in a
+    /// file. Normalization may take time that grows with the square of the size, and anyone may try
+    /// to sign in.
     private static let sizeMax = 8 * UsersFile.nameSizeMax
 
-    /// In Unicode's normal form C; longer ones, which are no one's, as they came.
+    /// The name in Unicode's normal form C. Longer names, which no user has, stay unchanged.
     let normalized: ExactString
 
     init(_ name: ExactString) {
@@ -121,7 +123,7 @@ struct UserName: Hashable, Sendable {
     init(_ name: String) { self.init(ExactString(name)) }
 }
 
-/// What is wrong with a users file, a name or a hash.
+/// An error in a users file, a name or a hash.
 package struct UsersFault: Error, Hashable, CustomStringConvertible {
     package let problem: String
     package let line: Int?

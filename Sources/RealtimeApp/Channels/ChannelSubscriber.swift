@@ -1,8 +1,8 @@
 import HTTPProtocol
 import WebSocketServer
 
-/// A client of a channel (S7): it gets what is published there, and publishes nothing itself,
-/// since anyone may connect.
+/// A subscriber of a channel. It receives the channel's publications, but can't publish, because
+/// anyone may connect.
 final class ChannelSubscriber: ConnectionHandler, Sendable {
     private let topic: String
     private let advice: String
@@ -15,7 +15,7 @@ final class ChannelSubscriber: ConnectionHandler, Sendable {
     func onOpen(_ connection: Connection) {
         switch connection.subscribe(to: topic) {
         case .subscribed, .alreadySubscribed, .handedOver: break
-        // The name was checked before the upgrade, by larger limits than are set here.
+        // The name was checked before the upgrade, against larger limits than these.
         case .invalidName:
             connection.close(.policyViolation, reason: "the channel's name is too long")
         case .tooMany, .unavailable:

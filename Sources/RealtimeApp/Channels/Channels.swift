@@ -2,12 +2,12 @@ import HTTPProtocol
 import HTTPTypes
 import WebSocketServer
 
-/// Channels that anything can publish to by a request, and clients listen to, on every server
-/// that has the same broker (S7).
+/// The channels, to which any program can publish by a request. They reach the clients of all
+/// servers with the same broker.
 enum Channels {
     static func topic(of channel: ExactString) -> String { "channel/\(channel)" }
 
-    /// What is wrong with a channel's name, as the name of its topic.
+    /// Returns the error in a channel's name, if any, as the name of its topic.
     static func fault(of channel: ExactString, topics: TopicOptions) -> ValidationFault? {
         if topics.isValidName(topic(of: channel)) { return nil }
         let sizeMax = topics.nameSizeMax - topic(of: "").utf8.count
@@ -50,7 +50,7 @@ extension RealtimeApp {
             do throws(BrokerError) {
                 try await broker.publish(publication)
             } catch {
-                // Of what is out when an answer fails to come, no one knows whether it was taken.
+                // If only the broker's answer is lost, the message may still arrive.
                 throw Problem(
                     .serviceUnavailable,
                     "The message is not confirmed, and may still arrive: \(error.description).",

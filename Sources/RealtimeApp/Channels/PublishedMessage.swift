@@ -1,12 +1,12 @@
 import HTTPProtocol
 
-/// What keeps a request from being published.
+/// The errors that prevent a publication.
 struct PublishFaults: Error {
     let faults: [ValidationFault]
 }
 
-/// The message that a request wants published: `message` in its query, in a form or in a JSON
-/// object, or its body as plain text; the query goes first.
+/// The message to publish: `message` in the query, in a form or in a JSON object, or the body as
+/// plain text. The query takes precedence.
 enum PublishedMessage {
     static func read(
         query: ExactString?, _ body: [UInt8], as type: MediaType
@@ -52,7 +52,8 @@ enum PublishedMessage {
         case .string(let message): return message
         case nil: throw PublishFaults(faults: [.missing("body", "message")])
         case let value?:
-            // As a task's texts are told of, but that a message may be of any length.
+            // The same errors as for the texts of a task, except that a message may have any
+            // length.
             let isBroken = value == .brokenString
             throw PublishFaults(faults: [
                 ValidationFault(

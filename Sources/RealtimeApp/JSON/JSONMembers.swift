@@ -1,9 +1,8 @@
 import HTTPProtocol
 
-/// The members of a JSON object, each as the type that is asked for; `null` is as if it weren't
-/// there.
+/// The typed members of a JSON object. A member that is `null` counts as missing.
 struct JSONMembers {
-    /// Not what was asked for: no object, or a member of another type.
+    /// The error for a text that isn't an object, or a member of another type.
     struct WrongType: Error {}
 
     private let values: [ExactString: JSONValue]
@@ -13,13 +12,13 @@ struct JSONMembers {
         self.values = values
     }
 
-    /// Reads a text in UTF-8 that is one object.
+    /// Parses a UTF-8 text, which must be an object.
     init(_ bytes: [UInt8]) throws(WrongType) {
         guard let value = try? JSONReader.read(bytes) else { throw WrongType() }
         try self.init(value)
     }
 
-    /// Whether there is a member of that name, `null` or not.
+    /// Returns whether there is a member of that name; it may be `null`.
     func has(_ name: ExactString) -> Bool { values[name] != nil }
 
     func text(_ name: ExactString) throws(WrongType) -> ExactString? {
@@ -42,7 +41,7 @@ struct JSONMembers {
         }
     }
 
-    /// A finite number.
+    /// Returns a finite number.
     func number(_ name: ExactString) throws(WrongType) -> Double? {
         switch values[name] {
         case nil, .null: return nil

@@ -1,10 +1,10 @@
 import HTTPProtocol
 
-/// A strict reader of one JSON text (RFC 8259) that says where it is broken.
+/// A strict parser of JSON texts (RFC 8259), which reports the position of an error.
 ///
-/// Foundation's says that only in prose, and not for a half of a surrogate pair.
+/// Foundation's parser reports it only in prose, and not for half of a surrogate pair.
 struct JSONReader {
-    /// Arrays and objects within each other; each is a call deep.
+    /// The deepest nesting of arrays and objects, which are parsed by recursion.
     private static let depthMax = 100
 
     private let bytes: [UInt8]
@@ -19,7 +19,7 @@ struct JSONReader {
         index = start
     }
 
-    /// The one value of a text in UTF-8.
+    /// Parses the only value of a UTF-8 text.
     static func read(_ bytes: [UInt8]) throws(JSONFault) -> JSONValue {
         var reader = JSONReader(bytes)
         if ExactString(validating: bytes) == nil {
@@ -35,7 +35,7 @@ struct JSONReader {
 
     private func fault(_ expected: String, at place: Int? = nil) -> JSONFault {
         let before = bytes[start..<max(start, place ?? index)]
-        // Every character has one byte that doesn't continue another.
+        // Each character has exactly one byte that isn't a continuation byte.
         return JSONFault(position: before.count { $0 & 0xC0 != 0x80 }, expected: expected)
     }
 
@@ -43,7 +43,7 @@ struct JSONReader {
 
     private var next: UInt8? { index < bytes.count ? bytes[index] : nil }
 
-    /// Whether `character` is next; it is taken then.
+    /// Consumes `character` if it is next. Returns whether it was.
     private mutating func take(_ character: Unicode.Scalar) -> Bool {
         guard next == UInt8(ascii: character) else { return false }
         index += 1
@@ -109,7 +109,7 @@ struct JSONReader {
             guard next == UInt8(ascii: "\"") else {
                 throw fault("Expecting property name enclosed in double quotes")
             }
-            // A name that can't be said is none that anyone asks for.
+            // Nothing looks up a name that isn't valid Unicode.
             let name = try string() ?? "\u{FFFD}"
             skipBlanks()
             guard take(":") else { throw fault("Expecting ':' delimiter") }
@@ -132,7 +132,7 @@ struct JSONReader {
         }
     }
 
-    /// RFC 8259 §6; what follows the longest number is for the caller to refuse.
+    /// Parses a number (RFC 8259 §6). The caller refuses what follows the longest valid one.
     private mutating func number() throws(JSONFault) -> JSONValue {
         let first = index
         _ = take("-")
@@ -149,7 +149,7 @@ struct JSONReader {
 
     // MARK: - Strings
 
-    /// `nil` for one with a half of a surrogate pair.
+    /// Parses a string. Returns `nil` if it contains half of a surrogate pair.
     private mutating func string() throws(JSONFault) -> ExactString? {
         let quote = index
         index += 1
@@ -175,7 +175,7 @@ struct JSONReader {
         throw fault("Unterminated string starting at", at: quote)
     }
 
-    /// What an escape stands for; `nil` for a half of a surrogate pair.
+    /// Decodes an escape. Returns `nil` for half of a surrogate pair.
     private mutating func escaped(openedAt quote: Int) throws(JSONFault) -> Unicode.Scalar? {
         let backslash = index
         index += 1
@@ -193,7 +193,7 @@ struct JSONReader {
         }
     }
 
-    /// The scalar of `\uXXXX`, or of two of them.
+    /// Decodes the scalar of `\uXXXX`, or of two of them.
     private mutating func surrogates() throws(JSONFault) -> Unicode.Scalar? {
         let unit = try codeUnit()
         guard UTF16.isLeadSurrogate(unit) else { return Unicode.Scalar(unit) }
@@ -201,7 +201,7 @@ struct JSONReader {
         guard take(literal: "\\u") else { return nil }
         let second = try codeUnit()
         guard UTF16.isTrailSurrogate(second) else {
-            // It may be one of its own, or the lead of the next pair.
+            // The next escape may be a scalar of its own, or begin another pair.
             index = behind
             return nil
         }

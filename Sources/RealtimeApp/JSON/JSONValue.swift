@@ -1,23 +1,24 @@
 import HTTPProtocol
 
-/// A JSON value as a client sent it (RFC 8259): numbers as they were written.
+/// A JSON value as the client sent it (RFC 8259). Numbers are kept as text.
 enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)
-    /// Its literal: nothing of a large integer is lost, whoever needs one decides what it takes.
+    /// The literal of a number, so that large integers keep their precision. The user of the value
+    /// decides which numbers are valid.
     case number(ExactString)
     case string(ExactString)
-    /// A string that escapes one half of a surrogate pair, which no UTF-8 can hold.
+    /// A string that escapes half of a surrogate pair, which UTF-8 can't represent.
     case brokenString
     case array([JSONValue])
-    /// The last of several members with one name counts.
+    /// An object. If a name is repeated, the last member counts.
     case object([ExactString: JSONValue])
 }
 
-/// Where a text stops being JSON, and what was expected there.
+/// The position of an error in a JSON text, and what was expected there.
 struct JSONFault: Error, Hashable {
-    /// Characters before it.
+    /// The number of characters before the error.
     var position: Int
-    /// As Python's `json` words it, which FastAPI's users have seen before.
+    /// The message of Python's `json` module, which users of FastAPI know.
     var expected: String
 }

@@ -1,18 +1,18 @@
 import HTTPProtocol
 import WebSocketServer
 
-/// A client of a topic's notifications (S3): it gets what is published to `notifications/{topic}`
-/// while it is connected. What it sends is read and dropped: the stream has one direction.
+/// A client of a topic's notifications. It receives the publications to `notifications/{topic}`
+/// while it is connected. Its own messages are read and dropped.
 final class NotificationStream: ConnectionHandler {
     private let topic: String
 
     init(topic: String) { self.topic = topic }
 
-    /// The topic behind a name: clients can reach no topic but those below `notifications/`.
+    /// Returns the topic of a name. Clients can only reach topics that begin with `notifications/`.
     static func topic(_ name: ExactString) -> String { "notifications/\(name)" }
 
     func onOpen(_ connection: Connection) {
-        // Otherwise it would wait for what never comes.
+        // Without a subscription, it would never receive anything.
         guard connection.subscribe(to: topic) == .subscribed else {
             return connection.close(.internalError, reason: "not subscribed")
         }
@@ -24,7 +24,7 @@ final class NotificationStream: ConnectionHandler {
 }
 
 extension RealtimeApp {
-    /// `/ws/notifications/{topic}`.
+    /// Adds `/ws/notifications/{topic}`.
     func addNotifications(to router: inout Router) {
         let adjusting = adjustment(.notifications)
         let authentication = self.authentication

@@ -1,9 +1,10 @@
 import HTTPProtocol
 
-/// The rules for a request's fields, and their words, as FastAPI's users know them from pydantic.
+/// The validation of request fields, with the rules and messages of pydantic, which users of
+/// FastAPI know.
 ///
-/// Each gives the value or says what is wrong with it. As with pydantic, whole numbers may also be
-/// written as `7.0`, `"7"`, `"1_000"` or `true`.
+/// Each function returns the value or the error. As in pydantic, whole numbers may also be written
+/// as `7.0`, `"7"`, `"1_000"` or `true`.
 enum Fields {
     static func integer(
         _ value: JSONValue, at loc: [ValidationFault.Item]
@@ -33,7 +34,7 @@ enum Fields {
         }
     }
 
-    /// A whole number written in a text: in a query, or in quotes.
+    /// Parses a whole number in a text: in a query, or in quotes.
     static func integer(
         _ text: ExactString, at loc: [ValidationFault.Item]
     ) -> Result<Int64, ValidationFault> {
@@ -47,9 +48,9 @@ enum Fields {
                 type: "int_parsing"))
     }
 
-    /// The sign and the digits of a whole number, as pydantic finds them in a text: white space
-    /// around it, one sign, single underscores between digits, and zeros behind a point count for
-    /// nothing. `nil` for anything else.
+    /// Returns the sign and the digits of a whole number in a text, as pydantic does. It ignores
+    /// whitespace around the number, one sign, single underscores between digits, and zeros after a
+    /// decimal point. Returns `nil` for other texts.
     private static func digits(of text: ExactString) -> String? {
         var scalars = text.string.unicodeScalars[...]
         scalars = scalars.drop { $0.properties.isWhitespace }
@@ -82,7 +83,7 @@ enum Fields {
             type: "int_parsing_size")
     }
 
-    /// A number within a range, which `integer` has read.
+    /// Checks that a number is within a range; `integer` has parsed it.
     static func within(
         _ range: ClosedRange<Int64>, _ value: Int64, at loc: [ValidationFault.Item]
     ) -> Result<Int64, ValidationFault> {
@@ -97,7 +98,7 @@ enum Fields {
                 ctx: [isLess ? "ge" : "le": .number(Int(bound))]))
     }
 
-    /// A text whose characters, counted as Unicode scalars, are as many as `size` allows.
+    /// Checks the number of characters, counted as Unicode scalars, against `size`.
     static func text(
         _ value: JSONValue, _ size: ClosedRange<Int>, at loc: [ValidationFault.Item]
     ) -> Result<ExactString, ValidationFault> {
@@ -120,7 +121,7 @@ enum Fields {
                     "string_too_long", "String should have at most \(counted(size.upperBound))",
                     ["max_length": .number(size.upperBound)])
             }
-            // C programs, SQLite's own shell among them, would take it for the text's end.
+            // C programs, including SQLite's shell, would take it for the end of the text.
             if text.utf8.contains(0) {
                 return fail("value_error", "Value error, text must not contain NUL")
             }

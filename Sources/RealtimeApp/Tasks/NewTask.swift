@@ -1,8 +1,8 @@
 import HTTPProtocol
 
-/// A task as a client asks for it, found valid (S4): `{"id":7,"title":"…","description":"…"}`.
+/// A valid task from a client: `{"id":7,"title":"…","description":"…"}`.
 ///
-/// What else a client sends is ignored, `created_at` too: that is the server's to say.
+/// Other members are ignored, including `created_at`, which the server sets.
 struct NewTask: Sendable, Hashable {
     static let titleSize = 1...200
     static let descriptionSize = 0...10_000
@@ -13,7 +13,7 @@ struct NewTask: Sendable, Hashable {
 }
 
 extension NewTask {
-    /// The task in a request's body, or all that is wrong with it.
+    /// Parses the task in a request's body. Returns it, or all errors of the request.
     static func read(_ body: [UInt8], as type: MediaType) -> Result<NewTask, ValidationFaults> {
         if body.isEmpty { return .failure([.missing("body")]) }
         guard isJSON(type) else { return .failure([.noObject]) }
@@ -58,10 +58,10 @@ extension NewTask {
         return .success(NewTask(id: id, title: title, description: description))
     }
 
-    /// Whether a body of this media type is read as JSON.
+    /// Returns whether a body of this media type is parsed as JSON.
     ///
-    /// Any is but those that a page of another origin may send without asking (the Fetch
-    /// standard's CORS-safelisted types): its form must not be able to make tasks.
+    /// Excluded are the types that a page of another origin may send without permission (the
+    /// CORS-safelisted types of the Fetch standard): the form of such a page must not create tasks.
     private static func isJSON(_ type: MediaType) -> Bool {
         switch type {
         case .named("application/x-www-form-urlencoded"), .named("multipart/form-data"),
@@ -72,7 +72,7 @@ extension NewTask {
     }
 }
 
-/// All that is wrong with a request.
+/// All errors of a request.
 struct ValidationFaults: Error, ExpressibleByArrayLiteral {
     let all: [ValidationFault]
 
@@ -81,7 +81,7 @@ struct ValidationFaults: Error, ExpressibleByArrayLiteral {
 }
 
 extension ValidationFault {
-    /// A body that is something else than an object.
+    /// Returns the error for a body that isn't an object.
     fileprivate static let noObject = ValidationFault(
         loc: ["body"],
         msg: "Input should be a valid dictionary or object to extract fields from",

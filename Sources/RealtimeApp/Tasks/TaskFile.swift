@@ -6,20 +6,21 @@ import WebSocketServer
 
 /// The files of the tasks' database, as they were when it was opened.
 ///
-/// SQLite goes on with a file that is unlinked or replaced, and what it stores then is lost at the
-/// end of the process (https://www.sqlite.org/howtocorrupt.html, section 2.4).
+/// SQLite continues to use a file that was unlinked or replaced. Everything it stores there is lost
+/// at the end of the process (https://www.sqlite.org/howtocorrupt.html, section 2.4).
 final class TaskFile: Sendable {
     private let path: String
-    /// The file and those that SQLite keeps beside it, and what they were.
+    /// The database file and the files that SQLite keeps beside it, with their identities.
     private let opened: [(path: String, identity: FileStatus.Identity?)]
-    /// A file system may take its time; event loops don't wait for it.
+    /// The queue for calls to the file system, which may block; event loops must not wait for it.
     private let queue = DispatchQueue(label: "tasks.file")
     private let broken: LogThrottle
 
-    /// The files of a database that has just been opened, and written to, so that all are there.
+    /// Records the files of a database that was just opened and written to, so that all of them
+    /// exist.
     init(openedAt path: String, logger: Logger) {
         self.path = path
-        // Where the path is a link, SQLite keeps its other files beside what that leads to.
+        // If the path is a link, SQLite keeps its other files beside the target.
         let target = Self.target(of: path)
         opened = [path, target + "-wal", target + "-shm"].map { ($0, FileStatus($0)?.identity) }
         broken = LogThrottle(
@@ -28,20 +29,20 @@ final class TaskFile: Sendable {
     }
 
     private static func target(of path: String) -> String {
-        // Safety: the system's copy is ours, and freed once it is a string.
+        // Safety: the system's copy belongs to this code, and is freed after it was converted.
         guard let resolved = unsafe realpath(path, nil) else { return path }
         defer { unsafe free(resolved) }
         return unsafe String(cString: resolved)
     }
 
-    /// The problem with the files, as a text; `nil` if there is none. May block on the disk.
+    /// Returns the problem with the files, or `nil`. It may block on the disk.
     func fault() -> String? {
         guard let fault = look() else { return nil }
         broken.log(["path": "\(path)", "error": "\(fault)"])
         return fault
     }
 
-    /// The same as ``fault()``, without blocking.
+    /// Does the same as ``fault()`` without blocking.
     func faultFound() async -> String? {
         await withCheckedContinuation { continuation in
             queue.async { [self] in continuation.resume(returning: fault()) }
@@ -51,15 +52,15 @@ final class TaskFile: Sendable {
     private func look() -> String? {
         for (path, identity) in opened {
             guard let found = FileStatus(path)?.identity else {
-                // Never there, as where SQLite needs none.
+                // SQLite may not have needed this file.
                 if identity == nil { continue }
                 return "its file is gone"
             }
             if found != identity { return "its file was replaced by another" }
         }
-        // Also where the file system has become read-only after an error.
+        // The file system may have become read-only after an error.
         if unsafe access(path, W_OK) != 0 {
-            // Safety: its text is copied at once.
+            // Safety: the text is copied at once.
             return unsafe "its file can't be written: \(String(cString: strerror(errno)))"
         }
         return nil

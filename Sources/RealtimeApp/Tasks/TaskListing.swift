@@ -1,20 +1,20 @@
 import GRDB
 
-/// The tasks of a page as a JSON array, read piece by piece while they are being sent.
+/// The tasks of a page as a JSON array, read piece by piece while it is being sent.
 ///
-/// Each piece is read in a transaction of its own, so that a slow client keeps neither a database
-/// connection nor the WAL, and no more than a piece and a task are in memory. As tasks are never
-/// changed or deleted, the list has all that were there when it began, once each and in the order
-/// of their ids. A task stored meanwhile is in it if its id lies between the piece at hand and the
-/// largest id of the beginning; there is no other order of tasks to go by, and the list ends.
+/// Each piece is read in its own transaction. So a slow client occupies neither a database
+/// connection nor the WAL, and only a piece and a task are in memory. Tasks are never changed or
+/// deleted, so the list contains all tasks that existed at the beginning, once each and in the
+/// order of their ids. It contains a task stored in the meantime if its id lies between the current
+/// piece and the largest id at the beginning. This limit makes the list end.
 actor TaskListing {
-    /// Bytes of each piece but the last.
+    /// The least bytes of each piece except the last.
     static let pieceSize = 32 << 10
 
     private let store: TaskStore
     /// The bytes that were read and not yet returned: less than a piece and one task.
     private var unsent: ArraySlice<UInt8>
-    /// The tasks to be read yet; `nil` once the array's end is read.
+    /// The tasks that are still to be read; `nil` after the end of the array.
     private var remaining: TaskRange?
 
     /// Reads the first piece.
@@ -31,14 +31,15 @@ actor TaskListing {
         self.remaining = remaining
     }
 
-    /// Returns the whole array, of which nothing is left for ``next()``, if it fits into a piece.
+    /// Returns the complete array if it fits into a piece. Then nothing is left for ``next()``.
     func takeWhole() -> [UInt8]? {
         guard remaining == nil, unsent.count <= Self.pieceSize else { return nil }
         defer { unsent = [] }
         return Array(unsent)
     }
 
-    /// Returns the next piece, or `nil` behind the last one. Call it again once it has returned.
+    /// Returns the next piece, or `nil` after the last one. Wait for its result before the next
+    /// call.
     func next() async throws(TaskStoreError) -> [UInt8]? {
         if unsent.count < Self.pieceSize, let range = remaining {
             let part = Array(unsent)
@@ -55,12 +56,12 @@ actor TaskListing {
     }
 }
 
-/// The tasks of a listing that are yet to be read: one at least.
+/// The tasks of a listing that are still to be read; at least one.
 private struct TaskRange {
     var first: Int64
     let last: Int64
     var limit: Int64
-    /// Whether a comma belongs before the next task.
+    /// Whether a comma precedes the next task.
     var isBegun = false
 
     init?(_ page: TaskPage, through last: Int64) {
@@ -70,13 +71,13 @@ private struct TaskRange {
         limit = page.limit ?? .max
     }
 
-    /// Appends tasks to a part of the array until it has `size` bytes, or its end. Returns the part
-    /// and what is left to be read.
+    /// Appends tasks to a part of the array until it has `size` bytes, or ends. Returns the part
+    /// and the tasks still to be read.
     consuming func read(
         behind part: [UInt8], upTo size: Int, _ db: Database
     ) throws -> ([UInt8], TaskRange?) {
         var part = part
-        // SQLite makes the JSON: what is stored goes out without a value for each in between.
+        // SQLite creates the JSON, so no value is created for each task.
         let rows = try Row.fetchCursor(
             db.cachedStatement(
                 sql: """

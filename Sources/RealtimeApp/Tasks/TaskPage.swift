@@ -1,18 +1,19 @@
 import HTTPProtocol
 
-/// Which part of the list of tasks is wanted: `?limit=100&after=7`; without either, all of it.
+/// The requested part of the list of tasks: `?limit=100&after=7`. Without parameters, it is the
+/// complete list.
 struct TaskPage: Sendable, Hashable {
     static let limits: ClosedRange<Int64> = 1...100_000
 
-    /// At most so many; `nil`: all.
+    /// The most tasks of the page; `nil` means all.
     var limit: Int64?
-    /// Those with larger ids than this.
+    /// The id after which the page begins.
     var after: Int64?
 }
 
 extension TaskPage {
-    /// The page that a query asks for, or all that is wrong with it. The last of several values
-    /// counts, as in FastAPI.
+    /// Parses the parameters of a query. Returns the page, or all errors. If a parameter is
+    /// repeated, the last one counts, as in FastAPI.
     static func read(query: ExactString?) -> Result<TaskPage, ValidationFaults> {
         let form = Form(query ?? "")
         var page = TaskPage()

@@ -2,7 +2,8 @@ import HTTPTypes
 import Logging
 import WebSocketServer
 
-/// Tasks over HTTP (S4): POST stores one and tells topic `tasks`, GET lists them.
+/// The routes of tasks: POST stores a task and publishes a notification to the topic `tasks`; GET
+/// lists the tasks.
 struct TaskRoutes: Sendable {
     let store: TaskStore
     let broker: any Broker
@@ -47,7 +48,7 @@ struct TaskRoutes: Sendable {
         }
     }
 
-    /// The task is stored whether or not anyone hears of it.
+    /// Publishes the notification of a new task. The task is stored even if that fails.
     private func announce(_ task: NewTask) {
         let text = [UInt8]("New task created: \(task.title)".utf8)
         let topic = NotificationStream.topic("tasks")
@@ -60,7 +61,7 @@ struct TaskRoutes: Sendable {
 }
 
 extension Problem {
-    /// Why a task was not stored.
+    /// Creates the response for a task that wasn't stored.
     fileprivate init(_ error: TaskStoreError, id: Int64) {
         switch error {
         case .duplicate: self.init(.conflict, "There is a task with id \(id) already.")
@@ -73,7 +74,7 @@ extension Problem {
 }
 
 extension RealtimeApp {
-    /// `POST /tasks` and `GET /tasks`, where there is a store.
+    /// Adds `POST /tasks` and `GET /tasks` if there is a store.
     func addTasks(to router: inout Router) {
         guard let tasks else { return }
         let routes = TaskRoutes(store: tasks, broker: broker, logger: logger)

@@ -3,12 +3,12 @@ import GRDB
 public import Logging
 import WebSocketServer
 
-/// The tasks, in an SQLite file that several servers may share.
+/// The tasks in an SQLite file, which several servers may share.
 ///
-/// What is stored is on the disk before anyone is told so (WAL, `synchronous=FULL`): it outlives
-/// the process and a loss of power. All of SQLite's work is on threads of its own.
+/// A task is on the disk before its request is answered (WAL, `synchronous=FULL`): it survives the
+/// end of the process and a power failure. SQLite runs on its own threads.
 public final class TaskStore: Sendable {
-    /// How long a writer waits for those of other processes.
+    /// The time that a writer waits for writers of other processes.
     private static let busyTimeout: Double = 5
 
     let pool: DatabasePool
@@ -26,9 +26,9 @@ public final class TaskStore: Sendable {
             pool: pool, file: file, unansweredMax: unansweredMax, logger: logger)
     }
 
-    /// Opens the database, or makes it; brings an older one up to date.
+    /// Opens or creates the database, and migrates an older one.
     ///
-    /// - Throws: ``TaskStoreError/cannotOpen(_:)``, also for a file that can't be written.
+    /// - Throws: ``TaskStoreError/cannotOpen(_:)``, also if the file isn't writable.
     public static func open(path: String, logger: Logger) async throws(TaskStoreError) -> TaskStore
     {
         try await open(path: path, unansweredMax: 1_024, logger: logger)
@@ -43,7 +43,7 @@ public final class TaskStore: Sendable {
                 return TaskStore(
                     pool: try prepare(path), unansweredMax: unansweredMax, logger: logger)
             } catch {
-                // The switch to WAL doesn't wait for another server that is about the same.
+                // The switch to WAL doesn't wait for another server that switches at the same time.
                 let isBusy = (error as? DatabaseError)?.resultCode == .SQLITE_BUSY
                 guard isBusy, ContinuousClock.now < deadline else {
                     throw .cannotOpen(reason(error))
@@ -62,14 +62,14 @@ public final class TaskStore: Sendable {
         do {
             try migrator.migrate(pool)
         } catch {
-            // Another server that started at the same time may have done it meanwhile.
+            // Another server that started at the same time may have migrated it meanwhile.
             guard try pool.read(migrator.hasCompletedMigrations) else { throw error }
         }
         if try pool.read(migrator.hasBeenSuperseded) { throw TaskStoreError.madeByNewer }
         try pool.writeWithoutTransaction { db in
-            // A pool begins with NORMAL, by which a loss of power undoes the last commits.
+            // The default of a pool is NORMAL, with which a power failure undoes the last commits.
             try db.execute(sql: "PRAGMA synchronous = FULL")
-            // Whoever can't write must hear it now, not with the first task.
+            // A read-only file is reported now, not with the first task.
             try db.inTransaction(.immediate) { .rollback }
         }
         return pool
@@ -91,18 +91,19 @@ public final class TaskStore: Sendable {
         return migrator
     }
 
-    /// What went wrong, for people, without the statement and what was to be stored.
+    /// Describes an error for people, without the statement and its values.
     static func reason(_ error: any Error) -> String {
         guard let error = error as? DatabaseError else { return "\(error)" }
         return error.message ?? "\(error.resultCode)"
     }
 
-    /// Answers what waits, then closes the file.
+    /// Answers the waiting tasks, then closes the file.
     public func close() {
         writer.close()
         do {
-            // So that the file alone has all tasks: SQLite's last connection to close sees to
-            // that, but not when it is one for reading. A server that is at it will do it later.
+            // A checkpoint, so that the file alone contains all tasks. SQLite's last connection
+            // does it at its close, but not a read-only one. If another server is busy, that server
+            // will do it later.
             try pool.writeWithoutTransaction { db in
                 try db.execute(sql: "PRAGMA busy_timeout = 0")
                 _ = try? db.checkpoint(.truncate)
@@ -114,17 +115,17 @@ public final class TaskStore: Sendable {
         }
     }
 
-    /// Stores a task; returns once it is on the disk.
+    /// Stores a task. Returns when it is on the disk.
     ///
-    /// - Parameter whenStored: called then, for all tasks in the order in which they are stored,
-    ///   on the writer's thread; must not block.
+    /// - Parameter whenStored: Called on the writer's thread after the commit, for all tasks in the
+    ///   order in which they are stored. Must not block.
     func add(
         _ task: NewTask, at time: Date = Date(), whenStored: @escaping @Sendable () -> Void
     ) async throws(TaskStoreError) {
         try await writer.add(task, createdAt: Self.timestamp(time), whenStored: whenStored)
     }
 
-    /// A time in UTC to the microsecond: `2026-11-24T03:00:00.123456Z`.
+    /// Returns a time in UTC with microseconds: `2026-11-24T03:00:00.123456Z`.
     static func timestamp(_ time: Date) -> String {
         let microseconds = Int((time.timeIntervalSince1970 * 1_000_000).rounded(.down))
         let (seconds, fraction) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
@@ -137,7 +138,7 @@ public final class TaskStore: Sendable {
         try await TaskListing(page, of: self)
     }
 
-    /// Runs `body` in a transaction for reading, of which an error is logged.
+    /// Runs `body` in a read transaction, and logs its error.
     func read<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(TaskStoreError) -> Value {
@@ -151,17 +152,17 @@ public final class TaskStore: Sendable {
     }
 }
 
-/// Why tasks can't be stored or listed.
+/// The reason why tasks can't be stored or listed.
 public enum TaskStoreError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// There is a task with that id.
+    /// A task with this id exists already.
     case duplicate
-    /// As many wait already as may.
+    /// The limit of waiting tasks is reached.
     case full
     /// The store is closed.
     case closed
-    /// The database refuses; nothing was stored.
+    /// The database reports an error; nothing was stored.
     case unavailable(String)
-    /// The file can't be opened, made or written.
+    /// The file can't be opened, created or written.
     case cannotOpen(String)
     /// A later version of the program has changed its tables.
     case madeByNewer
@@ -170,9 +171,9 @@ public enum TaskStoreError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .duplicate: "there is a task with that id"
         case .full: "too many tasks wait to be stored"
-        case .closed: "the server is going away"
+        case .closed: "the server is stopping"
         case .unavailable(let reason), .cannotOpen(let reason): reason
-        case .madeByNewer: "it was made by a newer version of apus"
+        case .madeByNewer: "it was created by a newer version of apus"
         }
     }
 }

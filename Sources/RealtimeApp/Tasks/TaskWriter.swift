@@ -5,15 +5,15 @@ import Logging
 import Synchronization
 import WebSocketServer
 
-/// Stores tasks, all that wait in one transaction: however many come at once, they pay for one
-/// wait for the disk.
+/// A writer that stores all waiting tasks in one transaction. So they wait for the disk only once,
+/// however many there are.
 ///
-/// Each is answered after the commit. One whose id exists fails alone; a transaction that fails
-/// fails all of its tasks, of which nothing is left.
+/// Each task is answered after the commit. A task whose id exists fails alone. If a transaction
+/// fails, so do all of its tasks, and nothing is stored.
 final class TaskWriter: Sendable {
     private let pool: DatabasePool
     private let file: TaskFile
-    /// Tasks that wait or are being stored, at most.
+    /// The most tasks that wait or are being stored.
     private let unansweredMax: Int
     private let notStored: LogThrottle
     private let state = Mutex(TaskWriterState())
@@ -41,13 +41,13 @@ final class TaskWriter: Sendable {
         try outcome.get()
     }
 
-    /// Tasks that wait or are being stored.
+    /// The number of tasks that wait or are being stored.
     var unanswered: Int { state.withLock { $0.unanswered } }
 
-    /// Takes no more tasks; those that it has are answered yet.
+    /// Stops accepting tasks. The waiting ones are still answered.
     func close() { state.withLock { $0.isClosed = true } }
 
-    /// Whether the writer has to be set going for this task.
+    /// Adds a task. Returns whether the writer must be started for it.
     private func admit(_ pending: PendingTask) -> Result<Bool, TaskStoreError> {
         state.withLock { state in
             if state.isClosed { return .failure(.closed) }
@@ -67,11 +67,11 @@ final class TaskWriter: Sendable {
         }
     }
 
-    /// On the database's thread, until nothing waits.
+    /// Stores tasks until none waits, on the database's thread.
     private func writeAll(_ db: Database) {
         while let batch = next() {
             let outcomes = commit(batch, db)
-            // All have their places in the order of the topic before the first is answered.
+            // All tasks are announced, in the order of the topic, before the first is answered.
             for (pending, outcome) in zip(batch, outcomes) {
                 if case .success = outcome { pending.whenStored() }
             }
@@ -98,7 +98,7 @@ final class TaskWriter: Sendable {
                         ])
                     outcomes.append(db.changesCount == 1 ? .success(()) : .failure(.duplicate))
                 }
-                // SQLite itself would go on writing to the unlinked file.
+                // SQLite itself would continue to write to an unlinked file.
                 if let fault = file.fault() { throw TaskStoreError.unavailable(fault) }
                 return .commit
             }
@@ -121,12 +121,12 @@ struct PendingTask: Sendable {
     var answer: @Sendable (TaskOutcome) -> Void
 }
 
-/// What a ``TaskWriter`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// The state that a ``TaskWriter`` guards. It isn't nested, because Swift 6.3 miscompiles that.
 struct TaskWriterState {
     var waiting: [PendingTask] = []
-    /// Those that wait and those that are being stored.
+    /// The number of tasks that wait or are being stored.
     var unanswered = 0
-    /// Someone is at work and will come back for what waits.
+    /// Whether a writer is running, which will also store the waiting tasks.
     var isWriting = false
     var isClosed = false
 }

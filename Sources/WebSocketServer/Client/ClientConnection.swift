@@ -49,6 +49,15 @@ public struct ClientConnection: Sendable {
         return await waitUntilClosed()
     }
 
+    /// Starts the closing handshake, and goes on delivering ``messages`` until the server's Close
+    /// frame arrives. ``close(_:reason:)`` discards those.
+    ///
+    /// A server that answers messages in order has answered all of them before its Close frame
+    /// arrives. The wait for that frame starts again with every byte that the server sends.
+    package func finish(_ code: CloseCode = .normalClosure, reason: String = "") {
+        connection.core.onLoop { $0.beginClosing(code, reason, delivering: true) }
+    }
+
     /// Waits until the connection is closed, and returns the close code and reason.
     public func waitUntilClosed() async -> ConnectionEnd {
         await bridge.waitForEnd(on: connection)

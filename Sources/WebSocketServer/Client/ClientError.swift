@@ -1,3 +1,5 @@
+package import HTTPTypes
+
 /// An error of ``WebSocketClient``: a failed connection or start.
 public struct ClientError: Error, Sendable, CustomStringConvertible {
     /// The kind of an error.
@@ -35,6 +37,11 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public let detail: String
     /// The error that caused this one, if there is one.
     public let underlying: (any Error)?
+    /// The body of a refusal, problem+json (RFC 9457) for instance, as far as it came within
+    /// ``Limits/bodySizeMax`` and ``Limits/handshakeTimeout``; empty for other errors.
+    public private(set) var body: [UInt8] = []
+    /// A refusal's status and header fields.
+    package private(set) var response: HTTPResponse?
 
     init(
         _ code: Code, _ detail: String, status: Int? = nil, underlying: (any Error)? = nil
@@ -43,6 +50,13 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         self.status = status
         self.detail = detail
         self.underlying = underlying
+    }
+
+    /// A refusal.
+    init(refusal response: HTTPResponse, body: [UInt8]) {
+        self.init(.refused, "the server answered \(response.status)", status: response.status.code)
+        self.response = response
+        self.body = body
     }
 
     public var description: String { "\(code): \(detail)" }

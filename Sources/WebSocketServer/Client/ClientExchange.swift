@@ -13,11 +13,15 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     private let request: HTTPRequest
     private let handler: any ConnectionHandler
     private var parser: ResponseParser
+    /// Bytes of a refusal's body that are kept.
+    private let bodySizeMax: Int
     private var attempt: ConnectAttempt?
     private var connection: ConnectionCore?
     private var completion: ((Outcome) -> Void)?
     private var isCancelled = false
     private var accepted: (HTTPResponse, HandshakeAgreement, DeflateParameters?)?
+    /// A response that isn't an upgrade, and its body as far as it has come.
+    private var refusal: (response: HTTPResponse, body: [UInt8])?
 
     init(
         handshake: ClientHandshake, request: HTTPRequest, handler: any ConnectionHandler,
@@ -26,6 +30,10 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         self.handshake = handshake
         self.request = request
         self.handler = handler
+        bodySizeMax = limits.bodySizeMax
+        var limits = limits
+        // What is beyond the limit is not read.
+        limits.bodySizeMax = .max
         parser = ResponseParser(limits: limits)
     }
 
@@ -64,6 +72,13 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         fail(.cancelled, "cancelled")
     }
 
+    /// Reports the refusal, and closes the connection.
+    private func refuse(_ refusal: (response: HTTPResponse, body: [UInt8])) {
+        let connection = self.connection
+        complete(.failure(ClientError(refusal: refusal.response, body: refusal.body)))
+        connection?.terminate()
+    }
+
     private func complete(_ outcome: Outcome) {
         guard let completion else { return }
         self.completion = nil
@@ -93,16 +108,35 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         var rest = unsafe bytes
         while connection.stage == .opening {
-            let (event, consumed) = unsafe parser.parse(UnsafeRawBufferPointer(rest))
+            let input = UnsafeRawBufferPointer(rest)
+            let (event, consumed) = unsafe parser.parse(input)
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
             switch event {
             case .needMore: return
             case .head(let response): receivedHead(response)
-            case .body: break
-            case .end: if let accepted { unsafe open(accepted, rest, on: connection) }
-            case .failed(let fault): fail(.handshakeFailed, fault.detail)
+            case .body(let range): if unsafe !keepBody(input, range) { return }
+            case .end:
+                if let refusal { return refuse(refusal) }
+                if let accepted { unsafe open(accepted, rest, on: connection) }
+            case .failed(let fault):
+                // A body that is too long: its beginning is reported.
+                if let refusal { return refuse(refusal) }
+                fail(.handshakeFailed, fault.detail)
             }
         }
+    }
+
+    /// Keeps a part of a refusal's body; false once there is enough of it.
+    private func keepBody(_ input: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
+        guard case .some((let response, var body)) = refusal else { return true }
+        // One copy of the body: the property must not hold another.
+        refusal = nil
+        let room = bodySizeMax - body.count
+        unsafe body.append(contentsOf: input[range].prefix(room))
+        refusal = (response, body)
+        guard range.count >= room else { return true }
+        refuse((response, body))
+        return false
     }
 
     private func receivedHead(_ response: HTTPResponse) {
@@ -114,9 +148,9 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
             accepted = (response, agreement, try deflateParameters(agreement))
         } catch {
             switch error {
-            case .status(let code):
-                fail(.refused, "the server answered \(response.status)", status: code)
-            default: fail(.handshakeFailed, "the server's answer is at fault: \(error)")
+            // Its body says why.
+            case .status: refusal = (response, [])
+            default: fail(.handshakeFailed, "the server's answer is invalid: \(error)")
             }
         }
     }
@@ -153,11 +187,17 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     }
 
     override func deadlinePassed(on connection: ConnectionCore) {
+        if let refusal { return refuse(refusal) }
         connection.resources.counters.handshakeTimeouts += 1
         fail(.timedOut, attempt == nil ? "no answer in time" : "no connection in time")
     }
 
     override func ended(_ error: TransportError, on connection: ConnectionCore) {
+        // The body may end with the connection (RFC 9112 §6.3), or be cut off.
+        if let refusal {
+            return complete(
+                .failure(ClientError(refusal: refusal.response, body: refusal.body)))
+        }
         complete(
             .handshakeFailed, "the server left before it answered: \(error)", underlying: error)
     }

@@ -70,9 +70,31 @@ public final class WebSocketClient: Sendable {
         to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
         adjusting: ConnectionOptions.Adjust? = nil
     ) async throws(ClientError) -> ClientConnection {
-        let bridge = AsyncBridge()
+        try await connect(to: url, subprotocols, headerFields, AsyncBridge(), adjusting)
+    }
+
+    /// The same for a caller that wants to see pings and pongs.
+    ///
+    /// - Parameters:
+    ///   - tunnel: The path of a Unix-domain socket that leads to the server, in place of the URL's
+    ///     own address. The URL may be `wss` then: TLS is the tunnel's.
+    ///   - onControlFrame: Called on the connection's loop, and must not block. Pings are answered
+    ///     without it.
+    package func connect(
+        to url: String, subprotocols: [String], headerFields: HTTPFields, tunnel: String?,
+        onControlFrame: @escaping @Sendable (ControlFrame) -> Void
+    ) async throws(ClientError) -> ClientConnection {
+        let bridge = ObservingBridge(onControlFrame)
+        return try await connect(
+            to: url, subprotocols, headerFields, bridge, nil, tunnel: tunnel)
+    }
+
+    private func connect(
+        to url: String, _ subprotocols: [String], _ headerFields: HTTPFields,
+        _ bridge: AsyncBridge, _ adjusting: ConnectionOptions.Adjust?, tunnel: String? = nil
+    ) async throws(ClientError) -> ClientConnection {
         let (connection, response) = try await open(
-            url, subprotocols, headerFields, adjusting, bridge)
+            url, subprotocols, headerFields, adjusting, bridge, tunnel: tunnel)
         return ClientConnection(connection: connection, response: response, bridge: bridge)
     }
 
@@ -89,9 +111,10 @@ public final class WebSocketClient: Sendable {
 
     private func open(
         _ text: String, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler
+        _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler,
+        tunnel: String? = nil
     ) async throws(ClientError) -> (Connection, HTTPResponse) {
-        let url = try WebSocketURL(text)
+        let url = try WebSocketURL(text, hasTLS: tunnel != nil)
         guard subprotocols.allSatisfy(HeaderGrammar.isToken),
             Set(subprotocols).count == subprotocols.count
         else {
@@ -102,7 +125,8 @@ public final class WebSocketClient: Sendable {
         let options = adjust == nil ? self.options : SessionOptions(values)
         let timeout = values.limits.handshakeTimeout.milliseconds
         var failure = ClientError(.cannotConnect, "\(text) has no address")
-        for address in try await url.addresses() {
+        let place = tunnel.map(WebSocketURL.Place.unix) ?? url.place
+        for address in try await place.addresses() {
             let exchange = Self.exchange(url, subprotocols, headerFields, handler, values)
             switch await run(exchange, address, options, timeout) {
             case .success(let opened): return opened

@@ -21,12 +21,20 @@ package struct WebSocketURL: Sendable, Hashable {
         func invalid(_ detail: String) -> ClientError {
             ClientError(.invalidURL, "\(detail): \(text)")
         }
+        // First, since the errors below quote the URL, and this one must not.
+        guard !Self.hasUserInformation(text) else {
+            throw ClientError(
+                .invalidURL,
+                "a user or password in a URL isn't supported: send an Authorization header")
+        }
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
-            throw invalid("a URL has no blanks or control characters")
+            throw invalid("a URL has no spaces or control characters")
         }
         // §3: fragment identifiers MUST NOT be used.
         guard !text.utf8.contains(0x23) else { throw invalid("a WebSocket URL has no fragment") }
-        guard let colon = text.firstIndex(of: ":") else { throw invalid("a URL has a scheme") }
+        guard let colon = text.firstIndex(of: ":") else {
+            throw invalid("not a URL of the form ws://host:port/path")
+        }
         let rest = text[text.index(after: colon)...]
         let scheme = text[..<colon].lowercased()
         isEncrypted = scheme == "wss"
@@ -35,11 +43,11 @@ package struct WebSocketURL: Sendable, Hashable {
         }
         switch scheme {
         case "ws", "wss":
-            guard rest.hasPrefix("//") else { throw invalid("two slashes follow the scheme") }
+            guard rest.hasPrefix("//") else { throw invalid("// must follow the scheme") }
             let hierarchy = rest.dropFirst(2)
             let end = hierarchy.firstIndex { $0 == "/" || $0 == "?" } ?? hierarchy.endIndex
             guard let (host, port) = Self.hostAndPort(hierarchy[..<end]) else {
-                throw invalid("the host or port is malformed")
+                throw invalid("the host or port is invalid")
             }
             place = .host(host, port: port ?? (isEncrypted ? 443 : 80))
             authority = String(hierarchy[..<end])
@@ -52,8 +60,19 @@ package struct WebSocketURL: Sendable, Hashable {
             place = .unix(path: String(path[..<end]))
             authority = "localhost"
             target = Self.target(end == path.endIndex ? "" : path[end...].dropFirst())
-        default: throw invalid("the scheme is ws\(hasTLS ? ", wss" : "") or ws+unix")
+        default: throw invalid("the scheme must be ws\(hasTLS ? ", wss" : "") or ws+unix")
         }
+    }
+
+    /// Whether text that is meant as a URL names a user or password (`ws://user:password@host`).
+    ///
+    /// RFC 6455 §3 has none in WebSocket URLs. A URL that is wrong in other ways, too, counts:
+    /// whoever reports the error must not repeat the password.
+    package static func hasUserInformation(_ text: String) -> Bool {
+        guard let colon = text.firstIndex(of: ":"), text[..<colon].lowercased() != "ws+unix"
+        else { return false }
+        let hierarchy = text[text.index(after: colon)...].drop { $0 == "/" }
+        return hierarchy.prefix { $0 != "/" && $0 != "?" && $0 != "#" }.contains("@")
     }
 
     private static func target(_ text: Substring) -> String {
@@ -94,8 +113,15 @@ package struct WebSocketURL: Sendable, Hashable {
 
     /// The addresses to try; looks names up, which may take a while, on a thread of its own.
     package func addresses() async throws(ClientError) -> [ConnectAddress] {
+        try await place.addresses()
+    }
+}
+
+extension WebSocketURL.Place {
+    /// See ``WebSocketURL/addresses()``.
+    func addresses() async throws(ClientError) -> [ConnectAddress] {
         do throws(TransportError) {
-            switch place {
+            switch self {
             case .unix(let path): return [try .unix(path: path)]
             case .host(let host, let port):
                 return try await ConnectAddress.lookUp(host: host, port: port)

@@ -47,7 +47,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     final func onDrain(_ connection: Connection) { resumeWriters() }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
-        let end = ConnectionEnd(code: code, reason: reason)
+        let isClean = connection.core.lifecycle.closing.received != nil
+        let end = ConnectionEnd(code: code, reason: reason, isClean: isClean)
         self.end = end
         resumeReader(nil)
         resumeWriters()
@@ -159,4 +160,6 @@ public struct ConnectionEnd: Sendable, Hashable {
     /// more than the RFC's 1006; else 1006.
     public let code: CloseCode
     public let reason: String
+    /// Whether the peer sent a Close frame.
+    package var isClean = true
 }

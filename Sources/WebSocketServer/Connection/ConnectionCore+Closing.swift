@@ -4,8 +4,10 @@ import WebSocketProtocol
 /// The closing handshake (RFC 6455 §7), and the ends for faults and limits.
 extension ConnectionCore {
     /// Sends our Close frame and waits for the peer's, within the close timeout.
-    func beginClosing(_ code: CloseCode, _ reason: String) {
-        switch lifecycle.close(code, now: loop.now) {
+    ///
+    /// - Parameter delivering: Whether messages that arrive meanwhile are delivered.
+    func beginClosing(_ code: CloseCode, _ reason: String, delivering: Bool = false) {
+        switch lifecycle.close(code, delivering: delivering, now: loop.now) {
         case .none: break
         case .terminate: terminate()
         case .end(let action): performAnswer(action)
@@ -17,9 +19,9 @@ extension ConnectionCore {
             resources.registry.closeReasons[id] = reason
             sendClose(code, reason)
             awaitEnd(until: deadline)
-            // If the peer's Close frame is among what is held, the connection is over when this
+            // If the peer's Close frame is among the held bytes, the connection is over when this
             // returns.
-            receiveHeldForGood()
+            if !delivering { receiveHeldForGood() }
         }
     }
 

@@ -7,7 +7,9 @@ extension ConnectionCore {
     func setStageDeadline(_ deadline: UInt64) { loop.schedule(self, at: deadline) }
 
     /// Schedules the next check of an open connection: for a ping, its pong, or idleness.
-    func scheduleHeartbeat() { schedule(lifecycle.nextDeadline(holdsContext: holdsContext)) }
+    func scheduleHeartbeat() {
+        schedule(lifecycle.nextDeadline(holdsContext: holdsContext, now: loop.now))
+    }
 
     private func schedule(_ deadline: UInt64?) {
         if let deadline { loop.schedule(self, at: deadline) } else { loop.cancel(self) }

@@ -95,13 +95,11 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
     }
 
-    /// The guards, made when there are none.
-    func ensureGuards() -> ConnectionGuards {
-        if let guards { return guards }
-        let made = ConnectionGuards()
-        lifecycle.guards = made
-        return made
-    }
+    /// Returns the guards, made when there are none.
+    func ensureGuards() -> ConnectionGuards { lifecycle.ensureGuards() }
+
+    /// Whether messages are delivered although our Close frame is sent.
+    var deliversWhileClosing: Bool { lifecycle.deliversWhileClosing }
 
     // MARK: - From HTTP to WebSocket
 

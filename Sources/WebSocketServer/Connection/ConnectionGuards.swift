@@ -18,6 +18,8 @@ final class ConnectionGuards {
     var inflation: Inflation?
     /// The bytes of messages that an `async` handler has yet to take.
     var queuedSize = 0
+    /// Whether messages that arrive after our Close frame are delivered.
+    var deliversWhileClosing = false
 
     /// Makes the guards of a connection, or returns `nil` when it needs none: an object that lives
     /// for a moment only would leave a hole in the heap.

@@ -47,11 +47,33 @@ extension ConnectionLifecycle {
     /// The time at which an open connection is to be checked again; `nil` if there is none.
     ///
     /// - Parameter holdsContext: It holds a compression context, which is released when it is idle.
-    func nextDeadline(holdsContext: Bool) -> UInt64? {
+    func nextDeadline(holdsContext: Bool, now: UInt64) -> UInt64? {
         let next = min(
-            liveness.nextDeadline(options, holdsContext: holdsContext),
+            liveness.nextDeadline(options, holdsContext: holdsContext, now: now),
             guards?.nextDeadline ?? .max)
         return next == .max ? nil : next
+    }
+
+    /// Whether messages are delivered although our Close frame is sent.
+    @inline(never)
+    var deliversWhileClosing: Bool { stage == .closing && guards?.deliversWhileClosing ?? false }
+
+    /// The time at which the wait for the peer's Close frame ends where messages are still
+    /// delivered: a close timeout after the last byte, or later while reading is paused. `nil` if
+    /// that is over.
+    func extendedCloseDeadline(now: UInt64) -> UInt64? {
+        guard deliversWhileClosing else { return nil }
+        let last = pauseReasons.isEmpty ? liveness.lastReceived : CoarseTime(now)
+        let deadline = last + options.closeTimeout
+        return deadline > now ? deadline : nil
+    }
+
+    /// Returns the guards, made when there are none.
+    mutating func ensureGuards() -> ConnectionGuards {
+        if let guards { return guards }
+        let made = ConnectionGuards()
+        guards = made
+        return made
     }
 
     // MARK: - Actions

@@ -154,7 +154,11 @@ struct ConnectionLifecycle: ~Copyable {
     // MARK: - The end
 
     /// The application closes the connection, or a limit that isn't the peer's fault does.
-    mutating func close(_ code: CloseCode, now: UInt64) -> CloseAction {
+    ///
+    /// - Parameter delivering: Messages that arrive after our Close frame are still delivered.
+    mutating func close(
+        _ code: CloseCode, delivering: Bool = false, now: UInt64
+    ) -> CloseAction {
         switch stage {
         case .open:
             // The peer has closed first, and awaits its answer.
@@ -162,8 +166,13 @@ struct ConnectionLifecycle: ~Copyable {
                 return .end(answer(now: now))
             }
             stage = .closing
-            // While reading is paused, the peer's Close frame would never be seen.
-            pauseReasons = []
+            if delivering {
+                // The application reads on, and so to the peer's Close frame.
+                ensureGuards().deliversWhileClosing = true
+            } else {
+                // While reading is paused, the peer's Close frame would never be seen.
+                pauseReasons = []
+            }
             return .sendClose(code, deadline: now + options.closeTimeout)
         case .opening: return .terminate
         case .closing, .lingering, .over: return .none
@@ -258,7 +267,9 @@ struct ConnectionLifecycle: ~Copyable {
         case .open: return tickOpen(now: now, holdsContext: holdsContext, takesSome: takesSome)
         case .closing, .lingering:
             // A peer that reads slowly gets all that was sent, and our Close frame.
-            return takesSome() ? .wait(until: now + options.closeTimeout) : .timedOut(.close)
+            if takesSome() { return .wait(until: now + options.closeTimeout) }
+            if let deadline = extendedCloseDeadline(now: now) { return .wait(until: deadline) }
+            return .timedOut(.close)
         case .over: return .none
         }
     }
@@ -293,6 +304,6 @@ struct ConnectionLifecycle: ~Copyable {
         case .peerIsDead: return .timedOut(.heartbeat)
         }
         let holdsContext = holdsContext && !upkeep.contains(.releaseContext)
-        return .keep(upkeep, next: nextDeadline(holdsContext: holdsContext))
+        return .keep(upkeep, next: nextDeadline(holdsContext: holdsContext, now: now))
     }
 }

@@ -11,7 +11,9 @@ struct ConnectionSink: ~Copyable, SessionSink {
     mutating func currentHandler() -> any ConnectionHandler { handler }
 
     @inline(__always)
-    var wantsMessages: Bool { connection.stage == .open }
+    var wantsMessages: Bool {
+        connection.stage == .open || connection.deliversWhileClosing
+    }
 
     @inline(__always)
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
@@ -25,12 +27,18 @@ struct ConnectionSink: ~Copyable, SessionSink {
     /// Answers at once (RFC 6455 §5.5.2), in order with other messages.
     mutating func ping(_ payload: UnsafeRawBufferPointer) {
         connection.resources.counters.pingsReceived += 1
+        if connection.role == .client { unsafe observe(.ping([UInt8](payload))) }
         if connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
     }
 
     /// Any byte counts as a sign of life, so a pong needs nothing more.
     mutating func pong(_ payload: UnsafeRawBufferPointer) {
         connection.resources.counters.pongsReceived += 1
+        if connection.role == .client { unsafe observe(.pong([UInt8](payload))) }
+    }
+
+    private func observe(_ frame: ControlFrame) {
+        (handler as? ObservingBridge)?.observe(frame)
     }
 
     mutating func inflate(

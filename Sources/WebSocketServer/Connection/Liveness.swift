@@ -44,10 +44,13 @@ struct Liveness {
     /// The time of the next check; `.max` if nothing is awaited.
     ///
     /// - Parameter holdsContext: A compression context is held until the connection is idle.
-    func nextDeadline(_ options: SessionOptions, holdsContext: Bool) -> UInt64 {
+    func nextDeadline(_ options: SessionOptions, holdsContext: Bool, now: UInt64) -> UInt64 {
         var next = UInt64.max
         if awaitsPong {
-            next = pingSent + options.pongTimeout
+            // If the interval is the shorter of both, a pong that has come by then is noticed in
+            // time for the next ping.
+            let first = pingSent + min(options.pingInterval, options.pongTimeout)
+            next = now < first ? first : pingSent + options.pongTimeout
         } else if options.pingInterval > 0 {
             next = lastReceived + pingInterval(options)
         }

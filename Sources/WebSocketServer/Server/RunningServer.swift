@@ -58,10 +58,16 @@ final class RunningServer: Sendable {
         shared.broker.start { [self] event in
             switch event {
             case .publication(let publication):
-                if !hub.publish(publication) { deliveryOverloaded() }
+                if !hub.publish(publication) {
+                    deliveryOverloaded()
+                    return .overloaded
+                }
+            case .offer(let publication):
+                if !hub.publish(publication, isOffer: true) { return .overloaded }
             case .gap(let reason): brokerGap(reason)
             case .restored: brokerRestored()
             }
+            return nil
         }
     }
 

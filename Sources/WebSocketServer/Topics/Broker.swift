@@ -24,7 +24,10 @@ import Synchronization
 public protocol Broker: AnyObject, Sendable {
     /// Told once, before anything else, where publications for this server's subscribers go. It
     /// goes on trying to be of use until ``stop()``; ``health`` says whether it is.
-    func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void)
+    ///
+    /// `receive` returns an error if the server drops a publication because too much waits to be
+    /// delivered. The broker passes the error to the publisher if it can.
+    func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?)
     /// Publishes; `completion` hears whether the broker has taken it, on any thread.
     func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?)
@@ -41,8 +44,12 @@ public protocol Broker: AnyObject, Sendable {
 
 /// What a broker tells its server.
 public enum BrokerEvent: Sendable {
-    /// For this server's subscribers.
+    /// A publication for this server's subscribers. The server drops it if more than twice
+    /// ``TopicOptions/backlogMax`` waits to be delivered, which is a gap for the subscribers.
     case publication(Publication)
+    /// A publication whose publisher receives the server's answer. The server refuses it if more
+    /// than ``TopicOptions/backlogMax`` waits to be delivered, which is no gap.
+    case offer(Publication)
     /// The subscriptions were lost or can't be made, for a reason: publications may be missed.
     case gap(String)
     /// After a gap: all subscriptions are in effect again.
@@ -105,7 +112,7 @@ public final class MemoryBroker: Broker {
 
     public init() {}
 
-    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> Void) {
+    public func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
         receiver.withLock { $0 = MemoryBrokerReceiver(receive: receive) }
     }
 
@@ -117,8 +124,8 @@ public final class MemoryBroker: Broker {
             completion?(BrokerError(.stopped, "the broker is stopped"))
             return
         }
-        receiver.receive(.publication(publication))
-        completion?(nil)
+        let error = receiver.receive(.offer(publication))
+        completion?(error)
     }
 
     public func subscribe(to topic: String) {}
@@ -130,5 +137,5 @@ public final class MemoryBroker: Broker {
 /// Whom a ``MemoryBroker`` tells. A function that a `Mutex` guards bare is wrapped anew each time
 /// the lock is taken and put back so: each call would be slower than the one before.
 private struct MemoryBrokerReceiver: Sendable {
-    let receive: @Sendable (BrokerEvent) -> Void
+    let receive: @Sendable (BrokerEvent) -> BrokerError?
 }

@@ -36,10 +36,11 @@ final class Hub: Sendable {
     /// Whether so much waits for the loops that publishers are to slow down.
     var isBehind: Bool { budget.bytesUsed > budget.max / 16 }
 
-    /// Hands a publication to every loop that has subscribers to its topic; any thread. False if so
-    /// much waits, twice what publishers may cause, that it was dropped.
-    func publish(_ publication: Publication) -> Bool {
-        guard budget.bytesUsed <= 2 * budget.max else { return false }
+    /// Hands a publication to every loop that has subscribers to its topic; any thread. Returns
+    /// false if it is dropped because too much waits: more than the budget if its publisher
+    /// receives the answer, else more than twice the budget.
+    func publish(_ publication: Publication, isOffer: Bool = false) -> Bool {
+        guard budget.bytesUsed <= (isOffer ? 1 : 2) * budget.max else { return false }
         let wake = state.withLock { state in
             let interested = state.interested[ExactString(publication.topic)] ?? []
             let size = publication.sizeInMemory

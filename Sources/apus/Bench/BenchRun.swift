@@ -3,33 +3,64 @@ import Dispatch
 import Foundation
 import LoadGenerator
 
-/// Runs a load and prints its report; exit status 1 if there were faults, or nothing was measured.
+/// Runs a load and prints its report. A load without meaningful figures prints none: the reason
+/// goes to standard error, and the exit status is 1, as it is after any error.
 func bench(_ plan: LoadPlan, _ options: LoadOptions) async throws {
     let progress = ProgressLine(always: options.progress)
-    let report: LoadReport
+    let result: Result<LoadReport, LoadFailure>
     do {
-        report = try await interruptible {
+        let report = try await interruptible {
             try await LoadRun(plan) { progress.show($0) }.run()
         }
+        result = report.failure.map { .failure($0) } ?? .success(report)
     } catch is CancellationError {
-        progress.clear()
-        FileHandle.standardError.write(Data("apus bench: interrupted\n".utf8))
-        throw ExitCode(1)
+        result = .failure(
+            LoadFailure(
+                "interrupted: nothing was measured",
+                advice: "Measuring begins once all connections are open."))
     } catch {
-        progress.clear()
-        FileHandle.standardError.write(Data("apus bench: \(error)\n".utf8))
-        throw ExitCode(1)
+        result = .failure(LoadFailure(error))
     }
     progress.clear()
+    let report: LoadReport
+    do {
+        report = try result.get()
+    } catch {
+        let url = plan.shownURL
+        throw try fail(
+            error, command: "bench", json: options.json, scenario: plan.scenario.rawValue, url: url)
+    }
     if options.json {
         print(try json(report.summary))
     } else {
         print(options.markdown ? report.markdown : report.text, terminator: "")
     }
-    if report.tally.errors > 0 || !report.hasMeasured { throw ExitCode(1) }
+    if report.tally.errors > 0 { throw ExitCode(1) }
 }
 
-/// JSON for programs: keys as in `messages_per_second`, always in one order.
+/// What `--json` prints of a load without figures.
+private struct FailureSummary: Encodable {
+    let error: String
+    let advice: String
+    let scenario: String
+    let url: String?
+}
+
+/// Reports why there are no figures, for programs also as JSON; throw what it returns.
+func fail(
+    _ failure: LoadFailure, command: String, json isJSON: Bool, scenario: String, url: String?
+) throws -> ExitCode {
+    writeToStandardError("apus \(command): \(failure.problem).\n  \(failure.advice)\n")
+    if isJSON {
+        print(
+            try json(
+                FailureSummary(
+                    error: failure.problem, advice: failure.advice, scenario: scenario, url: url)))
+    }
+    return ExitCode(1)
+}
+
+/// Encodes JSON for programs: keys as in `messages_per_second`, always in one order.
 func json(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -37,7 +68,7 @@ func json(_ value: some Encodable) throws -> String {
     return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
-/// Runs something that Ctrl-C (SIGINT) or SIGTERM cancels, so that it can say what there is.
+/// Runs something that Ctrl-C (SIGINT) or SIGTERM cancels, so that it can report what there is.
 func interruptible<T: Sendable>(
     _ body: @escaping @Sendable () async throws -> T
 ) async throws -> T {
@@ -53,7 +84,7 @@ func interruptible<T: Sendable>(
     return try await task.value
 }
 
-/// Progress on standard error: one line that is written over on a terminal, lines elsewhere.
+/// Progress on standard error: one line that is overwritten on a terminal, lines elsewhere.
 final class ProgressLine: Sendable {
     private let isTerminal: Bool
     private let isShown: Bool
@@ -67,15 +98,13 @@ final class ProgressLine: Sendable {
 
     func show(_ text: String) {
         guard isShown else { return }
-        write(isTerminal ? "\r\u{1B}[K\(text)" : text + "\n")
+        writeToStandardError(isTerminal ? "\r\u{1B}[K\(text)" : text + "\n")
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     func clear() {
-        if isShown, isTerminal { write("\r\u{1B}[K") }
+        if isShown, isTerminal { writeToStandardError("\r\u{1B}[K") }
     }
-
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 
     private static func text(_ progress: LoadProgress) -> String {
         let count = "\(Figures.grouped(progress.count)) of \(Figures.grouped(progress.total))"

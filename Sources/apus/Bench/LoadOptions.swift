@@ -10,39 +10,41 @@ struct LoadOptions: ParsableArguments {
     var url: String
 
     @Option(
-        name: .shortAndLong, help: ArgumentHelp("Connections (default: 100).", valueName: "n"),
+        name: .shortAndLong,
+        help: ArgumentHelp("Number of connections (default: 100).", valueName: "n"),
         transform: { try argument($0, WholeNumber(1...1_000_000)) })
     var connections = 100
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("Time measured (default: 5s).", valueName: "time"),
+        help: ArgumentHelp("How long to measure (default: 5s).", valueName: "time"),
         transform: { try argument($0, TimeSpan(.milliseconds(100) ... .seconds(86_400))) })
     var duration = Duration.seconds(5)
 
     @Option(
         help: ArgumentHelp(
-            "Time before that, which does not count (default: 1s).", valueName: "time"),
+            "How long to send before measuring begins (default: 1s).", valueName: "time"),
         transform: { try argument($0, TimeSpan(.zero ... .seconds(3_600))) })
     var warmup = Duration.seconds(1)
 
     @Option(
-        help: ArgumentHelp("Threads of the generator (default: 1).", valueName: "n"),
+        help: ArgumentHelp("Number of threads of the load generator (default: 1).", valueName: "n"),
         transform: { try argument($0, WholeNumber(1...256)) })
     var loops = 1
 
     @Flag(
         help: """
-            Never sleep between messages. A server on this machine then spends nothing on waking \
-            the generator, as it wouldn't over a network; give each a core of its own.
+            Never sleep between messages. A server on this machine then spends no time on waking \
+            the generator, just as over a network. Give each of them a core of its own.
             """)
     var spin = false
 
     @Option(
         help: ArgumentHelp(
             """
-            What is offered of permessage-deflate: off; on (every message stands alone); takeover \
-            (what Chromium offers: the server may refer to earlier messages; ours stand alone).
+            Which compression (permessage-deflate) to offer: off; on (each message is compressed \
+            on its own); takeover (as Chromium offers it: the server's messages may refer to \
+            earlier ones, the client's are compressed on their own).
             """, valueName: "offer"))
     var compression = LoadPlan.Compression.off
 
@@ -54,11 +56,13 @@ struct LoadOptions: ParsableArguments {
     @Flag(help: "Print a Markdown table.")
     var markdown = false
 
-    @Flag(help: "Tell progress on standard error where that is no terminal, too.")
+    @Flag(help: "Report progress on standard error even if that is not a terminal.")
     var progress = false
 
     func validate() throws {
-        if json && markdown { throw ValidationError("--json and --markdown exclude each other") }
+        if json && markdown {
+            throw ValidationError("--json and --markdown can't be used together.")
+        }
         _ = try server.plan(.echo, url)
     }
 
@@ -78,46 +82,33 @@ struct LoadOptions: ParsableArguments {
     }
 }
 
-/// How a server is reached that is there already, and where its process can be seen.
+/// How to reach a running server, and which of this machine's processes it is.
 struct ServerOptions: ParsableArguments {
-    @Option(
-        name: .customLong("subprotocol"), parsing: .singleValue,
-        help: ArgumentHelp("Offer a subprotocol; may be repeated.", valueName: "name"))
-    var subprotocols: [String] = []
+    @OptionGroup var handshake: HandshakeOptions
 
-    @Option(
-        name: .customLong("header"), parsing: .singleValue,
-        help: ArgumentHelp(
-            "Send a header line with each handshake; may be repeated.", valueName: "name: value"))
-    var headers: [HeaderLine] = []
-
-    @Flag(help: "With wss, take any certificate of the server, whoever's it is.")
+    @Flag(help: "With wss://, accept any certificate, even an invalid one.")
     var insecure = false
 
     @Option(
         name: .customLong("pid"), parsing: .singleValue,
         help: ArgumentHelp(
             """
-            The server's process; may be repeated. Without it, that which listens on the port of a \
-            loopback address.
+            The server's process; may be repeated. Default: the process that listens on the URL's \
+            port, if the host is this machine's loopback address.
             """, valueName: "pid"))
     var processes: [Int32] = []
 
-    /// Whether any of them was given.
+    /// Whether any of these options was given.
     var isGiven: Bool {
-        !subprotocols.isEmpty || !headers.isEmpty || insecure || !processes.isEmpty
+        !handshake.subprotocols.isEmpty || !handshake.headers.isEmpty || insecure
+            || !processes.isEmpty
     }
 
     /// A load on the server at a URL.
     func plan(_ scenario: LoadPlan.Scenario, _ url: String) throws -> LoadPlan {
-        var plan: LoadPlan
-        do {
-            plan = LoadPlan(scenario: scenario, url: try WebSocketURL(url, hasTLS: true))
-        } catch {
-            throw ValidationError(error.detail)
-        }
-        plan.subprotocols = subprotocols
-        for line in headers { plan.headerFields.append(line.field) }
+        var plan = LoadPlan(scenario: scenario, url: try webSocketURL(url))
+        plan.subprotocols = handshake.subprotocols
+        plan.headerFields = handshake.headerFields
         plan.trustsAnyCertificate = insecure
         plan.processes = processes
         if processes.isEmpty, case .host(let host, let port) = plan.url.place, isLoopback(host) {
@@ -133,19 +124,19 @@ struct PayloadOptions: ParsableArguments {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            What messages hold: json, chat, ticks, logs, binary (random), or file:PATH (default: \
-            json). Of a text file with several lines, each line is a message; of others, or with \
-            --size, slices are: see "apus bench --help".
+            The contents of messages: json, chat, ticks, logs, binary (random), or file:PATH \
+            (default: json). Each line of a text file is a message; other files are cut into \
+            slices, see "apus bench --help".
             """, valueName: "kind"),
         transform: { try argument($0, Payload()) })
     var payload = PayloadKind.json
 
     @Option(
-        name: .shortAndLong,
+        name: [.short, .long, .customLong("sizes")],
         help: ArgumentHelp(
             """
-            Bytes of a message, or several with commas, sent in turn: 100,1KiB. *N has one come N \
-            times as often: '128*9,4KiB' (default: 128).
+            The size of messages, or several sizes with commas, sent in turn: 100,1KiB. A size \
+            with *N is sent N times as often: '128*9,4KiB' (default: 128).
             """, valueName: "bytes"),
         transform: sizeMix)
     var size: SizeMix?
@@ -166,8 +157,9 @@ struct MessageOptions: ParsableArguments {
         name: .shortAndLong,
         help: ArgumentHelp(
             """
-            Messages that may be unanswered, of each connection (default: 1; with --rate, 1000); \
-            of a fan-out all together, and with --rate as many as are due.
+            How many messages may be unanswered: on each connection (default: 1; with --rate, \
+            1000). In a fan-out the number is for all publishers together, and with --rate there \
+            is no limit.
             """, valueName: "n"),
         transform: { try argument($0, WholeNumber(1...100_000)) })
     var inFlight: Int?
@@ -175,7 +167,7 @@ struct MessageOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "Messages a second, all together, whatever the server does (open loop).",
+            "Send so many messages per second in total, whatever the server does (open loop).",
             valueName: "n"),
         transform: { try argument($0, WholeNumber(1...100_000_000)) })
     var rate: Int?
@@ -186,19 +178,6 @@ struct MessageOptions: ParsableArguments {
         messages.apply(to: &plan)
         plan.rate = rate.map(Double.init)
         plan.inFlight = inFlight ?? (rate == nil ? 1 : 1_000)
-    }
-}
-
-/// The `Name: value` of a `--header`.
-struct HeaderLine: ExpressibleByArgument {
-    let field: HTTPField
-
-    init?(argument: String) {
-        guard let colon = argument.firstIndex(of: ":"),
-            let name = HTTPField.Name(String(argument[..<colon]))
-        else { return nil }
-        let value = argument[argument.index(after: colon)...]
-        field = HTTPField(name: name, value: value.trimmingCharacters(in: .whitespaces))
     }
 }
 

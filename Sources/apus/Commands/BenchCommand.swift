@@ -1,31 +1,34 @@
 import ArgumentParser
 import LoadGenerator
 
-/// `apus bench`: puts load on a server and says what it cost.
+/// `apus bench`: puts load on a server, and measures what it costs.
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Put load on a WebSocket server, and measure.",
         discussion: """
-            Works on any server: give its URL. Where the server's process can be seen, on this \
-            machine, its CPU time and memory are measured too.
+            Works with any WebSocket server: give its URL. If the server's process runs on this \
+            machine, its CPU time and memory are measured, too.
 
-            The generator makes its frames before it begins and reads little more than the headers \
-            of what comes back, so that the server is the bottleneck; it says so where it is not. \
-            Contents are compared on a sample. Ctrl-C ends a run early and prints what there is.
+            The generator prepares all frames before the run, and parses little more than the \
+            frame headers of replies. So the server is the bottleneck; if it is not, the report \
+            says so. The contents of some replies are compared with what was sent. Ctrl-C ends a \
+            run early and prints the results so far. A run without meaningful results prints no \
+            figures, but what went wrong and what to do.
 
-            --payload file:PATH sends messages of your own. A text file (UTF-8) with several lines \
-            is sent a line a message, in turn: JSON lines, say. Empty lines are left out, and of \
-            a long file what is beyond 65,536 lines or 16 MiB. Cut into slices of --size bytes \
-            are any file with --size, a file of one line or with one above 1 MiB, and what is no \
-            text. Text goes as text messages, and its slices end between characters, up to \
-            three bytes early; all else goes as binary messages.
+            --payload file:PATH sends your own messages. From a text file (UTF-8) with several \
+            lines, such as JSON lines, each line is sent as one message, in turn. Empty lines are \
+            skipped, and only the first 65,536 lines or 16 MiB are used. Other files are cut into \
+            slices of --size bytes: binary files, files with a single line or with a line above \
+            1 MiB, and any file if --size is given. Text is sent in text messages; its slices end \
+            between characters, and so may be up to three bytes shorter. Everything else is sent \
+            in binary messages.
 
-            Sizes are mixed by weights: --size '128*9,4KiB' sends 128 bytes nine times of ten. The \
-            quotes keep the shell from reading *.
+            --size '128*9,4KiB' mixes sizes by weight: nine of ten messages have 128 bytes. The \
+            quotes keep the shell from expanding the *.
 
-            By wss the server's certificate must be valid. The environment variable SSL_CERT_FILE \
-            names a file with the certificate of an authority of your own.
+            With wss:// the server's certificate must be valid. To trust a certificate authority \
+            of your own, set the environment variable SSL_CERT_FILE to the path of its certificate.
 
             EXAMPLES:
               apus serve --tools --port 8080 --loops 1 &
@@ -35,11 +38,8 @@ struct BenchCommand: AsyncParsableCommand {
               apus bench idle ws://127.0.0.1:8080/echo --connections 10000
               apus bench connect ws://127.0.0.1:8080/echo
               apus bench echo wss://staging.example/echo --connections 10
-              apus bench compare                  is compression worth it? (some minutes)
+              apus bench compare                  takes some minutes
               apus bench compare wss://staging.example/echo
-
-            EXIT STATUS: 0 after a run in which something was measured, without faults; 1 \
-            otherwise, 64 for a wrong command line.
             """,
         subcommands: [
             BenchEchoCommand.self, BenchFanoutCommand.self, BenchIdleCommand.self,
@@ -53,12 +53,16 @@ struct BenchEchoCommand: AsyncParsableCommand {
         commandName: "echo",
         abstract: "Measure messages that come back to their sender.",
         discussion: """
-            Closed loop, the default: a connection sends the next message when one comes back; the \
-            rate is what the server can do. --in-flight lets several be under way (pipelining).
+            The default is a closed loop: each connection sends its next message when a reply \
+            arrives. The rate is then what the server can do. With --in-flight, a connection has \
+            several messages under way at once (pipelining).
 
-            Open loop, with --rate: messages are sent when they are due, whatever the server does, \
-            and their latency counts from then. That is how users meet a server that stalls; a \
-            closed loop would send less meanwhile, and see nothing.
+            With --rate it is an open loop: messages are sent when they are due, whatever the \
+            server does, and their latency counts from that time. Users meet a server that stalls \
+            in this way; a closed loop would send less during the stall and hardly notice it.
+
+            The path must send each message back unchanged. /echo of a server that was started \
+            with "apus serve --tools" does.
 
             EXAMPLES:
               apus bench echo ws://127.0.0.1:8080/echo --in-flight 16 --size 20
@@ -82,16 +86,18 @@ struct BenchFanoutCommand: AsyncParsableCommand {
         commandName: "fanout",
         abstract: "Measure messages that go to all connections of a path.",
         discussion: """
-            --connections subscribe; --publishers more send. A message counts for each subscriber \
-            that gets it, and the figures are those of such a delivery. In a closed loop the next \
-            message is sent once all have the last one. With several publishers latencies are to \
-            about the time between two messages, as theirs may arrive in another order.
+            --connections is the number of subscribers; --publishers more connections send. Each \
+            delivery to a subscriber counts as a message. In a closed loop the next message is \
+            sent once all subscribers have received the last one. With several publishers, \
+            latencies are inexact by about the time between two messages, since these may arrive \
+            in another order than they were sent.
 
-            The path must be one that sends each message to everyone, as it is, in one order.
+            The path must send each message to all connections, unchanged and in one order. \
+            /broadcast of a server that was started with "apus serve --tools" does.
 
             EXAMPLES:
               apus bench fanout ws://127.0.0.1:8080/broadcast --connections 1000
-              apus bench fanout ws://127.0.0.1:8080/broadcast --compression takeover -s 1KiB
+              apus bench fanout ws://127.0.0.1:8080/broadcast --compression takeover
               apus bench fanout ws://127.0.0.1:8080/broadcast --rate 50 --duration 30s
             """)
 
@@ -99,7 +105,8 @@ struct BenchFanoutCommand: AsyncParsableCommand {
     @OptionGroup var messages: MessageOptions
 
     @Option(
-        help: ArgumentHelp("Connections that send, in turn (default: 1).", valueName: "n"),
+        help: ArgumentHelp(
+            "Number of connections that send, in turn (default: 1).", valueName: "n"),
         transform: { try argument($0, WholeNumber(1...1_000)) })
     var publishers = 1
 
@@ -116,11 +123,12 @@ struct BenchFanoutCommand: AsyncParsableCommand {
 struct BenchIdleCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "idle",
-        abstract: "Measure the memory of connections that are open.",
+        abstract: "Measure the memory of open connections.",
         discussion: """
-            Opens --connections, sends one message on each so that it has what it needs for that, \
-            and keeps them for --duration. Memory is resident memory as the kernel counts it; its \
-            own, of each socket, is not in it. Linux gives one address some 28,000 ports.
+            Opens --connections, sends one message on each, so that the server has allocated what \
+            it needs for that, and keeps them open for --duration. The memory is the server's \
+            resident memory; the kernel's own memory for sockets is not part of it. Linux has \
+            about 28,000 ports for connections to one address.
 
             EXAMPLES:
               apus bench idle ws://127.0.0.1:8080/echo --connections 10000
@@ -131,7 +139,7 @@ struct BenchIdleCommand: AsyncParsableCommand {
     @OptionGroup var load: LoadOptions
     @OptionGroup var messages: PayloadOptions
 
-    @Flag(help: "Send no message: for paths that don't echo.")
+    @Flag(help: "Send no message. For paths that don't send messages back.")
     var silent = false
 
     func run() async throws {
@@ -147,11 +155,11 @@ struct BenchIdleCommand: AsyncParsableCommand {
 struct BenchConnectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "connect",
-        abstract: "Measure opening handshakes a second.",
+        abstract: "Measure opening handshakes per second.",
         discussion: """
-            --connections are opened at once; each is closed by a closing handshake once it is \
-            open, and another one opened in its place. Latency is from the connect to \
-            the server's answer.
+            Opens --connections at once. Each connection is closed with a closing handshake as \
+            soon as it is open, and replaced by a new one. The latency is the time from the start \
+            of the TCP connection to the server's response.
 
             EXAMPLES:
               apus bench connect ws://127.0.0.1:8080/echo --connections 64

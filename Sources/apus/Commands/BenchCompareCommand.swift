@@ -10,30 +10,31 @@ struct BenchCompareCommand: AsyncParsableCommand {
         commandName: "compare",
         abstract: "Compare plain and compressed messages, and say when compression pays.",
         discussion: """
-            Starts servers of its own, this program's, on free ports of the loopback, one for each \
-            case, and compares echo and fan-out over sizes and numbers of subscribers:
+            Starts servers of its own on free ports of the loopback interface, one for each case, \
+            and compares echo and fan-out for several sizes and numbers of subscribers:
 
               plain              no compression
-              compressed alone   every message stands alone
-              real takeover      each refers to those before it, for its connection alone
+              compressed alone   each message is compressed on its own
+              real takeover      messages refer to earlier ones of the same connection
               shared context     subscribers with the same past share one compressed frame
 
-            The server has one core and the generator another, where there are two.
+            If the machine has two cores, the server has one and the generator has the other.
 
-            With a URL it compares what that server does instead: echo at that path, or with \
-            --subscribers fan-out, plain and with what it agrees to when compression alone or \
-            takeover is offered. Where its process can't be seen, bytes, rates and latencies are \
-            what there is.
+            With a URL, it compares what the server at that URL does: echo on that path, or fan-out \
+            if --subscribers is given; plain, and with the compression that the server accepts when \
+            it is offered alone or with takeover. If the server's process isn't on this machine, \
+            the results are bytes, rates and latencies.
 
             \(CompareResult.takeoverNote)
 
-            \(CompareResult.payNote) "below 350 Mbit/s" says where the two are equal. \
-            \(CompareResult.linkNote) That counts the server's CPU; clients have to inflate besides.
+            \(CompareResult.payNote) "below 350 Mbit/s" names the speed at which the two are \
+            equal. \(CompareResult.linkNote) Only the server's CPU time counts; clients also spend \
+            time on decompression.
 
-            The messages are JSON events made up by the program. Yours compress better or worse: \
-            --payload file:PATH measures them, each line of a text file a message; with --size, \
-            slices of those sizes. Let the file be larger than 32 KiB, or takeover finds all of it \
-            again. --set goes to the servers.
+            The messages are JSON events that the program makes up. Yours compress better or worse: \
+            measure them with --payload file:PATH. Each line of a text file is a message; with \
+            --size, slices of these sizes are. Use a file that is larger than 32 KiB, or takeover \
+            finds everything again. --set configures the servers.
 
             EXAMPLES:
               apus bench compare
@@ -46,34 +47,35 @@ struct BenchCompareCommand: AsyncParsableCommand {
               apus bench compare ws://127.0.0.1:9000/broadcast --subscribers 100
             """)
 
-    @Argument(help: "A server that runs: ws://host:port/path, wss://…, or ws+unix:/run/a.sock:/.")
+    @Argument(help: "A running server: ws://host:port/path, wss://…, or ws+unix:/run/a.sock:/.")
     var url: String?
 
     @OptionGroup var server: ServerOptions
 
-    @Flag(help: "Fewer cases, shorter: less than a minute.")
+    @Flag(help: "Run fewer and shorter cases, in less than a minute.")
     var quick = false
 
     @Option(
-        name: .shortAndLong,
-        help: ArgumentHelp("Sizes, with commas: 64,1KiB.", valueName: "bytes"),
+        name: [.short, .long, .customLong("sizes")],
+        help: ArgumentHelp("Sizes of messages, with commas: 64,1KiB.", valueName: "bytes"),
         transform: sizes)
     var size: [Int]?
 
     @Option(
-        help: ArgumentHelp("Numbers of subscribers, with commas; 0: no fan-out.", valueName: "n"),
+        help: ArgumentHelp(
+            "Numbers of subscribers, with commas: 10,1000. 0: no fan-out.", valueName: "n"),
         transform: { try list($0, WholeNumber(0...100_000)) })
     var subscribers: [Int]?
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("Time measured in each run.", valueName: "time"),
+        help: ArgumentHelp("How long to measure in each run.", valueName: "time"),
         transform: { try argument($0, TimeSpan(.milliseconds(100) ... .seconds(600))) })
     var duration: Duration?
 
     @Option(
         help: ArgumentHelp(
-            "Runs of each case, in turn with the others'; the one in the middle counts.",
+            "How often to run each case, in turn with the others. The median run counts.",
             valueName: "n"),
         transform: { try argument($0, WholeNumber(1...99)) })
     var repeats: Int?
@@ -81,7 +83,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "What messages hold: json, chat, ticks, logs, binary, or file:PATH (default: json).",
+            "The contents of messages: json, chat, ticks, logs, binary, or file:PATH (default: json).",
             valueName: "kind"),
         transform: { try argument($0, Payload()) })
     var payload = PayloadKind.json
@@ -101,25 +103,36 @@ struct BenchCompareCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Write charts to this folder, made where it isn't there yet: SVG, and PNG where \
+            Write charts to this folder, which is created if needed: as SVG, and as PNG if \
             rsvg-convert is installed.
             """, valueName: "folder"),
         completion: .directory)
     var svg: String?
 
-    @Flag(help: "Tell progress on standard error where that is no terminal, too.")
+    @Flag(help: "Report progress on standard error even if that is not a terminal.")
     var progress = false
 
     func validate() throws {
-        if json && markdown { throw ValidationError("--json and --markdown exclude each other") }
+        if json && markdown {
+            throw ValidationError("--json and --markdown can't be used together.")
+        }
         if let url {
+            guard url.contains(":") else {
+                throw ValidationError(
+                    """
+                    '\(url)' is not a URL. If it belongs to an option, check the option's name. \
+                    Separate several values with commas and without spaces: --size 64,1KiB
+                    """)
+            }
             _ = try server.plan(.echo, url)
             if !assignments.isEmpty {
-                throw ValidationError("--set is for servers that are started, not for \(url)")
+                throw ValidationError(
+                    "--set configures the servers that are started without a URL, not a running one."
+                )
             }
         } else if server.isGiven {
             throw ValidationError(
-                "--subprotocol, --header, --insecure and --pid are for a server with a URL")
+                "--subprotocol, --header, --insecure and --pid need the URL of a running server.")
         }
     }
 
@@ -127,25 +140,26 @@ struct BenchCompareCommand: AsyncParsableCommand {
         let folder = try svg.map(chartFolder)
         let line = ProgressLine(always: progress)
         let plan = try makePlan()
-        let result: CompareResult
-        do {
-            result = try await interruptible {
-                try await Comparison(plan) { line.show($0) }.run()
-            }
-        } catch {
-            line.clear()
-            FileHandle.standardError.write(Data("apus bench compare: \(error)\n".utf8))
-            throw ExitCode(1)
+        let result = try await interruptible {
+            try await Comparison(plan) { line.show($0) }.run()
         }
         line.clear()
+        if let failure = result.failure {
+            throw try fail(
+                failure, command: "bench compare", json: json, scenario: "compare",
+                url: plan.server?.shownURL)
+        }
         let text =
             json ? try apus.json(result.summary) + "\n" : markdown ? result.markdown : result.text
         print(text, terminator: "")
-        let areWritten = folder.map { write(result.charts, to: $0) } ?? true
-        let hasFaults = result.runs.contains { $0.reports.contains { $0.tally.errors > 0 } }
-        if hasFaults || !result.failures.isEmpty || result.runs.isEmpty || !areWritten {
-            throw ExitCode(1)
+        if let (one, failure) = result.failures.first {
+            let count = result.failures.count
+            let first = count == 1 ? "a run failed" : "\(count) runs failed, the first"
+            writeToStandardError("apus bench compare: \(first): \(one.name): \(failure.problem)\n")
         }
+        let areWritten = folder.map { write(result.charts, to: $0) } ?? true
+        let hasErrors = result.runs.contains { $0.reports.contains { $0.tally.errors > 0 } }
+        if hasErrors || !result.failures.isEmpty || !areWritten { throw ExitCode(1) }
     }
 
     /// Before the run, which takes minutes.
@@ -157,7 +171,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
         }
     }
 
-    /// Says what became of the charts; false where one of them is missing.
+    /// Writes the charts, and reports where they are; false if one of them is missing.
     private func write(
         _ charts: [(name: String, chart: LineChart)], to folder: ChartFolder
     ) -> Bool {

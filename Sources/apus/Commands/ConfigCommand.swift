@@ -1,11 +1,16 @@
 import ArgumentParser
 import Logging
 
-/// `apus config`: looks at configuration without serving.
+/// `apus config`: checks and prints configurations without serving.
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config",
-        abstract: "Check a configuration or print the default one.",
+        abstract: "Check a configuration, or print the default one.",
+        discussion: """
+            EXAMPLES:
+              apus config defaults > apus.yaml
+              apus config check --config apus.yaml
+            """,
         subcommands: [CheckCommand.self, DefaultsCommand.self])
 }
 
@@ -15,10 +20,11 @@ struct CheckCommand: AsyncParsableCommand {
         commandName: "check",
         abstract: "Validate the configuration and show what differs from the defaults.",
         discussion: """
-            Reads what "apus serve" would read: the file, APUS_… environment variables and --set.
-            All faults are printed together, each with its place, key, value and what is allowed;
-            the exit status is then 78. The files of auth.jwt.jwks and auth.users are read, too.
-            Variables that are no key, and empty ones that leave a key as it is, are warned of.
+            Reads what "apus serve" would read: the file, the environment variables APUS_… and \
+            --set. All errors are printed together, each with its place, key, value and the \
+            allowed values. Then the files of auth.jwt.jwks and auth.users are read. Warns of \
+            environment variables that name no key, and of empty ones, which leave their key as \
+            it is.
 
             EXAMPLES:
               apus config check --config apus.yaml

@@ -6,16 +6,20 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Start the server.",
         discussion: """
-            When ready it prints one line per listener to standard output, such as
-            "listening on http://127.0.0.1:8080". Logs go to standard error.
+            When the server is ready, it prints a line for each address to standard output, such \
+            as "listening on http://127.0.0.1:8080". The log goes to standard error.
 
-            Every key can be set in three places; the later wins:
+            Each key can be set in three places. The later ones win:
               1. the file       limits: { message: { max: 64KiB } }
               2. environment    APUS_LIMITS_MESSAGE_MAX=64KiB
               3. command line   --set limits.message.max=64KiB
-            An empty variable counts as unset.
-            Sizes are bytes or KiB, MiB, GiB; durations are 500ms, 30s, 2m, 1h or 7d.
-            "apus config defaults" prints every key.
+            An empty environment variable counts as unset.
+
+            Sizes are written as bytes, or with KiB, MiB or GiB; durations as 500ms, 30s, 2m, 1h \
+            or 7d. "apus config defaults" prints all keys.
+
+            Tasks are stored in the SQLite file that tasks.database names, by default apus.sqlite \
+            in the current folder. If the name is empty, there are no tasks.
 
             EXAMPLES:
               apus serve --host 0.0.0.0 --port 9000
@@ -30,13 +34,15 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Short for --set server.host=…", valueName: "address"))
     var host: String?
 
-    @Option(help: ArgumentHelp("Short for --set server.port=…; 0 picks one.", valueName: "port"))
+    @Option(
+        help: ArgumentHelp("Short for --set server.port=…; 0 is any free port.", valueName: "port"))
     var port: String?
 
-    @Option(help: ArgumentHelp("Short for --set server.loops=…; 0 is one a core.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Short for --set server.loops=…; 0 is one per core.", valueName: "n"))
     var loops: String?
 
-    @Flag(help: "Short for --set server.tools=true: adds /echo and /broadcast.")
+    @Flag(help: "Short for --set server.tools=true: adds /echo and /broadcast, for tests.")
     var tools = false
 
     func run() async throws {
@@ -48,7 +54,7 @@ struct ServeCommand: AsyncParsableCommand {
         try await serve(settings: loaded.settings, log: log, logger: logger)
     }
 
-    /// Everything to read; the options that are short for a `--set` come after it and win.
+    /// Everything to read; options that are short for a `--set` come last and win.
     var sources: Sources {
         let given: [(option: String, key: String, text: String?)] = [
             ("--host", "server.host", host),

@@ -8,14 +8,14 @@ struct SourceOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Read this YAML file. Without it no file is read.", valueName: "file"),
+            "Read this YAML file (default: none).", valueName: "file"),
         completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @Option(
         name: .customLong("set"), parsing: .singleValue,
         help: ArgumentHelp(
-            "Set one key; may be repeated, the last one for a key counts.",
+            "Set a key; may be repeated. The last value for a key counts.",
             valueName: "key=value"),
         completion: .list(Schema.keys.map { $0.name + "=" }))
     var assignments: [Assignment] = []

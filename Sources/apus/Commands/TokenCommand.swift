@@ -7,12 +7,12 @@ import RealtimeApp
 struct TokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token",
-        abstract: "Make a token to try things with.",
+        abstract: "Make a token for tests.",
         discussion: """
-            Signs with auth.jwt.secret by auth.jwt.algorithm, for auth.jwt.issuer \
-            and auth.jwt.audience, and prints the token to standard output. Give the \
-            server the same secret, best in the file or the environment: other users \
-            of the machine see command lines.
+            Prints a token that is signed with auth.jwt.secret by auth.jwt.algorithm, for \
+            auth.jwt.issuer and auth.jwt.audience. The server must have the same secret. Keep \
+            the secret in the file or the environment: other users of the machine can see \
+            command lines.
 
             EXAMPLES:
               export APUS_AUTH_JWT_SECRET=$(openssl rand -hex 32)
@@ -22,16 +22,16 @@ struct TokenCommand: AsyncParsableCommand {
 
     @OptionGroup var source: SourceOptions
 
-    @Option(help: ArgumentHelp("Whom the token is of.", valueName: "name"))
+    @Option(help: ArgumentHelp("The user that the token is for.", valueName: "name"))
     var sub: String
 
     @Option(
         help: ArgumentHelp(
-            "How long it is good, as 90s or 1h. Default: auth.token.lifetime.",
+            "How long it is valid: 90s or 1h, say (default: auth.token.lifetime).",
             valueName: "duration"))
     var lifetime: Lifetime?
 
-    @Option(help: ArgumentHelp("Default: auth.jwt.audience.", valueName: "name"))
+    @Option(help: ArgumentHelp("The audience (default: auth.jwt.audience).", valueName: "name"))
     var audience: String?
 
     func validate() throws {
@@ -54,7 +54,7 @@ struct TokenCommand: AsyncParsableCommand {
             let token = authentication.mint(
                 subject: sub, lifetime: lifetime?.duration, audience: audience)
         else {
-            throw complaint("auth.jwt.secret is not set: there is nothing to sign with", 78)
+            throw complaint("auth.jwt.secret is not set; a token can't be signed without it", 78)
         }
         print(token)
     }
@@ -72,7 +72,7 @@ struct Lifetime: ExpressibleByArgument {
     }
 }
 
-/// Says what is wrong on standard error; throw what it returns.
+/// Reports a problem on standard error; throw what it returns.
 func complaint(_ problem: String, _ status: Int32 = 1) -> ExitCode {
     writeToStandardError("apus: \(problem)\n")
     return ExitCode(status)

@@ -2,20 +2,19 @@ import ArgumentParser
 import Foundation
 import RealtimeApp
 
-/// `apus users`: keeps the file of those who may sign in by `POST /token`.
+/// `apus users`: edits the file of the users who may sign in with `POST /token`.
 struct UsersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "users",
-        abstract: "Add, remove and list those who may sign in.",
+        abstract: "Add, remove and list the users who may sign in.",
         discussion: """
-            The file has a line for each, NAME:HASH, with a scrypt hash of the \
-            password. It is --file, or else auth.users of the configuration. A running \
-            server sees the change.
+            The users file is --file, or auth.users of the configuration. It has a line NAME:HASH \
+            for each user, with a scrypt hash of the password. A running server notices changes.
 
             EXAMPLES:
-              apus users add ada --file users         asks for the password
-              pass show ada | apus users add ada      the first line of standard input
-              apus users list --config apus.yaml
+              apus users add ada --file users                asks for the password
+              pass show ada | apus users add ada --file users
+              apus users list --file users
             """,
         subcommands: [AddUserCommand.self, RemoveUserCommand.self, ListUsersCommand.self])
 }
@@ -25,7 +24,7 @@ struct UsersFileOptions: ParsableArguments {
     @OptionGroup var source: SourceOptions
 
     @Option(
-        help: ArgumentHelp("The users file. Default: auth.users.", valueName: "path"),
+        help: ArgumentHelp("The users file (default: auth.users).", valueName: "path"),
         completion: .file())
     var file: String?
 
@@ -33,7 +32,7 @@ struct UsersFileOptions: ParsableArguments {
     func path() throws -> String {
         let named = try file ?? loadForCommand(source.sources()).settings.auth.usersPath
         guard let named, !named.isEmpty else {
-            throw complaint("no users file: give --file, or set auth.users", 78)
+            throw complaint("no users file is named: use --file, or set auth.users", 78)
         }
         return URL(fileURLWithPath: named).resolvingSymlinksInPath().path
     }
@@ -105,18 +104,18 @@ struct UsersFileOptions: ParsableArguments {
 struct AddUserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add",
-        abstract: "Add a user, or give one another password.",
+        abstract: "Add a user, or change a user's password.",
         discussion: """
-            Asks for the password at a terminal, twice and unseen; otherwise it is the \
-            first line of standard input. A file that isn't there yet is made, readable \
-            for its owner alone.
+            On a terminal, asks for the password twice, without showing it. Otherwise the \
+            password is the first line of standard input. A file that doesn't exist is created; \
+            only its owner can read it.
 
             EXAMPLES:
               apus users add ada --file users
               pass show ada | apus users add ada --config apus.yaml
             """)
 
-    @Argument(help: "The name: up to 64 bytes without spaces and colons.")
+    @Argument(help: "The user's name: up to 64 bytes, without spaces and colons.")
     var name: String
 
     @OptionGroup var options: UsersFileOptions
@@ -130,8 +129,8 @@ struct AddUserCommand: AsyncParsableCommand {
         let path = try options.path()
         // Before anyone types a password for a file that can't be changed.
         if FileManager.default.fileExists(atPath: path) { _ = try options.read(path) }
-        guard let password = PasswordPrompt.read(for: name) else {
-            throw complaint("no password: nothing is changed")
+        guard let password = try PasswordPrompt.read(for: name) else {
+            throw complaint("no password was given; nothing was changed")
         }
         let hash = try PasswordHash(of: password)
         let wasThere = try options.change(path) { try $0.set(name, hash) }
@@ -139,17 +138,17 @@ struct AddUserCommand: AsyncParsableCommand {
     }
 }
 
-/// `apus users remove`: a user can sign in no more; tokens that are out stay good.
+/// `apus users remove`: removes a user; tokens that were issued stay valid.
 struct RemoveUserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove",
-        abstract: "Remove a user; tokens that are out stay good until they are over.",
+        abstract: "Remove a user. Tokens that the user has stay valid until they expire.",
         discussion: """
             EXAMPLES:
               apus users remove ada --file users
             """)
 
-    @Argument(help: "The name.")
+    @Argument(help: "The user's name.")
     var name: String
 
     @OptionGroup var options: UsersFileOptions
@@ -186,9 +185,9 @@ private nonisolated(unsafe) var terminalBefore = termios()
 
 /// Asks for a password.
 private enum PasswordPrompt {
-    /// The first line of standard input; at a terminal it is asked for, twice and unseen. `nil` if
-    /// there is none, or the two differ.
-    static func read(for name: String) -> String? {
+    /// Returns the first line of standard input. On a terminal, asks for it twice without showing
+    /// it, and throws if the two differ. `nil` if there is none.
+    static func read(for name: String) throws -> String? {
         guard isatty(STDIN_FILENO) == 1 else { return line() }
         guard tcgetattr(STDIN_FILENO, &terminalBefore) == 0 else { return nil }
         var unseen = terminalBefore
@@ -205,7 +204,10 @@ private enum PasswordPrompt {
         say("\nAgain: ")
         let second = line()
         say("\n")
-        return first == second ? first : nil
+        guard first == second else {
+            throw complaint("the two passwords differ; nothing was changed")
+        }
+        return first
     }
 
     private static func line() -> String? { readLine().flatMap { $0.isEmpty ? nil : $0 } }

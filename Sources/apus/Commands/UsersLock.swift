@@ -21,7 +21,7 @@ struct UsersLock {
             close(descriptor)
             usleep(20_000)
         }
-        throw complaint("\(path) is held by another process: nothing is changed")
+        throw complaint("\(path) is held by another process; nothing was changed")
     }
 
     func release() {

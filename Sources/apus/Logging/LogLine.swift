@@ -124,7 +124,7 @@ extension [UInt8] {
 
 extension Unicode.Scalar {
     /// Whether it is a control character, ends a line, or changes the direction of what follows.
-    fileprivate var isRisky: Bool {
+    var isRisky: Bool {
         switch value {
         case 0x00..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069:
             true

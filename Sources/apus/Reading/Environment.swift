@@ -13,7 +13,7 @@ struct EnvironmentReading {
         let keys = Dictionary(
             uniqueKeysWithValues: Schema.keys.map { ($0.environmentVariable, $0) })
         for (name, value) in environment.sorted(by: { $0.key < $1.key })
-        where name.hasPrefix(Self.prefix) {
+        where name.hasPrefix(Self.prefix) && name != ConnectCommand.tokenVariable {
             if let key = keys[name] {
                 if value.isEmpty {
                     ignored[key.name] = "empty"

@@ -25,7 +25,7 @@ struct AuthenticatorTests {
         try await Authenticator(options(change), now: { now })
     }
 
-    /// A token with any header and claims, signed with the secret by HS256.
+    /// Returns a token with any header and claims, signed with the secret by HS256.
     private static func token(
         header: String = #"{"alg":"HS256"}"#, claims: String
     ) async throws -> String {
@@ -35,7 +35,7 @@ struct AuthenticatorTests {
         return "\(signed).\(Base64URL.encode(try key.algorithm.sign(Array(signed.utf8))))"
     }
 
-    /// Why a token isn't accepted; `nil` if it is.
+    /// Returns the reason why a token is refused, or `nil` if it is accepted.
     private static func refusal(
         _ token: String, _ change: (inout AuthenticationOptions) -> Void = { _ in }
     ) async throws -> String? {
@@ -53,7 +53,7 @@ struct AuthenticatorTests {
         try await refusal(try await token(claims: claims), change)
     }
 
-    @Test("what is made is accepted, for whom and as long as it says")
+    @Test("A new token is accepted, with its subject and lifetime")
     func minted() async throws {
         for algorithm in AuthenticationOptions.SecretAlgorithm.allCases {
             let authenticator = try await Self.authenticator {
@@ -70,7 +70,7 @@ struct AuthenticatorTests {
         }
     }
 
-    @Test("exp is the first second that is too late, leeway moves it")
+    @Test("exp is the first second that is too late; the leeway moves it")
     func expiry() async throws {
         for (exp, leeway, reason) in [
             (1, 0, nil), (0, 0, "expired"), (-4, 5, nil), (-5, 5, "expired"), (-1, 0, "expired"),
@@ -82,7 +82,7 @@ struct AuthenticatorTests {
         }
     }
 
-    @Test("nbf is the first second that is not too early, leeway moves it")
+    @Test("nbf is the first second that is not too early; the leeway moves it")
     func notBefore() async throws {
         for (nbf, leeway, reason) in [
             (0, 0, nil), (1, 0, "not valid yet"), (5, 5, nil), (6, 5, "not valid yet"),
@@ -95,36 +95,36 @@ struct AuthenticatorTests {
     }
 
     @Test(
-        "claims that are missing or of another type are refused",
+        "Missing claims, and claims of another type, are refused",
         arguments: [
-            (#"{"exp":9e9}"#, "its claims are not as they must be"),
+            (#"{"exp":9e9}"#, "its claims are invalid"),
             (#"{"sub":"","exp":9e9}"#, "its sub is empty"),
-            (#"{"sub":7,"exp":9e9}"#, "its claims are not as they must be"),
-            (#"{"sub":null,"exp":9e9}"#, "its claims are not as they must be"),
+            (#"{"sub":7,"exp":9e9}"#, "its claims are invalid"),
+            (#"{"sub":null,"exp":9e9}"#, "its claims are invalid"),
             (#"{"sub":"ada"}"#, "without exp"),
             (#"{"sub":"ada","exp":null}"#, "without exp"),
-            (#"{"sub":"ada","exp":"9e9"}"#, "its claims are not as they must be"),
-            (#"{"sub":"ada","exp":1e999}"#, "its claims are not as they must be"),
+            (#"{"sub":"ada","exp":"9e9"}"#, "its claims are invalid"),
+            (#"{"sub":"ada","exp":1e999}"#, "its claims are invalid"),
             (#"{"sub":"ada","exp":-1e300}"#, "expired"),
-            (#"{"sub":"ada","exp":9e9,"nbf":"0"}"#, "its claims are not as they must be"),
-            (#"{"sub":"ada","exp":9e9,"aud":7}"#, "its claims are not as they must be"),
-            (#"["sub","ada"]"#, "its claims are not as they must be"),
-            ("{", "its claims are not as they must be"),
-            ("", "its claims are not as they must be"),
-            (String(repeating: "[", count: 4_000), "its claims are not as they must be"),
+            (#"{"sub":"ada","exp":9e9,"nbf":"0"}"#, "its claims are invalid"),
+            (#"{"sub":"ada","exp":9e9,"aud":7}"#, "its claims are invalid"),
+            (#"["sub","ada"]"#, "its claims are invalid"),
+            ("{", "its claims are invalid"),
+            ("", "its claims are invalid"),
+            (String(repeating: "[", count: 4_000), "its claims are invalid"),
         ])
     func claimTypes(_ claims: String, _ reason: String) async throws {
         #expect(try await Self.refusal(claims: claims) == reason)
     }
 
-    @Test("without exp where it isn't required, a token has no end")
+    @Test("A token without exp doesn't expire, if exp isn't required")
     func endless() async throws {
         let token = try await Self.token(claims: #"{"sub":"ada"}"#)
         let authenticator = try await Self.authenticator { $0.requiresExpiry = false }
         #expect(try authenticator.verify(ExactString(token)) == Identity(subject: "ada", end: nil))
     }
 
-    @Test("aud and iss must be what is configured")
+    @Test("aud and iss must be the configured ones")
     func audienceAndIssuer() async throws {
         for (members, audience, issuer, reason) in [
             ("", nil, nil, nil),
@@ -137,12 +137,12 @@ struct AuthenticatorTests {
             (#","aud":["b"]"#, "a", nil, "for another audience"),
             (#","aud":[]"#, "a", nil, "for another audience"),
             (#","aud":"A""#, "a", nil, "for another audience"),
-            // Equal as Swift's strings are, by canonical equivalence.
+            // Equal as Swift strings, by canonical equivalence.
             (#","aud":"e\u0301""#, "\u{E9}", nil, "for another audience"),
             (#","iss":"e\u0301""#, nil, "\u{E9}", "of another issuer"),
             (#","iss":"\u00E9""#, nil, "\u{E9}", nil),
             ("", "a", nil, "without aud"),
-            // RFC 7519 §4.1.3: who isn't named must not accept it.
+            // RFC 7519 §4.1.3: a server that isn't named must not accept the token.
             (#","aud":"a""#, nil, nil, "for another audience"),
         ] as [(String, String?, String?, String?)] {
             let claims = #"{"sub":"ada","exp":9e9\#(members)}"#
@@ -155,18 +155,18 @@ struct AuthenticatorTests {
     }
 
     @Test(
-        "a header that asks for another verification is refused",
+        "A header that requests another verification is refused",
         arguments: [
-            (#"{"alg":"none"}"#, "of no key with its kid and alg"),
-            (#"{"alg":"None"}"#, "of no key with its kid and alg"),
-            (#"{"alg":"HS512"}"#, "of no key with its kid and alg"),
-            (#"{"alg":"RS256"}"#, "of no key with its kid and alg"),
-            (#"{"alg":"HS512","kid":"other"}"#, "of no key with its kid and alg"),
-            (#"{"alg":"HS256","crit":null}"#, "crit in the header"),
-            (#"{"alg":"HS256","crit":["b64"],"b64":false}"#, "crit in the header"),
-            (#"{"alg":"HS256","kid":7}"#, "its header is not as it must be"),
-            (#"{}"#, "its header is not as it must be"),
-            (#"{"alg":["HS256"]}"#, "its header is not as it must be"),
+            (#"{"alg":"none"}"#, "no key has its kid and alg"),
+            (#"{"alg":"None"}"#, "no key has its kid and alg"),
+            (#"{"alg":"HS512"}"#, "no key has its kid and alg"),
+            (#"{"alg":"RS256"}"#, "no key has its kid and alg"),
+            (#"{"alg":"HS512","kid":"other"}"#, "no key has its kid and alg"),
+            (#"{"alg":"HS256","crit":null}"#, "its header has crit"),
+            (#"{"alg":"HS256","crit":["b64"],"b64":false}"#, "its header has crit"),
+            (#"{"alg":"HS256","kid":7}"#, "its header is invalid"),
+            (#"{}"#, "its header is invalid"),
+            (#"{"alg":["HS256"]}"#, "its header is invalid"),
         ])
     func headers(_ header: String, _ reason: String) async throws {
         let token = try await Self.token(header: header, claims: #"{"sub":"ada","exp":9e9}"#)
@@ -174,7 +174,7 @@ struct AuthenticatorTests {
     }
 
     @Test(
-        "with the secret as the only key, a kid doesn't matter",
+        "With the secret as the only key, a kid doesn't matter",
         arguments: ["other", "", "\\u00e9"])
     func hint(kid: String) async throws {
         let header = #"{"alg":"HS256","kid":"\#(kid)"}"#
@@ -183,10 +183,10 @@ struct AuthenticatorTests {
         let foreign = try await Self.refusal(token) {
             $0.secret = String(repeating: "t", count: 64)
         }
-        #expect(foreign == "its signature is wrong")
+        #expect(foreign == "its signature is invalid")
     }
 
-    @Test("a signature that is missing, cut, of another token or of another secret is refused")
+    @Test("A missing or truncated signature, or one of another token or secret, is refused")
     func signatures() async throws {
         let claims = #"{"sub":"ada","exp":9e9}"#
         let token = try await Self.token(claims: claims)
@@ -197,18 +197,18 @@ struct AuthenticatorTests {
         for wrong in ["", String(parts[2].dropLast(4)), parts[2] + "AAAA", String(foreign[2])] {
             #expect(
                 try await Self.refusal("\(parts[0]).\(parts[1]).\(wrong)")
-                    == "its signature is wrong")
+                    == "its signature is invalid")
         }
         #expect(
             try await Self.refusal(token) { $0.secret = String(repeating: "t", count: 64) }
-                == "its signature is wrong")
+                == "its signature is invalid")
     }
 
     @Test(
-        "what is no token is refused by its form",
+        "A text that isn't a token is refused by its form",
         arguments: [
-            ("", "not of three parts"), ("a.b", "not of three parts"),
-            ("a.b.c.d", "not of three parts"), ("..", "its header is not as it must be"),
+            ("", "it does not have three parts"), ("a.b", "it does not have three parts"),
+            ("a.b.c.d", "it does not have three parts"), ("..", "its header is invalid"),
             ("e30=.e30.e30", "not Base64url"), ("e3 0.e30.e30", "not Base64url"),
             ("e30.e3+0.e30", "not Base64url"), ("e30.e.e30", "not Base64url"),
             ("ä.ä.ä", "not Base64url"),
@@ -217,14 +217,14 @@ struct AuthenticatorTests {
         #expect(try await Self.refusal(token) == reason)
     }
 
-    @Test("a token of 8 KiB is looked at, one byte more isn't")
+    @Test("A token of 8 KiB is parsed, a larger one isn't")
     func size() async throws {
         let text = String(repeating: "a", count: Token.sizeMax - 4)
         #expect(try await Self.refusal("\(text).b.c") == "not Base64url")
         #expect(try await Self.refusal("\(text)a.b.c") == "larger than 8 KiB")
     }
 
-    @Test("without a secret nothing is made")
+    @Test("Without a secret no token is created")
     func noSecret() async throws {
         let authenticator = try await Authenticator(AuthenticationOptions(), now: { Self.now })
         #expect(authenticator.mint(subject: "ada", lifetime: .seconds(1)) == nil)

@@ -6,7 +6,7 @@ import WebSocketTesting
 
 @testable import RealtimeApp
 
-@Suite("Who may do what")
+@Suite("Authorization")
 struct AuthorizationTests {
     private static func authentication(
         _ change: (inout AuthenticationOptions) -> Void = { _ in }
@@ -18,7 +18,8 @@ struct AuthorizationTests {
         return try await Authentication(options, logger: .silent)
     }
 
-    /// A router with a plain route for tasks, which demand a token, and for what is published.
+    /// Returns a router with a plain route for tasks, which require a token, and one for
+    /// publishing.
     private static func router(_ authentication: Authentication) -> Router {
         var router = Router()
         router.post("/tasks") { request in
@@ -41,7 +42,7 @@ struct AuthorizationTests {
         return try await client.readResponse()
     }
 
-    @Test("a plain request needs a token where its feature demands one, and only there")
+    @Test("A plain request needs a token only if its feature requires one")
     func plain() async throws {
         let authentication = try await Self.authentication()
         let token = try #require(authentication.mint(subject: "ada"))
@@ -65,12 +66,12 @@ struct AuthorizationTests {
                 let challenge = hasTried ? #"Bearer error="invalid_token""# : "Bearer"
                 let lines = response.head.lowercased().split(separator: "\r\n")
                 #expect(lines.contains("www-authenticate: \(challenge.lowercased())"))
-                #expect(response.body.contains("A valid token is needed."))
+                #expect(response.body.contains("A valid token is required."))
             }
         }
     }
 
-    @Test("a token in the query counts only where that is turned on")
+    @Test("A token in the query counts only if that is enabled")
     func query() async throws {
         let authentication = try await Self.authentication { $0.acceptsQuery = true }
         let token = try #require(authentication.mint(subject: "ada"))
@@ -81,7 +82,7 @@ struct AuthorizationTests {
     }
 
     @Test(
-        "where no token is demanded, new ones reach no one all the same",
+        "If no token is required, messages with new tokens are dropped nevertheless",
         arguments: [
             (["bearer", "x"], [:], "bearer"), (["bearer"], [:], "bearer"),
             ([], [.authorization: "Bearer x"], nil),
@@ -103,7 +104,7 @@ struct AuthorizationTests {
                     await seven.receive()
                         == Message([UInt8](#"Client 7: {"token":"bytes"}"#.utf8)))
                 #expect(await seven.receive() == Message(#"Client 7: {"token":"a","b":"c"}"#))
-                // Who has brought none says what it likes.
+                // A client without a token may send any message.
                 let eight = try await client.connect(to: server.url("/ws/8"))
                 try await eight.send(#"{"token":"x"}"#)
                 #expect(await seven.receive() == Message(#"Client 8: {"token":"x"}"#))
@@ -115,7 +116,7 @@ struct AuthorizationTests {
         }
     }
 
-    @Test("what demands a token can't be served without keys")
+    @Test("A feature that requires a token can't be served without keys")
     func withoutKeys() async throws {
         let fault = await #expect(throws: AuthenticationFault.self) {
             try await Self.authentication { $0.secret = nil }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Sets of keys")
 struct KeySetTests {
-    /// What OpenSSL made; public parts alone, but for `oct`.
+    /// Keys created by OpenSSL: only their public parts, except for `oct`.
     private static let rsa = #""kty":"RSA","e":"AQAB","n":"\#(modulus)""#
     private static let modulus = """
         u1SU1LfVLPHCozMxH2Mo4lgOEePzNm0tRgeLezV6ffAt0gunVTLw7onLRnrq0_IzW7yWR7QkrmBL7jTKEn5u-\
@@ -46,7 +46,7 @@ struct KeySetTests {
         try Token("\(Base64URL.encode(Array(json.utf8))).e30.e30").header
     }
 
-    @Test("each key has one algorithm: its alg, or the one that its kind means")
+    @Test("Each key has one algorithm: its alg, or the default of its kind")
     func pinned() async throws {
         let (set, skipped) = try await Self.load(
             Self.rsa + #","kid":"rsa""#, Self.rsa + #","kid":"pss","alg":"PS384""#,
@@ -58,7 +58,7 @@ struct KeySetTests {
                 "rsa RS256", "pss PS384", "ec ES256", "ed EdDSA", "oct HS256", "oct512 HS512",
             ])
         #expect(set.key(for: try header(#"{"alg":"RS256","kid":"rsa"}"#)) != nil)
-        // What a key isn't for it does not verify, whatever the token's header says.
+        // A key verifies only with its own algorithm, whatever the token's header says.
         for wrong in ["HS256", "RS384", "PS256", "none"] {
             #expect(set.key(for: try header(#"{"alg":"\#(wrong)","kid":"rsa"}"#)) == nil)
         }
@@ -66,7 +66,7 @@ struct KeySetTests {
         #expect(set.key(for: try header(#"{"alg":"RS256"}"#)) == nil)
     }
 
-    @Test("a token without kid is for the key without, or for the only one")
+    @Test("A token without kid is for the key without one, or for the only key")
     func withoutName() async throws {
         let (named, _) = try await Self.load(Self.ec + #","kid":"ec""#)
         #expect(named.key(for: try header(#"{"alg":"ES256"}"#)) != nil)
@@ -84,7 +84,7 @@ struct KeySetTests {
     }
 
     @Test(
-        "keys for something else, or not good enough, are passed over",
+        "Keys for another purpose, and weak keys, are ignored",
         arguments: [
             (#""kty":"EC","crv":"secp256k1""#, "its crv is none of P-256, P-384, P-521"),
             (#""kty":"OKP","crv":"X25519""#, "its crv is not Ed25519"),
@@ -93,20 +93,21 @@ struct KeySetTests {
             (rsa + #","key_ops":["encrypt"]"#, "not for verifying"),
             (
                 rsa + #","alg":"RSA-OAEP""#,
-                "its alg is none that such a key verifies: RS256, RS384, RS512, PS256, PS384, PS512"
+                "its alg is none that this kind of key verifies: "
+                    + "RS256, RS384, RS512, PS256, PS384, PS512"
             ),
-            (rsa + #","alg":"HS256""#, "its alg is none that such a key verifies: RS256"),
-            (ec + #","alg":"ES512""#, "its alg is none that such a key verifies: ES256"),
+            (rsa + #","alg":"HS256""#, "its alg is none that this kind of key verifies: RS256"),
+            (ec + #","alg":"ES512""#, "its alg is none that this kind of key verifies: ES256"),
             (oct + #","alg":"A128KW""#, "its alg is none of HS256, HS384, HS512"),
             (#""kty":"RSA","e":"AQAB","n":"u1SU1Q""#, "RSA needs 2048 bits, it has 32"),
             (
                 #""kty":"RSA","e":"AQAB","n":"AAAA\#(modulus.prefix(172))""#,
                 "RSA needs 2048 bits, it has 1032"
             ),
-            (#""kty":"RSA""#, "not a good key: "),
-            (#""kty":"EC","crv":"P-256""#, "not a good key: "),
-            (#""kty":"EC","crv":"P-256","x":"AA","y":"AA""#, "not a good key: "),
-            (#""kty":"OKP","crv":"Ed25519","x":"AA""#, "not a good key: "),
+            (#""kty":"RSA""#, "not a valid key: "),
+            (#""kty":"EC","crv":"P-256""#, "not a valid key: "),
+            (#""kty":"EC","crv":"P-256","x":"AA","y":"AA""#, "not a valid key: "),
+            (#""kty":"OKP","crv":"Ed25519","x":"AA""#, "not a valid key: "),
             (#""kty":"oct","k":"c2hvcnQ""#, "HS256 needs 32 bytes, it has 5"),
             (#""kty":"oct""#, "its k is not Base64url"),
             ("", "not a JWK"), (#""kty":7"#, "not a JWK"), (rsa + #","kid":7"#, "not a JWK"),
@@ -118,7 +119,7 @@ struct KeySetTests {
         #expect(try #require(skipped.first).hasPrefix("key number 1 is ignored: \(reason)"))
     }
 
-    @Test("what is no set of good keys is a fault that says which")
+    @Test("An invalid set of keys is an error that names the key")
     func faults() async throws {
         for text in ["", "[]", "{}", #"{"keys":{}}"#, #"{"keys":7}"#] {
             #expect(

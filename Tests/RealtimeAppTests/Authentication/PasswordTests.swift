@@ -8,11 +8,11 @@ import WebSocketTesting
 
 @Suite("Passwords and users")
 struct PasswordTests {
-    /// Cheap, for tests.
+    /// Low costs, for fast tests.
     private static let costs = PasswordHash.Costs(log2Rounds: 10, blockSize: 8, parallelism: 1)
 
     @Test(
-        "scrypt gives the vectors of RFC 7914 §12",
+        "scrypt matches the vectors of RFC 7914 §12",
         arguments: [
             (
                 "", "", 4, 1, 1,
@@ -39,7 +39,7 @@ struct PasswordTests {
         #expect(key.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == hex)
     }
 
-    @Test("a hash is of its password alone, and is the same again as text")
+    @Test("A hash fits only its password, and is unchanged as text")
     func roundTrip() throws {
         let hash = try PasswordHash(of: "grüße", Self.costs, salt: Array("0123456789abcdef".utf8))
         #expect("\(hash)".hasPrefix("$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$"))
@@ -56,7 +56,7 @@ struct PasswordTests {
     }
 
     @Test(
-        "costs that scrypt can't have are not acceptable, and no password is of such a hash",
+        "Invalid costs of scrypt aren't acceptable, and no password fits such a hash",
         arguments: [(15, 1, true), (16, 1, false), (19, 1, false), (16, 2, true)])
     func possibleCosts(_ log2: Int, _ r: Int, _ isPossible: Bool) {
         let costs = PasswordHash.Costs(log2Rounds: log2, blockSize: r, parallelism: 1)
@@ -71,12 +71,12 @@ struct PasswordTests {
     private static let good = "\(try! PasswordHash(of: "x", costs, salt: salt))"
 
     @Test(
-        "a faulty line is told with its number",
+        "An invalid line is reported with its number",
         arguments: [
             ("ada", "not NAME:HASH"), ("ada:", "not $scrypt$"), ("ada:secret", "not $scrypt$"),
-            (":\(good)", "a name is 1 to 64 bytes"), ("a b:\(good)", "a name is 1 to 64 bytes"),
-            ("\(String(repeating: "x", count: 65)):\(good)", "a name is 1 to 64 bytes"),
-            ("eve:\(good)", "eve stands there twice"),
+            (":\(good)", "a name has 1 to 64 bytes"), ("a b:\(good)", "a name has 1 to 64 bytes"),
+            ("\(String(repeating: "x", count: 65)):\(good)", "a name has 1 to 64 bytes"),
+            ("eve:\(good)", "eve occurs twice"),
             ("ada:$2b$12$abc", "not $scrypt$"), ("ada:\(good)$", "not $scrypt$"),
             ("ada:$scrypt$r=8,ln=10,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are not"),
             ("ada:$scrypt$ln=10,r=8$AAAAAAAAAAAAAAAA$AAAA", "its costs are not"),
@@ -98,7 +98,7 @@ struct PasswordTests {
         #expect(fault?.problem.hasPrefix(problem) == true, "\(fault?.problem ?? "")")
     }
 
-    @Test("changes leave comments and other users alone")
+    @Test("Changes keep comments and other users")
     func changes() throws {
         var file = try UsersFile("# staff\neve:\(Self.good)\n\nbob:\(Self.good)")
         let hash = try PasswordHash(of: "new", Self.costs, salt: [UInt8](repeating: 2, count: 16))
@@ -114,7 +114,7 @@ struct PasswordTests {
         }
     }
 
-    @Test("a user is known by any spelling of the name, and goes by the file's")
+    @Test("A user is found by any spelling of the name, and is named as in the file")
     func spelling() throws {
         let file = try UsersFile("caf\u{E9}:\(Self.good)\n")
         let found = try #require(file.user(named: UserName("cafe\u{301}"), password: "x"))
@@ -123,7 +123,7 @@ struct PasswordTests {
         #expect(file.user(named: UserName("caf\u{E9}"), password: "y") == nil)
     }
 
-    @Test("a password is right at its own cost only, whatever other costs the file has")
+    @Test("A password is accepted only at its own cost, whatever other costs the file has")
     func ownCost() throws {
         var file = try UsersFile("eve:\(Self.good)\n")
         let dearer = PasswordHash.Costs(log2Rounds: 11, blockSize: 8, parallelism: 1)
@@ -136,7 +136,7 @@ struct PasswordTests {
         #expect(file.user(named: UserName("bob"), password: "x") == nil)
     }
 
-    @Test("a file is read again when it has changed; while it is faulty the last one holds")
+    @Test("A file is read again after a change; while it is invalid, the previous one applies")
     func directory() throws {
         let path = NSTemporaryDirectory() + "/apus-users-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -164,7 +164,7 @@ struct PasswordTests {
         #expect(users.user(named: UserName("eve"), password: "x") == "eve")
     }
 
-    @Test("workers run so many at once, let so many wait, and refuse the rest")
+    @Test("Workers run some jobs at once, let others wait, and refuse the rest")
     func workers() async throws {
         let workers = PasswordWorkers(runningMax: 2, waitingMax: 3)
         let gate = DispatchSemaphore(value: 0)
@@ -180,7 +180,7 @@ struct PasswordTests {
                         }
                     }
                 }
-                // The sixth finds two that run and three that wait.
+                // The sixth job is refused: two run and three wait.
                 let first = try await tasks.next()
                 #expect(first == .some(nil))
                 #expect(started.all.count <= 2)

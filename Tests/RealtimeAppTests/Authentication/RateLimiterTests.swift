@@ -9,7 +9,7 @@ import WebSocketTesting
 
 @Suite("Attempts to sign in")
 struct RateLimiterTests {
-    @Test("so many a minute at once, then one whenever one is due", arguments: [1, 7, 10, 60])
+    @Test("A burst of the attempts per minute, then one at a time", arguments: [1, 7, 10, 60])
     func rate(perMinute: Int) {
         let limiter = RateLimiter(perMinute: perMinute)
         let cost = 60 / Double(perMinute)
@@ -24,7 +24,7 @@ struct RateLimiterTests {
         #expect(limiter.attempt(by: "ada", at: 2_000) != nil)
     }
 
-    @Test("made-up names take no one's attempts, give none back, and no more memory")
+    @Test("Invented names take no attempts, give none back, and need no more memory")
     func bounded() {
         let limiter = RateLimiter(perMinute: 2)
         #expect(limiter.bucketCount == 0)
@@ -39,7 +39,7 @@ struct RateLimiterTests {
                 == [true, true, false])
     }
 
-    @Test("who uses up a user's attempts keeps that user out from nowhere else")
+    @Test("Attempts as a user lock the user out only from the same address")
     func addressAndUser() {
         var options = AuthenticationOptions()
         options.attemptsPerAddress = 5
@@ -48,7 +48,7 @@ struct RateLimiterTests {
         let attempts = [
             ("192.0.2.1", "ada", true), ("192.0.2.1", "ada", true), ("192.0.2.1", "ada", false),
             ("192.0.2.2", "ada", true), ("192.0.2.1", "eve", true), ("192.0.2.1", "bob", true),
-            // Six from one address, the refused one too.
+            // Six from one address, including the refused one.
             ("192.0.2.1", "eve", false), ("192.0.2.2", "eve", true),
             ("2001:db8::1", "ada", true), ("2001:db8::2", "ada", true),
             ("2001:db8::3", "ada", false),
@@ -59,7 +59,7 @@ struct RateLimiterTests {
         }
     }
 
-    @Test("a calendar that is set forward gives no attempts back")
+    @Test("A calendar clock that is set forward gives no attempts back")
     func calendar() async throws {
         let path = NSTemporaryDirectory() + "/apus-users-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -94,7 +94,7 @@ struct RateLimiterTests {
     }
 
     @Test(
-        "an IPv6 address counts as its /64",
+        "An IPv6 address counts as its /64",
         arguments: [
             ("192.0.2.1", "192.0.2.2", false), ("192.0.2.1", "192.0.2.1", true),
             ("2001:db8:1:2::1", "2001:db8:1:2:ffff::", true),
@@ -107,7 +107,7 @@ struct RateLimiterTests {
             (RateLimiter.name(ofAddress: one) == RateLimiter.name(ofAddress: other)) == isSame)
     }
 
-    @Test("attempts as a user count together, however the name is typed")
+    @Test("Attempts as a user count together, however the name is spelled")
     func spelling() {
         var options = AuthenticationOptions()
         options.attemptsPerUser = 2

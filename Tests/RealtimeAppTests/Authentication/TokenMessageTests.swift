@@ -3,14 +3,14 @@ import Testing
 
 @testable import RealtimeApp
 
-@Suite("Messages that bring a token")
+@Suite("Messages with a token")
 struct TokenMessageTests {
     private static func read(_ text: String) -> TokenMessage {
         Array(text.utf8).withUnsafeBytes { TokenMessage(RawSpan(_unsafeBytes: $0)) }
     }
 
     @Test(
-        "are objects with the one member token, a string",
+        "They are objects with the only member token, a string",
         arguments: [
             (#"{"token":"x"}"#, "x"), (" {\n\"token\" :\t\"x\" } ", "x"), (#"{"token":""}"#, ""),
             (#"{"\u0074oken":"x"}"#, "x"), (#"{"\u0074\u006f\u006b\u0065\u006E":"x"}"#, "x"),
@@ -21,7 +21,7 @@ struct TokenMessageTests {
     }
 
     @Test(
-        "are nothing else",
+        "Other messages aren't",
         arguments: [
             "", "x", "{}", "[]", "{", #"{""#, #"{"token""#, #"{"token":"#, #"{"token":""#,
             #"{"token":1}"#, #"{"token":null}"#, #"{"token":["x"]}"#, #"{"token":"x","more":"y"}"#,
@@ -35,7 +35,7 @@ struct TokenMessageTests {
         #expect(Self.read(text) == .other)
     }
 
-    @Test("are no one else's though the token is longer than a token can be")
+    @Test("They aren't passed on if the token exceeds the size limit")
     func long() {
         let longest = String(repeating: "a", count: Token.sizeMax)
         #expect(Self.read(#"{"token":"\#(longest)"}"#) == .token(ExactString(longest)))

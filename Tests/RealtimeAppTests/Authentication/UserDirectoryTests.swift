@@ -7,7 +7,7 @@ import WebSocketTesting
 
 @testable import RealtimeApp
 
-/// When the users' file is read again.
+/// When the users file is read again.
 @Suite struct UserDirectoryTests {
     private static let hash = try! PasswordHash(
         of: "x", .init(log2Rounds: 10, blockSize: 8, parallelism: 1),
@@ -25,10 +25,10 @@ import WebSocketTesting
         directory.file.names
     }
 
-    @Test("a mounted Secret that is replaced by swapping a link above the file is noticed")
+    @Test("A mounted Secret that is replaced by a link above the file is noticed")
     func mountedSecret() throws {
         try withTemporaryFolder { folder in
-            // As the kubelet lays it out: users -> ..data/users, ..data -> ..VERSION.
+            // The layout of the kubelet: users -> ..data/users, ..data -> ..VERSION.
             let files = FileManager.default
             func publish(_ version: String, _ text: String) throws {
                 try files.createDirectory(
@@ -44,7 +44,7 @@ import WebSocketTesting
                 atPath: "\(folder)/users", withDestinationPath: "..data/users")
             let directory = try UserDirectory(path: "\(folder)/users", logger: .silent)
             #expect(names(directory) == ["ada", "eve"])
-            // Of the same size, and with the same time of modification.
+            // With the same size and modification time.
             try publish("two", text("ada", "bob"))
             try copyTimes(from: "\(folder)/..one/users", to: "\(folder)/..two/users")
             #expect(names(directory) == ["ada", "bob"])
@@ -54,7 +54,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("the link to the file may itself be replaced, or be of several steps")
+    @Test("The link to the file may itself be replaced, or consist of several steps")
     func links() throws {
         try withTemporaryFolder { folder in
             try write(text("ada"), to: "\(folder)/one")
@@ -69,7 +69,7 @@ import WebSocketTesting
         }
     }
 
-    @Test("changes that follow each other faster than the file system counts time are all seen")
+    @Test("Changes within one tick of the file system's clock are all noticed")
     func quickChanges() throws {
         try withTemporaryFolder { folder in
             let path = "\(folder)/users"
@@ -78,7 +78,7 @@ import WebSocketTesting
             let descriptor = open(path, O_WRONLY)
             defer { close(descriptor) }
             for round in 1...200 {
-                // In place, and of the same size.
+                // In place, with the same size.
                 let bytes = Array(text("user\(round % 10)").utf8)
                 #expect(pwrite(descriptor, bytes, bytes.count, 0) == bytes.count)
                 try #require(names(directory) == ["user\(round % 10)"])
@@ -86,22 +86,22 @@ import WebSocketTesting
         }
     }
 
-    @Test("right after a change the file is read again, whatever its times say")
+    @Test("Right after a change the file is read again, whatever its times are")
     func unsettled() throws {
         try withTemporaryFolder { folder in
             let path = "\(folder)/users"
             try write(text("ada"), to: path)
-            // Times of modification can be set, and say nothing about when it was changed.
+            // Modification times can be set, so they don't show when a file was changed.
             try copyTimes(from: #filePath, to: path)
             let status = try #require(FileStatus(path))
             #expect(status.settledStamp == nil)
-            // A file that has been there for a while.
+            // An older file.
             let program = try #require(FileStatus("/bin/sh"))
             #expect(program.settledStamp == program.stamp)
         }
     }
 
-    @Test("a change of the same size that keeps the time of modification is seen")
+    @Test("A change that keeps the size and the modification time is noticed")
     func keptTime() throws {
         try withTemporaryFolder { folder in
             let path = "\(folder)/users"
@@ -115,9 +115,9 @@ import WebSocketTesting
         }
     }
 
-    @Test("after a failure the file is tried again, though nothing about it has changed")
+    @Test("After a failure the file is read again, even if it hasn't changed")
     func failureOnce() async {
-        // Limits are the process's.
+        // These limits apply to the whole process.
         await #expect(processExitsWith: .success) {
             try withTemporaryFolder { folder in
                 let (path, log) = ("\(folder)/users", LogRecorder())
@@ -137,14 +137,14 @@ import WebSocketTesting
                 limit.rlim_cur = enough
                 setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
                 precondition(directory.file.names == ["ada"])
-                // Said once for all three, and that what was said before holds.
+                // One log line for all three, which says that the previous content applies.
                 let lines = log.lines(with: "error the users file can't be used")
                 precondition(lines.count == 1 && lines[0].contains("Too many open files"))
             }
         }
     }
 
-    @Test("a file that has gone and comes back as it was is used again")
+    @Test("A file that disappears and comes back unchanged is used again")
     func comesBack() throws {
         try withTemporaryFolder { folder in
             let (path, log) = ("\(folder)/users", LogRecorder())
@@ -155,7 +155,7 @@ import WebSocketTesting
             #expect(log.lines(with: "error ").count == 1)
             #expect(rename("\(path).away", path) == 0)
             #expect(names(directory) == ["ada"])
-            // It says what it said before, which isn't worth a line.
+            // The content is unchanged, so nothing is logged.
             #expect(log.lines(with: "users read again") == [])
             try write(text("bob"), to: path)
             #expect(names(directory) == ["bob"])

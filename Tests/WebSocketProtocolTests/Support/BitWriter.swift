@@ -1,5 +1,5 @@
-/// Writes deflate by hand (RFC 1951 §3.1.1): numbers from their lowest bit, codes from their
-/// highest; the last byte is filled with zeros.
+/// A writer of deflate data bit by bit (RFC 1951 §3.1.1): numbers from their lowest bit, codes from
+/// their highest. The last byte is padded with zeros.
 struct BitWriter {
     private(set) var bytes: [UInt8] = []
     private var count = 0
@@ -16,11 +16,11 @@ struct BitWriter {
         for bit in (0..<width).reversed() { bits(value >> bit & 1, 1) }
     }
 
-    /// Fills up the last byte.
+    /// Pads the last byte.
     mutating func align() { count = 8 * bytes.count }
 
-    /// A block with codes of its own and nothing in it, in 90 bits. With `isComplete` false, its
-    /// codes leave half of their space unused, in a way that zlib refuses.
+    /// Writes an empty block with codes of its own, in 90 bits. If `isComplete` is false, its codes
+    /// leave half of their space unused, in a way that zlib refuses.
     mutating func emptyDynamicBlock(isComplete: Bool = true) {
         bits(0b100, 3)  // not final, dynamic codes
         bits(0, 5)  // 257 literals and lengths
@@ -33,8 +33,8 @@ struct BitWriter {
             code(1, 1)  // 18: zeros
             bits(run - 11, 7)
         }
-        code(0, 1)  // the end of block's code has one bit, or two
-        code(0, 1)  // so has the distance's
+        code(0, 1)  // the code of the end of block has one bit, or two
+        code(0, 1)  // and so has the code of the distance
         bits(0, isComplete ? 1 : 2)  // end of block
     }
 }

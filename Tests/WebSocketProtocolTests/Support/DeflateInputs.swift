@@ -1,11 +1,12 @@
-/// A message to be inflated, right or wrong, with all that decides what becomes of it.
+/// A compressed message, valid or invalid, with everything that determines the outcome.
 struct DeflateInput {
     var message: [UInt8]
     var history: [UInt8]
     var limit: Int
 }
 
-/// Messages of all sorts, by a seed: whole, mutated, cut short, random, from scripts, bombs.
+/// Returns messages of many kinds by a seed: complete, mutated, truncated, random, from scripts,
+/// and bombs.
 struct DeflateInputs {
     var random: SeededGenerator
     private let history: [UInt8]
@@ -14,7 +15,7 @@ struct DeflateInputs {
 
     init(seed: UInt64) {
         random = SeededGenerator(seed: seed)
-        // Which half of them may refer to.
+        // A history, to which half of them may refer.
         let history = DeflateSamples.json(6_000, seed: seed + 1)
         let samples = [10, 200, 900, 1_500, 3_000].map { DeflateSamples.json($0, seed: seed) }
         var whole = [0, 1, 6].flatMap { PlainZlib.deflate(samples, level: $0) }
@@ -49,7 +50,7 @@ struct DeflateInputs {
     private mutating func mutate(_ message: inout [UInt8]) {
         for _ in 0..<Int.random(in: 0...3, using: &random) {
             guard !message.isEmpty else { break }
-            // Headers matter most.
+            // Mutations of headers matter most.
             let span = Bool.random(using: &random) ? min(message.count, 80) : message.count
             let place = Int.random(in: 0..<span, using: &random)
             switch Int.random(in: 0..<6, using: &random) {

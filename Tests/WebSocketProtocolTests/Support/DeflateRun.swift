@@ -2,12 +2,12 @@ import Testing
 import WebSocketProtocol
 
 extension Deflater {
-    /// Compresses into a buffer of just the room that it asks for.
+    /// Compresses into a buffer of exactly the requested room.
     mutating func compress(_ message: [UInt8], after history: [UInt8] = []) -> [UInt8]? {
         history.withUnsafeBytes { compress(message, after: $0) }
     }
 
-    /// Sends a message as a connection with takeover does: what goes compressed is added.
+    /// Sends a message as a connection with takeover does: compressed messages enter the history.
     mutating func send(_ message: [UInt8], _ history: inout DeflateHistory) -> [UInt8]? {
         guard let sent = compress(message, after: history.bytes) else { return nil }
         message.withUnsafeBytes { history.append($0) }
@@ -26,26 +26,26 @@ extension Deflater {
         return count.map { Array(output[..<$0]) }
     }
 
-    /// The same as ``compress(_:after:)`` for a message that must shrink.
+    /// Does the same as ``compress(_:after:)`` for a message that must shrink.
     mutating func shrink(_ message: [UInt8], after history: [UInt8] = []) throws -> [UInt8] {
         let output = compress(message, after: history)
         return try #require(output)
     }
 }
 
-/// What an ``Inflater`` made of a message, and the memory it took for that.
+/// The outcome of a message in an ``Inflater``, and the memory that it took.
 struct InflateRun {
     var outcome: Inflater.Outcome
     var bytes: [UInt8]
     var capacity: Int
-    /// `grow` calls that asked for more than twice what was there.
+    /// The number of `grow` calls for more than twice the existing memory.
     var leaps = 0
 
     var result: [UInt8]? { outcome == .done(bytes.count) ? bytes : nil }
 }
 
 extension InflateRun {
-    /// Whether it is what the twin says of an input.
+    /// Returns whether it equals the twin's outcome for an input.
     func agrees(with verdict: InflateTwin.Verdict) -> Bool {
         switch verdict {
         case .done(let bytes): result == bytes
@@ -56,7 +56,7 @@ extension InflateRun {
 }
 
 extension Inflater {
-    /// Decompresses into a buffer that starts out with `capacity` bytes and holds `budget` at most.
+    /// Decompresses into a buffer that has `capacity` bytes initially and `budget` bytes at most.
     mutating func run(
         _ message: [UInt8], after history: [UInt8] = [], limit: Int = 8 << 20,
         capacity: Int = 0, budget: Int = .max
@@ -66,7 +66,7 @@ extension Inflater {
         }
     }
 
-    /// Receives a message as a connection with takeover does: what is whole is added.
+    /// Receives a message as a connection with takeover does: complete messages enter the history.
     mutating func receive(_ message: [UInt8], _ history: inout DeflateHistory) -> InflateRun {
         let run = run(message, after: history.bytes, limit: 8 << 20, capacity: 0, budget: .max)
         run.result?.withUnsafeBytes { history.append($0) }
@@ -106,7 +106,8 @@ extension Inflater {
 
 /// Messages for the codec, by a seed.
 enum DeflateSamples {
-    /// Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`, finished: `b"Hello, Hello, World"`.
+    /// The output of Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`, finished: `b"Hello, Hello,
+    /// World"`.
     static let finished: [UInt8] = [
         0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0xD7, 0x51, 0xF0, 0x80, 0x50, 0xE1, 0xF9, 0x45, 0x39, 0x29,
         0x00,
@@ -117,7 +118,7 @@ enum DeflateSamples {
         "order", "book", "market", "spread", "latency", "the", "again", "chart", "volume",
     ]
 
-    /// JSON like that of `wsload`, of exactly `count` bytes.
+    /// Returns JSON of exactly `count` bytes, like that of the load generator.
     static func json(_ count: Int, seed: UInt64) -> [UInt8] {
         var random = SeededGenerator(seed: seed)
         var text =
@@ -135,7 +136,7 @@ enum DeflateSamples {
         return (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
     }
 
-    /// A text of which each half repeats the other, so that every distance up to its half helps.
+    /// Returns a text whose halves repeat each other, so that every distance up to its half helps.
     static func far(_ distance: Int, seed: UInt64) -> [UInt8] {
         let half = noise(distance, seed: seed)
         return half + half

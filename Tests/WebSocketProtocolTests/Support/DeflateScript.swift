@@ -1,12 +1,12 @@
-/// Deflate data made of random choices: blocks of all types and codes of all shapes, mostly right,
-/// some a little wrong. Reaches what mutations of a compressor's output don't.
+/// Random deflate data: blocks of all types and codes of all shapes, mostly valid, some slightly
+/// invalid. It reaches states that mutations of a compressor's output don't.
 struct DeflateScript<Random: RandomNumberGenerator> {
     private var random: Random
     private var writer = BitWriter()
-    /// How far a distance may reach, if nothing was wrong.
+    /// The longest valid distance at this point.
     private var size: Int
 
-    /// A message without its tail, to be read after a history of that size.
+    /// Creates a message without its tail, after a history of that size.
     static func message(after historySize: Int, using random: inout Random) -> [UInt8] {
         var script = DeflateScript(random: random, size: historySize)
         for _ in 0..<script.number(in: 0...6) { script.writeBlock() }
@@ -63,7 +63,7 @@ struct DeflateScript<Random: RandomNumberGenerator> {
                 size += 1
                 continue
             }
-            // Of what is not defined, little.
+            // Rarely an undefined one.
             if symbol > 285, !one(in: 200) { continue }
             let mayBeTooFar = one(in: 200)
             let near = distances.usable.filter {
@@ -95,7 +95,7 @@ struct DeflateScript<Random: RandomNumberGenerator> {
         while lengths.count > 257, lengths.last == 0 { lengths.removeLast() }
         writer.bits(lengths.count - 257, 5)
         let last = distances.lengths.lastIndex { $0 > 0 } ?? 0
-        // Rarely more than there may be.
+        // Rarely more than are valid.
         let distanceCount = one(in: 60) ? 31 : last + 1
         lengths += distances.lengths.prefix(last + 1)
         lengths += [Int](repeating: 0, count: distanceCount - last - 1)
@@ -116,7 +116,7 @@ struct DeflateScript<Random: RandomNumberGenerator> {
         writeSymbols(literals, distances)
     }
 
-    /// The lengths with some of the repeats that there are written as such (§3.2.7).
+    /// Writes the lengths, some repetitions by the symbols for them (§3.2.7).
     private mutating func runs(of lengths: [Int]) -> [(symbol: Int, added: Int, width: Int)] {
         var runs: [(Int, Int, Int)] = []
         var rest = lengths[...]
@@ -143,7 +143,7 @@ struct DeflateScript<Random: RandomNumberGenerator> {
         return runs
     }
 
-    /// A code for so many of the symbols, mostly complete.
+    /// Creates a code for this many symbols, mostly complete.
     private mutating func code(
         for symbols: [Int], count: Int, with wanted: Set<Int>, depth: Int = 15
     ) -> Code {
@@ -173,7 +173,7 @@ struct DeflateScript<Random: RandomNumberGenerator> {
         return Code(lengths)
     }
 
-    /// Lengths, and the codes that follow from them (§3.2.2).
+    /// The lengths of codes, and the codes that follow from them (§3.2.2).
     private struct Code {
         let lengths: [Int]
         private var codes: [Int]

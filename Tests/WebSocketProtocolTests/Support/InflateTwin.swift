@@ -1,26 +1,27 @@
-/// The slow, obvious twin of ``Inflater``: RFC 1951 bit by bit, its codes by their definition.
+/// A slow and simple second implementation of ``Inflater``, its twin: RFC 1951 bit by bit, with
+/// codes by their definition.
 struct InflateTwin {
     enum Verdict: Equatable {
         case done([UInt8])
         case tooBig
         case corrupt
-        /// Corrupt because a code leaves a part of its space unused: what a lenient one goes on
-        /// with.
+        /// Corrupt because a code leaves a part of its space unused, with the outcome of a
+        /// decompressor that tolerates this.
         case incomplete
     }
 
     private enum Fault: Error { case tooBig, corrupt, incomplete }
 
     private let input: [UInt8]
-    /// In bits.
+    /// The position in bits.
     private var position = 0
     /// The history, then the message.
     private var output: [UInt8]
     private let sizeMax: Int
     private let acceptsIncompleteCodes: Bool
 
-    /// What becomes of a message without its tail. Of what is wrong with it, the first thing
-    /// counts: a byte above the limit, or a fault.
+    /// Decompresses a message without its tail. The first problem counts: a byte beyond the limit,
+    /// or an error.
     static func inflate(
         _ message: [UInt8], after history: [UInt8] = [], limit: Int,
         acceptsIncompleteCodes: Bool = false
@@ -73,7 +74,7 @@ struct InflateTwin {
             let type = try bits(2)
             if type == 0 {
                 position = (position + 7) / 8 * 8
-                // A sync flush's empty block, of which the tail was left off (RFC 7692 §7.2.1).
+                // The empty block of a sync flush, whose tail was removed (RFC 7692 §7.2.1).
                 if position == 8 * input.count { return }
             }
             switch type {
@@ -83,7 +84,7 @@ struct InflateTwin {
             default: throw .corrupt
             }
             if isFinal {
-                // What may follow is another stream, in the same window (RFC 7692 §7.2.3.5).
+                // Another stream may follow, in the same window (RFC 7692 §7.2.3.5).
                 position = (position + 7) / 8 * 8
                 if position == 8 * input.count { return }
             }
@@ -115,7 +116,7 @@ struct InflateTwin {
         }
     }
 
-    /// §3.2.5: what each symbol begins at, and the bits that are added.
+    /// §3.2.5: the base of each symbol, and the number of its extra bits.
     static let lengths =
         (0..<8).map { (base: 3 + $0, extra: 0) }
         + (1...5).flatMap { extra in
@@ -129,7 +130,7 @@ struct InflateTwin {
 
     // MARK: Codes (§3.2.2, §3.2.7)
 
-    /// For each length, the first code that has it, and the symbols of these consecutive codes.
+    /// The first code of each length, and the symbols of these consecutive codes.
     private struct Code {
         var first = [Int](repeating: 0, count: 16)
         var symbols = [[Int]](repeating: [], count: 16)
@@ -147,7 +148,8 @@ struct InflateTwin {
             }
         }
 
-        /// What is left of the space of 2 to the power of 15; below zero, it has too many codes.
+        /// The remaining part of a space of 2 to the power of 15. If it is negative, there are too
+        /// many codes.
         var left: Int {
             (1...15).reduce(1 << 15) { $0 - symbols[$1].count << (15 - $1) }
         }
@@ -163,13 +165,13 @@ struct InflateTwin {
         throw .corrupt
     }
 
-    /// - Parameter mayBeSingle: whether one code of one bit may stand alone, as §3.2.7 says of
-    ///   distances, and zlib also allows for literals.
+    /// - Parameter mayBeSingle: Whether one code of one bit may be alone. §3.2.7 allows it for
+    ///   distances, and zlib also for literals.
     private func code(_ lengths: [Int], mayBeSingle: Bool) throws(Fault) -> Code {
         let code = Code(lengths)
         guard code.left >= 0 else { throw .corrupt }
         let isSingle = lengths.max() == 1 && mayBeSingle
-        // Of no codes at all, none can be read.
+        // Without any codes, none can be read.
         let isIncomplete = code.left > 0 && code.left < 1 << 15 && !isSingle
         if isIncomplete, !acceptsIncompleteCodes { throw .incomplete }
         return code

@@ -1,17 +1,17 @@
 import WebSocketProtocol
 
-/// A sink that keeps all it is told, and the books of the memory that it lends.
+/// A sink that records all events, and keeps a ledger of the memory that it lends.
 ///
-/// Buffers are exactly as large as asked for, so that AddressSanitizer sees each byte past one.
-/// What should not happen becomes a sentence in `faults`.
+/// Buffers have exactly the requested size, so that AddressSanitizer detects each byte beyond it.
+/// Violations become sentences in `faults`.
 struct LedgerSink: SessionSink {
     var events: [SessionEvent] = []
     var faults: [String] = []
-    /// The session's answer is sought until there are this many events.
+    /// Messages are wanted until there are this many events.
     var eventsWanted = Int.max
-    /// Bytes that may be lent at once; `grow` says no past it.
+    /// The bytes that may be lent at once; beyond it, `grow` refuses.
     var budget = Int.max
-    /// Bytes that have been given to the session, set by whoever gives them.
+    /// The number of bytes passed to the session, set by the caller.
     var bytesFed = 0
 
     private(set) var buffersOut = 0
@@ -20,7 +20,8 @@ struct LedgerSink: SessionSink {
     private(set) var grown = 0
     private(set) var refused = 0
 
-    /// What may be allocated beyond twice the bytes that came: one read buffer of a long frame.
+    /// The bytes that may be allocated beyond twice the received ones: one read buffer of a long
+    /// frame.
     static let slack = 32 << 10
 
     var wantsMessages: Bool { events.count < eventsWanted }
@@ -60,14 +61,14 @@ struct LedgerSink: SessionSink {
         return true
     }
 
-    /// What compressed messages inflate to, in order; without any more, they are corrupt.
+    /// The decompressed messages, in order. Further messages are corrupt.
     var inflated: [LedgerInflated] = []
-    /// Compressed messages inflate to what ``LedgerInflated/standIn(_:limit:)`` makes of them.
+    /// Compressed messages are decompressed by ``LedgerInflated/standIn(_:limit:)``.
     var inflatesByStandIn = false
-    /// The compressed payloads that the session wanted inflated.
+    /// The compressed payloads that the session passed on.
     private(set) var compressed: [[UInt8]] = []
     private var inflatedMemory: [UInt8] = []
-    /// How often messages, in turns, are unfinished before they are inflated.
+    /// The number of times that messages, in turns, are unfinished before they are decompressed.
     var turnsToInflate = [0]
     private var turnsLeft: Int?
     private(set) var discarded = 0
@@ -93,7 +94,7 @@ struct LedgerSink: SessionSink {
         case .corrupt: return .corrupt
         case .message(let bytes):
             inflatedMemory = bytes
-            // Its memory stays where it is until the next call, which is all that is asked.
+            // The memory stays in place until the next call, which is all that is required.
             return .message(inflatedMemory.withUnsafeBytes { $0 })
         case .tooBig: return .tooBig
         case .noMemory: return .noMemory
@@ -121,15 +122,15 @@ struct LedgerSink: SessionSink {
     }
 }
 
-/// What a ``LedgerSink`` makes of a compressed message.
+/// The outcome of a compressed message in a ``LedgerSink``.
 enum LedgerInflated {
     case message([UInt8])
     case tooBig
     case noMemory
     case corrupt
 
-    /// What a payload says alone, in place of an inflater: it is doubled, unless its first byte,
-    /// one that no text has, stands for a failure.
+    /// Replaces a decompressor: the payload is doubled, unless its first byte, one that no text
+    /// contains, stands for a failure.
     static func standIn(_ payload: [UInt8], limit: Int) -> LedgerInflated {
         switch payload.first {
         case 0xFF: .corrupt

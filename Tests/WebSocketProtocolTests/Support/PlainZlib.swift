@@ -1,17 +1,17 @@
 import CZlib
 
-/// zlib used in the plainest way: the oracle of the deflate tests.
+/// The simplest use of zlib, as the reference of the deflate tests.
 enum PlainZlib {
     static let tail: [UInt8] = [0x00, 0x00, 0xFF, 0xFF]
 
-    /// What one call makes of a message and its tail, given whole.
+    /// Returns the outcome of one call with a complete message and its tail.
     enum Verdict: Equatable {
         case bytes([UInt8])
         case tooBig
         case refused(String)
     }
 
-    /// Compresses messages with one stream, each ended by a sync flush less its tail.
+    /// Compresses messages with one stream. Each ends with a sync flush, without its tail.
     static func deflate(
         _ messages: [[UInt8]], level: Int = 6, windowBits: Int = 15, keepContext: Bool = false
     ) -> [[UInt8]] {
@@ -39,8 +39,8 @@ enum PlainZlib {
         }
     }
 
-    /// Inflates messages with one stream, in outputs of `step` bytes: with a step of one, no
-    /// distance may be longer than the window. `nil` for what zlib refuses.
+    /// Decompresses messages with one stream, in outputs of `step` bytes. With a step of one, no
+    /// distance may exceed the window. Returns `nil` if zlib refuses a message.
     static func inflate(
         _ messages: [[UInt8]], windowBits: Int = 15, step: Int = 4_096, keepContext: Bool = false
     ) -> [[UInt8]?] {
@@ -70,11 +70,12 @@ enum PlainZlib {
         }
     }
 
-    /// One call with room for `limit` bytes, and another for each final block that more follows.
+    /// Calls zlib once with room for `limit` bytes, and again for each final block that more data
+    /// follows.
     static func oneShot(
         _ message: [UInt8], after history: [UInt8] = [], limit: Int
     ) -> Verdict {
-        // Nothing is taken for nothing.
+        // Without input, there is no output.
         if message.isEmpty { return .bytes([]) }
         var stream = z_stream()
         precondition(apus_inflate_init(&stream, 15) == Z_OK)
@@ -101,7 +102,7 @@ enum PlainZlib {
                         inflateSetDictionary(&stream, window, size)
                         continue
                     }
-                    // Cut short, if it does not end with an empty stored block's header.
+                    // Truncated, if it doesn't end with the header of an empty stored block.
                     if inflateSyncPoint(&stream) != 1 { return "cut short" }
                     stream.avail_in = UInt32(tail.count)
                     let end = CZlib.inflate(&stream, Z_SYNC_FLUSH)

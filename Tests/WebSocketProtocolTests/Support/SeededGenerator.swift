@@ -1,4 +1,4 @@
-/// A small seeded generator (SplitMix64), so that a failure can be run again.
+/// A small seeded generator (SplitMix64), so that failures are reproducible.
 struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 

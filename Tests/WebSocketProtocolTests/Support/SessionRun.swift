@@ -1,19 +1,19 @@
 import WebSocketProtocol
 
-/// One session with its sink, fed piece by piece, and watched for what must always hold.
+/// A session with its sink, fed piece by piece, with checks of its invariants.
 ///
-/// Each piece lies in memory of its own, exactly as large as it is.
+/// Each piece lies in separate memory of exactly its size.
 final class SessionRun {
     private var session: Session
     private(set) var sink = LedgerSink()
-    /// The first action that was not `.proceed`.
+    /// The first action except `.proceed`.
     private(set) var action = SessionAction.proceed
     private var faults: [String] = []
-    /// Whether long frames are read around the shared buffer, as a connection does.
+    /// Whether long frames are read directly, as a connection does.
     var usesReadTarget = false
-    /// Bytes after which the session is to yield; what it has not read is fed again.
+    /// The number of bytes after which the session must yield. Unread bytes are fed again.
     var window = Int.max
-    /// Pieces of bytes that were read straight into the session's memory.
+    /// The number of pieces that were read directly into the session's memory.
     private(set) var directReads = 0
 
     init(
@@ -43,13 +43,13 @@ final class SessionRun {
     var isBetweenMessages: Bool { session.isBetweenMessages }
     var wantsOwnReadBuffer: Bool { session.wantsOwnReadBuffer }
 
-    /// Where the next bytes would be read to; its size, 0 for the shared buffer.
+    /// The size of the memory for a direct read, or 0 for the shared buffer.
     func readTargetSize(atMost: Int) -> Int {
         session.readTarget(atMost: atMost, into: &sink).count
     }
 
-    /// Feeds a piece; where the session wants its own read buffer, as much of it as fits there,
-    /// then the rest.
+    /// Feeds a piece. If the session wants a direct read, feeds first what fits there, then the
+    /// rest.
     func feed(_ bytes: some Collection<UInt8>) {
         var rest = Array(bytes)[...]
         repeat {
@@ -88,7 +88,7 @@ final class SessionRun {
         }
     }
 
-    /// The first answer that isn't to yield.
+    /// The first answer except yielding.
     private func receiveYielding(_ bytes: UnsafeMutableRawPointer, count: Int) -> SessionAction {
         var unread = count
         var answer = session.receive(bytes, count: count, window: window, into: &sink)
@@ -108,7 +108,7 @@ final class SessionRun {
         return answer
     }
 
-    /// Ends the connection; returns what should not have happened, in sentences.
+    /// Ends the connection. Returns the violations as sentences.
     func end() -> [String] {
         session.discard(into: &sink)
         var byte: UInt8 = 0x81
@@ -125,14 +125,14 @@ final class SessionRun {
 }
 
 extension SessionLimits {
-    /// A mebibyte and 1,024 fragments, as a server has them by default.
+    /// A mebibyte and 1,024 fragments, the defaults of a server.
     static var generous: SessionLimits {
         SessionLimits(frameSizeMax: 1 << 20, messageSizeMax: 1 << 20, fragmentsMax: 1_024)
     }
 }
 
-/// Feeds a stream cut at `cuts` (ascending offsets) to a session. The second result tells what
-/// should not have happened. Where compression is agreed on, a stand-in inflates.
+/// Feeds a stream, split at `cuts` (ascending offsets), to a session. The second result contains
+/// the violations. With compression, a stand-in decompresses.
 func readStream(
     _ bytes: [UInt8], cuts: [Int] = [], role: Session.Role, limits: SessionLimits = .generous,
     eventsWanted: Int = .max, usesReadTarget: Bool = false, allowsCompression: Bool = false,

@@ -1,13 +1,13 @@
 import WebSocketProtocol
 
-/// The slow, obvious twin of ``Session``: all bytes at once, frame after frame, in plain arrays.
+/// A slow and simple second implementation of ``Session``, its twin: all bytes at once, frame by
+/// frame, in plain arrays.
 ///
-/// It has no fast path, no state between reads and no memory of its own to manage. Of the
-/// session's rules it leaves out one, the budget of all partly received messages, since what
-/// that refuses depends on how the bytes were cut. What is compressed, a stand-in inflates:
-/// ``LedgerInflated/standIn(_:limit:)``.
+/// It has no fast path, no state between reads and no memory management. It omits one rule of the
+/// session, the budget of all partly received messages, because its effect depends on how the bytes
+/// are split. ``LedgerInflated/standIn(_:limit:)`` replaces decompression.
 struct SessionTwin {
-    /// What a session makes of a stream: what it delivers, then how it ends.
+    /// The result of a stream: the delivered events, then the end.
     struct Transcript: Equatable {
         var events: [SessionEvent] = []
         var verdict = Verdict.open
@@ -26,18 +26,18 @@ struct SessionTwin {
         var isFinal: Bool
         var opcode: UInt8
         var isMarked: Bool
-        /// Unmasked; as much of it as has come.
+        /// The unmasked payload, as far as it has arrived.
         var payload: [UInt8]
-        /// Bytes that the header announces.
+        /// The length in the header.
         var announced: Int
         var isWhole: Bool { payload.count == announced }
     }
 
     let role: Session.Role
     let limits: SessionLimits
-    /// After this many events the application has closed: messages are wanted no more.
+    /// The number of events after which the application closes: messages aren't wanted any more.
     var eventsWanted = Int.max
-    /// Whether permessage-deflate was agreed on.
+    /// Whether permessage-deflate was negotiated.
     var allowsCompression = false
 
     private var rest: ArraySlice<UInt8> = []
@@ -93,7 +93,7 @@ struct SessionTwin {
         let isMasked = start[1] & 0b1000_0000 != 0
         let isControl = opcode >= 8
         var length = UInt64(start[1] & 0b111_1111)
-        // What is found without waiting for the rest of the header.
+        // Errors that are detected without the rest of the header.
         try require(start[0] & 0b11_0000 == 0 && (allowsCompression || !isMarked))
         try require(isMasked == (role == .server))
         try require(!isControl || length <= 125)
@@ -123,8 +123,8 @@ struct SessionTwin {
         if isControl { try readControl(frame) } else { try readData(frame) }
     }
 
-    /// A compressed message may be longer by a 16th and 64 bytes, and so may its frames, unless
-    /// there is a lower limit for frames.
+    /// A compressed message, and its frames, may be longer by a 16th and 64 bytes, unless there is
+    /// a lower limit for frames.
     private func checkSize(_ length: UInt64, isCompressed: Bool) throws {
         let room = isCompressed ? limits.messageSizeMax / 16 + 64 : 0
         let frameRoom = limits.frameSizeMax < limits.messageSizeMax ? 0 : room
@@ -193,7 +193,7 @@ enum SessionEvent: Equatable {
 }
 
 extension SessionTwin.Transcript {
-    /// Short enough for a failure's message.
+    /// Short enough for the message of a failed test.
     var summary: String {
         let events = events.map { event in
             switch event {

@@ -1,25 +1,25 @@
 import WebSocketProtocol
 
-/// Streams of frames made from a few bytes: four for each frame, whatever their values.
+/// Streams of frames, created from a few bytes: four for each frame, whatever their values.
 ///
-/// Without faults every frame is right and every message ends, so that random scripts reach deep;
-/// with them, a frame's last byte may break one rule.
+/// Without faults every frame is valid and every message ends, so that random scripts reach many
+/// states. With faults, the last byte of a frame may violate one rule.
 struct StreamScript {
     let role: Session.Role
     var allowsFaults = false
-    /// Whether permessage-deflate was agreed on: every other message is marked as compressed.
+    /// Whether permessage-deflate was negotiated: every second message is marked as compressed.
     var allowsCompression = false
 
     private var stream: [UInt8] = []
     private var kind: MessageKind?
-    /// Where the text of the message in progress goes on.
+    /// The position at which the text of the message in progress continues.
     private var textOffset = 0
     private var isClosed = false
 
-    /// Characters of one to four bytes, repeated without end.
+    /// Characters of one to four bytes, repeated endlessly.
     private static let text = Array("Käse, 5 €: \u{1D11E}~\u{10FFFF} \u{7FF}\u{800}\u{FFFF}.".utf8)
 
-    /// Sizes at which something changes: length forms, words, blocks, buffers.
+    /// Sizes at which something changes: forms of length, words, blocks, buffers.
     private static let sizes = [
         124, 125, 126, 127, 128, 255, 256, 1_000, 4_095, 4_096, 4_097, 5_000, 16_383, 16_384,
         16_385, 20_000, 40_000, 65_535, 65_536, 70_000, 100_000,
@@ -44,7 +44,7 @@ struct StreamScript {
     }
 
     private mutating func write(what: UInt8, size: UInt8, key: UInt8, fault: UInt8) {
-        // Large frames only while the stream is short, or tests get slow.
+        // Large frames only while the stream is short, because tests would become slow.
         let isLarge = size >= 232 && stream.count < 40_000
         let size = isLarge ? Self.sizes[Int(size) % Self.sizes.count] : Int(size) % 48
         let isFinal = what & 0x80 != 0
@@ -80,7 +80,7 @@ struct StreamScript {
         (kind, textOffset) = (nil, 0)
     }
 
-    /// The text goes on, cut anywhere, or to the end of a character if the message ends.
+    /// The text continues, split anywhere, or up to the end of a character if the message ends.
     private mutating func nextText(_ size: Int, isFinal: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         func next() -> UInt8 { Self.text[(textOffset + bytes.count) % Self.text.count] }
@@ -121,7 +121,8 @@ struct StreamScript {
 }
 
 extension SeededGenerator {
-    /// Ascending offsets at which to cut `count` bytes: a few, many small pieces, or one by one.
+    /// Returns ascending offsets at which to split `count` bytes: a few, many small pieces, or
+    /// single bytes.
     mutating func cuts(of count: Int) -> [Int] {
         switch Int.random(in: 0..<4, using: &self) {
         case 0:

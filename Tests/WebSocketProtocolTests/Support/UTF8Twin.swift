@@ -1,8 +1,9 @@
-/// The slow, obvious twin of ``UTF8Validator``: the table of RFC 3629 §4, by hand.
+/// A slow and simple second implementation of ``UTF8Validator``, its twin: the table of RFC 3629
+/// §4.
 enum UTF8Twin {
     static let tail: ClosedRange<UInt8> = 0x80...0xBF
 
-    /// The ranges that the bytes after a lead byte must be in; `nil` if it leads nothing.
+    /// Returns the ranges of the bytes after a lead byte; `nil` if it isn't one.
     static func tails(after lead: UInt8) -> [ClosedRange<UInt8>]? {
         switch lead {
         case 0x00...0x7F: []
@@ -17,8 +18,8 @@ enum UTF8Twin {
         }
     }
 
-    /// Where the first impossible byte is, if there is one; whether the text ends at a boundary;
-    /// and the ranges of the bytes that its last character still wants.
+    /// Returns the position of the first invalid byte, if any, whether the text ends at a boundary,
+    /// and the ranges of the missing bytes of its last character.
     static func judge(
         _ bytes: some Sequence<UInt8>
     ) -> (failure: Int?, isComplete: Bool, wanted: [ClosedRange<UInt8>]) {

@@ -1,13 +1,13 @@
 import WebSocketProtocol
 
-/// Frames as they stand on the wire, right or wrong, made byte by byte (RFC 6455 §5.2).
+/// Frames as exact bytes, valid or invalid (RFC 6455 §5.2).
 enum Wire {
-    /// How a payload's length is written; `minimal` is the only one that is allowed.
+    /// The form of a payload's length; only `minimal` is valid.
     enum LengthForm { case minimal, seven, sixteen, sixtyFour }
 
     static let key: [UInt8] = [0x37, 0xFA, 0x21, 0x3D]
 
-    /// A frame as the peer of `role` sends it. `announced` says another length than it has.
+    /// Returns a frame as the peer of `role` sends it. `announced` replaces the actual length.
     static func frame(
         _ opcode: UInt8, _ payload: [UInt8] = [], to role: Session.Role, isFinal: Bool = true,
         reserved: UInt8 = 0, form: LengthForm = .minimal, announced: UInt64? = nil,
@@ -53,7 +53,7 @@ enum Wire {
         return frame(8, bytes + reason, to: role)
     }
 
-    /// Bytes that repeat with no period that a word could hide.
+    /// Bytes whose period isn't the size of a word.
     static func pattern(_ size: Int) -> [UInt8] {
         (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 167 &+ $0 >> 8) }
     }

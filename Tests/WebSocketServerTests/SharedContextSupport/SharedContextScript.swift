@@ -7,9 +7,9 @@ import WebSocketProtocol
 /// Events in a ``SharedContextWorld``, each chosen by a few bytes.
 struct SharedContextScript {
     let world: SharedContextWorld
-    /// Connections, at most.
+    /// The most connections.
     let readersMax: Int
-    /// The next choice.
+    /// Returns the next choice.
     let choose: () -> UInt8
 
     private var recent: [Publication] = []
@@ -68,7 +68,7 @@ struct SharedContextScript {
         world.publish(publication, topic: topic, delivery: deliveries())
     }
 
-    /// What becomes of the deliveries: mostly the same for all.
+    /// Chooses the outcome of deliveries: mostly the same for all.
     private mutating func deliveries() -> (SharedContextWorld.Reader) -> SharedContextWorld.Delivery
     {
         let choice = choose()
@@ -93,7 +93,7 @@ struct SharedContextScript {
         return Int(noise >> 33) % count
     }
 
-    /// Small events, some of whose parts recur; a few are long, random, or empty.
+    /// Small events with recurring parts. A few are long, random, or empty.
     private mutating func payload(topic: Int) -> [UInt8] {
         let choice = choose()
         noise &+= UInt64(choose())

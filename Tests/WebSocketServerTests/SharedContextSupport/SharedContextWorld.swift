@@ -5,18 +5,20 @@ import WebSocketProtocol
     @testable import WebSocketServer
 #endif
 
-/// Connections as shared contexts see them, each with a real inflater that judges every frame.
+/// Connections from the view of shared contexts, each with a real decompressor that checks every
+/// frame.
 final class SharedContextWorld {
     /// One connection.
     final class Reader {
         let inflater: RawInflater
         let windowBits: Int
-        /// Whether it takes context over; otherwise it demanded `server_no_context_takeover`.
+        /// Whether it has context takeover; otherwise it requested `server_no_context_takeover`.
         let takesOver: Bool
         /// A bit for each topic.
         var topics: UInt8
         var context: SharedContext?
-        /// The twin of its context: what it was sent compressed since nothing was known.
+        /// The twin of its context: the data that was sent compressed since the context was
+        /// unknown.
         var sent: [Sent] = []
 
         init(takesOver: Bool, windowBits: Int, topics: UInt8) {
@@ -32,14 +34,15 @@ final class SharedContextWorld {
         let size: Int
     }
 
-    /// What becomes of one delivery.
+    /// The outcome of one delivery.
     enum Delivery {
         case written
-        /// Written, though it was not counted: it was waiting elsewhere.
+        /// Written although it wasn't counted, because it was waiting elsewhere.
         case uncounted
-        /// Not counted, and written as a frame that stands alone: it waited in the reader's backlog.
+        /// Not counted, and written as a frame that stands alone, because it waited in the reader's
+        /// backlog.
         case alone
-        /// Counted, but dropped before it was encoded, or after.
+        /// Counted, but dropped before or after it was encoded.
         case droppedBefore
         case droppedAfter
     }
@@ -51,18 +54,18 @@ final class SharedContextWorld {
     private(set) var readers: [Reader] = []
     private(set) var contexts: SharedContexts!
     private(set) var faults: [String] = []
-    /// Calls of deflate for the publication under way, and all that were made.
+    /// The compressor calls for the current publication, and those for all.
     private var encodings = 0
-    /// Of those, the ones for smaller windows than most readers have.
+    /// Of these, the ones for smaller windows than most readers have.
     private var narrowEncodings = 0
     private(set) var encodingsTotal = 0
     private(set) var publications = 0
     private(set) var deliveries = 0
     private(set) var compressedDeliveries = 0
-    /// Bytes written, headers included, and what they would have been uncompressed.
+    /// The bytes written, with headers, and their uncompressed size.
     private(set) var bytesWritten = 0
     private(set) var bytesPlain = 0
-    /// Looks into the inflaters' windows at each so many deliveries.
+    /// The number of deliveries between checks of the decompressors' windows.
     var windowCheckInterval = 61
 
     init(engine: DeflateEngine) {
@@ -80,7 +83,7 @@ final class SharedContextWorld {
         }
     }
 
-    /// A deflater and where it writes to, like a loop's.
+    /// A compressor and its output buffer, as a loop has them.
     final class Codec {
         private var deflater: Deflater
         private var output = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
@@ -95,7 +98,7 @@ final class SharedContextWorld {
         func deflate(
             _ payload: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer
         ) -> UnsafeRawBufferPointer? {
-            // Anew for each, filled with what must not show in a frame.
+            // Filled for each frame with bytes that must not appear in it.
             output.deallocate()
             output = .allocate(byteCount: Deflater.room(for: payload.count), alignment: 16)
             output.initializeMemory(as: UInt8.self, repeating: 0xA5)
@@ -116,7 +119,7 @@ final class SharedContextWorld {
 
     func leave(_ index: Int) { readers.remove(at: index) }
 
-    /// A message to one alone: compressed without a context, unless it doesn't shrink.
+    /// Sends a message to one connection: compressed without a context, unless it doesn't shrink.
     func sendPrivately(_ payload: [UInt8], to reader: Reader) {
         payload.withUnsafeBytes { payload in
             let none = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -136,7 +139,7 @@ final class SharedContextWorld {
         publish(publication, topic: topic, delivery: delivery)
     }
 
-    /// One publication to all who have its topic; it may come again.
+    /// Sends one publication to all subscribers of its topic; it may be repeated.
     func publish(_ publication: Publication, topic: Int, delivery: (Reader) -> Delivery) {
         publications += 1
         encodings = 0
@@ -204,7 +207,7 @@ final class SharedContextWorld {
         return (frame[0], UnsafeRawBufferPointer(rebasing: frame[size...]))
     }
 
-    // MARK: - Judgement
+    // MARK: - Checks
 
     private func check(
         _ bytes: UnsafeRawBufferPointer?, equals expected: UnsafeRawBufferPointer, _ what: String
@@ -217,7 +220,7 @@ final class SharedContextWorld {
         fault("\(what): \(bytes.count) bytes, not those \(expected.count) published")
     }
 
-    /// What the context says is really at the end of the inflater's window.
+    /// Checks that the decompressor's window really ends with the context.
     private func checkWindow(of reader: Reader) {
         guard let context = reader.context else { return fault("no context") }
         let window = UnsafeMutableRawBufferPointer.allocate(
@@ -229,7 +232,7 @@ final class SharedContextWorld {
         }
     }
 
-    /// Equal histories have one context, different ones different contexts.
+    /// Checks that equal histories have one context, and different ones different contexts.
     func checkIdentity() {
         var byHistory: [[Sent]: ObjectIdentifier] = [:]
         var byContext: [ObjectIdentifier: [Sent]] = [:]
@@ -251,7 +254,7 @@ final class SharedContextWorld {
         }
     }
 
-    /// The last that fill the window, as far as there are that many.
+    /// Returns the last publications that fill the window, if there are enough.
     private static func known(_ sent: [Sent]) -> [Sent] {
         var size = 0
         var start = sent.count
@@ -262,7 +265,7 @@ final class SharedContextWorld {
         return Array(sent[start...])
     }
 
-    /// Everyone leaves.
+    /// Disconnects all.
     func end() {
         readers = []
         if contexts.liveContexts != 0 { fault("\(contexts.liveContexts) contexts live on") }

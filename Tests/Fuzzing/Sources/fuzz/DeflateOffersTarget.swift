@@ -1,8 +1,8 @@
 import HTTPTypes
 import WebSocketProtocol
 
-/// The negotiation of permessage-deflate against RFC 7692, section 7.1, written down once more:
-/// any header as the offers to our server, and as the response to our client.
+/// Checks the negotiation of permessage-deflate against a second implementation of RFC 7692 §7.1:
+/// any header as the offers to a server, and as the response to a client.
 enum DeflateOffersTarget {
     static func test(_ input: FuzzInput) {
         var input = input
@@ -37,7 +37,7 @@ enum DeflateOffersTarget {
     private static func testServer(_ offers: [ExtensionOffer], _ policy: DeflatePolicy) {
         let answer = DeflateParameters.accept(offers, policy: policy)
         let first = offers.first { offer in
-            // 8 is the one right window that zlib can't deflate with.
+            // 8 is the only valid window with which zlib can't compress.
             guard let rules = Rules(offer) else { return false }
             return rules.areRight(in: .offer) && rules["server_max_window_bits"] != "8"
         }
@@ -52,11 +52,11 @@ enum DeflateOffersTarget {
         if !rules.areRight(in: .response) || !rules.answers(asked) { fail(said) }
         for (name, takeover) in [("server", policy.server), ("client", policy.client)] {
             let flag = name + "_no_context_takeover"
-            // Asked for, it is said, and it is said wherever the policy wants it.
+            // It is in the response if it was requested, and if the policy wants it.
             let isSaid = asked[flag] != nil || takeover == .off
             if (rules[flag] != nil) != isSaid { fail("\(flag): \(said)") }
         }
-        // Real clients fail on what they did not ask for.
+        // Real clients fail on parameters that they didn't offer.
         if asked["server_max_window_bits"] == nil, rules["server_max_window_bits"] != nil {
             fail(said)
         }
@@ -97,14 +97,14 @@ enum DeflateOffersTarget {
     }
 }
 
-/// The parameters of one offer or response as texts; "" is none.
+/// The parameters of one offer or response as texts; "" means no value.
 private struct Rules {
     enum Place { case offer, response }
 
     private var values: [String: String] = [:]
     private let name: String
 
-    /// `nil` where one is repeated.
+    /// `nil` if a parameter is repeated.
     init?(_ extension_: ExtensionOffer) {
         name = extension_.name
         for parameter in extension_.parameters {
@@ -117,7 +117,7 @@ private struct Rules {
 
     func bits(_ name: String) -> Int { Int(values[name] ?? "") ?? 15 }
 
-    /// Known parameters with values that they may have.
+    /// Returns whether all parameters are known and have valid values.
     func areRight(in place: Place) -> Bool {
         let windows = (8...15).map(String.init)
         return name == "permessage-deflate"
@@ -132,7 +132,7 @@ private struct Rules {
             }
     }
 
-    /// Whether a response that is right by itself may follow this offer.
+    /// Returns whether a valid response may answer this offer.
     func answers(_ offer: Rules) -> Bool {
         if offer["server_no_context_takeover"] != nil, self["server_no_context_takeover"] == nil {
             return false
@@ -145,7 +145,7 @@ private struct Rules {
         return offer["client_max_window_bits"] != nil || self["client_max_window_bits"] == nil
     }
 
-    /// What holds then: what the response says, and what the client's own hints bind it to.
+    /// The parameters in effect: those of the response, and the client's own hints.
     func agreed(with offer: Rules) -> DeflateParameters {
         DeflateParameters(
             serverNoContextTakeover: self["server_no_context_takeover"] != nil,

@@ -1,7 +1,7 @@
 import WebSocketProtocol
 
-/// What a deflater makes of messages that share a context is read by plain zlib, with the same
-/// window, and by our inflaters.
+/// Checks that plain zlib with the same window, and the library's decompressors, read a
+/// compressor's messages with a shared context.
 enum DeflateTarget {
     static func test(_ input: FuzzInput) {
         var input = input
@@ -18,7 +18,7 @@ enum DeflateTarget {
         var sent: [[UInt8]] = []
         for _ in 0..<16 where !choices.isEmpty {
             let message = message(after: plain.last ?? [], &choices)
-            // Some do without the context, and some get too little room.
+            // Some messages have no context, and some get too little room.
             let isAlone = choices.number(in: 0...9) == 0
             let room = Deflater.room(for: message.count)
             let isShort = choices.number(in: 0...9) == 0
@@ -28,7 +28,7 @@ enum DeflateTarget {
             let count = withExtendedLifetime((input, given, output)) {
                 deflater.compress(input.readOnly, after: given.readOnly, into: output.bytes)
             }
-            // What went plain, neither side's context gets.
+            // A plain message enters the context of neither side.
             guard let count else { continue }
             if count >= max(2, message.count) { fail("\(count) bytes for \(message.count)") }
             message.withUnsafeBytes { history.append($0) }
@@ -39,7 +39,7 @@ enum DeflateTarget {
     }
 
     private static func testReading(_ sent: [[UInt8]], _ plain: [[UInt8]], windowBits: Int) {
-        // A byte at a time, so that the window is the limit it should be.
+        // One byte at a time, so that the window limits the distances exactly.
         let step = plain.joined().count < 20_000 ? 1 : 64
         let read = PlainZlib.inflate(sent, windowBits: windowBits, step: step, keepContext: true)
         if read != plain { fail("zlib reads another") }
@@ -53,7 +53,8 @@ enum DeflateTarget {
         }
     }
 
-    /// Pieces of the input, of what came before, of what repeats and of what never does.
+    /// Returns pieces of the input, of earlier data, of repetitions, and of data without
+    /// repetitions.
     private static func message(after last: [UInt8], _ choices: inout FuzzChoices) -> [UInt8] {
         var message: [UInt8] = []
         for _ in 0..<choices.number(in: 0...5) {

@@ -2,7 +2,7 @@ import Foundation
 
 /// The fuzz targets: `fuzz --target=NAME [libFuzzer's options] [CORPUS…]`.
 enum Fuzz {
-    /// The target that the command line names; libFuzzer leaves options with two dashes alone.
+    /// The target named by the command line. libFuzzer ignores options with two dashes.
     static let test: @Sendable (FuzzInput) -> Void = {
         let option = "--target="
         let name = CommandLine.arguments.first { $0.hasPrefix(option) }?.dropFirst(option.count)
@@ -32,7 +32,7 @@ func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     return 0
 }
 
-/// One input: a few bytes that choose how to test, then what is tested.
+/// An input: a few bytes of choices, then the data to be tested.
 struct FuzzInput {
     private var bytes: ArraySlice<UInt8>
 
@@ -40,20 +40,21 @@ struct FuzzInput {
         bytes = Array(UnsafeBufferPointer(start: start, count: count))[...]
     }
 
-    /// The next choice; 0 when there is none left.
+    /// Returns the next choice, or 0 when none is left.
     mutating func choice() -> UInt8 { bytes.popFirst() ?? 0 }
 
-    /// What is left.
+    /// The rest of the input.
     var rest: [UInt8] { Array(bytes) }
 
-    /// A generator that depends on the whole input, so that no byte of it need choose the cuts.
+    /// A generator that depends on the whole input, so that no bytes are needed to choose the
+    /// splits.
     var generator: SeededGenerator {
         let hash = bytes.reduce(UInt64(bytes.count)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
         return SeededGenerator(seed: hash)
     }
 }
 
-/// Ends the process, which the fuzzer takes as a finding, unless both are equal.
+/// Ends the process unless both are equal; the fuzzer reports that as a finding.
 func require<Value: Equatable>(
     _ value: @autoclosure () -> Value, equals expected: @autoclosure () -> Value,
     _ what: @autoclosure () -> String

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Memory behind which nothing can be read or written, not even by code that AddressSanitizer does
-/// not see, as it is in a system's library.
+/// Memory followed by an inaccessible page, which stops even code without AddressSanitizer, such as
+/// a system library's.
 final class GuardedMemory {
     let bytes: UnsafeMutableRawBufferPointer
     private let start: UnsafeMutableRawPointer
@@ -26,7 +26,7 @@ final class GuardedMemory {
     var readOnly: UnsafeRawBufferPointer { UnsafeRawBufferPointer(bytes) }
 }
 
-/// Random numbers that are an input's bytes, two for each, while there are any.
+/// Random numbers from the bytes of an input, two for each, while there are any.
 struct FuzzChoices: RandomNumberGenerator {
     private var bytes: ArraySlice<UInt8>
     private var others: SeededGenerator
@@ -40,13 +40,14 @@ struct FuzzChoices: RandomNumberGenerator {
 
     mutating func next() -> UInt64 {
         guard let high = bytes.popFirst() else { return others.next() }
-        // High bits decide, and the low ones are above what is rejected for fairness.
+        // The high bits decide. The low ones are set, so that the number isn't rejected for
+        // fairness.
         return UInt64(high) << 56 | UInt64(bytes.popFirst() ?? 0) << 48 | 0x8000_0000_0000
     }
 
     mutating func number(in range: ClosedRange<Int>) -> Int { .random(in: range, using: &self) }
 
-    /// The bytes that come next, as they are.
+    /// Returns the next bytes unchanged.
     mutating func take(_ count: Int) -> [UInt8] {
         defer { bytes = bytes.dropFirst(count) }
         return Array(bytes.prefix(count))

@@ -1,7 +1,7 @@
 import HTTPProtocol
 import HTTPTypes
 
-/// What an HTTP parser found, with content joined, so that cuts should not show in it.
+/// The events of an HTTP parser, with content joined, so that splits have no effect.
 private struct Transcript<Head: Equatable>: Equatable {
     enum Step: Equatable {
         case head(Head)
@@ -28,8 +28,8 @@ private let limits = [
     HTTPLimits(headSizeMax: 512, headerCountMax: 8, bodySizeMax: 64),
 ]
 
-/// Gives each piece of `bytes` in memory of its own until `parse` says that it wants more.
-/// `parse` returns how much it took, or `nil` at its end.
+/// Passes each piece of `bytes` in separate memory until `parse` needs more. `parse` returns the
+/// number of consumed bytes, or `nil` at its end.
 private func feed(
     _ bytes: [UInt8], cuts: [Int], _ parse: (UnsafeRawBufferPointer, ArraySlice<UInt8>) -> Int?
 ) {
@@ -51,11 +51,11 @@ private func feed(
     }
 }
 
-/// What `feed` takes for «go on with the next piece».
+/// The value with which `feed` continues with the next piece.
 private let wantsMore = -1
 
-/// The request parser: the same events however the bytes are cut, and of the first request what
-/// the slow twin makes of it.
+/// Checks the request parser: the same events however the bytes are split, and the twin's result
+/// for the first request.
 enum RequestTarget {
     static func test(_ input: FuzzInput) {
         var input = input
@@ -64,7 +64,7 @@ enum RequestTarget {
         let bytes = input.rest
         var random = input.generator
         let whole = read(bytes, [], limits)
-        // The twin knows the default limits only, and none of a head's size.
+        // The twin only knows the default limits, and none of a head's size.
         if choice == 0, bytes.count <= limits.headSizeMax {
             require(outcome(whole), equals: ReferenceParser.parse(bytes), "of the first request")
         }
@@ -73,7 +73,7 @@ enum RequestTarget {
         }
     }
 
-    /// The first request in the twin's words.
+    /// The first request in the twin's format.
     private static func outcome(_ read: Transcript<RequestHead>) -> ReferenceParser.Outcome {
         guard let end = read.steps.firstIndex(of: .end), case .head(let head) = read.steps[0]
         else {
@@ -125,7 +125,8 @@ enum RequestTarget {
     }
 }
 
-/// The response parser: the same events however the bytes are cut, and at the connection's end.
+/// Checks the response parser: the same events however the bytes are split, also at the
+/// connection's end.
 enum ResponseTarget {
     static func test(_ input: FuzzInput) {
         var input = input

@@ -2,8 +2,8 @@ import HTTPProtocol
 import HTTPTypes
 import WebSocketProtocol
 
-/// The opening handshake, from a request's bytes: what is accepted is right, and what is written
-/// reads back as the same.
+/// Checks the opening handshake for the bytes of a request: an accepted one is valid, and a written
+/// one is read back unchanged.
 enum HandshakeTarget {
     static func test(_ input: FuzzInput) {
         let bytes = input.rest

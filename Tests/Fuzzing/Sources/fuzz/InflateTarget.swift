@@ -1,6 +1,6 @@
 import WebSocketProtocol
 
-/// An inflater against plain zlib, whatever the bytes: raw ones, or what a script makes of them.
+/// Checks a decompressor against plain zlib, with raw bytes or the output of a script.
 enum InflateTarget {
     private static let historySizes = [
         0, 1, 3, 255, 256, 257, 512, 1_000, 4_095, 4_096, 8_000, 32_767, 32_768, 40_000,
@@ -22,11 +22,11 @@ enum InflateTarget {
             var choices = FuzzChoices(input)
             message = DeflateScript.message(after: window.count, using: &choices)
         }
-        // Only larger messages are ISA-L's.
+        // ISA-L only gets larger messages.
         if mode & 16 != 0 { message = [0, 0x90, 1, 0x6F, 0xFE] + Wire.pattern(400) + message }
 
         let exact = PlainZlib.oneShot(message, after: window, limit: limit)
-        // Which is slow.
+        // Plain zlib is slow.
         if limit <= 1_024 {
             let twin = InflateTwin.inflate(message, after: window, limit: limit)
             if !agree(twin, exact) { fail("twin \(twin), zlib \(exact)") }
@@ -34,7 +34,7 @@ enum InflateTarget {
         let other = message.prefix(message.count / 2)
         for engine in DeflateEngine.available {
             var inflater = Inflater(engine: engine, windowBits: windowBits)
-            // Of which nothing may be left.
+            // It must leave no state.
             _ = inflate(other, after: history.dropFirst(3), limit: 999, room: 0, by: &inflater)
             let run = inflate(
                 message, after: history, limit: limit, room: min(limit, Int(mode)), by: &inflater)
@@ -57,7 +57,7 @@ enum InflateTarget {
         }
     }
 
-    /// In memory that ends where a page does, input, history and output.
+    /// In memory that ends at the end of a page: input, history and output.
     private static func inflate(
         _ message: some Collection<UInt8>, after history: some Collection<UInt8>, limit: Int,
         room: Int, by inflater: inout Inflater
@@ -86,7 +86,7 @@ enum InflateTarget {
 }
 
 extension InflateRun {
-    /// Whether it is what zlib says of an input.
+    /// Returns whether it equals zlib's outcome for an input.
     fileprivate func agrees(with verdict: PlainZlib.Verdict) -> Bool {
         switch verdict {
         case .bytes(let bytes): result == bytes

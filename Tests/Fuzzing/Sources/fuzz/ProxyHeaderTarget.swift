@@ -1,8 +1,8 @@
 import HTTPProtocol
 import HTTPTypes
 
-/// What stands before HTTP and in it about a client's address: the PROXY protocol's header reads
-/// the same however it is cut, and what a client writes never hides the hop that a proxy adds.
+/// Checks the sources of a client's address. The header of the PROXY protocol has the same result
+/// however it is split, and text of a client never hides the hop that a proxy adds.
 enum ProxyHeaderTarget {
     static func test(_ input: FuzzInput) {
         let bytes = input.rest

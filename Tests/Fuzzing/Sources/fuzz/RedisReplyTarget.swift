@@ -1,5 +1,5 @@
-/// What a Redis sends: replies and errors are the same however the bytes are cut, what was read can
-/// be written and read again, and no more is kept than the limits allow.
+/// Checks the replies of Redis. Replies and errors are the same however the bytes are split, a
+/// written reply is read back unchanged, and memory stays within the limits.
 enum RedisReplyTarget {
     static func test(_ input: FuzzInput) {
         var input = input

@@ -1,7 +1,7 @@
 import WebSocketProtocol
 
-/// A session under any chunking against its slow twin: raw bytes, or frames made from a script,
-/// with compression agreed on or not.
+/// Checks a session with any splits against its slow twin: raw bytes, or frames from a script, with
+/// or without compression.
 enum SessionTarget {
     private static let limits = [
         SessionLimits(frameSizeMax: 1 << 20, messageSizeMax: 1 << 20, fragmentsMax: 1_024),
@@ -46,8 +46,8 @@ enum SessionTarget {
         if bytes.count > 4_096 { testBudget(bytes, twin, expected, &random) }
     }
 
-    /// With little memory: what is delivered is a beginning of what would be, the end is the same
-    /// or 1013, and the memory comes back.
+    /// With little memory, the delivered messages are the first ones of the others, the end is the
+    /// same or 1013, and the memory is freed.
     private static func testBudget(
         _ bytes: [UInt8], _ twin: SessionTwin, _ expected: SessionTwin.Transcript,
         _ random: inout SeededGenerator

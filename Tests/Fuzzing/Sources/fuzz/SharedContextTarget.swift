@@ -1,9 +1,9 @@
 import WebSocketProtocol
 
-/// Shared contexts under any order of joins, leaves, losses and private messages: each connection's
-/// inflater, plain zlib, gets what was published.
+/// Checks shared contexts with any order of joins, leaves, losses and private messages: each
+/// connection's decompressor, plain zlib, returns the published messages.
 enum SharedContextTarget {
-    /// The bytes, from the first to the last.
+    /// The bytes in order.
     private final class Choices {
         var input: FuzzInput
         var left: Int

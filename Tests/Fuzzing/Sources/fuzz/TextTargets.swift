@@ -1,11 +1,11 @@
 import Foundation
 import HTTPProtocol
 
-/// Seconds that an input of up to 64 KiB may take: many times what it needs, and a sixth of what it
-/// would take if its cost grew with the square of its size.
+/// The limit in seconds for an input of up to 64 KiB. Linear work takes a small fraction of it, and
+/// work that grows with the square of the size would take six times as long.
 private let secondsMax = 0.25
 
-/// Runs `test`; fails if it takes longer than ``secondsMax`` on the thread's own clock.
+/// Runs `test`. Fails if it takes more CPU time of the thread than ``secondsMax``.
 private func withinLimit(_ test: () -> Void) {
     func now() -> Double {
         var time = timespec()
@@ -19,8 +19,8 @@ private func withinLimit(_ test: () -> Void) {
 }
 
 extension FuzzInput {
-    /// What is left, with a run of combining marks in mixed order for each byte of 1: no input need
-    /// be long to hold some, nor chance put them together. 64 KiB at most.
+    /// The rest of the input, with a sequence of combining marks for each byte of 1, so that short
+    /// inputs contain long sequences. At most 64 KiB.
     fileprivate var stretched: [UInt8] {
         let marks = Array(String(repeating: "\u{300}\u{316}", count: 4_000).utf8)
         var text: [UInt8] = []
@@ -32,8 +32,8 @@ extension FuzzInput {
     }
 }
 
-/// Bodies in JSON: a fault's place lies in the text, what is read reads the same again with blanks
-/// around it, and no name or string is dear.
+/// Checks JSON bodies: the position of an error lies in the text, the result is the same with
+/// whitespace around it, and no name or string is expensive.
 enum JSONTarget {
     static func test(_ input: FuzzInput) {
         let bytes = input.stretched
@@ -62,7 +62,7 @@ enum JSONTarget {
     }
 }
 
-/// Forms, queries, media types and whole numbers in texts.
+/// Checks forms, queries, media types and whole numbers in texts.
 enum FormTarget {
     static func test(_ input: FuzzInput) {
         let bytes = input.stretched
@@ -95,7 +95,7 @@ enum FormTarget {
     }
 }
 
-/// Tokens, and messages that may bring one: told apart as by reading them whole.
+/// Checks tokens, and that messages with a token are detected as by a complete parse.
 enum TokenTarget {
     static func test(_ input: FuzzInput) {
         let bytes = input.stretched
@@ -115,7 +115,7 @@ enum TokenTarget {
         if case .object(let members)? = whole, members.count == 1,
             case .string(let token)? = members["token"]
         {
-            // Four quotes: no member comes twice, no escaped quote hides one.
+            // Four quotes: no member is repeated, and no escaped quote hides one.
             guard message.utf8.count(where: { $0 == UInt8(ascii: "\"") }) == 4 else { return }
             switch read {
             case .token: require(read, equals: .token(token), "a token message")

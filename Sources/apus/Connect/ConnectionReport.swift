@@ -1,0 +1,80 @@
+import Foundation
+import HTTPTypes
+import LoadGenerator
+import WebSocketServer
+
+/// What `apus connect` says of a connection's end, and the exit status that follows from it.
+struct ConnectionReport {
+    let text: String
+    let status: Int32
+    /// Whether it is said on a terminal only.
+    var isNote = false
+
+    /// - Parameter closedHere: whether this side closed first.
+    init(_ end: ConnectionEnd, closedHere: Bool, pongTimeout: Duration) {
+        let reason = end.reason.inOneLine
+        guard end.isClean else {
+            status = 1
+            switch reason {
+            case "heartbeat timeout":
+                text =
+                    "the connection was lost: nothing came from the server within "
+                    + "\(Figures.number(pongTimeout.inSeconds)) s after a ping"
+            case "close timeout": text = "the server did not answer the Close frame"
+            default:
+                let code = CloseCode.abnormalClosure
+                text =
+                    "the connection was lost: \(code), the server sent no Close frame"
+                    + (reason.isEmpty ? "" : " (\(reason))")
+            }
+            return
+        }
+        let normal: [CloseCode] = [.normalClosure, .goingAway, .noStatusReceived]
+        status = normal.contains(end.code) ? 0 : 1
+        isNote = closedHere && status == 0
+        text =
+            (closedHere ? "closed: " : "closed by the server: ") + "\(end.code)"
+            + (reason.isEmpty ? "" : ": \(reason)")
+    }
+
+    /// A connection that could not be made.
+    init(_ error: ClientError) {
+        status = 1
+        guard let response = error.response else {
+            text = error.detail.inOneLine
+            return
+        }
+        var text = "refused: the server answered \(response.status)".inOneLine
+        if let detail = Self.detail(error.body) { text += ": \(detail.inOneLine)" }
+        self.text = text + Self.advice(response)
+    }
+
+    /// What a refusal's body says: the detail of problem+json (RFC 9457 §3.1.4), or else a text
+    /// of one short line.
+    static func detail(_ body: [UInt8]) -> String? {
+        let object = try? JSONSerialization.jsonObject(with: Data(body)) as? [String: Any]
+        if let object {
+            return object["detail"] as? String ?? object["title"] as? String
+        }
+        guard
+            let text = String(validating: body, as: UTF8.self)?
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        else { return nil }
+        let isLine = !text.isEmpty && text.utf8.count <= 200 && !text.contains("\n")
+        return isLine && !text.hasPrefix("<") ? text : nil
+    }
+
+    private static func advice(_ response: HTTPResponse) -> String {
+        switch response.status.code {
+        case 401: "\n  Give a valid token in APUS_TOKEN or with --token."
+        case 403: "\n  A token (--token) or another origin (--origin) may be needed."
+        case 404: "\n  Check the path of the URL."
+        case 200: "\n  This path answers plain HTTP requests, no WebSocket."
+        case 300..<400:
+            response.headerFields[.location].map {
+                "\n  Redirects aren't followed. Connect to the new place: \($0.inOneLine)"
+            } ?? ""
+        default: ""
+        }
+    }
+}
