@@ -69,7 +69,6 @@ fuzz: deps-build ## run every fuzz target, one on each core (SECONDS=60 each)
 bench: build ## compare compressed with plain messages, charts in Benchmarks/results; 4 minutes
 	@.ci/install bench
 	.build/release/apus bench compare --svg Benchmarks/results $(ARGS)
-	Benchmarks/agree echo1k defl1k fanout1k fanoutdefl1k
 
 .PHONY: bench-floor
 bench-floor: build ## compare the server with minimal C programs (ARGS go to Benchmarks/run)

@@ -68,12 +68,15 @@ let package = Package(
                 .target(name: "CISAL", condition: .when(traits: ["ISAL"])),
             ],
             swiftSettings: library),
+        .target(
+            name: "PubSub", dependencies: ["HTTPProtocol", "WebSocketProtocol"],
+            swiftSettings: library),
         .target(name: "TLSFilter", dependencies: ["CLibSSL"], swiftSettings: library),
         .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
         .target(
             name: "WebSocketServer",
             dependencies: [
-                "HTTPProtocol", "WebSocketProtocol", "UVTransport",
+                "HTTPProtocol", "PubSub", "WebSocketProtocol", "UVTransport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -130,6 +133,14 @@ let package = Package(
         .testTarget(
             name: "WebSocketProtocolTests", dependencies: ["WebSocketProtocol", "CZlib"],
             swiftSettings: common),
+        // What several test targets share.
+        .target(
+            name: "TestSupport", dependencies: ["CZlib"], path: "Tests/TestSupport",
+            swiftSettings: common),
+        .testTarget(
+            name: "PubSubTests",
+            dependencies: ["PubSub", "TestSupport", "WebSocketProtocol", "WebSocketTesting"],
+            swiftSettings: common),
         .testTarget(
             name: "UVTransportTests",
             dependencies: ["UVTransport", "CLibuv", "WebSocketServer", "WebSocketTesting"],
@@ -137,8 +148,8 @@ let package = Package(
         .testTarget(
             name: "WebSocketServerTests",
             dependencies: [
-                "HTTPProtocol", "WebSocketServer", "WebSocketTesting", "UVTransport",
-                "WebSocketProtocol", "CZlib",
+                "HTTPProtocol", "PubSub", "TestSupport", "UVTransport", "WebSocketProtocol",
+                "WebSocketServer", "WebSocketTesting", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),

@@ -38,8 +38,11 @@ let package = Package(
                 "CISAL",
             ],
             swiftSettings: library),
+        .target(
+            name: "PubSub", dependencies: ["HTTPProtocol", "WebSocketProtocol"],
+            swiftSettings: library),
         .executableTarget(
-            name: "micro", dependencies: ["HTTPProtocol", "WebSocketProtocol"],
+            name: "micro", dependencies: ["PubSub", "WebSocketProtocol"],
             swiftSettings: common + [.enableExperimentalFeature("Lifetimes")]),
     ]
 )

@@ -1,4 +1,4 @@
-"""Measures the application of S1 to S4 on FastAPI and on Apus, and writes the ratio.
+"""Measures the application on FastAPI and on Apus, and writes the ratio.
 
 The work: `echo` (/ws), `chat` (/ws/{client_id}, each message to 1,000), and `notifications` (POST
 /tasks into SQLite at a steady rate, each to all subscribers of /ws/notifications/tasks). Both are
@@ -23,7 +23,10 @@ from peers import BUILD, HERE, LOAD, Peer, apus_binary, apus_version, fastapi_ve
 from verify import GENERATOR_CORE, SERVER_CORE, raise_descriptor_limit, running
 from verify_app import CHECKS, verify_work
 
-# What stands for a work in load/run_case.py; the rest has a driver of its own.
+sys.path.insert(0, str(LOAD))
+from run_case import GENERATOR  # noqa: E402
+
+# The cases of load/run_case.py that stand for a work; the rest has a driver of its own.
 CASES = {"echo": "appecho", "chat": "appchat"}
 
 
@@ -36,6 +39,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5, help="of each run (5)")
     parser.add_argument("--repeats", type=int, default=5, help="of each work (5)")
     parser.add_argument("--quick", action="store_true", help="a second, once")
+    parser.add_argument(
+        "--generator", default=str(GENERATOR), metavar="PATH", help="(.build/release/apus)")
     parser.add_argument("--subscribers", type=int, default=200, help="to notifications (200)")
     parser.add_argument("--rate", type=float, default=25, help="tasks posted a second (25)")
     parser.add_argument(
@@ -122,6 +127,7 @@ class Comparison:
                 "--case", CASES[work], "--repeats", str(self.options.repeats),
                 "--seconds", str(self.options.seconds), "--port", str(self.port + 100),
                 "--logdir", str(BUILD / "logs"), "--json", str(results),
+                "--generator", self.options.generator,
                 "--server-cpu", str(SERVER_CORE), "--gen-cpu", str(GENERATOR_CORE),
             ], check=True, stdout=subprocess.DEVNULL)
             for line in results.read_text().splitlines():
@@ -156,8 +162,8 @@ def ratios(runs: dict[str, dict[str, list[dict]]], names: dict[str, str]) -> lis
         if not fastapi or not apus:
             rows.append([names[work], *["failed"] * 6])
             continue
-        cpu = [report.median(each, "server_cpu_us_per_msg") for each in (fastapi, apus)]
-        rate = [report.median(each, "msgs_per_s") for each in (fastapi, apus)]
+        cpu = [report.median(each, *report.CPU) for each in (fastapi, apus)]
+        rate = [report.median(each, "messages_per_second") for each in (fastapi, apus)]
         # Where the rate is given, it says nothing.
         faster = "" if work == "notifications" else f"**{rate[1] / rate[0]:.1f}**"
         less = f"**{cpu[0] / cpu[1]:.1f}**" if cpu[1] else "too little to tell"

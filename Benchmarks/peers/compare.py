@@ -20,7 +20,8 @@ from peers import BUILD, LOAD, Peer, all_peers, apus_binary
 from verify import Verdict, raise_descriptor_limit, verify
 
 sys.path.insert(0, str(LOAD))
-from run_case import CASES  # noqa: E402
+from cases import CASES  # noqa: E402
+from run_case import GENERATOR  # noqa: E402
 
 KINDS = ("plain", "deflate", "takeover", "fanout", "fanoutdef", "fanouttake")
 DEFAULT = [
@@ -33,8 +34,8 @@ OVERHEAD_S = 2.5
 
 
 def parse() -> argparse.Namespace:
-    known = [name for name, (kind, _, options) in CASES.items()
-             if kind in KINDS and options.split()[0] in ("echo", "fanout")]
+    known = [name for name, case in CASES.items()
+             if case.kind in KINDS and case.scenario in ("echo", "fanout")]
     parser = argparse.ArgumentParser(
         prog="Benchmarks/peers/run", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -48,6 +49,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help=f"a second, once: {' '.join(QUICK)}")
     parser.add_argument("--verify", action="store_true", help="check the contents, no more")
+    parser.add_argument(
+        "--generator", default=str(GENERATOR), metavar="PATH", help="(.build/release/apus)")
     parser.add_argument(
         "--out", type=Path, default=BUILD / "peers.md",
         help="the table; the runs go beside it as .jsonl (Benchmarks/.build/peers/peers.md)")
@@ -94,7 +97,7 @@ def measure(
         if kinds:
             servers.append(peer.for_run_case(kinds))
     runs = sum(1 for case in options.cases for server in servers
-               if CASES[case][0] in server["tags"]) * options.repeats
+               if CASES[case].kind in server["tags"]) * options.repeats
     print(f"{runs} runs, some {runs * (options.seconds + OVERHEAD_S) / 60:.0f} minutes",
           flush=True)
     results = options.out.with_suffix(".jsonl")
@@ -105,7 +108,8 @@ def measure(
         command = [
             sys.executable, str(LOAD / "run_case.py"), "--servers-file", file.name,
             "--repeats", str(options.repeats), "--seconds", str(options.seconds),
-            "--warmup", "0.7", "--logdir", str(BUILD / "logs"), "--json", str(results),
+            "--warmup", "0.7", "--generator", options.generator,
+            "--logdir", str(BUILD / "logs"), "--json", str(results),
         ]
         for case in options.cases:
             command += ["--case", case]
@@ -125,12 +129,12 @@ def write(
             [[peer.name, peer.version, peer.settings] for peer in peers], left=3),
     ]
     for case in options.cases:
-        kind, _, arguments = CASES[case]
+        kind = CASES[case].kind
         by_server: dict[str, list[dict]] = {}
         for run in runs:
             if run["case"] == case:
                 by_server.setdefault(run["server"], []).append(run)
-        parts.append(f"### {case}\n\n`wsload {arguments}`")
+        parts.append(f"### {case}\n\n`{CASES[case].command}`")
         if by_server:
             parts.append(report.case_table(by_server))
         if kind not in ("plain", "fanout"):
@@ -155,14 +159,14 @@ def main() -> None:
     (BUILD / "logs").mkdir(parents=True, exist_ok=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     peers = choose(all_peers(apus, arguments), options.peers)
-    used = {CASES[case][0] for case in options.cases}
+    used = {CASES[case].kind for case in options.cases}
     verdicts = check(peers, list(KINDS) if options.verify else [k for k in KINDS if k in used])
     if options.verify:
         sys.exit(1 if any(verdict.fault for verdict in verdicts.values()) else 0)
     runs = measure(options, peers, verdicts)
     write(options, peers, verdicts, runs)
     failed = [name for (name, _), verdict in verdicts.items() if verdict.fault]
-    failed += [run["server"] for run in runs if run.get("error") or run.get("errors")]
+    failed += [run["server"] for run in runs if "error" in run]
     if "apus" in failed:
         sys.exit("apus failed, see above")
 

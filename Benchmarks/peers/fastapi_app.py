@@ -1,4 +1,4 @@
-"""The application of S1 to S4 in FastAPI: echo, chat, topic notifications, tasks in SQLite.
+"""The application in FastAPI: echo, chat, topic notifications, tasks in SQLite.
 
     uvicorn --no-access-log fastapi_app:app
 

@@ -116,23 +116,27 @@ class Scenario:
         count, wall, cpu = load.posts * load.subscribers, end - begin, cpu_after - cpu
         quantiles = statistics.quantiles(self.latencies, n=100)
         return {
-            "msgs": count, "msgs_per_s": count / wall,
-            "server_cpu_us_per_msg": cpu * 1e6 / count,
-            "server_user_us_per_msg": (user_after - user) * 1e6 / count,
-            "server_cpu_share": cpu / wall, "gen_cpu_share": own / wall,
-            "other_cpu_share": (busy - cpu - own) / wall,
-            "lat_us": {"p50": quantiles[49] * 1e6, "p99": quantiles[98] * 1e6},
-            "errors": 0,
+            "messages": count, "messages_per_second": count / wall,
+            "server": {
+                "cpu_microseconds_per_message": cpu * 1e6 / count,
+                "user_microseconds_per_message": (user_after - user) * 1e6 / count,
+                "busy": cpu / wall,
+            },
+            "generator_busy": [own / wall],
+            "machine": {"other_busy": (busy - cpu - own) / wall},
+            "latency_microseconds": {
+                "p50": quantiles[49] * 1e6, "p99": quantiles[98] * 1e6,
+            },
         }
 
 
 def measure(port: int, pid: int, load: Load) -> dict:
-    """One run against a server that has no tasks yet; what goes wrong is in the result."""
+    """One run against a server that has no tasks yet, in the form of those of run_case.py."""
     async def run() -> dict:
         return await Scenario(f"http://127.0.0.1:{port}", load).run(pid)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(run())
+            return {"bench": runner.run(run())}
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"[:200]}

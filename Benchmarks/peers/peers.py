@@ -62,7 +62,7 @@ class Peer:
     def for_run_case(self, kinds: list[str]) -> dict[str, object]:
         fanout = f"--path {self.broadcast_path}"
         if self.publish_path:
-            fanout += f" --pub-path {self.publish_path}"
+            fanout += f" --publish-path {self.publish_path}"
         return {
             "name": self.name, "cmd": self.command, "tags": kinds, "env": self.environment,
             "opts": f"--path {self.echo_path}", "fanopts": fanout,

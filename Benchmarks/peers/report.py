@@ -22,21 +22,23 @@ def machine() -> str:
 
 
 def clean(runs: list[dict]) -> list[dict]:
-    return [run for run in runs if not run.get("error") and not run.get("errors")]
+    return [run for run in runs if "error" not in run]
 
 
-def median(runs: list[dict], *keys: str) -> float:
-    def value(run: dict) -> float:
-        found = run
-        for key in keys:
-            found = found[key]
-        return float(found)
-
-    return statistics.median(value(run) for run in runs)
+def value(run: dict, *keys: str | int) -> float:
+    """A figure under the name that it has in the JSON of `apus bench`."""
+    found = run["bench"]
+    for key in keys:
+        found = found[key]
+    return float(found)
 
 
-def spread(runs: list[dict], key: str) -> float:
-    values = [run[key] for run in runs]
+def median(runs: list[dict], *keys: str | int) -> float:
+    return statistics.median(value(run, *keys) for run in runs)
+
+
+def spread(runs: list[dict], *keys: str | int) -> float:
+    values = [value(run, *keys) for run in runs]
     return (max(values) - min(values)) / statistics.median(values) if values[0] else 0
 
 
@@ -53,6 +55,8 @@ def table(header: list[str], rows: list[list[str]], left: int = 1) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+# The server's CPU time of a message, as `apus bench --json` names it.
+CPU = ("server", "cpu_microseconds_per_message")
 HEADER = [
     "Server", "µs/message", "user µs", "messages/s", "p50 µs", "p99 µs", "bytes back",
     "server %", "generator %", "other %", "spread %", "runs",
@@ -63,28 +67,27 @@ def row(name: str, runs: list[dict]) -> list[str]:
     good = clean(runs)
     counted = f"{len(good)}/{len(runs)}"
     if not good:
-        reason = runs[0].get("error") or runs[0].get("first_error") or "failed"
-        return [name, f"failed: {reason}"[:100].replace("|", "/"), *[""] * 9, counted]
+        return [name, f"failed: {runs[0]['error']}"[:100].replace("|", "/"), *[""] * 9, counted]
+    # Not everything that drives a server counts them.
+    bytes_back = "wire_bytes_per_message_in"
+    shares = [("server", "busy"), ("generator_busy", 0), ("machine", "other_busy")]
     return [
         name,
-        number(median(good, "server_cpu_us_per_msg")),
-        number(median(good, "server_user_us_per_msg")),
-        number(median(good, "msgs_per_s")),
-        number(median(good, "lat_us", "p50")),
-        number(median(good, "lat_us", "p99")),
-        # Not everything that drives a server counts them.
-        number(median(good, "wire_in_per_msg")) if "wire_in_per_msg" in good[0] else "",
-        *[
-            f"{100 * median(good, f'{who}_cpu_share'):.0f}" for who in ("server", "gen", "other")
-        ],
-        f"{100 * spread(good, 'server_cpu_us_per_msg'):.0f}",
+        number(median(good, *CPU)),
+        number(median(good, "server", "user_microseconds_per_message")),
+        number(median(good, "messages_per_second")),
+        number(median(good, "latency_microseconds", "p50")),
+        number(median(good, "latency_microseconds", "p99")),
+        number(median(good, bytes_back)) if bytes_back in good[0]["bench"] else "",
+        *[f"{100 * median(good, *keys):.0f}" for keys in shares],
+        f"{100 * spread(good, *CPU):.0f}",
         counted,
     ]
 
 
 def cost(runs: list[dict]) -> float:
     good = clean(runs)
-    return median(good, "server_cpu_us_per_msg") if good else float("inf")
+    return median(good, *CPU) if good else float("inf")
 
 
 def case_table(by_server: dict[str, list[dict]]) -> str:

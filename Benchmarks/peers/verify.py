@@ -19,7 +19,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.sync.client import ClientConnection, connect
 
 sys.path.insert(0, str(LOAD))
-from run_case import two_cores  # noqa: E402
+from server import two_cores  # noqa: E402
 
 SIZES = [0, 1, 125, 126, 127, 1024, 4096, 16384, 65535, 65536]
 ECHOES = 150

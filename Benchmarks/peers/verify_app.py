@@ -1,4 +1,4 @@
-"""Checks that a server does the work of S1 to S4, so that two of them can be compared."""
+"""Checks that a server does the application's work, so that two of them can be compared."""
 
 from __future__ import annotations
 

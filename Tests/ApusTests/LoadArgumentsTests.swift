@@ -77,6 +77,27 @@ struct LoadArgumentsTests {
         }
     }
 
+    @Test("The prefix of replies is text, and empty by default")
+    func replyPrefix() throws {
+        #expect(try plan().replyPrefix == [])
+        #expect(try plan("--reply-prefix", "größer: ").replyPrefix == Array("größer: ".utf8))
+    }
+
+    @Test("Publishers may have a path of their own, which must be valid in a URL")
+    func publishPath() throws {
+        let words = ["bench", "fanout", "ws://192.0.2.1/subscribe", "--publish-path"]
+        let command = try #require(
+            try Apus.parseAsRoot(words + ["/publish?id=1"]) as? BenchFanoutCommand)
+        #expect(command.publishPath == "/publish?id=1")
+        for path in ["publish", "", "/a b", "/a#b", "/a\r\nX: 1"] {
+            #expect {
+                try Apus.parseAsRoot(words + [path])
+            } throws: {
+                Apus.message(for: $0).contains("is not a path; allowed: ")
+            }
+        }
+    }
+
     @Test("A load with pauses between its messages accepts no rate")
     func idle() throws {
         let arguments = ["bench", "idle", "ws://192.0.2.1/", "--rate", "5"]

@@ -38,10 +38,14 @@ let package = Package(
                 "CISAL",
             ],
             swiftSettings: library + [.define("ISAL")]),
+        .target(
+            name: "PubSub", dependencies: ["HTTPProtocol", "WebSocketProtocol"],
+            swiftSettings: library),
+        .target(name: "TestSupport", dependencies: ["CZlib"], swiftSettings: common),
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "HTTPProtocol", "WebSocketProtocol", "CZlib",
+                "HTTPProtocol", "PubSub", "TestSupport", "WebSocketProtocol", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: common),

@@ -22,10 +22,9 @@ IGNORED = re.compile(
 )
 
 # Pairs of folders that refer to each other all the same, and why.
-PARTS_OF_TOPICS = "topics become a target of their own, which knows no connection"
 ALLOWED: dict[frozenset[str], str] = {
-    frozenset(("Compression", "Topics")): PARTS_OF_TOPICS,
-    frozenset(("Connection", "Topics")): PARTS_OF_TOPICS,
+    frozenset(("Connection", "Topics")): "connections subscribe by the topics of their loop, which "
+    "deliver to them; all that needs no connection is in the target PubSub",
 }
 
 

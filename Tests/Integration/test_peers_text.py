@@ -10,7 +10,9 @@ import pytest
 from apus import ROOT
 
 # The targets that process text of peers. The others process arguments, files and measurements.
-FOLDERS = ["HTTPProtocol", "WebSocketProtocol", "UVTransport", "WebSocketServer", "RedisBroker"]
+FOLDERS = [
+    "HTTPProtocol", "WebSocketProtocol", "UVTransport", "PubSub", "WebSocketServer", "RedisBroker",
+]
 FOLDERS += ["RealtimeApp"]
 
 SUSPECT = re.compile(

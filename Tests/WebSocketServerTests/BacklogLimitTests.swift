@@ -230,14 +230,14 @@ import WebSocketTesting
 
     @Test(
         "Each sent publication is counted, however it is compressed, at once or later",
-        arguments: ["plain", "alone", "shared", "own"])
+        arguments: ["plain", "standalone", "shared", "ownContext"])
     func deliveries(mode: String) async throws {
         let recorder = Recorder()
         try await withServer(.single(recorder)) {
             $0.limits.outboxMax = .mebibytes(64)
             $0.compression.contextTakeover =
                 switch mode {
-                case "own": .perConnection
+                case "ownContext": .perConnection
                 case "shared": .shared
                 default: .off
                 }
@@ -265,7 +265,7 @@ import WebSocketTesting
                 #expect(try await client.readFrame().payload.count >= payload.count)
             }
             // Nothing waits any more, and no connection is listed as waiting.
-            #expect(await connection.onLoop { $0.resources.topics!.waiting.count } == 0)
+            #expect(await connection.onLoop { $0.resources.topics!.delivery.slow.count } == 0)
             let counters = await server.server.counters()
             #expect(counters.topics.delayed > 0)
             #expect(counters.topics.deliveries == UInt64(count))

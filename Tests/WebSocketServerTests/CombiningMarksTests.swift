@@ -124,7 +124,7 @@ struct CombiningMarksTests {
             #expect(!topics.isValidName(Self.marks))
             #expect(topics.policy(of: Self.marks) == topics.slowSubscribers)
             var table = TopicTable()
-            let subscriber = Subscriber(connection: nil, mode: .plain)
+            let subscriber = Subscriber(owner: nil, mode: .plain)
             #expect(table.subscribe(subscriber, to: Self.marks, policy: .disconnect) == true)
             #expect(table[Self.marks + "a"] == nil)
             #expect(table.leave(subscriber).count == 1)

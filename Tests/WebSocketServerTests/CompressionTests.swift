@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import WebSocketProtocol
 import WebSocketTesting
@@ -181,7 +182,7 @@ import WebSocketTesting
             let connection = try await recorder.connections.next()
             let hasOwn = await connection.onLoop { core in
                 Connection(core: core).subscribe(to: "news")
-                return core.subscriber?.mode == .own
+                return core.subscriber?.mode == .ownContext
             }
             #expect(hasOwn)
             let inflater = RawInflater(windowBits: 15)

@@ -9,10 +9,13 @@ extension LoadReport {
         if hasLatencies { add("latency", latencyInWords) }
         if let server { addServer(server, add) }
         if let memoryAfter, let memoryPerConnection {
-            var text = Figures.bytes(Double(memoryAfter))
+            var text = Figures.bytes(Double(memoryAfter.resident))
             // Of a server that has served others before, it says nothing.
             if plan.scenario == .idle {
                 text += ", \(Figures.bytes(memoryPerConnection)) a connection"
+                if let ownMemoryPerConnection {
+                    text += ", \(Figures.bytes(ownMemoryPerConnection)) of it heap and stacks"
+                }
             }
             add("server memory", text)
         }
@@ -21,6 +24,7 @@ extension LoadReport {
             add("opened in", "\(open) s, kept for \(Figures.number(seconds)) s")
         }
         add("generator", generatorInWords)
+        if let machine { add("other programs", machine.inWords) }
         if plan.scenario != .connect {
             add(
                 "contents",

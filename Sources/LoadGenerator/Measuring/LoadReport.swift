@@ -13,9 +13,10 @@ package struct LoadReport: Sendable {
     /// CPU time by wall time of each of our loops.
     package var generatorBusy: [Double] = []
     package var server: ServerUse?
-    /// Bytes of the server's resident memory, before the first connection and at the end.
-    package var memoryBefore: Int?
-    package var memoryAfter: Int?
+    package var machine: MachineUse?
+    /// The memory of the server before the first connection, and at the end.
+    package var memoryBefore: ServerProcess.Memory?
+    package var memoryAfter: ServerProcess.Memory?
     package var ending = Ending.whole
     /// What keeps the figures from meaning what they seem to.
     package private(set) var warnings: [String] = []
@@ -69,8 +70,17 @@ package struct LoadReport: Sendable {
 
     /// Bytes of resident memory for each connection.
     package var memoryPerConnection: Double? {
-        guard let memoryBefore, let memoryAfter, plan.connections > 0 else { return nil }
-        return Double(memoryAfter - memoryBefore) / Double(plan.connections)
+        memoryPerConnection(from: memoryBefore?.resident, to: memoryAfter?.resident)
+    }
+
+    /// Bytes of the server's own memory for each connection.
+    package var ownMemoryPerConnection: Double? {
+        memoryPerConnection(from: memoryBefore?.own, to: memoryAfter?.own)
+    }
+
+    private func memoryPerConnection(from before: Int?, to after: Int?) -> Double? {
+        guard let before, let after, plan.connections > 0 else { return nil }
+        return Double(after - before) / Double(plan.connections)
     }
 
     private func each(_ sum: Int) -> Double { each(Double(sum)) }

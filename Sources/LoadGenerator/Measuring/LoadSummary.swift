@@ -23,6 +23,14 @@ package struct LoadSummary: Codable, Sendable {
         package var bytesBefore: Int
         package var bytesAfter: Int
         package var bytesPerConnection: Double
+        /// The part of heaps and stacks, which no file is behind.
+        package var ownBytesPerConnection: Double?
+    }
+
+    /// 1 is a whole core.
+    package struct Machine: Codable, Sendable {
+        package var otherBusy: Double
+        package var stolen: Double
     }
 
     package var scenario: String
@@ -60,6 +68,7 @@ package struct LoadSummary: Codable, Sendable {
     package var latencyMicroseconds: Latency?
     package var server: Server?
     package var memory: Memory?
+    package var machine: Machine?
     package var generatorBusy: [Double]
     package var verified: Int
     package var errors: Int
@@ -92,7 +101,9 @@ extension LoadReport {
             wireBytesOutPerSecond: rate(tally.wireOut), wireBytesPerMessageIn: wirePerMessage,
             wireBytesPerMessageOut: wirePerMessageOut, ratio: ratio,
             latencyMicroseconds: hasLatencies ? latencies : nil, server: serverSummary,
-            memory: memorySummary, generatorBusy: generatorBusy, verified: tally.verified,
+            memory: memorySummary,
+            machine: machine.map { .init(otherBusy: $0.otherBusy, stolen: $0.stolen) },
+            generatorBusy: generatorBusy, verified: tally.verified,
             errors: tally.errors, firstError: tally.firstError, warnings: warnings,
             interrupted: wasInterrupted)
     }
@@ -115,7 +126,8 @@ extension LoadReport {
     private var memorySummary: LoadSummary.Memory? {
         guard let memoryBefore, let memoryAfter, let memoryPerConnection else { return nil }
         return LoadSummary.Memory(
-            bytesBefore: memoryBefore, bytesAfter: memoryAfter,
-            bytesPerConnection: memoryPerConnection)
+            bytesBefore: memoryBefore.resident, bytesAfter: memoryAfter.resident,
+            bytesPerConnection: memoryPerConnection,
+            ownBytesPerConnection: ownMemoryPerConnection)
     }
 }

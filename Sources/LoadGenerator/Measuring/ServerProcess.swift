@@ -42,13 +42,48 @@ package struct ServerProcess: Sendable {
         return usage
     }
 
-    /// Bytes that are resident, of all processes together.
-    package func residentSize() -> Int {
-        let page = sysconf(Int32(_SC_PAGESIZE))
-        return identifiers.reduce(0) { sum, process in
-            let fields = ProcFile.read("/proc/\(process)/statm")?.split(separator: " ")
-            return sum + (fields.flatMap { $0.count > 1 ? Int($0[1]) : nil } ?? 0) * page
+    /// Bytes of memory.
+    package struct Memory: Sendable, Equatable {
+        package var resident: Int
+        /// The resident part that no file is behind: heaps and stacks. `nil` where the kernel
+        /// doesn't show it, as for processes of other users.
+        package var own: Int?
+
+        package init(resident: Int, own: Int?) {
+            self.resident = resident
+            self.own = own
         }
+    }
+
+    /// The memory of all processes together.
+    package func memory() -> Memory {
+        var sum = Memory(resident: 0, own: 0)
+        for process in identifiers {
+            let part = Self.memory(process)
+            sum.resident += part.resident
+            sum.own = part.own.flatMap { own in sum.own.map { $0 + own } }
+        }
+        return sum
+    }
+
+    private static func memory(_ process: Int32) -> Memory {
+        let detail = ProcFile.read("/proc/\(process)/smaps_rollup").flatMap(memory)
+        if let detail { return detail }
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        let fields = ProcFile.read("/proc/\(process)/statm")?.split(separator: " ")
+        let pages = fields.flatMap { $0.count > 1 ? Int($0[1]) : nil } ?? 0
+        return Memory(resident: pages * page, own: nil)
+    }
+
+    /// Reads text as in `/proc/PID/smaps_rollup`; `nil` if it doesn't say how much is resident.
+    static func memory(_ text: String) -> Memory? {
+        var kibibytes: [Substring: Int] = [:]
+        for line in text.split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            if fields.count == 3, fields[2] == "kB" { kibibytes[fields[0]] = Int(fields[1]) }
+        }
+        guard let resident = kibibytes["Rss:"] else { return nil }
+        return Memory(resident: resident << 10, own: kibibytes["Anonymous:"].map { $0 << 10 })
     }
 
     private static func statistics(_ process: Int32) -> (user: Int, system: Int)? {

@@ -1,4 +1,4 @@
-/// Messages of JSON: an exchange's order-book updates, as `Benchmarks/load/wsload.c` makes them.
+/// Messages of JSON: order-book updates as an exchange sends them.
 enum JSONEvents {
     static let pairs = ["BTC-USD", "ETH-USD", "SOL-USD", "BTC-EUR", "ETH-BTC", "XRP-USD"]
     /// Below this there is no room for an update with a change.

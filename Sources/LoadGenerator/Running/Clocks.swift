@@ -9,6 +9,9 @@ package enum Clocks {
     /// CPU time of the calling thread.
     package static var threadCPU: UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
 
+    /// CPU time of all threads of this process.
+    static var processCPU: UInt64 { read(CLOCK_PROCESS_CPUTIME_ID) }
+
     @inline(__always)
     private static func read(_ clock: clockid_t) -> UInt64 {
         var time = timespec()

@@ -30,8 +30,11 @@ extension LoadConnection {
         unsafe partial.removeAll(keepingCapacity: true)
         do throws(LoadError) {
             let agreement = try Self.check(head, worker)
-            if worker.acceptedHead.isEmpty { unsafe worker.agreement = agreement }
-            worker.acceptedHead = head
+            // A path of the publishers' own may answer in another way.
+            if !isPublisher || worker.plan.publishTarget == nil {
+                if worker.acceptedHead.isEmpty { unsafe worker.agreement = agreement }
+                worker.acceptedHead = head
+            }
         } catch {
             fail(error.description)
             return nil

@@ -92,7 +92,8 @@ final class LoadConnection: Stream, @unchecked Sendable {
     /// The socket is connected, and encrypted where it has to be.
     func requestUpgrade() {
         unsafe phase = .handshake
-        unsafe worker.request.withUnsafeBytes { unsafe transmit($0) }
+        let request = unsafe isPublisher ? worker.publisherRequest : worker.request
+        unsafe request.withUnsafeBytes { unsafe transmit($0) }
     }
 
     // MARK: - Sending

@@ -41,6 +41,8 @@ package struct LoadPlan: Sendable {
     package var connections = 100
     /// Connections that send a fan-out's messages, in turn.
     package var publishers = 1
+    /// The path and query that publishers connect to; `nil`: that of the subscribers.
+    package var publishTarget: String?
     /// Messages of a connection that may be unanswered; of a fan-out in a closed loop, all together.
     package var inFlight = 1
     /// Messages a second, all together, sent when they are due (open loop). `nil`: the next one
@@ -52,6 +54,8 @@ package struct LoadPlan: Sendable {
     package var payload = PayloadKind.json
     /// Bytes of messages; `nil`: the payload is a file whose lines are sent whole.
     package var sizes: SizeMix? = SizeMix(128)
+    /// The bytes that the server puts before each message that it sends back.
+    package var replyPrefix: [UInt8] = []
     package var compression = Compression.off
     /// Whether it is a fault that the server does not agree to what is offered.
     package var demandsCompression = true

@@ -15,6 +15,9 @@ package struct LoadRun: Sendable {
     /// How often progress is told.
     private static let progressInterval = Duration.milliseconds(500)
     private static let pollInterval = Duration.milliseconds(10)
+    /// Time between the last opening handshake and a fan-out's first message. Some servers accept
+    /// a subscriber before they list it; without its delivery a closed loop would never go on.
+    private static let subscribingTime = Duration.milliseconds(200)
     /// Time for the connections to close.
     private static let closingTimeout = Duration.seconds(5)
 
@@ -92,7 +95,7 @@ package struct LoadRun: Sendable {
 
     private func run(_ workers: [LoadWorker]) async throws -> LoadReport {
         var report = LoadReport(plan)
-        let memoryBefore = server?.residentSize()
+        let memoryBefore = server?.memory()
         let opening = Clocks.now
         if plan.scenario != .connect { try await open(workers) }
         report.openingSeconds = Double(Clocks.now - opening) / 1e9
@@ -101,14 +104,15 @@ package struct LoadRun: Sendable {
             }
         }.flatMap(LoadReport.extensionHeader)
         try await prepare(workers)
+        if plan.scenario == .fanout { try await Task.sleep(for: Self.subscribingTime) }
         let beginning = Clocks.now
         for worker in workers { await worker.onLoop { $0.start(beginning: beginning) } }
         if plan.scenario == .idle { await waitForReplies(workers) }
         report.ending = await pass(plan.warmup, .warmup, workers)
         await measure(workers, into: &report)
         if let server, let memoryBefore, plan.scenario != .connect {
-            let memoryAfter = server.residentSize()
-            if memoryAfter > 0 {
+            let memoryAfter = server.memory()
+            if memoryAfter.resident > 0 {
                 report.memoryBefore = memoryBefore
                 report.memoryAfter = memoryAfter
             }
@@ -169,6 +173,8 @@ package struct LoadRun: Sendable {
     }
 
     private func measure(_ workers: [LoadWorker], into report: inout LoadReport) async {
+        let machineBefore = MachineTimes.sinceBoot
+        let ownBefore = Clocks.processCPU
         let serverBefore = server?.usage()
         for worker in workers { await worker.onLoop { $0.beginMeasuring() } }
         let begun = Clocks.now
@@ -186,6 +192,12 @@ package struct LoadRun: Sendable {
         // A server that has left has no times any more.
         if let serverBefore, let after = server?.usage(), !after.threads.isEmpty {
             report.server = ServerUse(from: serverBefore, to: after, seconds: wall)
+        }
+        if let machineBefore, let machineAfter = MachineTimes.sinceBoot {
+            let known =
+                Double(Clocks.processCPU - ownBefore) / 1e9 + (report.server?.cpuSeconds ?? 0)
+            report.machine = MachineUse(
+                from: machineBefore, to: machineAfter, known: known, seconds: wall)
         }
     }
 

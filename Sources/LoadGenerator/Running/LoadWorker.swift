@@ -19,8 +19,10 @@ final class LoadWorker: @unchecked Sendable {
     let inFlight: Int
     let publishers: Int
     let handshake: ClientHandshake
-    /// The opening handshake's request, for all connections.
+    /// The opening handshake's request, for all connections but the publishers.
     let request: [UInt8]
+    /// The same of the publishers.
+    let publisherRequest: [UInt8]
     let fanout: Fanout?
     /// The loop that publishes: the first.
     unowned var publishing: LoadWorker!
@@ -76,14 +78,21 @@ final class LoadWorker: @unchecked Sendable {
         share = plan.connections / plan.loops + (index < plan.connections % plan.loops ? 1 : 0)
         publishers = plan.scenario == .fanout ? plan.publishers : 0
         inFlight = plan.inFlight
-        var request: [UInt8] = []
+        request = Self.request(handshake, plan, target: plan.url.target)
+        publisherRequest =
+            plan.publishTarget.map { Self.request(handshake, plan, target: $0) } ?? request
+        if let fanout { delivered = Array(repeating: 0, count: fanout.capacity) }
+    }
+
+    private static func request(
+        _ handshake: ClientHandshake, _ plan: LoadPlan, target: String
+    ) -> [UInt8] {
+        var bytes: [UInt8] = []
         RequestEncoder.encode(
             handshake.request(
-                authority: plan.url.authority, path: plan.url.target,
-                additional: plan.headerFields),
-            body: [], into: &request)
-        self.request = request
-        if let fanout { delivered = Array(repeating: 0, count: fanout.capacity) }
+                authority: plan.url.authority, path: target, additional: plan.headerFields),
+            body: [], into: &bytes)
+        return bytes
     }
 
     var isPublishing: Bool { publishing === self }
@@ -229,6 +238,9 @@ final class LoadWorker: @unchecked Sendable {
         var result = unsafe tally
         let average = unsafe pool.map(\.messageSizeAverage) ?? 0
         result.payloadOut = Int(average * Double(result.messagesOut))
+        if plan.scenario != .connect {
+            result.payloadIn += result.messages * plan.replyPrefix.count
+        }
         let wall = Clocks.now - measuringSince
         return (
             result,

@@ -1,3 +1,4 @@
+import PubSub
 import WebSocketProtocol
 
 /// The negotiated permessage-deflate of a connection, with its contexts. All connections of a loop
@@ -23,7 +24,7 @@ final class MessageCompression {
     let sendWindowBits: Int
     private let isShared: Bool
     /// The compression of publications for this connection.
-    let topicMode: Subscriber.Mode
+    let topicMode: EncodingMode
     private var reserve: Reserve
     private var sent: Context?
     private var received: Context?
@@ -51,14 +52,14 @@ final class MessageCompression {
         topicMode =
             switch compression.contextTakeover {
             case _ where bits == nil: .plain
-            case .perConnection where reserve.sending > 0: .own
+            case .perConnection where reserve.sending > 0: .ownContext
             // Shared contexts have the server's own window, so the peer's must be as large. The
             // route's window is for messages to single connections.
             case .shared
             where parameters.deflateWindowBits(as: role)! >= codecs.publicationWindowBits
                 && parameters.deflateMayKeepContext(as: role):
                 .shared
-            case .shared, .perConnection, .off: .alone
+            case .shared, .perConnection, .off: .standalone
             }
         if reserve.sending > 0, let bits { sent = Context(windowBits: bits) }
         if reserve.receiving > 0 {

@@ -1,26 +1,22 @@
-/// Deflates what several subscribers of a loop are sent: by the server's own settings, whatever
-/// their routes have, but for the level.
+/// Compresses publications for several subscribers of a loop by the server's own settings, except
+/// for the level: the subscribers' routes may have others.
 final class PublicationDeflater {
     // A loop's codecs outlive its topics.
     private unowned let codecs: LoopCodecs
     private var compression: Compression
-
-    /// Of the publication at hand, 1…9.
-    var level: Int {
-        get { compression.level }
-        set { compression.level = newValue }
-    }
 
     init(_ compression: Compression, codecs: LoopCodecs) {
         self.compression = compression
         self.codecs = codecs
     }
 
-    /// The bytes of a frame's payload, valid until the codecs' next call, or `nil` if it doesn't
-    /// shrink.
+    /// Returns the bytes of a frame's payload, valid until the codecs' next call, or `nil` if the
+    /// payload doesn't shrink. See `SharedContexts.Deflate`.
     func deflate(
-        _ payload: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer, windowBits: Int
+        _ payload: UnsafeRawBufferPointer, _ history: UnsafeRawBufferPointer, _ windowBits: Int,
+        _ level: Int
     ) -> UnsafeRawBufferPointer? {
+        compression.level = level
         let deflater = codecs.deflater(compression, windowBits: windowBits)
         return unsafe codecs.deflate(payload, by: deflater, after: history)
     }

@@ -1,3 +1,5 @@
+public import PubSub
+
 /// The limits on subscriptions and publications, and the treatment of slow consumers.
 public struct TopicOptions: Sendable {
     /// The number of topics that one connection may subscribe to. Lookups are linear in it. Default
@@ -41,17 +43,6 @@ public struct TopicOptions: Sendable {
     func policy(of topic: String) -> SlowSubscriberPolicy {
         rules.first { topic.utf8.starts(with: $0.prefix.utf8) }?.policy ?? slowSubscribers
     }
-}
-
-/// The treatment of a subscriber with more than ``Limits/outboxMax`` bytes pending.
-public enum SlowSubscriberPolicy: Sendable, Hashable {
-    /// The subscriber is disconnected with 4008, and can reconnect.
-    case disconnect
-    /// The oldest pending publications are dropped.
-    case dropOldest
-    /// Only the latest publication of each topic and key is kept pending. Beyond the limit the
-    /// oldest are dropped.
-    case conflate
 }
 
 /// The treatment of a server's subscribers after its broker has lost its subscriptions for a while.

@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -14,7 +15,7 @@ extension ConnectionCore {
         case .sendClose(let code, let deadline):
             // Messages sent before the close still go out.
             if let subscriber = unsafe subscriber {
-                resources.topics?.resume(subscriber, all: true)
+                resources.topics?.delivery.resume(subscriber, all: true)
             }
             resources.registry.closeReasons[id] = reason
             sendClose(code, reason)
@@ -95,7 +96,8 @@ extension ConnectionCore {
         case .fault: true
         // The backlog is sent until the outbox is one message above its high-water mark.
         case .slowConsumer:
-            (resources.topics?.budget.hasRoom ?? true) && outboxCount <= 2 * options.outboxHighWater
+            (resources.topics?.delivery.slow.hasRoom ?? true)
+                && outboxCount <= 2 * options.outboxHighWater
         case .memory: outboxCount <= options.outboxHighWater
         }
     }

@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -70,12 +71,12 @@ extension ConnectionCore {
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
     ) -> Connection.SendOutcome {
         if hasOutbox {
-            if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty,
+            if let subscriber = unsafe subscriber, subscriber.hasBacklog,
                 let topics = resources.topics
             {
                 // Queued behind the publications that wait, so that the order is kept.
                 let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
-                guard topics.wait(item, for: subscriber) else { return .dropped }
+                guard topics.delivery.queue(item, for: subscriber) else { return .dropped }
                 lifecycle.reportedBackpressure()
                 return .aboveHighWater
             }
@@ -122,7 +123,7 @@ extension ConnectionCore {
         let deflated = unsafe compression.deflate(payload)
         // The peer's window now holds a message that no other peer's holds.
         if let subscriber = unsafe subscriber, unsafe deflated != nil {
-            unsafe subscriber.context = nil
+            subscriber.context = nil
         }
         // A context has begun, which is released once the connection is idle.
         if !hadSendContext, compression.hasSendContext { scheduleHeartbeat() }

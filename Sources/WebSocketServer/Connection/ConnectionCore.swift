@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -148,8 +149,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     override func outboxShrank() {
         countMemory()
-        if let subscriber = unsafe subscriber, unsafe subscriber.outboxShare > 0 {
-            resources.topics?.countOutbox(of: subscriber)
+        if let subscriber = unsafe subscriber, subscriber.outboxShare > 0 {
+            resources.topics?.delivery.slow.updateOutboxShare(
+                of: subscriber, outboxCount: outboxCount)
         }
         switch lifecycle.outboxShrank(to: outboxCount, hasEnded: hasEnded, now: loop.now) {
         case .none: break
@@ -158,9 +160,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
             if isLow { setReadingPaused(false, .outbox) }
             unsafe opening?.outboxShrank(isLow: isLow, on: self)
         case .sendBacklog:
-            if let subscriber = unsafe subscriber, unsafe !subscriber.backlog.isEmpty {
-                resources.topics?.resume(subscriber)
-                if unsafe !subscriber.backlog.isEmpty { return }
+            if let subscriber = unsafe subscriber, subscriber.hasBacklog {
+                resources.topics?.delivery.resume(subscriber)
+                if subscriber.hasBacklog { return }
             }
             setReadingPaused(false, .outbox)
             if lifecycle.drained() { handler.onDrain(Connection(core: self)) }

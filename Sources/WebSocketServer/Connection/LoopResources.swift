@@ -1,4 +1,5 @@
 import Logging
+import PubSub
 import UVTransport
 import WebSocketProtocol
 
@@ -54,9 +55,9 @@ final class LoopResources: @unchecked Sendable {
         unsafe total.messages = messageCounts.pointee
         total.compression = codecs.total
         if let topics {
-            unsafe total.topics = topics.counts
-            total.compression.sharedContexts = topics.encodings.liveContexts
-            total.compression.sharedContextBytes = topics.encodings.memorySize
+            total.topics = topics.counts
+            total.compression.sharedContexts = topics.delivery.contexts.liveContexts
+            total.compression.sharedContextBytes = topics.delivery.contexts.memorySize
         }
         return total
     }

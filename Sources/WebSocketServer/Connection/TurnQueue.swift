@@ -1,3 +1,4 @@
+import PubSub
 import UVTransport
 
 /// The time that one turn of a loop gives to long reads, and the connections that wait for a later

@@ -1,3 +1,4 @@
+import PubSub
 import Logging
 import Synchronization
 import UVTransport
@@ -41,10 +42,10 @@ extension RunningServer {
     /// Counts the publications of connections that the broker refuses; before there are any.
     func watchRefusals() {
         // Made once, since a closure for each publication would cost an allocation.
-        let onAnswer: @Sendable (BrokerError?) -> Void = { [weak self] error in
+        let onResult: @Sendable (BrokerError?) -> Void = { [weak self] error in
             if let error { self?.publicationRefused(error) }
         }
-        for loop in loops { loop.resources.topics?.onAnswer = onAnswer }
+        for loop in loops { loop.resources.topics?.onPublishResult = onResult }
     }
 
     /// A connection's publication was refused by the broker; any thread.

@@ -1,3 +1,4 @@
+import PubSub
 import Glibc
 import Logging
 import Synchronization
@@ -171,7 +172,7 @@ final class RunningServer: Sendable {
             assemblyBytes: shared.budget.bytesUsed, memoryBytes: shared.memory.bytesUsed,
             contextBytes: shared.contextBudget.bytesUsed,
             topics: resources.reduce(resources[0].topics?.hub.topicCount ?? 0) {
-                $0 + ($1.topics?.leftovers ?? 0)
+                $0 + ($1.topics?.delivery.leftovers ?? 0)
             },
             backlogBytes: shared.backlogBudget.bytesUsed + shared.deliveryBudget.bytesUsed,
             connections: shared.admission.current.total,

@@ -1,23 +1,24 @@
+import PubSub
 import HTTPProtocol
 import Synchronization
 import UVTransport
 
-/// Carries publications to the loops that have subscribers, in one order for all of them.
+/// Passes publications on to the loops that have subscribers, in the same order for all of them.
 ///
-/// The order of a topic is the order in which its publications come here, under one lock; each
-/// loop takes what has come for it once a turn, with one wake-up however much that is.
+/// The order of a topic is the order in which its publications arrive here, under one lock. A loop
+/// takes all of its publications once a turn, and is woken once however many there are.
 final class Hub: Sendable {
     private let state: Mutex<HubState>
-    /// Where each loop takes its publications; by the loop's number.
+    /// The loops that take the publications, by their numbers.
     private let loops: [EventLoop]
     private let deliver: @Sendable (_ loop: Int) -> Void
     private let deliverRest: @Sendable (_ loop: Int) -> Void
-    /// What may wait for all loops together; a publication counts for each of them.
+    /// The bytes that may wait for all loops together; a publication counts for each of them.
     private let budget: ByteBudget
 
     /// - Parameters:
-    ///   - deliver: Called on a loop when publications wait for it: ``take(for:into:)``.
-    ///   - deliverRest: Called on a loop that is to go on: ``deliverLater(on:)``.
+    ///   - deliver: Called on a loop for which publications wait; it calls ``take(for:into:)``.
+    ///   - deliverRest: Called on a loop in a later turn, after ``deliverLater(on:)``.
     init(
         loops: [EventLoop], budget: ByteBudget,
         deliver: @escaping @Sendable (_ loop: Int) -> Void,
@@ -30,15 +31,15 @@ final class Hub: Sendable {
         state = Mutex(HubState(loops: loops.count))
     }
 
-    /// Whether publishers may go on: the loops are not too far behind with what was published.
+    /// Whether the loops have kept up well enough for publishers to continue.
     var hasRoom: Bool { budget.hasRoom }
 
-    /// Whether so much waits for the loops that publishers are to slow down.
+    /// Whether the loops are so far behind that publishers must slow down.
     var isBehind: Bool { budget.bytesUsed > budget.max / 16 }
 
-    /// Hands a publication to every loop that has subscribers to its topic; any thread. Returns
-    /// false if it is dropped because too much waits: more than the budget if its publisher
-    /// receives the answer, else more than twice the budget.
+    /// Passes a publication on to every loop that has subscribers to its topic; any thread. Returns
+    /// false if it is dropped because too much is pending: more than the budget if its publisher
+    /// receives the answer, or else more than twice the budget.
     func publish(_ publication: Publication, isOffer: Bool = false) -> Bool {
         guard budget.bytesUsed <= (isOffer ? 1 : 2) * budget.max else { return false }
         let wake = state.withLock { state in
@@ -53,7 +54,7 @@ final class Hub: Sendable {
             return wake
         }
         for loop in wake where !loops[loop].execute({ [deliver] in deliver(loop) }) {
-            // It has stopped.
+            // The loop has stopped.
             var lost: [Publication] = []
             take(for: loop, into: &lost)
             delivered(lost.reduce(0) { $0 + $1.sizeInMemory })
@@ -61,14 +62,14 @@ final class Hub: Sendable {
         return true
     }
 
-    /// What waits for a loop, in order, in place of an empty list; on that loop. It counts until it
-    /// is ``delivered(_:)``.
+    /// Swaps the publications that wait for a loop, in order, with an empty list; on that loop.
+    /// They count until they are ``delivered(_:)``.
     func take(for loop: Int, into batch: inout [Publication]) {
         state.withLock { swap(&$0.waiting[loop], &batch) }
         budget.acquire()
     }
 
-    /// The same behind what a list has already.
+    /// Appends the publications that wait for a loop to a list; on that loop.
     func take(for loop: Int, behind batch: inout [Publication]) {
         state.withLock { state in
             batch.append(contentsOf: state.waiting[loop])
@@ -77,16 +78,17 @@ final class Hub: Sendable {
         budget.acquire()
     }
 
-    /// Gives back the bytes of publications that a loop has taken.
+    /// Gives back the bytes of publications that a loop has taken and delivered.
     func delivered(_ size: Int) { budget.give(size) }
 
-    /// Has a loop go on in a later turn with what it has taken; false if it has stopped.
+    /// Makes a loop continue in a later turn with what it has taken. Returns false if it has
+    /// stopped.
     func deliverLater(on loop: Int) -> Bool {
         loops[loop].executeLater { [deliverRest] in deliverRest(loop) }
     }
 
-    /// A loop has its first subscriber to a topic. `isFirst` is called if the server has: under
-    /// the lock, since of two loops the broker must hear in the order in which they came here.
+    /// Adds a loop that has its first subscriber to a topic. Calls `isFirst` if the server has:
+    /// under the lock, so that the broker is called in the order in which the loops came here.
     func add(_ loop: Int, to topic: String, isFirst: () -> Void) {
         state.withLock { state in
             let topic = ExactString(topic)
@@ -95,8 +97,8 @@ final class Hub: Sendable {
         }
     }
 
-    /// A loop has no subscriber to a topic left. `isLast` is called, as in
-    /// ``add(_:to:isFirst:)``, if the server has none.
+    /// Removes a loop that has no subscriber to a topic left. Calls `isLast` if the server has
+    /// none, under the lock as in ``add(_:to:isFirst:)``.
     func remove(_ loop: Int, from topic: String, isLast: () -> Void) {
         state.withLock { state in
             let topic = ExactString(topic)
@@ -107,15 +109,15 @@ final class Hub: Sendable {
         }
     }
 
-    /// Topics that anyone subscribes to.
+    /// The number of topics that have subscribers.
     var topicCount: Int { state.withLock { $0.interested.count } }
 }
 
-/// What a ``Hub`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// The state that a ``Hub`` guards; not nested in it, which Swift 6.3 miscompiles.
 struct HubState {
-    /// Loops with subscribers, by topic.
+    /// The loops with subscribers, by topic.
     var interested: [ExactString: [Int]] = [:]
-    /// What each loop has not taken yet.
+    /// The publications that each loop has not taken yet.
     var waiting: [[Publication]]
     init(loops: Int) {
         waiting = Array(repeating: [], count: loops)

@@ -141,8 +141,15 @@ struct PayloadOptions: ParsableArguments {
         transform: sizeMix)
     var size: SizeMix?
 
+    @Option(
+        help: ArgumentHelp(
+            "The text that the server puts before what it sends back (default: none).",
+            valueName: "text"))
+    var replyPrefix = ""
+
     func apply(to plan: inout LoadPlan) {
         plan.payload = payload
+        plan.replyPrefix = Array(replyPrefix.utf8)
         if let size {
             plan.sizes = size
         } else if payload.hasLines {

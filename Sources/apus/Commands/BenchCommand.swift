@@ -110,10 +110,17 @@ struct BenchFanoutCommand: AsyncParsableCommand {
         transform: { try argument($0, WholeNumber(1...1_000)) })
     var publishers = 1
 
+    @Option(
+        help: ArgumentHelp(
+            "The path that publishers connect to (default: the URL's).", valueName: "path"),
+        transform: requestPath)
+    var publishPath: String?
+
     func run() async throws {
         try await bench(
             load.plan(.fanout) {
                 $0.publishers = publishers
+                $0.publishTarget = publishPath
                 messages.apply(to: &$0)
             }, load)
     }

@@ -58,7 +58,7 @@ enum Sample {
         return text + repeatElement(32, count: count - text.count)
     }
 
-    /// Updates of an order book, as `wsload` sends them.
+    /// Updates of an order book, like the load generator's JSON.
     static func json(_ count: Int) -> [UInt8] {
         let numbers = bytes(2 * count)
         var text = #"{"type":"l2update","product_id":"BTC-USD","changes":["#

@@ -1,8 +1,4 @@
-/// Stands for the library's, which a topic table never looks into.
-final class ConnectionCore {}
-
-/// Stands for the library's, which a topic table only keeps.
-enum SlowSubscriberPolicy { case disconnect, dropOldest, conflate }
+import PubSub
 
 /// One of many connections joins one of a loop's topics and leaves it, and all of its topics.
 let topicCases = [
@@ -10,11 +6,11 @@ let topicCases = [
         var table = TopicTable()
         let names = (0..<1_000).map { "topic/\($0)" }
         let residents = names.map { name in
-            let resident = Subscriber(connection: nil, mode: .plain)
+            let resident = Subscriber(owner: nil, mode: .plain)
             _ = table.subscribe(resident, to: name, policy: .disconnect)
             return resident
         }
-        let guest = Subscriber(connection: nil, mode: .plain)
+        let guest = Subscriber(owner: nil, mode: .plain)
         var others = 0
         for index in 0..<times {
             let name = names[index % names.count]
@@ -31,7 +27,7 @@ let topicCases = [
         let names = (0..<8).map { "topic/\($0)" }
         var emptied = 0
         for _ in 0..<times {
-            let guest = Subscriber(connection: nil, mode: .plain)
+            let guest = Subscriber(owner: nil, mode: .plain)
             for name in names { _ = table.subscribe(guest, to: name, policy: .disconnect) }
             emptied += withExtendedLifetime(guest) { table.leave(guest).count }
         }
@@ -40,7 +36,7 @@ let topicCases = [
     },
     MicroCase(name: "topics-visit-1000", times: 200) { times in
         var table = TopicTable()
-        let subscribers = (0..<1_000).map { _ in Subscriber(connection: nil, mode: .plain) }
+        let subscribers = (0..<1_000).map { _ in Subscriber(owner: nil, mode: .plain) }
         for each in subscribers {
             _ = table.subscribe(each, to: "all", policy: .disconnect)
         }

@@ -1,0 +1,37 @@
+/// A topic that has subscribers.
+public struct TopicStatistics: Sendable, Hashable {
+    public let name: String
+    public let subscribers: Int
+
+    package init(name: String, subscribers: Int) {
+        self.name = name
+        self.subscribers = subscribers
+    }
+}
+
+/// Counts of what topics have done.
+public struct TopicCounts: Sendable, Equatable {
+    /// The number of subscriptions now.
+    public var subscriptions = 0
+    /// The number of publications that reached a loop with subscribers.
+    public var publications: UInt64 = 0
+    /// The number of frames sent for them.
+    public var deliveries: UInt64 = 0
+    /// The number of publications that had to wait for a slow consumer, counted for each.
+    public var delayed: UInt64 = 0
+    /// The number of publications that were dropped for a slow consumer.
+    public var dropped: UInt64 = 0
+    /// The number of waiting publications that a later one of the same key replaced.
+    public var conflated: UInt64 = 0
+
+    public init() {}
+
+    package mutating func add(_ other: TopicCounts) {
+        subscriptions += other.subscriptions
+        publications += other.publications
+        deliveries += other.deliveries
+        delayed += other.delayed
+        dropped += other.dropped
+        conflated += other.conflated
+    }
+}

@@ -1,1 +1,0 @@
-../../../../Sources/WebSocketServer/Topics/Publication.swift
