@@ -102,7 +102,7 @@ final class RedisLink: Stream, @unchecked Sendable {
         onEnd = nil
         attempt?.cancel()
         attempt = nil
-        close()
+        closeHandle()
         while let command = awaited.popFirst() { command.onAnswer(.lost(reason)) }
     }
 

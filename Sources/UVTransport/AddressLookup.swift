@@ -1,7 +1,8 @@
 import Glibc
 
 extension ConnectAddress {
-    /// As ``resolve(host:port:)``, on a thread of its own, since a name server may take its time.
+    /// Resolves a name as ``resolve(host:port:)`` does, on a thread of its own, since a name server
+    /// may take its time.
     public static func lookUp(
         host: String, port: Int
     ) async throws(TransportError) -> [ConnectAddress] {
@@ -28,7 +29,7 @@ private final class AddressLookup: Sendable {
 
     init(_ work: @escaping @Sendable () -> Void) { self.work = work }
 
-    /// False when there can be no further thread.
+    /// Starts the thread. Returns false if there can be no further thread.
     func start() -> Bool {
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(self)

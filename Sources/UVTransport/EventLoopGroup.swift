@@ -1,11 +1,11 @@
 import CLibuv
 import Glibc
 
-/// The loops of a process or a server: started together, stopped together.
+/// The loops of a process or a server, started and stopped together.
 public final class EventLoopGroup: Sendable {
     public let loops: [EventLoop]
 
-    /// Makes and starts `count` loops, a thread each; `1...`.
+    /// Makes and starts `count` loops, `1...`, each with a thread.
     public init(count: Int) throws(TransportError) {
         precondition(count > 0)
         var loops: [EventLoop] = []
@@ -21,7 +21,7 @@ public final class EventLoopGroup: Sendable {
                 loops.append(loop)
             }
         } catch {
-            // No descriptor for a later one, say: those that run are not left behind.
+            // A later loop may find no descriptor left: the loops that run already are stopped.
             for loop in loops { loop.stop() }
             for loop in loops { loop.join() }
             throw error
@@ -29,8 +29,8 @@ public final class EventLoopGroup: Sendable {
         self.loops = loops
     }
 
-    /// Stops every loop and waits for its thread. Handles must have been closed before; the
-    /// number of those still open, which must be zero, is returned. Not to be called on a loop.
+    /// Stops every loop and waits for its thread. Handles must have been closed before. Returns the
+    /// number of those still open, which must be zero. Not to be called on a loop.
     @discardableResult
     public func shutdown() -> Int {
         for loop in loops { loop.stop() }
@@ -39,7 +39,7 @@ public final class EventLoopGroup: Sendable {
     }
 }
 
-/// The cores that this process may use, by its affinity mask.
+/// Returns the number of cores that this process may use, by its affinity mask.
 public func availableParallelism() -> Int { Int(uv_available_parallelism()) }
 
 /// Raises the soft limit of open descriptors to the hard one, and returns it.
@@ -59,10 +59,10 @@ public func raiseDescriptorLimit() -> Int {
     return Int(clamping: limit.rlim_cur)
 }
 
-/// The number of the next descriptor to be opened; all lower ones are open.
+/// Returns the number of the next descriptor to be opened; all lower ones are open.
 public func lowestFreeDescriptor() -> Int32 {
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    // None is free, then.
+    // A failure means that none is free.
     guard descriptor >= 0 else { return .max }
     close(descriptor)
     return descriptor

@@ -86,8 +86,8 @@ public struct ListeningSocket: Sendable {
         return ListeningSocket(descriptor: descriptor, address: SocketAddress(bound), file: nil)
     }
 
-    /// Binds once without `SO_REUSEPORT`, which would let us share a port with a stranger of the
-    /// same user without a word.
+    /// Binds once without `SO_REUSEPORT`, which would let this process silently share a port with
+    /// another process of the same user.
     private static func probe(_ address: RawAddress, _ operation: String) throws(TransportError) {
         let descriptor = try makeSocket(address.family, operation)
         defer { Glibc.close(descriptor) }

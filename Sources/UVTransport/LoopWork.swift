@@ -7,9 +7,10 @@ enum LoopWork: Sendable {
     case closure(@Sendable () -> Void)
 }
 
-/// What other threads want done on a loop: a mailbox that needs one wake-up however many write.
+/// Work for a loop from other threads. However many threads add work, the loop is woken once.
 ///
-/// Its lock is pthread's, since ThreadSanitizer does not see a `Mutex` that threads contend for.
+/// It is locked by a pthread mutex, since ThreadSanitizer doesn't see a `Mutex` that threads
+/// contend for.
 // Safety: `work` and `isClosed` are touched with the lock held; it owns both allocations.
 @safe
 struct Mailbox: ~Copyable, @unchecked Sendable {
@@ -36,8 +37,8 @@ struct Mailbox: ~Copyable, @unchecked Sendable {
         unsafe contents.deinitialize(count: 1).deallocate()
     }
 
-    /// Adds work; false when the loop has stopped. `wakeUp` is called for the first since the
-    /// last ``take(into:)``, outside the lock, which the loop then wants.
+    /// Adds work. Returns false if the loop has stopped. `wakeUp` is called for the first work
+    /// since the last ``take(into:)``, outside the lock, which the loop then takes.
     borrowing func add(_ work: LoopWork, wakeUp: () -> Void) -> Bool {
         unsafe pthread_mutex_lock(lock)
         if unsafe contents.pointee.isClosed {
@@ -55,7 +56,7 @@ struct Mailbox: ~Copyable, @unchecked Sendable {
         return true
     }
 
-    /// Takes everything out, reusing `buffer`'s storage for what comes next.
+    /// Takes all work out. The storage of `buffer` is used for later work.
     borrowing func take(into buffer: inout [LoopWork]) {
         buffer.removeAll(keepingCapacity: true)
         unsafe pthread_mutex_lock(lock)
@@ -70,7 +71,7 @@ struct Mailbox: ~Copyable, @unchecked Sendable {
         unsafe pthread_mutex_unlock(lock)
     }
 
-    /// After ``close()``: waits until no thread is about to wake the loop any more.
+    /// Waits, after ``close()``, until no thread is about to wake the loop.
     borrowing func waitForWakers() {
         while waking.load(ordering: .acquiring) != 0 { sched_yield() }
     }

@@ -1,16 +1,11 @@
 import CLibuv
 import Glibc
 
-/// A periodic timer of microseconds on one loop, for loads at a rate: libuv's own counts in
-/// milliseconds, and the ``TimerWheel`` in 32 of them. For its loop's thread.
-// Safety: it owns its handle until the close callback.
-@safe
-public final class PrecisionTimer {
-    private let loop: EventLoop
+/// A periodic timer with a resolution of microseconds, for load at a fixed rate: libuv's timers
+/// count in milliseconds, and the ``TimerWheel`` in 32 of them. For its loop's thread.
+public final class PrecisionTimer: Handle {
     private let descriptor: Int32
-    private let handle: UnsafeMutablePointer<uv_poll_t>
     private let onTick: () -> Void
-    private var isClosed = false
 
     /// Starts at once; `interval` is in nanoseconds, at least 1. An open timer keeps itself alive.
     public static func start(
@@ -29,31 +24,28 @@ public final class PrecisionTimer {
     }
 
     private init(loop: EventLoop, ownedDescriptor: Int32, onTick: @escaping () -> Void) {
-        self.loop = loop
         self.onTick = onTick
         descriptor = ownedDescriptor
-        unsafe handle = .allocate(capacity: 1)
-        // Safety: a timer's descriptor can be polled, so this does not fail.
-        unsafe uv_poll_init(loop.uv, handle, ownedDescriptor)
-        loop.openHandles += 1
-        unsafe handle.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
+        super.init(loop: loop)
     }
 
     private func begin(_ interval: UInt64) -> Int32 {
-        let code = set(interval: interval)
+        let code = open(polling: descriptor)
         if code < 0 { return code }
-        return unsafe uv_poll_start(handle, Int32(UV_READABLE.rawValue)) { handle, _, _ in
-            let timer = unsafe Unmanaged<PrecisionTimer>.fromOpaque(handle!.pointee.data)
-                .takeUnretainedValue()
-            timer.tick()
+        let failure = set(interval: interval)
+        if failure < 0 { return failure }
+        return unsafe uv_poll_start(opened(as: uv_poll_t.self)!, Int32(UV_READABLE.rawValue)) {
+            handle, _, _ in
+            unsafe PrecisionTimer.of(handle!.pointee.data).tick()
         }
     }
 
-    /// Ticks that long after now, and from then on each time as long after the last; not once it is
-    /// closed. `interval` is in nanoseconds, at least 1. Returns 0, or a negative error code.
+    /// Has the timer tick after the interval, and then each time the interval has passed again. A
+    /// closed timer doesn't tick. `interval` is in nanoseconds, at least 1. Returns 0, or a
+    /// negative error code.
     @discardableResult
     public func set(interval: UInt64) -> Int32 {
-        guard !isClosed else { return UV_ECANCELED.rawValue }
+        guard !isClosing else { return UV_ECANCELED.rawValue }
         let period = timespec(
             tv_sec: Int(interval / 1_000_000_000), tv_nsec: Int(interval % 1_000_000_000))
         var times = itimerspec(it_interval: period, it_value: period)
@@ -63,21 +55,12 @@ public final class PrecisionTimer {
     private func tick() {
         var expirations: UInt64 = 0
         _ = unsafe read(descriptor, &expirations, MemoryLayout<UInt64>.size)
-        if !isClosed { onTick() }
+        if !isClosing { onTick() }
         loop.endTurn()
     }
 
-    /// Stops it.
-    public func close() {
-        guard !isClosed else { return }
-        isClosed = true
-        unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
-            handle in
-            let timer = unsafe Unmanaged<PrecisionTimer>.fromOpaque(handle!.pointee.data)
-                .takeRetainedValue()
-            timer.loop.openHandles -= 1
-            Glibc.close(timer.descriptor)
-            unsafe timer.handle.deallocate()
-        }
-    }
+    /// Stops the timer.
+    public func close() { startClosing() }
+
+    public override func closed() { Glibc.close(descriptor) }
 }

@@ -1,7 +1,7 @@
 public import CLibuv
 
-/// Has the processor fetch the first bytes of what is about to be used, so that it needn't wait for
-/// memory then. Any address will do: nothing is read for the program.
+/// Makes the processor fetch memory that is about to be used, so that it doesn't have to wait for
+/// it then. Any address is allowed: the program reads nothing.
 @inlinable @inline(__always)
 public func prefetch(_ memory: UnsafeRawPointer, count: Int) {
     var offset = 0

@@ -2,9 +2,9 @@ import CLibuv
 import Glibc
 
 extension Stream {
-    /// Connects to an address and starts reading; `completion` hears once, on the loop, unless
-    /// this throws: the stream is closed then, as after any failure. The caller has resolved the
-    /// name (``ConnectAddress/resolve(host:port:)`` blocks).
+    /// Connects to an address and starts reading. `completion` is called once, on the loop, unless
+    /// this throws; the stream is closed after any failure. The caller has resolved the name, since
+    /// ``ConnectAddress/resolve(host:port:)`` blocks.
     public final func connect(
         to address: ConnectAddress, completion: @escaping (TransportError?) -> Void
     ) throws(TransportError) -> ConnectAttempt {
@@ -14,7 +14,7 @@ extension Stream {
                 loop: loop, ownedDescriptor: descriptor, name: address.name
             ) { [self] error in connected(descriptor, error, completion) }
         } catch {
-            close()
+            closeHandle()
             throw error
         }
     }
@@ -24,7 +24,7 @@ extension Stream {
     ) {
         if let error {
             Glibc.close(descriptor)
-            close()
+            closeHandle()
             completion(error)
         } else if !isOpen {
             Glibc.close(descriptor)
@@ -44,7 +44,7 @@ public struct ConnectAddress: Sendable {
     public let name: String
     public var socketAddress: SocketAddress { SocketAddress(raw.storage) }
 
-    /// The addresses of a host; blocks while it is being looked up, so not for a loop.
+    /// The addresses of a host. Blocks while the name is looked up: not for a loop's thread.
     public static func resolve(host: String, port: Int) throws(TransportError) -> [ConnectAddress] {
         try RawAddress.resolve(host, port: port).map {
             ConnectAddress(raw: $0, name: "\(host):\(port)")
@@ -77,70 +77,56 @@ public struct ConnectAddress: Sendable {
 }
 
 /// A connection being made: waits for its descriptor to become writable. For its loop's thread.
-// Safety: it owns its handle until the close callback.
-@safe
-public final class ConnectAttempt {
-    private let loop: EventLoop
+public final class ConnectAttempt: Handle {
     private let descriptor: Int32
     private let name: String
-    private let handle: UnsafeMutablePointer<uv_poll_t>
     private var completion: ((TransportError?) -> Void)?
     private var result: TransportError?
-    private var isOver = false
 
     fileprivate init(
         loop: EventLoop, ownedDescriptor descriptor: Int32, name: String,
         completion: @escaping (TransportError?) -> Void
     ) throws(TransportError) {
-        self.loop = loop
         self.descriptor = descriptor
         self.name = name
-        self.completion = completion
-        unsafe handle = .allocate(capacity: 1)
-        let code = unsafe uv_poll_init(loop.uv, handle, descriptor)
+        super.init(loop: loop)
+        let code = open(polling: descriptor)
         if code < 0 {
-            unsafe handle.deallocate()
             Glibc.close(descriptor)
+            startClosing()
             throw TransportError(code: code, operation: "connect to \(name)")
         }
-        loop.openHandles += 1
-        unsafe handle.pointee.data = unsafe Unmanaged.passRetained(self).toOpaque()
-        unsafe uv_poll_start(handle, Int32(UV_WRITABLE.rawValue)) { handle, status, _ in
-            let poll = unsafe Unmanaged<ConnectAttempt>.fromOpaque(handle!.pointee.data)
-                .takeUnretainedValue()
-            poll.finish(status)
+        self.completion = completion
+        unsafe uv_poll_start(opened(as: uv_poll_t.self)!, Int32(UV_WRITABLE.rawValue)) {
+            handle, status, _ in
+            unsafe ConnectAttempt.of(handle!.pointee.data).finish(status)
         }
     }
 
-    /// Gives up: the completion hears of `UV_ECANCELED`, unless it has heard something already.
+    /// Gives up: the completion is called with `UV_ECANCELED`, unless the attempt is over already.
     public func cancel() { finish(UV_ECANCELED.rawValue) }
 
     private func finish(_ status: Int32) {
-        guard !isOver else { return }
-        isOver = true
+        guard !isClosing else { return }
         var failure: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length)
         // libuv reports any error of a polled descriptor as EBADF; the socket knows better.
         let code = failure != 0 ? -failure : status
         if code < 0 { result = TransportError(code: code, operation: "connect to \(name)") }
-        // The descriptor goes on to a stream handle, so this one must be gone first.
-        unsafe uv_close(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)) {
-            handle in
-            let poll = unsafe Unmanaged<ConnectAttempt>.fromOpaque(handle!.pointee.data)
-                .takeRetainedValue()
-            poll.loop.openHandles -= 1
-            unsafe poll.handle.deallocate()
-            poll.completion?(poll.result)
-            poll.completion = nil
-            poll.loop.endTurn()
-        }
+        // The descriptor goes on to a stream's handle, so this one must be closed first.
+        startClosing()
+    }
+
+    public override func closed() {
+        completion?(result)
+        completion = nil
     }
 }
 
 extension ConnectAddress {
-    /// Whether a connection is accepted now: for hosts with several addresses. Blocks while the
-    /// host takes its time, so not for a loop.
+    /// Whether a connection is accepted now: for hosts with several addresses. Blocks until the
+    /// host has answered: not for a loop's thread.
     public func acceptsNow() -> Bool {
         let descriptor = socket(raw.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }

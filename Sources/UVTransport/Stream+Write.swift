@@ -1,13 +1,14 @@
 import CLibuv
 import Glibc
 
-/// What the kernel would not take. An object of its own, so that a stream without one pays a word.
+/// The bytes that the kernel would not take. An object of its own, so that a stream without one
+/// pays a word.
 @unsafe
 final class Outbox {
-    /// What leaves next, without moving; its first ``sentCount`` bytes have left.
+    /// The bytes that are sent next. They don't move; the first ``sentCount`` of them are sent.
     var leaving = unsafe ByteQueue()
     var sentCount = 0
-    /// What was queued since.
+    /// The bytes that were queued since.
     var waiting: ByteQueue
 
     init(waiting: ByteQueue = unsafe ByteQueue()) { unsafe self.waiting = unsafe waiting }
@@ -19,7 +20,7 @@ final class Outbox {
 
     var count: Int { unsafe leaving.count - sentCount + waiting.count }
 
-    /// What to send next; empty when everything has left.
+    /// Returns the bytes to send next; empty when all are sent.
     func next() -> UnsafeRawBufferPointer {
         if unsafe sentCount == leaving.count {
             unsafe leaving.release()
@@ -32,14 +33,14 @@ final class Outbox {
     }
 }
 
-/// Growable raw memory that is filled at its end and handed over whole.
+/// Growable raw memory that is filled at its end and released as a whole.
 @unsafe
 struct ByteQueue {
     private(set) var base: UnsafeMutableRawPointer?
     private(set) var count = 0
     private var capacity = 0
 
-    /// Uninitialised room for `added` bytes at the end, which now count.
+    /// Returns uninitialised room for `added` bytes at the end, which count from now on.
     mutating func append(_ added: Int) -> UnsafeMutableRawPointer {
         if unsafe count + added > capacity {
             unsafe capacity = unsafe max(
@@ -59,7 +60,7 @@ struct ByteQueue {
 }
 
 extension Stream {
-    /// Bytes accepted and not yet taken by the kernel, the corked ones aside.
+    /// The bytes that the kernel has not taken yet, except for the corked ones.
     public final var outboxCount: Int { unsafe outbox?.count ?? 0 }
 
     public final var hasOutbox: Bool { unsafe outbox != nil }
@@ -72,9 +73,9 @@ extension Stream {
         return unsafe owner == UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())
     }
 
-    /// Room for exactly `count` bytes behind what this stream has written in this turn, to be
-    /// filled before anything else is called; `nil` if it has written nothing yet or the cork is
-    /// full: ``append(_:)`` then.
+    /// Returns room for exactly `count` bytes behind those that this stream has written in this
+    /// turn, to be filled before anything else is called. Returns `nil` if it has written nothing
+    /// yet or the cork is full; call ``append(_:)`` then.
     @inlinable @inline(__always)
     public final func appendCorked(_ count: Int) -> UnsafeMutableRawPointer? {
         let turn = unsafe loop.turn
@@ -85,7 +86,7 @@ extension Stream {
         return unsafe place
     }
 
-    /// Room for exactly `count` bytes at the end of what this stream sends, to be filled before
+    /// Returns room for exactly `count` bytes at the end of the stream, to be filled before
     /// anything else is called; `nil` when nothing can be sent any more.
     public final func append(_ count: Int) -> UnsafeMutableRawPointer? {
         if let place = unsafe appendCorked(count) { return unsafe place }
@@ -96,7 +97,7 @@ extension Stream {
         if let place = unsafe takeCork(count) { return unsafe place }
         guard isOpen else { return nil }
         if unsafe outbox == nil {
-            // Bigger than the cork: it leaves at the turn's end, once the caller has filled it.
+            // Bigger than the cork: sent at the turn's end, once the caller has filled it.
             unsafe outbox = unsafe Outbox()
             loop.execute { [self] in sendOutbox() }
         }
@@ -105,12 +106,12 @@ extension Stream {
         return unsafe place
     }
 
-    /// Makes the cork this stream's, after sending what it held, with room for exactly `count`
-    /// bytes; `nil` when the stream has an outbox or is over, or when they don't fit.
+    /// Makes the cork this stream's, after sending its contents, and returns room for exactly
+    /// `count` bytes. Returns `nil` if the stream has an outbox or is over, or if they don't fit.
     public final func takeCork(_ count: Int) -> UnsafeMutableRawPointer? {
         let turn = unsafe loop.turn
         guard unsafe count <= turn.pointee.corkCapacity else {
-            // The order of what is sent must hold.
+            // The bytes must be sent in order.
             if ownsCork { flush() }
             return nil
         }
@@ -153,10 +154,10 @@ extension Stream {
             ], skipping: taken)
     }
 
-    /// Sends bytes at once, uncopied as far as the kernel takes them now. For what is encoded
-    /// already and whole, and may be shared: a publication's frames, a load generator's.
+    /// Sends bytes at once, uncopied as far as the kernel takes them now. For whole frames that are
+    /// encoded already and may be shared: those of a publication, or of a load generator.
     ///
-    /// What the cork holds for this stream leaves with them.
+    /// The cork's bytes of this stream are sent with them.
     public final func writeNow(_ bytes: UnsafeRawBufferPointer) {
         guard isOpen, bytes.count > 0 else { return }
         if ownsCork {
@@ -174,7 +175,7 @@ extension Stream {
         if taken < bytes.count { unsafe keepUnsent([bytes], skipping: taken) }
     }
 
-    /// Sends what the cork holds for this stream.
+    /// Sends the cork's bytes of this stream.
     final func flush() {
         let turn = unsafe loop.turn
         let count = unsafe turn.pointee.corkCount
@@ -189,7 +190,7 @@ extension Stream {
         }
     }
 
-    /// Sends now what the cork holds for this stream, without waiting for the turn's end.
+    /// Sends the cork's bytes of this stream now, without waiting for the turn's end.
     public final func flushIfCorked() {
         if unsafe loop.turn.pointee.corkCount > 0,
             ownsCork
@@ -198,7 +199,8 @@ extension Stream {
         }
     }
 
-    /// The bytes taken, 0 when the kernel is full; `nil` after a failure, which is reported.
+    /// Returns the number of bytes taken, 0 when the kernel is full; `nil` after a failure, which
+    /// is reported.
     @inline(__always)
     private final func checkSent(_ result: Int) -> Int? {
         result >= 0 ? result : checkUnsent(result)
@@ -232,7 +234,7 @@ extension Stream {
         outboxGrew()
     }
 
-    /// Sends what is queued, as far as the kernel takes it now.
+    /// Sends the outbox, as far as the kernel takes it now.
     final func sendOutbox() {
         while let bytes = unsafe outbox?.next() {
             if bytes.count == 0 {
@@ -250,14 +252,14 @@ extension Stream {
         if isSending { outboxShrank() }
     }
 
-    /// Empties the cork if it is this stream's, and leaves it to no one.
+    /// Empties the cork if it is this stream's, and leaves it without an owner.
     final func disownCork() {
         guard ownsCork else { return }
         unsafe loop.turn.pointee.corkCount = 0
         unsafe loop.turn.pointee.corkOwner = nil
     }
 
-    /// Forgets what the kernel has not taken; for a stream that is about to be reset.
+    /// Drops the bytes that the kernel has not taken; for a stream that is about to be reset.
     public final func dropUnsent() {
         disownCork()
         unsafe outbox = nil

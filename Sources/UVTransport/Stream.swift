@@ -3,21 +3,17 @@ import Glibc
 
 /// A connected TCP or Unix-domain stream on one loop: the base class of what speaks on it.
 ///
-/// libuv says when the descriptor is ready (`uv_poll`); the stream reads and writes by itself, which
-/// costs less time and memory than `uv_tcp` does, and never copies what the kernel takes.
+/// libuv says when the descriptor is ready (`uv_poll`); the stream reads and writes by itself,
+/// which costs less time and memory than `uv_tcp` does, and never copies what the kernel takes.
 ///
-/// An open stream keeps itself alive: libuv may use the handle until its close callback, so the
-/// retain taken at its making is released there and nowhere else. Subclasses override
-/// ``received(_:)`` and its neighbours.
-// Safety: it owns its handle, whose memory goes with it, after the close callback.
+/// Subclasses override ``received(_:)`` and its neighbours. What they call to pause and to end the
+/// stream (``stopPolling()``, ``closeHandle()``, ``resetHandle()``) is for them alone: others use
+/// the subclass's own functions, which also keep its state.
 @safe
-open class Stream: TimerEntry, @unchecked Sendable {
+open class Stream: Handle, @unchecked Sendable {
     // Safety: a stream is confined to its loop; what crosses threads is only the reference.
 
-    public final let loop: EventLoop
-    /// Polls the descriptor; exists from ``adopt(ownedDescriptor:)`` on.
-    private final var poll: UnsafeMutablePointer<uv_poll_t>?
-    /// What the kernel would not take yet; exists only meanwhile.
+    /// The bytes that the kernel would not take yet; `nil` while there are none.
     @exclusivity(unchecked) final var outbox: Outbox?
     /// -1 before it is given one, and once it is closed.
     @exclusivity(unchecked) final var descriptor: Int32 = -1
@@ -34,105 +30,98 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     private enum State: UInt8 { case open, finishing, closed }
 
-    /// Reads of one event, of which each but the last filled its buffer, and the nanoseconds after
-    /// which there is no further one.
+    /// The most reads for one event, as long as each fills its buffer, and the nanoseconds after
+    /// which there is no further read.
     private static let readsMax = 32
     private static let readNanosecondsMax: UInt64 = 2_000_000
     private static let readable = UInt8(UV_READABLE.rawValue)
     private static let writable = UInt8(UV_WRITABLE.rawValue)
 
     /// Makes a stream without a connection yet.
-    public init(loop: EventLoop) {
-        self.loop = loop
-        super.init()
-        loop.openHandles += 1
-        // Balanced by `release` in `didClose`.
-        _ = unsafe Unmanaged.passRetained(self)
-    }
-
-    deinit { unsafe poll?.deallocate() }
+    public override init(loop: EventLoop) { super.init(loop: loop) }
 
     /// Takes over a connected descriptor and starts reading; on an error it is closed.
     public final func adopt(ownedDescriptor descriptor: Int32) throws(TransportError) {
-        let poll = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
-        let code = unsafe uv_poll_init(loop.uv, poll, descriptor)
+        let code = open(polling: descriptor)
         if code < 0 {
-            unsafe poll.deallocate()
             Glibc.close(descriptor)
-            close()
+            closeHandle()
             throw TransportError(code: code, operation: "open a socket")
         }
-        unsafe poll.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe self.poll = unsafe poll
         unsafe self.descriptor = descriptor
-        resumeReading()
+        startPolling()
     }
 
     // MARK: - For subclasses
 
-    /// Bytes arrived, in memory that is the subclass's to change until it returns.
+    /// Called when bytes have arrived. The subclass may change them until it returns.
     open func received(_ bytes: UnsafeMutableRawBufferPointer) {}
 
-    /// Where the next read goes while ``wantsOwnReadBuffer``; empty means the shared buffer.
+    /// Returns the memory for the next read while ``wantsOwnReadBuffer``; empty memory means the
+    /// shared buffer.
     open func readTarget() -> UnsafeMutableRawBufferPointer { unsafe .init(start: nil, count: 0) }
 
-    /// The peer sent its last byte, or the connection failed; called once, then only ``closed()``.
+    /// Called once when the peer has sent its last byte, or the connection has failed. Only
+    /// ``closed()`` follows.
     open func ended(_ error: TransportError) {}
 
-    /// Bytes are queued that the kernel did not take, or more of them.
+    /// Called when bytes have been added to the outbox.
     open func outboxGrew() {}
 
-    /// Queued bytes have been taken by the kernel, or dropped where writing failed behind the peer's
-    /// end; ``outboxCount`` tells how many are left.
+    /// Called when the kernel has taken bytes of the outbox, or when they were dropped because
+    /// writing failed after the peer's end; ``outboxCount`` are left.
     open func outboxShrank() {}
-
-    /// The handle is closed, and the descriptor with it. Always the last call.
-    open func closed() {}
 
     // MARK: - Reading
 
-    /// The most bytes that the next read is to bring.
+    /// The most bytes that the next read may bring.
     public final var nextReadSize: Int { loop.nextReadSize }
 
-    /// The front of the loop's shared buffer, for a ``readTarget()`` that wants a short read.
+    /// Returns the front of the loop's shared buffer, for a ``readTarget()`` that wants a short
+    /// read.
     public final func sharedReadBuffer(atMost count: Int) -> UnsafeMutableRawBufferPointer {
         unsafe UnsafeMutableRawBufferPointer(
             start: loop.readBuffer, count: min(count, loop.nextReadSize))
     }
 
-    /// Whether bytes that arrived are in the loop's shared buffer.
+    /// Returns whether received bytes are in the loop's shared buffer.
     public final func isInSharedReadBuffer(_ bytes: UnsafeMutableRawPointer) -> Bool {
         let start = unsafe UnsafeMutableRawPointer(loop.readBuffer)
         return unsafe bytes >= start && bytes < start + EventLoop.readBufferSize
     }
 
-    /// Whether the next reads ask ``readTarget()`` for their memory.
+    /// Sets whether the next reads ask ``readTarget()`` for their memory.
     public final func setOwnReadBuffer(_ wanted: Bool) { unsafe wantsOwnReadBuffer = wanted }
 
     /// Whether bytes can still be sent and received.
     public final var isOpen: Bool { unsafe state == .open && !hasFailed }
 
-    /// Whether what is queued still leaves: the stream is open, or finishing.
+    /// Whether queued bytes are still sent: the stream is open, or finishing.
     final var isSending: Bool { unsafe state != .closed && !hasFailed }
 
     /// Stops reading: the peer's next bytes wait in the kernel, which pushes back on it.
     ///
-    /// The next event ends the polling, not this one: often reading goes on before there is one.
-    public final func pauseReading() { unsafe isReading = false }
+    /// The next event ends the polling, not this call: often reading goes on before there is one.
+    public final func stopPolling() { unsafe isReading = false }
 
-    public final func resumeReading() {
+    /// Reads again after ``stopPolling()``.
+    public final func startPolling() {
         guard unsafe !isReading, unsafe state != .closed, unsafe !hasEnded else { return }
         unsafe isReading = true
         updatePolling()
     }
 
-    /// Polls for what is wanted now, and no more.
+    /// Polls for the events that are wanted now.
+    // Not inlined: an event changes what is polled for only seldom.
+    @inline(never)
     final func updatePolling() {
         var wanted: UInt8 = unsafe isReading ? Self.readable : 0
         if unsafe (outbox != nil) { wanted |= Self.writable }
-        guard unsafe wanted != polled && state != .closed, let poll = unsafe poll else { return }
+        guard unsafe wanted != polled && state != .closed,
+            let poll = unsafe opened(as: uv_poll_t.self)
+        else { return }
         unsafe polled = wanted
-        // With nothing to poll for, it stops.
+        // With no events wanted, this stops polling.
         unsafe uv_poll_start(poll, Int32(wanted), onReady)
     }
 
@@ -141,8 +130,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
     fileprivate final func didPoll(_ status: Int32, _ events: Int32) {
         var ready = UInt8(truncatingIfNeeded: events)
         if status < 0 {
-            // libuv has stopped polling. Which error it is, the next call on the socket tells;
-            // bytes that came before it can still be read.
+            // libuv has stopped polling. The next call on the socket reports the error; bytes that
+            // came before it can still be read.
             unsafe polled = 0
             ready = Self.readable | Self.writable
         }
@@ -150,7 +139,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
         if ready & Self.readable != 0 {
             if unsafe isReading {
                 let isDrained = readAvailable()
-                // Polled again, an error that reading doesn't tell would be reported without end.
+                // An error that reading doesn't report would be polled again without end.
                 if status < 0, isDrained {
                     endReading(TransportError(code: UV_EIO.rawValue, operation: "read"))
                 }
@@ -166,7 +155,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
         loop.endTurn()
     }
 
-    /// Reads until a buffer is not filled; whether there was nothing left to read, nor the end.
+    /// Reads until a buffer isn't filled. Returns whether nothing was left to read, and the stream
+    /// hasn't ended.
     private final func readAvailable() -> Bool {
         var began: UInt64 = 0
         for _ in 0..<Self.readsMax {
@@ -178,14 +168,14 @@ open class Stream: TimerEntry, @unchecked Sendable {
                 endReading(TransportError(code: code, operation: "read"))
                 return false
             }
-            if count >= EventLoop.notedReadSizeMin { loop.noteRead(count) }
+            if count >= ReadAllowance.notedSizeMin { loop.noteRead(count) }
             unsafe received(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
-            guard count == buffer.count, unsafe loop.nextReadSize == loop.readSize else {
+            guard count == buffer.count, loop.nextReadSize == loop.readSize else {
                 return false
             }
             loop.endTurn()
             guard unsafe isReading else { return false }
-            // Others have their turn; what is left makes the descriptor ready again.
+            // Other streams have their turn; the rest makes the descriptor ready again.
             let now = uv_hrtime()
             if began == 0 { began = now }
             if now - began > Self.readNanosecondsMax { return false }
@@ -203,11 +193,11 @@ open class Stream: TimerEntry, @unchecked Sendable {
     }
 
     private final func endReading(_ error: TransportError) {
-        pauseReading()
+        stopPolling()
         reportEnd(error)
     }
 
-    /// Tells the subclass once that the connection is over.
+    /// Reports the end to the subclass, once.
     private final func reportEnd(_ error: TransportError) {
         guard unsafe !hasEnded else { return }
         unsafe hasEnded = true
@@ -222,7 +212,8 @@ open class Stream: TimerEntry, @unchecked Sendable {
         loop.execute { [self] in
             guard unsafe state != .closed else { return }
             if unsafe hasEnded {
-                // Who has heard of the peer's end waits for the outbox alone, which is empty now.
+                // The subclass knows of the peer's end and waits for the outbox, which is empty
+                // now.
                 outboxShrank()
             } else {
                 reportEnd(TransportError(code: code, operation: "write"))
@@ -232,7 +223,7 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     // MARK: - Closing
 
-    /// Sends what is queued, then the end of the stream (FIN); reading goes on.
+    /// Sends the queued bytes, then the end of the stream (FIN); reading goes on.
     public final func finishWriting() {
         guard unsafe state == .open else { return }
         unsafe state = .finishing
@@ -249,47 +240,31 @@ open class Stream: TimerEntry, @unchecked Sendable {
 
     private final func shutDownWriting() { unsafe _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
-    /// Closes at once; what the kernel has not taken is dropped. ``closed()`` follows.
-    public final func close() {
+    /// Closes at once; bytes that the kernel has not taken are dropped. ``closed()`` follows.
+    public final func closeHandle() {
         guard unsafe state != .closed else { return }
         flushIfCorked()
         unsafe state = .closed
         unsafe isReading = false
         dropUnsent()
-        loop.cancel(self)
-        guard let poll = unsafe poll else {
-            loop.execute { [self] in didClose() }
-            return
-        }
-        unsafe uv_close(UnsafeMutableRawPointer(poll).assumingMemoryBound(to: uv_handle_t.self)) {
-            let stream = unsafe Unmanaged<Stream>.fromOpaque($0!.pointee.data).takeUnretainedValue()
-            stream.didClose()
-            stream.loop.endTurn()
-        }
-        // It is polled no more.
-        unsafe Glibc.close(descriptor)
+        startClosing()
+        // libuv doesn't poll it any more.
+        if unsafe descriptor >= 0 { unsafe Glibc.close(descriptor) }
         unsafe descriptor = -1
     }
 
-    private final func didClose() {
-        loop.openHandles -= 1
-        closed()
-        // Safety: balances the retain of `init`; libuv uses the handle no more.
-        unsafe Unmanaged.passUnretained(self).release()
-    }
-
-    /// Whether the peer has yet to acknowledge bytes that the kernel was given. Closed, it would
-    /// keep them for minutes, in case the peer comes back.
+    /// Whether the peer has yet to acknowledge bytes that the kernel was given. The kernel keeps
+    /// those of a closed socket for minutes, in case the peer comes back.
     public final var isUnacknowledged: Bool { unsafe apus_unacknowledged(descriptor) > 0 }
 
-    /// Closes with a reset (RST), which drops what the peer has not read either.
-    public final func reset() {
+    /// Closes with a reset (RST), which also drops the bytes that the peer has not read.
+    public final func resetHandle() {
         guard unsafe state != .closed else { return }
         dropUnsent()
         var abort = linger(l_onoff: 1, l_linger: 0)
         unsafe setsockopt(
             descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
-        close()
+        closeHandle()
     }
 }
 

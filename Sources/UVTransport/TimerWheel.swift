@@ -2,23 +2,23 @@
 open class TimerEntry {
     fileprivate(set) unowned(unsafe) var previous: TimerEntry?
     fileprivate(set) unowned(unsafe) var next: TimerEntry?
-    /// The tick at which the entry fires, while `isScheduled`; the tick wraps never (2³² × 32 ms).
+    /// The tick at which the entry fires, while `isScheduled`; it never wraps (2³² × 32 ms).
     fileprivate(set) var tick: UInt32 = 0
-    /// In the wheel, or taken out of it and about to fire.
+    /// Whether the entry is in the wheel, or taken out of it and about to fire.
     public fileprivate(set) final var isScheduled = false
 
     public init() {}
 
-    /// Called once on the loop when the deadline has passed; the entry is out of the wheel then.
+    /// Called once on the loop when the deadline has passed. The entry isn't in the wheel any more.
     open func deadlinePassed(now: UInt64) {}
 }
 
 /// A coarse hashed timer wheel: schedule and cancel are O(1), entries own no memory of their own.
 ///
-/// Times are milliseconds of one monotonic clock, handed in and never read here. An entry fires
+/// Times are milliseconds of one monotonic clock, which are passed in. An entry fires
 /// at the first `advance` at or after its deadline, rounded up to a tick: never early, and late
 /// by at most one tick plus the caller's own delay. Entries must stay alive while scheduled.
-// Safety: entries are alive while scheduled, which is its callers' to see to.
+// Safety: the callers keep entries alive while they are scheduled.
 @safe
 package struct TimerWheel: ~Copyable {
     /// Milliseconds in a tick, as a shift: 32 ms.
@@ -57,7 +57,7 @@ package struct TimerWheel: ~Copyable {
         count += 1
     }
 
-    /// Whether an entry fires by `deadline`, as it is scheduled.
+    /// Returns whether an entry is scheduled to fire by `deadline`.
     package func isDue(_ entry: TimerEntry, by deadline: UInt64) -> Bool {
         entry.isScheduled && entry.tick <= Self.tick(for: deadline)
     }
@@ -70,7 +70,7 @@ package struct TimerWheel: ~Copyable {
 
     private mutating func unlink(_ entry: TimerEntry) {
         let slot = Int(entry.tick) % Self.slotCount
-        // An entry collected for firing is out of its slot already.
+        // An entry that was taken out for firing isn't in its slot any more.
         guard
             unsafe entry.previous != nil
                 || slots[slot]?.toOpaque() == Unmanaged.passUnretained(entry).toOpaque()
@@ -118,7 +118,8 @@ package struct TimerWheel: ~Copyable {
         return true
     }
 
-    /// Milliseconds at which `takeDue` may next find something; `nil` when the wheel is empty.
+    /// Returns the milliseconds at which `takeDue` may next find an entry; `nil` when the wheel is
+    /// empty.
     package func nextWakeUp() -> UInt64? {
         guard count > 0 else { return nil }
         for distance in 1...Self.slotCount {

@@ -1,11 +1,11 @@
 import CLibuv
 import Glibc
 
-/// A libuv error code with the operation that met it.
+/// A libuv error code, and the operation that failed with it.
 public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The negative libuv code, `UV_EADDRINUSE` and the like.
     public let code: Int32
-    /// What was attempted, as `bind 127.0.0.1:8080`.
+    /// The operation that failed, such as `bind 127.0.0.1:8080`.
     public let operation: String
 
     public init(code: Int32, operation: String) {

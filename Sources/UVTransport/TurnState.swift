@@ -1,7 +1,8 @@
 public import Synchronization
 
-/// What inlined code reads and writes on every message: the loop's thread, whether jobs wait, and
-/// the cork, the one buffer that gathers a turn's writes to one stream for one system call.
+/// The state that inlined code reads and writes on every message: the loop's thread, whether jobs
+/// wait, and the cork. The cork is the one buffer that gathers a turn's writes to one stream for
+/// one system call.
 ///
 /// It lives behind a `let` pointer of the loop, so that code of other modules reaches its fields
 /// without a call or an exclusivity check.

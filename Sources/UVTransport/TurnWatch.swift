@@ -26,7 +26,7 @@ final class TurnWatch {
     private func turnIsOver() {
         let now = Self.threadTime()
         onTurn(now - last)
-        // The time that `onTurn` takes is not part of the next turn.
+        // The time that `onTurn` takes isn't part of the next turn.
         last = Self.threadTime()
     }
 

@@ -3,10 +3,10 @@ import CLibuv
 /// The bytes that a stream's peer had yet to take at some time: those in the outbox and those in
 /// the kernel.
 ///
-/// A later look tells whether the peer has taken some of them, which one that reads does, however
+/// A later check tells whether the peer has taken some of them: a peer that reads does, however
 /// slowly. Bytes sent since then don't count: a kernel goes on taking them for a program that
-/// hangs, until its receive buffer is full. What waits in that buffer can't be seen from here. Of a
-/// Unix-domain socket the kernel tells only in steps of some 36 KiB.
+/// hangs, until its receive buffer is full. The bytes in that buffer can't be seen from here. For a
+/// Unix-domain socket the kernel reports only steps of some 36 KiB.
 public struct Undelivered: Sendable {
     private var count: Int
     /// The peer's acknowledgements as the kernel counts them; `nil` for a Unix-domain socket, where
@@ -23,7 +23,7 @@ public struct Undelivered: Sendable {
     /// Whether the peer has taken all of them, as far as ``update(from:)`` has seen.
     public var isEmpty: Bool { count == 0 }
 
-    /// Looks again: whether the peer has taken some of the bytes since the last look.
+    /// Checks again. Returns whether the peer has taken some of the bytes since the last check.
     public mutating func update(from stream: Stream) -> Bool {
         let before = count
         if let acknowledged, let now = stream.acknowledgedCount {
@@ -37,8 +37,8 @@ public struct Undelivered: Sendable {
 }
 
 extension Stream {
-    /// Bytes that were accepted and that the peer has not acknowledged. For a Unix-domain socket
-    /// the kernel counts the memory of what the peer has not read.
+    /// The bytes that were written and that the peer has not acknowledged. For a Unix-domain socket
+    /// the kernel counts the memory of the bytes that the peer has not read.
     public final var undeliveredCount: Int {
         let corked = unsafe ownsCork ? loop.turn.pointee.corkCount : 0
         return unsafe corked + outboxCount + Int(apus_unacknowledged(descriptor))

@@ -139,7 +139,7 @@ def test_a_draining_server_is_not_ready(start):
         assert readiness(server)[0]
         server.signal(15)
         assert server.stderr.wait_for(
-            lambda lines: any("letting connections go" in line for line in lines), 30
+            lambda lines: any("draining connections" in line for line in lines), 30
         )
         wait_until(lambda: refuses_connections(server), "no listener", 30)
         wire.send(b"\r\n")

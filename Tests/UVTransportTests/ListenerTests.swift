@@ -256,7 +256,7 @@ import WebSocketTesting
             return stream
         }
         let error = try await outcome.next()
-        try await loop.run { stream.close() }
+        try await loop.run { stream.closeHandle() }
         try await stream.events.next { $0 == .closed }
         return error
     }

@@ -110,11 +110,11 @@ import WebSocketTesting
     func pausing(kind: Kind) async throws {
         try await withLoops { group in
             let pair = try await makePair(kind, on: group.loops[0])
-            try await pair.loop.run { pair.stream.pauseReading() }
+            try await pair.loop.run { pair.stream.stopPolling() }
             try await pair.peer.send("unseen")
             for _ in 0..<10 { try await pair.loop.run {} }
             #expect(pair.stream.events.all.isEmpty)
-            try await pair.loop.run { pair.stream.resumeReading() }
+            try await pair.loop.run { pair.stream.startPolling() }
             #expect(try await pair.stream.receivedBytes(count: 6) == Array("unseen".utf8))
             try await pair.close()
         }
@@ -127,12 +127,12 @@ import WebSocketTesting
             let isPolled = { @Sendable in
                 try await pair.loop.run { pair.loop.polls(pair.stream.descriptor) }
             }
-            try await pair.loop.run { pair.stream.pauseReading() }
+            try await pair.loop.run { pair.stream.stopPolling() }
             #expect(try await isPolled())
             try await pair.peer.send("unseen")
             try await within { while try await isPolled() {} }
             #expect(pair.stream.events.all.isEmpty)
-            try await pair.loop.run { pair.stream.resumeReading() }
+            try await pair.loop.run { pair.stream.startPolling() }
             #expect(try await pair.stream.receivedBytes(count: 6) == Array("unseen".utf8))
             #expect(try await isPolled())
             try await pair.close()
@@ -196,7 +196,7 @@ import WebSocketTesting
         case .finishing:
             stream.put(pattern(8_000_000))
             stream.finishWriting()
-        case .paused: stream.pauseReading()
+        case .paused: stream.stopPolling()
         }
     }
 
@@ -209,9 +209,9 @@ import WebSocketTesting
                 let pair = try await makePair(kind, on: group.loops[0], receiveBuffer: 4_096)
                 try await pair.loop.run {
                     Self.bring(pair.stream, to: moment)
-                    if resets { pair.stream.reset() } else { pair.stream.close() }
+                    if resets { pair.stream.resetHandle() } else { pair.stream.closeHandle() }
                     #expect(!pair.stream.put([1]))
-                    pair.stream.close()
+                    pair.stream.closeHandle()
                 }
                 try await pair.stream.events.next { $0 == .closed }
                 let isLast = pair.stream.events.all.firstIndex(of: .closed)
@@ -235,8 +235,8 @@ import WebSocketTesting
                     if case .received(let bytes) = $0 { bytes.count == 1 } else { false }
                 })
             try await pair.loop.run {
-                pair.stream.pauseReading()
-                pair.stream.resumeReading()
+                pair.stream.stopPolling()
+                pair.stream.startPolling()
             }
             try await pair.peer.send(sent)
             #expect(try await pair.stream.receivedBytes(count: 100) == sent)
@@ -289,7 +289,7 @@ import WebSocketTesting
     func writeFailure() async throws {
         try await withLoops { group in
             let pair = try await makePair(.unix, on: group.loops[0])
-            try await pair.loop.run { pair.stream.pauseReading() }
+            try await pair.loop.run { pair.stream.stopPolling() }
             await pair.peer.close()
             try await pair.loop.run {
                 for _ in 0..<5 {

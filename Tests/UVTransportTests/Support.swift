@@ -120,7 +120,7 @@ struct Pair: Sendable {
 
     func close() async throws {
         let stream = self.stream
-        try await loop.run { stream.close() }
+        try await loop.run { stream.closeHandle() }
         await peer.close()
     }
 }

@@ -183,8 +183,8 @@ import WebSocketTesting
     @Test("The limit, twice its headroom and the reserve fit into any number of descriptors")
     func fitting() {
         let misfits = (3..<25_000).filter { count in
-            let max = Admission.limit(forDescriptors: count)
-            return max + 2 * Admission.headroom(max) > count || max < count * 3 / 4 - 2
+            let max = Headroom.limit(forDescriptors: count)
+            return max + 2 * Headroom.of(max) > count || max < count * 3 / 4 - 2
         }
         #expect(misfits.isEmpty)
         let admission = Admission(max: 1_000, perAddressMax: nil)

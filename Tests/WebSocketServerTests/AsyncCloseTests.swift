@@ -148,7 +148,7 @@ import WebSocketTesting
             #expect(try await client.readFrame() == .text("subscribe"))
             // By the loop's clock, it is over now.
             let past = try await opened.next()
-            await past.onLoop { $0.taskResumed = CoarseTime(0) }
+            await past.onLoop { $0.lifecycle.taskBegan(now: 0) }
             try await client.send(.close(.normalClosure))
             #expect(try await client.readFrame() == .close(.normalClosure))
             gate.add(1)
@@ -185,10 +185,10 @@ import WebSocketTesting
             let client = try await server.upgraded()
             let frames = [Frame.text("one"), .close(nil)].flatMap { $0.encoded() }
             try await client.send(frames + ClosingTests.Rest.much.bytes)
-            try await witness.until { !$0.context.delayedAnswers.isEmpty }
+            try await witness.until { !$0.resources.registry.delayedAnswers.isEmpty }
             let held = await witness.onLoop { core in
-                let waiting = core.context.snapshot().first { $0 !== core }!
-                return waiting.guards?.held.count ?? 0
+                let waiting = core.resources.registry.snapshot().first { $0 !== core }!
+                return waiting.guards?.unparsedBytes.count ?? 0
             }
             #expect(held == 0)
             gate.add(1)
@@ -238,7 +238,7 @@ import WebSocketTesting
             try end.send(Frame.text("one").encoded(key: nil))
             #expect(await connection.receive() == Message("one"))
             async let closed = connection.waitUntilClosed()
-            try await connection.connection.until { !$0.awaitsTask }
+            try await connection.connection.until { !$0.lifecycle.awaitsTask }
             let frames = [Frame.text("unread"), .close(4_001, "bye")]
             try end.send(frames.flatMap { $0.encoded(key: nil) })
             #expect(try await end.readFrame() == .close(4_001))

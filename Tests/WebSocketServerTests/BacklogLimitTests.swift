@@ -265,7 +265,7 @@ import WebSocketTesting
                 #expect(try await client.readFrame().payload.count >= payload.count)
             }
             // Nothing waits any more, and no connection is listed as waiting.
-            #expect(await connection.onLoop { $0.context.topics!.delivery.slow.count } == 0)
+            #expect(await connection.onLoop { $0.resources.topics!.delivery.slow.count } == 0)
             let counters = await server.server.counters()
             #expect(counters.topics.delayed > 0)
             #expect(counters.topics.deliveries == UInt64(count))

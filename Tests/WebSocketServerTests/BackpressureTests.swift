@@ -97,10 +97,7 @@ import WebSocketTesting
             _ = try await gate.next()
             for try await message in connection.messages { received.add(message) }
         }
-        try await withServer(router) {
-            $0.heartbeat.interval = .seconds(30)
-            $0.heartbeat.timeout = .seconds(10)
-        } _: { server in
+        try await withServer(router) { server in
             let client = try server.raw()
             try await client.steps { client in
                 try client.upgrade("/ws")
@@ -108,14 +105,6 @@ import WebSocketTesting
             }
             let connection = try await opened.next()
             try await connection.until { $0.pauseReasons.contains(.application) }
-            // Silence doesn't mean that the peer is dead while the server doesn't read.
-            let isOpen = await connection.onLoop { core in
-                for minute in UInt64(1)...3 {
-                    core.checkLiveness(now: core.loop.now + minute * 60_000)
-                }
-                return core.stage == .open && !core.awaitsPong
-            }
-            #expect(isOpen)
             gate.add(1)
             for number in 0..<300 {
                 #expect(try await received.next() == Message("\(number)"))
@@ -137,11 +126,11 @@ import WebSocketTesting
             let frame = RawClient.Frame(first: 0x82, payload: .init(repeating: 1, count: 8 << 20))
             try await client.send(frame.encoded(key: [0, 0, 0, 0]))
             try await connection.until { $0.pauseReasons == .outbox }
-            #expect(await connection.onLoop { $0.owesDrain })
+            #expect(await connection.onLoop { $0.lifecycle.owesDrain })
             #expect(try await client.readFrame() == frame)
             try await recorder.events.next { $0 == .drained }
             try await connection.until { $0.outboxCount == 0 && $0.pauseReasons.isEmpty }
-            #expect(await connection.onLoop { !$0.owesDrain })
+            #expect(await connection.onLoop { !$0.lifecycle.owesDrain })
             await client.close()
         }
     }

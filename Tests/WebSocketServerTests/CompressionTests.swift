@@ -164,7 +164,7 @@ import WebSocketTesting
                 #expect(first == alone ?? first)
                 alone = first
                 try await connection.until { $0.compression?.hasSendContext == false }
-                #expect(await connection.onLoop { $0.context.codecs.budget.bytesUsed } == 0)
+                #expect(await connection.onLoop { $0.resources.codecs.budget.bytesUsed } == 0)
             }
             await client.close()
         }
@@ -204,7 +204,7 @@ import WebSocketTesting
                     #expect(text == Self.json)
                 }
                 try await connection.until { $0.compression?.hasSendContext == false }
-                #expect(await connection.onLoop { $0.context.codecs.budget.bytesUsed } == 0)
+                #expect(await connection.onLoop { $0.resources.codecs.budget.bytesUsed } == 0)
             }
             await client.close()
         }

@@ -69,20 +69,20 @@ import WebSocketTesting
             let (client, connection) = try await Self.sent(server, recorder)
             let start = await connection.onLoop { core in
                 let start = core.loop.now
-                core.checkLiveness(now: start + 30_000)
+                core.deadlinePassed(now: start + 30_000)
                 return start
             }
-            #expect(await connection.onLoop { $0.awaitsPong })
+            #expect(await connection.onLoop { $0.lifecycle.liveness.awaitsPong })
             var count = 0
             for late in 1...2 as ClosedRange<UInt64> {
                 count += try await Self.readSome(client, connection)
-                await connection.onLoop { $0.checkLiveness(now: start + 30_000 + late * 11_000) }
-                #expect(await connection.onLoop { $0.awaitsPong })
+                await connection.onLoop { $0.deadlinePassed(now: start + 30_000 + late * 11_000) }
+                #expect(await connection.onLoop { $0.lifecycle.liveness.awaitsPong })
                 #expect(await connection.onLoop { $0.stage } == .open)
             }
             // From now on, only its kernel accepts data.
             try await connection.until {
-                $0.checkLiveness(now: $0.pingSent + 10_000)
+                $0.deadlinePassed(now: $0.lifecycle.liveness.pingSent + 10_000)
                 return $0.stage != .open
             }
             _ = try await client.read(10 + Self.frame.payload.count - count)
@@ -104,12 +104,12 @@ import WebSocketTesting
             let connection = try await recorder.connections.next()
             let start = await connection.onLoop { core in
                 let start = core.loop.now
-                core.checkLiveness(now: start + 30_000)
+                core.deadlinePassed(now: start + 30_000)
                 return start
             }
             connection.send("news")
             try await connection.until { $0.undeliveredCount == 0 }
-            await connection.onLoop { $0.checkLiveness(now: start + 41_000) }
+            await connection.onLoop { $0.deadlinePassed(now: start + 41_000) }
             #expect(await connection.onLoop { $0.stage } == .lingering)
             await client.close()
             #expect(try await recorder.end() == .closed(.internalError, "heartbeat timeout"))
@@ -149,7 +149,7 @@ import WebSocketTesting
         arguments: Place.allCases)
     func response(place: Place) async throws {
         let text = String(repeating: "x", count: 190_000)
-        let opened = Reports<LoopContext>()
+        let opened = Reports<LoopResources>()
         let recorder = Recorder()
         var router = Router.single(recorder)
         router.get("/") { _ in .text(text) }
@@ -163,10 +163,10 @@ import WebSocketTesting
             // A second connection of the loop shows that all is done.
             let other = try await server.upgraded()
             let witness = try await recorder.connections.next()
-            opened.add(witness.core.context)
+            opened.add(witness.core.resources)
             let connection = Connection(
                 core: await witness.onLoop { core in
-                    core.context.snapshot().first { $0 !== core }!
+                    core.resources.registry.snapshot().first { $0 !== core }!
                 })
             var count = 0
             for _ in 0..<2 {

@@ -45,7 +45,7 @@ import WebSocketTesting
             try await client.send(all)
             try await connection.until { $0.pauseReasons.contains([.application, .held]) }
             let bytes = await connection.onLoop {
-                $0.context.messageCounts.pointee.bytesReceived
+                $0.resources.messageCounts.pointee.bytesReceived
             }
             #expect(bytes <= 8 << 20)
             gate.add(0)
@@ -67,12 +67,12 @@ import WebSocketTesting
                 read.withUnsafeMutableBytes {
                     core.receiveInPieces($0, of: ConnectionCore.pieceSizeInflating)
                 }
-                return (core.context.messageCounts.pointee.messagesReceived, core.pauseReasons)
+                return (core.resources.messageCounts.pointee.messagesReceived, core.pauseReasons)
             }
             #expect(first <= 8 && reasons == .held)
-            try await connection.until { $0.context.messageCounts.pointee.messagesReceived == 60 }
+            try await connection.until { $0.resources.messageCounts.pointee.messagesReceived == 60 }
             let isReading = await connection.onLoop {
-                $0.guards?.held.isEmpty == true && $0.pauseReasons.isEmpty
+                $0.guards?.unparsedBytes.isEmpty == true && $0.pauseReasons.isEmpty
             }
             #expect(isReading)
             await client.close()
@@ -99,23 +99,23 @@ import WebSocketTesting
             let (large, small) = (Self.bomb(4 << 20), Self.bomb(1 << 10))
             #expect(large.count > TurnQueue.shortSize)
             let seen = await connections[0].onLoop { core in
-                let context = core.context
-                let before = context.messageCounts.pointee.messagesReceived
+                let resources = core.resources
+                let before = resources.messageCounts.pointee.messagesReceived
                 var received: [UInt64] = []
                 func receive(_ message: [UInt8], _ core: ConnectionCore) {
                     var message = message
                     message.withUnsafeMutableBytes { core.received($0) }
-                    received.append(context.messageCounts.pointee.messagesReceived - before)
+                    received.append(resources.messageCounts.pointee.messagesReceived - before)
                 }
                 receive(small, core)
-                context.codecs.counts.codecNanoseconds += 1_000_000_000
+                resources.codecs.counts.codecNanoseconds += 1_000_000_000
                 receive(large, core)
                 receive(small, other.core)
                 return (received, core.pauseReasons, core.loop.readSize)
             }
             #expect(seen == ([1, 1, 2], .held, TurnQueue.readSize))
             try await connections[0].until {
-                $0.context.messageCounts.pointee.messagesReceived == 3 && $0.pauseReasons.isEmpty
+                $0.resources.messageCounts.pointee.messagesReceived == 3 && $0.pauseReasons.isEmpty
                     && $0.loop.readSize == EventLoop.readBufferSize
             }
             for client in clients { await client.close() }
@@ -163,7 +163,7 @@ import WebSocketTesting
             let message = RawClient.Frame(first: 0x82, payload: [UInt8](repeating: 1, count: 100))
             let messages = (0..<40).flatMap { _ in message.encoded() }
             try await client.send(messages + RawClient.Frame.close(.normalClosure).encoded())
-            try await connection.until { $0.guards?.held.isEmpty == false }
+            try await connection.until { $0.guards?.unparsedBytes.isEmpty == false }
             connection.close(.goingAway)
             #expect(try await client.readFrame() == .close(.goingAway))
             #expect(try await recorder.end() == .closed(.normalClosure, ""))

@@ -187,20 +187,4 @@ import WebSocketTesting
             #expect(loops.values.sorted() == [2, 2, 2])
         }
     }
-
-    @Test("Pings of connections created together are spread over the last tenth of the interval")
-    func jitter() {
-        let interval: UInt64 = 30_000
-        let times = (1...1_000).map {
-            ConnectionCore.jittered(interval, connection: UInt64($0))
-        }
-        #expect(times.allSatisfy { 27_000 < $0 && $0 <= 30_000 })
-        // Evenly: of ten parts of the tenth, none has twice its share.
-        for part in 0..<10 {
-            let from = 27_000 + UInt64(part) * 300
-            #expect(times.count { from < $0 && $0 <= from + 300 } < 200)
-        }
-        #expect(zip(times, times.dropFirst()).allSatisfy { $0 != $1 })
-        #expect(ConnectionCore.jittered(1, connection: 5) == 1)
-    }
 }

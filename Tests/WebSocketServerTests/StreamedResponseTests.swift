@@ -101,17 +101,19 @@ import WebSocketTesting
         try await withServer(Self.router(400, of: 64 << 10, asked: asked)) { server in
             let client = try server.raw(receiveBuffer: 4_096)
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            let context = try #require(await server.server.firstContext)
+            let first = try #require(await server.server.firstLoop)
             try await within(.seconds(60), "a full outbox") {
-                while await !context.onLoop({ context in
-                    context.snapshot().first.map { $0.outboxCount > $0.options.outboxHighWater }
+                while await !first.onLoop({ resources in
+                    resources.registry.snapshot().first.map {
+                        $0.outboxCount > $0.options.outboxHighWater
+                    }
                         ?? false
                 }) { try Task.checkCancellation() }
             }
             // The data in the kernel, and beyond the high-water mark.
             let before = asked.value
             #expect(before < 200)
-            for _ in 0..<50 { _ = await context.onLoop { _ in 0 } }
+            for _ in 0..<50 { _ = await first.onLoop { _ in 0 } }
             #expect(asked.value <= before + 1)
             let all = try await client.readToEnd()
             #expect(all.count > 400 * (64 << 10))

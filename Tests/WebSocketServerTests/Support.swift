@@ -91,16 +91,16 @@ extension TestServer {
 }
 
 extension Server {
-    /// Returns the context of the first loop while the server runs.
-    var firstContext: LoopContext? {
-        get async { runningContexts.first }
+    /// Returns the resources of the first loop while the server runs.
+    var firstLoop: LoopResources? {
+        get async { runningLoops.first?.resources }
     }
 }
 
-extension LoopContext {
+extension LoopResources {
     /// Runs a closure on the loop and waits for its result.
     func onLoop<Value: Sendable>(
-        _ body: @escaping @Sendable (LoopContext) -> Value
+        _ body: @escaping @Sendable (LoopResources) -> Value
     ) async -> Value {
         await withCheckedContinuation { continuation in
             loop.execute { continuation.resume(returning: body(self)) }

@@ -224,7 +224,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         let wasOpen = unsafe phase == .open
         unsafe phase = .over
         attempt?.cancel()
-        reset()
+        resetHandle()
         unsafe worker.ended(self, wasOpen: wasOpen)
     }
 

@@ -37,16 +37,16 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         parser = ResponseParser(limits: limits)
     }
 
-    /// Starts the handshake, on the context's loop. Calls `completion` exactly once.
+    /// Starts the handshake, on the loop of the resources. Calls `completion` exactly once.
     func begin(
-        _ address: ConnectAddress, on context: LoopContext, options: SessionOptions,
+        _ address: ConnectAddress, on resources: LoopResources, options: SessionOptions,
         timeout: UInt64, completion: @escaping (Outcome) -> Void
     ) {
         self.completion = completion
         if isCancelled { return complete(.cancelled, "cancelled") }
-        if context.isDraining { return complete(.shutDown, "the client is shut down") }
+        if resources.registry.isDraining { return complete(.shutDown, "the client is shut down") }
         let connection = ConnectionCore(
-            context: context, peer: address.socketAddress, role: .client, options: options,
+            resources: resources, peer: address.socketAddress, role: .client, options: options,
             opening: self)
         self.connection = connection
         connection.setStageDeadline(connection.loop.now + timeout)
@@ -55,7 +55,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
                 attempt = nil
                 if let error {
                     fail(.cannotConnect, "\(error)", underlying: error)
-                } else if unsafe connection.stage == .opening {
+                } else if connection.stage == .opening {
                     var bytes: [UInt8] = []
                     RequestEncoder.encode(request, body: [], into: &bytes)
                     connection.sendRaw(bytes)
@@ -107,7 +107,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         var rest = unsafe bytes
-        while unsafe connection.stage == .opening {
+        while connection.stage == .opening {
             let input = UnsafeRawBufferPointer(rest)
             let (event, consumed) = unsafe parser.parse(input)
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[consumed...])
@@ -171,10 +171,10 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         _ rest: UnsafeMutableRawBufferPointer,
         on connection: ConnectionCore
     ) {
-        var upgraded = unsafe Upgraded(
+        var upgraded = Upgraded(
             handler: handler, options: connection.options, subprotocol: accepted.1.subprotocol)
         if let parameters = accepted.2 {
-            upgraded.compression = connection.context.codecs.take(
+            upgraded.compression = connection.resources.codecs.take(
                 parameters, options: upgraded.options)
             if upgraded.compression == nil {
                 return fail(.handshakeFailed, "no memory is left for another context")
@@ -182,13 +182,13 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         }
         connection.becomeWebSocket(upgraded)
         // The bytes after the response are frames.
-        if unsafe connection.stage != .over { unsafe connection.receive(rest) }
+        if connection.stage != .over { unsafe connection.receive(rest) }
         complete(.success((Connection(core: connection), accepted.0)))
     }
 
     override func deadlinePassed(on connection: ConnectionCore) {
         if let refusal { return refuse(refusal) }
-        connection.context.counters.handshakeTimeouts += 1
+        connection.resources.counters.handshakeTimeouts += 1
         fail(.timedOut, attempt == nil ? "no answer in time" : "no connection in time")
     }
 

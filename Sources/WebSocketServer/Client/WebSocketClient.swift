@@ -10,7 +10,7 @@ import WebSocketProtocol
 /// Its connections share its event loops, limits and heartbeat. Call ``shutdown()`` in the end.
 public final class WebSocketClient: Sendable {
     private let group: EventLoopGroup
-    private let contexts: [LoopContext]
+    private let loops: [LoopResources]
     private let budget: ByteBudget
     private let memory: ByteBudget
     private let contextBudget: ByteBudget
@@ -45,8 +45,8 @@ public final class WebSocketClient: Sendable {
             max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
         let contextBudget = ByteBudget(max: compression.memoryMax.bytes)
         let warnings = ServerWarnings(logger: logger)
-        contexts = group.loops.map {
-            LoopContext(
+        self.loops = group.loops.map {
+            LoopResources(
                 loop: $0, logger: logger, warnings: warnings, memory: memory, assemblies: budget,
                 contexts: contextBudget, admission: nil)
         }
@@ -153,9 +153,7 @@ public final class WebSocketClient: Sendable {
             request: handshake.request(
                 authority: url.authority, path: url.target, additional: headerFields),
             handler: handler,
-            limits: HTTPLimits(
-                headSizeMax: limits.handshakeSizeMax.bytes,
-                headerCountMax: limits.handshakeHeadersMax, bodySizeMax: limits.bodySizeMax.bytes))
+            limits: HTTPLimits(limits))
     }
 
     private func run(
@@ -163,11 +161,11 @@ public final class WebSocketClient: Sendable {
         _ timeout: UInt64
     ) async -> ClientExchange.Outcome {
         let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        let context = contexts[number % contexts.count]
+        let resources = loops[number % loops.count]
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let runs = context.loop.execute {
-                    exchange.begin(address, on: context, options: options, timeout: timeout) {
+                let runs = resources.loop.execute {
+                    exchange.begin(address, on: resources, options: options, timeout: timeout) {
                         continuation.resume(returning: $0)
                     }
                 }
@@ -177,7 +175,7 @@ public final class WebSocketClient: Sendable {
                 }
             }
         } onCancel: {
-            context.loop.execute { exchange.cancel() }
+            resources.loop.execute { exchange.cancel() }
         }
     }
 
@@ -192,15 +190,15 @@ public final class WebSocketClient: Sendable {
         // A loop can't wait for its own end.
         await withTaskExecutorPreference(globalConcurrentExecutor) {
             await withTaskGroup(of: Void.self) { tasks in
-                for context in contexts { tasks.addTask { await Self.close(context) } }
+                for resources in loops { tasks.addTask { await Self.close(resources) } }
             }
             let handles = group.shutdown()
             let ledger = Ledger(
                 handles: handles,
-                buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
+                buffers: loops.reduce(0) { $0 + $1.assemblies.outstanding },
                 assemblyBytes: budget.bytesUsed, memoryBytes: memory.bytesUsed,
                 contextBytes: contextBudget.bytesUsed,
-                notes: contexts.reduce(0) { $0 + $1.noteCount })
+                notes: loops.reduce(0) { $0 + $1.registry.noteCount })
             lastLedger.withLock { $0 = ledger }
         }
     }
@@ -208,19 +206,20 @@ public final class WebSocketClient: Sendable {
     /// The resources that were left open when the client was shut down; `nil` before.
     package var ledger: Ledger? { lastLedger.withLock { $0 } }
 
-    private static func close(_ context: LoopContext) async {
+    private static func close(_ resources: LoopResources) async {
         await withCheckedContinuation { continuation in
-            context.loop.execute {
-                context.isDraining = true
-                for connection in context.snapshot() {
-                    if unsafe connection.stage == .opening {
+            resources.loop.execute {
+                let registry = resources.registry
+                registry.isDraining = true
+                for connection in registry.snapshot() {
+                    if connection.stage == .opening {
                         _ = unsafe connection.opening?.drain(on: connection)
                         connection.terminate()
                     } else {
                         connection.beginClosing(.goingAway, "")
                     }
                 }
-                context.whenEmpty { continuation.resume() }
+                registry.whenEmpty { continuation.resume() }
             }
         }
     }

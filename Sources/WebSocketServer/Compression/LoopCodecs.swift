@@ -157,7 +157,7 @@ final class LoopCodecs {
     }
 
     /// Decompresses a received message to at most `limit` bytes, valid until the next call. If that
-    /// takes longer than ``TurnQueue/shareMax``, the message is unfinished, and ``takePaused()``
+    /// takes longer than ``sliceMax``, the message is unfinished, and ``takePaused()``
     /// must be called next.
     ///
     /// - Parameter paused: The state that an earlier call has left of the message.
@@ -178,7 +178,7 @@ final class LoopCodecs {
         let outcome = unsafe withUnsafeMutablePointer(to: &assemblies) { assemblies in
             unsafe inflater.inflater.decompress(
                 payload, after: history, limit: limit, into: &inflated, resuming: paused,
-                isSliceOver: { Self.now() &- started > TurnQueue.shareMax },
+                isSliceOver: { Self.now() &- started > Self.sliceMax },
                 grow: { buffer, capacity in
                     unsafe assemblies.pointee.grow(
                         &buffer, to: capacity, expected: capacity, isBrief: true)
@@ -231,6 +231,9 @@ final class LoopCodecs {
         unsafe assemblies.release(&inflated)
         releaseDeflated()
     }
+
+    /// Nanoseconds of work on one message in one turn; the rest of it waits for another turn.
+    static let sliceMax: UInt64 = 2_000_000
 
     /// The time of a monotonic clock, in nanoseconds.
     static func now() -> UInt64 {

@@ -9,7 +9,7 @@ extension Limits {
     /// refused, are kept free.
     public static func connectionsFromDescriptors() -> Int {
         let descriptors = Descriptors()
-        return min(10_000_000, Admission.limit(forDescriptors: descriptors.forConnections))
+        return min(10_000_000, Headroom.limit(forDescriptors: descriptors.forConnections))
     }
 }
 
@@ -37,4 +37,16 @@ struct Descriptors: Sendable {
 
     /// The number of descriptors that further connections may use.
     var leftForConnections: Int { max(0, forConnections - Int(lowestFreeDescriptor())) }
+}
+
+/// The connections above a limit that are still told so: as many by close code 1008, and as many
+/// again by status 503.
+enum Headroom {
+    static func of(_ limit: Int) -> Int { max(1, min(1_024, limit / 8)) }
+
+    /// Returns the highest limit that needs, with twice its headroom, no more than `count`
+    /// descriptors.
+    static func limit(forDescriptors count: Int) -> Int {
+        max(1, count - 2 * max(1, min(1_024, (count + 9) / 10)))
+    }
 }

@@ -31,7 +31,7 @@ public struct ProxyOptions: Sendable {
 
     func trusts(_ peer: SocketAddress) -> Bool { trusted.contains { $0.contains(peer) } }
 
-    func mayAnnounce(_ peer: SocketAddress) -> Bool { trusted.isEmpty || trusts(peer) }
+    func maySendProxyHeader(_ peer: SocketAddress) -> Bool { trusted.isEmpty || trusts(peer) }
 
     /// Returns the client of a request that a trusted proxy has sent.
     func client(of fields: HTTPFields, from proxy: SocketAddress) -> SocketAddress {

@@ -2,13 +2,13 @@ import UVTransport
 import WebSocketProtocol
 
 /// The handler behind ``AsyncConnection`` and ``ClientConnection``: queues messages for a task,
-/// which may run anywhere, though on the connection's loop it never hops.
+/// which may run anywhere; on the connection's loop it never hops.
 // Safety: each continuation is resumed once, when it is taken out.
 @safe
 class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     // Safety: all state is touched on the connection's loop; a caller elsewhere hops there first.
 
-    /// Messages and bytes that may wait before reading stops; it goes on at half of either.
+    /// The messages and bytes that may wait before reading is paused. It resumes at half of both.
     private static let waitingMax = 64
     private static let waitingBytesMax = 256 << 10
 
@@ -16,7 +16,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     private var isPaused = false
     private var end: ConnectionEnd?
     private var reader: UnsafeContinuation<Message?, Never>?
-    /// Which wait is the reader's, so that a late cancellation ends no other one.
+    /// The number of the reader's wait, so that a late cancellation ends no other wait.
     private var readNumber = 0
     private var writers: [UnsafeContinuation<Void, Never>] = unsafe []
     private var enders: [UnsafeContinuation<ConnectionEnd, Never>] = unsafe []
@@ -32,8 +32,10 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
             return resumeReader(message)
         }
         queue.append(message)
-        // Where someone waits for the end, no one may be going to read it.
-        if unsafe !connection.core.awaitsTask && enders.isEmpty { connection.core.taskBegins() }
+        // A task that waits for the end may never read the message.
+        if unsafe !connection.core.lifecycle.awaitsTask && enders.isEmpty {
+            connection.core.taskBegins()
+        }
         if !isPaused, queue.count >= Self.waitingMax || queue.bytes >= Self.waitingBytesMax {
             isPaused = true
             connection.core.ensureGuards().queuedSize = queue.bytes
@@ -45,7 +47,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     final func onDrain(_ connection: Connection) { resumeWriters() }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
-        let isClean = unsafe connection.core.closing.received != nil
+        let isClean = connection.core.lifecycle.closing.received != nil
         let end = ConnectionEnd(code: code, reason: reason, isClean: isClean)
         self.end = end
         resumeReader(nil)
@@ -69,7 +71,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     // MARK: - For tasks
 
-    /// A message that waits already, when asked on the connection's loop: no need to suspend.
+    /// Returns a message that waits already, if called on the connection's loop: there is no need
+    /// to suspend then.
     @inline(__always)
     final func nextWaiting(on connection: Connection) -> Message? {
         connection.core.loop.isCurrent ? takeWaiting(connection) : nil
@@ -80,14 +83,14 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         connection.core.taskBegins()
         if isPaused, queue.count <= Self.waitingMax / 2, queue.bytes <= Self.waitingBytesMax / 2 {
             isPaused = false
-            unsafe connection.core.guards?.queuedSize = 0
+            connection.core.guards?.queuedSize = 0
             connection.core.countMemory()
             connection.resumeReading()
         }
         return message
     }
 
-    /// The next message; `nil` at the end of the connection, or when the task is cancelled.
+    /// Returns the next message; `nil` at the end of the connection, or when the task is cancelled.
     final nonisolated(nonsending) func next(on connection: Connection) async -> Message? {
         let loop = connection.core.loop
         if !loop.isCurrent {
@@ -108,14 +111,14 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
                 unsafe reader = unsafe $0
             }
         } onCancel: {
-            // Never at once: this may run within the loop's own use of the state.
+            // Not at once: this may run while the loop uses the state.
             connection.core.loop.execute { [self] in
                 if readNumber == number { resumeReader(nil) }
             }
         }
     }
 
-    /// Sends; true if that is all, false if ``waitForDrain(on:)`` is due: the outbox is full, or
+    /// Sends a message. Returns false if ``waitForDrain(on:)`` is to follow: the outbox is full, or
     /// only the connection's loop knows whether it is.
     final func send(
         _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
@@ -127,19 +130,19 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    /// Waits until the outbox has drained, if it was full; behind what was handed over before.
+    /// Waits until the outbox has drained, if it was full, after the messages handed over before.
     final func waitForDrain(on connection: Connection) async throws(ConnectionClosed) {
         let isOver = await withTaskExecutorPreference(connection.core.loop) {
-            // The drain may have come before this task: there is none to wait for then.
-            if end == nil, unsafe connection.core.owesDrain {
+            // The drain may have been reported before this task ran.
+            if end == nil, connection.core.lifecycle.owesDrain {
                 unsafe await withUnsafeContinuation { unsafe writers.append($0) }
             }
-            return unsafe end != nil || connection.core.stage != .open
+            return end != nil || connection.core.stage != .open
         }
         if isOver { throw ConnectionClosed() }
     }
 
-    /// How the connection ended, once it has.
+    /// Waits for the end of the connection, and returns it.
     final func waitForEnd(on connection: Connection) async -> ConnectionEnd {
         await withTaskExecutorPreference(connection.core.loop) { await endOnLoop(connection) }
     }
@@ -159,41 +162,4 @@ public struct ConnectionEnd: Sendable, Hashable {
     public let reason: String
     /// Whether the peer sent a Close frame.
     package var isClean = true
-}
-
-/// The bridge of a server's connection: it starts the task that talks on it.
-final class TalkBridge: AsyncBridge, @unchecked Sendable {
-    // Safety: as its superclass.
-
-    private let request: UpgradeRequest
-    private let talk: Router.Talk
-    private var task: Task<Void, Never>?
-
-    init(request: UpgradeRequest, talk: @escaping Router.Talk) {
-        self.request = request
-        self.talk = talk
-    }
-
-    override func onOpen(_ connection: Connection) {
-        let open = AsyncConnection(connection: connection, request: request, bridge: self)
-        task = Task(executorPreference: connection.core.loop) { [talk] in
-            do {
-                try await talk(open)
-                connection.close(.normalClosure)
-            } catch is ConnectionClosed {
-                // The peer left while something was being sent to it: no fault of the handler.
-            } catch is CancellationError {
-                connection.close(.goingAway)
-            } catch {
-                connection.core.context.warnings.failedConnection.log(["error": "\(error)"])
-                connection.close(.internalError, reason: "internal error")
-            }
-        }
-    }
-
-    override func onClose(_ connection: Connection, code: CloseCode, reason: String) {
-        super.onClose(connection, code: code, reason: reason)
-        task?.cancel()
-        task = nil
-    }
 }

@@ -1,6 +1,6 @@
 import UVTransport
 
-/// A deadline of a program's own for a connection.
+/// A deadline that a program has set for a connection.
 final class ConnectionDeadline: TimerEntry {
     private unowned let connection: ConnectionCore
     private let body: (Connection) -> Void
@@ -11,44 +11,35 @@ final class ConnectionDeadline: TimerEntry {
     }
 
     override func deadlinePassed(now: UInt64) {
-        // Gone before it runs: it may set another.
-        connection.context.deadlines[connection.id] = nil
+        // Removed before it runs, since it may set another one.
+        connection.resources.registry.deadlines[connection.id] = nil
         body(Connection(core: connection))
     }
 }
 
 extension Connection {
-    /// The longest delay; the wheel of timers wraps after four years.
+    /// The longest delay; the timer wheel wraps after four years.
     private static let delayMax = Duration.seconds(30 * 86_400)
 
     /// Calls `body` once on the connection's loop after `delay`, or up to 32 ms later. A connection
-    /// has one such deadline: a new one takes the place of the last. It goes with the connection,
-    /// uncalled. On the connection's loop.
+    /// has one such deadline: a new one replaces it. It is cancelled when the connection closes. On
+    /// the connection's loop.
     ///
-    /// - Parameter delay: what is over 30 days counts as 30 days.
+    /// - Parameter delay: At most 30 days; a longer delay counts as 30 days.
     public func setDeadline(after delay: Duration, _ body: @escaping (Connection) -> Void) {
         precondition(core.loop.isCurrent, "a deadline is set on the connection's loop")
         clearDeadline()
-        guard unsafe core.stage != .over else { return }
+        guard core.stage != .over else { return }
         let deadline = ConnectionDeadline(core, body)
-        // Kept there, since the wheel keeps nothing alive.
-        core.context.deadlines[core.id] = deadline
+        // Kept there, since the timer wheel keeps nothing alive.
+        core.resources.registry.deadlines[core.id] = deadline
         let milliseconds = max(.zero, min(delay, Self.delayMax)).milliseconds
         core.loop.schedule(deadline, at: core.loop.now + milliseconds)
     }
 
-    /// Ends the deadline, if there is one. On the connection's loop.
+    /// Cancels the deadline, if there is one. On the connection's loop.
     public func clearDeadline() {
         precondition(core.loop.isCurrent, "a deadline is cleared on the connection's loop")
-        core.context.clearDeadline(of: core.id)
-    }
-}
-
-extension LoopContext {
-    func clearDeadline(of connection: UInt64) {
-        guard !deadlines.isEmpty, let deadline = deadlines.removeValue(forKey: connection) else {
-            return
-        }
-        loop.cancel(deadline)
+        core.resources.registry.clearDeadline(of: core.id)
     }
 }

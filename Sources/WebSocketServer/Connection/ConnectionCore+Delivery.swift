@@ -1,33 +1,28 @@
 import UVTransport
 
-/// Whether the peer takes what it is sent: one that does is alive, however slowly it reads.
+/// Whether the peer takes what it is sent: a peer that does is alive, however slowly it reads.
 extension ConnectionCore {
-    /// Notes what the peer has yet to take, for ``hasTakenSome()``; false if that is no more than
-    /// `ignored` bytes.
+    /// Notes how much the peer has yet to take, for ``hasTakenSome()``. Returns false if that is no
+    /// more than `ignored` bytes.
     @discardableResult
     func noteUndelivered(ignoring ignored: Int = 0) -> Bool {
         let undelivered = Undelivered(on: self, ignoring: ignored)
-        context.setUndelivered(undelivered, of: id)
+        resources.registry.setUndelivered(undelivered, of: id)
         return undelivered != nil
     }
 
-    /// Whether the peer has taken some of what was noted, since then or since the last call.
+    /// Returns whether the peer has taken some of the noted bytes since then, or since the last
+    /// call.
     func hasTakenSome() -> Bool {
-        guard var undelivered = context.undelivered[id] else { return false }
+        guard var undelivered = resources.registry.undelivered[id] else { return false }
         let isLess = undelivered.update(from: self)
-        context.setUndelivered(undelivered.isEmpty ? nil : undelivered, of: id)
+        resources.registry.setUndelivered(undelivered.isEmpty ? nil : undelivered, of: id)
         return isLess
     }
 
-    /// Whether the peer takes what it is sent, where nothing was noted when that was sent: then it
+    /// Returns whether the peer takes what it is sent. If nothing was noted when that was sent, it
     /// is noted now, and the peer has until the next call.
     func mayBeTaking() -> Bool {
-        context.undelivered[id] == nil ? noteUndelivered() : hasTakenSome()
-    }
-}
-
-extension LoopContext {
-    fileprivate func setUndelivered(_ value: Undelivered?, of connection: UInt64) {
-        if value != nil || !undelivered.isEmpty { undelivered[connection] = value }
+        resources.registry.undelivered[id] == nil ? noteUndelivered() : hasTakenSome()
     }
 }

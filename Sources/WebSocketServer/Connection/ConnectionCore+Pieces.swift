@@ -1,21 +1,21 @@
 import UVTransport
 import WebSocketProtocol
 
-/// Reading in pieces: one read may hold thousands of messages, and compressed ones inflate a
-/// thousandfold. Between two pieces the connection checks whether the rest is to wait for a later
-/// turn.
+/// Reading in pieces: one read may hold thousands of messages, and a compressed message may inflate
+/// to a thousand times its size. Between two pieces the connection checks whether the rest must
+/// wait for a later turn.
 extension ConnectionCore {
-    /// Bytes of a piece where rates are to be kept.
+    /// Bytes of a piece where the peer has rates.
     static let pieceSizeByRates = 1_024
-    /// Bytes of a piece where messages may be compressed: small beside what it may inflate to,
-    /// large beside what an ordinary read brings.
+    /// Bytes of a piece where messages may be compressed: few enough for what they may inflate to,
+    /// and more than an ordinary read brings.
     static let pieceSizeInflating = 4_096
-    /// Bytes of such a piece after which no further frame begins: there is a look at the time.
+    /// Bytes of such a piece after which no further frame begins before the time is checked.
     private static let windowSizeInflating = 512
-    /// Bytes of a read after which the time is looked at, where nothing is compressed. Frames aren't
+    /// Bytes of a read after which the time is checked, where nothing is compressed. Frames aren't
     /// cut by it.
     static let windowSize = 16 << 10
-    /// Bytes of a read that need no look at the time: some hundred messages at most.
+    /// Bytes of a read from which on the time is checked: fewer hold some hundred messages at most.
     static let windowedSizeMin = 4_096
     /// Payload bytes that one read of a connection may bring before others have their turn.
     private static let payloadsPerTurn: UInt64 = 2 << 20
@@ -23,14 +23,14 @@ extension ConnectionCore {
     /// Receives what may be compressed, now or in a later turn.
     func receiveInflating(_ bytes: UnsafeMutableRawBufferPointer) {
         let isWithinMessage = unsafe !session.isBetweenMessages
-        if context.mustAwaitTurn(bytes.count, isWithinMessage: isWithinMessage),
-            unsafe stage == .open
+        if resources.mustAwaitTurn(bytes.count, isWithinMessage: isWithinMessage),
+            stage == .open
         {
             unsafe holdForLater(bytes)
         } else if bytes.count > Self.windowSizeInflating,
             unsafe isInSharedReadBuffer(bytes.baseAddress!)
         {
-            // What is read directly is at most the rest of one message.
+            // A direct read brings the rest of one message at most.
             unsafe receiveInPieces(bytes, of: Self.pieceSizeInflating)
         } else {
             let unread = unsafe receivePiece(bytes)
@@ -42,14 +42,14 @@ extension ConnectionCore {
 
     func receiveInPieces(_ bytes: UnsafeMutableRawBufferPointer, of pieceSize: Int) {
         let payloadsMax =
-            unsafe context.messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
+            unsafe resources.messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
         let began = LoopCodecs.now()
         var rest = unsafe bytes
         while unsafe !rest.isEmpty {
-            // The handler, the rates or the outbox say so: each waits for something.
-            if unsafe stage == .open && !pauseReasons.isEmpty { return unsafe hold(rest) }
-            if unsafe context.messageCounts.pointee.bytesReceived >= payloadsMax
-                || context.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
+            // Paused by the handler, the rates or the outbox.
+            if lifecycle.mustHold { return unsafe hold(rest) }
+            if unsafe resources.messageCounts.pointee.bytesReceived >= payloadsMax
+                || resources.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
             {
                 return unsafe holdForLater(rest)
             }
@@ -57,7 +57,7 @@ extension ConnectionCore {
             let unread = unsafe receivePiece(
                 UnsafeMutableRawBufferPointer(rebasing: rest[..<size]),
                 window: compression == nil ? .max : Self.windowSizeInflating)
-            guard unsafe stage == .open || stage == .closing else { return }
+            guard stage == .open || stage == .closing else { return }
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(rebasing: rest[(size - unread)...])
             if unsafe session.isInflating { return unsafe hold(rest) }
         }
@@ -65,20 +65,20 @@ extension ConnectionCore {
 
     /// Receives many bytes, none of them compressed: window by window, as long as there is time.
     func receiveInWindows(_ bytes: UnsafeMutableRawBufferPointer) {
-        if context.isTurnOver() { return unsafe holdForLater(bytes) }
+        if resources.isTurnOver() { return unsafe holdForLater(bytes) }
         let began = LoopCodecs.now()
         var last = began
         var rest = unsafe bytes
         while true {
             let unread = unsafe receivePiece(rest, window: Self.windowSize)
             let now = LoopCodecs.now()
-            context.longReadNanoseconds &+= now &- last
+            resources.longReadNanoseconds &+= now &- last
             last = now
-            guard unread > 0, unsafe stage == .open || stage == .closing else { return }
+            guard unread > 0, stage == .open || stage == .closing else { return }
             unsafe rest = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: rest[(rest.count - unread)...])
-            if unsafe stage == .open && !pauseReasons.isEmpty { return unsafe hold(rest) }
-            if now &- began > TurnQueue.shareMax || context.isTurnOver() {
+            if lifecycle.mustHold { return unsafe hold(rest) }
+            if now &- began > TurnQueue.shareMax || resources.isTurnOver() {
                 return unsafe holdForLater(rest)
             }
         }
@@ -86,7 +86,7 @@ extension ConnectionCore {
 
     private func hold(_ bytes: UnsafeMutableRawBufferPointer) {
         // RFC 6455 §5.5.1: what follows the peer's Close frame doesn't count.
-        if unsafe closing.received != nil { return }
+        if lifecycle.closing.received != nil { return }
         unsafe ensureGuards().hold(bytes)
         countMemory()
         setReadingPaused(true, .held)
@@ -97,20 +97,12 @@ extension ConnectionCore {
         receiveHeldLater()
     }
 
-    /// The object for what only some connections need, made when there isn't one.
-    func ensureGuards() -> ConnectionGuards {
-        if let guards = unsafe guards { return guards }
-        let made = ConnectionGuards()
-        unsafe guards = made
-        return made
-    }
+    /// Parses the held bytes in a later turn, unless reading is paused then.
+    func receiveHeldLater() { resources.awaitTurn(self) }
 
-    /// Receives what is held in a later turn, if nothing else makes it wait then.
-    func receiveHeldLater() { context.awaitTurn(self) }
-
-    /// Goes on in a later turn with what the connection has waited with.
+    /// Continues with what the connection has kept for a later turn.
     func takeTurn() {
-        switch unsafe stage {
+        switch stage {
         case .opening: unsafe opening?.takeTurn(on: self)
         case .open, .closing: receiveHeld()
         case .lingering, .over: break
@@ -118,7 +110,7 @@ extension ConnectionCore {
     }
 
     private func receiveHeld() {
-        guard unsafe pauseReasons == .held, let guards = unsafe guards else { return }
+        guard pauseReasons == .held, let guards else { return }
         if unsafe session.isInflating {
             resumeInflating()
             guard
@@ -126,7 +118,7 @@ extension ConnectionCore {
                     && pauseReasons == .held
             else { return }
         }
-        var held = guards.takeHeld() ?? []
+        var held = guards.takeUnparsed() ?? []
         countMemory()
         setReadingPaused(false, .held)
         unsafe held.withUnsafeMutableBytes {

@@ -1,30 +1,31 @@
 import UVTransport
 
-/// The place that a connection of a server has among all: it waits, holds it, or is evicted.
+/// The place of a connection among all connections of the server: it waits, holds a place, or is
+/// evicted.
 extension ConnectionCore: AdmissionMember {
-    /// The reason in a Close frame with 1008 that a limit of connections is behind.
+    /// The reason in a Close frame with 1008 that a limit of connections has caused.
     static let tooManyConnections = "too many connections"
 
-    /// Waits for a request, or for the end, with no claim to its place; counted for `address` from
-    /// now on, if one is given.
+    /// Waits for a request, or for the end, and may be evicted meanwhile. The connection is counted
+    /// for `address` from now on, if one is given.
     func waitInPlace(as address: SocketAddress? = nil) {
-        context.admission?.wait(self, as: address)
+        resources.admission?.wait(self, as: address)
     }
 
-    /// Holds its place while it is of use; false if there are as many connections as there may be.
-    func holdPlace() -> Bool { context.admission?.hold(self) ?? true }
+    /// Holds a place while the connection is of use. Returns false if none is left.
+    func holdPlace() -> Bool { resources.admission?.hold(self) ?? true }
 
-    /// Finds out how the request that comes is received, which a proxy may have sent for a client.
+    /// Decides how the arriving request is received, which a proxy may have sent for a client.
     func judgeRequest(for client: SocketAddress? = nil) {
-        guard let admission = context.admission else { return }
+        guard let admission = resources.admission else { return }
         self.admission = admission.judge(self, for: client)
     }
 
     func evict() {
-        // Its descriptor is to be free as soon as can be.
+        // Its descriptor must be free as soon as possible.
         onLoop { connection in
-            guard unsafe connection.stage != .over else { return }
-            connection.context.counters.evicted += 1
+            guard connection.stage != .over else { return }
+            connection.resources.counters.evicted += 1
             connection.terminate(reason: "evicted", reset: connection.isUnacknowledged)
         }
     }

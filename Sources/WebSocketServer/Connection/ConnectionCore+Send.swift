@@ -4,19 +4,19 @@ import WebSocketProtocol
 
 /// The writing half: frames are encoded straight into the loop's cork, or into the outbox.
 extension ConnectionCore {
-    /// A payload of at least this goes to the kernel from where it lies, uncopied.
+    /// The size from which on a payload is handed to the kernel without being copied.
     static let gatherSizeMin = 64 << 10
 
     /// Sends a message; any thread.
     ///
-    /// Behind what this turn has written already there is nothing left to check: whoever owns
+    /// Once this turn has written something, there is nothing left to check: a connection that owns
     /// the cork is open and has no outbox.
     func sendMessage(_ payload: UnsafeRawBufferPointer, _ kind: MessageKind)
         -> Connection.SendOutcome
     {
         guard loop.isCurrent else { return unsafe sendFromElsewhere(payload, kind) }
-        guard unsafe stage == .open else { return .dropped }
-        let counts = unsafe context.messageCounts
+        guard stage == .open else { return .dropped }
+        let counts = unsafe resources.messageCounts
         let payloadCount = payload.count
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
@@ -26,9 +26,9 @@ extension ConnectionCore {
             let size = FrameHeader.size(payload: count, isMasked: false)
             var place = unsafe appendCorked(size &+ count)
             if unsafe place == nil {
-                // The first of a turn.
+                // The first message of a turn.
                 unsafe place = unsafe takeCork(size &+ count)
-                unsafe lastMessage = CoarseTime(loop.now)
+                lifecycle.sentMessage(now: loop.now)
             }
             if let place = unsafe place {
                 let short = unsafe UnsafeRawBufferPointer(start: payload.baseAddress, count: count)
@@ -46,9 +46,9 @@ extension ConnectionCore {
         guard loop.isCurrent else {
             return unsafe sendFromElsewhere(payload, kind, compresses: false)
         }
-        guard unsafe stage == .open else { return .dropped }
-        unsafe context.messageCounts.pointee.messagesSent &+= 1
-        unsafe context.messageCounts.pointee.bytesSent &+= UInt64(payload.count)
+        guard stage == .open else { return .dropped }
+        unsafe resources.messageCounts.pointee.messagesSent &+= 1
+        unsafe resources.messageCounts.pointee.bytesSent &+= UInt64(payload.count)
         return unsafe sendSlowly(payload, kind, compresses: false)
     }
 
@@ -65,22 +65,22 @@ extension ConnectionCore {
         return handedOver ? .accepted : .dropped
     }
 
-    /// A message that the cork can't take, or that may be compressed.
+    /// Sends a message that doesn't fit into the cork, or that may be compressed.
     @inline(never)
     private func sendSlowly(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
     ) -> Connection.SendOutcome {
         if hasOutbox {
             if let subscriber = unsafe subscriber, subscriber.hasBacklog,
-                let topics = context.topics
+                let topics = resources.topics
             {
-                // Behind the publications that wait; what is sent keeps its order.
+                // Queued behind the publications that wait, so that the order is kept.
                 let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
                 guard topics.delivery.queue(item, for: subscriber) else { return .dropped }
-                unsafe owesDrain = true
+                lifecycle.reportedBackpressure()
                 return .aboveHighWater
             }
-            if unsafe outboxCount > options.outboxMax {
+            if outboxCount > options.outboxMax {
                 dropSlowConsumer()
                 return .dropped
             }
@@ -88,17 +88,17 @@ extension ConnectionCore {
         return unsafe sendNow(plain, kind, compresses: compresses)
     }
 
-    /// Sends a message behind what is queued, whatever that is.
+    /// Sends a message behind the queued data, however much that is.
     func sendNow(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool
     ) -> Connection.SendOutcome {
-        unsafe lastMessage = CoarseTime(loop.now)
+        lifecycle.sentMessage(now: loop.now)
         var payload = unsafe plain
         var firstByte = FrameHeader.fin | kind.rawValue
         if compresses, unsafe plain.count >= Int(corkableSizeMax),
             let deflated = unsafe deflate(plain)
         {
-            // It must be sent from here on: the peer's window will hold it.
+            // It must be sent from here on: it is part of the context now.
             unsafe payload = unsafe deflated
             firstByte |= FrameHeader.rsv1
         }
@@ -110,9 +110,9 @@ extension ConnectionCore {
             }
         }
         unsafe sendFrame(firstByte, payload)
-        // Who owns the cork has no outbox.
-        guard !ownsCork, unsafe outboxCount > options.outboxHighWater else { return .accepted }
-        unsafe owesDrain = true
+        // A connection that owns the cork has no outbox.
+        guard !ownsCork, outboxCount > options.outboxHighWater else { return .accepted }
+        lifecycle.reportedBackpressure()
         return .aboveHighWater
     }
 
@@ -121,12 +121,12 @@ extension ConnectionCore {
         else { return nil }
         let hadSendContext = compression.hasSendContext
         let deflated = unsafe compression.deflate(payload)
-        // Its window now holds what no one else's does.
+        // The peer's window now holds a message that no other peer's holds.
         if let subscriber = unsafe subscriber, unsafe deflated != nil {
             subscriber.context = nil
         }
-        // It has begun a context, which is given back once the connection rests.
-        if !hadSendContext, compression.hasSendContext { scheduleHeartbeat(now: loop.now) }
+        // A context has begun, which is released once the connection is idle.
+        if !hadSendContext, compression.hasSendContext { scheduleHeartbeat() }
         return unsafe deflated
     }
 
@@ -150,7 +150,7 @@ extension ConnectionCore {
         }
         guard let place = unsafe append(size &+ payload.count) else { return }
         if isMasked {
-            let key = context.maskingKeys.next()
+            let key = resources.maskingKeys.next()
             _ = unsafe FrameHeader.encode(
                 firstByte: firstByte, payload: payload.count, maskingKey: key, to: place)
             guard let base = payload.baseAddress else { return }
@@ -172,18 +172,20 @@ extension ConnectionCore {
         }
     }
 
-    /// Sends a control frame; payloads are at most 125 bytes.
+    /// Sends a ping or a pong; payloads are at most 125 bytes.
     func sendControl(_ opcode: Opcode, _ payload: UnsafeRawBufferPointer) {
-        guard unsafe stage == .open || stage == .closing else { return }
+        guard stage == .open || stage == .closing else { return }
         unsafe sendFrame(FrameHeader.fin | opcode.rawValue, payload)
     }
 
-    /// Sends a Close frame.
-    func sendControl(_ opcode: Opcode, _ code: CloseCode, _ reason: String) {
-        unsafe code.payload(reason: reason).withUnsafeBytes { unsafe sendControl(opcode, $0) }
+    /// Sends a Close frame, as the lifecycle has decided.
+    func sendClose(_ code: CloseCode, _ reason: String) {
+        unsafe code.payload(reason: reason).withUnsafeBytes {
+            unsafe sendFrame(FrameHeader.fin | Opcode.close.rawValue, $0)
+        }
     }
 
-    /// Writes bytes of HTTP.
+    /// Sends bytes of HTTP.
     func sendRaw(_ bytes: [UInt8]) {
         guard !bytes.isEmpty, let place = unsafe append(bytes.count) else { return }
         unsafe bytes.withUnsafeBytes {

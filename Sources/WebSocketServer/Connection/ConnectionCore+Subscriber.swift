@@ -20,29 +20,28 @@ extension ConnectionCore: SubscriberConnection {
     /// too.
     func forgetBacklog(andOutbox: Bool = false) {
         if let subscriber = unsafe subscriber {
-            context.topics?.delivery.slow.forget(subscriber, andOutbox: andOutbox)
+            resources.topics?.delivery.slow.forget(subscriber, andOutbox: andOutbox)
         }
     }
 
-    var takesMessages: Bool { unsafe stage == .open }
+    var takesMessages: Bool { stage == .open }
 
     var outbox: SlowConsumers.Outbox {
         SlowConsumers.Outbox(
-            count: outboxCount, max: unsafe options.outboxMax,
-            highWater: unsafe options.outboxHighWater)
+            count: outboxCount, max: options.outboxMax, highWater: options.outboxHighWater)
     }
 
     var corkOwner: Subscriber? { unsafe (loop.corkOwner as? ConnectionCore)?.subscriber }
 
     func writeFrames(_ frames: UnsafeRawBufferPointer, count: Int, payloadCount: Int) {
         self.count(messages: count, payloadCount: payloadCount)
-        unsafe lastMessage = CoarseTime(loop.now)
+        lifecycle.sentMessage(now: loop.now)
         unsafe writeNow(frames)
     }
 
     func appendFrame(_ frame: UnsafeRawBufferPointer, payloadCount: Int) {
         count(messages: 1, payloadCount: payloadCount)
-        unsafe lastMessage = CoarseTime(loop.now)
+        lifecycle.sentMessage(now: loop.now)
         if frame.count >= Self.gatherSizeMin {
             unsafe write(
                 header: UnsafeRawBufferPointer(rebasing: frame[..<2]),
@@ -70,7 +69,7 @@ extension ConnectionCore: SubscriberConnection {
 
     @inline(__always)
     private func count(messages: Int, payloadCount: Int) {
-        let counts = unsafe context.messageCounts
+        let counts = unsafe resources.messageCounts
         unsafe counts.pointee.messagesSent &+= UInt64(messages)
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
     }

@@ -1,54 +1,37 @@
 import UVTransport
 
-/// A connection whose messages a task handles: the peer's Close frame is answered behind what the
-/// task sends in reply to the messages before it, as it would be behind a handler's own replies.
+/// A connection whose messages a task handles: the peer's Close frame is answered after the task's
+/// replies to the messages before it, as it would be after a handler's replies.
 ///
-/// RFC 6455 §5.5.1 lets an endpoint delay its Close frame so. The task has the close timeout for it
-/// since it last took a message: one that took its last message long ago is not about to reply.
+/// RFC 6455 §5.5.1 allows the delay. The task has the close timeout from the time at which it took
+/// its last message: a task that took one long ago is not about to reply.
 extension ConnectionCore {
     /// Notes that the task has taken a message, or that the first one is queued for it.
     @inline(__always)
-    func taskBegins() {
-        unsafe awaitsTask = true
-        unsafe taskResumed = CoarseTime(loop.now)
-    }
+    func taskBegins() { lifecycle.taskBegan(now: loop.now) }
 
     /// Notes that the task asks for the next message where there is none, or for the end: it has
-    /// replied to all that it means to reply to.
+    /// sent all its replies.
     @inline(__always)
     func taskRests() {
-        guard unsafe awaitsTask else { return }
-        unsafe awaitsTask = false
-        if unsafe closing.received != nil { answerClose() }
+        if lifecycle.taskRested() { answerClose() }
     }
 
-    /// Delays the answer to the peer's Close frame while a task is at work; false if none is.
-    func delayAnswer() -> Bool {
-        let deadline = unsafe taskResumed + options.closeTimeout
-        guard unsafe awaitsTask, unsafe stage == .open, loop.now < deadline else { return false }
-        // §5.5.1: nothing more counts, and what comes waits in the kernel.
-        setReadingPaused(true, .peerClosed)
+    /// Answers the peer's Close frame once the task has replied, or at the deadline.
+    func delayAnswer(until deadline: UInt64) {
+        updateReading()
         let answer = DelayedAnswer(self)
-        // Kept there, since the wheel keeps nothing alive.
-        context.delayedAnswers[id] = answer
+        // Kept there, since the timer wheel keeps nothing alive.
+        resources.registry.delayedAnswers[id] = answer
         loop.schedule(answer, at: deadline)
-        return true
     }
 }
 
-/// An answer to a peer's Close frame that waits for a task, and no longer than its deadline.
+/// The deadline of an answer to a peer's Close frame that waits for a task.
 final class DelayedAnswer: TimerEntry {
     private unowned let connection: ConnectionCore
 
     init(_ connection: ConnectionCore) { self.connection = connection }
 
     override func deadlinePassed(now: UInt64) { connection.answerClose() }
-}
-
-extension LoopContext {
-    func endDelayedAnswer(of connection: UInt64) {
-        guard !delayedAnswers.isEmpty, let answer = delayedAnswers.removeValue(forKey: connection)
-        else { return }
-        loop.cancel(answer)
-    }
 }

@@ -1,21 +1,22 @@
 public import WebSocketProtocol
 
-/// What a program does with one connection, or with all connections of a route.
+/// The program's side of one connection, or of all connections of a route.
 ///
 /// All calls for a connection come on its event loop, one after the other, and must not block.
-/// An instance made for each connection may hold that connection's state unguarded; one shared by
-/// several must be `Sendable`, since they live on different loops.
+/// An instance that serves one connection may hold state without a lock. An instance that serves
+/// several connections must be `Sendable`, since they live on different loops.
 public protocol ConnectionHandler: AnyObject {
-    /// The opening handshake is done; sending is allowed from here on.
+    /// Called when the opening handshake is done. Messages can be sent from here on.
     func onOpen(_ connection: Connection)
-    /// A whole message arrived. `payload` is valid until the call returns; text is valid UTF-8.
+    /// Called for each message. `payload` is valid until the call returns; text is valid UTF-8.
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection)
-    /// The outbox fell to half its high water mark after `send` had reported backpressure.
+    /// Called when the outbox has fallen to half its high-water mark after `send` had reported
+    /// backpressure.
     func onDrain(_ connection: Connection)
-    /// The connection is over; called once for each `onOpen`. A server calls it after the closing
-    /// handshake once the peer has closed its side, or ``Limits/closeTimeout`` has passed. `code` is the peer's close code
-    /// (RFC 6455 §7.1.5); ours where the peer did not answer it, which says more than the RFC's
-    /// 1006; else 1006.
+    /// Called once for each `onOpen` when the connection is over: when both sides have sent a Close
+    /// frame, when the connection has failed, or when the peer has not answered in time. `code` is
+    /// the peer's close code (RFC 6455 §7.1.5). If the peer sent none, it is the code of our own
+    /// Close frame, which says more than the RFC's 1006; 1006 if no Close frame was sent.
     func onClose(_ connection: Connection, code: CloseCode, reason: String)
 }
 
@@ -25,10 +26,10 @@ extension ConnectionHandler {
     public func onClose(_ connection: Connection, code: CloseCode, reason: String) {}
 }
 
-/// The handler of a connection that has none yet, or no more.
+/// The handler of a connection that has none yet, or none any more.
 final class NoHandler: ConnectionHandler, Sendable {
     static let shared = NoHandler()
-    /// Of a connection that is one too many: its end counts, and no one is told.
+    /// The handler of a connection that is refused after the upgrade: its end is only counted.
     static let refused = NoHandler()
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {}
 }

@@ -2,8 +2,8 @@ import WebSocketProtocol
 
 /// Delivers what a session reads to a connection's handler.
 struct ConnectionSink: ~Copyable, SessionSink {
-    // Strong, and kept as long as the handler is: made anew for each read it would cost two pairs
-    // of atomic operations, and anything weaker retains and releases at every use.
+    // Strong, and kept as long as the handler: a sink made for each read would cost two pairs of
+    // atomic operations, and a weaker reference retains and releases at every use.
     let connection: ConnectionCore
     let handler: any ConnectionHandler
 
@@ -12,28 +12,28 @@ struct ConnectionSink: ~Copyable, SessionSink {
 
     @inline(__always)
     var wantsMessages: Bool {
-        unsafe connection.stage == .open || connection.deliversWhileClosing
+        connection.stage == .open || connection.deliversWhileClosing
     }
 
     @inline(__always)
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
-        let counts = unsafe connection.context.messageCounts
+        let counts = unsafe connection.resources.messageCounts
         unsafe counts.pointee.messagesReceived &+= 1
         unsafe counts.pointee.bytesReceived &+= UInt64(payload.count)
         unsafe handler.onMessage(
             RawSpan(_unsafeBytes: payload), as: kind, from: Connection(core: connection))
     }
 
-    /// Answers at once (RFC 6455 §5.5.2), in order with what else is sent.
+    /// Answers at once (RFC 6455 §5.5.2), in order with other messages.
     mutating func ping(_ payload: UnsafeRawBufferPointer) {
-        connection.context.counters.pingsReceived += 1
+        connection.resources.counters.pingsReceived += 1
         if connection.role == .client { unsafe observe(.ping([UInt8](payload))) }
-        if unsafe connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
+        if connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
     }
 
     /// Any byte counts as a sign of life, so a pong needs nothing more.
     mutating func pong(_ payload: UnsafeRawBufferPointer) {
-        connection.context.counters.pongsReceived += 1
+        connection.resources.counters.pongsReceived += 1
         if connection.role == .client { unsafe observe(.pong([UInt8](payload))) }
     }
 
@@ -45,38 +45,38 @@ struct ConnectionSink: ~Copyable, SessionSink {
         _ payload: UnsafeRawBufferPointer, limit: Int
     ) -> InflatedMessage {
         guard let compression = unsafe connection.compression else { return unsafe .corrupt }
-        let paused = unsafe connection.guards?.inflation
-        if paused != nil { unsafe connection.guards!.inflation = nil }
+        let paused = connection.guards?.inflation
+        if paused != nil { connection.guards!.inflation = nil }
         let outcome = unsafe compression.inflate(
-            payload, limit: limit, resuming: paused, assemblies: &connection.context.assemblies)
+            payload, limit: limit, resuming: paused, assemblies: &connection.resources.assemblies)
         if case .unfinished = unsafe outcome {
-            connection.ensureGuards().inflation = connection.context.codecs.takePaused()
+            connection.ensureGuards().inflation = connection.resources.codecs.takePaused()
         }
         return unsafe outcome
     }
 
     mutating func discardInflation() {
-        guard let guards = unsafe connection.guards, let paused = guards.inflation else { return }
+        guard let guards = connection.guards, let paused = guards.inflation else { return }
         guards.inflation = nil
-        connection.context.codecs.discard(paused, &connection.context.assemblies)
+        connection.resources.codecs.discard(paused, &connection.resources.assemblies)
     }
 
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
         if unsafe buffer.base == nil { connection.beganAssembly() }
-        let context = connection.context
-        if unsafe context.assemblies.grow(&buffer, to: capacity, expected: expected) {
-            if !context.assemblies.budget.hasRoom { context.shedMemoryLater() }
+        let resources = connection.resources
+        if unsafe resources.assemblies.grow(&buffer, to: capacity, expected: expected) {
+            if !resources.assemblies.budget.hasRoom { resources.shedMemoryLater() }
             return true
         }
-        // The connections that hold the most give way, at the end of this turn. Until then there is
-        // the reserve; a message that asks for more than that holds the most itself.
-        context.shedMemoryLater()
-        return unsafe context.assemblies.grow(
+        // The connections that hold the most are closed at the end of this turn. Until then there
+        // is the reserve; a message that needs more than that holds the most itself.
+        resources.shedMemoryLater()
+        return unsafe resources.assemblies.grow(
             &buffer, to: capacity, expected: expected, usesReserve: true)
     }
 
     mutating func release(_ buffer: inout AssemblyBuffer) {
-        unsafe connection.assemblyBegan = .never
-        unsafe connection.context.assemblies.release(&buffer)
+        connection.lifecycle.endedAssembly()
+        unsafe connection.resources.assemblies.release(&buffer)
     }
 }

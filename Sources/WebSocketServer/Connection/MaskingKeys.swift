@@ -1,4 +1,4 @@
-/// Masking keys of a client: unpredictable (RFC 6455 §10.3), fetched from the system in bulk.
+/// The masking keys of a client: unpredictable (RFC 6455 §10.3), taken from the system in bulk.
 struct MaskingKeys {
     private var generator = SystemRandomNumberGenerator()
     private var keys = [UInt32](repeating: 0, count: 256)

@@ -1,8 +1,8 @@
-/// Messages that wait for a task: first in, first out, what was taken given back soon.
+/// The messages that wait for a task, in order.
 struct MessageQueue {
     private var messages: [Message] = []
     private var head = 0
-    /// Payload bytes of what waits.
+    /// The payload bytes of the messages that wait.
     private(set) var bytes = 0
 
     var count: Int { messages.count - head }
@@ -21,7 +21,7 @@ struct MessageQueue {
             messages.removeAll(keepingCapacity: true)
             head = 0
         } else if head >= 64, head >= count {
-            // A queue that never runs empty must not grow: half of it is gone.
+            // A queue that is never empty must not grow: half of it has been taken.
             messages.removeFirst(head)
             head = 0
         }

@@ -1,7 +1,7 @@
 import UVTransport
 
-/// What speaks on a stream before it is a WebSocket: HTTP of a server or of a client. A class, since
-/// each connection holds one: an existential takes two words.
+/// The phase of a connection before it is a WebSocket: HTTP of a server or of a client. A class,
+/// since each connection holds one and an existential takes two words.
 class OpeningPhase {
     /// Bytes arrived; they are valid until the call returns.
     func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
@@ -15,23 +15,27 @@ class OpeningPhase {
         preconditionFailure("overridden")
     }
 
-    /// Let go when nothing is under way; true if the connection is to be ended right now.
+    /// The connection is drained. Returns whether it is to be ended right now: nothing is under
+    /// way.
     func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }
 
-    /// Gives up what has come, since memory is spent; false if the connection is to be reset.
+    /// Releases what has been received, since memory is spent. Returns false if the connection is
+    /// to be reset.
     func shed(on connection: ConnectionCore) -> Bool { false }
 
-    /// The bytes of memory that hold what has come.
+    /// The bytes of memory that hold what has been received.
     var heldSize: Int { 0 }
 
-    /// Goes on with what waited for a later turn of the loop.
+    /// Continues with the input that waited for a later turn of the loop.
     func takeTurn(on connection: ConnectionCore) {}
 
-    /// The peer takes what is queued for it; `isLow` once it has taken enough to be sent more.
+    /// The peer has taken some of the outbox.
+    ///
+    /// - Parameter isLow: It has taken enough to be sent more.
     func outboxShrank(isLow: Bool, on connection: ConnectionCore) {}
 }
 
-/// What a connection becomes by its opening handshake.
+/// What the opening handshake has agreed on for a connection.
 struct Upgraded {
     var handler: any ConnectionHandler
     var options: SessionOptions

@@ -1,30 +1,30 @@
 import PubSub
 import UVTransport
 
-/// The time that one turn of a loop gives to connections that bring much, and those that wait for a
-/// later turn.
+/// The time that one turn of a loop gives to long reads, and the connections that wait for a later
+/// turn.
 ///
-/// A thousand connections may each bring what takes milliseconds: a message to inflate, a read full
-/// of small ones, pipelined requests. Once a turn has worked on such for its time, connections wait
-/// in a queue unless they bring a short message, and a few of them go on in each later turn.
-/// Meanwhile reads are short, so that little waits.
+/// Each of a thousand connections may bring input that takes milliseconds: a message to inflate, a
+/// read full of small messages, pipelined requests. Once a turn has used its time for such input,
+/// connections wait in a queue unless they bring a short message, and a few of them continue in
+/// each later turn. Meanwhile reads are short, so that few bytes wait.
 struct TurnQueue {
-    /// Nanoseconds that a turn works on what is long; the rest waits.
+    /// Nanoseconds that a turn spends on long reads.
     fileprivate static let nanosecondsMax: UInt64 = 10_000_000
-    /// Nanoseconds that one connection has of them at a time.
-    static let shareMax: UInt64 = 2_000_000
-    /// Bytes of a read meanwhile.
+    /// Nanoseconds of these that one connection has at a time.
+    static let shareMax = LoopCodecs.sliceMax
+    /// Bytes of a read while connections wait.
     static let readSize = 4_096
-    /// Bytes that are received all the same, if no message is partly received.
+    /// Bytes that are received even then, if no message is partly received.
     static let shortSize = 1_024
-    /// The most connections that go on in one turn, as long as there is time; of those, the most that
-    /// may begin to put a message together, or go on doing so.
+    /// The most connections that continue in one turn, as long as there is time; and the most of
+    /// those that may keep a partly received message.
     static let resumedMax = 64
     static let assemblingMax = 8
 
     private var began = UInt64.max
     private var spentBefore: UInt64 = 0
-    /// Connections with bytes that they hold, in the order in which they came.
+    /// Connections that hold unparsed bytes, in the order in which they came.
     private var withinMessages: [ConnectionCore] = []
     private var others: [ConnectionCore] = []
     private var prefersOthers = true
@@ -51,8 +51,8 @@ struct TurnQueue {
         }
     }
 
-    /// The connection that goes on next. In turns it is one within a message, whose memory is to be
-    /// given back, and one that isn't, so that neither kind can keep the other waiting for ever.
+    /// Takes out the connection that continues next. Connections within a message, whose memory can
+    /// be released, take turns with the others, so that neither kind makes the other wait for ever.
     mutating func next() -> ConnectionCore? {
         prefersOthers.toggle()
         if others.isEmpty || !prefersOthers && !withinMessages.isEmpty {
@@ -62,18 +62,19 @@ struct TurnQueue {
     }
 }
 
-extension LoopContext {
-    /// Whether this turn of the loop has given all the time that it has for what takes long. Nor is
-    /// there any while publications wait to be delivered: else clients that publish much would be
-    /// further and further ahead of those who are to hear it.
+extension LoopResources {
+    /// Returns whether this turn of the loop has no time left for long reads. It has none while
+    /// publications wait to be delivered: otherwise clients that publish much would get further and
+    /// further ahead of the subscribers.
     func isTurnOver() -> Bool {
         if let topics, topics.isDeliveryDue || topics.hub.isBehind { return true }
         return unsafe turnQueue.isOver(
             now: loop.now, spent: codecs.counts.codecNanoseconds &+ longReadNanoseconds)
     }
 
-    /// Whether bytes that may be compressed are to wait: for a turn with time left, and behind the
-    /// connections that wait already, unless they belong to a message in progress or are few.
+    /// Returns whether bytes that may be compressed must wait: for a turn with time left, and
+    /// behind the connections that wait already, unless they belong to a message in progress or are
+    /// few.
     func mustAwaitTurn(_ count: Int, isWithinMessage: Bool) -> Bool {
         let isShort = !isWithinMessage && count <= TurnQueue.shortSize
         if isTurnOver() {
@@ -83,7 +84,7 @@ extension LoopContext {
         return unsafe !isShort && !isWithinMessage && turnQueue.count > 0
     }
 
-    /// Has a connection go on in a later turn: ``ConnectionCore/takeTurn()``.
+    /// Makes a connection continue in a later turn: ``ConnectionCore/takeTurn()``.
     func awaitTurn(_ connection: ConnectionCore) {
         unsafe turnQueue.add(connection)
         serveTurnQueueLater()

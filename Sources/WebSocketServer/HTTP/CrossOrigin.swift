@@ -2,7 +2,7 @@ import HTTPProtocol
 import HTTPTypes
 import WebSocketProtocol
 
-/// Which pages of other origins may read a response, as its head tells browsers (the Fetch
+/// The pages of other origins that may read a response, as its head tells browsers (the Fetch
 /// standard, «CORS protocol»).
 ///
 /// Pages bring tokens themselves and there are no cookies, so no response allows credentials.
@@ -11,16 +11,16 @@ enum CrossOriginAccess: Sendable, Equatable {
     case never
     /// This request's page may not, but others' may.
     case withheld
-    /// Pages of this origin may; it is spelled as in the request.
+    /// Pages of this origin may. It is spelled as in the request.
     case granted(to: String)
     /// All pages may.
     case toAll
 
-    /// Adds what a response's head says of it. A handler that has said so itself has its way.
+    /// Adds the header fields to a response, unless its handler has set them itself.
     func add(to fields: inout HTTPFields) {
         if self == .never || fields[.accessControlAllowOrigin] != nil { return }
         if self != .toAll {
-            // Caches must not give one page's response to another, so that every response says so.
+            // Caches must not give one page's response to another.
             fields.append(HTTPField(name: .vary, value: "Origin"))
         }
         guard let origin = allowedOrigin else { return }
@@ -29,7 +29,8 @@ enum CrossOriginAccess: Sendable, Equatable {
         fields[.accessControlExposeHeaders] = fields[.accessControlExposeHeaders] ?? "*"
     }
 
-    /// Adds what the answer to a preflight says: how such a page may ask for the resource.
+    /// Adds the header fields of the answer to a preflight: how such a page may request the
+    /// resource.
     func addPermissions(
         methods: String, to fields: inout HTTPFields, requested: HTTPFields
     ) {

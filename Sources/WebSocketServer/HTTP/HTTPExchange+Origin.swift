@@ -20,7 +20,7 @@ extension HTTPExchange {
     }
 
     private func originFault(of request: HTTPRequest, from origin: String?) -> HTTPFault? {
-        guard let origin, !server.configuration.origins.allows(origin, to: request.authority)
+        guard let origin, !settings.origins.allows(origin, to: request.authority)
         else { return nil }
         // It is named to the page's author, if it is one.
         let isNamed = origin.utf8.count <= 200 && Origin(origin) != nil

@@ -1,13 +1,15 @@
 import HTTPTypes
 import UVTransport
 
-/// Whose a trusted proxy's connection is: with each request its client's, between requests its own.
+/// The client that a trusted proxy's connection counts for: with each request the request's client,
+/// between requests the proxy.
 ///
-/// A proxy keeps connections for its next client. Left with the last one they would use up what
-/// that client may have open.
+/// A proxy keeps connections for its next client. If they went on counting for the last client,
+/// they would use up the connections that this client may have.
 extension HTTPExchange {
-    /// The client that a trusted proxy sends a request for; `nil` if no such proxy connected.
+    /// Returns the client that a trusted proxy sends a request for; `nil` if no such proxy
+    /// connected.
     func client(of fields: HTTPFields) -> SocketAddress? {
-        proxy.map { server.configuration.proxies.client(of: fields, from: $0) }
+        proxy.map { settings.proxies.client(of: fields, from: $0) }
     }
 }

@@ -2,7 +2,7 @@ import HTTPProtocol
 import HTTPTypes
 import UVTransport
 
-/// Responses that are made while they are sent.
+/// Responses whose content is made while they are sent.
 extension HTTPExchange {
     /// Sends a response's head, then one part after the other.
     func stream(
@@ -17,7 +17,7 @@ extension HTTPExchange {
         ResponseEncoder.encodeHead(
             HTTPResponse(status: response.status, headerFields: fields),
             isHTTP10 ? .untilClose : .chunked, keepAlive: keepAlive,
-            date: connection.context.date, into: &output)
+            date: service.date, into: &output)
         connection.sendRaw(output)
         let stream = ResponseStream(source, isChunked: !isHTTP10, keepAlive: keepAlive)
         state = .streaming(stream)
@@ -42,13 +42,13 @@ final class ResponseStream {
     /// Asks for the next part if the client has room for it.
     func pull(on connection: ConnectionCore) {
         guard !isPulling else { return }
-        guard unsafe connection.outboxCount <= connection.options.outboxHighWater else {
+        guard connection.outboxCount <= connection.options.outboxHighWater else {
             return awaitReader(on: connection)
         }
         isPulling = true
         _ = connection.holdPlace()
         connection.loop.cancel(connection)
-        let warnings = connection.context.warnings
+        let warnings = connection.resources.warnings
         Task(executorPreference: connection.loop) { [source] in
             let part: Result<[UInt8]?, any Error>
             do {
@@ -58,7 +58,7 @@ final class ResponseStream {
                 warnings.failedRequest.log(["error": "\(error)"])
             }
             connection.onLoop { connection in
-                guard unsafe connection.stage == .opening,
+                guard connection.stage == .opening,
                     let exchange = unsafe connection.opening as? HTTPExchange,
                     case .streaming(let stream) = exchange.state
                 else { return }
@@ -100,11 +100,11 @@ final class ResponseStream {
         if isLow { pull(on: connection) }
     }
 
-    /// Gives the client time to take something. Meanwhile the connection may be evicted: else some
-    /// that read a little at a time could use up all places.
+    /// Gives the client time to take something. Meanwhile the connection may be evicted: otherwise
+    /// clients that read a little at a time could use up all places.
     private func awaitReader(on connection: ConnectionCore) {
         guard let exchange = unsafe connection.opening as? HTTPExchange else { return }
         connection.waitInPlace()
-        connection.setStageDeadline(connection.loop.now + exchange.server.handshakeTimeout)
+        connection.setStageDeadline(connection.loop.now + exchange.settings.handshakeTimeout)
     }
 }

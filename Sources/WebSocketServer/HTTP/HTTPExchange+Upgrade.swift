@@ -3,7 +3,7 @@ import HTTPTypes
 import UVTransport
 import WebSocketProtocol
 
-/// From a request to a WebSocket: the opening handshake (RFC 6455 §4.2), and what its route decides.
+/// From a request to a WebSocket: the opening handshake (RFC 6455 §4.2), and the route's decision.
 extension HTTPExchange {
     func upgrade(
         _ head: RequestHead, _ upgrade: Router.Upgrade, _ parameters: PathParameters,
@@ -57,7 +57,7 @@ extension HTTPExchange {
     private func decide(
         _ upgrade: Router.Upgrade, on request: UpgradeRequest, on connection: ConnectionCore
     ) throws -> UpgradeDecision.Acceptance {
-        if connection.context.isDraining {
+        if connection.resources.registry.isDraining {
             throw Problem(
                 .serviceUnavailable, "The server is going away.", headerFields: [.retryAfter: "5"])
         }
@@ -80,7 +80,7 @@ extension HTTPExchange {
                     status: fault.status, detail: fault.detail, headerFields: fault.headerFields),
                 head, on: connection)
         default:
-            connection.context.warnings.failedUpgrade.log(["error": "\(error)"])
+            connection.resources.warnings.failedUpgrade.log(["error": "\(error)"])
             refuse(.internalServerError, head, on: connection)
         }
     }
@@ -96,7 +96,7 @@ extension HTTPExchange {
         var extensions: [ExtensionOffer] = []
         // Nothing is inflated for who has yet to prove who it is, so nothing is agreed on.
         if !isRefused, !upgraded.awaitsAuthentication,
-            let agreed = connection.context.codecs.accept(
+            let agreed = connection.resources.codecs.accept(
                 handshake.extensions, options: upgraded.options)
         {
             upgraded.compression = agreed.compression
@@ -111,13 +111,13 @@ extension HTTPExchange {
         let frames = unsafe rest
         unsafe rest = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
         if isRefused {
-            connection.context.counters.refusedByLimit += 1
+            connection.resources.counters.refusedByLimit += 1
             connection.becomeWebSocket(
-                Upgraded(handler: NoHandler.refused, options: server.sessionOptions))
+                Upgraded(handler: NoHandler.refused, options: settings.sessionOptions))
             return connection.beginClosing(.policyViolation, ConnectionCore.tooManyConnections)
         }
-        retire(to: connection.context)
+        retire()
         connection.becomeWebSocket(upgraded)
-        if unsafe connection.stage != .over { unsafe connection.receive(frames) }
+        if connection.stage != .over { unsafe connection.receive(frames) }
     }
 }

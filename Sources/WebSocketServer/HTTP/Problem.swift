@@ -1,10 +1,10 @@
 import HTTPProtocol
 public import HTTPTypes
 
-/// A refusal that a handler throws: its status and a problem+json body (RFC 9457).
+/// A refusal that a handler throws: a status with a problem+json body (RFC 9457).
 public struct Problem: Error, Sendable {
     public var status: HTTPResponse.Status
-    /// What is wrong and what to do about it, for the client to read.
+    /// The reason of the refusal and what to do about it, for the client to read.
     public var detail: String
     public var headerFields: HTTPFields
 

@@ -1,8 +1,8 @@
 import HTTPProtocol
 import UVTransport
 
-/// What stands before HTTP where the PROXY protocol is required: the header that says for whom a
-/// proxy connects.
+/// The phase before HTTP where the PROXY protocol is required: its header names the client that a
+/// proxy connects for.
 final class ProxyPreamble: OpeningPhase {
     private let exchange: HTTPExchange
     private var parser = ProxyHeaderParser()
@@ -14,16 +14,16 @@ final class ProxyPreamble: OpeningPhase {
         switch event {
         case .needMore: return
         case .failed(let fault):
-            connection.context.warnings.invalidPreamble.log([
+            connection.resources.warnings.invalidPreamble.log([
                 "connection": "\(connection.id)", "peer": "\(connection.peer)",
                 "reason": "\(fault.rawValue)",
             ])
             connection.terminate(reason: "PROXY protocol")
         case .header(let header):
             attribute(connection, to: header)
-            // Only now is it known whose the connection is: this is where it is accepted.
+            // The client is known only now: this is where the connection is accepted.
             if connection.admission == .noRoom {
-                connection.context.counters.refusedAtAccept += 1
+                connection.resources.counters.refusedAtAccept += 1
                 return connection.terminate(reason: ConnectionCore.tooManyConnections)
             }
             // Safety: the caller of this method holds this phase until it returns.
@@ -42,13 +42,13 @@ final class ProxyPreamble: OpeningPhase {
         case .unix: client = .unix
         }
         connection.judgeRequest(for: client)
-        // The proxy itself, or one behind it, tells its client by a header of each request.
-        let isProxy = exchange.server.configuration.proxies.trusts(client)
+        // The proxy itself, or one behind it, names its client in a header of each request.
+        let isProxy = exchange.settings.proxies.trusts(client)
         exchange.proxy = isProxy ? client : nil
     }
 
     override func deadlinePassed(on connection: ConnectionCore) {
-        connection.context.counters.handshakeTimeouts += 1
+        connection.resources.counters.handshakeTimeouts += 1
         connection.terminate(reason: "handshake timeout")
     }
 

@@ -32,9 +32,9 @@ public struct UpgradeRequest: Sendable {
     public let subprotocols: [String]
     /// The client's IP address without a port: see ``Request/remoteAddress``.
     public let remoteAddress: String
-    /// Whether this is a plain GET or HEAD of the path of the route. It is answered with the refusal
-    /// that an opening handshake would get, or 426; a handler that accepts it is never opened. It
-    /// may lack what only a handshake has, such as ``subprotocols``.
+    /// Whether this is a plain GET or HEAD of the path of the route. It is answered with the
+    /// refusal that an opening handshake would get, or 426; a handler that accepts it is never
+    /// opened. It may lack what only a handshake has, such as ``subprotocols``.
     public let isPlain: Bool
 
     /// Returns the first of the `supported` subprotocols that the client offers. Names are compared

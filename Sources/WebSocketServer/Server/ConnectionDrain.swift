@@ -1,11 +1,13 @@
 import UVTransport
 import WebSocketProtocol
 
-/// Lets one loop's connections go: Close frames spread over a time, what is left cut after it.
+/// Drains one loop's connections: Close frames are spread over a time, and the connections that are
+/// left at the deadline are ended.
 final class ConnectionDrain: TimerEntry {
     private static let stepMilliseconds: UInt64 = 50
 
-    private let context: LoopContext
+    private let loop: EventLoop
+    private let registry: ConnectionRegistry
     private let code: CloseCode
     private let start: UInt64
     private let spread: UInt64
@@ -13,14 +15,15 @@ final class ConnectionDrain: TimerEntry {
     private let waiting: [ConnectionCore]
     private var told = 0
 
-    /// Starts at once. The context keeps it until no connection is left.
-    init(context: LoopContext, drain: Drain) {
-        self.context = context
+    /// Starts at once.
+    init(loop: EventLoop, registry: ConnectionRegistry, drain: Drain) {
+        self.loop = loop
+        self.registry = registry
         code = CloseCode(rawValue: drain.closeCode)
-        start = context.loop.now
+        start = loop.now
         spread = drain.spread.milliseconds
         deadline = start + max(drain.deadline.milliseconds, spread)
-        waiting = context.snapshot()
+        waiting = registry.snapshot()
         super.init()
         deadlinePassed(now: start)
     }
@@ -33,15 +36,15 @@ final class ConnectionDrain: TimerEntry {
             told += 1
         }
         if now >= deadline {
-            for connection in context.snapshot() { connection.terminate(reset: true) }
-        } else if unsafe !context.connections.isEmpty {
+            for connection in registry.snapshot() { connection.terminate(reset: true) }
+        } else if !registry.isEmpty {
             let next = told < waiting.count ? now + Self.stepMilliseconds : deadline
-            context.loop.schedule(self, at: min(next, deadline))
+            loop.schedule(self, at: min(next, deadline))
         }
     }
 
     private func letGo(_ connection: ConnectionCore) {
-        switch unsafe connection.stage {
+        switch connection.stage {
         case .opening:
             if unsafe connection.opening?.drain(on: connection) ?? true { connection.endOpening() }
         case .open:

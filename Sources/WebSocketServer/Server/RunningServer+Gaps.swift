@@ -4,7 +4,7 @@ import Synchronization
 import UVTransport
 import WebSocketProtocol
 
-/// What a server does about gaps in its broker's subscriptions.
+/// Gaps in the broker's subscriptions.
 extension RunningServer {
     /// The broker lost its subscriptions; any thread.
     func brokerGap(_ reason: String) {
@@ -14,20 +14,20 @@ extension RunningServer {
         gapBegan()
     }
 
-    /// A publication was dropped, since the loops are too far behind: one gap until they have
-    /// caught up; any thread.
+    /// A publication was dropped, since the loops are too far behind. That is one gap until they
+    /// have caught up; any thread.
     func deliveryOverloaded() {
         shared.warnings.undelivered.log()
         guard shared.isOverloaded.exchange(true, ordering: .relaxed) == false else { return }
         gapBegan()
-        // Runs behind what waits there.
-        contexts[0].loop.executeLater { [self] in
+        // Runs after the work that waits there.
+        loops[0].loop.executeLater { [self] in
             shared.isOverloaded.store(false, ordering: .relaxed)
         }
     }
 
     private func gapBegan() {
-        let first = contexts[0]
+        let first = loops[0].resources
         first.loop.execute { first.counters.brokerGaps += 1 }
         closeSubscribersIfWanted()
     }
@@ -35,32 +35,33 @@ extension RunningServer {
     /// The gap is over; any thread.
     func brokerRestored() {
         shared.logger.notice("the broker's subscriptions are in effect again")
-        // Who came during the gap has missed something too, and has not been told.
+        // Subscribers that came during the gap have missed something too, and don't know it.
         closeSubscribersIfWanted()
     }
 
-    /// Has refusals of what connections publish counted; before there are any.
+    /// Counts the publications of connections that the broker refuses; before there are any.
     func watchRefusals() {
-        // Made once: a closure for each publication would cost an allocation.
+        // Made once, since a closure for each publication would cost an allocation.
         let onResult: @Sendable (BrokerError?) -> Void = { [weak self] error in
             if let error { self?.publicationRefused(error) }
         }
-        for context in contexts { context.topics?.onPublishResult = onResult }
+        for loop in loops { loop.resources.topics?.onPublishResult = onResult }
     }
 
     /// A connection's publication was refused by the broker; any thread.
     private func publicationRefused(_ error: BrokerError) {
         shared.warnings.refused.log(["reason": "\(error)"])
-        let first = contexts[0]
+        let first = loops[0].resources
         first.loop.execute { first.counters.publicationsRefused += 1 }
     }
 
     private func closeSubscribersIfWanted() {
         guard shared.configuration.topics.onGap == .close else { return }
-        for context in contexts {
-            context.loop.execute {
-                for connection in context.snapshot() where connection.isSubscriber {
-                    context.counters.closedForGaps += 1
+        for loop in loops {
+            loop.loop.execute {
+                let resources = loop.resources
+                for connection in resources.registry.snapshot() where connection.isSubscriber {
+                    resources.counters.closedForGaps += 1
                     connection.beginClosing(.serviceRestart, "publications may have been missed")
                 }
             }
@@ -71,7 +72,7 @@ extension RunningServer {
 extension ConnectionCore {
     /// Open, and with a subscription at least.
     fileprivate var isSubscriber: Bool {
-        guard unsafe stage == .open, let subscriber = unsafe subscriber else { return false }
+        guard stage == .open, let subscriber = unsafe subscriber else { return false }
         return !subscriber.memberships.isEmpty
     }
 }

@@ -1,17 +1,15 @@
 import PubSub
 import Glibc
-import HTTPProtocol
 import Logging
 import Synchronization
 import UVTransport
-import WebSocketProtocol
 
 /// A server that listens: its loops, sockets and connections, until it is stopped.
 final class RunningServer: Sendable {
     let shared: ServerShared
     let group: EventLoopGroup
-    let contexts: [LoopContext]
-    /// The addresses bound, port 0 replaced by the port picked.
+    let loops: [ServerLoop]
+    /// The bound addresses, with the chosen port in place of port 0.
     let addresses: [BoundAddress]
     private let sockets: [[ListeningSocket]]
     private let filesAreRemoved = Atomic<Bool>(false)
@@ -35,27 +33,29 @@ final class RunningServer: Sendable {
         Self.fitConnections(of: shared)
         sockets = bound.map(\.1)
         addresses = bound.map(\.0)
-        contexts = group.loops.map {
-            LoopContext(
-                loop: $0, logger: shared.logger, warnings: shared.warnings, memory: shared.memory,
-                assemblies: shared.budget, contexts: shared.contextBudget,
-                admission: shared.admission)
+        loops = group.loops.enumerated().map {
+            ServerLoop(number: $0.offset, loop: $0.element, shared: shared)
         }
-        for context in contexts { context.siblings = contexts }
+        let resources = loops.map(\.resources)
+        for one in resources { one.siblings = resources }
         let hub = Hub(
             loops: group.loops, budget: shared.deliveryBudget,
-            deliver: { [contexts] in contexts[$0].topics?.deliver() },
-            deliverRest: { [contexts] in contexts[$0].topics?.deliverRest() })
-        for (index, context) in contexts.enumerated() {
-            context.codecs.publicationWindowBits =
-                shared.configuration.compression.serverWindowBits
-            context.topics = LoopTopics(
-                number: index, hub: hub, broker: shared.broker,
-                options: shared.configuration.topics, budget: shared.backlogBudget,
-                compression: shared.configuration.compression, codecs: context.codecs)
-        }
+            deliver: { resources[$0].topics?.deliver() },
+            deliverRest: { resources[$0].topics?.deliverRest() })
+        for loop in loops { loop.makeTopics(hub: hub) }
         watchRefusals()
         watchTurns()
+        startBroker(hub)
+        for loop in loops {
+            // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.
+            for group in sockets where loop.number < group.count {
+                let targets = group.count < loops.count ? loops : [loop]
+                loop.loop.execute { loop.listen(on: group[loop.number], for: targets) }
+            }
+        }
+    }
+
+    private func startBroker(_ hub: Hub) {
         shared.broker.start { [self] event in
             switch event {
             case .publication(let publication):
@@ -70,17 +70,9 @@ final class RunningServer: Sendable {
             }
             return nil
         }
-        for (index, context) in contexts.enumerated() {
-            // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.
-            for group in sockets where index < group.count {
-                context.loop.execute { [self] in
-                    listen(on: group[index], context, isShared: group.count < contexts.count)
-                }
-            }
-        }
     }
 
-    /// Lowers the limit of connections to the descriptors that are there for them, now that the
+    /// Lowers the limit of connections to the descriptors that are left for them, now that the
     /// loops and sockets have theirs.
     private static func fitConnections(of shared: ServerShared) {
         let wanted = shared.configuration.limits.connectionsMax
@@ -113,150 +105,78 @@ final class RunningServer: Sendable {
         }
     }
 
-    private func listen(on socket: ListeningSocket, _ context: LoopContext, isShared: Bool) {
-        var turn = 0
-        do {
-            let listener = try Listener(loop: context.loop, socket: socket) {
-                [self] descriptor, peer in
-                let target = isShared ? contexts[turn % contexts.count] : context
-                turn += 1
-                if target === context {
-                    shared.accept(descriptor, from: peer, on: context)
-                } else {
-                    target.loop.execute { [self] in
-                        shared.accept(descriptor, from: peer, on: target)
-                    }
-                }
-            } onError: { [self] error in
-                context.counters.acceptErrors += 1
-                shared.warnings.unaccepted.log(["error": "\(error)"], kind: error.code)
-            }
-            context.listeners.append(listener)
-        } catch {
-            socket.close()
-            shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
-        }
-    }
-
-    /// Measures the loops' turns, where that is wanted.
+    /// Measures the loops' turns, if the configuration asks for it.
     private func watchTurns() {
         guard let limit = shared.configuration.slowTurn else { return }
         let nanosecondsMax = UInt64(limit / .nanoseconds(1))
-        for (index, context) in contexts.enumerated() {
-            context.loop.execute { [shared] in
-                context.loop.watchTurns { nanoseconds in
-                    context.longestTurn = max(context.longestTurn, nanoseconds)
-                    guard nanoseconds > nanosecondsMax else { return }
-                    shared.warnings.slowTurn.log(
-                        Self.describe(nanoseconds, loop: index), kind: Int32(index))
-                }
-            }
+        for loop in loops {
+            loop.loop.execute { loop.watchTurns(nanosecondsMax: nanosecondsMax) }
         }
     }
 
-    /// Logs the longest turn of all loops, where they were measured; after they have stopped.
+    /// Logs the longest turn of all loops, if turns were measured; after the loops have stopped.
     private func logLongestTurn() {
         guard shared.configuration.slowTurn != nil,
-            let longest = contexts.enumerated().max(by: {
-                $0.element.longestTurn < $1.element.longestTurn
-            })
+            let longest = loops.max(by: { $0.longestTurn < $1.longestTurn })
         else { return }
         shared.logger.info(
-            "longest event loop turn",
-            metadata: Self.describe(longest.element.longestTurn, loop: longest.offset))
-    }
-
-    private static func describe(_ nanoseconds: UInt64, loop: Int) -> Logger.Metadata {
-        let tenths = (nanoseconds + 50_000) / 100_000
-        return ["cpu_ms": "\(tenths / 10).\(tenths % 10)", "loop": "\(loop)"]
+            "longest event loop turn", metadata: longest.describe(longest.longestTurn))
     }
 
     // MARK: - Stopping
 
-    /// Calls back on SIGTERM and SIGINT until the server is stopped.
-    /// Returns once they are watched: whoever is told that the server listens may send one.
+    /// Calls back on SIGTERM and SIGINT until the server is stopped. Returns once they are watched:
+    /// a signal may follow as soon as the server is known to listen.
     func watchSignals(_ onSignal: @escaping @Sendable () -> Void) async {
-        await onEachLoop { [self] context, done in
-            if context === contexts[0] { watch([SIGTERM, SIGINT], on: context, onSignal) }
+        await onEachLoop { loop, done in
+            if loop.number == 0 { loop.watch([SIGTERM, SIGINT], onSignal) }
             done()
-        }
-    }
-
-    private func watch(
-        _ signals: [Int32], on context: LoopContext, _ onSignal: @escaping @Sendable () -> Void
-    ) {
-        for number in signals {
-            do {
-                let source = try SignalSource(loop: context.loop, signal: number) { _ in
-                    onSignal()
-                }
-                context.signals.append(source)
-            } catch {
-                shared.logger.warning("cannot watch signals", metadata: ["error": "\(error)"])
-            }
         }
     }
 
     /// Stops accepting, on all loops when it returns; the sockets' files go too.
     ///
-    /// The files go first, and only once: when the sockets are closed, a successor may listen there.
+    /// The files go first, and only once: when the sockets are closed, a successor may listen
+    /// there.
     func closeListeners() async {
         if !filesAreRemoved.exchange(true, ordering: .relaxed) {
             for socket in sockets.joined() { socket.removeFile() }
         }
-        // On each loop, after what starts to listen there: a stop may come that soon.
-        await onEachLoop { context, done in
-            for listener in context.listeners { listener.close() }
-            context.listeners = []
+        // On each loop, after it has started to listen: a stop may come that soon.
+        await onEachLoop { loop, done in
+            loop.closeListeners()
             done()
         }
     }
 
-    /// Lets all connections go as configured; returns when none is left.
+    /// Drains all connections as configured; returns when none is left.
     func drain(_ drain: Drain) async {
         await closeListeners()
-        await onEachLoop { context, done in
-            context.isDraining = true
-            context.drain = ConnectionDrain(context: context, drain: drain)
-            context.whenEmpty {
-                if let drain = context.drain { context.loop.cancel(drain) }
-                context.drain = nil
-                done()
-            }
-        }
+        await onEachLoop { $0.drain(drain, done: $1) }
     }
 
-    /// Cuts all connections now.
+    /// Ends all connections now.
     func cut() async {
         await closeListeners()
-        await onEachLoop { context, done in
-            context.isDraining = true
-            for connection in context.snapshot() { connection.terminate() }
-            context.whenEmpty(done)
-        }
+        await onEachLoop { $0.cut(done: $1) }
     }
 
-    /// Stops the loops, which must be empty, and reports what they leaked: nothing.
+    /// Stops the loops, which must have no connections any more, and reports leaks.
     func stopLoops() {
-        contexts[0].loop.execute { [self] in
-            for source in contexts[0].signals {
-                // Closing gives the signal its deadly default back.
-                source.close()
-                _ = signal(source.number, SIG_IGN)
-            }
-            contexts[0].signals = []
-        }
+        loops[0].loop.execute { [loops] in loops[0].ignoreSignals() }
+        let handles = group.shutdown()
+        let resources = loops.map(\.resources)
         let ledger = Ledger(
-            handles: group.shutdown(),
-            buffers: contexts.reduce(0) { $0 + $1.assemblies.outstanding },
+            handles: handles,
+            buffers: resources.reduce(0) { $0 + $1.assemblies.outstanding },
             assemblyBytes: shared.budget.bytesUsed, memoryBytes: shared.memory.bytesUsed,
             contextBytes: shared.contextBudget.bytesUsed,
-            topics: contexts.reduce(contexts[0].topics?.hub.topicCount ?? 0) {
+            topics: resources.reduce(resources[0].topics?.hub.topicCount ?? 0) {
                 $0 + ($1.topics?.delivery.leftovers ?? 0)
             },
             backlogBytes: shared.backlogBudget.bytesUsed + shared.deliveryBudget.bytesUsed,
             connections: shared.admission.current.total,
-            notes: contexts.reduce(0) { $0 + $1.noteCount })
+            notes: resources.reduce(0) { $0 + $1.registry.noteCount })
         shared.setLedger(ledger)
         logLongestTurn()
         if !ledger.isZero {
@@ -264,17 +184,17 @@ final class RunningServer: Sendable {
         }
     }
 
+    // MARK: - Questions to all loops
+
     /// Runs a step on every loop and waits until each has called back.
     func onEachLoop(
-        _ step: @escaping @Sendable (LoopContext, _ done: @escaping () -> Void) -> Void
+        _ step: @escaping @Sendable (ServerLoop, _ done: @escaping () -> Void) -> Void
     ) async {
         await withTaskGroup(of: Void.self) { tasks in
-            for context in contexts {
+            for loop in loops {
                 tasks.addTask {
                     await withCheckedContinuation { continuation in
-                        let runs = context.loop.execute {
-                            step(context) { continuation.resume() }
-                        }
+                        let runs = loop.loop.execute { step(loop) { continuation.resume() } }
                         if !runs { continuation.resume() }
                     }
                 }
@@ -282,31 +202,34 @@ final class RunningServer: Sendable {
         }
     }
 
-    /// Asked for loop by loop, like counters.
+    /// Asks each loop in turn, on its thread: no lock that loops contend for. A loop that has
+    /// stopped isn't asked.
+    private func ask<Answer: Sendable>(
+        _ question: @escaping @Sendable (LoopResources) -> Answer
+    ) async -> [Answer] {
+        var answers: [Answer] = []
+        for loop in loops {
+            let answer: Answer? = await withCheckedContinuation { continuation in
+                let runs = loop.loop.execute {
+                    continuation.resume(returning: question(loop.resources))
+                }
+                if !runs { continuation.resume(returning: nil) }
+            }
+            if let answer { answers.append(answer) }
+        }
+        return answers
+    }
+
+    /// The topics of all loops, with the numbers of their subscribers.
     func topics() async -> [TopicStatistics] {
         var sums: [ExactString: Int] = [:]
-        for context in contexts {
-            let topics = await withCheckedContinuation { continuation in
-                let runs = context.loop.execute {
-                    continuation.resume(returning: context.topics?.topics ?? [])
-                }
-                if !runs { continuation.resume(returning: []) }
-            }
-            for topic in topics { sums[ExactString(topic.name), default: 0] += topic.subscribers }
+        for topic in await ask({ $0.topics?.topics ?? [] }).joined() {
+            sums[ExactString(topic.name), default: 0] += topic.subscribers
         }
         return sums.map { TopicStatistics(name: $0.key.string, subscribers: $0.value) }
     }
 
-    /// Asked for loop by loop, each answering for itself: no lock that loops contend for.
     func counters() async -> Counters {
-        var sum = Counters()
-        for context in contexts {
-            let counted = await withCheckedContinuation { continuation in
-                let runs = context.loop.execute { continuation.resume(returning: context.total) }
-                if !runs { continuation.resume(returning: Counters()) }
-            }
-            sum.add(counted)
-        }
-        return sum
+        await ask { $0.total }.reduce(into: Counters()) { $0.add($1) }
     }
 }

@@ -3,20 +3,26 @@ public import ServiceLifecycle
 import Synchronization
 import UVTransport
 
-/// A WebSocket server: listens where its configuration says and runs what its router says.
+/// A WebSocket server: listens on the addresses of its configuration, and serves the routes of its
+/// router.
 ///
 /// Run it alone or as a service of a `ServiceGroup`. On graceful shutdown it stops listening and
-/// lets its connections go as ``ServerConfiguration/drain`` says; on cancellation it cuts them.
+/// drains its connections by ``ServerConfiguration/drain``; on cancellation it ends them at once.
 public final class Server: Service, Sendable {
     private let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let running = Mutex<RunningServer?>(nil)
     private let stopper = Stopper()
     /// Ends ``Drain/delay`` early.
-    private let hurry = Stopper()
+    private let skipDrainDelay = Stopper()
 
-    /// A server that doesn't listen yet. `onListening` hears once where it does. Without a broker
-    /// its topics are its own. Event loops log, too: the logger's handler must not block.
+    /// Creates a server that doesn't listen yet.
+    ///
+    /// - Parameters:
+    ///   - broker: Connects the topics of several servers. By default the topics are the server's
+    ///     own.
+    ///   - logger: Its handler must not block, since event loops log, too.
+    ///   - onListening: Called once, with the addresses that the server listens on.
     public init(
         configuration: ServerConfiguration, router: Router, broker: any Broker = MemoryBroker(),
         logger: Logger = Logger(label: "apus"),
@@ -48,7 +54,7 @@ public final class Server: Service, Sendable {
         } onCancelOrGracefulShutdown: { [stopper] in
             stopper.stop()
         }
-        shared.isDraining.store(true, ordering: .relaxed)
+        shared.http.isStopping.store(true, ordering: .relaxed)
         if !Task.isCancelled { await delayDrain() }
         if Task.isCancelled {
             await server.cut()
@@ -60,20 +66,20 @@ public final class Server: Service, Sendable {
         shared.logger.info("stopped")
     }
 
-    /// Serves on for a while, so that load balancers notice before anyone is refused. Ends early by
-    /// a second signal or cancellation.
+    /// Continues to serve for a while, so that load balancers notice the stop before connections
+    /// are refused. A second signal or cancellation ends the delay early.
     private func delayDrain() async {
         let delay = shared.configuration.drain.delay
         guard delay > .zero else { return }
         shared.logger.info("not ready any more", metadata: ["delay": "\(delay)"])
-        let timer = Task { [hurry] in
+        let timer = Task { [skipDrainDelay] in
             try? await Task.sleep(for: delay)
-            hurry.stop()
+            skipDrainDelay.stop()
         }
         await withTaskCancellationHandler {
-            await hurry.wait()
-        } onCancel: { [hurry] in
-            hurry.stop()
+            await skipDrainDelay.wait()
+        } onCancel: { [skipDrainDelay] in
+            skipDrainDelay.stop()
         }
         timer.cancel()
     }
@@ -82,12 +88,12 @@ public final class Server: Service, Sendable {
         let drain = shared.configuration.drain
         let open = shared.admission.current.total
         shared.logger.info(
-            "letting connections go",
+            "draining connections",
             metadata: [
                 "connections": "\(open)", "spread": "\(drain.spread)",
                 "deadline": "\(drain.deadline)",
             ])
-        // Cancelled while it drains: cut what is left.
+        // If this is cancelled meanwhile, the connections that are left are ended at once.
         await withTaskCancellationHandler {
             await server.drain(drain)
         } onCancel: {
@@ -106,9 +112,9 @@ public final class Server: Service, Sendable {
                 stopper.stop()
             } else {
                 shared.logger.info("second signal: stopping at once")
-                Task { [hurry] in
+                Task { [skipDrainDelay] in
                     await server.cut()
-                    hurry.stop()
+                    skipDrainDelay.stop()
                 }
             }
         }
@@ -141,44 +147,45 @@ public final class Server: Service, Sendable {
         }
     }
 
-    /// Begins a graceful stop; ``run()`` returns when it is done. Any thread, any number of times.
+    /// Begins a graceful stop; ``run()`` returns when it is done. Any thread; may be called again.
     public func stop() { stopper.stop() }
 
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
-    /// taken it, which for the one in memory is at once; throws when it hasn't, and when more than
-    /// ``TopicOptions/backlogMax`` has been published that the loops have yet to deliver.
+    /// accepted it; a ``MemoryBroker`` does so at once. Throws if the broker refuses it, or if the
+    /// loops have yet to deliver more than ``TopicOptions/backlogMax``.
     public func publish(_ publication: Publication) async throws(BrokerError) {
         guard shared.deliveryBudget.hasRoom else { throw .overloaded }
         try await shared.broker.publish(publication)
     }
 
-    /// The topics that this server's connections subscribe to, and by how many, in no order.
+    /// Returns the topics that this server's connections subscribe to, with the numbers of their
+    /// subscribers, in no particular order.
     public func topics() async -> [TopicStatistics] {
         guard let server = running.withLock({ $0 }) else { return [] }
         return await server.topics()
     }
 
-    /// What has been counted so far, over all loops; zeros while the server doesn't run.
+    /// Returns the counters of all loops; zeros while the server doesn't run.
     public func counters() async -> Counters {
         guard let server = running.withLock({ $0 }) else { return Counters() }
         return await server.counters()
     }
 
-    /// What was left open when the server stopped; `nil` before.
+    /// The resources that were left open when the server stopped; `nil` before.
     package var ledger: Ledger? { shared.ledger }
 
-    /// Whether a stop has begun: true from then on, also while ``Drain/delay`` lasts and everyone
-    /// is still served. What load balancers ask should say so.
-    public var isDraining: Bool { shared.isDraining.load(ordering: .relaxed) }
+    /// Whether a stop has begun: true from then on, also during ``Drain/delay``, while all requests
+    /// are still served. Health checks of load balancers should report it.
+    public var isDraining: Bool { shared.http.isStopping.load(ordering: .relaxed) }
 
-    /// The contexts of its loops while it runs, for tests.
-    var runningContexts: [LoopContext] { running.withLock { $0 }?.contexts ?? [] }
+    /// Its loops while it runs, for tests.
+    var runningLoops: [ServerLoop] { running.withLock { $0 }?.loops ?? [] }
 
-    /// Open connections, those that are not WebSockets (yet) included.
+    /// The number of open connections, including those that aren't WebSockets (yet).
     public var connectionCount: Int { shared.admission.current.total }
 }
 
-/// Where a server listens.
+/// An address that a server listens on.
 public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
     case ip(host: String, port: Int)
     case unix(path: String)
@@ -197,13 +204,13 @@ public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Why a server could not run.
+/// The reason why a server could not run.
 public struct ServerError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable {
         private let name: String
         /// Another process listens there.
         public static let addressInUse = Code(name: "addressInUse")
-        /// The address isn't ours, isn't permitted, or isn't known.
+        /// The address isn't one of this machine, isn't permitted, or can't be resolved.
         public static let cannotListen = Code(name: "cannotListen")
     }
 
@@ -213,7 +220,7 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
     public var description: String { "\(underlying)" }
 }
 
-/// A latch that many may pull and one waits for.
+/// A latch that many tasks may release and one waits for.
 final class Stopper: Sendable {
     private let state = Mutex(StopperState())
 
@@ -237,7 +244,7 @@ final class Stopper: Sendable {
     }
 }
 
-/// What a ``Stopper`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// The state of a ``Stopper``; not nested in it, which Swift 6.3 miscompiles.
 struct StopperState {
     var isStopped = false
     var waiter: CheckedContinuation<Void, Never>?

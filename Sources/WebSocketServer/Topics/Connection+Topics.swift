@@ -25,14 +25,14 @@ extension Connection {
             let isHandedOver = core.loop.execute { [self] in subscribe(to: topic) }
             return isHandedOver ? .handedOver : .unavailable
         }
-        guard core.takesMessages, let topics = core.context.topics else { return .unavailable }
+        guard core.takesMessages, let topics = core.resources.topics else { return .unavailable }
         return topics.subscribe(core.makeSubscriber(), to: topic)
     }
 
     /// Ends a subscription: of the topic, nothing more is sent than has been sent already.
     public func unsubscribe(from topic: String) {
         core.onLoop { core in
-            guard let topics = core.context.topics, let subscriber = unsafe core.subscriber else {
+            guard let topics = core.resources.topics, let subscriber = unsafe core.subscriber else {
                 return
             }
             topics.unsubscribe(subscriber, from: topic)
@@ -53,7 +53,7 @@ extension Connection {
     public func publish(
         _ payload: RawSpan, as kind: MessageKind, to topic: String, key: String? = nil
     ) {
-        guard let topics = core.context.topics else { return }
+        guard let topics = core.resources.topics else { return }
         guard topics.hub.hasRoom else {
             topics.onPublishResult?(.overloaded)
             return

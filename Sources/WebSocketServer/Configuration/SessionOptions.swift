@@ -1,3 +1,4 @@
+import HTTPProtocol
 import WebSocketProtocol
 
 /// The limits and timers of one kind of connection, in the units of the message path.
@@ -53,12 +54,10 @@ final class SessionOptions: Sendable {
     var hasRates: Bool { messageRateMax > 0 || byteRateMax > 0 }
 }
 
-extension Duration {
-    /// Whole milliseconds, at least one unless the duration is zero or less.
-    var milliseconds: UInt64 {
-        guard self > .zero else { return 0 }
-        let (seconds, attoseconds) = components
-        return UInt64(seconds) * 1_000
-            + UInt64((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+extension HTTPLimits {
+    init(_ limits: Limits) {
+        self.init(
+            headSizeMax: limits.handshakeSizeMax.bytes, headerCountMax: limits.handshakeHeadersMax,
+            bodySizeMax: limits.bodySizeMax.bytes)
     }
 }

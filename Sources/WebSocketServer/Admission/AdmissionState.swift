@@ -1,4 +1,4 @@
-/// What ``Admission`` guards by its lock.
+/// The state of ``Admission``, which guards it by a lock.
 struct AdmissionState {
     typealias Verdict = Admission.Verdict
 
@@ -20,10 +20,11 @@ struct AdmissionState {
         if let perAddressMax, let key, let counts = addresses[key], counts.isFull(perAddressMax) {
             return Admission.Entry(verdict: .noRoom, evicted: nil)
         }
-        // No one more is served while the server is overloaded: there is room to be told so.
+        // No further connection is served while the server is overloaded; there is room for some
+        // that are told so.
         let limit = isOverloaded ? min(max, all.held) : max
         var evicted: WaitingPlace?
-        if isShort || all.open >= limit + 2 * Admission.headroom(max) {
+        if isShort || all.open >= limit + 2 * Headroom.of(max) {
             evicted = waiting.takeOldestOfLargest()
             if let evicted { count(evicted.key, open: -1) }
             if isShort || evicted == nil {
@@ -38,7 +39,7 @@ struct AdmissionState {
         .waiting(slot: waiting.add(member, key: key))
     }
 
-    /// Has a connection wait that has held a place.
+    /// Makes a connection wait that has held a place.
     mutating func release(
         _ member: any AdmissionMember, from old: UInt64?, to new: UInt64?
     ) -> Place {
@@ -91,21 +92,21 @@ struct AdmissionState {
     }
 }
 
-/// The connections that one limit is for.
+/// The number of connections that one limit applies to.
 struct PlaceCounts {
-    /// All of them, and those that hold a place.
+    /// All connections, and those of them that hold a place.
     var open = 0
     var held = 0
 
-    /// How a request on one of those that wait is received.
+    /// The verdict on a request of one that waits.
     func verdict(_ limit: Int) -> Admission.Verdict {
-        let headroom = Admission.headroom(limit)
-        // It may be counted for another address than when it came.
+        let headroom = Headroom.of(limit)
+        // The connection may be counted for another address than when it was accepted.
         if open > limit + 2 * headroom { return .noRoom }
         if held < limit { return .admitted }
         return open <= limit + headroom ? .overLimit : .overHeadroom
     }
 
     /// Whether one more would be closed at once.
-    func isFull(_ limit: Int) -> Bool { open >= limit + 2 * Admission.headroom(limit) }
+    func isFull(_ limit: Int) -> Bool { open >= limit + 2 * Headroom.of(limit) }
 }

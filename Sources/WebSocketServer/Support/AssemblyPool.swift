@@ -1,25 +1,28 @@
 import Glibc
 import WebSocketProtocol
 
-/// One loop's memory for messages that span reads: a few released buffers are kept, since the
-/// kernel charges a page fault for every page of a new one.
-// Safety: every buffer is either kept here or lent to one session.
+/// One loop's buffers for messages that span several reads.
+///
+/// A few released buffers are kept, since the kernel charges a page fault for every page of a new
+/// one.
+// Safety: each buffer is either kept here or lent to one session.
 @safe
 struct AssemblyPool: ~Copyable {
-    /// Bytes kept for reuse, and the largest buffer worth keeping.
+    /// The bytes kept for reuse, and the size of the largest buffer that is kept.
     private static let keptMax = 4 << 20
     private static let keptSizeMax = 2 << 20
-    /// A kept buffer may be as many times what is expected, or 64 KiB: all of it counts.
+    /// A kept buffer is lent if it has at most 64 KiB, or at most this many times the expected
+    /// size: all of it counts against the budget.
     private static let lentTimesMax = 4
     private static let lentSizeMin = 64 << 10
 
     let budget: ByteBudget
     private let memory: LoopMemory
-    /// The number of bytes by which the budget may be exceeded for what is small or brief.
+    /// The bytes by which the budget may be exceeded for buffers that are small or lent briefly.
     private let reserve: Int
     private var kept: [(base: UnsafeMutableRawPointer, capacity: Int)] = unsafe []
     private var keptBytes = 0
-    /// Buffers handed out and not yet given back (the ledger).
+    /// The number of buffers that are lent; reported by ``Ledger``.
     private(set) var outstanding = 0
 
     init(budget: ByteBudget, memory: LoopMemory) {
@@ -28,22 +31,23 @@ struct AssemblyPool: ~Copyable {
         reserve = min(budget.max / 8, Self.reserveMax)
     }
 
-    /// Bytes of a buffer that is taken from the reserve where there is no other memory.
+    /// The largest buffer that may come from the reserve when the budget is spent.
     private static let smallSizeMax = 16 << 10
     private static let reserveMax = 32 << 20
 
-    /// Makes a buffer hold `capacity` bytes, keeping its contents. A kept buffer that fits what
-    /// is expected is better, as its memory is there already. False when the budget is spent.
+    /// Makes a buffer hold `capacity` bytes, keeping its contents. Prefers a kept buffer of the
+    /// expected size, whose memory is mapped already. Returns false when the budget is spent.
     ///
     /// - Parameters:
-    ///   - isBrief: It is given back before any other is asked for, so that it may be however large.
-    ///   - usesReserve: It may come from the reserve, as what is brief or small may.
+    ///   - isBrief: The buffer is given back before any other is asked for, so it may have any
+    ///     size.
+    ///   - usesReserve: The buffer may come from the reserve, as brief and small ones may.
     mutating func grow(
         _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int, isBrief: Bool = false,
         usesReserve: Bool = false
     ) -> Bool {
-        // What is given back at once has all of the reserve, so that small messages, of which there
-        // may be many, leave some of it.
+        // Buffers that are given back at once may use all of the reserve. Small messages, of which
+        // there may be many, leave half of it.
         let overdraft =
             isBrief ? reserve : usesReserve || capacity <= Self.smallSizeMax ? reserve / 2 : 0
         let most = isBrief ? Int.max : max(Self.lentSizeMin, Self.lentTimesMax &* expected)
@@ -77,7 +81,7 @@ struct AssemblyPool: ~Copyable {
         memory.note(-count)
     }
 
-    /// Counts memory beside the buffers, which is in use already.
+    /// Counts memory that is in use beside the buffers.
     func takeBeside(_ count: Int) {
         budget.add(count)
         memory.note(count)
@@ -85,7 +89,7 @@ struct AssemblyPool: ~Copyable {
 
     func giveBeside(_ count: Int) { give(count) }
 
-    /// The smallest kept buffer of at least `least` bytes, unless that has more than `most`.
+    /// Returns the smallest kept buffer of at least `least` and at most `most` bytes.
     private func bestKept(_ least: Int, _ most: Int) -> Int? {
         let sizes = least...max(least, most)
         var best: Int?

@@ -1,12 +1,12 @@
-/// A time of the loop's clock in half of its memory, rounded up to 32 ms. It wraps after four
-/// years of a machine's running.
+/// A time of the loop's clock in four bytes, rounded up to 32 ms. It wraps four years after the
+/// machine has started.
 struct CoarseTime: Comparable {
     private let ticks: UInt32
 
     @inline(__always)
     init(_ milliseconds: UInt64) { ticks = UInt32(truncatingIfNeeded: (milliseconds + 31) >> 5) }
 
-    /// No time: the start of the clock, at which nothing has happened.
+    /// Stands for no time: nothing happens at the start of the clock.
     static let never = CoarseTime(0)
 
     var milliseconds: UInt64 { UInt64(ticks) << 5 }

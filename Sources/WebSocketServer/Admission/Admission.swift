@@ -1,19 +1,20 @@
 import Synchronization
 import UVTransport
 
-/// Decides which connections may come, and which must leave when places run out, over all loops.
+/// Decides which connections are accepted, and which are evicted when places run out, over all
+/// loops.
 ///
-/// A connection *holds* a place while it is of use: as a WebSocket whose peer has proved who it is
-/// (where its route asks for that), and while one of its requests is answered. Before, between
+/// A connection *holds* a place while it is of use: as a WebSocket whose peer is authenticated
+/// (where its route asks for that), and while one of its requests is answered. Before that, between
 /// requests, and while it is being closed, it *waits*. A limit is for the connections that hold a
-/// place, so silent ones never use it up. Room for waiting ones is limited too, and when there is
-/// none left, the address with the most of them loses its oldest: one address can't keep the others
-/// out by connections that say nothing.
+/// place, so silent connections never use it up. The number of waiting connections is limited, too.
+/// When it is reached, the address with the most of them loses its oldest: one address can't keep
+/// the others out with silent connections.
 ///
-/// There is one short lock for each of these steps, and nothing on the message path.
+/// Each of these steps takes one short lock. The message path takes none.
 final class Admission: Sendable {
     /// The ladder of refusals. It is the same for the limit of all connections and for that of one
-    /// address. The headroom is an eighth of the limit, between 1 and 1,024 (``headroom(_:)``).
+    /// address. The headroom is an eighth of the limit, between 1 and 1,024 (``Headroom``).
     enum Verdict: UInt8, Sendable, Comparable {
         /// Fewer connections than the limit hold a place: the connection is served.
         case admitted
@@ -25,20 +26,20 @@ final class Admission: Sendable {
         /// is answered 503 with `Retry-After`, that for a WebSocket too.
         case overHeadroom
         /// More would be open than the limit and twice its headroom, or descriptors run short: the
-        /// connection is closed when it is accepted, or when the PROXY protocol has told whose it
-        /// is. By the limit of all connections that happens only if no other can be evicted for
-        /// it. A request that has come all the same is answered 503.
+        /// connection is closed when it is accepted, or when the PROXY protocol has named its
+        /// client. With the limit of all connections that happens only if no other can be evicted.
+        /// A request that arrives all the same is answered 503.
         case noRoom
 
         static func < (a: Verdict, b: Verdict) -> Bool { a.rawValue < b.rawValue }
     }
 
-    /// How a new connection is received.
+    /// The decision about a new connection.
     struct Entry {
-        /// ``Verdict/admitted`` or ``Verdict/noRoom``; requests are judged when they come.
+        /// ``Verdict/admitted`` or ``Verdict/noRoom``; requests are judged when they arrive.
         let verdict: Verdict
-        /// The connection that leaves for the new one. It isn't counted any more, and has to be
-        /// told by ``AdmissionMember/evict()``.
+        /// The connection that is evicted for the new one. It isn't counted any more; the caller
+        /// has to call its ``AdmissionMember/evict()``.
         let evicted: (any AdmissionMember)?
     }
 
@@ -57,21 +58,13 @@ final class Admission: Sendable {
         state = Mutex(AdmissionState(max: max, perAddressMax: perAddressMax))
     }
 
-    /// The connections above a limit that are still told so by 1008, and as many again by 503.
-    static func headroom(_ limit: Int) -> Int { Swift.max(1, min(1_024, limit / 8)) }
-
-    /// The highest limit that needs, with twice its headroom, no more than `count` descriptors.
-    static func limit(forDescriptors count: Int) -> Int {
-        Swift.max(1, count - 2 * Swift.max(1, min(1_024, (count + 9) / 10)))
-    }
-
     /// The limit of all connections.
     var max: Int { state.withLock { $0.max } }
 
     /// Lowers the limit of all connections to what `count` descriptors allow, and returns it.
     func fit(descriptors count: Int) -> Int {
         state.withLock { state in
-            state.max = min(state.max, Self.limit(forDescriptors: count))
+            state.max = min(state.max, Headroom.limit(forDescriptors: count))
             return state.max
         }
     }
@@ -80,8 +73,8 @@ final class Admission: Sendable {
 
     /// Counts a new connection in, unless there is no room; ``wait(_:as:)`` is to follow at once.
     ///
-    /// - Parameter isShort: Descriptors run short. The connection is not let in then, and another
-    ///   one is evicted, so that there is room for the next.
+    /// - Parameter isShort: Descriptors run short. Then the connection is refused, and another one
+    ///   is evicted, so that there is room for the next.
     func enter(_ peer: SocketAddress, isShort: Bool = false) -> Entry {
         let key = keyOfNewcomer(peer)
         let isOverloaded = self.isOverloaded()
@@ -90,9 +83,9 @@ final class Admission: Sendable {
         }
     }
 
-    /// Has a connection wait: for its first or next request, or for its end.
+    /// Makes a connection wait: for its first or next request, or for its end.
     ///
-    /// - Parameter address: What it is counted for from now on; `nil` changes nothing.
+    /// - Parameter address: The address that it is counted for from now on; `nil` changes nothing.
     func wait(_ member: some AdmissionMember, as address: SocketAddress? = nil) {
         let new = address.map { key(of: $0) }
         switch member.place {
@@ -106,10 +99,10 @@ final class Admission: Sendable {
         if let address { member.peer = address }
     }
 
-    /// Judges a request that has begun to come.
+    /// Judges a request that has begun to arrive.
     ///
-    /// - Parameter client: Whom a proxy says that the request is for; the connection is counted
-    ///   for that address from now on. `nil` changes nothing.
+    /// - Parameter client: The client that a proxy sends the request for; the connection is counted
+    ///   for its address from now on. `nil` changes nothing.
     func judge(_ member: some AdmissionMember, for client: SocketAddress? = nil) -> Verdict {
         let isOverloaded = self.isOverloaded()
         if case .waiting = member.place, let client { wait(member, as: client) }
@@ -118,7 +111,8 @@ final class Admission: Sendable {
         return isOverloaded ? Swift.max(verdict, .overHeadroom) : verdict
     }
 
-    /// Gives a waiting connection a place to hold; false if none is left, or it has been evicted.
+    /// Gives a waiting connection a place to hold. Returns false if none is left, or if the
+    /// connection has been evicted.
     func hold(_ member: some AdmissionMember) -> Bool {
         guard case .waiting(let slot) = member.place else { return member.place == .held }
         guard state.withLock({ $0.hold(member, at: slot) }) else { return false }
@@ -138,25 +132,26 @@ final class Admission: Sendable {
         member.place = .none
     }
 
-    /// What a connection is counted for; `nil` for a trusted proxy's, since proxies have the
-    /// connections of many.
+    /// Returns the key that a connection is counted for; `nil` for a trusted proxy, since a proxy
+    /// has the connections of many clients.
     private func key(of peer: SocketAddress) -> UInt64? {
         proxies.trusts(peer) ? nil : peer.clientKey
     }
 
-    /// Where connections begin with a header of the PROXY protocol, only that tells whose they are.
+    /// Returns the key of a new connection; `nil` where the PROXY protocol's header has yet to name
+    /// the client.
     private func keyOfNewcomer(_ peer: SocketAddress) -> UInt64? {
         proxies.proxyProtocol == .required ? nil : key(of: peer)
     }
 
-    /// What is counted now: open connections, those of them that wait, and addresses, which are
-    /// counted only where they have a limit.
+    /// The current counts: open connections, those of them that wait, and addresses, which are
+    /// counted only if they have a limit.
     var current: (total: Int, waiting: Int, addresses: Int) {
         state.withLock { ($0.all.open, $0.waiting.count, $0.addresses.count) }
     }
 }
 
-/// A connection as ``Admission`` sees it. Both properties are for the connection's loop.
+/// A connection, for ``Admission``. Both properties are for the connection's loop.
 protocol AdmissionMember: AnyObject, Sendable {
     var place: Place { get set }
     var peer: SocketAddress { get set }
@@ -164,11 +159,11 @@ protocol AdmissionMember: AnyObject, Sendable {
     func evict()
 }
 
-/// What a connection has of the places that there are.
+/// The place of a connection among all connections.
 enum Place: Sendable, Equatable {
-    /// Nothing: it is not counted.
+    /// It isn't counted.
     case none
-    /// It may be evicted, and has been if the slot isn't its own any more.
+    /// It may be evicted. It has been if another connection has its slot.
     case waiting(slot: Int32)
     case held
 }

@@ -1,8 +1,9 @@
-/// A token bucket: so many a second, and a burst of as many. Time is handed in, never read.
+/// A token bucket: a number of tokens a second, and a burst of as many. Times are passed in.
 struct TokenBucket {
-    /// Thousandths of a token that come each millisecond: the rate a second.
+    /// Thousandths of a token that are added each millisecond: the tokens a second.
     private let rate: Int64
-    /// Thousandths of a token. Below zero it is in debt: what has been taken can't be refused.
+    /// Thousandths of a token. A level below zero is a debt: tokens are taken even if there are
+    /// none.
     private var level: Int64
     private var filled: UInt64
 
@@ -13,8 +14,7 @@ struct TokenBucket {
         filled = now
     }
 
-    /// Takes `count` tokens, and returns the milliseconds until there is no debt; 0 if there is
-    /// none.
+    /// Takes `count` tokens. Returns the milliseconds until the debt is paid; 0 if there is none.
     mutating func take(_ count: UInt64, now: UInt64) -> UInt64 {
         let full = rate * 1_000
         // A second fills it from zero, and debts are of one read: no product overflows.

@@ -1,21 +1,21 @@
-/// What the loops of a server or client still held when they stopped: nothing, unless there is a
-/// leak.
+/// The resources that the loops of a server or client still held when they stopped: none, unless
+/// there is a leak.
 package struct Ledger: Sendable, Hashable {
     /// Open libuv handles.
     package var handles = 0
     /// Buffers of partly received messages, and the bytes of the budget that they take.
     package var buffers = 0
     package var assemblyBytes = 0
-    /// Bytes that count against the memory of all: those and what is queued and held.
+    /// Bytes that count against the memory of all: these buffers, outboxes and held input.
     package var memoryBytes = 0
-    /// Bytes taken of the budget for contexts of compression.
+    /// Bytes of the budget for compression contexts.
     package var contextBytes = 0
-    /// Topics and contexts of them, and the bytes that wait for slow consumers or for loops.
+    /// Topics and their contexts, and the bytes that wait for slow consumers or for loops.
     package var topics = 0
     package var backlogBytes = 0
     /// Connections that were counted in and not out.
     package var connections = 0
-    /// Subprotocols, close reasons and deadlines kept for connections that are gone.
+    /// Subprotocols, close reasons and deadlines of connections that are gone.
     package var notes = 0
 
     package var isZero: Bool { self == Ledger() }

@@ -1,10 +1,10 @@
 /// The connections that may be evicted, by the address that each is counted for.
 ///
-/// Finds the oldest one of the address that has most of them in constant time.
+/// Finds the oldest connection of the address with the most connections in constant time.
 struct WaitingPlaces {
     private var places = LinkedLists<WaitingPlace>()
     private var holders: [UInt64: PlaceHolder] = [:]
-    /// Connections of trusted proxies and by Unix-domain sockets, which are nobody's in particular.
+    /// The connections of trusted proxies and of Unix-domain sockets, which have no address.
     private var keyless = LinkedLists<WaitingPlace>.List()
     private var ranks = LinkedLists<UInt64>()
     /// The addresses that have as many connections here as the index says.
@@ -25,12 +25,12 @@ struct WaitingPlaces {
         return slot
     }
 
-    /// Whether a slot is still that connection's: it is not once the connection has been evicted.
+    /// Returns whether a slot is still that connection's: not once the connection has been evicted.
     func contains(_ member: any AdmissionMember, at slot: Int32) -> Bool {
         places[slot]?.member === member
     }
 
-    /// The address that the connection in a slot is counted for.
+    /// Returns the address that the connection in a slot is counted for.
     func key(at slot: Int32) -> UInt64? { places[slot]?.key }
 
     /// Removes the connection in a slot, which must not be empty.
@@ -43,8 +43,8 @@ struct WaitingPlaces {
         holders[key] = holder.count > 0 ? holder : nil
     }
 
-    /// Removes the connection to be evicted: the largest holder's oldest. Those of no address come
-    /// last, since proxies have the connections of many.
+    /// Removes the connection to be evicted: the oldest of the address with the most. Connections
+    /// without an address come last, since proxies have the connections of many clients.
     mutating func takeOldestOfLargest() -> WaitingPlace? {
         let slot =
             largest > 0 ? holders[ranks[ranksByCount[largest].first]!]!.places.first : keyless.first
@@ -71,7 +71,8 @@ struct WaitingPlace {
     let key: UInt64?
 }
 
-/// What one address has in ``WaitingPlaces``; not nested in it, which Swift 6.3 miscompiles.
+/// The connections of one address in ``WaitingPlaces``; not nested in it, which Swift 6.3
+/// miscompiles.
 private struct PlaceHolder {
     /// The oldest first.
     var places = LinkedLists<WaitingPlace>.List()

@@ -1,10 +1,10 @@
 package import Logging
 import Synchronization
 
-/// A message that may be due many times a second, as peers can cause it: of each kind the first is
-/// logged at once, then one every ten seconds, with the number of `others` in between; any thread.
+/// A log message that peers can cause many times a second; any thread.
 ///
-/// The others are logged at level `debug`.
+/// The first message of each kind is logged at once, then one every ten seconds, with the number of
+/// `others` in between. The others are logged at level `debug`.
 package final class LogThrottle: Sendable {
     private static let interval = Duration.seconds(10)
 
@@ -21,7 +21,7 @@ package final class LogThrottle: Sendable {
 
     /// Logs the message, or counts it among the others.
     ///
-    /// - Parameter kind: an error's code, or what else has few values.
+    /// - Parameter kind: An error's code, or another number with few values.
     package func log(
         _ metadata: @autoclosure () -> Logger.Metadata = [:], kind: Int32 = 0,
         at now: ContinuousClock.Instant = .now
@@ -34,7 +34,7 @@ package final class LogThrottle: Sendable {
         logger.log(level: level, message, metadata: described)
     }
 
-    /// The number left out since the last; `nil` if this one is to be left out, too.
+    /// Returns the number left out since the last message; `nil` if this one is left out, too.
     private func admit(_ kind: Int32, at now: ContinuousClock.Instant) -> Int? {
         kinds.withLock { kinds in
             let known = kinds[kind]
@@ -48,7 +48,7 @@ package final class LogThrottle: Sendable {
     }
 }
 
-/// What a ``LogThrottle`` guards of each kind; not nested in it, which Swift 6.3 miscompiles.
+/// The state of one kind of a ``LogThrottle``; not nested in it, which Swift 6.3 miscompiles.
 private struct ThrottledKind {
     var openAt: ContinuousClock.Instant
     var leftOut = 0

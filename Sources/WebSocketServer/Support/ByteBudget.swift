@@ -2,7 +2,7 @@ import Synchronization
 
 /// The bytes that all loops of a server may hold together for one purpose; any thread.
 ///
-/// What counts against a budget counts against its parent, too.
+/// Bytes that count against a budget count against its parent, too.
 final class ByteBudget: Sendable {
     private let used = Atomic<Int>(0)
     let max: Int
@@ -15,10 +15,10 @@ final class ByteBudget: Sendable {
 
     var bytesUsed: Int { used.load(ordering: .relaxed) }
 
-    /// Takes `count` bytes of the budget, or none.
+    /// Takes `count` bytes of the budget, or none. Returns whether it has taken them.
     ///
-    /// - Parameter reserve: The number of bytes by which the budget may be exceeded: for what is
-    ///   small or given back soon, and must not fail because others hold much.
+    /// - Parameter reserve: The bytes by which the budget may be exceeded, for memory that is small
+    ///   or given back soon, and must not fail because others hold much.
     func take(_ count: Int, reserve: Int = 0) -> Bool {
         let (_, now) = used.wrappingAdd(count, ordering: .relaxed)
         if now <= max &+ reserve {
@@ -28,11 +28,11 @@ final class ByteBudget: Sendable {
         return false
     }
 
-    /// Sees what was written before earlier calls of ``add(_:)``; a lock says the same where there
-    /// is one, but ThreadSanitizer is blind to a contended `Mutex`.
+    /// Orders this thread behind earlier calls of ``add(_:)``. Locks do that already, but
+    /// ThreadSanitizer doesn't see it of a contended `Mutex`.
     func acquire() { _ = used.load(ordering: .acquiring) }
 
-    /// Takes `count` bytes, whether they are there or not.
+    /// Takes `count` bytes, even if that exceeds the budget.
     func add(_ count: Int) {
         used.wrappingAdd(count, ordering: .acquiringAndReleasing)
         parent?.add(count)
@@ -40,10 +40,10 @@ final class ByteBudget: Sendable {
 
     var hasRoom: Bool { bytesUsed <= max }
 
-    /// Whether so much more than the budget is held that giving way has not kept up.
+    /// Whether the budget is exceeded by so much that shedding has not kept up.
     var isOverrun: Bool { bytesUsed > max + max / 8 }
 
-    /// The bytes to give back for a sixteenth of the budget to be free; negative if it is.
+    /// The bytes to give back so that a sixteenth of the budget is free; negative if it is.
     var excess: Int { bytesUsed - (max - max / 16) }
 
     func give(_ count: Int) {

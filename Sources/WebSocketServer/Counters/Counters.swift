@@ -1,24 +1,24 @@
 import WebSocketProtocol
 
-/// What happened on one loop: plain integers, summed over the loops when someone asks.
+/// The events counted on one loop: plain integers, summed over the loops on request.
 public struct Counters: Sendable, Equatable {
-    /// Streams accepted; WebSocket connections opened and over.
+    /// Streams accepted; WebSocket connections opened and ended.
     public var accepted = 0
     public var opened = 0
     public var closedTotal = 0
-    /// Connections over, by what their handler was told: a close code each.
+    /// Connections that have ended, by the close code that was reported to their handler.
     public var closedByCode: [UInt16: Int] = [:]
-    /// Peers' faults, by the close code they were told.
+    /// Peers' faults, by the close code that was sent.
     public var failedByCode: [UInt16: Int] = [:]
-    /// Refused for want of places: closed with 1008 after the upgrade, answered 503 before it,
-    /// and closed when they were accepted.
+    /// Refused because of the limits of connections: closed with 1008 after the upgrade, answered
+    /// 503 before it, and closed when they were accepted.
     public var refusedByLimit = 0
     public var refusedByHeadroom = 0
     public var refusedAtAccept = 0
-    /// Closed for newer connections when places ran out: they awaited a request, had yet to
-    /// authenticate, or were being closed.
+    /// Evicted for newer connections: they awaited a request, had yet to authenticate, or were
+    /// being closed.
     public var evicted = 0
-    /// Failed attempts to accept, as for want of descriptors.
+    /// Failed attempts to accept, for example because descriptors have run out.
     public var acceptErrors = 0
 
     public var messages = MessageCounts()
@@ -28,7 +28,7 @@ public struct Counters: Sendable, Equatable {
     /// Times that the broker lost its subscriptions, and connections closed for that.
     public var brokerGaps = 0
     public var closedForGaps = 0
-    /// What connections published and the broker refused: it is lost.
+    /// Publications of connections that the broker refused. They are lost.
     public var publicationsRefused = 0
 
     public var pingsSent = 0
@@ -99,23 +99,23 @@ public struct MessageCounts: Sendable, Equatable {
 
 /// How often peers ran into a limit, by kind.
 public struct LimitCounts: Sendable, Equatable {
-    /// Closed with 1009: a frame or a message was too big, came in too many frames, or would have
-    /// inflated to too much.
+    /// Closed with 1009: a frame or a message was too big, a message came in too many frames, or
+    /// would have been too big when inflated.
     public var frameSize: UInt64 { self[.frameSize] }
     public var messageSize: UInt64 { self[.messageSize] }
     public var fragments: UInt64 { self[.fragments] }
     public var inflatedSize: UInt64 { self[.inflatedSize] }
-    /// Closed with 1013: all partly received messages together were too much.
+    /// Closed with 1013: all partly received messages together were too big.
     public var assemblySize: UInt64 { self[.assemblySize] }
-    /// Paused or closed, as ``Limits/ratePolicy`` says: more messages or bytes a second.
+    /// Paused or closed, as ``Limits/ratePolicy`` says: too many messages or bytes a second.
     public var messageRate: UInt64 { self[.messageRate] }
     public var byteRate: UInt64 { self[.byteRate] }
-    /// Closed with 1008: a message did not come whole in time.
+    /// Closed with 1008: a message did not arrive completely in time.
     public var messageTime: UInt64 { self[.messageTime] }
-    /// Closed with 1013, answered 503 or reset: the connections that held the most when the memory of
-    /// all was spent.
+    /// Closed with 1013, answered 503 or reset: the connections that held the most when the
+    /// server's memory was spent.
     public var memory: UInt64 { self[.memory] }
-    /// Closed with 3000: did not authenticate in time.
+    /// Closed with 3000: the peer did not authenticate in time.
     public var authenticationTime: UInt64 { self[.authenticationTime] }
 
     private var counts = [UInt64](repeating: 0, count: SessionLimit.allCases.count)

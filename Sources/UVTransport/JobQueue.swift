@@ -1,0 +1,108 @@
+import CLibuv
+import Synchronization
+
+/// The jobs of one loop: those of its own thread, and a mailbox for those of other threads.
+///
+/// Jobs run at the end of a turn, for a limited time between two polls for events.
+// Safety: `turn` and `wakeUp` are the loop's, which outlives its queue. Except for `post`, members
+// are for the loop's thread.
+@safe
+final class JobQueue {
+    /// Nanoseconds that jobs run between two polls for events.
+    private static let nanosecondsMax: UInt64 = 4_000_000
+    /// The number of jobs between two looks at the time, a power of two.
+    private static let jobsPerLook = 4
+
+    private let mailbox = Mailbox()
+    private let turn: UnsafeMutablePointer<TurnState>
+    private let wakeUp: UnsafeMutablePointer<uv_async_t>
+    private var taken: [LoopWork] = []
+    private var ready: [LoopWork] = []
+    /// The time at which the jobs that are due make way for the next poll; 0 before the first look
+    /// at the clock.
+    private var endsAt: UInt64 = 0
+    /// The poll that ``endsAt`` belongs to, by the time of the loop's clock.
+    private var polledAt: UInt64 = 0
+    /// The loop's own handles are closing, and can't be woken any more.
+    private var isClosed = false
+
+    init(turn: UnsafeMutablePointer<TurnState>, wakeUp: UnsafeMutablePointer<uv_async_t>) {
+        unsafe self.turn = unsafe turn
+        unsafe self.wakeUp = unsafe wakeUp
+    }
+
+    var isEmpty: Bool { ready.isEmpty }
+
+    /// Adds work that runs at the end of this turn.
+    func add(_ work: LoopWork) {
+        ready.append(work)
+        unsafe turn.pointee.hasWork = true
+    }
+
+    /// Adds work that runs in a later turn; any thread. False when the loop has stopped.
+    func post(_ work: LoopWork) -> Bool {
+        mailbox.add(work) { unsafe uv_async_send(wakeUp) }
+    }
+
+    /// Makes the mailbox's work due in this turn.
+    func takeMail() {
+        mailbox.take(into: &taken)
+        ready.append(contentsOf: taken)
+        unsafe turn.pointee.hasWork = !ready.isEmpty
+        taken.removeAll(keepingCapacity: true)
+    }
+
+    /// Refuses later work of other threads. What was accepted before is due in this turn.
+    func close() {
+        isClosed = true
+        mailbox.close()
+        takeMail()
+    }
+
+    /// Waits, after ``close()``, until no thread is about to wake the loop.
+    func waitForWakers() { mailbox.waitForWakers() }
+
+    /// Has the loop begin another turn.
+    func wake() {
+        if !isClosed { unsafe uv_async_send(wakeUp) }
+    }
+
+    /// Runs the jobs that are due, as long as there is time; the others run in a later turn.
+    ///
+    /// - Parameter now: The loop's clock, which stands still between two polls.
+    func run(on executor: UnownedTaskExecutor, now: UInt64) {
+        // One poll may have found events for many streams, each of which brings jobs. The first of
+        // them needs no look at the time.
+        if now != polledAt {
+            (polledAt, endsAt) = (now, 0)
+        } else if isTimeOver() {
+            return wake()
+        }
+        var next = 0
+        while next < ready.count {
+            if next & (Self.jobsPerLook - 1) == Self.jobsPerLook - 1, isTimeOver() { break }
+            let work = ready[next]
+            next += 1
+            switch work {
+            case .job(let job):
+                // Not as a serial executor's: each call of a nonisolated function would then
+                // leave its isolation, by way of the queue.
+                unsafe job.runSynchronously(on: executor)
+            case .closure(let closure): closure()
+            }
+        }
+        if next == ready.count {
+            ready.removeAll(keepingCapacity: true)
+            unsafe turn.pointee.hasWork = false
+        } else {
+            ready.removeFirst(next)
+            wake()
+        }
+    }
+
+    private func isTimeOver() -> Bool {
+        let time = uv_hrtime()
+        if endsAt == 0 { endsAt = time + Self.nanosecondsMax }
+        return time > endsAt
+    }
+}

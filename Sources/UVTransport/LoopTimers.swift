@@ -1,0 +1,82 @@
+import CLibuv
+
+/// The deadlines of one loop: a ``TimerWheel``, and libuv's timer that wakes it.
+// Safety: `timer` is the loop's, which outlives it. For the loop's thread.
+@safe
+final class LoopTimers {
+    /// Milliseconds by which a timer may be late without a look at events first.
+    private static let latenessMax: UInt64 = 1
+
+    private let uv: UnsafeMutablePointer<uv_loop_t>
+    private let timer: UnsafeMutablePointer<uv_timer_t>
+    private var wheel: TimerWheel
+    /// The time for which the timer is armed.
+    private var wakesAt: UInt64?
+    /// Deadlines up to this time have passed and are enforced once events have had their turn.
+    private var overdue: UInt64?
+
+    init(loop uv: UnsafeMutablePointer<uv_loop_t>, timer: UnsafeMutablePointer<uv_timer_t>) {
+        unsafe self.uv = unsafe uv
+        unsafe self.timer = unsafe timer
+        wheel = unsafe TimerWheel(now: uv_now(uv))
+    }
+
+    private var now: UInt64 { unsafe uv.pointee.time }
+
+    func schedule(_ entry: TimerEntry, at deadline: UInt64) {
+        wheel.schedule(entry, at: deadline)
+        arm()
+    }
+
+    func schedule(_ entry: TimerEntry, noLaterThan deadline: UInt64) {
+        if wheel.isDue(entry, by: deadline) { return }
+        schedule(entry, at: deadline)
+    }
+
+    func cancel(_ entry: TimerEntry) { wheel.cancel(entry) }
+
+    /// Wakes the wheel when it has something due, and leaves it asleep when it is empty.
+    private func arm() {
+        // It is about to wake.
+        if overdue != nil { return }
+        guard let due = wheel.nextWakeUp() else {
+            wakesAt = nil
+            return
+        }
+        if let wakesAt, wakesAt <= due { return }
+        wakesAt = due
+        startTimer(after: due > now ? due - now : 0)
+    }
+
+    private func startTimer(after delay: UInt64) {
+        unsafe uv_timer_start(
+            timer,
+            { handle in
+                let loop = unsafe EventLoop.of(handle!.pointee.loop)
+                loop.timers.run()
+                loop.endTurn()
+            }, delay, 0)
+    }
+
+    /// Enforces the deadlines that have passed.
+    ///
+    /// A late timer means that a turn took long or that the process was stopped. What peers sent in
+    /// time may then still wait in the kernel, so it is read first.
+    private func run() {
+        let now = self.now
+        let due = wakesAt ?? now
+        wakesAt = nil
+        if overdue == nil, now > due + Self.latenessMax {
+            overdue = now
+            // Not at once: libuv would run it before it polls.
+            startTimer(after: 1)
+        } else {
+            let limit = overdue ?? now
+            overdue = nil
+            for entry in wheel.takeDue(now: limit) where wheel.beginFiring(entry) {
+                entry.deadlinePassed(now: now)
+            }
+            arm()
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import UVTransport
+import WebSocketProtocol
+
+/// The deadlines of a connection: its one timer serves all stages.
+extension ConnectionCore {
+    /// Schedules the deadline of the present stage.
+    func setStageDeadline(_ deadline: UInt64) { loop.schedule(self, at: deadline) }
+
+    /// Schedules the next check of an open connection: for a ping, its pong, or idleness.
+    func scheduleHeartbeat() {
+        schedule(lifecycle.nextDeadline(holdsContext: holdsContext, now: loop.now))
+    }
+
+    private func schedule(_ deadline: UInt64?) {
+        if let deadline { loop.schedule(self, at: deadline) } else { loop.cancel(self) }
+    }
+
+    private var holdsContext: Bool { unsafe compression?.hasSendContext ?? false }
+
+    /// Part of a message is kept from now on.
+    func beganAssembly() {
+        loop.schedule(self, noLaterThan: lifecycle.beganAssembly(now: loop.now))
+    }
+
+    /// Performs what is due at `now`.
+    func passDeadline(now: UInt64) {
+        let action = lifecycle.tick(
+            now: now, holdsContext: holdsContext, takesSome: { hasTakenSome() })
+        switch action {
+        case .none: break
+        case .continueHTTP: unsafe opening?.deadlinePassed(on: self)
+        case .wait(let deadline): setStageDeadline(deadline)
+        case .keep(let upkeep, let deadline):
+            keepOpen(upkeep)
+            schedule(deadline)
+        case .timedOut(let timeout): timedOut(timeout)
+        }
+    }
+
+    private func keepOpen(_ upkeep: ConnectionLifecycle.Upkeep) {
+        if upkeep.contains(.releaseContext) { unsafe compression?.releaseSendContext() }
+        if upkeep.contains(.resumeReading) { setReadingPaused(false, .rate) }
+        if upkeep.contains(.sendPing) {
+            noteUndelivered()
+            resources.counters.pingsSent += 1
+            unsafe sendControl(.ping, UnsafeRawBufferPointer(start: nil, count: 0))
+        }
+    }
+
+    private func timedOut(_ timeout: ConnectionLifecycle.Timeout) {
+        switch timeout {
+        case .idle:
+            resources.counters.idleTimeouts += 1
+            beginClosing(.goingAway, "idle timeout")
+        case .authentication:
+            resources.counters.limits.hit(.authenticationTime)
+            beginClosing(.unauthorized, "authentication timeout")
+        case .message:
+            end(
+                .fault(
+                    SessionFault(
+                        .policyViolation, "a message took too long to arrive", limit: .messageTime))
+            )
+        case .heartbeat:
+            resources.counters.heartbeatTimeouts += 1
+            resources.logger.debug(
+                "peer is dead", metadata: ["connection": "\(id)", "peer": "\(peer)"])
+            end(.fault(SessionFault(.internalError, "heartbeat timeout")))
+        case .close:
+            resources.counters.closeTimeouts += 1
+            // A peer that is gone gets no more; one that only doesn't answer has all that was sent.
+            terminate(reason: "close timeout", reset: isUnacknowledged)
+        }
+    }
+
+    /// Lifts the limits of a peer that had yet to prove who it is: those of all others hold from
+    /// its next frame on.
+    func authenticated() {
+        guard lifecycle.mayAwaitAuthentication else { return }
+        guard holdPlace() else {
+            resources.counters.refusedByLimit += 1
+            return beginClosing(.policyViolation, Self.tooManyConnections)
+        }
+        lifecycle.authenticated()
+        scheduleHeartbeat()
+    }
+}

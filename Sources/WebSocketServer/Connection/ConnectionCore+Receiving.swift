@@ -1,0 +1,172 @@
+import UVTransport
+import WebSocketProtocol
+
+/// The reading half: bytes become messages, unless reading is paused.
+extension ConnectionCore {
+    /// Bytes of a read that looks for the header behind a long frame.
+    static let shortReadSize = 16 << 10
+
+    @inline(__always)
+    func receive(_ bytes: UnsafeMutableRawBufferPointer) {
+        if unsafe bytes.count < Self.windowedSizeMin && guards == nil && compression == nil {
+            unsafe receivePiece(bytes)
+        } else {
+            unsafe receiveMuch(bytes)
+        }
+    }
+
+    /// Receives what may take long, or is to be kept to rates.
+    @inline(never)
+    private func receiveMuch(_ bytes: UnsafeMutableRawBufferPointer) {
+        if let guards, guards.hasRates {
+            unsafe receiveInPieces(bytes, of: Self.pieceSizeByRates)
+        } else if unsafe compression != nil {
+            unsafe receiveInflating(bytes)
+        } else if unsafe bytes.count >= Self.windowedSizeMin
+            && isInSharedReadBuffer(bytes.baseAddress!)
+        {
+            unsafe receiveInWindows(bytes)
+        } else {
+            unsafe receivePiece(bytes)
+        }
+    }
+
+    /// Hands bytes to the session, and performs what it asks for. Returns the number of bytes at
+    /// the end that are to be received again.
+    @discardableResult
+    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+        guard let base = bytes.baseAddress else { return 0 }
+        let (messages, payloads) = unsafe (
+            resources.messageCounts.pointee.messagesReceived,
+            resources.messageCounts.pointee.bytesReceived
+        )
+        let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
+        account(since: messages, payloads, read: bytes.count)
+        return unsafe proceed(action, base)
+    }
+
+    /// The same with as many bytes as `window`, and the rest of the frame that they end in.
+    @inline(never)
+    func receivePiece(_ bytes: UnsafeMutableRawBufferPointer, window: Int) -> Int {
+        guard let base = bytes.baseAddress else { return 0 }
+        let (messages, payloads) = unsafe (
+            resources.messageCounts.pointee.messagesReceived,
+            resources.messageCounts.pointee.bytesReceived
+        )
+        let action = unsafe session.receive(
+            base, count: bytes.count, window: window, into: &sink!)
+        account(since: messages, payloads, read: bytes.count)
+        return unsafe proceed(action, base)
+    }
+
+    /// Continues behind a piece that began at `base`. Returns the number of bytes that are to be
+    /// received again.
+    @inline(__always)
+    private func proceed(_ action: SessionAction, _ base: UnsafeMutableRawPointer) -> Int {
+        guard case .proceed = action else { return perform(action) }
+        if unsafe readsDirectly || !session.isBetweenFrames {
+            let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
+            unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
+            unsafe setOwnReadBuffer(readsDirectly)
+        }
+        pauseIfOutboxIsFull()
+        return 0
+    }
+
+    /// Continues with a message that takes more than a turn to inflate.
+    func resumeInflating() {
+        let (messages, payloads) = unsafe (
+            resources.messageCounts.pointee.messagesReceived,
+            resources.messageCounts.pointee.bytesReceived
+        )
+        let action = unsafe session.resume(into: &sink!)
+        account(since: messages, payloads, read: 0)
+        perform(action)
+    }
+
+    /// Accounts for what a piece has brought beyond `messages` and `payloads`, the counts before
+    /// it.
+    @inline(__always)
+    private func account(since messages: UInt64, _ payloads: UInt64, read: Int) {
+        if unsafe resources.messageCounts.pointee.messagesReceived != messages {
+            lifecycle.receivedMessage()
+        }
+        if guards != nil { chargeRates(since: messages, payloads, read: read) }
+        if unsafe compression != nil { resources.codecs.trim(&resources.assemblies) }
+    }
+
+    /// Holds the peer to its rates after what a piece has brought.
+    private func chargeRates(since messages: UInt64, _ bytes: UInt64, read: Int) {
+        let counts = unsafe resources.messageCounts.pointee
+        let action = lifecycle.charge(
+            messages: counts.messagesReceived - messages,
+            // A message that inflates to nothing counts as the bytes that were read.
+            bytes: max(counts.bytesReceived - bytes, UInt64(read)), now: loop.now)
+        switch action {
+        case .none: break
+        case .fail(let fault): end(.fault(fault))
+        case .pause(let limit):
+            resources.counters.limits.hit(limit)
+            updateReading()
+            scheduleHeartbeat()
+        }
+    }
+
+    /// Performs what the session asks for. Returns the number of bytes that are to be received
+    /// again.
+    @inline(never)
+    @discardableResult
+    private func perform(_ action: SessionAction) -> Int {
+        switch action {
+        case .proceed:
+            pauseIfOutboxIsFull()
+            return 0
+        case .yield(let unread):
+            pauseIfOutboxIsFull()
+            if unsafe session.isInflating {
+                _ = ensureGuards()
+                setReadingPaused(true, .held)
+                receiveHeldLater()
+            }
+            return unread
+        case .closeReceived(let code, let reason): peerClosed(code, reason)
+        case .fail(let fault): end(.fault(fault))
+        }
+        return 0
+    }
+
+    // MARK: - Pausing
+
+    @inline(__always)
+    private func pauseIfOutboxIsFull() {
+        // A connection that owns the cork has no outbox.
+        if !ownsCork, stage == .open, outboxCount > options.outboxHighWater {
+            setReadingPaused(true, .outbox)
+        }
+    }
+
+    /// Adds or removes a reason for pausing.
+    func setReadingPaused(_ paused: Bool, _ reason: PauseReasons) {
+        if paused {
+            lifecycle.pause(for: reason)
+        } else if lifecycle.resume(from: reason) {
+            receiveHeldLater()
+        }
+        updateReading()
+    }
+
+    /// Reads, or stops reading, as the lifecycle wants it.
+    func updateReading() {
+        if lifecycle.wantsReading { startPolling() } else { stopPolling() }
+    }
+
+    /// Parses what was held: the closing handshake doesn't wait for it any longer.
+    func receiveHeldForGood() {
+        // Its message is dropped: the application has closed.
+        if unsafe session.isInflating { resumeInflating() }
+        if var held = guards?.takeUnparsed() {
+            unsafe held.withUnsafeMutableBytes { _ = unsafe receivePiece($0) }
+        }
+        updateReading()
+    }
+}

@@ -1,0 +1,196 @@
+import WebSocketProtocol
+
+/// The states of a connection's lifecycle, and what the connection is to do after an input.
+extension ConnectionLifecycle {
+    enum Stage: UInt8, CaseIterable {
+        /// HTTP, until the upgrade.
+        case opening
+        /// Messages flow.
+        case open
+        /// Our Close frame is sent, the peer's awaited.
+        case closing
+        /// Nothing more is to be read: received bytes are dropped until the peer is gone.
+        case lingering
+        /// The connection is over; the handle is closing.
+        case over
+    }
+
+    /// Why reading is paused; any one reason is enough.
+    struct PauseReasons: OptionSet {
+        let rawValue: UInt8
+        /// The application asked for it, or its queue of messages is full.
+        static let application = PauseReasons(rawValue: 1)
+        /// The outbox is above its high-water mark.
+        static let outbox = PauseReasons(rawValue: 2)
+        /// An HTTP request is being answered.
+        static let http = PauseReasons(rawValue: 4)
+        /// The peer sends more in a second than it may.
+        static let rate = PauseReasons(rawValue: 8)
+        /// Bytes that were read before are kept, to be parsed before others.
+        static let held = PauseReasons(rawValue: 16)
+        /// The peer's Close frame came, and its answer waits for a task.
+        static let peerClosed = PauseReasons(rawValue: 32)
+    }
+
+    // MARK: - Questions
+
+    /// Whether the connection reads. Once nothing more is expected, it reads only to see the end.
+    var wantsReading: Bool { pauseReasons.isEmpty ? stage != .over : stage == .lingering }
+
+    /// Whether bytes that were read must wait before they are parsed.
+    @inline(__always)
+    var mustHold: Bool { stage == .open && !pauseReasons.isEmpty }
+
+    /// Whether the peer may have yet to prove who it is.
+    var mayAwaitAuthentication: Bool { stage == .open && guards != nil }
+
+    /// The time at which an open connection is to be checked again; `nil` if there is none.
+    ///
+    /// - Parameter holdsContext: It holds a compression context, which is released when it is idle.
+    func nextDeadline(holdsContext: Bool, now: UInt64) -> UInt64? {
+        let next = min(
+            liveness.nextDeadline(options, holdsContext: holdsContext, now: now),
+            guards?.nextDeadline ?? .max)
+        return next == .max ? nil : next
+    }
+
+    /// Whether messages are delivered although our Close frame is sent.
+    @inline(never)
+    var deliversWhileClosing: Bool { stage == .closing && guards?.deliversWhileClosing ?? false }
+
+    /// The time at which the wait for the peer's Close frame ends where messages are still
+    /// delivered: a close timeout after the last byte, or later while reading is paused. `nil` if
+    /// that is over.
+    func extendedCloseDeadline(now: UInt64) -> UInt64? {
+        guard deliversWhileClosing else { return nil }
+        let last = pauseReasons.isEmpty ? liveness.lastReceived : CoarseTime(now)
+        let deadline = last + options.closeTimeout
+        return deadline > now ? deadline : nil
+    }
+
+    /// Returns the guards, made when there are none.
+    mutating func ensureGuards() -> ConnectionGuards {
+        if let guards { return guards }
+        let made = ConnectionGuards()
+        guards = made
+        return made
+    }
+
+    // MARK: - Actions
+
+    /// What to do with bytes that have been received.
+    enum ReceiveAction { case parseHTTP, parseFrames, drop }
+
+    /// What to do after the kernel has taken bytes of the outbox.
+    enum OutboxAction: Equatable {
+        case none
+        /// Nothing is left to be done: the connection is over.
+        case terminate
+        /// The opening phase goes on, which can send more if the outbox is low.
+        case continueHTTP(isLow: Bool)
+        /// What waits behind the outbox is sent; ``drained()`` follows if nothing is left.
+        case sendBacklog
+    }
+
+    /// What to do about a peer that is over its rates.
+    enum RateAction: Equatable {
+        case none
+        case fail(SessionFault)
+        /// Reading is paused for a limit; the next deadline has changed.
+        case pause(SessionLimit)
+    }
+
+    /// What to do when the application closes.
+    enum CloseAction: Equatable {
+        case none
+        case terminate
+        /// Sends a Close frame, and awaits the peer's until the deadline.
+        case sendClose(CloseCode, deadline: UInt64)
+        /// The peer has closed first.
+        case end(EndAction)
+    }
+
+    /// What to do when the peer closes.
+    enum PeerCloseAction: Equatable {
+        /// The answer waits for a task, until the deadline.
+        case awaitTask(until: UInt64)
+        case end(EndAction)
+    }
+
+    /// Why a connection is ended, other than by the application or the peer.
+    enum EndCause: Equatable {
+        /// The peer has broken a rule or a limit.
+        case fault(SessionFault)
+        /// The peer doesn't take what it is sent.
+        case slowConsumer
+        /// Memory is spent, and this connection holds the most.
+        case memory
+
+        var code: CloseCode {
+            switch self {
+            case .fault(let fault): fault.code
+            case .slowConsumer: .slowConsumer
+            case .memory: .tryAgainLater
+            }
+        }
+
+        var reason: String {
+            switch self {
+            case .fault(let fault): fault.reason
+            case .slowConsumer: "slow consumer"
+            case .memory: "the server's memory is spent"
+            }
+        }
+
+        /// The limit that the peer has exceeded, if that is the cause.
+        var limit: SessionLimit? {
+            switch self {
+            case .fault(let fault): fault.limit
+            case .slowConsumer: nil
+            case .memory: .memory
+            }
+        }
+    }
+
+    /// How a connection is brought to its end.
+    enum EndAction: Equatable {
+        /// It is over, or being ended already.
+        case none
+        /// Sends a Close frame, if there is a code for one, and waits until the deadline for the
+        /// peer to close the stream.
+        case linger(sending: CloseCode?, deadline: UInt64)
+        /// Ends it at the end of the turn, and drops what the peer has not read.
+        case reset
+        /// Ends it at once.
+        case terminate
+        /// The opening phase answers the request that is arriving, if there is one.
+        case refuseRequest
+    }
+
+    /// What an open connection does when a deadline has passed, beside waiting for the next one.
+    struct Upkeep: OptionSet {
+        let rawValue: UInt8
+        /// The compression context is released.
+        static let releaseContext = Upkeep(rawValue: 1)
+        /// The peer is within its rates again.
+        static let resumeReading = Upkeep(rawValue: 2)
+        static let sendPing = Upkeep(rawValue: 4)
+    }
+
+    /// What has not happened in time.
+    enum Timeout { case idle, authentication, message, heartbeat, close }
+
+    /// What to do when a deadline has passed.
+    enum TickAction: Equatable {
+        case none
+        /// The deadline was one of the opening phase.
+        case continueHTTP
+        case wait(until: UInt64)
+        case keep(Upkeep, next: UInt64?)
+        case timedOut(Timeout)
+    }
+}
+
+extension SessionLimit {
+    var rateName: String { self == .messageRate ? "message rate" : "byte rate" }
+}

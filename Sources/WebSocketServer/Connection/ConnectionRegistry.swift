@@ -1,0 +1,104 @@
+import Synchronization
+import UVTransport
+
+/// The connections of one loop, and what is noted of few of them. For that loop's thread.
+// Safety: a listed connection is kept alive by its open handle.
+@safe
+final class ConnectionRegistry {
+    private let loop: EventLoop
+    /// New connections are refused, and old ones are drained.
+    var isDraining = false
+    private var connections: [Unmanaged<ConnectionCore>] = unsafe []
+    private var openStreams = 0
+    private var onEmpty: [() -> Void] = []
+
+    // What few connections have is kept here by their number, so that the others don't pay for it.
+    var subprotocols: [UInt64: String] = [:]
+    var closeReasons: [UInt64: String] = [:]
+    var deadlines: [UInt64: ConnectionDeadline] = [:]
+    var delayedAnswers: [UInt64: DelayedAnswer] = [:]
+    /// What peers had yet to take when it was noted.
+    private(set) var undelivered: [UInt64: Undelivered] = [:]
+
+    init(loop: EventLoop) { self.loop = loop }
+
+    private static let connectionCount = Atomic<UInt64>(0)
+
+    /// Returns a number that no other connection of the process has; any thread.
+    static func nextID() -> UInt64 {
+        connectionCount.wrappingAdd(1, ordering: .relaxed).newValue
+    }
+
+    // MARK: - Connections
+
+    var isEmpty: Bool { unsafe connections.isEmpty }
+
+    /// All connections, safe against changes of the list by what is done with them.
+    func snapshot() -> [ConnectionCore] {
+        unsafe connections.map { unsafe $0.takeUnretainedValue() }
+    }
+
+    /// Lists a connection; its open handle keeps it alive.
+    func add(_ connection: ConnectionCore) {
+        connection.listIndex = unsafe Int32(connections.count)
+        unsafe connections.append(Unmanaged.passUnretained(connection))
+        openStreams += 1
+    }
+
+    /// Removes a connection from the list, and its notes except the reason of its close.
+    func remove(_ connection: ConnectionCore) {
+        let index = Int(connection.listIndex)
+        guard index >= 0 else { return }
+        connection.listIndex = -1
+        let last = unsafe connections.removeLast()
+        if unsafe index < connections.count {
+            unsafe connections[index] = unsafe last
+            unsafe last._withUnsafeGuaranteedRef { $0.listIndex = Int32(index) }
+        }
+        if !subprotocols.isEmpty { subprotocols[connection.id] = nil }
+        clearDeadline(of: connection.id)
+        endDelayedAnswer(of: connection.id)
+        setUndelivered(nil, of: connection.id)
+    }
+
+    /// Counts out a connection whose descriptor is closed. If it was the last one, calls `onLast`
+    /// and then those that wait for it.
+    func streamClosed(onLast: () -> Void) {
+        openStreams -= 1
+        guard openStreams == 0 else { return }
+        onLast()
+        let waiting = onEmpty
+        onEmpty = []
+        waiting.forEach { $0() }
+    }
+
+    /// Calls back on the loop once no stream is left, at once if none is.
+    func whenEmpty(_ body: @escaping () -> Void) {
+        if openStreams == 0 { body() } else { onEmpty.append(body) }
+    }
+
+    // MARK: - Notes
+
+    /// The number of entries that are kept for connections; 0 once there is none.
+    var noteCount: Int {
+        closeReasons.count + subprotocols.count + deadlines.count + delayedAnswers.count
+            + undelivered.count
+    }
+
+    func clearDeadline(of connection: UInt64) {
+        guard !deadlines.isEmpty, let deadline = deadlines.removeValue(forKey: connection) else {
+            return
+        }
+        loop.cancel(deadline)
+    }
+
+    func endDelayedAnswer(of connection: UInt64) {
+        guard !delayedAnswers.isEmpty, let answer = delayedAnswers.removeValue(forKey: connection)
+        else { return }
+        loop.cancel(answer)
+    }
+
+    func setUndelivered(_ value: Undelivered?, of connection: UInt64) {
+        if value != nil || !undelivered.isEmpty { undelivered[connection] = value }
+    }
+}

@@ -1,0 +1,104 @@
+/// When a connection was last heard of: its heartbeat, and what has gone on for too long.
+///
+/// A part of ``ConnectionLifecycle``. Times are milliseconds of one clock, passed in.
+struct Liveness {
+    private(set) var lastReceived: CoarseTime
+    /// When the last message came or went.
+    private(set) var lastMessage: CoarseTime
+    private(set) var pingSent: CoarseTime
+    /// When the message began that is partly received; ``CoarseTime/never`` if none is.
+    private var assemblyBegan = CoarseTime.never
+    /// What is taken off the ping interval, in 10,240ths.
+    private let pingShortening: UInt16
+    /// A ping has been sent, and no byte has come since.
+    private(set) var awaitsPong = false
+
+    /// - Parameter id: The connection's number, by which the pings of connections are spread.
+    init(id: UInt64, now: UInt64) {
+        pingShortening = UInt16((id &* 0x9E37_79B9_7F4A_7C15) >> 32 & 1_023)
+        lastReceived = CoarseTime(now)
+        lastMessage = CoarseTime(now)
+        pingSent = CoarseTime(now)
+    }
+
+    // MARK: - Traffic
+
+    /// Bytes have come, or the peer has acknowledged some.
+    @inline(__always)
+    mutating func received(now: UInt64) { lastReceived = CoarseTime(now) }
+
+    /// The bytes received last have completed a message.
+    @inline(__always)
+    mutating func receivedMessage() { lastMessage = lastReceived }
+
+    /// A message has been sent, or messages flow from now on.
+    @inline(__always)
+    mutating func sentMessage(now: UInt64) { lastMessage = CoarseTime(now) }
+
+    /// A part of a message is kept from now on.
+    mutating func beganAssembly(now: UInt64) { assemblyBegan = CoarseTime(now) }
+    mutating func endedAssembly() { assemblyBegan = .never }
+
+    // MARK: - Deadlines
+
+    /// The time of the next check; `.max` if nothing is awaited.
+    ///
+    /// - Parameter holdsContext: A compression context is held until the connection is idle.
+    func nextDeadline(_ options: SessionOptions, holdsContext: Bool, now: UInt64) -> UInt64 {
+        var next = UInt64.max
+        if awaitsPong {
+            // If the interval is the shorter of both, a pong that has come by then is noticed in
+            // time for the next ping.
+            let first = pingSent + min(options.pingInterval, options.pongTimeout)
+            next = now < first ? first : pingSent + options.pongTimeout
+        } else if options.pingInterval > 0 {
+            next = lastReceived + pingInterval(options)
+        }
+        if options.idleTimeout > 0 { next = min(next, lastMessage + options.idleTimeout) }
+        if holdsContext { next = min(next, lastMessage + options.contextIdleTimeout) }
+        if assemblyBegan != .never { next = min(next, assemblyBegan + options.messageTimeout) }
+        return next
+    }
+
+    /// The interval between pings, shortened by up to a tenth: always the same for one connection,
+    /// so that connections made together don't ping together.
+    func pingInterval(_ options: SessionOptions) -> UInt64 {
+        max(1, options.pingInterval - options.pingInterval * UInt64(pingShortening) / 10_240)
+    }
+
+    func isIdle(_ options: SessionOptions, now: UInt64) -> Bool {
+        options.idleTimeout > 0 && now >= lastMessage + options.idleTimeout
+    }
+
+    func isContextIdle(_ options: SessionOptions, now: UInt64) -> Bool {
+        now >= lastMessage + options.contextIdleTimeout
+    }
+
+    func isAssemblyOverdue(_ options: SessionOptions, now: UInt64) -> Bool {
+        assemblyBegan != .never && now >= assemblyBegan + options.messageTimeout
+    }
+
+    /// What the heartbeat asks for.
+    enum Heartbeat { case nothing, sendPing, peerIsDead }
+
+    /// Checks the heartbeat.
+    ///
+    /// - Parameter takesSome: Finds out whether the peer has taken some of what was sent before the
+    ///   ping; called only where the pong is overdue.
+    mutating func checkHeartbeat(
+        _ options: SessionOptions, now: UInt64, takesSome: () -> Bool
+    ) -> Heartbeat {
+        if lastReceived >= pingSent { awaitsPong = false }
+        if awaitsPong {
+            guard now >= pingSent + options.pongTimeout else { return .nothing }
+            // The ping waits behind what was sent before: a peer that takes some of that is alive.
+            guard takesSome() else { return .peerIsDead }
+            pingSent = CoarseTime(now)
+        } else if options.pingInterval > 0, now >= lastReceived + pingInterval(options) {
+            pingSent = CoarseTime(now)
+            awaitsPong = true
+            return .sendPing
+        }
+        return .nothing
+    }
+}

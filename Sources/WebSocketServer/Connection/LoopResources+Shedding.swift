@@ -1,0 +1,32 @@
+import UVTransport
+
+/// What gives way when the memory of all loops is spent: the connections that hold the most, on the
+/// loop that holds the most.
+extension LoopResources {
+    /// Sheds connections at the end of this turn, on the loop that holds the most.
+    func shedMemoryLater() {
+        var holder = self
+        for other in siblings where other.memory.bytesHeld > holder.memory.bytesHeld {
+            holder = other
+        }
+        guard holder.memory.beginShedding() else { return }
+        holder.loop.execute { [holder] in holder.shedMemory() }
+    }
+
+    /// Closes the connections that hold the most, until a sixteenth of each budget is free again.
+    private func shedMemory() {
+        memory.endShedding()
+        let wanted = max(memory.budget.excess, assemblies.budget.excess)
+        guard wanted > 0 else { return }
+        var holders = registry.snapshot().map { (connection: $0, size: $0.memoryHeld) }
+        holders.sort { $0.size > $1.size }
+        var freed = 0
+        for holder in holders {
+            guard freed < wanted, holder.size > 0 else { break }
+            holder.connection.end(.memory)
+            freed += holder.size
+        }
+        counters.shed += 1
+        warnings.shed.log(["limit": "\(memory.budget.max)", "freed": "\(freed)"])
+    }
+}

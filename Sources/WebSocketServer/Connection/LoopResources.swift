@@ -1,0 +1,70 @@
+import Logging
+import PubSub
+import UVTransport
+import WebSocketProtocol
+
+/// What the connections of one loop share: memory, codecs, masking keys and counters. For that
+/// loop's thread, the initializer and `loop` aside.
+// Safety: it owns `messageCounts`.
+@safe
+final class LoopResources: @unchecked Sendable {
+    // Safety: confined to the loop's thread once its first connection is made.
+
+    let loop: EventLoop
+    let logger: Logger
+    let warnings: ServerWarnings
+    let registry: ConnectionRegistry
+    /// The places of all connections of a server; `nil` on a client's loop.
+    let admission: Admission?
+    /// Topics, on the loops of a server.
+    var topics: LoopTopics?
+    var counters = Counters()
+    /// Counted for every message, so behind a pointer: reached without an exclusivity check.
+    let messageCounts: UnsafeMutablePointer<MessageCounts>
+    var assemblies: AssemblyPool
+    let codecs: LoopCodecs
+    let memory: LoopMemory
+    var maskingKeys = MaskingKeys()
+    @exclusivity(unchecked) var turnQueue = TurnQueue()
+    /// Nanoseconds that long reads and pipelined requests have taken, in all.
+    var longReadNanoseconds: UInt64 = 0
+    /// The resources of all loops of the server; set before there are connections.
+    var siblings: [LoopResources] = []
+
+    init(
+        loop: EventLoop, logger: Logger, warnings: ServerWarnings, memory: ByteBudget,
+        assemblies: ByteBudget, contexts: ByteBudget, admission: Admission?
+    ) {
+        self.loop = loop
+        self.logger = logger
+        self.warnings = warnings
+        self.admission = admission
+        registry = ConnectionRegistry(loop: loop)
+        self.memory = LoopMemory(budget: memory)
+        self.assemblies = AssemblyPool(budget: assemblies, memory: self.memory)
+        self.codecs = LoopCodecs(budget: contexts)
+        unsafe messageCounts = .allocate(capacity: 1)
+        unsafe messageCounts.initialize(to: MessageCounts())
+    }
+
+    deinit { unsafe messageCounts.deallocate() }
+
+    /// What has been counted so far.
+    var total: Counters {
+        var total = counters
+        unsafe total.messages = messageCounts.pointee
+        total.compression = codecs.total
+        if let topics {
+            total.topics = topics.counts
+            total.compression.sharedContexts = topics.delivery.contexts.liveContexts
+            total.compression.sharedContextBytes = topics.delivery.contexts.memorySize
+        }
+        return total
+    }
+
+    /// Counts a connection out whose descriptor is closed.
+    func handleClosed(_ connection: ConnectionCore) {
+        admission?.leave(connection)
+        registry.streamClosed { codecs.release(&assemblies) }
+    }
+}

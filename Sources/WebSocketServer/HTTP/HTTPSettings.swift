@@ -1,0 +1,39 @@
+import HTTPProtocol
+import Synchronization
+
+/// The settings of all HTTP of a server: routes, limits, and who may use them.
+final class HTTPSettings: Sendable {
+    let router: Router
+    let origins: OriginPolicy
+    let proxies: ProxyOptions
+    let limits: HTTPLimits
+    /// Milliseconds.
+    let handshakeTimeout: UInt64
+    /// The options of connections whose route adjusts nothing.
+    let sessionOptions: SessionOptions
+    /// By the router's numbers.
+    private let adjustedOptions: [SessionOptions]
+    /// A stop has begun; connections may still be served, see ``Drain/delay``.
+    let isStopping = Atomic<Bool>(false)
+
+    init(_ configuration: ServerConfiguration, router: Router) {
+        self.router = router
+        origins = configuration.origins
+        proxies = configuration.proxies
+        let options = ConnectionOptions(
+            limits: configuration.limits, heartbeat: configuration.heartbeat,
+            compression: configuration.compression)
+        sessionOptions = SessionOptions(options)
+        adjustedOptions = router.adjustments.map { adjust in
+            var adjusted = options
+            adjust(&adjusted)
+            return SessionOptions(adjusted)
+        }
+        limits = HTTPLimits(configuration.limits)
+        handshakeTimeout = configuration.limits.handshakeTimeout.milliseconds
+    }
+
+    func options(of route: Router.OptionsIndex?) -> SessionOptions {
+        route.map { adjustedOptions[$0] } ?? sessionOptions
+    }
+}

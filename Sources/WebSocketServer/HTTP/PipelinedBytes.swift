@@ -1,0 +1,28 @@
+/// The bytes that were read behind a request that is being answered, or that wait for a later turn:
+/// at most one read.
+struct PipelinedBytes {
+    private var bytes: [UInt8] = []
+    /// The number of bytes at the front that have been parsed.
+    private var start = 0
+
+    var isEmpty: Bool { bytes.isEmpty }
+    var capacity: Int { bytes.capacity }
+
+    mutating func removeAll() { self = PipelinedBytes() }
+
+    mutating func append(_ more: Slice<UnsafeMutableRawBufferPointer>) {
+        unsafe bytes.append(contentsOf: more)
+    }
+
+    /// Takes the bytes out, and has `parse` return how many at the end must wait further. They stay
+    /// where they are: with many requests in one read, each would copy the rest otherwise.
+    mutating func parse(_ parse: (UnsafeMutableRawBufferPointer) -> Int) {
+        var taken = bytes
+        let first = start
+        removeAll()
+        let unread = unsafe taken.withUnsafeMutableBytes {
+            unsafe parse(UnsafeMutableRawBufferPointer(rebasing: $0[first...]))
+        }
+        if unread > 0 { (bytes, start) = (taken, taken.count - unread) }
+    }
+}

@@ -1,0 +1,184 @@
+import Glibc
+import Logging
+import UVTransport
+import WebSocketProtocol
+
+/// One loop of a server: what listens and accepts on it, and how its connections are ended. For
+/// that loop's thread, unless marked otherwise.
+final class ServerLoop: @unchecked Sendable {
+    // Safety: confined to the loop's thread once the loop has begun to listen.
+
+    /// Position among the server's loops.
+    let number: Int
+    let resources: LoopResources
+    private let shared: ServerShared
+    private let http: HTTPService
+    private var listeners: [Listener] = []
+    private var signals: [SignalSource] = []
+    /// Drains the connections; kept here, since the timer wheel keeps nothing alive.
+    private var drain: ConnectionDrain?
+    /// Nanoseconds of processor time that the longest turn has taken, where turns are measured. To
+    /// be read when the loop has stopped.
+    private(set) var longestTurn: UInt64 = 0
+
+    init(number: Int, loop: EventLoop, shared: ServerShared) {
+        self.number = number
+        self.shared = shared
+        http = HTTPService(shared.http)
+        resources = LoopResources(
+            loop: loop, logger: shared.logger, warnings: shared.warnings, memory: shared.memory,
+            assemblies: shared.budget, contexts: shared.contextBudget,
+            admission: shared.admission)
+        resources.codecs.publicationWindowBits = shared.configuration.compression.serverWindowBits
+    }
+
+    /// The loop itself; any thread.
+    var loop: EventLoop { resources.loop }
+
+    /// Makes the loop's part of the topics; before it listens.
+    func makeTopics(hub: Hub) {
+        resources.topics = LoopTopics(
+            number: number, hub: hub, broker: shared.broker,
+            options: shared.configuration.topics, budget: shared.backlogBudget,
+            compression: shared.configuration.compression, codecs: resources.codecs)
+    }
+
+    // MARK: - Accepting
+
+    /// Starts to accept on a socket.
+    ///
+    /// - Parameter loops: The loops that accepted connections go to, in turn.
+    func listen(on socket: ListeningSocket, for loops: [ServerLoop]) {
+        var turn = 0
+        do {
+            let listener = try Listener(loop: loop, socket: socket) { [self] descriptor, peer in
+                let target = loops[turn % loops.count]
+                turn += 1
+                if target === self {
+                    accept(descriptor, from: peer)
+                } else {
+                    target.loop.execute { target.accept(descriptor, from: peer) }
+                }
+            } onError: { [self] error in
+                resources.counters.acceptErrors += 1
+                shared.warnings.unaccepted.log(["error": "\(error)"], kind: error.code)
+            }
+            listeners.append(listener)
+        } catch {
+            shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
+        }
+    }
+
+    func closeListeners() {
+        for listener in listeners { listener.close() }
+        listeners = []
+    }
+
+    /// Makes an accepted descriptor a connection.
+    private func accept(_ descriptor: Int32, from peer: SocketAddress) {
+        let proxies = shared.configuration.proxies
+        let expectsHeader = proxies.proxyProtocol == .required
+        if expectsHeader, !proxies.maySendProxyHeader(peer) {
+            shared.warnings.untrustedProxy.log(["peer": "\(peer)"])
+            Glibc.close(descriptor)
+            return
+        }
+        guard makeRoom(for: descriptor, from: peer) else {
+            Glibc.close(descriptor)
+            return
+        }
+        let exchange = http.makeExchange()
+        if proxies.trusts(peer) { exchange.proxy = peer }
+        let connection = ConnectionCore(
+            resources: resources, peer: peer, role: .server, options: shared.http.sessionOptions,
+            opening: expectsHeader ? ProxyPreamble(for: exchange) : exchange)
+        connection.waitInPlace()
+        resources.counters.accepted += 1
+        do throws(TransportError) {
+            try connection.adopt(ownedDescriptor: descriptor)
+            exchange.begin(on: connection)
+            if resources.registry.isDraining { connection.terminate() }
+        } catch {
+            shared.warnings.unopened.log(["error": "\(error)"], kind: error.code)
+            connection.terminate()
+        }
+    }
+
+    /// Counts an accepted connection in, for which another one may have to leave; false if it is
+    /// refused.
+    private func makeRoom(for descriptor: Int32, from peer: SocketAddress) -> Bool {
+        // The kernel gives out the lowest number that is free.
+        let isShort = Int(descriptor) >= shared.descriptors.end
+        let entry = shared.admission.enter(peer, isShort: isShort)
+        if let evicted = entry.evicted {
+            evicted.evict()
+            shared.warnings.evicted.log()
+        }
+        guard entry.verdict == .noRoom else { return true }
+        resources.counters.refusedAtAccept += 1
+        if isShort {
+            shared.warnings.short.log(["limit": "\(shared.descriptors.limit)"])
+        } else {
+            shared.warnings.unplaced.log(["peer": "\(peer)"])
+        }
+        return false
+    }
+
+    // MARK: - Stopping
+
+    /// Calls back when one of the signals comes, until ``ignoreSignals()``.
+    func watch(_ numbers: [Int32], _ onSignal: @escaping @Sendable () -> Void) {
+        for number in numbers {
+            do {
+                signals.append(
+                    try SignalSource(loop: loop, signal: number) { _ in onSignal() })
+            } catch {
+                shared.logger.warning("cannot watch signals", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    func ignoreSignals() {
+        for source in signals {
+            // Closing gives the signal its deadly default back.
+            source.close()
+            _ = signal(source.number, SIG_IGN)
+        }
+        signals = []
+    }
+
+    /// Drains all connections as configured; calls back when none is left.
+    func drain(_ drain: Drain, done: @escaping () -> Void) {
+        resources.registry.isDraining = true
+        self.drain = ConnectionDrain(loop: loop, registry: resources.registry, drain: drain)
+        resources.registry.whenEmpty { [self] in
+            if let drain = self.drain { loop.cancel(drain) }
+            self.drain = nil
+            done()
+        }
+    }
+
+    /// Ends all connections now; calls back when none is left.
+    func cut(done: @escaping () -> Void) {
+        resources.registry.isDraining = true
+        for connection in resources.registry.snapshot() { connection.terminate() }
+        resources.registry.whenEmpty(done)
+    }
+
+    // MARK: - Turns
+
+    /// Measures the turns, and logs those that take more than `nanosecondsMax`.
+    func watchTurns(nanosecondsMax: UInt64) {
+        loop.watchTurns { [self] nanoseconds in
+            longestTurn = max(longestTurn, nanoseconds)
+            guard nanoseconds > nanosecondsMax else { return }
+            shared.warnings.slowTurn.log(describe(nanoseconds), kind: Int32(number))
+        }
+    }
+
+    /// The duration of a turn, for the log.
+    func describe(_ nanoseconds: UInt64) -> Logger.Metadata {
+        let tenths = (nanoseconds + 50_000) / 100_000
+        return ["cpu_ms": "\(tenths / 10).\(tenths % 10)", "loop": "\(number)"]
+    }
+}

@@ -1,0 +1,346 @@
+import Testing
+import WebSocketProtocol
+
+@testable import WebSocketServer
+
+/// What the lifecycle does as time passes.
+@Suite("Connection deadlines") struct ConnectionDeadlineTests {
+    typealias Lifecycle = ConnectionLifecycle
+
+    private static let start = LifecycleWorld.start
+
+    /// Pings after 32 s of silence, which this connection's number shortens, and 9.6 s for a pong.
+    private static var heartbeat: Heartbeat {
+        var heartbeat = Heartbeat()
+        heartbeat.interval = .seconds(32)
+        heartbeat.timeout = .milliseconds(9_600)
+        return heartbeat
+    }
+
+    private static func lifecycle(
+        awaitsAuthentication: Bool = false, _ configure: (inout Limits) -> Void = { _ in }
+    ) -> Lifecycle {
+        LifecycleWorld.lifecycle(
+            in: .open, heartbeat: heartbeat, awaitsAuthentication: awaitsAuthentication, configure)
+    }
+
+    /// A tick where the peer has nothing to take that counts.
+    private static func tick(_ lifecycle: inout Lifecycle, at now: UInt64) -> Lifecycle.TickAction {
+        lifecycle.tick(now: now, holdsContext: false) {
+            Issue.record("asks whether the peer takes something")
+            return false
+        }
+    }
+
+    private static func tick(
+        _ lifecycle: inout Lifecycle, at now: UInt64, takesSome: Bool
+    ) -> Lifecycle.TickAction {
+        lifecycle.tick(now: now, holdsContext: false) { takesSome }
+    }
+
+    // MARK: - Heartbeat
+
+    @Test("A ping goes out in silence, and a peer that answers with any byte stays")
+    func ping() {
+        var lifecycle = Self.lifecycle()
+        var due = lifecycle.nextDeadline(holdsContext: false, now: Self.start)!
+        for _ in 0..<5 {
+            let before = due - 33
+            let early = Self.tick(&lifecycle, at: before)
+            #expect(early == .keep([], next: due))
+            let pongDue = CoarseTime(due).milliseconds + 9_600
+            #expect(Self.tick(&lifecycle, at: due) == .keep(.sendPing, next: pongDue))
+            #expect(lifecycle.liveness.awaitsPong == true)
+            _ = lifecycle.received(now: pongDue - 32)
+            let interval = lifecycle.liveness.pingInterval(lifecycle.options)
+            due = pongDue - 32 + interval
+            #expect(Self.tick(&lifecycle, at: pongDue) == .keep([], next: due))
+            #expect(lifecycle.liveness.awaitsPong == false)
+        }
+    }
+
+    @Test("A peer that neither answers nor takes anything is dead")
+    func dead() {
+        var lifecycle = Self.lifecycle()
+        let due = lifecycle.nextDeadline(holdsContext: false, now: Self.start)!
+        guard case .keep(.sendPing, let pongDue?) = Self.tick(&lifecycle, at: due) else {
+            Issue.record("no ping")
+            return
+        }
+        #expect(Self.tick(&lifecycle, at: pongDue - 1) == .keep([], next: pongDue))
+        var asked = 0
+        let action = lifecycle.tick(now: pongDue, holdsContext: false) {
+            asked += 1
+            return false
+        }
+        #expect(action == .timedOut(.heartbeat) && asked == 1)
+    }
+
+    @Test("A peer that takes some of what was sent before the ping has as long again")
+    func taking() {
+        var lifecycle = Self.lifecycle()
+        var due = lifecycle.nextDeadline(holdsContext: false, now: Self.start)!
+        _ = Self.tick(&lifecycle, at: due)
+        due = CoarseTime(due).milliseconds
+        for _ in 0..<3 {
+            due += 9_600
+            let action = lifecycle.tick(now: due, holdsContext: false) { true }
+            #expect(action == .keep([], next: due + 9_600))
+            #expect(lifecycle.liveness.awaitsPong == true)
+        }
+        // Bytes that the kernel takes of the outbox are acknowledged ones: a sign of life.
+        _ = lifecycle.outboxShrank(to: 1 << 20, hasEnded: false, now: due + 32)
+        guard case .keep([], _) = Self.tick(&lifecycle, at: due + 9_600) else {
+            Issue.record("taken for dead")
+            return
+        }
+        #expect(lifecycle.liveness.awaitsPong == false)
+    }
+
+    @Test(
+        "A peer that isn't read from is never pinged or taken for dead",
+        arguments: [1, 8, 16, 32] as [UInt8])
+    func paused(reason: UInt8) {
+        var lifecycle = Self.lifecycle()
+        lifecycle.pause(for: Lifecycle.PauseReasons(rawValue: reason))
+        for second in stride(from: 10_000 as UInt64, through: 600_000, by: 10_000) {
+            let now = Self.start + second
+            guard case .keep([], let next?) = Self.tick(&lifecycle, at: now) else {
+                Issue.record("not kept")
+                return
+            }
+            #expect(next > now + 28_000)
+        }
+        // Once it is read from, it has the whole interval.
+        _ = lifecycle.resume(from: Lifecycle.PauseReasons(rawValue: reason))
+        let now = Self.start + 600_000
+        let interval = lifecycle.liveness.pingInterval(lifecycle.options)
+        #expect(Self.tick(&lifecycle, at: now + interval - 1) == .keep([], next: now + interval))
+        guard case .keep(.sendPing, _) = Self.tick(&lifecycle, at: now + interval) else {
+            Issue.record("no ping")
+            return
+        }
+    }
+
+    @Test("A peer that is awaited to take its outbox is pinged all the same")
+    func pausedForOutbox() {
+        var lifecycle = Self.lifecycle()
+        lifecycle.pause(for: .outbox)
+        guard case .keep(.sendPing, let due?) = Self.tick(&lifecycle, at: Self.start + 32_000)
+        else {
+            Issue.record("no ping")
+            return
+        }
+        let action = lifecycle.tick(now: due, holdsContext: false) { false }
+        #expect(action == .timedOut(.heartbeat))
+    }
+
+    @Test("Pings of connections made together lie apart, in the last tenth of the interval")
+    func spread() {
+        let options = LifecycleWorld.options(heartbeat: Self.heartbeat)
+        let times = (1...1_000).map {
+            Liveness(id: $0, now: Self.start).pingInterval(options)
+        }
+        #expect(times.allSatisfy { 28_800 < $0 && $0 <= 32_000 })
+        // Evenly: of ten parts of the tenth, none has twice its share.
+        for part in 0..<10 {
+            let from = 28_800 + UInt64(part) * 320
+            #expect(times.count { from < $0 && $0 <= from + 320 } < 200)
+        }
+        #expect(zip(times, times.dropFirst()).allSatisfy { $0 != $1 })
+        var shortest = Heartbeat()
+        shortest.interval = .milliseconds(1)
+        let interval = Liveness(id: 5, now: Self.start)
+            .pingInterval(LifecycleWorld.options(heartbeat: shortest))
+        #expect(interval == 1)
+    }
+
+    @Test("Pings keep to an interval that is shorter than the time for a pong")
+    func shortInterval() {
+        var heartbeat = Heartbeat()
+        heartbeat.interval = .milliseconds(3_200)
+        heartbeat.timeout = .milliseconds(9_600)
+        var lifecycle = LifecycleWorld.lifecycle(in: .open, heartbeat: heartbeat)
+        let sent = Self.start + 3_200
+        #expect(Self.tick(&lifecycle, at: sent) == .keep(.sendPing, next: sent + 3_200))
+        _ = lifecycle.received(now: sent)
+        guard case .keep(.sendPing, _) = Self.tick(&lifecycle, at: sent + 3_200) else {
+            Issue.record("no ping")
+            return
+        }
+        // Without a pong, the next check is at the end of its time.
+        let late = sent + 6_400
+        #expect(Self.tick(&lifecycle, at: late) == .keep([], next: sent + 3_200 + 9_600))
+    }
+
+    // MARK: - Idleness
+
+    @Test("Messages either way count against idleness, other bytes don't")
+    func idle() {
+        var lifecycle = Self.lifecycle { $0.idleTimeout = .seconds(64) }
+        _ = lifecycle.received(now: Self.start + 32_000)
+        lifecycle.receivedMessage()
+        _ = lifecycle.received(now: Self.start + 64_000)
+        #expect(lifecycle.tick(now: Self.start + 95_999, holdsContext: false) { true } != .none)
+        #expect(Self.tick(&lifecycle, at: Self.start + 96_000) == .timedOut(.idle))
+        lifecycle.sentMessage(now: Self.start + 96_000)
+        guard case .keep(_, let next?) = Self.tick(&lifecycle, at: Self.start + 96_000) else {
+            Issue.record("not kept")
+            return
+        }
+        #expect(next <= Self.start + 160_000)
+        _ = lifecycle.received(now: Self.start + 159_999)
+        #expect(Self.tick(&lifecycle, at: Self.start + 160_000) == .timedOut(.idle))
+    }
+
+    @Test("A compression context is released once the connection is idle")
+    func context() {
+        var lifecycle = LifecycleWorld.lifecycle(in: .open)
+        let idle = lifecycle.options.contextIdleTimeout
+        #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == nil)
+        let due = lifecycle.nextDeadline(holdsContext: true, now: Self.start)!
+        #expect(due == Self.start + idle)
+        let early = lifecycle.tick(now: due - 1, holdsContext: true) { false }
+        #expect(early == .keep([], next: due))
+        let action = lifecycle.tick(now: due, holdsContext: true) { false }
+        #expect(action == .keep(.releaseContext, next: nil))
+    }
+
+    // MARK: - Rates and authentication
+
+    @Test("A peer above its rate is read from again when its debt is paid")
+    func rate() {
+        var lifecycle = Self.lifecycle { $0.messageRateMax = 1 }
+        // The burst of one, and 120 more: two minutes' rest.
+        #expect(lifecycle.charge(messages: 1, bytes: 0, now: Self.start) == .none)
+        #expect(
+            lifecycle.charge(messages: 120, bytes: 0, now: Self.start) == .pause(.messageRate))
+        #expect(lifecycle.pauseReasons == .rate && !lifecycle.wantsReading)
+        for second in stride(from: 30_000 as UInt64, to: 120_000, by: 10_000) {
+            guard case .keep([], let next?) = Self.tick(&lifecycle, at: Self.start + second)
+            else {
+                Issue.record("not kept")
+                return
+            }
+            #expect(next <= Self.start + 120_000)
+        }
+        guard case .keep(.resumeReading, _) = Self.tick(&lifecycle, at: Self.start + 120_000)
+        else {
+            Issue.record("still paused")
+            return
+        }
+        #expect(lifecycle.wantsReading == true)
+        #expect(Self.tick(&lifecycle, at: Self.start + 120_001) != .keep(.resumeReading, next: nil))
+    }
+
+    @Test("A peer above its rate is told so, if that is the policy", arguments: [false, true])
+    func rateFault(byBytes: Bool) {
+        var lifecycle = Self.lifecycle {
+            $0.ratePolicy = .close
+            $0.messageRateMax = 3
+            $0.byteRateMax = .bytes(1_000)
+        }
+        #expect(lifecycle.charge(messages: 3, bytes: 1_000, now: Self.start) == .none)
+        let action = lifecycle.charge(
+            messages: byBytes ? 0 : 1, bytes: byBytes ? 1 : 0, now: Self.start)
+        let limit: SessionLimit = byBytes ? .byteRate : .messageRate
+        let reason = byBytes ? "over the byte rate" : "over the message rate"
+        #expect(action == .fail(SessionFault(.policyViolation, reason, limit: limit)))
+        #expect(lifecycle.pauseReasons.isEmpty == true)
+    }
+
+    @Test("A peer has its time to authenticate, and then the limits of all")
+    func authentication() {
+        var lifecycle = Self.lifecycle(awaitsAuthentication: true) {
+            $0.authenticationTimeout = .seconds(16)
+        }
+        let limits = lifecycle.guards!.limits!
+        #expect(limits.messageSizeMax == 16 << 10)
+        let due = Self.start + 16_000
+        #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == due)
+        #expect(Self.tick(&lifecycle, at: due - 1) == .keep([], next: due))
+        #expect(lifecycle.mayAwaitAuthentication == true)
+        lifecycle.authenticated()
+        // The session goes on with the same object.
+        #expect(limits.messageSizeMax == 1 << 20)
+        #expect(lifecycle.guards == nil && !lifecycle.mayAwaitAuthentication)
+        #expect(Self.tick(&lifecycle, at: due) != .timedOut(.authentication))
+
+        lifecycle = Self.lifecycle(awaitsAuthentication: true) {
+            $0.authenticationTimeout = .seconds(16)
+        }
+        #expect(Self.tick(&lifecycle, at: due) == .timedOut(.authentication))
+    }
+
+    @Test("Guards that hold bytes or rates stay when the peer has authenticated")
+    func guardsStay() {
+        var lifecycle = Self.lifecycle(awaitsAuthentication: true) { $0.messageRateMax = 1 }
+        lifecycle.authenticated()
+        #expect(lifecycle.guards?.hasRates == true)
+        lifecycle = Self.lifecycle(awaitsAuthentication: true)
+        var bytes: [UInt8] = [1]
+        bytes.withUnsafeMutableBytes { lifecycle.guards!.hold($0) }
+        lifecycle.authenticated()
+        #expect(lifecycle.guards?.takeUnparsed() == [1])
+        #expect(lifecycle.guards?.takeUnparsed() == nil)
+    }
+
+    @Test("Guards for which nothing is due have no deadline")
+    func noDeadline() {
+        var lifecycle = LifecycleWorld.lifecycle(in: .open) { $0.messageRateMax = 1 }
+        #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == nil)
+        #expect(Self.tick(&lifecycle, at: Self.start) == .keep([], next: nil))
+    }
+
+    // MARK: - Messages and ends
+
+    @Test("A message that takes too long to arrive is a fault, unless this side doesn't read")
+    func message() {
+        var lifecycle = LifecycleWorld.lifecycle(in: .open) { $0.messageTimeout = .seconds(16) }
+        let due = Self.start + 16_000
+        #expect(lifecycle.beganAssembly(now: Self.start) == due)
+        #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == due)
+        lifecycle.pause(for: .outbox)
+        #expect(Self.tick(&lifecycle, at: due) == .keep([], next: due + 16_000))
+        _ = lifecycle.resume(from: .outbox)
+        #expect(Self.tick(&lifecycle, at: due + 15_999) == .keep([], next: due + 16_000))
+        _ = lifecycle.received(now: due + 16_000)
+        #expect(Self.tick(&lifecycle, at: due + 16_000) == .timedOut(.message))
+        lifecycle.endedAssembly()
+        #expect(Self.tick(&lifecycle, at: due + 16_000) != .timedOut(.message))
+    }
+
+    @Test("A client that delivers while it closes waits a close timeout after the last byte")
+    func delivering() {
+        let timeout = LifecycleWorld.closeTimeout
+        var lifecycle = LifecycleWorld.lifecycle(in: .open)
+        lifecycle.pause(for: .application)
+        _ = lifecycle.close(.normalClosure, delivering: true, now: Self.start)
+        #expect(lifecycle.stage == .closing && lifecycle.deliversWhileClosing)
+        // The application reads on when it likes, and the wait begins anew meanwhile.
+        #expect(lifecycle.pauseReasons == .application)
+        let due = Self.start + timeout
+        #expect(Self.tick(&lifecycle, at: due, takesSome: false) == .wait(until: due + timeout))
+        _ = lifecycle.resume(from: .application)
+        _ = lifecycle.received(now: due + 32)
+        #expect(
+            Self.tick(&lifecycle, at: due + timeout, takesSome: false)
+                == .wait(until: due + 32 + timeout))
+        #expect(
+            Self.tick(&lifecycle, at: due + 32 + timeout, takesSome: false) == .timedOut(.close))
+        #expect(LifecycleWorld.lifecycle(in: .closing).deliversWhileClosing == false)
+    }
+
+    @Test("The peer is asked about only where that decides", arguments: [true, false])
+    func asking(takesSome: Bool) {
+        for stage in Lifecycle.Stage.allCases {
+            var lifecycle = LifecycleWorld.lifecycle(in: stage)
+            var asked = 0
+            _ = lifecycle.tick(now: Self.start, holdsContext: false) {
+                asked += 1
+                return takesSome
+            }
+            #expect(asked == (stage == .closing || stage == .lingering ? 1 : 0))
+        }
+    }
+}
