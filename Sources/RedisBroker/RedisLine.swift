@@ -31,6 +31,8 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     /// Where the link leads.
     private(set) var address: SocketAddress?
     private(set) var reason = "not connected yet"
+    /// Whether an attempt or a connection has failed since the start.
+    private(set) var hasFailed = false
     /// Whether the server answers `HELLO` with its role; Redis does from version 6 on.
     private(set) var tellsRole = false
     /// Whether the last attempt or connection was given up because it led to a replica.
@@ -80,6 +82,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     func fail(_ reason: String) {
         guard state == .connecting || state == .up else { return }
         self.reason = reason
+        hasFailed = true
         state = .resting
         loop.schedule(self, at: loop.now + backoff.failed(now: loop.now))
         drop(reason)

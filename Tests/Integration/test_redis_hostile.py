@@ -73,7 +73,7 @@ def test_errors_of_redis_are_shown_escaped_and_shortened(redis, proxy, start):
     status, _, body = post(server, "lost")
     detail = json.loads(body)["detail"]
     assert status == 503 and shown in detail and len(detail) < 400
-    wait_logged(server, "no connection to Redis; trying on")
+    wait_logged(server, "no connection to Redis; trying again")
     log = server.stderr.text()
     assert shown.replace("\\", "\\\\") in log or shown in log
     assert "\x1b[2J" not in log and "y" * 300 not in log
@@ -94,7 +94,7 @@ def test_a_redis_that_quotes_the_password_is_not_quoted(redis, start):
         lambda: (found := readiness(server)[1]) and "refuses AUTH" in str(found) and found,
         "the reason", 30,
     )
-    wait_logged(server, "no connection to Redis; trying on")
+    wait_logged(server, "no connection to Redis; trying again")
     assert "hunt" not in server.stderr.text() and "hunt" not in str(told)
 
 

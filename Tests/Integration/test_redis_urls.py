@@ -12,13 +12,20 @@ from channels import (
 from redis_server import pair, redis  # noqa: F401
 
 
+def test_a_start_with_redis_warns_of_nothing(redis, start):
+    server = start(f"broker.url={redis().url}")
+    wait_logged(server, "connected to Redis")
+    wait_ready(server)
+    assert " warning " not in server.stderr.text()
+
+
 def test_a_redis_that_is_not_there_yet_is_waited_for(redis, start, client):
     broker = redis(start=False)
     server = start(f"broker.url={broker.url}")
     wait_logged(server, "subscriptions are lost: publications may be missed")
     assert wait_not_ready(server)["broker"]["gaps"] == 1
     assert post(server, "lost")[0] == 503
-    wait_logged(server, "no connection to Redis; trying on")
+    wait_logged(server, "no connection to Redis; trying again")
     listener = client(server, "/ws/redis/news")
     broker.start()
     wait_ready(server)
@@ -48,7 +55,7 @@ def test_what_the_chat_says_without_redis_is_warned_of_once(redis, start, client
     server = start(f"broker.url={broker.url}")
     # The first attempt has failed: what is published before that waits.
     wait_logged(server, "subscriptions are lost: publications may be missed")
-    warning = "the broker refuses what connections publish"
+    warning = "the broker refused publications of connections"
     chat = client(server, "/ws/7")
     for _ in range(5):
         chat.send("lost")

@@ -176,7 +176,7 @@ struct ServerWarnings: Sendable {
         evicted = LogThrottle(
             "too many connections: those are closed that have waited longest", logger: logger)
         refused = LogThrottle(
-            "the broker refuses what connections publish: it is lost", logger: logger)
+            "the broker refused publications of connections: they are lost", logger: logger)
         undelivered = LogThrottle(
             "too much waits to be delivered: publications are dropped", logger: logger)
         untrustedProxy = LogThrottle(
