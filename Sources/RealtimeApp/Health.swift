@@ -18,7 +18,7 @@ struct Readiness: Encodable {
     /// - Parameter tasksFault: what is wrong with the tasks' database.
     init(broker health: BrokerHealth, tasksFault: String?, isDraining: Bool) {
         var faults: [String] = []
-        if isDraining { faults.append("the server is letting its connections go") }
+        if isDraining { faults.append("the server is stopping") }
         if !health.isReady { faults.append("broker: \(health.description)") }
         if let tasksFault { faults.append("tasks.database: \(tasksFault)") }
         status = faults.isEmpty ? "ready" : "not ready"

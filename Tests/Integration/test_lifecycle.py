@@ -85,7 +85,7 @@ def test_a_second_signal_stops_at_once(start, first, second):
     server = start("drain.spread=30s", "drain.deadline=60s")
     wires = [Wire.to(server, "/ws") for _ in range(10)]
     server.signal(first)
-    wait_logged(server, "letting connections go")
+    wait_logged(server, "draining connections")
     server.signal(second)
     assert server.wait(3) == 0
     for wire in wires:

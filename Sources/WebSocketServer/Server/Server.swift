@@ -82,7 +82,7 @@ public final class Server: Service, Sendable {
         let drain = shared.configuration.drain
         let open = shared.admission.current.total
         shared.logger.info(
-            "letting connections go",
+            "draining connections",
             metadata: [
                 "connections": "\(open)", "spread": "\(drain.spread)",
                 "deadline": "\(drain.deadline)",
