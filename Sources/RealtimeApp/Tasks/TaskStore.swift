@@ -46,7 +46,7 @@ public final class TaskStore: Sendable {
                 // The switch to WAL doesn't wait for another server that is about the same.
                 let isBusy = (error as? DatabaseError)?.resultCode == .SQLITE_BUSY
                 guard isBusy, ContinuousClock.now < deadline else {
-                    throw .cannotOpen(reason(error))
+                    throw .cannotOpen(reason(error) + (obstacle(to: path).map { ": \($0)" } ?? ""))
                 }
                 try? await Task.sleep(for: .milliseconds(20))
             }
@@ -89,6 +89,24 @@ public final class TaskStore: Sendable {
                     """)
         }
         return migrator
+    }
+
+    /// Why the file at `path` can't be written, where that is its folder's or its own fault:
+    /// SQLite only says that it can't open the file. `nil` if neither is.
+    private static func obstacle(to path: String) -> String? {
+        let url = URL(fileURLWithPath: path)
+        let folder = url.deletingLastPathComponent().path
+        if (try? url.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory == true {
+            return "it is a folder"
+        }
+        // The effective user counts (`AT_EACCESS`), as for SQLite.
+        func canWrite(_ path: String) -> Bool {
+            unsafe faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0
+        }
+        if canWrite(url.path) { return nil }
+        if errno != ENOENT { return unsafe String(cString: strerror(errno)) }
+        guard !canWrite(folder) else { return nil }
+        return unsafe "its folder \(folder): \(String(cString: strerror(errno)))"
     }
 
     /// What went wrong, for people, without the statement and what was to be stored.
