@@ -161,6 +161,21 @@ struct CompareTests {
         }
     }
 
+    @Test("of many cases in which the server was idle, a range stands for the list")
+    func mostlyIdle() throws {
+        let one = try result()
+        var result = CompareResult(one.plan)
+        for (index, (one, report)) in one.measured.enumerated() {
+            var report = report
+            report.server!.busiestThread = index == 0 ? 0.02 : 0.2
+            result.add(one, report)
+        }
+        let warning = try #require(result.warnings.first)
+        #expect(result.warnings.count == 1)
+        #expect(warning.hasPrefix("in all 25 cases the server's busiest thread was not"))
+        #expect(warning.hasSuffix(" CPU per message still holds. It was 2.0 % to 20 % busy."))
+    }
+
     @Test("the first line is the machine and the versions; notes say which link and which way")
     func heading() throws {
         let one = try result()
