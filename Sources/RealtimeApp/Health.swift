@@ -18,7 +18,7 @@ struct Readiness: Encodable {
     /// - Parameter tasksFault: The error of the tasks' database, if any.
     init(broker health: BrokerHealth, tasksFault: String?, isDraining: Bool) {
         var faults: [String] = []
-        if isDraining { faults.append("the server is draining its connections") }
+        if isDraining { faults.append("the server is stopping") }
         if !health.isReady { faults.append("broker: \(health.description)") }
         if let tasksFault { faults.append("tasks.database: \(tasksFault)") }
         status = faults.isEmpty ? "ready" : "not ready"

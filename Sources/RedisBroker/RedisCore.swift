@@ -142,7 +142,8 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
         if isReady, !wasReady {
             hasWarned = false
             logger.info("connected to Redis", metadata: ["url": "\(url)"])
-        } else if !isReady {
+        } else if !isReady, publisher.line.hasFailed || subscriber.line.hasFailed {
+            // Not while a server starts: of its two connections, one is up before the other.
             logger.log(
                 level: hasWarned ? .debug : .warning, "no connection to Redis; retrying",
                 metadata: ["url": "\(url)", "reason": "\(description)"])

@@ -33,6 +33,8 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     /// The address that the link leads to.
     private(set) var address: SocketAddress?
     private(set) var reason = "not connected yet"
+    /// Whether an attempt or a connection has failed since the start.
+    private(set) var hasFailed = false
     /// Whether the server answers `HELLO` with its role, as Redis does since version 6.
     private(set) var tellsRole = false
     /// Whether the last attempt or connection was given up because it led to a replica.
@@ -84,6 +86,7 @@ final class RedisLine: TimerEntry, @unchecked Sendable {
     func fail(_ reason: String) {
         guard state == .connecting || state == .up else { return }
         self.reason = reason
+        hasFailed = true
         state = .resting
         loop.schedule(self, at: loop.now + backoff.failed(now: loop.now))
         drop(reason)

@@ -4,6 +4,7 @@ import Logging
 import RealtimeApp
 import RedisBroker
 import ServiceLifecycle
+import UVTransport
 import WebSocketServer
 
 /// Serves with `settings` until a signal or a failure stops it.
@@ -37,7 +38,37 @@ func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async thro
         authentication.logStart($0)
         for address in $0 { output.write(Array(announcement(of: address).utf8)) }
     }
-    try await server.run()
+    do {
+        try await server.run()
+    } catch let error as ServerError {
+        guard let cause = error.underlying as? TransportError else { throw error }
+        throw StartFailure(error: cause)
+    }
+}
+
+/// An error of the system that kept the server from listening, with advice.
+private struct StartFailure: Error, CustomStringConvertible {
+    let error: TransportError
+
+    var description: String { "\(error)" + (advice.map { "\n  \($0)" } ?? "") }
+
+    private var advice: String? {
+        switch error.name {
+        case "EADDRINUSE" where error.operation.contains("unix:"):
+            "Another program listens there. Choose another path: server.socket."
+        case "EADDRINUSE":
+            "Another program listens there. Choose another port with --port; 0 is any free port."
+        case "EACCES" where error.operation.contains("unix:"):
+            "This user may not write into the folder of server.socket."
+        case "EACCES":
+            "This user may not listen on that port. Choose one above 1023 with --port."
+        case "EADDRNOTAVAIL":
+            "This machine doesn't have that address. Check server.host (--host)."
+        case "EAI_NONAME", "EAI_AGAIN":
+            "Check server.host (--host): 0.0.0.0 is all IPv4 addresses of this machine."
+        default: nil
+        }
+    }
 }
 
 /// What carries publications, within this process or to others.
@@ -62,7 +93,13 @@ private func openTasks(
         logger.info("tasks are stored in an SQLite file", metadata: ["path": "\(file)"])
         return store
     } catch {
-        log.complain("tasks.database: \(path) can't be used: \(error)\n")
+        log.complain(
+            """
+            apus: tasks.database: \(path) can't be used: \(error)
+              Choose another file with --set tasks.database=FILE, or none with \
+            --set tasks.database=
+
+            """)
         throw ExitCode(78)
     }
 }

@@ -79,10 +79,10 @@ struct FaultsTests {
         "Keys that contradict each other are an error that names both",
         arguments: [
             ("limits.assembly.max", "1KiB", "must be at least limits.message.max (1MiB, its"),
-            ("limits.message.max", "512MiB", "limits.assembly.max: 256MiB, its default must be"),
+            ("limits.message.max", "512MiB", "limits.assembly.max: 256MiB, its default, must be"),
             ("limits.frame.max", "2MiB", "must be at most limits.message.max (1MiB, its"),
             ("limits.outbox.high_water", "2MiB", "must be at most limits.outbox.max (1MiB, its"),
-            ("limits.outbox.max", "1KiB", "limits.outbox.high_water: 64KiB, its default must be"),
+            ("limits.outbox.max", "1KiB", "limits.outbox.high_water: 64KiB, its default, must be"),
             ("drain.deadline", "9s", "must be at least drain.spread (10s, its default)"),
             ("routes.chat.message.max", "257MiB", "be at most limits.assembly.max (256MiB, its"),
         ])

@@ -80,7 +80,11 @@ struct FileTests {
             ("log.level: info\nlog: { level: debug }\n", "FILE:2: log.level: given twice"),
             ("log:\n  level: info\n  level: info\n", "FILE:2: not valid YAML: given twice: level"),
             ("log: [\n", "FILE:2: not valid YAML: "),
-            ("log:\n\tlevel: info\n", "FILE:2: not valid YAML: "),
+            (
+                "log:\n\tlevel: info\n",
+                "FILE:2: not valid YAML: found character that cannot start any token while "
+                    + "scanning for the next token; indent with spaces, not tabs"
+            ),
             ("a: 1\n---\nb: 2\n", "FILE:2: not valid YAML: "),
             ("log: *missing\n", "FILE:1: not valid YAML: found undefined alias"),
         ])

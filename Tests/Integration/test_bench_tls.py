@@ -97,6 +97,13 @@ def test_an_untrusted_certificate_is_reported_with_a_remedy(authority, port, hos
     assert done.returncode == 1 and done.stdout == ""
     for word in ("the certificate is refused", why, "SSL_CERT_FILE", "--insecure"):
         assert word in done.stderr
+    assert ("Use the host name that the certificate is for" in done.stderr) == trusts
+
+
+def test_a_server_without_tls_is_told(start):
+    server = start()
+    done = connect(f"wss://127.0.0.1:{server.port}/ws")
+    assert done.returncode == 1 and "The server speaks no TLS there: use ws://" in done.stderr
 
 
 def connect(url, *args, text="", trusting=None):

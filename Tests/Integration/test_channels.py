@@ -130,7 +130,7 @@ def test_a_server_with_its_broker_in_memory_is_ready(server):
     )
 
 
-def test_a_draining_server_is_not_ready(start):
+def test_a_stopping_server_is_not_ready(start):
     server = start("server.loops=1", "drain.spread=10s", "drain.deadline=20s")
     with Wire.to(server) as wire:
         # The head is on its way when the stop begins, so the connection is still answered.
@@ -145,7 +145,7 @@ def test_a_draining_server_is_not_ready(start):
         wire.send(b"\r\n")
         answer = wire.response()
         assert answer.status == 503
-        assert "draining" in json.loads(answer.body)["faults"][0]
+        assert json.loads(answer.body)["faults"] == ["the server is stopping"]
     assert server.wait(30) == 0
 
 

@@ -127,6 +127,13 @@ def test_unknown_variables_are_warnings_and_do_not_prevent_a_start(start):
     assert checked.stderr.count("\n") == 4, checked.stderr
 
 
+def test_the_default_of_a_secret_is_shown():
+    environment = {"APUS_AUTH_JWT_SECRET": "s" * 32, "APUS_BROKER_URL": "redis://:hunter2@cache"}
+    checked = run("config", "check", environment=environment)
+    assert 'auth.jwt.secret = <secret> (default "", set by APUS_AUTH_JWT_SECRET)' in checked.stdout
+    assert "broker.url = <secret> (default memory:, set by APUS_BROKER_URL)" in checked.stdout
+
+
 def test_an_empty_variable_keeps_the_secret_of_the_file(start, file):
     secret = "s" * 32
     config = ["--config", file(f"auth: {{ jwt: {{ secret: {secret} }} }}")]

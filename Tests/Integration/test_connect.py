@@ -237,6 +237,7 @@ def test_a_wrong_command_line_is_explained(args, words):
         (1001, "going\x1b[2J", 0, r"closed by the server: 1001 (going away): going\u{1B}[2J"),
         (1011, "broken", 1, "closed by the server: 1011 (internal error): broken"),
         (3000, "", 1, "closed by the server: 3000 (unauthorized)"),
+        (1012, "service restart", 1, "closed by the server: 1012 (service restart)\n"),
         (4321, "ours", 1, "closed by the server: 4321: ours"),
     ],
 )

@@ -83,7 +83,7 @@ def assert_refused(done, *told):
 def test_a_port_in_use_is_an_error_that_names_it():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
-        assert_refused(run("serve", "--port", port), port)
+        assert_refused(run("serve", "--port", port), port, "Choose another port with --port")
 
 
 def test_the_port_of_a_running_apus_is_in_use_too(start):
@@ -92,11 +92,13 @@ def test_the_port_of_a_running_apus_is_in_use_too(start):
 
 
 def test_a_foreign_address_is_an_error():
-    assert_refused(run("serve", "--host", "192.0.2.1", "--port", "0"), "192.0.2.1")
+    assert_refused(run("serve", "--host", "192.0.2.1", "--port", "0"), "192.0.2.1",
+                   "Check server.host (--host)")
 
 
 def test_an_unknown_host_name_is_an_error():
-    assert_refused(run("serve", "--host", "nowhere.invalid", "--port", "0"), "nowhere.invalid")
+    assert_refused(run("serve", "--host", "nowhere.invalid", "--port", "0"),
+                   "nowhere.invalid", "Check server.host (--host)")
 
 
 # Unix-domain sockets

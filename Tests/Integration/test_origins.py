@@ -6,7 +6,7 @@ import time
 
 import pytest
 from apus import run
-from channels import publish
+from channels import publish, wait_logged
 from chromium import chromium
 from task_client import tasks
 from tokens import KEYED, PATH, answer, token
@@ -28,6 +28,14 @@ def connects(page, server):
             socket.onclose = (event) => resolve(event.code);
         }})"""
     )
+
+
+def test_a_refused_origin_is_in_the_debug_log_but_no_query(start):
+    server = start("log.level=debug")
+    url = server.ws("/ws?token=hunter2")
+    assert run("connect", "--origin", "http://evil.example", url).returncode == 1
+    wait_logged(server, f"host=127.0.0.1:{server.port} origin=http://evil.example")
+    assert "origin refused" in server.stderr.text() and "hunter2" not in server.stderr.text()
 
 
 def test_by_default_only_the_servers_own_pages_are_allowed(start, browser):

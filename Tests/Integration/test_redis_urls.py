@@ -12,6 +12,13 @@ from channels import (
 from redis_server import pair, redis  # noqa: F401
 
 
+def test_a_start_with_redis_logs_no_warning(redis, start):
+    server = start(f"broker.url={redis().url}")
+    wait_logged(server, "connected to Redis")
+    wait_ready(server)
+    assert " warning " not in server.stderr.text()
+
+
 def test_a_missing_redis_is_waited_for(redis, start, client):
     broker = redis(start=False)
     server = start(f"broker.url={broker.url}")
@@ -48,7 +55,7 @@ def test_lost_chat_messages_without_redis_are_logged_once(redis, start, client):
     server = start(f"broker.url={broker.url}")
     # The first attempt has failed: earlier publications would wait.
     wait_logged(server, "subscriptions are lost: publications may be missed")
-    warning = "the broker refuses what connections publish"
+    warning = "the broker refused publications of connections"
     chat = client(server, "/ws/7")
     for _ in range(5):
         chat.send("lost")

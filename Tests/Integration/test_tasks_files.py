@@ -178,8 +178,13 @@ def test_a_removed_database_answers_503_until_it_is_back(start, tmp_path, name):
 
 
 def test_an_unusable_database_is_reported_at_the_start(tmp_path):
-    assert "unable to open" in refused(tmp_path / "none" / "tasks.sqlite")
-    assert "unable to open" in refused(tmp_path)
+    none = tmp_path / "none"
+    told = refused(none / "tasks.sqlite")
+    assert f"unable to open database file: its folder {none}: No such file or directory" in told
+    assert "--set tasks.database=" in told
+    assert "unable to open database file: it is a folder" in refused(tmp_path)
+    # Root may write in any folder but those of the kernel.
+    assert "unable to open database file: its folder /proc" in refused("/proc/none/tasks.sqlite")
     (tmp_path / "letter").write_text("Dear server, this is a letter, and none too short a one.")
     assert "not a database" in refused(tmp_path / "letter")
 

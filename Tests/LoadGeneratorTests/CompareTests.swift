@@ -162,6 +162,21 @@ struct CompareTests {
         }
     }
 
+    @Test("If the server was idle in many cases, a range replaces the list")
+    func mostlyIdle() throws {
+        let one = try result()
+        var result = CompareResult(one.plan)
+        for (index, (one, report)) in one.measured.enumerated() {
+            var report = report
+            report.server!.busiestThread = index == 0 ? 0.02 : 0.2
+            result.add(one, report)
+        }
+        let warning = try #require(result.warnings.first)
+        #expect(result.warnings.count == 1)
+        #expect(warning.hasPrefix("in all 25 cases the server's busiest thread was not"))
+        #expect(warning.hasSuffix(" CPU per message still holds. It was 2.0 % to 20 % busy."))
+    }
+
     @Test("The first line is the machine and the versions; notes name the link and the direction")
     func heading() throws {
         let one = try result()

@@ -231,15 +231,8 @@ package struct CompareResult: Sendable {
         }
         let underused = measured.filter { $0.report.isServerUnderused }
         if !underused.isEmpty {
-            let cases = underused.map { one, report in
-                (one, " at \(Figures.percent(report.server?.busiestThread ?? 0))")
-            }
             warnings.append(
-                """
-                in \(underused.count) of \(measured.count) cases the server's busiest thread was \
-                not always busy: rates there are not the most it can do; CPU per message still \
-                holds. \(Self.list(cases))
-                """)
+                Self.warning(ofUnderused: underused, among: measured.count))
         }
         if case .file(let file) = plan.payload, file.bytes.count < Self.windowSize {
             warnings.append(
@@ -258,6 +251,25 @@ package struct CompareResult: Sendable {
 
     /// The most that a compressed message may refer to (RFC 7692 §7.1.2).
     private static let windowSize = 32 << 10
+
+    /// Warns of cases in which the server could have done more. A long list says little, so a
+    /// range stands for more than ten.
+    static func warning(
+        ofUnderused underused: [(one: CompareCase, report: LoadReport)], among count: Int
+    ) -> String {
+        let shares = underused.map { $0.report.server?.busiestThread ?? 0 }
+        let many = underused.count == count ? "all \(count)" : "\(underused.count) of \(count)"
+        let text = """
+            in \(many) cases the server's busiest thread was not always busy: rates there are not \
+            the most it can do; CPU per message still holds.
+            """
+        guard underused.count <= 10 else {
+            let range = "\(Figures.percent(shares.min()!)) to \(Figures.percent(shares.max()!))"
+            return "\(text) It was \(range) busy."
+        }
+        let cases = zip(underused, shares).map { ($0.one, " at \(Figures.percent($1))") }
+        return "\(text) \(list(cases))"
+    }
 
     /// Cases with a remark each: `echo, plain: 64 B, 1 KiB; echo, real takeover: 64 B`.
     private static func list(_ cases: [(CompareCase, String)]) -> String {

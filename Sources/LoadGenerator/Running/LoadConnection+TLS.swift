@@ -56,7 +56,16 @@ extension LoadConnection {
 extension TLSClient.Fault {
     /// The error, and what to do about a certificate that is not valid.
     package var withAdvice: String {
-        guard isOfCertificate else { return description }
+        guard isOfCertificate else {
+            let isPlain = description.hasSuffix("wrong version number")
+            return description + (isPlain ? ". The server speaks no TLS there: use ws://" : "")
+        }
+        if description.hasSuffix("mismatch") {
+            return """
+                \(description). Use the host name that the certificate is for, with SSL_CERT_FILE \
+                if the certificate is your own; --insecure accepts any
+                """
+        }
         return """
             \(description). If the certificate is your own, set the environment variable \
             SSL_CERT_FILE to the path of its authority's certificate; --insecure accepts any

@@ -47,7 +47,7 @@ public final class TaskStore: Sendable {
                 // The switch to WAL doesn't wait for another server that switches at the same time.
                 let isBusy = (error as? DatabaseError)?.resultCode == .SQLITE_BUSY
                 guard isBusy, ContinuousClock.now < deadline else {
-                    throw .cannotOpen(reason(error))
+                    throw .cannotOpen(reason(error) + (obstacle(to: path).map { ": \($0)" } ?? ""))
                 }
                 try? await Task.sleep(for: .milliseconds(20))
             }
@@ -90,6 +90,24 @@ public final class TaskStore: Sendable {
                     """)
         }
         return migrator
+    }
+
+    /// Returns the reason why the file at `path` can't be written, if it lies in the file or its
+    /// folder: SQLite only reports that it can't open the file. Returns `nil` otherwise.
+    private static func obstacle(to path: String) -> String? {
+        let url = URL(fileURLWithPath: path)
+        let folder = url.deletingLastPathComponent().path
+        if (try? url.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory == true {
+            return "it is a folder"
+        }
+        // The effective user counts (`AT_EACCESS`), as for SQLite.
+        func canWrite(_ path: String) -> Bool {
+            unsafe faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0
+        }
+        if canWrite(url.path) { return nil }
+        if errno != ENOENT { return unsafe String(cString: strerror(errno)) }
+        guard !canWrite(folder) else { return nil }
+        return unsafe "its folder \(folder): \(String(cString: strerror(errno)))"
     }
 
     /// Describes an error for people, without the statement and its values.

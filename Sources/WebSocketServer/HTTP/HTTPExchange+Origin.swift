@@ -24,6 +24,11 @@ extension HTTPExchange {
         else { return nil }
         // It is named to the page's author, if it is one.
         let isNamed = origin.utf8.count <= 200 && Origin(origin) != nil
+        server.logger.debug(
+            "origin refused",
+            metadata: [
+                "origin": "\(isNamed ? origin : "invalid")", "host": "\(request.authority ?? "")",
+            ])
         return HTTPFault(
             status: .forbidden,
             detail: "Pages of \(isNamed ? origin : "such an origin") may not use this server from "

@@ -35,7 +35,7 @@ struct ServerWarnings: Sendable {
     let failedConnection: LogThrottle
 
     init(logger: Logger) {
-        unaccepted = LogThrottle("cannot accept connections; trying again", logger: logger)
+        unaccepted = LogThrottle("cannot accept connections; retrying", logger: logger)
         shed = LogThrottle(
             "memory is spent: closed the connections that held the most", logger: logger)
         slowTurn = LogThrottle("event loop turn was slow", logger: logger)
@@ -46,7 +46,7 @@ struct ServerWarnings: Sendable {
         evicted = LogThrottle(
             "too many connections: those are closed that have waited longest", logger: logger)
         refused = LogThrottle(
-            "the broker refuses what connections publish: it is lost", logger: logger)
+            "the broker refused publications of connections: they are lost", logger: logger)
         undelivered = LogThrottle(
             "too much waits to be delivered: publications are dropped", logger: logger)
         untrustedProxy = LogThrottle(

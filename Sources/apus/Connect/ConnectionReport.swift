@@ -34,7 +34,7 @@ struct ConnectionReport {
         isNote = closedHere && status == 0
         text =
             (closedHere ? "closed: " : "closed by the server: ") + "\(end.code)"
-            + (reason.isEmpty ? "" : ": \(reason)")
+            + (reason.isEmpty || "\(end.code)".hasSuffix("(\(reason))") ? "" : ": \(reason)")
     }
 
     /// A connection that could not be made.

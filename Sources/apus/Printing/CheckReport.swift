@@ -8,7 +8,9 @@ func report(on loaded: Loaded) -> String {
     let lines = changed.map { key in
         let place = loaded.origins[key.name].map { ", set by \($0)" } ?? ""
         let value = key.shown(key.value(in: loaded.draft))
-        return "\(key.name) = \(value) (default \(key.shown(key.initial))\(place))"
+        // Even a secret's default is none.
+        let initial = key.initial.isEmpty ? "\"\"" : key.initial
+        return "\(key.name) = \(value) (default \(initial)\(place))"
     }
     return (["configuration is valid"] + lines).joined(separator: "\n")
 }

@@ -104,15 +104,16 @@ private func position(of error: any Error) -> (line: Int?, problem: String) {
     case YamlError.scanner(let context, let problem, let mark, _),
         YamlError.parser(let context, let problem, let mark, _),
         YamlError.composer(let context, let problem, let mark, _):
-        (mark.line, context.map { "\(problem) \($0.text)" } ?? problem)
+        let tab = problem.contains("cannot start any token") ? "; indent with spaces, not tabs" : ""
+        return (mark.line, (context.map { "\(problem) \($0.text)" } ?? problem) + tab)
     case YamlError.reader(let problem, let offset, _, let yaml):
-        (offset.map { yaml.utf8.prefix($0).count { $0 == UInt8(ascii: "\n") } + 1 }, problem)
+        return (offset.map { yaml.utf8.prefix($0).count { $0 == UInt8(ascii: "\n") } + 1 }, problem)
     case YamlError.duplicatedKeysInMapping(let duplicates, let context):
-        (context.mark.line, "given twice: \(duplicates.joined(separator: ", "))")
+        return (context.mark.line, "given twice: \(duplicates.joined(separator: ", "))")
     case YamlError.dataCouldNotBeDecoded:
-        (nil, "not UTF-8")
+        return (nil, "not UTF-8")
     default:
-        (nil, "\(error)")
+        return (nil, "\(error)")
     }
 }
 

@@ -158,11 +158,13 @@ extension CrossCheck {
         guard !holds(draft), let subject = Schema.key(named: key),
             let object = Schema.key(named: other)
         else { return nil }
-        func describe(_ key: Key) -> String {
-            "\(key.shown(key.value(in: draft)))\(origins[key.name] == nil ? ", its default" : "")"
+        func describe(_ key: Key, default remark: String) -> String {
+            key.shown(key.value(in: draft)) + (origins[key.name] == nil ? remark : "")
         }
         let place = (origins[key] ?? origins[other]).map { "\($0): \(key)" } ?? key
         return Fault(
-            place, "\(describe(subject)) must be \(relation) \(other) (\(describe(object)))")
+            place,
+            describe(subject, default: ", its default,")
+                + " must be \(relation) \(other) (\(describe(object, default: ", its default")))")
     }
 }
