@@ -82,7 +82,7 @@ extension HTTPExchange {
         var response = Response(status: .noContent, headerFields: [.allow: allowed])
         // What a preflight is, by the Fetch standard: «CORS-preflight request».
         if asked[.origin] != nil, asked[.accessControlRequestMethod] != nil {
-            if let fault = originFault(of: head.request) {
+            if let fault = originFault(of: head.request, on: connection) {
                 return refuse(fault, head, on: connection)
             }
             access.addPermissions(methods: allowed, to: &response.headerFields, requested: asked)

@@ -4,27 +4,31 @@ import HTTPTypes
 /// Requests of pages from elsewhere, which a browser would let through.
 extension HTTPExchange {
     /// Why a request's `Origin` keeps it out; `nil` if it doesn't.
-    func originFault(of request: HTTPRequest) -> HTTPFault? {
-        originFault(of: request, from: request.headerFields[.origin])
+    func originFault(of request: HTTPRequest, on connection: ConnectionCore) -> HTTPFault? {
+        originFault(of: request, from: request.headerFields[.origin], on: connection)
     }
 
-    /// Why the page that a plain GET comes from may open no WebSocket here; `nil` if it may.
+    /// Returns the reason why the page that sends a plain GET may not open a WebSocket here; `nil`
+    /// if it may.
     ///
-    /// Browsers send an upgrade's `Origin` always, but none with a page's GET of its own server.
-    /// The `Referer` names the page then (RFC 9110 §10.1.3). It gives no one access: the request
-    /// is refused in any case.
-    func pageFault(of request: HTTPRequest) -> HTTPFault? {
+    /// Browsers always send the `Origin` of an upgrade, but no `Origin` with a page's GET to its own
+    /// server. `Referer` names the page then (RFC 9110 §10.1.3). It can only lead to a refusal, and
+    /// the request is refused in any case.
+    func pageFault(of request: HTTPRequest, on connection: ConnectionCore) -> HTTPFault? {
         let fields = request.headerFields
         return originFault(
-            of: request, from: fields[.origin] ?? fields[.referer].flatMap(Origin.text(ofURL:)))
+            of: request, from: fields[.origin] ?? fields[.referer].flatMap(Origin.text(ofURL:)),
+            on: connection)
     }
 
-    private func originFault(of request: HTTPRequest, from origin: String?) -> HTTPFault? {
+    private func originFault(
+        of request: HTTPRequest, from origin: String?, on connection: ConnectionCore
+    ) -> HTTPFault? {
         guard let origin, !settings.origins.allows(origin, to: request.authority)
         else { return nil }
-        // It is named to the page's author, if it is one.
+        // The response names a valid origin, to help the page's author.
         let isNamed = origin.utf8.count <= 200 && Origin(origin) != nil
-        server.logger.debug(
+        connection.resources.logger.debug(
             "origin refused",
             metadata: [
                 "origin": "\(isNamed ? origin : "invalid")", "host": "\(request.authority ?? "")",

@@ -11,7 +11,7 @@ extension HTTPExchange {
         on connection: ConnectionCore
     ) {
         do {
-            if let fault = originFault(of: head.request) { throw fault }
+            if let fault = originFault(of: head.request, on: connection) { throw fault }
             let handshake = try OpeningHandshake.check(head.request)
             // RFC 9110 §7.8: the protocol changes behind a request's content, which isn't frames.
             if head.bodyFraming.hasContent {
@@ -39,7 +39,7 @@ extension HTTPExchange {
         on connection: ConnectionCore
     ) {
         do {
-            if let fault = pageFault(of: head.request) { throw fault }
+            if let fault = pageFault(of: head.request, on: connection) { throw fault }
             let subprotocols = try OpeningHandshake.subprotocols(in: head.request.headerFields)
             let request = UpgradeRequest(
                 head: head.request, parameters: parameters, query: head.query,

@@ -135,7 +135,7 @@ final class HTTPExchange: OpeningPhase {
             let options = settings.options(of: route)
             unsafe self.upgrade(head, upgrade, parameters, options, &rest, on: connection)
         case .respond(let respond, let parameters):
-            if request.method.changesState, let fault = originFault(of: request) {
+            if request.method.changesState, let fault = originFault(of: request, on: connection) {
                 return refuse(fault, head, on: connection)
             }
             state = .body(head, respond, parameters)
