@@ -1,7 +1,7 @@
 import RealtimeApp
 import WebSocketServer
 
-/// What one route has of its own; `nil` is as everywhere.
+/// The settings of one route; `nil` stands for the server's value.
 struct RouteSettings: Sendable {
     var messageSizeMax: ByteCount?
     var messageRateMax: Int??

@@ -1,7 +1,7 @@
 import RedisBroker
 import WebSocketServer
 
-/// What carries publications between servers, and what happens when it doesn't.
+/// The keys of the broker, and of what happens when it fails.
 extension Schema {
     static let broker: [Key] = [
         Key(

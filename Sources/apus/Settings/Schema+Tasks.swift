@@ -1,4 +1,4 @@
-/// What can be configured of tasks.
+/// The keys of tasks.
 extension Schema {
     static let tasks: [Key] = [
         Key(

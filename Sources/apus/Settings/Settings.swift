@@ -2,7 +2,7 @@ import Logging
 import RealtimeApp
 import WebSocketServer
 
-/// What the program runs with: a validated snapshot that never changes.
+/// The settings that the program runs with: a validated snapshot that never changes.
 struct Settings: Sendable {
     /// What the library is told: addresses, loops, limits, heartbeat, drain.
     let server: ServerConfiguration
