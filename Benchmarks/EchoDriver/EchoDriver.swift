@@ -1,14 +1,7 @@
 import Glibc
 import WebSocketServer
 
-/// Drives a server's echo path from within its process, for counting instructions.
-///
-///     EchoDriver READS FRAMES SIZE [text|async]
-///
-/// Sends `READS` times a write of `FRAMES` masked frames with `SIZE` bytes each over one loopback
-/// connection and reads the echoes. Under callgrind, the difference between two counts of reads
-/// is the price of a read, and 1/`FRAMES` of it that of a message: everything in user space, the
-/// loop included (`make instructions`).
+/// An echo benchmark that drives a server from within its process, for counting instructions.
 @main
 struct EchoDriver {
     static func main() async throws {
@@ -45,7 +38,7 @@ struct EchoDriver {
         try await running.value
     }
 
-    /// `count` client frames (RFC 6455 §5.2), masked with different keys.
+    /// Returns `count` client frames (RFC 6455 §5.2), masked with different keys.
     static func frames(count: Int, size: Int, isText: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         for index in 0..<count {
@@ -67,7 +60,7 @@ struct EchoDriver {
     static func headerSize(_ size: Int) -> Int { size < 126 ? 2 : size <= 0xFFFF ? 4 : 10 }
 }
 
-/// Sends each message back as it is.
+/// An echo handler that sends each message back unchanged.
 final class RawEcho: ConnectionHandler, Sendable {
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
         connection.send(payload, as: kind)
@@ -75,7 +68,7 @@ final class RawEcho: ConnectionHandler, Sendable {
 }
 
 extension Logger {
-    /// A logger that says nothing.
+    /// A logger that discards everything.
     static var quiet: Logger {
         var logger = Logger(label: "driver")
         logger.logLevel = .critical
@@ -83,7 +76,7 @@ extension Logger {
     }
 }
 
-/// The least client that can talk to the echo: blocking, and almost free of instructions.
+/// A minimal client for the echo: blocking, and with very few instructions.
 struct Client {
     private let descriptor: Int32
     private let buffer = UnsafeMutableRawPointer.allocate(byteCount: 1 << 20, alignment: 64)
@@ -106,11 +99,11 @@ struct Client {
             + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         let bytes = [UInt8](request.utf8)
         write(descriptor, bytes, bytes.count)
-        // The whole response comes in one piece, and nothing follows it unasked.
+        // The whole response arrives in one piece, and nothing follows it unrequested.
         precondition(recv(descriptor, buffer, 4_096, 0) > 12, "no answer")
     }
 
-    /// Writes `bytes` and reads until `reply` bytes have come.
+    /// Writes `bytes`, and reads until `reply` bytes have arrived.
     func exchange(_ bytes: [UInt8], reply: Int) {
         write(descriptor, bytes, bytes.count)
         var missing = reply

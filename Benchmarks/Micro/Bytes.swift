@@ -1,6 +1,6 @@
 import WebSocketProtocol
 
-/// Masking in place, each time with another key.
+/// The cases of masking in place, each time with another key.
 let maskingCases = [20, 125, 1_024, 65_536].map { size in
     MicroCase(name: "mask-\(size)", times: size > 10_000 ? 200 : 20_000) { times in
         var payload = Sample.bytes(size)
@@ -15,7 +15,7 @@ let maskingCases = [20, 125, 1_024, 65_536].map { size in
     }
 }
 
-/// Whether a text is UTF-8: ASCII alone, and with longer characters.
+/// The cases of validating UTF-8: only ASCII, and with longer characters.
 let textCases =
     [20, 1_024, 65_536].map { textCase("ascii", size: $0, Sample.ascii) }
     + [20, 1_024, 65_536].map { textCase("mixed", size: $0, Sample.mixedText) }
@@ -35,7 +35,7 @@ private func textCase(
     }
 }
 
-/// A server's session that is handed reads: parsing, unmasking, checking text.
+/// The cases of a server's session that receives reads: parsing, unmasking, validating text.
 let sessionCases = [
     sessionCase(frames: 16, size: 20, isText: false),
     sessionCase(frames: 16, size: 20, isText: true),
@@ -45,7 +45,8 @@ let sessionCases = [
     sessionCase(frames: 1, size: 65_536, isText: false),
 ]
 
-/// Each read is copied first, as the session unmasks in place; the copy counts too.
+/// Returns a case of the session. Each read is copied first, because the session unmasks in place;
+/// the copy counts too.
 private func sessionCase(frames: Int, size: Int, isText: Bool) -> MicroCase {
     let name = "frames-\(frames)x\(size)-\(isText ? "text" : "binary")"
     return MicroCase(name: name, times: size > 10_000 ? 200 : 5_000) { times in
@@ -66,7 +67,7 @@ private func sessionCase(frames: Int, size: Int, isText: Bool) -> MicroCase {
     }
 }
 
-/// A frame as clients send it (RFC 6455 §5.2), masked.
+/// Returns a masked client frame (RFC 6455 §5.2).
 private func frame(_ index: Int, size: Int, isText: Bool) -> [UInt8] {
     let key: [UInt8] = [0x37, 0xFA, 0x21, UInt8(truncatingIfNeeded: index)]
     var bytes: [UInt8] = [isText ? 0x81 : 0x82]
@@ -81,7 +82,7 @@ private func frame(_ index: Int, size: Int, isText: Bool) -> [UInt8] {
     return bytes + key + payload.enumerated().map { $1 ^ key[$0 % 4] }
 }
 
-/// Takes messages and looks at one byte of each.
+/// A sink that looks at one byte of each message.
 private struct CountingSink: SessionSink, ~Copyable {
     var messages = 0
     var bytes = 0
@@ -98,7 +99,7 @@ private struct CountingSink: SessionSink, ~Copyable {
     mutating func pong(_ payload: UnsafeRawBufferPointer) {}
 
     mutating func grow(_ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int) -> Bool {
-        // Reads hold whole frames, so nothing has to be put together.
+        // Reads hold whole frames, so no fragments are put together.
         false
     }
 

@@ -1,6 +1,6 @@
 import WebSocketProtocol
 
-/// What compresses, at which level; 12 window bits and memory level 5, as the server does.
+/// A compression engine and its level, with 12 window bits and memory level 5 as in the server.
 private struct Setting {
     let name: String
     let engine: DeflateEngine
@@ -20,7 +20,8 @@ private struct Setting {
 
 private let sizes = [256, 1_024, 4_096, 65_536]
 
-/// Deflating messages that stand alone, and one that refers to 4 KiB before it; inflating them.
+/// The cases of deflating messages without context, deflating one that refers to 4 KiB before it,
+/// and inflating.
 let compressionCases =
     Setting.all.flatMap { setting in
         sizes.map { deflateCase(setting, size: $0, history: 0) }
@@ -31,7 +32,7 @@ let compressionCases =
             + [inflateCase(setting, size: 1_024, history: 4_096)]
     }
 
-/// Bytes of one text: what was sent before, and the message.
+/// Returns two parts of one text: the earlier data, and the message.
 private func sample(_ size: Int, after history: Int) -> ([UInt8], [UInt8]) {
     let text = Sample.json(history + size)
     return (Array(text.prefix(history)), Array(text.suffix(size)))
@@ -54,8 +55,8 @@ private func deflateCase(_ setting: Setting, size: Int, history: Int) -> MicroCa
 }
 
 private func inflateCase(_ setting: Setting, size: Int, history: Int) -> MicroCase {
-    // Whatever its level, an inflater is the same. ISA-L's leaves to zlib what is shorter than 400
-    // bytes compressed: two of its cases show that they cost the same.
+    // An inflater is the same at every level. ISA-L's leaves messages shorter than 400 compressed
+    // bytes to zlib: two of its cases show that they cost the same.
     let title = "inflate-\(setting.engine)-\(size)" + (history > 0 ? "-after-\(history)" : "")
     return MicroCase(name: title, times: times(size)) { times in
         let (before, message) = sample(size, after: history)
@@ -84,7 +85,7 @@ private func inflateCase(_ setting: Setting, size: Int, history: Int) -> MicroCa
 }
 
 extension Deflater {
-    /// A message that shrinks, compressed.
+    /// Returns a message, compressed; it must shrink.
     fileprivate mutating func compressed(_ message: [UInt8], after history: [UInt8]) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: Deflater.room(for: message.count)) { buffer, count in
             let room = UnsafeMutableRawBufferPointer(buffer)

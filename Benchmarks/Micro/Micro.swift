@@ -33,11 +33,11 @@ struct Micro {
 struct MicroCase: Sendable {
     let name: String
     let times: Int
-    /// Does it that many times; the result depends on all of them.
+    /// Does the work that many times. The result depends on all of them.
     let run: @Sendable (Int) -> Int
 }
 
-/// Bytes that are the same in each run.
+/// Sample bytes that are the same in each run.
 enum Sample {
     static func bytes(_ count: Int) -> [UInt8] {
         var state: UInt64 = 88_172_645_463_325_252
@@ -51,14 +51,14 @@ enum Sample {
 
     static func ascii(_ count: Int) -> [UInt8] { bytes(count).map { 32 + $0 % 95 } }
 
-    /// Two and three bytes a character, between ASCII.
+    /// Returns characters of two and three bytes between ASCII.
     static func mixedText(_ count: Int) -> [UInt8] {
         let words = Array("Größe 東京 ".utf8)
         let text = Array(repeatElement(words, count: count / words.count).joined())
         return text + repeatElement(32, count: count - text.count)
     }
 
-    /// Updates of an order book, like the load generator's JSON.
+    /// Returns updates of an order book, like the JSON of the load generator.
     static func json(_ count: Int) -> [UInt8] {
         let numbers = bytes(2 * count)
         var text = #"{"type":"l2update","product_id":"BTC-USD","changes":["#

@@ -1,7 +1,8 @@
 import PubSub
 import UVTransport
 
-/// One of many connections joins one of a loop's topics and leaves it, and all of its topics.
+/// The cases of one of many connections that joins and leaves one topic of a loop, or all of its
+/// topics.
 let topicCases = [
     MicroCase(name: "topics-join-leave", times: 2_000) { times in
         var table = TopicTable()
@@ -53,7 +54,7 @@ let topicCases = [
     },
 ]
 
-/// Deadlines that are put off, as each message does, and deadlines that pass.
+/// The cases of deadlines that are postponed, as each message does, and of deadlines that pass.
 let timerCases = [
     MicroCase(name: "timers-put-off", times: 5_000) { times in
         var wheel = TimerWheel(now: 0)

@@ -37,7 +37,8 @@ struct Apus: AsyncParsableCommand {
             UsersCommand.self, BenchCommand.self,
         ])
 
-    /// Not `async`: the runtime would have opened descriptors of its own by then.
+    /// Starts the program. Not `async`, because the runtime would already have opened descriptors
+    /// of its own.
     static func main() {
         openStandardStreams()
         if let unknown = UnknownCommand.find(in: Array(CommandLine.arguments.dropFirst())) {

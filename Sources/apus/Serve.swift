@@ -7,13 +7,13 @@ import ServiceLifecycle
 import UVTransport
 import WebSocketServer
 
-/// Serves with `settings` until a signal or a failure stops it.
+/// Serves with `settings` until a signal or an error stops it.
 ///
-/// Prints `listening on URL` to standard output for each listener once it accepts. Nobody who
-/// serves waits for who reads that, or the log.
+/// Prints `listening on URL` to standard output for each listener once it accepts connections. A
+/// slow reader of this output or of the log never blocks an event loop.
 ///
-/// - Throws: what kept it from starting, or stopped it; exit status 78 for a database that can't be
-///   used.
+/// - Throws: The error that kept the server from starting, or stopped it; exit status 78 for a
+///   database that can't be used.
 func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async throws {
     var configuration = settings.server
     configuration.handlesSignals = true
@@ -46,7 +46,7 @@ func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async thro
     }
 }
 
-/// An error of the system that kept the server from listening, with advice.
+/// A system error that kept the server from listening, with advice.
 private struct StartFailure: Error, CustomStringConvertible {
     let error: TransportError
 
@@ -71,7 +71,7 @@ private struct StartFailure: Error, CustomStringConvertible {
     }
 }
 
-/// What carries publications, within this process or to others.
+/// Creates the broker, which carries publications within this process or to others.
 private func makeBroker(_ settings: BrokerSettings, logger: Logger) -> any Broker {
     switch settings.place {
     case .memory: MemoryBroker()
@@ -79,13 +79,13 @@ private func makeBroker(_ settings: BrokerSettings, logger: Logger) -> any Broke
     }
 }
 
-/// The tasks' database, before anything listens.
+/// Opens the tasks' database, before anything listens.
 private func openTasks(
     _ settings: Settings, _ log: StandardErrorLog, _ logger: Logger
 ) async throws -> TaskStore? {
     guard let path = settings.tasksDatabase else { return nil }
-    // A file that may not grow is then an error like a full disk, which a request can be answered
-    // with, and not the end of the process.
+    // Exceeding the file size limit then gives an error like a full disk, and requests get an error
+    // response. Otherwise the signal would end the process.
     signal(SIGXFSZ, SIG_IGN)
     do {
         let store = try await TaskStore.open(path: path, logger: logger)
@@ -104,7 +104,7 @@ private func openTasks(
     }
 }
 
-/// The line for scripts and people to wait for.
+/// Returns the line that scripts and people wait for.
 private func announcement(of address: BoundAddress) -> String {
     switch address {
     case .ip: "listening on http://\(address)\n"

@@ -3,7 +3,7 @@ import CLibuv
 import COpenSSL
 import CZlib
 
-/// The version of this program, and of what it was built from and runs with.
+/// The version of this program, and of the libraries that it was built with and runs with.
 enum Version {
     /// The release, by Semantic Versioning. CHANGELOG.md has an entry for each.
     static let number = "0.2.0"
@@ -18,8 +18,8 @@ enum Version {
     /// The number and the commit in one line: `0.2.0 (0123456789ab)`.
     static let short = number + (commit.map { " (\($0))" } ?? "")
 
-    /// Each library's name and version: that of the library in use, except for ISA-L, whose
-    /// version is known at compile time alone.
+    /// The name and version of each library. The version is that of the library in use, except for
+    /// ISA-L, whose version is known only at compile time.
     static var libraries: [(name: String, version: String)] {
         let swift = _SwiftStdlibVersion.current.description.split(separator: ".").prefix(2)
         let isal = String(cString: apus_isal_version())
@@ -33,7 +33,7 @@ enum Version {
         ]
     }
 
-    /// What `apus --version` prints, without the last line's end.
+    /// Returns the output of `apus --version`, without the final newline.
     static func report(commit: String? = commit) -> String {
         let lines =
             [("commit", commit ?? "unknown: not built by make from a Git checkout")] + libraries

@@ -11,7 +11,7 @@ import WebSocketTesting
         Publication([UInt8](repeating: 7, count: size).span.bytes, as: .text, to: topic, key: key)
     }
 
-    /// The same by plain searches through a list.
+    /// A twin of the backlog that searches a plain list.
     private struct Twin {
         var items: [(item: Item, publication: Publication?, policy: SlowSubscriberPolicy?)] = []
 
@@ -54,7 +54,7 @@ import WebSocketTesting
         var backlog = Backlog()
         var twin = Twin()
         for step in 0..<6_000 {
-            // Long stretches of adding, and of taking.
+            // Long stretches of adding, then of taking.
             let adds = random.next() % 10 < (step / 500 % 2 == 0 ? 7 : 3)
             if adds {
                 let size = Int(random.next() % 300)

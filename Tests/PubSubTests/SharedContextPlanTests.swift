@@ -77,14 +77,14 @@ import WebSocketProtocol
 
     @Test("An encoding for one reader must be worthwhile")
     func single() {
-        // It replaces the standalone encoding.
+        // The second encoding replaces the standalone one.
         #expect(depths(plan([(900, 0), (1, 1)])) == [.deep, .deep])
-        // It doesn't: 48 of 128 B are less than 3.6 µs.
+        // The second encoding doesn't pay: 48 of 128 B are worth less than 3.6 µs.
         #expect(depths(plan([(900, 0), (1, 1)], unknown: 9)) == [.deep, .standalone])
         #expect(depths(plan([(900, 0), (2, 1)], unknown: 9)) == [.deep, .deep])
-        // 384 of 1,024 B are more than 6.4.
+        // It pays: 384 of 1,024 B are worth more than 6.4 µs.
         #expect(depths(plan([(900, 0), (1, 1)], unknown: 9, payload: 1_024)) == [.deep, .deep])
-        // A long payload saves no more, and takes long to compress.
+        // A long payload saves no more bytes, and takes long to compress.
         #expect(
             depths(plan([(900, 0), (2, 1)], unknown: 9, payload: 65_536)) == [.deep, .standalone])
     }

@@ -114,12 +114,12 @@ struct SharedContextRatioTests {
         let world = World(engine: engine)
         let choices = SharedContextTests.Choices(seed: 4)
         for index in 0..<20 {
-            // Half of them keep no context, and get nothing that is longer.
+            // Half of the readers keep no context, and receive no longer frames for it.
             world.join(.init(takesOver: index % 2 == 0, windowBits: 15, topics: 1))
         }
         for round in 0..<100 {
             world.publish((0..<60).map { _ in choices.next() }, topic: 0)
-            // It helps no reader that comes later, either.
+            // The shared context doesn't help a reader that joins later, either.
             if round == 50 { world.join(.init(takesOver: true, windowBits: 15, topics: 1)) }
         }
         #expect(world.bytesWritten == world.bytesPlain + 10 * 6)

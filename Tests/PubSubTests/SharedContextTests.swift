@@ -99,7 +99,7 @@ import WebSocketProtocol
         #expect([1_000, 1_000, 2_000, 50].map(publish) == [0, 1_000, 2_000, 4_000])
         #expect(publish(50) == 4_050)
         #expect(publish(50) == 4_096)
-        // 4,150 bytes: without the oldest, there are too few.
+        // The context has 4,150 bytes; without the oldest publication, it would have too few.
         #expect(context?.parts.count == 6)
         #expect(publish(1_000) == 4_096)
         #expect(context?.parts.count == 6)

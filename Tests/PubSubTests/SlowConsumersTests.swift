@@ -32,7 +32,7 @@ import WebSocketTesting
 
         var items: [Waiting] = []
         var outbox = 0
-        /// The bytes of publications in the outbox, at most.
+        /// The maximum bytes of publications in the outbox.
         var share = 0
 
         var size: Int { items.reduce(0) { $0 + $1.item.size } }
@@ -46,7 +46,7 @@ import WebSocketTesting
         }
     }
 
-    /// Does what ``SlowConsumers`` promises, in the simplest way.
+    /// A twin that keeps the promises of ``SlowConsumers`` in the simplest way.
     private struct Twin {
         let max: Int
         var consumers: [Consumer]
@@ -58,13 +58,13 @@ import WebSocketTesting
         var used: Int { consumers.reduce(0) { $0 + $1.size + $1.share } }
         var hasRoom: Bool { used <= max }
 
-        /// Whether two have backlogs of the same size.
+        /// Whether two consumers have backlogs of the same size.
         var hasTie: Bool {
             let sizes = consumers.map(\.size).filter { $0 > 0 }
             return Set(sizes).count < sizes.count
         }
 
-        /// Returns the consumer with the largest backlog, unless that is this one's.
+        /// Returns the consumer with the largest backlog; `nil` if that is this one.
         func slower(than index: Int) -> Int? {
             let most = consumers.indices.max { consumers[$0].size < consumers[$1].size }!
             return consumers[most].size > consumers[index].size ? most : nil
@@ -119,7 +119,7 @@ import WebSocketTesting
         }
     }
 
-    /// Both, side by side.
+    /// The slow consumers and their twin, side by side.
     private struct World {
         let budget: Budget
         let slow: SlowConsumers
@@ -145,7 +145,7 @@ import WebSocketTesting
             slow.forget(subscriber, andOutbox: true)
         }
 
-        /// Replaces a connection that is over by a new one.
+        /// Replaces a closed connection by a new one.
         mutating func disconnect(_ index: Int) {
             slow.forget(subscribers[index], andOutbox: true)
             twin.consumers[index] = Consumer()
@@ -176,7 +176,7 @@ import WebSocketTesting
                 of: subscribers[index], outboxCount: twin.consumers[index].outbox)
         }
 
-        /// Sends what waits until the outbox is above its high-water mark.
+        /// Sends queued publications until the outbox is above its high-water mark.
         mutating func resume(_ index: Int) {
             let before = twin.consumers[index].outbox
             while twin.consumers[index].outbox <= Consumer.highWater {
@@ -239,11 +239,11 @@ import WebSocketTesting
         var world = World(count: 12, budget: budget)
         for step in 0..<2_000 {
             let index = Int(random.next() % 12)
-            // Of two consumers with backlogs of one size, either may pay: the twin can't tell
+            // Of two consumers with equal backlogs, either may be evicted: the twin can't predict
             // which.
             if world.twin.hasTie { world.disconnect(index) }
             let consumer = world.twin.consumers[index]
-            // In long stretches more is queued than sent, and the reverse.
+            // In long stretches, more is queued than sent, or more is sent than queued.
             switch random.next() % (step / 300 % 2 == 0 ? 12 : 20) {
             case 0..<7:
                 if consumer.outbox == 0, consumer.items.isEmpty {

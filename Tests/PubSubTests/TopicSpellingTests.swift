@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 @testable import PubSub
 
-/// Names that are canonically equivalent, and not the same bytes.
+/// Names that are canonically equivalent but differ in their bytes.
 private let composed = "caf\u{E9}"
 private let decomposed = "cafe\u{301}"
 

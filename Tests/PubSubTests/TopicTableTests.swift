@@ -4,7 +4,7 @@ import WebSocketTesting
 @testable import PubSub
 
 @Suite("Topic table") struct TopicTableTests {
-    /// What a table should say, kept the slow way.
+    /// A twin of the table, kept in the simplest way.
     private struct Twin {
         var topics: [Int: Set<String>] = [:]
 

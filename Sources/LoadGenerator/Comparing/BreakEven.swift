@@ -1,23 +1,24 @@
 /// The link speed at which compression neither gains nor loses time.
 ///
-/// A message that is compressed spends less time on the wire and more on the CPU. The slower the
-/// link, the more the first counts; at the break-even speed they are the same.
+/// A compressed message spends less time on the wire and more on the CPU. The slower the link, the
+/// more the saved bytes matter. At the break-even speed, gain and loss are equal.
 package enum BreakEven: Sendable, Hashable {
-    /// It saves no bytes.
+    /// Compression saves no bytes.
     case never
-    /// It saves bytes and costs no time.
+    /// Compression saves bytes and costs no time.
     case always
-    /// It pays on links slower than that, in Mbit/s.
+    /// Compression pays on links slower than this, in Mbit/s.
     case below(Double)
-    /// It saves bytes, and the CPU times differ by less than those of one case do among themselves.
-    /// It pays on links slower than that, in Mbit/s, if it costs the more that noise may hide.
+    /// Compression saves bytes, and the CPU times differ by less than the noise between runs of one
+    /// case. It pays on links slower than `surelyBelow`, in Mbit/s, even if it costs the most that
+    /// the noise may hide.
     case withinNoise(surelyBelow: Double)
 
     /// - Parameters:
-    ///   - plain: of a message that is sent plain: its bytes on the wire, and the microseconds of
-    ///     CPU time that it costs the server.
-    ///   - compressed: the same of one that is compressed.
-    ///   - noise: how far the CPU times of several runs lie apart, in microseconds.
+    ///   - plain: The cost of a message that is sent uncompressed: its bytes on the wire, and the
+    ///     microseconds of CPU time that it costs the server.
+    ///   - compressed: The same for a compressed message.
+    ///   - noise: The spread of the CPU times of several runs, in microseconds.
     package init(
         plain: (wire: Double, cpu: Double), compressed: (wire: Double, cpu: Double),
         noise: Double = 0
@@ -27,7 +28,7 @@ package enum BreakEven: Sendable, Hashable {
         if bitsSaved <= 0 {
             self = .never
         } else if abs(timeAdded) < noise {
-            // Bits a microsecond are Mbit/s.
+            // Bits per microsecond equal Mbit/s.
             self = .withinNoise(surelyBelow: bitsSaved / (timeAdded + noise))
         } else if timeAdded <= 0 {
             self = .always
@@ -36,7 +37,7 @@ package enum BreakEven: Sendable, Hashable {
         }
     }
 
-    /// Whether it pays on a link of so many Mbit/s.
+    /// Returns whether compression pays on a link of this speed, in Mbit/s.
     package func pays(at megabits: Double) -> Bool {
         switch self {
         case .never: false
@@ -55,19 +56,19 @@ package enum BreakEven: Sendable, Hashable {
         }
     }
 
-    /// In Mbit/s; `nil` for all but ``below(_:)``.
+    /// The speed in Mbit/s; `nil` for all but ``below(_:)``.
     package var megabits: Double? {
         if case .below(let speed) = self { return speed }
         return nil
     }
 
-    /// In Mbit/s; `nil` for all but ``withinNoise(surelyBelow:)``.
+    /// The speed in Mbit/s; `nil` for all but ``withinNoise(surelyBelow:)``.
     package var surelyBelow: Double? {
         if case .withinNoise(let speed) = self { return speed }
         return nil
     }
 
-    /// One word, for programs.
+    /// The kind as one word, for programs.
     package var kind: String {
         switch self {
         case .never: "never"
@@ -77,8 +78,8 @@ package enum BreakEven: Sendable, Hashable {
         }
     }
 
-    /// The smallest size from which on it pays on such a link, at every larger one measured too;
-    /// `nil` if there is none.
+    /// Returns the smallest size from which compression pays on such a link: it must pay at every
+    /// larger measured size, too. Returns `nil` if there is none.
     package static func smallestSize(
         paying megabits: Double, _ measured: [(size: Int, breakEven: BreakEven)]
     ) -> Int? {

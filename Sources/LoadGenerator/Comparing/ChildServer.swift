@@ -2,14 +2,14 @@ import Foundation
 import UVTransport
 import WebSocketServer
 
-/// An `apus serve` of our own for one case, on a free port of the loopback.
+/// An `apus serve` process started for one case, on a free port of the loopback.
 final class ChildServer: Sendable {
     let url: @Sendable (String) throws -> WebSocketURL
     private let process: Process
 
     var identifier: Int32 { process.processIdentifier }
 
-    /// Starts it and waits until it listens.
+    /// Starts the server and waits until it listens.
     static func start(_ plan: ComparePlan, settings: [String]) async throws -> ChildServer {
         try await offLoad { try ChildServer(plan, settings: settings) }
     }
@@ -24,14 +24,14 @@ final class ChildServer: Sendable {
         process.arguments =
             ["serve", "--host", "127.0.0.1", "--port", "0", "--loops", "1", "--tools"]
             + all.flatMap { ["--set", $0] } + plan.arguments
-        // What is left of ours in the environment would be settings for the server.
+        // Variables of `apus` in the environment would be settings for the server.
         process.environment = ProcessInfo.processInfo.environment.filter {
             !$0.key.hasPrefix("APUS_")
         }
         let output = Pipe()
         process.standardOutput = output
         process.standardInput = FileHandle.nullDevice
-        // A child has the cores of the thread that starts it.
+        // A child process inherits the cores of the thread that starts it.
         let before = CoreAffinity.current
         CoreAffinity(cores: plan.serverCores).apply()
         defer { before.apply() }
@@ -44,7 +44,8 @@ final class ChildServer: Sendable {
         url = { try WebSocketURL("ws://\(authority)\($0)") }
     }
 
-    /// What the line `listening on http://HOST:PORT` says; `nil` if the output ends without.
+    /// Returns the authority in the line `listening on http://HOST:PORT`; `nil` if the output ends
+    /// without it.
     private static func authority(in output: FileHandle) -> String? {
         var text = ""
         while true {
@@ -58,7 +59,7 @@ final class ChildServer: Sendable {
         }
     }
 
-    /// Ends it.
+    /// Ends the server.
     func stop() async {
         _ = try? await Self.offLoad { [process] in
             process.terminate()
@@ -66,7 +67,7 @@ final class ChildServer: Sendable {
         }
     }
 
-    /// Runs what blocks on a thread where nothing waits for it.
+    /// Runs blocking work on a thread that nothing else waits for.
     private static func offLoad<T: Sendable>(
         _ body: @escaping @Sendable () throws -> T
     ) async throws -> T {

@@ -1,18 +1,18 @@
 import WebSocketServer
 
-/// One case of a comparison: how the server compresses, and under which load.
+/// One case of a comparison: the way of compressing, and the load.
 package struct CompareCase: Sendable, Hashable {
-    /// How the server's messages are compressed.
+    /// The way in which the server's messages are compressed.
     package enum Way: String, Sendable, CaseIterable, Codable {
         case plain
-        /// Every message stands alone.
+        /// Every message is compressed without reference to others.
         case alone
-        /// Every message refers to those before it, and is compressed for its connection alone.
+        /// Every message refers to earlier ones, and is compressed for its connection alone.
         case takeover
-        /// Publications refer to those before them, by frames that subscribers share.
+        /// Publications refer to earlier ones, and subscribers share their frames.
         case shared
 
-        /// In tables and charts.
+        /// The name in tables and charts.
         package var name: String {
             switch self {
             case .plain: "plain"
@@ -22,8 +22,8 @@ package struct CompareCase: Sendable, Hashable {
             }
         }
 
-        /// For `--set`. Small messages are compressed too, as the question is from which size on
-        /// that pays.
+        /// The settings for `--set`. Small messages are compressed too, since the comparison has to
+        /// find the size from which on that pays.
         var settings: [String] {
             let all = ["compression.threshold=0"]
             switch self {
@@ -34,7 +34,7 @@ package struct CompareCase: Sendable, Hashable {
             }
         }
 
-        /// What a server is offered that isn't ours to configure.
+        /// The offer to a server that we can't configure.
         var offer: LoadPlan.Compression {
             switch self {
             case .plain: .off
@@ -43,7 +43,7 @@ package struct CompareCase: Sendable, Hashable {
             }
         }
 
-        /// Why what a server agreed to is not this way; `nil` where it is.
+        /// Returns the reason why the server's agreement is not this way; `nil` if it is.
         func refusal(_ agreement: String?) -> String? {
             guard self != .plain else { return nil }
             guard let agreement else { return "the server agrees to no compression" }
@@ -56,7 +56,7 @@ package struct CompareCase: Sendable, Hashable {
 
     package var way: Way
     package var size: Int
-    /// Of a fan-out; `nil` for echo.
+    /// The subscribers of a fan-out; `nil` for echo.
     package var subscribers: Int?
 
     package init(_ way: Way, size: Int, subscribers: Int? = nil) {
@@ -65,19 +65,21 @@ package struct CompareCase: Sendable, Hashable {
         self.subscribers = subscribers
     }
 
-    /// A table's words.
+    /// The load's name in tables.
     package var loadName: String {
         subscribers.map { "fanout to \(Figures.grouped($0))" } ?? "echo"
     }
 
     package var name: String { "\(loadName), \(way.name), \(Figures.size(size))" }
 
-    /// As many connections as keep a core busy; large messages need fewer.
+    /// Enough connections to keep a core busy; large messages need fewer.
     private static let echoConnections = 100
     private static let echoConnectionsOfLarge = 20
     private static let fanoutInFlight = 8
 
-    /// - Parameter server: how it is reached, and its processes.
+    /// Returns the plan of this case.
+    ///
+    /// - Parameter server: The address of the server, and its processes.
     func plan(_ server: LoadPlan, _ comparison: ComparePlan) -> LoadPlan {
         var plan = server
         plan.scenario = subscribers == nil ? .echo : .fanout
@@ -87,45 +89,45 @@ package struct CompareCase: Sendable, Hashable {
         plan.inFlight = subscribers == nil ? 1 : Self.fanoutInFlight
         plan.sizes = comparison.file == nil ? SizeMix(size) : nil
         plan.payload = comparison.payload
-        // Our own servers are configured for the rest.
+        // Our own servers get the rest by their configuration.
         let isOwn = comparison.server == nil
         plan.compression = isOwn && way != .plain ? .takeover : way.offer
         plan.demandsCompression = isOwn
         plan.warmup = comparison.warmup
         plan.duration = comparison.duration
         plan.cores = comparison.generatorCores
-        // On a core of its own the generator keeps no one waiting.
+        // With a core of its own, a spinning generator takes no time from others.
         plan.spins = !comparison.generatorCores.isEmpty
         return plan
     }
 }
 
-/// What is compared, and for how long.
+/// The cases of a comparison, and their duration.
 package struct ComparePlan: Sendable {
     package var payload = PayloadKind.json
-    /// Bytes of messages; of ``file``, of a line on average.
+    /// The sizes of messages in bytes; for ``file``, the average size of a line.
     package var sizes: [Int]
     package var fanoutSizes: [Int]
     package var subscribers: [Int]
     package var warmup: Duration
     package var duration: Duration
-    /// Runs of each case, of which the one in the middle counts.
+    /// The number of runs of each case. The median run counts.
     package var repeats = 3
-    /// The server's core and the generator's; empty where there are no two.
+    /// The cores of the server and of the generator; empty if there are fewer than two.
     package var serverCores: [Int] = []
     package var generatorCores: [Int] = []
-    /// A server that is there already, in the place of ours: how it is reached, and its processes
-    /// where they can be seen. What it is offered makes the ways, of which none is shared.
+    /// A server that runs already, used instead of our own: its address, and its processes if they
+    /// are visible. The ways are then different offers of the client; none of them is shared.
     package var server: LoadPlan?
-    /// The server's program, and what its `serve` gets besides.
+    /// The server's program; it is followed by the additional arguments of `serve`.
     package var executable: String
     package var arguments: [String] = []
-    /// The program's, for the reader.
+    /// The program's version, for the reader.
     package var version = "unknown"
     /// The file whose lines are the messages of every case.
     package private(set) var file: PayloadFile?
 
-    /// Compares with a file's lines, as they are, in the place of several sizes.
+    /// Compares with the unchanged lines of a file instead of several sizes.
     package mutating func useLines(of file: PayloadFile) {
         precondition(!file.lines.isEmpty)
         self.file = file
@@ -134,7 +136,7 @@ package struct ComparePlan: Sendable {
         fanoutSizes = [file.lineSizeAverage]
     }
 
-    /// Some four minutes.
+    /// Returns the plan of a whole comparison, which takes about four minutes.
     package static func whole(executable: String) -> ComparePlan {
         ComparePlan(
             sizes: [64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10],
@@ -142,14 +144,15 @@ package struct ComparePlan: Sendable {
             warmup: .milliseconds(250), duration: .milliseconds(700), executable: executable)
     }
 
-    /// Less than a minute.
+    /// Returns the plan of a short comparison, which takes less than a minute.
     package static func quick(executable: String) -> ComparePlan {
         ComparePlan(
             sizes: [64, 1 << 10, 16 << 10], fanoutSizes: [128, 1 << 10], subscribers: [100],
             warmup: .milliseconds(100), duration: .milliseconds(300), executable: executable)
     }
 
-    /// In the order in which they run: ways next to each other, so that they meet the same machine.
+    /// The cases in the order in which they run. The ways of one load are next to each other, so
+    /// that they meet the same state of the machine.
     package var cases: [CompareCase] {
         if server != nil, !subscribers.isEmpty { return fanoutCases.filter { $0.way != .shared } }
         let echo = sizes.flatMap { size in

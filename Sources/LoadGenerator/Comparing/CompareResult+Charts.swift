@@ -1,5 +1,5 @@
 extension CompareResult {
-    /// Charts by file name without its suffix; none without enough points.
+    /// The charts, with their file names without a suffix; none if there are too few points.
     package var charts: [(name: String, chart: LineChart)] {
         var charts: [(String, LineChart)] = []
         if plan.sizes.count > 1 {
@@ -88,7 +88,7 @@ extension CompareResult {
 }
 
 extension BreakEven {
-    /// In a chart of Mbit/s, wherever it lies along x.
+    /// The point in a chart of Mbit/s.
     fileprivate var point: LineChart.Point {
         switch self {
         case .always: .init(0, 0, .top)

@@ -1,13 +1,13 @@
-/// What a comparison measured, and what follows from it.
+/// The measurements of a comparison, and the conclusions from them.
 package struct CompareResult: Sendable {
     package let plan: ComparePlan
-    /// Each case, and its runs in their order.
+    /// Each case, with its runs in order.
     package private(set) var runs: [(one: CompareCase, reports: [LoadReport])] = []
-    /// Cases that could not be measured, and why.
+    /// The cases that could not be measured, with the reasons.
     package var failures: [(one: CompareCase, failure: LoadFailure)] = []
-    /// Whether it was cancelled.
+    /// Whether the comparison was cancelled.
     package var wasInterrupted = false
-    /// Ways that the server doesn't agree to, and what it says instead.
+    /// The ways that the server does not agree to, with its answers.
     package var refusals: [CompareCase.Way: String] = [:]
 
     package init(_ plan: ComparePlan) { self.plan = plan }
@@ -20,7 +20,7 @@ package struct CompareResult: Sendable {
         }
     }
 
-    /// Of each case the run in the middle, by the server's CPU time or else by its rate.
+    /// The median run of each case, by the server's CPU time if known, else by the rate.
     package var measured: [(one: CompareCase, report: LoadReport)] {
         runs.map { ($0.one, Self.median($0.reports)) }
     }
@@ -32,7 +32,7 @@ package struct CompareResult: Sendable {
         return reports.sorted { key($0) < key($1) }[reports.count / 2]
     }
 
-    /// Why there is nothing to compare; `nil` if there is.
+    /// The reason why there is nothing to compare; `nil` if there is something.
     package var failure: LoadFailure? {
         guard runs.isEmpty else { return nil }
         if let (one, failure) = failures.first {
@@ -48,30 +48,30 @@ package struct CompareResult: Sendable {
             advice: "Choose other sizes or subscribers.")
     }
 
-    /// Links that people have, in Mbit/s.
+    /// Typical link speeds of users, in Mbit/s.
     package static let links: [(name: String, megabits: Double)] = [
         ("10 Mbit/s", 10), ("100 Mbit/s", 100), ("1 Gbit/s", 1_000), ("10 Gbit/s", 10_000),
     ]
 
-    /// What break-even means.
+    /// The explanation of break-even.
     package static let payNote = """
         Compression pays on a link if the link would need more time for the bytes that are saved \
         than the CPU needs to save them. Within noise: the CPU times of the two cases differ by \
         less than those of one case do from run to run.
         """
-    /// Which link it means.
+    /// The explanation of which link is meant.
     package static let linkNote = """
         The link is the server's own, which all messages share: for an echo the bytes of both \
         directions count, for a fan-out those of all deliveries. It is not the link of one \
         subscriber.
         """
-    /// Which way takeover goes.
+    /// The explanation of the directions in which takeover applies.
     package static let takeoverNote = """
         Takeover is from server to client only: what clients send is compressed on its own, with \
         real takeover and shared context, too.
         """
 
-    /// How to read the answers, a paragraph each.
+    /// The explanations of the answers, one paragraph each.
     package var notes: [String] {
         var notes = [Self.payNote, Self.linkNote, Self.takeoverNote]
         if plan.server != nil {
@@ -93,7 +93,8 @@ package struct CompareResult: Sendable {
 
     // MARK: - Break-even
 
-    /// Of a case against the plain one with the same load; `nil` for that, or without CPU times.
+    /// Returns the break-even of a case against the plain case with the same load. Returns `nil`
+    /// for a plain case, or without CPU times.
     package func breakEven(_ one: CompareCase) -> BreakEven? {
         var plain = one
         plain.way = .plain
@@ -104,34 +105,34 @@ package struct CompareResult: Sendable {
         return BreakEven(plain: before, compressed: after, noise: noise)
     }
 
-    /// How far the CPU times of a case's runs lie apart, in microseconds a message.
+    /// Returns the spread of the CPU times of a case's runs, in microseconds per message.
     package func spread(_ one: CompareCase) -> Double? {
         let times = cpuTimes(one)
         guard let least = times.min(), let most = times.max() else { return nil }
         return most - least
     }
 
-    /// Of each run, in their order.
+    /// Returns the CPU times of the runs, in their order.
     func cpuTimes(_ one: CompareCase) -> [Double] {
         runs.first { $0.one == one }?.reports.compactMap(\.cpuPerMessage) ?? []
     }
 
-    /// A message's bytes on the wire and CPU time. An echo goes both ways.
+    /// Returns a message's bytes on the wire and its CPU time. An echo goes both ways.
     static func cost(_ report: LoadReport) -> (wire: Double, cpu: Double)? {
         guard let cpu = report.cpuPerMessage else { return nil }
         let isEcho = report.plan.scenario == .echo
         return (report.wirePerMessage + (isEcho ? report.wirePerMessageOut : 0), cpu)
     }
 
-    /// Each load with each way of compressing, and where each kind of link begins to gain.
+    /// A load with a way of compressing, and the size from which each kind of link gains.
     package struct Answer: Sendable {
         package var way: CompareCase.Way
         package var subscribers: Int?
-        /// The smallest message for each of ``CompareResult/links``.
+        /// The smallest message that gains, for each of ``CompareResult/links``.
         package var smallestSizes: [Int?]
     }
 
-    /// The answers, one a row.
+    /// The table of the answers, one per row.
     package var answerTable: TextTable {
         var table = TextTable(["pays from", ""] + Self.links.map(\.name), words: 2)
         for answer in answers {
@@ -171,7 +172,7 @@ package struct CompareResult: Sendable {
             ], words: 2)
         for (one, report) in measured {
             let latencies = [50, 99, 99.9].map { Figures.number(report.latency($0)) }
-            // Of a few connections, it would be that of the process.
+            // With few connections, this would be the memory of the process itself.
             let memory = report.plan.connections >= 100 ? report.memoryPerConnection : nil
             let rate = { (bytes: Int) in Figures.bytes(Double(bytes) / report.seconds) + "/s" }
             table.add(
@@ -189,7 +190,7 @@ package struct CompareResult: Sendable {
         return table
     }
 
-    /// Half of what lies between the runs' CPU times, by the time in the middle.
+    /// Returns half the spread of the runs' CPU times, relative to the median.
     private func spreadText(_ one: CompareCase) -> String {
         guard cpuTimes(one).count > 1, let spread = spread(one),
             let cpu = report(one)?.cpuPerMessage, cpu > 0
@@ -197,7 +198,7 @@ package struct CompareResult: Sendable {
         return Figures.percent(spread / 2 / cpu)
     }
 
-    /// What keeps the figures from being taken as they are.
+    /// The reasons not to take the figures at face value.
     package var warnings: [String] {
         var warnings: [String] = []
         if plan.serverCores.isEmpty, plan.server == nil {
@@ -249,11 +250,11 @@ package struct CompareResult: Sendable {
         return warnings
     }
 
-    /// The most that a compressed message may refer to (RFC 7692 §7.1.2).
+    /// The largest distance to which a compressed message may refer (RFC 7692 §7.1.2).
     private static let windowSize = 32 << 10
 
-    /// Warns of cases in which the server could have done more. A long list says little, so a
-    /// range stands for more than ten.
+    /// Warns of cases in which the server could have done more. A range stands for more than ten,
+    /// since a long list tells the reader little.
     static func warning(
         ofUnderused underused: [(one: CompareCase, report: LoadReport)], among count: Int
     ) -> String {
@@ -271,7 +272,7 @@ package struct CompareResult: Sendable {
         return "\(text) \(list(cases))"
     }
 
-    /// Cases with a remark each: `echo, plain: 64 B, 1 KiB; echo, real takeover: 64 B`.
+    /// Returns a list of cases with remarks: `echo, plain: 64 B, 1 KiB; echo, real takeover: 64 B`.
     private static func list(_ cases: [(CompareCase, String)]) -> String {
         var groups: [(name: String, sizes: [String])] = []
         for (one, remark) in cases {

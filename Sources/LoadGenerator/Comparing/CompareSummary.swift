@@ -1,6 +1,6 @@
 import Foundation
 
-/// A comparison's figures under the names that they have in JSON.
+/// The figures of a comparison under their names in JSON.
 package struct CompareSummary: Codable, Sendable {
     package struct Measured: Codable, Sendable {
         package var way: String
@@ -9,9 +9,9 @@ package struct CompareSummary: Codable, Sendable {
         /// `never`, `always`, `below` or `within noise`; `nil` for plain messages.
         package var pays: String?
         package var breakEvenMegabitsPerSecond: Double?
-        /// Of what is within noise.
+        /// The speed below which compression surely pays, if the difference is within noise.
         package var surelyBelowMegabitsPerSecond: Double?
-        /// Of each run; the report is of the one in the middle.
+        /// The CPU time of each run; the report is that of the median run.
         package var cpuMicrosecondsPerMessageOfRuns: [Double]
         package var report: LoadSummary
     }
@@ -19,7 +19,7 @@ package struct CompareSummary: Codable, Sendable {
     package struct Answer: Codable, Sendable {
         package var way: String
         package var subscribers: Int?
-        /// The smallest message that gains, by link; `nil` if none does.
+        /// The smallest message that gains, for each link; `nil` if none does.
         package var smallestSizes: [String: Int?]
     }
 
@@ -27,13 +27,13 @@ package struct CompareSummary: Codable, Sendable {
         package var processor: String
         package var cores: Int
         package var kernel: String
-        /// Files of the libraries that compress, which have their versions in their names.
+        /// The files of the compression libraries; their names contain the versions.
         package var libraries: [String]
     }
 
-    /// The program's.
+    /// The program's version.
     package var version: String
-    /// Of a server that was not started for this.
+    /// The URL of a server that was not started for the comparison.
     package var url: String?
     package var machine: Machine
     package var measured: [Measured]
@@ -76,7 +76,7 @@ extension CompareSummary.Machine {
             libraries: ProcFile.read("/proc/self/maps").map(compressors) ?? [])
     }
 
-    /// zlib and ISA-L among the files that a process has mapped, as in `libz.so.1.2.13`.
+    /// Returns the files of zlib and ISA-L that a process has mapped, such as `libz.so.1.2.13`.
     static func compressors(_ maps: String) -> [String] {
         let files = maps.split(separator: "\n").compactMap { line in
             line.split(separator: "/").last.map(String.init)
@@ -84,7 +84,7 @@ extension CompareSummary.Machine {
         return Set(files.filter { $0.hasPrefix("libz.so") || $0.hasPrefix("libisal.so") }).sorted()
     }
 
-    /// In one line, with the program's version.
+    /// Returns one line with the program's version.
     func text(version: String) -> String {
         let machine = "\(processor), \(cores) \(cores == 1 ? "core" : "cores"), Linux \(kernel)"
         return "\(machine); " + (["apus \(version)"] + libraries).joined(separator: ", ")

@@ -1,9 +1,10 @@
-/// Runs a comparison's cases one after the other, each on a server of its own unless the plan names
-/// one; then all of them again, so that what else the machine does meets them all.
+/// A runner of a comparison's cases, one after the other, each on a server of its own unless the
+/// plan names one. It repeats the whole series, so that other work of the machine affects all cases
+/// alike.
 package struct Comparison: Sendable {
     package struct Progress: Sendable {
         package var one: CompareCase
-        /// Which of how many it is.
+        /// The number of the run, out of the total.
         package var number: Int
         package var total: Int
         package var load: LoadProgress?
@@ -17,7 +18,7 @@ package struct Comparison: Sendable {
         self.onProgress = onProgress
     }
 
-    /// Runs all. Cancelled, it ends and returns what there is.
+    /// Runs all cases. If cancelled, it ends and returns the results so far.
     package func run() async throws -> CompareResult {
         var result = CompareResult(plan)
         let cases = plan.cases
@@ -50,7 +51,7 @@ package struct Comparison: Sendable {
     private func run(_ one: CompareCase, number: Int, of total: Int) async throws -> LoadReport {
         if let server = plan.server {
             var report = try await load(one, server, number: number, of: total)
-            // It has served others before, whose memory it may have kept.
+            // The server may still hold the memory that it needed for earlier clients.
             report.memoryBefore = nil
             return report
         }

@@ -2,12 +2,12 @@ import Foundation
 
 /// A chart of lines over a logarithmic axis, as SVG.
 ///
-/// It has no background of its own, and greys and hues that can be read on white and on black.
+/// The background is transparent; the greys and hues are legible on white and on black.
 package struct LineChart: Sendable {
     package struct Series: Sendable {
         package var name: String
         package var points: [Point]
-        /// Which of the hues is its, in every chart.
+        /// The number of the line's hue, the same in every chart.
         package var hue: Int
 
         package init(name: String, points: [Point], hue: Int) {
@@ -20,14 +20,14 @@ package struct LineChart: Sendable {
     package struct Point: Sendable {
         package enum Mark: Sendable {
             case dot
-            /// A value that is at least so large: a ring.
+            /// A lower bound of the value: a ring.
             case atLeast
-            /// Larger or smaller than can be shown: a triangle at the upper or lower edge.
+            /// A value too large or too small to be shown: a triangle at the upper or lower edge.
             case top, bottom
         }
 
         package var x: Double
-        /// Of no meaning at an edge.
+        /// The value; it has no meaning at an edge.
         package var y: Double
         package var mark: Mark
 
@@ -41,12 +41,12 @@ package struct LineChart: Sendable {
     }
 
     package var title: String
-    /// One line below the title.
+    /// The line below the title.
     package var subtitle: String
     package var series: [Series]
-    /// Whether the y axis is logarithmic; one that isn't begins at 0.
+    /// Whether the y axis is logarithmic. A linear one begins at 0.
     package var isLogarithmic: Bool
-    /// How values on the axes are written.
+    /// The text of a value on an axis.
     package var xText: @Sendable (Double) -> String
     package var yText: @Sendable (Double) -> String
 
@@ -57,7 +57,7 @@ package struct LineChart: Sendable {
     ) {
         self.title = title
         self.subtitle = subtitle
-        // What a logarithmic axis can't show is left out.
+        // A logarithmic axis can't show zero or negative values, so they are left out.
         self.series = series.map { one in
             Series(
                 name: one.name,
@@ -135,7 +135,7 @@ package struct LineChart: Sendable {
             let radius = mark == .dot ? "3.5" : "5"
             return "<circle cx=\"\(number(x))\" cy=\"\(number(y))\" r=\"\(radius)\" \(paint)/>\n"
         case .top, .bottom:
-            // Its point lies beyond the edge.
+            // The tip points beyond the edge.
             let tip = mark == .top ? -9.0 : 9
             let corners = [(x - 6, y), (x + 6, y), (x, y + tip)]
             let text = corners.map { "\(number($0.0)),\(number($0.1))" }.joined(separator: " ")
@@ -145,7 +145,7 @@ package struct LineChart: Sendable {
 
     private static func hue(_ one: Series) -> String { hues[one.hue % hues.count] }
 
-    /// Each line's name at its end, moved apart where they would meet.
+    /// Returns each line's name at the line's end. Names that would overlap are moved apart.
     private func labels(_ xs: ClosedRange<Double>, _ ys: ClosedRange<Double>) -> String {
         var ends = series.map { one in
             (name: one.name, hue: Self.hue(one), y: place(one.points.last!, in: ys) + 4)
@@ -169,7 +169,7 @@ package struct LineChart: Sendable {
 
     private func yRange(_ values: [Double]) -> ClosedRange<Double>? {
         guard let most = values.max() else {
-            // Nothing but edges.
+            // There are only points at edges.
             return series.isEmpty ? nil : isLogarithmic ? 1...1_000 : 0...1
         }
         if !isLogarithmic { return 0...(Self.linearTicks(most).last ?? 1) }
@@ -180,7 +180,7 @@ package struct LineChart: Sendable {
         guard isLogarithmic else { return Self.linearTicks(range.upperBound) }
         var tick = range.lowerBound
         var ticks: [Double] = []
-        // Few decades have room for more than their ends.
+        // With few decades, there is room for labels between them.
         let steps: [Double] = range.upperBound / range.lowerBound > 300 ? [1] : [1, 2, 5]
         while tick <= range.upperBound {
             ticks += steps.map { $0 * tick }.filter { $0 <= range.upperBound * 1.000_1 }
@@ -189,7 +189,7 @@ package struct LineChart: Sendable {
         return ticks
     }
 
-    /// From 0 to `most` or a little more, in four to eight round steps.
+    /// Returns ticks from 0 to `most` or a little more, in four to eight round steps.
     static func linearTicks(_ most: Double) -> [Double] {
         guard most > 0, most.isFinite else { return [0, 1] }
         let rough = most / 5

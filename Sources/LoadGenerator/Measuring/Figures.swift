@@ -1,8 +1,8 @@
 import Foundation
 
-/// Numbers as people read them: three digits that count, and a unit.
+/// Numbers formatted for people: three significant digits and a unit.
 package enum Figures {
-    /// Three digits that count, thousands with commas: `0.123`, `12.3`, `1,230`.
+    /// Returns three significant digits, thousands with commas: `0.123`, `12.3`, `1,230`.
     package static func number(_ value: Double) -> String {
         let size = abs(value)
         if size == 0 { return "0" }
@@ -11,7 +11,7 @@ package enum Figures {
         return String(format: "%.\(places)f", value)
     }
 
-    /// The same for axes: without digits that say nothing.
+    /// Returns the number for an axis: without trailing zeros.
     package static func short(_ value: Double) -> String {
         var text = number(value)
         guard text.contains(".") else { return text }
@@ -30,7 +30,7 @@ package enum Figures {
         return text
     }
 
-    /// Bytes, with a binary unit from 10 KiB on.
+    /// Returns a number of bytes, with a binary unit from 10 KiB on.
     package static func bytes(_ value: Double) -> String {
         let size = abs(value)
         if size >= 10 * 1_048_576 { return "\(number(value / 1_048_576)) MiB" }
@@ -38,7 +38,7 @@ package enum Figures {
         return "\(number(value)) B"
     }
 
-    /// A message's size, as people write it: `64 B`, `4 KiB`.
+    /// Returns a message's size in the usual form: `64 B`, `4 KiB`.
     package static func size(_ bytes: Int) -> String {
         bytes >= 1_024 && bytes.isMultiple(of: 1_024) ? "\(bytes >> 10) KiB" : "\(bytes) B"
     }
@@ -55,7 +55,7 @@ package enum Figures {
             ? String(format: "%.1f %%", share * 100) : "\(Int((share * 100).rounded())) %"
     }
 
-    /// Bits a second.
+    /// Returns a speed in bits per second with a unit.
     package static func linkSpeed(megabits: Double) -> String {
         if megabits >= 999.5 { return "\(number(megabits / 1_000)) Gbit/s" }
         return "\(number(megabits)) Mbit/s"

@@ -1,4 +1,4 @@
-/// Why a load has no figures, and what to do about it.
+/// The reason why a load has no figures, with advice for the user.
 package struct LoadFailure: Error, Sendable, Hashable, CustomStringConvertible {
     package let problem: String
     package let advice: String
@@ -12,14 +12,14 @@ package struct LoadFailure: Error, Sendable, Hashable, CustomStringConvertible {
 }
 
 extension LoadReport {
-    /// The shortest time that counts as measured, in seconds.
+    /// The shortest measured time that gives figures, in seconds.
     private static let secondsMin = 0.1
-    /// The shortest time that a server is said to have stalled, in nanoseconds.
+    /// The shortest time that is reported as a stall of the server, in nanoseconds.
     private static let stallMin = 1e8
 
-    /// Why the figures would mean nothing; `nil` if they mean something.
+    /// The reason why the figures would be meaningless; `nil` if they are meaningful.
     ///
-    /// A load that lost a few connections on its way has figures, and its errors are reported.
+    /// A load that lost a few connections has figures, and its errors are reported.
     package var failure: LoadFailure? {
         if let mismatch = tally.firstMismatch {
             return LoadFailure("wrong contents: \(mismatch)", advice: pathAdvice)
@@ -48,7 +48,7 @@ extension LoadReport {
 
     private var warmupSeconds: Double { plan.warmup.inSeconds }
 
-    /// Whether there is anything that the figures are of.
+    /// Whether anything was measured.
     private var hasMeasured: Bool { plan.scenario == .idle || tally.messages > 0 }
 
     private var nothingCameBack: LoadFailure {
@@ -80,8 +80,8 @@ extension LoadReport {
 
     var longestWaitInWords: String { Figures.microseconds(Double(tally.longestWait) / 1e3) }
 
-    /// What to say of messages that were unanswered at the end for so long that the server must
-    /// have stalled; `nil` where they were on their way as always.
+    /// The warning about messages that were unanswered at the end for so long that the server must
+    /// have stalled; `nil` if they were only on their way.
     var stall: String? {
         let wait = Double(tally.longestWait)
         guard tally.unanswered > 0, wait >= max(Self.stallMin, seconds * 1e8) else { return nil }
@@ -92,7 +92,7 @@ extension LoadReport {
             """
     }
 
-    /// Which path a load needs.
+    /// The advice on which path a load needs.
     private var pathAdvice: String {
         switch plan.scenario {
         case .echo:

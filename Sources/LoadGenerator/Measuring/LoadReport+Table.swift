@@ -1,5 +1,5 @@
 extension LoadReport {
-    /// The figures, one a row, each with what it says.
+    /// The table of the figures, one per row, each with its explanation.
     package var table: TextTable {
         var table = TextTable(["", ""], words: 2)
         func add(_ name: String, _ value: String) { table.add([name, value]) }
@@ -10,7 +10,7 @@ extension LoadReport {
         if let server { addServer(server, add) }
         if let memoryAfter, let memoryPerConnection {
             var text = Figures.bytes(Double(memoryAfter.resident))
-            // Of a server that has served others before, it says nothing.
+            // The memory means nothing if the server has had other clients before.
             if plan.scenario == .idle {
                 text += ", \(Figures.bytes(memoryPerConnection)) a connection"
                 if let ownMemoryPerConnection {
@@ -33,9 +33,9 @@ extension LoadReport {
         return table
     }
 
-    /// The table and the warnings.
+    /// The table, followed by the warnings.
     package var text: String {
-        // Without the empty heads.
+        // The empty heads of the columns are left out.
         let lines = table.text.split(separator: "\n").filter { !$0.allSatisfy { $0 == " " } }
         return (lines + warnings.map { "! \($0)" }).joined(separator: "\n") + "\n"
     }

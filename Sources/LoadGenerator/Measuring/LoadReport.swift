@@ -1,16 +1,16 @@
 import Histogram
 
-/// What a load found: counts, times, and what they may not mean.
+/// The results of a load: counts, times, and warnings about their meaning.
 package struct LoadReport: Sendable {
     package let plan: LoadPlan
     package var tally = LoadTally()
-    /// Time measured.
+    /// The measured time in seconds.
     package var seconds = 0.0
-    /// Time until all connections were open.
+    /// The time until all connections were open, in seconds.
     package var openingSeconds = 0.0
-    /// `Sec-WebSocket-Extensions` of the answer; `nil` without compression.
+    /// `Sec-WebSocket-Extensions` in the response; `nil` without compression.
     package var agreement: String?
-    /// CPU time by wall time of each of our loops.
+    /// The CPU time of each of our loops, divided by the wall time.
     package var generatorBusy: [Double] = []
     package var server: ServerUse?
     package var machine: MachineUse?
@@ -18,22 +18,22 @@ package struct LoadReport: Sendable {
     package var memoryBefore: ServerProcess.Memory?
     package var memoryAfter: ServerProcess.Memory?
     package var ending = Ending.whole
-    /// What keeps the figures from meaning what they seem to.
+    /// The reasons why the figures may mislead.
     package private(set) var warnings: [String] = []
 
-    /// How a load came to its end.
+    /// The way in which a load ended.
     package enum Ending: Sendable {
-        /// It was measured for the time that the plan says.
+        /// The load was measured for the planned time.
         case whole
-        /// It was cancelled, by Ctrl-C for instance.
+        /// The load was cancelled, for example by Ctrl-C.
         case interrupted
-        /// There was no point in going on after errors.
+        /// The load was given up after errors.
         case failed
     }
 
     package var wasInterrupted: Bool { ending == .interrupted }
 
-    /// From here on, a thread has no time left.
+    /// The share of CPU time from which on a thread counts as fully busy.
     static let busyMin = 0.9
 
     package init(_ plan: LoadPlan) { self.plan = plan }
@@ -42,38 +42,38 @@ package struct LoadReport: Sendable {
 
     package var messagesPerSecond: Double { seconds > 0 ? Double(tally.messages) / seconds : 0 }
 
-    /// Microseconds at a percentile, 0…100.
+    /// Returns the latency at a percentile (0 to 100), in microseconds.
     package func latency(_ percentile: Double) -> Double {
         Double(tally.latency.valueAtPercentile(percentile)) / 1e3
     }
 
     package var latencyMax: Double { hasLatencies ? Double(tally.latency.max) / 1e3 : 0 }
 
-    /// Whether anything came back, or was waited for.
+    /// Whether any message came back, or was unanswered.
     var hasLatencies: Bool { tally.messages + tally.unanswered > 0 }
 
-    /// Bytes of a message's frame from the server.
+    /// The bytes on the wire for each message from the server.
     package var wirePerMessage: Double { each(tally.wireIn) }
-    /// Bytes of a frame to the server.
+    /// The bytes on the wire for each message to the server.
     package var wirePerMessageOut: Double {
         tally.messagesOut > 0 ? Double(tally.wireOut) / Double(tally.messagesOut) : 0
     }
 
-    /// Bytes on the wire, from the server, by bytes of messages.
+    /// The bytes on the wire from the server, divided by the bytes of the messages.
     package var ratio: Double? {
         tally.payloadIn > 0 ? Double(tally.wireIn) / Double(tally.payloadIn) : nil
     }
 
-    /// Microseconds of the server's CPU for a message.
+    /// The microseconds of the server's CPU time for each message.
     package var cpuPerMessage: Double? { server.map { each($0.cpuSeconds * 1e6) } }
     package var userPerMessage: Double? { server.map { each($0.userSeconds * 1e6) } }
 
-    /// Bytes of resident memory for each connection.
+    /// The bytes of the server's resident memory for each connection.
     package var memoryPerConnection: Double? {
         memoryPerConnection(from: memoryBefore?.resident, to: memoryAfter?.resident)
     }
 
-    /// Bytes of the server's own memory for each connection.
+    /// The bytes of the server's own memory for each connection.
     package var ownMemoryPerConnection: Double? {
         memoryPerConnection(from: memoryBefore?.own, to: memoryAfter?.own)
     }
@@ -91,20 +91,20 @@ package struct LoadReport: Sendable {
 
     // MARK: - Judgement
 
-    /// Whether it was the generator that had no time left, and not the server.
+    /// Whether the generator, and not the server, had no time left.
     package var isGeneratorBound: Bool {
         (generatorBusy.max() ?? 0) > Self.busyMin
             && server.map { $0.busiestThread < Self.busyMin } ?? false
     }
 
-    /// Whether the server had time left because nobody asked more of it: a closed loop was all that
-    /// it got, and the generator could have made more of it.
+    /// Whether the server was idle for want of load: in a closed loop, from a generator with time
+    /// left.
     package var isServerUnderused: Bool {
         guard plan.scenario != .idle, plan.rate == nil, !isGeneratorBound else { return false }
         return server.map { $0.busiestThread < Self.busyMin } ?? false
     }
 
-    /// Finds what is to be said of the figures.
+    /// Adds the warnings that follow from the figures.
     package mutating func judge() {
         warnings = []
         let busiest = generatorBusy.max() ?? 0
@@ -153,7 +153,7 @@ package struct LoadReport: Sendable {
 
     private func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
 
-    /// The value of `Sec-WebSocket-Extensions` in a response's head.
+    /// Returns the value of `Sec-WebSocket-Extensions` in a response's head.
     static func extensionHeader(_ head: String) -> String? {
         for line in head.split(separator: "\r\n") {
             guard let colon = line.firstIndex(of: ":"),

@@ -1,6 +1,6 @@
 import WebSocketServer
 
-/// A report's figures under the names that they have in JSON; units are in the names.
+/// The figures of a report under their names in JSON, which include the units.
 package struct LoadSummary: Codable, Sendable {
     package struct Latency: Codable, Sendable {
         package var p50: Double
@@ -14,7 +14,7 @@ package struct LoadSummary: Codable, Sendable {
         package var cpuMicrosecondsPerMessage: Double
         package var userMicrosecondsPerMessage: Double
         package var cpuSeconds: Double
-        /// 1 is a whole core.
+        /// The CPU use; 1 is a whole core.
         package var busy: Double
         package var busiestThread: Double
     }
@@ -23,29 +23,29 @@ package struct LoadSummary: Codable, Sendable {
         package var bytesBefore: Int
         package var bytesAfter: Int
         package var bytesPerConnection: Double
-        /// The part of heaps and stacks, which no file is behind.
+        /// The memory of heaps and stacks, which no file backs.
         package var ownBytesPerConnection: Double?
     }
 
-    /// 1 is a whole core.
+    /// The CPU use of the machine; 1 is a whole core.
     package struct Machine: Codable, Sendable {
         package var otherBusy: Double
         package var stolen: Double
     }
 
     package var scenario: String
-    /// Without what may follow its path, which may be a secret.
+    /// The URL without its query, which may hold a secret.
     package var url: String
     package var connections: Int
     package var publishers: Int?
     package var inFlight: Int?
     package var ratePerSecond: Double?
     package var payload: String?
-    /// `nil` where the messages are a file's lines.
+    /// The sizes of messages; `nil` if the messages are the lines of a file.
     package var sizes: [Int]?
-    /// How often each size comes; `nil` where all come equally often.
+    /// The frequency of each size; `nil` if all are equally frequent.
     package var sizeWeights: [Int]?
-    /// Lines of a file that are the messages.
+    /// The number of lines of the file whose lines are the messages.
     package var lines: Int?
     package var compression: String
     package var extensions: String?
@@ -53,9 +53,9 @@ package struct LoadSummary: Codable, Sendable {
     package var openingSeconds: Double
     package var seconds: Double
     package var messages: Int
-    /// Messages not answered at the end; `nil` for `idle`.
+    /// The messages that were unanswered at the end; `nil` for `idle`.
     package var unanswered: Int?
-    /// The longest time that one of them had waited.
+    /// The longest wait of an unanswered message.
     package var longestUnansweredMicroseconds: Double?
     package var messagesPerSecond: Double
     package var payloadBytesInPerSecond: Double

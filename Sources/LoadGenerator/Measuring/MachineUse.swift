@@ -1,11 +1,11 @@
 import Glibc
 
-/// What other programs of the generator's machine used of its CPU while a load was measured.
+/// The CPU use of other programs on the generator's machine while a load was measured.
 package struct MachineUse: Sendable {
-    /// CPU time by wall time, that of the generator and of the server's processes aside, as far as
-    /// they are seen; 1 is a whole core.
+    /// The CPU time of all programs except the generator and the visible processes of the server,
+    /// divided by the wall time; 1 is a whole core.
     package var otherBusy: Double
-    /// Time in which the host of a virtual machine ran others instead.
+    /// The time in which the host of a virtual machine ran others instead.
     package var stolen: Double
 
     package init(otherBusy: Double, stolen: Double) {
@@ -13,9 +13,9 @@ package struct MachineUse: Sendable {
         self.stolen = stolen
     }
 
-    /// - Parameter known: seconds of the generator and the server, which are not counted.
+    /// - Parameter known: The seconds of the generator and the server, which are not counted.
     init(from before: MachineTimes, to after: MachineTimes, known: Double, seconds: Double) {
-        // The kernel counts ticks, so little can come out as less than nothing.
+        // The kernel counts in ticks, so a small difference can come out negative.
         otherBusy = max(0, after.busy - before.busy - known) / seconds
         stolen = max(0, after.stolen - before.stolen) / seconds
     }
@@ -26,13 +26,13 @@ package struct MachineUse: Sendable {
     }
 }
 
-/// Seconds of CPU time of the whole machine.
+/// The CPU time of the whole machine, in seconds.
 struct MachineTimes: Equatable {
-    /// Including interrupts.
+    /// The busy time, including interrupts.
     var busy: Double
     var stolen: Double
 
-    /// The times since the machine started; `nil` where the kernel doesn't tell.
+    /// The times since the machine started; `nil` where the kernel doesn't report them.
     static var sinceBoot: MachineTimes? {
         let ticks = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
         return ProcFile.read("/proc/stat").flatMap { MachineTimes($0, ticksPerSecond: ticks) }

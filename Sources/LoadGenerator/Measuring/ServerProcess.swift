@@ -9,14 +9,14 @@ package struct ServerProcess: Sendable {
         self.identifiers = identifiers
     }
 
-    /// CPU time so far.
+    /// The CPU time used so far.
     package struct Usage: Sendable {
-        /// Nanoseconds of all threads.
+        /// The nanoseconds of all threads.
         package var total: UInt64 = 0
-        /// Clock ticks, for the part that is the program's own.
+        /// The clock ticks in user mode.
         package var userTicks = 0
         package var systemTicks = 0
-        /// Nanoseconds of each thread.
+        /// The nanoseconds of each thread.
         package var threads: [Int32: UInt64] = [:]
     }
 
@@ -35,18 +35,18 @@ package struct ServerProcess: Sendable {
             }
         }
         if usage.total == 0 {
-            // A kernel without scheduler statistics.
+            // This kernel has no scheduler statistics.
             let tick = 1_000_000_000 / UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
             usage.total = UInt64(usage.userTicks + usage.systemTicks) * tick
         }
         return usage
     }
 
-    /// Bytes of memory.
+    /// The memory in bytes.
     package struct Memory: Sendable, Equatable {
         package var resident: Int
-        /// The resident part that no file is behind: heaps and stacks. `nil` where the kernel
-        /// doesn't show it, as for processes of other users.
+        /// The resident memory that no file backs: heaps and stacks. `nil` if the kernel doesn't
+        /// show it, for example for processes of other users.
         package var own: Int?
 
         package init(resident: Int, own: Int?) {
@@ -55,7 +55,7 @@ package struct ServerProcess: Sendable {
         }
     }
 
-    /// The memory of all processes together.
+    /// Returns the memory of all processes together.
     package func memory() -> Memory {
         var sum = Memory(resident: 0, own: 0)
         for process in identifiers {
@@ -75,7 +75,8 @@ package struct ServerProcess: Sendable {
         return Memory(resident: pages * page, own: nil)
     }
 
-    /// Reads text as in `/proc/PID/smaps_rollup`; `nil` if it doesn't say how much is resident.
+    /// Parses text in the format of `/proc/PID/smaps_rollup`. Returns `nil` if it lacks the
+    /// resident size.
     static func memory(_ text: String) -> Memory? {
         var kibibytes: [Substring: Int] = [:]
         for line in text.split(separator: "\n") {
@@ -87,7 +88,7 @@ package struct ServerProcess: Sendable {
     }
 
     private static func statistics(_ process: Int32) -> (user: Int, system: Int)? {
-        // The second field is the command in parentheses, which may hold anything.
+        // The second field is the command in parentheses, which may contain any characters.
         guard let text = ProcFile.read("/proc/\(process)/stat"),
             let end = text.lastIndex(of: ")")
         else { return nil }
@@ -100,7 +101,7 @@ package struct ServerProcess: Sendable {
 
     // MARK: - Finding it
 
-    /// The processes that listen on a TCP port of this machine, as far as we may see them.
+    /// Returns the visible processes that listen on a TCP port of this machine.
     package static func listening(onPort port: Int) -> [Int32] {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"].compactMap(ProcFile.read)
         let inodes = Set(tables.flatMap { listeningInodes($0, port: port) })
@@ -113,7 +114,8 @@ package struct ServerProcess: Sendable {
         }
     }
 
-    /// The inodes of the sockets that listen on a port, of a table as in `/proc/net/tcp`.
+    /// Returns the inodes of the sockets that listen on a port, from a table in the format of
+    /// `/proc/net/tcp`.
     static func listeningInodes(_ table: String, port: Int) -> [String] {
         table.split(separator: "\n").dropFirst().compactMap { line in
             let fields = line.split(separator: " ")
@@ -127,7 +129,7 @@ package struct ServerProcess: Sendable {
     }
 }
 
-/// Files below `/proc`, which are read whole.
+/// Files below `/proc`, each of which is read as a whole.
 enum ProcFile {
     static func read(_ path: String) -> String? {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
@@ -143,7 +145,7 @@ enum ProcFile {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// The names in a folder that are numbers.
+    /// Returns the names in a folder that are numbers.
     static func numbers(in folder: String) -> [Int32] {
         guard let stream = unsafe opendir(folder) else { return [] }
         defer { unsafe closedir(stream) }

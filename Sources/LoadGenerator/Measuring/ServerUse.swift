@@ -1,11 +1,11 @@
-/// What a server's processes used of the CPU while a load was measured.
+/// The CPU use of a server's processes while a load was measured.
 package struct ServerUse: Sendable {
-    /// Seconds of all threads, and the part that is the program's own, which the kernel samples.
+    /// The seconds of all threads, and the part in user mode, which the kernel samples.
     package var cpuSeconds: Double
     package var userSeconds: Double
-    /// CPU time by wall time: 1 is a whole core.
+    /// The CPU time divided by the wall time; 1 is a whole core.
     package var busy: Double
-    /// The same of the busiest thread.
+    /// The CPU use of the busiest thread.
     package var busiestThread: Double
 
     package init(cpuSeconds: Double, userSeconds: Double, busy: Double, busiestThread: Double) {

@@ -2,7 +2,7 @@
 package struct TextTable: Sendable {
     package var columns: [String]
     package var rows: [[String]] = []
-    /// The first so many columns are words, and stand at the left.
+    /// The number of columns at the front that hold words and are left-aligned.
     package var words = 1
 
     package init(_ columns: [String], words: Int = 1) {
@@ -15,7 +15,7 @@ package struct TextTable: Sendable {
         rows.append(row)
     }
 
-    /// In columns, two blanks between.
+    /// The text in columns, two spaces apart.
     package var text: String {
         let widths = columns.indices.map { index in
             ([columns] + rows).map { $0[index].count }.max() ?? 0

@@ -1,44 +1,47 @@
 import WebSocketProtocol
 
-/// The messages of a load with their frames: compressed, masked and encoded once, before it begins.
+/// The messages of a load and their frames. They are compressed, masked and encoded once, before
+/// the load begins.
 ///
-/// Making them anew for each message would cost the generator more than sending them does. So a
-/// masking key serves every time its message is sent, which only a load may do (RFC 6455 §5.3), and
-/// each message is compressed alone, by zlib's level 6, which every server must take.
-// Safety: it owns its memory, which no one writes to once it is made.
+/// Encoding each message anew would cost the generator more than sending it. So a message keeps its
+/// masking key each time it is sent, which only a load may do (RFC 6455 §5.3). Each message is
+/// compressed alone, by zlib at level 6; every server must accept the result.
+// Safety: it owns its memory, which is never written to after the initializer.
 @safe
 package final class FramePool: @unchecked Sendable {
-    /// Distinct messages.
+    /// The number of distinct messages.
     package let count: Int
     package let messages: [[UInt8]]
     package let isText: Bool
     /// Whether any message is compressed.
     package let isCompressed: Bool
-    /// Bytes of a frame, and of a message, on average.
+    /// The average bytes of a frame, and of a message.
     package let frameSizeAverage: Double
     package let messageSizeAverage: Double
     private let bytes: UnsafeMutableRawPointer
-    /// Where each frame begins, those at the front repeated at the end; one more for the end.
+    /// The start of each frame, and the end of the last one. The frames at the front are repeated
+    /// at the end.
     private let offsets: UnsafeMutablePointer<Int>
     private let uniformSize: Int?
     private let sizes: UnsafeMutablePointer<Int>
     private let framesTotal: Int
 
-    /// The messages in the pool hold so many bytes together, as far as their number allows.
+    /// The bytes that the messages of a pool have together, as far as their number allows.
     private static let poolSize = 256 << 10
     private static let countMin = 8
     private static let countMax = 128
-    /// Where the server's messages may refer to earlier ones: the same ones again must lie further
-    /// back than any window reaches, or they would compress to next to nothing.
+    /// The number of messages if the server's messages may refer to earlier ones. A message must
+    /// not recur within any window, or it would compress to next to nothing.
     private static let countMaxOfTakeover = 4_096
-    /// Frames that one write may hold are repeated at the end, up to so many bytes.
+    /// The maximum size of the frames repeated at the end, which let one write run past the last
+    /// message.
     private static let repeatedSizeMax = 1 << 20
 
     /// - Parameters:
-    ///   - sizes: of the messages, in turn; `nil` for the lines of a file, whole.
-    ///   - windowBits: to compress with, 9…15; `nil` for plain messages.
-    ///   - isTakeover: whether the server's messages may refer to earlier ones.
-    ///   - batch: how many messages one write may hold.
+    ///   - sizes: The sizes of the messages, in turn; `nil` for whole lines of a file.
+    ///   - windowBits: The window bits for compression, 9 to 15; `nil` for plain messages.
+    ///   - isTakeover: Whether the server's messages may refer to earlier ones.
+    ///   - batch: The number of messages that one write may hold.
     package init(
         _ kind: PayloadKind, sizes given: [Int]?, windowBits: Int?, isTakeover: Bool = false,
         batch: Int
@@ -86,7 +89,7 @@ package final class FramePool: @unchecked Sendable {
         let average = max(1, sizes.reduce(0, +) / sizes.count)
         let most = isTakeover ? countMaxOfTakeover : countMax
         var wanted = min(max(poolSize / average, countMin), most)
-        // What is large and does not compress may be the same twice: it stays in the cache.
+        // Two large messages suffice if nothing is compressed: they stay in the cache.
         if isPlain, average >= 64 << 10 { wanted = 2 }
         let count = (wanted + sizes.count - 1) / sizes.count * sizes.count
         return kind.messages(sizes: sizes, count: count)
@@ -98,7 +101,7 @@ package final class FramePool: @unchecked Sendable {
         unsafe sizes.deallocate()
     }
 
-    /// The frames of `wanted` messages from the one at `index` on, or of fewer: one run of bytes.
+    /// Returns the frames of `wanted` or fewer messages from `index` on, as contiguous bytes.
     func frames(from index: Int, wanted: Int) -> (bytes: UnsafeRawBufferPointer, count: Int) {
         let taken = min(wanted, framesTotal - index)
         // Safety: `index` is one of `count`, and `taken` frames follow within the memory.
@@ -107,18 +110,18 @@ package final class FramePool: @unchecked Sendable {
         return unsafe (UnsafeRawBufferPointer(start: bytes + start, count: end - start), taken)
     }
 
-    /// The frame of one message.
+    /// Returns the frame of one message.
     package func frame(_ index: Int) -> [UInt8] {
         unsafe Array(frames(from: index, wanted: 1).bytes)
     }
 
-    /// The bytes of so many messages from the one at `index` on.
+    /// Returns the bytes of this many messages from `index` on.
     func size(of messages: Int, from index: Int) -> Int {
         if let uniformSize { return messages &* uniformSize }
         return (0..<messages).reduce(0) { unsafe $0 &+ sizes[self.index(index, after: $1)] }
     }
 
-    /// The index that comes `added` messages after `index`.
+    /// Returns the index that comes `added` messages after `index`.
     @inline(__always)
     func index(_ index: Int, after added: Int) -> Int {
         let sum = index &+ added
@@ -126,7 +129,7 @@ package final class FramePool: @unchecked Sendable {
     }
 }
 
-/// Makes one message after the other into a client's frame.
+/// An encoder of messages into a client's frames, one after the other.
 private struct FrameEncoder: ~Copyable {
     private var random = LoadRandom(seed: 6_455)
     private var deflater: Deflater?
@@ -163,7 +166,7 @@ private struct FrameEncoder: ~Copyable {
     }
 }
 
-/// A client's frame.
+/// Returns a client's frame.
 func maskedFrame(_ payload: [UInt8], firstByte: UInt8, key: UInt32) -> [UInt8] {
     var frame = [UInt8](repeating: 0, count: FrameHeader.sizeMax + payload.count)
     let size = unsafe frame.withUnsafeMutableBytes { frame in

@@ -1,10 +1,10 @@
-/// Messages of JSON: order-book updates as an exchange sends them.
+/// JSON messages: order-book updates as an exchange sends them.
 enum JSONEvents {
     static let pairs = ["BTC-USD", "ETH-USD", "SOL-USD", "BTC-EUR", "ETH-BTC", "XRP-USD"]
-    /// Below this there is no room for an update with a change.
+    /// The smallest size that has room for an update with a change.
     private static let updateSizeMin = 220
 
-    /// Exactly `size` bytes of valid JSON; an empty message is empty.
+    /// Returns exactly `size` bytes of valid JSON; an empty message stays empty.
     static func message(_ size: Int, _ random: inout LoadRandom) -> [UInt8] {
         var text =
             size < updateSizeMin ? small(size, &random) : update(size, &random)
@@ -43,9 +43,9 @@ enum JSONEvents {
         return text + Array("\"}".utf8)
     }
 
-    /// As many fields as fit, then words.
+    /// Returns as many fields as fit, then words.
     private static func small(_ size: Int, _ random: inout LoadRandom) -> [UInt8] {
-        // A number is JSON too.
+        // A number is valid JSON too.
         guard size >= 8 else { return (0..<size).map { _ in UInt8(0x31 + random.below(9)) } }
         var text: [UInt8] = Array("{".utf8)
         let fields = [

@@ -1,4 +1,4 @@
-/// A small generator with a seed (SplitMix64): the same load every time.
+/// A small random number generator with a seed (SplitMix64), for the same load every time.
 package struct LoadRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
@@ -12,7 +12,7 @@ package struct LoadRandom: RandomNumberGenerator, Sendable {
         return z ^ z >> 31
     }
 
-    /// `0 ..< bound`; the tiny bias is no matter for a load.
+    /// Returns a number in `0 ..< bound`. The tiny bias does not matter for a load.
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 
     mutating func pick<T>(_ choices: [T]) -> T { choices[below(choices.count)] }

@@ -1,23 +1,23 @@
-/// A user's own file: its lines are messages, or consecutive slices of it.
+/// A user's own file. Its lines, or consecutive slices of it, are the messages.
 package struct PayloadFile: Sendable, Hashable {
     package let bytes: [UInt8]
-    /// Whether it is UTF-8: it then goes as text (RFC 6455 §5.6), else as binary.
+    /// Whether the file is UTF-8. It is then sent as text (RFC 6455 §5.6), else as binary.
     package let isText: Bool
-    /// The lines that are messages, without their ends; empty ones are none.
+    /// The lines that are messages, without their ends. Empty lines are skipped.
     ///
-    /// There are none where the file is not text, holds one line only, or one above
+    /// There are none if the file is not text, has only one line, or has a line above
     /// ``lineSizeMax``.
     package let lines: [Range<Int>]
-    /// Whether only its first lines are kept.
+    /// Whether only the file's first lines are kept.
     package let isCut: Bool
 
-    /// What servers commonly take as one message, ours by default too.
+    /// The largest line: the usual limit of servers for a message, and our default.
     package static let lineSizeMax = 1 << 20
-    /// As many lines are kept, and bytes of them: each loop makes its frames of them anew.
+    /// The maximum number of lines, and of their bytes: each loop encodes its own frames of them.
     static let linesMax = 1 << 16
     static let linesSizeMax = 16 << 20
 
-    /// - Parameter bytes: what the file holds; not empty.
+    /// - Parameter bytes: The content of the file; not empty.
     package init(_ bytes: [UInt8]) {
         precondition(!bytes.isEmpty)
         self.bytes = bytes
@@ -38,31 +38,32 @@ package struct PayloadFile: Sendable, Hashable {
     }
 
     private static func lines(of bytes: [UInt8]) -> [Range<Int>] {
-        // LF, or CR and LF.
+        // Lines end with LF or CR LF.
         bytes.split(separator: 0x0A).compactMap { line in
             let end = line.last == 0x0D ? line.endIndex - 1 : line.endIndex
             return end > line.startIndex ? line.startIndex..<end : nil
         }
     }
 
-    /// Bytes of a line on average, at least 1; 0 where there are none.
+    /// The average bytes of a line, at least 1; 0 if there are no lines.
     package var lineSizeAverage: Int {
         if lines.isEmpty { return 0 }
         return lines.reduce(lines.count / 2) { $0 + $1.count } / lines.count
     }
 
-    /// As in `the 1,200 lines of a file`.
+    /// The number of lines in words: `the 1,200 lines of a file`.
     package var linesInWords: String {
         "the \(isCut ? "first " : "")\(Figures.grouped(lines.count)) lines of a file"
     }
 
-    /// The lines, whole.
+    /// The whole lines.
     var lineMessages: [[UInt8]] { lines.map { Array(bytes[$0]) } }
 
-    /// The next `size` bytes, from the front again at the end; of text up to three fewer, as no
-    /// character is cut, or all of one that is larger than `size`.
+    /// Returns the next `size` bytes, starting over at the end of the file. A slice of text may be
+    /// up to three bytes shorter, since characters are not cut. A character larger than `size` is
+    /// returned whole.
     ///
-    /// - Parameter position: where it begins: 0, and then where the last one left it.
+    /// - Parameter position: The start of the slice: 0 at first; moved to the end of the slice.
     func slice(_ size: Int, at position: inout Int) -> [UInt8] {
         var count = size
         if isText, size > 0 {
@@ -77,7 +78,7 @@ package struct PayloadFile: Sendable, Hashable {
         return slice
     }
 
-    /// Whether the byte there is not a character's first (RFC 3629 §3).
+    /// Returns whether the byte at an index continues a character (RFC 3629 §3).
     private func isWithinCharacter(_ index: Int) -> Bool {
         bytes[index % bytes.count] & 0xC0 == 0x80
     }

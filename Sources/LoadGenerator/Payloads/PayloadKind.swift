@@ -1,6 +1,6 @@
-/// What the messages of a load hold.
+/// The kind of content of a load's messages.
 package enum PayloadKind: Sendable, Hashable {
-    /// Order-book events as exchanges send them, with a remark here and there; valid JSON.
+    /// Order-book events as exchanges send them, with occasional remarks; valid JSON.
     case json
     /// Plain sentences.
     case chat
@@ -25,7 +25,7 @@ package enum PayloadKind: Sendable, Hashable {
         }
     }
 
-    /// Whether its messages go as text.
+    /// Whether the messages are sent as text.
     package var isText: Bool {
         switch self {
         case .binary: false
@@ -34,13 +34,13 @@ package enum PayloadKind: Sendable, Hashable {
         }
     }
 
-    /// Whether there are lines, which are messages where no sizes are asked for.
+    /// Whether there are lines. They are the messages unless sizes are given.
     package var hasLines: Bool {
         if case .file(let file) = self { !file.lines.isEmpty } else { false }
     }
 
-    /// `count` messages of the sizes given, taken in turn; the same ones every time. Sizes are
-    /// exact but for slices of text, which end between characters (``PayloadFile``).
+    /// Returns `count` messages of the given sizes in turn, the same ones every time. Sizes are
+    /// exact, except for slices of text, which end between characters (``PayloadFile``).
     package func messages(sizes: [Int], count: Int) -> [[UInt8]] {
         precondition(!sizes.isEmpty)
         var random = LoadRandom(seed: 88_172_645_463_325_252)

@@ -1,4 +1,4 @@
-/// Messages of text that is no JSON: chat, ticks, logs.
+/// Text messages that are not JSON: chat, ticks, logs.
 enum Prose {
     static let words = [
         "the", "order", "book", "moved", "again", "market", "is", "thin", "who", "bought", "that",
@@ -11,7 +11,7 @@ enum Prose {
     private static let services = ["gateway", "orders", "ledger", "auth", "quotes"]
     private static let paths = ["orders", "accounts", "quotes", "positions", "sessions"]
 
-    /// Exactly `size` bytes of sentences.
+    /// Returns exactly `size` bytes of sentences.
     static func message(_ size: Int, _ random: inout LoadRandom) -> [UInt8] {
         lines(size, &random) { random in
             let count = 3 + random.below(9)
@@ -20,7 +20,7 @@ enum Prose {
         }
     }
 
-    /// Exactly `size` bytes of what `line` makes, the last one cut.
+    /// Returns exactly `size` bytes of the lines that `line` makes; the last one is cut.
     static func lines(
         _ size: Int, _ random: inout LoadRandom, _ line: (inout LoadRandom) -> String
     ) -> [UInt8] {

@@ -1,9 +1,9 @@
-/// Sizes of messages, and how often each of them comes.
+/// Sizes of messages, and the frequency of each.
 package struct SizeMix: Sendable, Hashable {
     package struct Part: Sendable, Hashable {
-        /// Bytes of a message.
+        /// The bytes of a message.
         package var size: Int
-        /// It comes so many times in each turn of the mix; at least 1.
+        /// The number of its occurrences in each turn of the mix; at least 1.
         package var weight: Int
 
         package init(size: Int, weight: Int = 1) {
@@ -12,10 +12,10 @@ package struct SizeMix: Sendable, Hashable {
         }
     }
 
-    /// Not empty.
+    /// The parts; never empty.
     package let parts: [Part]
 
-    /// Messages of one turn at most: the weights of all parts together.
+    /// The maximum number of messages in a turn: the sum of the weights of all parts.
     package static let turnMax = 1_000
 
     package init(_ parts: [Part]) {
@@ -23,13 +23,13 @@ package struct SizeMix: Sendable, Hashable {
         self.parts = parts
     }
 
-    /// One size alone.
+    /// Makes a mix of one size.
     package init(_ size: Int) { self.init([Part(size: size)]) }
 
-    /// The sizes of one turn in their order: each part is spread evenly over it, and parts of one
-    /// weight take turns.
+    /// The sizes of one turn in order. Each part is spread evenly over the turn, and parts of equal
+    /// weight alternate.
     package var turn: [Int] {
-        // Each part earns its weight at every step; the richest is next, and pays for it.
+        // Each part earns its weight at every step. The richest part is next, and pays the total.
         let total = parts.reduce(0) { $0 + $1.weight }
         var credits = parts.map { _ in 0 }
         return (0..<total).map { _ in
@@ -43,7 +43,7 @@ package struct SizeMix: Sendable, Hashable {
         }
     }
 
-    /// As in `128 B ×9, 4 KiB`.
+    /// The text of the mix, such as `128 B ×9, 4 KiB`.
     package var text: String {
         parts.map { part in
             Figures.size(part.size) + (part.weight > 1 ? " ×\(part.weight)" : "")

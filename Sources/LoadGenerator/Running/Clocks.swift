@@ -1,15 +1,15 @@
 import Glibc
 
-/// The clocks that a load is measured by, in nanoseconds.
+/// The clocks for the measurements of a load, in nanoseconds.
 package enum Clocks {
-    /// Never goes back.
+    /// The monotonic time, which never goes back.
     @inline(__always)
     package static var now: UInt64 { read(CLOCK_MONOTONIC) }
 
-    /// CPU time of the calling thread.
+    /// The CPU time of the calling thread.
     package static var threadCPU: UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
 
-    /// CPU time of all threads of this process.
+    /// The CPU time of all threads of this process.
     static var processCPU: UInt64 { read(CLOCK_PROCESS_CPUTIME_ID) }
 
     @inline(__always)

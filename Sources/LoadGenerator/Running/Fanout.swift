@@ -1,18 +1,20 @@
 import Synchronization
 
-/// What the loops of a fan-out share: when each publication was sent, and who has it still to get.
+/// The shared state of a fan-out's loops: the send time of each publication, and the loops that
+/// have yet to deliver it.
 ///
-/// Every subscriber gets all publications in one order, so its n-th message is the n-th one.
-// Safety: a slot is written before its publication is sent and read by those that received it;
-// between the two lies the server.
+/// Every subscriber receives all publications in the same order, so its n-th message is the n-th
+/// publication.
+// Safety: a slot is written before its publication is sent, and read by the loops that received the
+// publication. The way through the server lies in between.
 @safe
 final class Fanout: @unchecked Sendable {
     private let stamps: UnsafeMutablePointer<UInt64>
     private let mask: Int
-    /// Loops that have still to deliver, of each publication under way.
+    /// The number of loops that have yet to deliver each pending publication.
     private let waiting: [Pending]
     private let loops: Int
-    /// Publications begun; on the publishers' loop.
+    /// The number of publications begun; for the publishers' loop.
     private(set) var published = 0
 
     private final class Pending: Sendable { let loops = Atomic<Int>(0) }
@@ -31,7 +33,7 @@ final class Fanout: @unchecked Sendable {
 
     var capacity: Int { mask + 1 }
 
-    /// Notes that the next publication is about to be sent.
+    /// Records that the next publication is about to be sent.
     func begin(now: UInt64) {
         unsafe stamps[published & mask] = now
         waiting[published & mask].loops.store(loops, ordering: .relaxed)
@@ -41,7 +43,7 @@ final class Fanout: @unchecked Sendable {
     @inline(__always)
     func sentAt(_ number: Int) -> UInt64 { unsafe stamps[number & mask] }
 
-    /// All subscribers of a loop have it; true for the last of the loops.
+    /// Records that all subscribers of a loop have a publication. Returns true for the last loop.
     func delivered(_ number: Int) -> Bool {
         waiting[number & mask].loops.subtract(1, ordering: .relaxed).newValue == 0
     }

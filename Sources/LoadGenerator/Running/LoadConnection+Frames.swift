@@ -1,8 +1,8 @@
 import WebSocketProtocol
 
-/// The reader of a ``LoadConnection``: headers, and the contents of a sample.
+/// The parser of a ``LoadConnection``: headers, and the contents of a sample.
 extension LoadConnection {
-    /// Reads the frames of one read, counts the messages, and answers them all at once.
+    /// Parses the bytes of one read, counts the messages, and answers all of them together.
     func readFrames(_ start: UnsafeRawPointer, _ end: UnsafeRawPointer) {
         let worker = unsafe self.worker
         if !isPublisher { unsafe worker.tally.wireIn &+= end - start }
@@ -11,7 +11,7 @@ extension LoadConnection {
         var messages = 0
         while unsafe next < end || isInPayload && left == 0 {
             if unsafe !isInPayload {
-                // Whole messages that nobody looks into, in one go.
+                // Whole messages whose contents are not checked are passed over together.
                 let passed = unsafe passMessages(
                     &next, end, atMost: worker.messagesUnseen(on: self, after: messages))
                 messages &+= passed
@@ -44,8 +44,8 @@ extension LoadConnection {
         }
     }
 
-    /// Passes over data frames that are messages, here whole, and whose contents nobody wants; how
-    /// many there were.
+    /// Passes over whole messages in unfragmented data frames whose contents are not checked.
+    /// Returns their number.
     @inline(__always)
     private func passMessages(
         _ place: inout UnsafeRawPointer, _ end: UnsafeRawPointer, atMost limit: Int
@@ -72,7 +72,7 @@ extension LoadConnection {
         return passed
     }
 
-    /// Reads a header; false when it is not whole yet, or at fault.
+    /// Parses a header. Returns false if it is incomplete or invalid.
     private func readHeader(
         _ next: inout UnsafeRawPointer, _ end: UnsafeRawPointer, after messages: Int
     ) -> Bool {
@@ -98,7 +98,7 @@ extension LoadConnection {
         return false
     }
 
-    /// What is wrong with a frame's header; `nil` when all is well.
+    /// Begins a frame. Returns the error in its header; `nil` if it is valid.
     private func beginFrame(isMasked: Bool, after messages: Int) -> String? {
         let worker = unsafe self.worker
         if isMasked { return "a masked frame from the server" }
@@ -126,12 +126,12 @@ extension LoadConnection {
         return nil
     }
 
-    /// False when the connection is over.
+    /// Handles a control frame. Returns false if the connection is over.
     private func receivedControl() -> Bool {
         switch unsafe firstByte & FrameHeader.opcodeBits {
         case Opcode.ping.rawValue: unsafe sendControl(.pong, control)
         case Opcode.close.rawValue:
-            // In `closing` the server answers, and closes the TCP connection next.
+            // In `closing`, this is the server's answer; the server closes the TCP connection next.
             if unsafe phase == .open {
                 let code =
                     unsafe control.count >= 2 ? Int(control[0]) << 8 | Int(control[1]) : 1_005

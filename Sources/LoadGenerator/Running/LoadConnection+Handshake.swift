@@ -4,13 +4,13 @@ import WebSocketProtocol
 
 /// The opening handshake of a ``LoadConnection``.
 ///
-/// All connections of a load send one request, made once, with one key. An answer with the bytes of
-/// one that was found good before is good; only others are parsed.
+/// All connections of a load send the same request with the same key. A response whose bytes equal
+/// an accepted one is accepted too; only others are parsed.
 extension LoadConnection {
     private static let headSizeMax = 16 << 10
 
-    /// Reads the response's head: the bytes of this read that belong to it, or `nil` when it is not
-    /// whole yet or refuses.
+    /// Parses the response's head. Returns the number of bytes of this read that belong to it, or
+    /// `nil` if it is incomplete or a refusal.
     func readHead(_ bytes: UnsafeRawBufferPointer) -> Int? {
         let worker = unsafe self.worker
         let known = worker.acceptedHead
@@ -30,7 +30,7 @@ extension LoadConnection {
         unsafe partial.removeAll(keepingCapacity: true)
         do throws(LoadError) {
             let agreement = try Self.check(head, worker)
-            // A path of the publishers' own may answer in another way.
+            // A path of the publishers' own may have a different response.
             if !isPublisher || worker.plan.publishTarget == nil {
                 if worker.acceptedHead.isEmpty { unsafe worker.agreement = agreement }
                 worker.acceptedHead = head
@@ -48,7 +48,7 @@ extension LoadConnection {
         worker.opened(self)
     }
 
-    /// The count of bytes up to the empty line, and it.
+    /// Returns the number of bytes up to and including the empty line.
     private static func headSize(_ bytes: [UInt8]) -> Int? {
         var index = 3
         while index < bytes.count {
@@ -62,7 +62,7 @@ extension LoadConnection {
         return nil
     }
 
-    /// What the answer agrees on; throws where it refuses or is at fault.
+    /// Returns the parameters that the response agrees to. Throws if it is a refusal or invalid.
     private static func check(
         _ head: [UInt8], _ worker: LoadWorker
     ) throws(LoadError) -> DeflateParameters? {

@@ -2,10 +2,10 @@ package import TLSFilter
 import UVTransport
 import WebSocketServer
 
-/// The TLS of a ``LoadConnection`` to a `wss` URL. Each makes a handshake of its own: none is
-/// resumed, as those of different users aren't.
+/// The TLS of a ``LoadConnection`` to a `wss` URL. Each connection makes a full handshake. None is
+/// resumed, as for different users.
 extension LoadConnection {
-    /// Begins the handshake.
+    /// Begins the TLS handshake.
     func secure(_ context: TLSClientContext) {
         let place = unsafe worker.plan.url.place
         guard case .host(let host, _) = place else { return }
@@ -32,14 +32,14 @@ extension LoadConnection {
             sendEncrypted(tls)
             if !goesOn { ended("closed by the server") }
         } catch {
-            // What the server is told of it, on the way to the close.
+            // Sends the alert for the server before the close.
             sendEncrypted(tls)
             flushIfCorked()
             ended(error.withAdvice)
         }
     }
 
-    /// Sends with what else this turn of the loop sends.
+    /// Encrypts bytes, which are sent together with all else of this turn of the loop.
     func encrypt(_ bytes: UnsafeRawBufferPointer, _ tls: TLSClient) {
         guard isOpen, bytes.count > 0 else { return }
         do throws(TLSClient.Fault) {
@@ -54,7 +54,7 @@ extension LoadConnection {
 }
 
 extension TLSClient.Fault {
-    /// The error, and what to do about a certificate that is not valid.
+    /// The error, with advice if a certificate is invalid.
     package var withAdvice: String {
         guard isOfCertificate else {
             let isPlain = description.hasSuffix("wrong version number")

@@ -2,15 +2,16 @@ import TLSFilter
 import UVTransport
 import WebSocketProtocol
 
-/// One connection of a load: it sends frames of the pool and counts what comes back.
+/// One connection of a load. It sends frames of the pool and counts the answers.
 ///
-/// A purpose-built reader: of most messages it sees the header alone. The contents of each
-/// connection's first message are compared with what was sent, and of one in a thousand; where the
-/// server's messages refer to earlier ones, of all that a loop's first connection gets.
+/// The parser is built for the purpose: of most messages it reads only the header. It compares the
+/// contents of each connection's first message, and of one message in a thousand, with the sent
+/// ones. If the server's messages refer to earlier ones, it compares all messages of a loop's first
+/// connection.
 // Safety: its worker outlives it, and it owns its stamps.
 @safe
 final class LoadConnection: Stream, @unchecked Sendable {
-    // Safety: confined to its loop, as every stream is.
+    // Safety: confined to its loop, like every stream.
 
     enum Phase: UInt8, Comparable {
         case connecting, handshake, open, closing, over
@@ -22,44 +23,44 @@ final class LoadConnection: Stream, @unchecked Sendable {
     let number: Int
     let isPublisher: Bool
     @exclusivity(unchecked) var phase = Phase.connecting
-    /// When it began to connect.
+    /// The time at which it began to connect.
     @exclusivity(unchecked) var began: UInt64 = 0
     private var attempt: ConnectAttempt?
-    /// Between the socket and the frames, of `wss`.
+    /// The TLS layer between the socket and the frames, for `wss`.
     @exclusivity(unchecked) var tls: TLSClient?
 
     // MARK: - What was sent
 
-    /// The pool's message that is sent next.
+    /// The index in the pool of the next message to send.
     @exclusivity(unchecked) private var sendIndex = 0
     @exclusivity(unchecked) private(set) var sent = 0
-    /// Messages of an open loop that are due and not sent.
+    /// The messages of an open loop that are due but not sent.
     @exclusivity(unchecked) var owed = 0
-    /// When each message under way was sent: a ring of the worker's `inFlight`.
+    /// The send time of each pending message: a ring with the worker's `inFlight` places.
     private let stamps: UnsafeMutablePointer<UInt64>
     @exclusivity(unchecked) private var stampHead = 0
     @exclusivity(unchecked) private var stampTail = 0
 
     // MARK: - What is being read
 
-    /// A header, or a response's head, that is not whole yet.
+    /// The incomplete header, or the incomplete head of a response.
     @exclusivity(unchecked) var partial: [UInt8] = []
     @exclusivity(unchecked) var firstByte: UInt8 = 0
-    /// Bytes of the payload that are to come.
+    /// The bytes of the payload that are still missing.
     @exclusivity(unchecked) var left = 0
     @exclusivity(unchecked) var isInPayload = false
     /// The first byte of a message's first frame; 0 between messages.
     @exclusivity(unchecked) var messageByte: UInt8 = 0
-    /// Whether the message's contents are kept, in `contents`.
+    /// Whether the message's contents are collected in `contents`.
     @exclusivity(unchecked) var keepsContents = false
     @exclusivity(unchecked) var contents: [UInt8] = []
-    /// Messages that were received whole.
+    /// The number of complete messages received.
     @exclusivity(unchecked) var received = 0
-    /// The pool's message that comes back next.
+    /// The index in the pool of the next message to come back.
     @exclusivity(unchecked) private(set) var replyIndex = 0
-    /// A control frame's payload.
+    /// The payload of a control frame.
     @exclusivity(unchecked) var control: [UInt8] = []
-    /// What its messages may refer to; all of them are then inflated.
+    /// The data that compressed messages may refer to. If present, all messages are inflated.
     @exclusivity(unchecked) var context: ReplyContext?
 
     init(worker: LoadWorker, number: Int, isPublisher: Bool) {
@@ -89,7 +90,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         }
     }
 
-    /// The socket is connected, and encrypted where it has to be.
+    /// Requests the upgrade, once the socket is connected and any TLS handshake done.
     func requestUpgrade() {
         unsafe phase = .handshake
         let request = unsafe isPublisher ? worker.publisherRequest : worker.request
@@ -98,12 +99,12 @@ final class LoadConnection: Stream, @unchecked Sendable {
 
     // MARK: - Sending
 
-    /// Messages that were sent and are unanswered.
+    /// The number of messages sent and not answered.
     var underWay: Int { unsafe sent &- received }
 
     /// Sends the next messages, in as few writes as the pool allows.
     ///
-    /// - Parameter now: the time, which one reading of the clock gives for a read and its answers.
+    /// - Parameter now: The time, read once for a read and its answers.
     func send(_ count: Int, at now: UInt64) {
         let worker = unsafe self.worker
         let pool = unsafe worker.pool!
@@ -126,14 +127,15 @@ final class LoadConnection: Stream, @unchecked Sendable {
         unsafe worker.tally.messagesOut &+= count
     }
 
-    /// Sends what an open loop owes, as far as messages may be under way. A publisher need not be
-    /// sent what it publishes: it waits for the kernel to take what it has sent before.
+    /// Sends the messages that an open loop owes, within the limit of pending ones. A publisher may
+    /// not receive its own publications, so it waits for the kernel to take its earlier data
+    /// instead.
     func sendOwed() {
         let room = unsafe isPublisher ? (hasOutbox ? 0 : .max) : worker.inFlight &- underWay
         let count = unsafe min(owed, room)
         if count > 0 {
             unsafe owed &-= count
-            // An open loop counts from when a message was due.
+            // An open loop measures from the time at which a message was due.
             send(count, at: 0)
         }
     }
@@ -168,7 +170,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         if unsafe phase == .open || phase == .closing { unsafe readFrames(start, end) }
     }
 
-    /// When the oldest messages under way were sent, as many as were sent together.
+    /// Returns the send time of the oldest pending messages, and the number of those sent together.
     func takeStamps(atMost limit: Int) -> (stamp: UInt64, count: Int) {
         let size = unsafe worker.inFlight
         let stamp = unsafe stamps[stampHead]
@@ -181,7 +183,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         return (stamp, count)
     }
 
-    /// When the messages under way were sent, the oldest first, as many as were sent together.
+    /// Calls `body` for the pending messages, oldest first, once for each group sent together.
     func eachUnderWay(_ body: (_ stamp: UInt64, _ count: Int) -> Void) {
         let size = unsafe worker.inFlight
         var index = unsafe stampHead
@@ -204,7 +206,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         unsafe replyIndex = unsafe pool.index(replyIndex, after: messages)
     }
 
-    /// Where its messages begin in the pool.
+    /// Sets the index in the pool of the connection's first message.
     func start(at index: Int) {
         unsafe sendIndex = index
         unsafe replyIndex = index
@@ -218,7 +220,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         finish()
     }
 
-    /// Closes at once, without leaving the port to wait.
+    /// Closes at once, with a reset, so that the port is free again.
     func finish() {
         guard unsafe phase != .over else { return }
         let wasOpen = unsafe phase == .open

@@ -2,25 +2,25 @@ package import HTTPTypes
 package import WebSocketProtocol
 package import WebSocketServer
 
-/// What a load does, to which server, for how long.
+/// The plan of a load: its scenario, server and duration.
 package struct LoadPlan: Sendable {
     package enum Scenario: String, Sendable, CaseIterable {
-        /// Each message comes back to its sender.
+        /// The server sends each message back.
         case echo
-        /// Each message goes to all connections.
+        /// The server sends each message to all connections.
         case fanout
-        /// Connections are opened and kept.
+        /// Connections are opened and kept open.
         case idle
         /// Connections are opened and closed, one after the other.
         case connect
     }
 
-    /// What is offered of permessage-deflate (RFC 7692).
+    /// The offer of permessage-deflate (RFC 7692).
     package enum Compression: String, Sendable, CaseIterable {
         case off
-        /// Every message stands alone, both ways.
+        /// Every message is compressed alone, in both directions.
         case on
-        /// What Chromium offers: the server may refer to earlier messages.
+        /// Chromium's offer: the server may refer to earlier messages.
         case takeover
 
         package var offer: ExtensionOffer? {
@@ -37,41 +37,44 @@ package struct LoadPlan: Sendable {
 
     package var scenario: Scenario
     package var url: WebSocketURL
-    /// Connections; of a fan-out, its subscribers; of `connect`, those under way at once.
+    /// The number of connections: for a fan-out its subscribers, for `connect` those open at once.
     package var connections = 100
-    /// Connections that send a fan-out's messages, in turn.
+    /// The number of connections that send a fan-out's messages, in turn.
     package var publishers = 1
-    /// The path and query that publishers connect to; `nil`: that of the subscribers.
+    /// The path and query for publishers; `nil` means that of the subscribers.
     package var publishTarget: String?
-    /// Messages of a connection that may be unanswered; of a fan-out in a closed loop, all together.
+    /// The maximum number of unanswered messages of a connection; for a fan-out in a closed loop,
+    /// of all connections together.
     package var inFlight = 1
-    /// Messages a second, all together, sent when they are due (open loop). `nil`: the next one
-    /// is sent once there is an answer (closed loop).
+    /// The total messages per second, each sent when it is due (open loop). `nil` means that each
+    /// message is sent after an answer (closed loop).
     package var rate: Double?
     package var warmup = Duration.seconds(1)
     package var duration = Duration.seconds(5)
     package var loops = 1
     package var payload = PayloadKind.json
-    /// Bytes of messages; `nil`: the payload is a file whose lines are sent whole.
+    /// The sizes of messages; `nil` if they are the whole lines of a file.
     package var sizes: SizeMix? = SizeMix(128)
-    /// The bytes that the server puts before each message that it sends back.
+    /// The bytes that the server inserts before each message that it sends back.
     package var replyPrefix: [UInt8] = []
     package var compression = Compression.off
-    /// Whether it is a fault that the server does not agree to what is offered.
+    /// Whether the load fails if the server does not agree to the offer.
     package var demandsCompression = true
     package var subprotocols: [String] = []
     package var headerFields: HTTPFields = [:]
-    /// Of `wss`: takes any certificate, whoever's it is.
+    /// Whether any certificate is accepted, for `wss`.
     package var trustsAnyCertificate = false
-    /// Of `idle`: send one message on each connection, so that it has what it needs for that.
+    /// Whether `idle` sends one message on each connection, so that the server allocates the memory
+    /// for it.
     package var sendsOne = true
-    /// The server's processes, where they can be seen.
+    /// The server's processes, if they are visible.
     package var processes: [Int32] = []
-    /// The loops never sleep: a server on the same machine then wakes no one.
+    /// Whether the loops spin instead of sleeping. A server on the same machine then never has to
+    /// wake them.
     package var spins = false
-    /// The core of each loop's thread, in turn; empty leaves it to the kernel.
+    /// The core of each loop's thread, in turn; if empty, the kernel chooses.
     package var cores: [Int] = []
-    /// Time for all connections to be open.
+    /// The time limit for opening all connections.
     package var openingTimeout = Duration.seconds(30)
 
     package init(scenario: Scenario, url: WebSocketURL) {
@@ -79,7 +82,7 @@ package struct LoadPlan: Sendable {
         self.url = url
     }
 
-    /// The file whose lines are the messages; `nil` where they have sizes.
+    /// The file whose lines are the messages; `nil` if the messages have sizes.
     package var lines: PayloadFile? {
         if sizes == nil, case .file(let file) = payload { file } else { nil }
     }
@@ -93,18 +96,18 @@ package struct LoadPlan: Sendable {
         }
     }
 
-    /// Handshakes of a loop that are under way at once.
+    /// The maximum number of concurrent handshakes of a loop.
     static let openingMax = 64
 }
 
-/// Why a load could not be run to its end.
+/// An error that ended a load early.
 package struct LoadError: Error, Sendable, CustomStringConvertible {
     package let description: String
     init(_ description: String) { self.description = description }
 }
 
 extension LoadFailure {
-    /// A load that could not be run to its end.
+    /// Wraps any error that ended a load early.
     package init(_ error: any Error) {
         self.init(
             "\(error)", advice: "Nothing was measured. Check the URL, and that the server runs.")

@@ -1,14 +1,14 @@
-/// How far a load is.
+/// The progress of a load.
 package struct LoadProgress: Sendable {
     package enum Phase: String, Sendable { case opening, replies, warmup, measuring }
 
     package var phase: Phase
-    /// Connections that are open, or answered, and how many there are to be.
+    /// The connections that are open or answered so far, and their total.
     package var count: Int
     package var total: Int
-    /// Since the phase began, and how long it is.
+    /// The seconds since the phase began, and the phase's length.
     package var seconds = 0.0
     package var duration = 0.0
-    /// Messages a second, of late.
+    /// The recent rate, in messages per second.
     package var rate = 0.0
 }

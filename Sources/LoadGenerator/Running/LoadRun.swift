@@ -12,16 +12,17 @@ package struct LoadRun: Sendable {
     private let onProgress: OnProgress
     private let server: ServerProcess?
 
-    /// How often progress is told.
+    /// The interval between reports of progress.
     private static let progressInterval = Duration.milliseconds(500)
     private static let pollInterval = Duration.milliseconds(10)
-    /// Time between the last opening handshake and a fan-out's first message. Some servers accept
-    /// a subscriber before they list it; without its delivery a closed loop would never go on.
+    /// The time between the last opening handshake and a fan-out's first message. Some servers
+    /// accept a subscriber before they list it. A closed loop would wait forever for the message
+    /// that it misses.
     private static let subscribingTime = Duration.milliseconds(200)
-    /// Time for the connections to close.
+    /// The time limit for closing the connections.
     private static let closingTimeout = Duration.seconds(5)
 
-    /// - Parameter onProgress: is told from any thread, twice a second.
+    /// - Parameter onProgress: Called on any thread, twice a second.
     package init(_ plan: LoadPlan, onProgress: @escaping OnProgress = { _ in }) {
         var plan = plan
         plan.loops = min(plan.loops, plan.connections)
@@ -30,7 +31,7 @@ package struct LoadRun: Sendable {
         server = ServerProcess(plan.processes)
     }
 
-    /// Runs it. Cancelled, it ends at once and reports what there is.
+    /// Runs the load. If cancelled, it ends at once and reports the results so far.
     package func run() async throws -> LoadReport {
         let address = try await reachable()
         let tls = try makeTLS()
@@ -49,7 +50,7 @@ package struct LoadRun: Sendable {
         return try outcome.get()
     }
 
-    /// The first address of the host that accepts a connection.
+    /// Returns the first address of the host that accepts a connection.
     private func reachable() async throws -> ConnectAddress {
         let addresses = try await plan.url.addresses()
         guard let first = addresses.first else { throw LoadError("the host has no address") }
@@ -59,7 +60,8 @@ package struct LoadRun: Sendable {
         return first
     }
 
-    /// What the connections of a `wss` URL share; `nil` for others.
+    /// Makes the TLS context that the connections to a `wss` URL share; returns `nil` for other
+    /// URLs.
     private func makeTLS() throws -> TLSClientContext? {
         guard plan.url.isEncrypted else { return nil }
         return try TLSClientContext(trustsAny: plan.trustsAnyCertificate)
@@ -141,12 +143,12 @@ package struct LoadRun: Sendable {
         }
     }
 
-    /// Makes the frames, once it is known what was agreed on.
+    /// Makes the frames, once the negotiated parameters are known.
     private func prepare(_ workers: [LoadWorker]) async throws {
         guard plan.scenario != .connect else { return }
         for worker in workers {
             let agreement = await worker.onLoop { unsafe $0.agreement }
-            // 8 bits, which zlib can't deflate with: all of ours goes plain.
+            // zlib can't compress with a window of 8 bits, so our messages are sent uncompressed.
             let bits = agreement.flatMap { $0.deflateWindowBits(as: .client) }
             let pool = FramePool(
                 plan.payload, sizes: plan.sizes?.turn, windowBits: bits,
@@ -189,7 +191,7 @@ package struct LoadRun: Sendable {
             report.generatorBusy.append(Double(part.cpu) / 1e9 / wall)
         }
         report.seconds = wall
-        // A server that has left has no times any more.
+        // A process that has ended has no times any more.
         if let serverBefore, let after = server?.usage(), !after.threads.isEmpty {
             report.server = ServerUse(from: serverBefore, to: after, seconds: wall)
         }
@@ -201,7 +203,7 @@ package struct LoadRun: Sendable {
         }
     }
 
-    /// Lets time pass while progress is reported, until there is no point in going on.
+    /// Waits while progress is reported, until the time is over or going on is pointless.
     private func pass(
         _ duration: Duration, _ phase: LoadProgress.Phase, _ workers: [LoadWorker]
     ) async -> LoadReport.Ending {
@@ -227,7 +229,7 @@ package struct LoadRun: Sendable {
                     seconds: Double(time - begun) / 1e9, duration: duration.inSeconds, rate: rate))
             if state.errors >= LoadWorker.errorsMax || state.hasMismatch { return .failed }
             if state.errors > 0, state.open == 0, plan.scenario != .connect { return .failed }
-            // What one subscriber does not get, all would wait for.
+            // If one subscriber misses a message, all others would wait for it.
             if state.errors > 0, plan.scenario == .fanout, plan.rate == nil { return .failed }
         }
     }
@@ -237,7 +239,7 @@ package struct LoadRun: Sendable {
         let deadline = Clocks.now + Self.closingTimeout.nanoseconds
         for worker in workers {
             while Clocks.now < deadline, await !worker.onLoop({ $0.isOver }) {
-                // Cancelled or not: the loops can end only once their handles are closed.
+                // The loops can end only when their handles are closed, even after a cancellation.
                 await Task { try? await Task.sleep(for: Self.pollInterval) }.value
             }
         }
@@ -276,13 +278,13 @@ package struct LoadRun: Sendable {
 }
 
 extension LoadWorker {
-    /// Runs something on the loop, and waits for its result.
+    /// Runs `body` on the loop, and waits for its result.
     func onLoop<T: Sendable>(_ body: @escaping @Sendable (LoadWorker) -> T) async -> T {
         await withCheckedContinuation { continuation in
             loop.execute { continuation.resume(returning: body(self)) }
         }
     }
 
-    /// Connections whose first message was answered.
+    /// The number of connections whose first message was answered.
     var answeredCount: Int { connections.reduce(0) { unsafe $0 + min(1, $1.received) } }
 }

@@ -1,28 +1,28 @@
 package import Histogram
 
-/// What was counted while a load was measured: of one loop, or of several together.
+/// The counts of a measured load, of one loop or of several together.
 package struct LoadTally: Sendable {
-    /// Messages that came back, deliveries of a fan-out, or connections that were opened.
+    /// The messages that came back, the deliveries of a fan-out, or the connections opened.
     package var messages = 0
-    /// Bytes of those messages.
+    /// The bytes of those messages.
     package var payloadIn = 0
-    /// Bytes read and written, TCP's and IP's own aside.
+    /// The bytes read and written, without the headers of TCP and IP.
     package var wireIn = 0
     package var wireOut = 0
     package var messagesOut = 0
     package var payloadOut = 0
-    /// Messages that were not answered at the end: of a closed loop those sent, of an open loop
-    /// those due; deliveries of a fan-out, and handshakes of `connect`.
+    /// The messages not answered at the end: those sent in a closed loop, those due in an open
+    /// loop, the deliveries of a fan-out, or the handshakes of `connect`.
     package var unanswered = 0
-    /// The longest time that one of these had waited, in nanoseconds. It is among the latencies.
+    /// The longest wait of an unanswered message, in nanoseconds. It is among the latencies.
     package var longestWait: UInt64 = 0
-    /// Messages whose contents were compared with what was sent.
+    /// The number of messages whose contents were compared with the sent ones.
     package var verified = 0
     package var errors = 0
     package var firstError: String?
-    /// The first message whose contents were not what was sent.
+    /// The first message whose contents differed from the sent ones.
     package var firstMismatch: String?
-    /// Nanoseconds, to three digits, up to an hour.
+    /// The latencies in nanoseconds, to three digits, up to an hour.
     package var latency = Histogram<UInt32>(
         lowestDiscernibleValue: 64, highestTrackableValue: latencyMax,
         numberOfSignificantValueDigits: .three)
@@ -47,7 +47,7 @@ package struct LoadTally: Sendable {
         latency.add(other.latency)
     }
 
-    /// Starts anew; errors are kept.
+    /// Resets all counts except the errors.
     mutating func reset() {
         var fresh = LoadTally()
         fresh.errors = errors

@@ -1,19 +1,20 @@
 import UVTransport
 
-/// What a ``LoadWorker`` counts of each message, and when a fan-out's next one is due.
+/// The counting of a ``LoadWorker``'s messages, and the decision when a fan-out's next one is due.
 extension LoadWorker {
     private static let sampleInterval = 1_000
 
-    /// How many of a connection's next messages, behind `messages` of this read, nobody looks into.
+    /// Returns the number of a connection's next messages whose contents are not checked, after the
+    /// first `messages` of this read.
     @inline(__always)
     func messagesUnseen(on connection: LoadConnection, after messages: Int) -> Int {
-        // Before there is a pool, it is a greeting.
+        // A message before there is a pool is a greeting.
         if unsafe connection.isPublisher || pool == nil { return .max }
         if unsafe connection.context != nil || connection.received &+ messages == 0 { return 0 }
         return unsafe sampleLeft &- messages
     }
 
-    /// Whether the contents of a message that begins are to be compared.
+    /// Returns whether the contents of the message that begins are compared.
     func takeWantsContents(of connection: LoadConnection, after messages: Int) -> Bool {
         guard messagesUnseen(on: connection, after: messages) <= 0 else { return false }
         if unsafe sampleLeft <= messages {
@@ -22,7 +23,7 @@ extension LoadWorker {
         return true
     }
 
-    /// Counts messages that were received whole in one read.
+    /// Counts the complete messages of one read.
     func count(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
         if connection.isPublisher { return }
         unsafe sampleLeft &-= messages
@@ -37,7 +38,7 @@ extension LoadWorker {
                 record(now, since: schedule.due(number &* share &+ connection.number), 1)
             }
         } else {
-            // What was sent by one write has one stamp.
+            // Messages of one write share one stamp.
             var left = messages
             while left > 0 {
                 let (stamp, count) = connection.takeStamps(atMost: left)
@@ -71,7 +72,7 @@ extension LoadWorker {
         if complete > 0 { publishNext(complete) }
     }
 
-    /// As many publications as all have now; from any loop of the load.
+    /// Sends as many publications as all subscribers have now received; callable on any loop.
     private func publishNext(_ count: Int) {
         if isPublishing {
             publish(count)
@@ -80,7 +81,7 @@ extension LoadWorker {
         }
     }
 
-    /// Sends the next publications; what one publisher has to send, it sends at once.
+    /// Sends the next publications. Each publisher sends its share in one write.
     func publish(_ count: Int) {
         guard unsafe isRunning else { return }
         let fanout = fanout!

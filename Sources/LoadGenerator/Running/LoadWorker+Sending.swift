@@ -1,8 +1,8 @@
 import UVTransport
 
-/// What a ``LoadWorker`` sends, and when: at the beginning, for each answer, or as a schedule says.
+/// The sending of a ``LoadWorker``: at the beginning, for each answer, or on schedule.
 extension LoadWorker {
-    /// Begins to send; `beginning` is of ``Clocks/now``.
+    /// Begins to send; `beginning` is a time of ``Clocks/now``.
     func start(beginning: UInt64) {
         unsafe isRunning = true
         if plan.spins { spinner = .start(loop: loop) { [unowned self] in turn() } }
@@ -27,7 +27,7 @@ extension LoadWorker {
         do throws(TransportError) {
             timer = try PrecisionTimer.start(loop: loop, interval: interval) { [unowned self] in
                 sendDue()
-                // No two waits need be the same.
+                // The waits may differ, so each one is set anew.
                 if !isBatched { unsafe timer?.set(interval: self.schedule!.wait(at: Clocks.now)) }
             }
         } catch {
@@ -35,7 +35,7 @@ extension LoadWorker {
         }
     }
 
-    /// Sends what has come due, as far as messages may be under way.
+    /// Sends the messages that have become due, within the limit of pending ones.
     private func sendDue() {
         guard unsafe isRunning else { return }
         let due = unsafe schedule!.take(now: Clocks.now)
@@ -46,7 +46,7 @@ extension LoadWorker {
         for number in due.prefix(senders) { connections[first + number % senders].sendOwed() }
     }
 
-    /// So many messages came back on a connection, in one read.
+    /// Answers the messages that came back on a connection in one read.
     func answer(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
         guard unsafe isRunning else { return }
         switch plan.scenario {

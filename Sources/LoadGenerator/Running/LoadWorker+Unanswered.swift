@@ -1,14 +1,14 @@
 import Histogram
 
-/// What a ``LoadWorker`` counts at the end of messages that are not answered. Without them the worst
+/// The counting of a ``LoadWorker``'s unanswered messages at the end. Without them, the worst
 /// stall, which lasts to the end, would leave no trace.
 extension LoadWorker {
-    /// Latencies recorded at most of one connection's messages that are unanswered.
+    /// The maximum number of latencies recorded for one connection's unanswered messages.
     private static let unansweredMax = 1_000
 
-    /// Counts the messages that are unanswered, and records how long they have waited.
+    /// Counts the unanswered messages, and records how long they have waited.
     ///
-    /// A connection that is over is an error, and counted as one.
+    /// A closed connection is counted as an error instead.
     func countUnanswered(_ now: UInt64, published: Int) {
         guard unsafe isRunning else { return }
         if unsafe schedule != nil { return countDue(now) }
@@ -29,9 +29,9 @@ extension LoadWorker {
         }
     }
 
-    /// Messages of a closed loop. Most are on their way as always: of these the time so far would
-    /// make the latencies look better than they are. Those that have waited for longer than is
-    /// `usual` make them look worse, as they should.
+    /// Counts the messages of a closed loop. Most are simply on their way: their times so far would
+    /// make the latencies look too good, so they are left out. Messages that have waited longer
+    /// than `usual` are recorded.
     private func unanswered(_ count: Int, since: UInt64, _ now: UInt64, _ usual: UInt64) {
         let wait = now > since ? now - since : 0
         unsafe tally.unanswered += count
@@ -39,20 +39,20 @@ extension LoadWorker {
         if wait > usual { unsafe tally.record(wait, UInt32(truncatingIfNeeded: count)) }
     }
 
-    /// Messages of an open loop, from when they were due.
+    /// Counts the messages of an open loop, from the times at which they were due.
     private func countDue(_ now: UInt64) {
         let schedule = unsafe schedule!
         let isFanout = plan.scenario == .fanout
         let due = schedule.dueCount(at: now)
         for connection in connections
         where unsafe !connection.isPublisher && connection.phase == .open {
-            // Its n-th message is that number of the schedule's.
+            // Finds the numbers in the schedule of the connection's messages.
             let (step, first) = isFanout ? (1, 0) : (share, connection.number)
             let received = unsafe connection.received
             let waiting = (due - first + step - 1) / step - received
             guard waiting > 0 else { continue }
             unsafe tally.unanswered += waiting
-            // Of very many one stands for its neighbours.
+            // If there are very many, each recorded message stands for its neighbours.
             let each = (waiting - 1) / Self.unansweredMax + 1
             for start in stride(from: 0, to: waiting, by: each) {
                 let since = schedule.due((received + start) * step + first)

@@ -5,62 +5,63 @@ import UVTransport
 import WebSocketProtocol
 import WebSocketServer
 
-/// One loop's part of a load: its connections, and what they count. For its loop's thread.
+/// One loop's part of a load: its connections and their counts. For its loop's thread.
 final class LoadWorker: @unchecked Sendable {
-    // Safety: made before the load begins, then touched on its loop alone.
+    // Safety: made before the load begins, then used on its loop alone.
 
     let loop: EventLoop
     let plan: LoadPlan
     let address: ConnectAddress
-    /// Of `wss`.
+    /// The TLS context for `wss`.
     let tls: TLSClientContext?
-    /// Connections of this loop, a fan-out's publishers aside.
+    /// The number of this loop's connections, without a fan-out's publishers.
     let share: Int
     let inFlight: Int
     let publishers: Int
     let handshake: ClientHandshake
-    /// The opening handshake's request, for all connections but the publishers.
+    /// The request of the opening handshake, for all connections but the publishers.
     let request: [UInt8]
-    /// The same of the publishers.
+    /// The request of the publishers.
     let publisherRequest: [UInt8]
     let fanout: Fanout?
-    /// The loop that publishes: the first.
+    /// The worker of the publishing loop, which is the first.
     unowned var publishing: LoadWorker!
 
     @exclusivity(unchecked) var tally = LoadTally()
     @exclusivity(unchecked) var isMeasuring = false
     @exclusivity(unchecked) var isRunning = false
-    /// Once the first connection is open and ``use(_:)`` was called.
+    /// The messages; set once the first connection is open and ``use(_:)`` was called.
     @exclusivity(unchecked) var pool: FramePool!
-    /// What was agreed on, with all connections alike.
+    /// The negotiated parameters, the same for all connections.
     @exclusivity(unchecked) var agreement: DeflateParameters?
     /// Whether messages may be compressed.
     @exclusivity(unchecked) private(set) var isCompressed = false
-    /// The last answer that was found good.
+    /// The last response that was accepted.
     var acceptedHead: [UInt8] = []
     @exclusivity(unchecked) var checker: ReplyChecker?
     @exclusivity(unchecked) var schedule: Schedule?
 
     var connections: [LoadConnection] = []
     private(set) var openCount = 0
-    /// To be opened, and being opened.
+    /// The connections not yet open, including those being opened.
     private var unopened = 0
     private var opening = 0
     private var handles = 0
-    /// Messages until the next one whose contents are compared; never, where the server's messages
-    /// refer to earlier ones.
+    /// The number of messages until the next one whose contents are compared. There is none if the
+    /// server's messages refer to earlier ones.
     @exclusivity(unchecked) var sampleLeft = 0
-    /// Subscribers of this loop that have each publication.
+    /// The number of this loop's subscribers that have received each publication.
     var delivered: [Int] = []
-    /// `idle`: the next connection to send its message.
+    /// The next connection to send its message, for `idle`.
     var nextIdle = 0
     var timer: PrecisionTimer?
     var spinner: LoopSpinner?
-    /// Of a loop that spins: the time of turns that brought nothing, and what to know them by.
+    /// The time of turns without events, for a loop that spins, and the state that tells them
+    /// apart.
     private var idleTime: UInt64 = 0
     private var lastTurn: UInt64 = 0
     private var workAtLastTurn = 0
-    /// Handshakes that began or ended, and connections that ended.
+    /// The number of handshakes begun or ended, and of connections ended.
     private var handshakeSteps = 0
     private var cpuBefore: UInt64 = 0
     private var measuringSince: UInt64 = 0
@@ -97,12 +98,12 @@ final class LoadWorker: @unchecked Sendable {
 
     var isPublishing: Bool { publishing === self }
 
-    /// Whether connections note when each message was sent.
+    /// Whether connections record the send time of each message.
     var keepsStamps: Bool { unsafe plan.scenario != .fanout && schedule == nil }
 
     // MARK: - Opening
 
-    /// Begins to open all connections, some at a time; what `connect` measures, all at once.
+    /// Begins to open all connections, a limited number at a time; for `connect`, all at once.
     func open() {
         unopened = share + (isPublishing ? publishers : 0)
         openMore()
@@ -135,7 +136,7 @@ final class LoadWorker: @unchecked Sendable {
                 unsafe tally.record(Clocks.now - connection.began)
             }
             unsafe connection.phase = .closing
-            // 1000, a normal closure.
+            // 1000 is a normal closure.
             return connection.sendControl(.close, [0x03, 0xE8])
         }
         opening -= 1
@@ -143,7 +144,7 @@ final class LoadWorker: @unchecked Sendable {
         openMore()
     }
 
-    /// A connection is over, by a fault or the load's end.
+    /// Handles the end of a connection, by an error or by the load's end.
     func ended(_ connection: LoadConnection, wasOpen: Bool) {
         if wasOpen {
             openCount -= 1
@@ -160,7 +161,7 @@ final class LoadWorker: @unchecked Sendable {
         }
     }
 
-    /// `connect`: a new connection in the place of one that is over.
+    /// Opens a new connection in place of a closed one, for `connect`.
     private func replace(_ connection: LoadConnection) {
         let fresh = LoadConnection(
             worker: self, number: connection.number, isPublisher: false)
@@ -168,7 +169,7 @@ final class LoadWorker: @unchecked Sendable {
         begin(fresh)
     }
 
-    /// Faults after which a load ends.
+    /// The number of errors that ends a load.
     static let errorsMax = 100
 
     func note(_ fault: String) {
@@ -176,7 +177,7 @@ final class LoadWorker: @unchecked Sendable {
         if unsafe tally.firstError == nil { unsafe tally.firstError = fault }
     }
 
-    /// The contents of a message are not what was sent.
+    /// Records that the contents of a message differ from the sent ones.
     func noteMismatch(_ fault: String) {
         note(fault)
         if unsafe tally.firstMismatch == nil { unsafe tally.firstMismatch = fault }
@@ -184,7 +185,7 @@ final class LoadWorker: @unchecked Sendable {
 
     // MARK: - Messages
 
-    /// The messages to send, made for what was agreed on.
+    /// Sets the messages to send, made for the negotiated parameters.
     func use(_ pool: FramePool) {
         unsafe self.pool = pool
         if let agreement = unsafe agreement {
@@ -201,7 +202,8 @@ final class LoadWorker: @unchecked Sendable {
             var random = LoadRandom(seed: UInt64(loop.index))
             for connection in connections { connection.start(at: random.below(pool.count)) }
         case .fanout:
-            // No two send the same in turn: what subscribers get would refer to itself.
+            // Publishers start at different messages. Otherwise each publication would repeat the
+            // previous one, and compress to almost nothing.
             for connection in connections where connection.isPublisher {
                 connection.start(at: (connection.number - share) * pool.count / publishers)
             }
@@ -220,7 +222,7 @@ final class LoadWorker: @unchecked Sendable {
         unsafe isMeasuring = true
     }
 
-    /// A loop that spins is about to look for events.
+    /// Handles the start of a turn of a loop that spins, before it looks for events.
     func turn() {
         let now = Clocks.now
         let work = unsafe tally.wireIn &+ tally.wireOut &+ handshakeSteps
@@ -229,9 +231,9 @@ final class LoadWorker: @unchecked Sendable {
         lastTurn = now
     }
 
-    /// What was counted, and the time that the thread was at work meanwhile, in nanoseconds.
+    /// Ends the measuring. Returns the counts, and the busy time of the thread in nanoseconds.
     ///
-    /// - Parameter published: messages that a fan-out in a closed loop has sent.
+    /// - Parameter published: The messages that a fan-out in a closed loop has sent.
     func endMeasuring(published: Int) -> (tally: LoadTally, cpu: UInt64) {
         unsafe isMeasuring = false
         countUnanswered(Clocks.now, published: published)

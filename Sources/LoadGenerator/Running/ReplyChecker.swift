@@ -1,19 +1,19 @@
 import WebSocketProtocol
 
-/// Inflates replies, and compares them with what was sent; one a loop.
+/// A checker that inflates replies and compares them with the sent messages; one per loop.
 // Safety: it owns its buffer.
 @safe
 final class ReplyChecker {
     private var inflater: Inflater
     private var buffer = unsafe AssemblyBuffer()
 
-    /// - Parameter windowBits: of the server's direction.
+    /// - Parameter windowBits: The window bits of the server's direction.
     init(windowBits: Int) { inflater = Inflater(engine: .zlib, windowBits: windowBits) }
 
     deinit { unsafe buffer.base?.deallocate() }
 
-    /// The message that a compressed payload stands for; `nil` if it is corrupt, or longer than
-    /// `limit`. What the message may refer to is kept up to date.
+    /// Inflates a message. Returns `nil` if it is corrupt or longer than `limit`. Updates the data
+    /// that later messages may refer to.
     func inflate(
         _ payload: [UInt8], limit: Int, after context: ReplyContext?
     ) -> [UInt8]? {
@@ -43,7 +43,7 @@ final class ReplyChecker {
     }
 }
 
-/// What a connection's compressed messages may refer to.
+/// The data that a connection's compressed messages may refer to.
 final class ReplyContext {
     var history: DeflateHistory
 

@@ -1,55 +1,55 @@
-/// When each message of an open loop is due: at a rate, from a beginning, whatever the server does.
+/// The schedule of an open loop: messages at a fixed rate from a beginning, whatever the server
+/// does.
 ///
-/// Latency counts from the moment a message was due, so that a server which stalls is charged for
-/// the messages that had to wait meanwhile ("coordinated omission").
-///
-/// So are those that are not answered when the measuring ends: they have waited at least till then.
+/// Latency is measured from the time at which a message was due. So a server that stalls is charged
+/// for the messages that had to wait meanwhile ("coordinated omission"), including those that are
+/// unanswered at the end.
 struct Schedule: Sendable {
-    /// Nanoseconds of ``Clocks/now``.
+    /// The start, in nanoseconds of ``Clocks/now``.
     let beginning: UInt64
-    /// Between two messages, in nanoseconds.
+    /// The interval between two messages, in nanoseconds.
     let interval: Double
-    /// Messages that were due so far, as far as ``take(now:)`` said.
+    /// The number of messages that ``take(now:)`` has returned so far.
     private(set) var taken = 0
 
-    /// Where messages come faster than that, in nanoseconds, the loop is not woken for each, which
-    /// costs more than sending one does, but for batches.
+    /// The interval in nanoseconds below which messages are sent in batches. Waking the loop for
+    /// each message would cost more than sending it.
     static let batchedBelow = 200_000.0
-    /// Nanoseconds between two batches: how late a message of one may be.
+    /// The nanoseconds between two batches, and so the largest delay of a message in one.
     static let batchPeriod: UInt64 = 50_000
 
-    /// - Parameter rate: messages a second; more than 0.
+    /// - Parameter rate: Messages per second; more than 0.
     init(rate: Double, beginning: UInt64) {
         precondition(rate > 0)
         self.beginning = beginning
         interval = 1e9 / rate
     }
 
-    /// The numbers of those that have come due since the last call.
+    /// Returns the numbers of the messages that have become due since the last call.
     mutating func take(now: UInt64) -> Range<Int> {
         let range = taken..<max(taken, dueCount(at: now))
         taken = range.upperBound
         return range
     }
 
-    /// How many have come due until then. The first is due at the beginning.
+    /// Returns the number of messages due at a time. The first is due at the beginning.
     func dueCount(at now: UInt64) -> Int {
         guard now >= beginning else { return 0 }
         let count = Int(Double(now - beginning) / interval) + 1
-        // One moment for both: division and product are rounded each in its own way.
+        // Both must agree on the moment, but division and product are rounded differently.
         if due(count) <= now { return count + 1 }
         return due(count - 1) <= now ? count : count - 1
     }
 
-    /// When the message of that number is due: so many intervals behind the beginning, not one
-    /// behind the last, so that nothing adds up. A product of doubles is off by less than a
-    /// nanosecond for months.
+    /// Returns the time at which a message is due. It is a multiple of the interval from the
+    /// beginning, not the previous time plus one, so that errors do not add up. A product of
+    /// doubles is off by less than a nanosecond for months.
     func due(_ number: Int) -> UInt64 { beginning + UInt64(Double(number) * interval) }
 
-    /// Whether to look every ``batchPeriod``, and not when each message is due.
+    /// Whether to check every ``batchPeriod``, instead of at each message's time.
     var isBatched: Bool { interval < Self.batchedBelow }
 
-    /// Nanoseconds until the next message that was not taken is due; at least 1.
+    /// Returns the nanoseconds until the next message is due; at least 1.
     func wait(at now: UInt64) -> UInt64 {
         let next = due(taken)
         return next > now ? next - now : 1

@@ -38,7 +38,7 @@ func bench(_ plan: LoadPlan, _ options: LoadOptions) async throws {
     if report.tally.errors > 0 { throw ExitCode(1) }
 }
 
-/// What `--json` prints of a load without figures.
+/// The output of `--json` for a load without figures.
 private struct FailureSummary: Encodable {
     let error: String
     let advice: String
@@ -46,7 +46,7 @@ private struct FailureSummary: Encodable {
     let url: String?
 }
 
-/// Reports why there are no figures, for programs also as JSON; throw what it returns.
+/// Reports why there are no figures, with `--json` also as JSON. The caller throws the result.
 func fail(
     _ failure: LoadFailure, command: String, json isJSON: Bool, scenario: String, url: String?
 ) throws -> ExitCode {
@@ -60,7 +60,7 @@ func fail(
     return ExitCode(1)
 }
 
-/// Encodes JSON for programs: keys as in `messages_per_second`, always in one order.
+/// Encodes JSON for programs, with keys such as `messages_per_second` in a fixed order.
 func json(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -68,7 +68,8 @@ func json(_ value: some Encodable) throws -> String {
     return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
-/// Runs something that Ctrl-C (SIGINT) or SIGTERM cancels, so that it can report what there is.
+/// Runs an operation that Ctrl-C (SIGINT) or SIGTERM cancels, so that it can report its results so
+/// far.
 func interruptible<T: Sendable>(
     _ body: @escaping @Sendable () async throws -> T
 ) async throws -> T {
@@ -84,7 +85,8 @@ func interruptible<T: Sendable>(
     return try await task.value
 }
 
-/// Progress on standard error: one line that is overwritten on a terminal, lines elsewhere.
+/// The progress on standard error: one line that is overwritten on a terminal, separate lines
+/// elsewhere.
 final class ProgressLine: Sendable {
     private let isTerminal: Bool
     private let isShown: Bool

@@ -1,25 +1,24 @@
 import Foundation
 import LoadGenerator
 
-/// The folder that `--svg` names: charts as SVG, and as PNG where there is a converter.
+/// The folder of `--svg`, for charts as SVG, and as PNG if there is a converter.
 struct ChartFolder {
     private let folder: URL
 
     var path: String { folder.path }
 
-    /// Makes the folder where it isn't there yet; throws where no file can be made in it.
+    /// Creates the folder if it is missing. Throws if no file can be created in it.
     init(_ path: String) throws {
         folder = URL(fileURLWithPath: path, isDirectory: true)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        // Permissions don't tell: root has them on a file system that is read-only.
+        // Permissions are not enough to know: root has them even on a read-only file system.
         let name = ".apus-bench.\(ProcessInfo.processInfo.processIdentifier)"
         let trial = folder.appendingPathComponent(name)
         try Data("trial".utf8).write(to: trial)
         try FileManager.default.removeItem(at: trial)
     }
 
-    /// Writes them; returns what the converter could not do, and throws where a file can't be
-    /// written.
+    /// Writes the charts. Returns the errors of the converter; throws if a file can't be written.
     func write(_ charts: [(name: String, chart: LineChart)]) throws -> [String] {
         var faults: [String] = []
         for (name, chart) in charts {
@@ -33,7 +32,7 @@ struct ChartFolder {
         return faults
     }
 
-    /// What went wrong; `nil` also where there is no converter.
+    /// Converts a chart. Returns the error; `nil` if there is none, or no converter.
     private static func convert(_ chart: URL, to image: URL) -> String? {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
         let program = folders.map { "\($0)/rsvg-convert" }

@@ -3,7 +3,7 @@ import Foundation
 import LoadGenerator
 import WebSocketServer
 
-/// What the messages of a load hold, as `--payload` names it.
+/// The content of a load's messages, as `--payload` names it.
 struct Payload: Kind {
     let accepted = "json, chat, ticks, logs, binary, or file:PATH"
 
@@ -34,7 +34,7 @@ struct Payload: Kind {
     }
 }
 
-/// A size of messages that may have a weight: `4KiB`, `128*9`.
+/// A message size with an optional weight: `4KiB`, `128*9`.
 struct WeightedSize: Kind {
     private static let size = Size(.bytes(0) ... .mebibytes(64))
     private static let weight = WholeNumber(1...SizeMix.turnMax)
@@ -58,7 +58,7 @@ struct WeightedSize: Kind {
     }
 }
 
-/// Sizes with commas between, each with a weight or without.
+/// Parses a comma-separated list of sizes with optional weights.
 @Sendable func sizeMix(_ text: String) throws -> SizeMix {
     let parts = try list(text, WeightedSize())
     let turn = parts.reduce(0) { $0 + $1.weight }
@@ -66,7 +66,7 @@ struct WeightedSize: Kind {
         throw ValidationError(
             "the weights in \(text) are \(turn) together; allowed: up to \(SizeMix.turnMax)")
     }
-    // All messages of a turn are in memory, each loop's.
+    // Each loop keeps all messages of a turn in memory.
     let bytes = parts.reduce(0) { $0 + $1.size * $1.weight }
     guard bytes <= 1 << 30 else {
         throw ValidationError(

@@ -4,7 +4,7 @@ import HTTPTypes
 import LoadGenerator
 import WebSocketServer
 
-/// The options that all loads have.
+/// The options common to all loads.
 struct LoadOptions: ParsableArguments {
     @Argument(help: "ws://host:port/path, wss://…, or ws+unix:/run/apus.sock:/path.")
     var url: String
@@ -66,7 +66,7 @@ struct LoadOptions: ParsableArguments {
         _ = try server.plan(.echo, url)
     }
 
-    /// The plan that these options make; `adjust` adds what is a scenario's own.
+    /// Returns the plan that the options describe; `adjust` adds the parts of one scenario.
     func plan(
         _ scenario: LoadPlan.Scenario, adjust: (inout LoadPlan) throws -> Void
     ) throws -> LoadPlan {
@@ -82,7 +82,7 @@ struct LoadOptions: ParsableArguments {
     }
 }
 
-/// How to reach a running server, and which of this machine's processes it is.
+/// The address of a running server, and its processes if they are on this machine.
 struct ServerOptions: ParsableArguments {
     @OptionGroup var handshake: HandshakeOptions
 
@@ -104,7 +104,7 @@ struct ServerOptions: ParsableArguments {
             || !processes.isEmpty
     }
 
-    /// A load on the server at a URL.
+    /// Returns the plan of a load on the server at a URL.
     func plan(_ scenario: LoadPlan.Scenario, _ url: String) throws -> LoadPlan {
         var plan = LoadPlan(scenario: scenario, url: try webSocketURL(url))
         plan.subprotocols = handshake.subprotocols
@@ -118,7 +118,7 @@ struct ServerOptions: ParsableArguments {
     }
 }
 
-/// What messages hold, and how long they are.
+/// The content and the sizes of messages.
 struct PayloadOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
@@ -158,7 +158,7 @@ struct PayloadOptions: ParsableArguments {
     }
 }
 
-/// The options of loads that send one message after the other.
+/// The options of loads that send messages one after the other.
 struct MessageOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
@@ -190,7 +190,7 @@ struct MessageOptions: ParsableArguments {
 
 extension LoadPlan.Compression: ExpressibleByArgument {}
 
-/// Reads an option's value as configuration is read.
+/// Parses an option's value by the rules of the configuration.
 func argument<K: Kind>(_ text: String, _ kind: K) throws -> K.Value {
     do throws(Rejection) {
         return try kind.parse(text)

@@ -1,7 +1,7 @@
 import ArgumentParser
 import LoadGenerator
 
-/// `apus bench`: puts load on a server, and measures what it costs.
+/// `apus bench`: puts load on a server, and measures its costs.
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
@@ -47,7 +47,7 @@ struct BenchCommand: AsyncParsableCommand {
         ])
 }
 
-/// `apus bench echo`: each message comes back to its sender.
+/// `apus bench echo`: the server sends each message back.
 struct BenchEchoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "echo",
@@ -80,7 +80,7 @@ struct BenchEchoCommand: AsyncParsableCommand {
     }
 }
 
-/// `apus bench fanout`: each message goes to all.
+/// `apus bench fanout`: the server sends each message to all subscribers.
 struct BenchFanoutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fanout",
@@ -126,7 +126,7 @@ struct BenchFanoutCommand: AsyncParsableCommand {
     }
 }
 
-/// `apus bench idle`: connections that are open and silent.
+/// `apus bench idle`: open connections without traffic.
 struct BenchIdleCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "idle",

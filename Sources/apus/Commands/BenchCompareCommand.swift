@@ -4,7 +4,7 @@ import LoadGenerator
 import UVTransport
 import WebSocketServer
 
-/// `apus bench compare`: is compression worth it, from which size, on which links?
+/// `apus bench compare`: measures whether compression pays, from which size, and on which links.
 struct BenchCompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
@@ -167,7 +167,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
         if hasErrors || !result.failures.isEmpty || !areWritten { throw ExitCode(1) }
     }
 
-    /// Before the run, which takes minutes.
+    /// Creates the folder before the run, which takes minutes.
     private func chartFolder(_ path: String) throws -> ChartFolder {
         do {
             return try ChartFolder(path)
@@ -176,7 +176,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
         }
     }
 
-    /// Writes the charts, and reports where they are; false if one of them is missing.
+    /// Writes the charts, and reports their location. Returns false if a chart is missing.
     private func write(
         _ charts: [(name: String, chart: LineChart)], to folder: ChartFolder
     ) -> Bool {
@@ -192,7 +192,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
     }
 
     private func makePlan() throws -> ComparePlan {
-        // Always this very program, wherever it was started from.
+        // This same program, wherever it was started from.
         let program = "/proc/self/exe"
         let executable =
             (try? FileManager.default.destinationOfSymbolicLink(atPath: program)) ?? program
@@ -228,12 +228,12 @@ struct BenchCompareCommand: AsyncParsableCommand {
     }
 }
 
-/// Sizes with commas between.
+/// Parses a comma-separated list of sizes.
 @Sendable func sizes(_ text: String) throws -> [Int] {
     try list(text, Size(.bytes(0) ... .mebibytes(64))).map(\.bytes)
 }
 
-/// Values of one kind with commas between.
+/// Parses a comma-separated list of values of one kind.
 func list<K: Kind>(_ text: String, _ kind: K) throws -> [K.Value] {
     try text.split(separator: ",", omittingEmptySubsequences: false).map {
         try argument(String($0), kind)

@@ -14,7 +14,7 @@ struct ConfigCommand: AsyncParsableCommand {
         subcommands: [CheckCommand.self, DefaultsCommand.self])
 }
 
-/// `apus config check`: validates and shows what differs from the defaults.
+/// `apus config check`: validates and shows the differences from the defaults.
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",

@@ -115,7 +115,7 @@ struct ConnectCommand: AsyncParsableCommand {
         if status != 0 { throw ExitCode(status) }
     }
 
-    /// What is sent along with the opening handshake.
+    /// The header fields sent with the opening handshake.
     var headerFields: HTTPFields {
         var fields = handshake.headerFields
         if let origin { fields[.origin] = origin }
@@ -132,7 +132,7 @@ struct ConnectCommand: AsyncParsableCommand {
     static let tokenVariable = "APUS_TOKEN"
 }
 
-/// What a client sends with its opening handshake, besides what the protocol asks for.
+/// The options for the client's opening handshake, beyond what the protocol requires.
 struct HandshakeOptions: ParsableArguments {
     @Option(
         name: .customLong("subprotocol"), parsing: .singleValue,
@@ -155,10 +155,10 @@ struct HandshakeOptions: ParsableArguments {
     }
 }
 
-/// `on` or `off`.
+/// A choice of `on` or `off`.
 enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
 
-/// A length of time that may also be a bare number of seconds.
+/// A duration that may also be a bare number of seconds.
 struct Seconds: RangedKind {
     static let zero = Duration.zero
     static let form = "seconds, or ms, s, m, h or d"

@@ -54,7 +54,7 @@ struct ServeCommand: AsyncParsableCommand {
         try await serve(settings: loaded.settings, log: log, logger: logger)
     }
 
-    /// Everything to read; options that are short for a `--set` come last and win.
+    /// All sources to read. Options that are short for a `--set` come last and win.
     var sources: Sources {
         let given: [(option: String, key: String, text: String?)] = [
             ("--host", "server.host", host),

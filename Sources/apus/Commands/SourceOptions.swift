@@ -3,7 +3,7 @@ import Foundation
 import Logging
 import RealtimeApp
 
-/// The options that say where configuration comes from; every command that reads it has them.
+/// The options that name the sources of the configuration, for every command that reads it.
 struct SourceOptions: ParsableArguments {
     @Option(
         name: .long,
@@ -20,9 +20,9 @@ struct SourceOptions: ParsableArguments {
         completion: .list(Schema.keys.map { $0.name + "=" }))
     var assignments: [Assignment] = []
 
-    /// Everything to read, the process's environment included.
+    /// Returns all sources to read, including the environment of the process.
     ///
-    /// - Parameter shorthands: what options such as `--port` set; they win over `--set`.
+    /// - Parameter shorthands: The settings of options such as `--port`; they win over `--set`.
     func sources(shorthands: [Override] = []) -> Sources {
         Sources(
             file: config,
@@ -31,11 +31,11 @@ struct SourceOptions: ParsableArguments {
     }
 }
 
-/// The `KEY=VALUE` of a `--set`.
+/// The `KEY=VALUE` argument of a `--set`.
 struct Assignment: ExpressibleByArgument {
     let override: Override
 
-    /// `nil`, which is a usage error, without `=` or without a key.
+    /// Returns `nil`, which is a usage error, if there is no `=` or no key.
     init?(argument: String) {
         guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
             return nil
@@ -47,7 +47,7 @@ struct Assignment: ExpressibleByArgument {
     }
 }
 
-/// Reads the files that the keys below `auth` name; faults are told as those of keys are.
+/// Reads the files that the keys below `auth` name. Their errors are reported like those of keys.
 func readForCommand(
     _ options: AuthenticationOptions, log: StandardErrorLog, logger: Logger
 ) async throws(ExitCode) -> Authentication {
@@ -60,7 +60,7 @@ func readForCommand(
     }
 }
 
-/// Loads `sources`; faults go to standard error and become exit status 78 (`EX_CONFIG`).
+/// Loads `sources`; errors go to standard error and lead to exit status 78 (`EX_CONFIG`).
 func loadForCommand(_ sources: Sources) throws(ExitCode) -> Loaded {
     do {
         return try load(sources)
@@ -71,7 +71,7 @@ func loadForCommand(_ sources: Sources) throws(ExitCode) -> Loaded {
 }
 
 extension Loaded {
-    /// Logs what is odd about the configuration.
+    /// Logs the warnings about the configuration.
     func logWarnings(_ logger: Logger) {
         for warning in warnings { logger.warning("\(warning)") }
     }

@@ -44,7 +44,7 @@ struct TokenCommand: AsyncParsableCommand {
         let loaded = try loadForCommand(source.sources())
         let logger = log.logger()
         loaded.logWarnings(logger)
-        // Only the secret counts: the files need not be there.
+        // Only the secret is needed, so the files may be missing.
         var options = loaded.settings.auth
         options.keySetPath = nil
         options.usersPath = nil
@@ -60,11 +60,11 @@ struct TokenCommand: AsyncParsableCommand {
     }
 }
 
-/// The duration of a `--lifetime`.
+/// The duration given by `--lifetime`.
 struct Lifetime: ExpressibleByArgument {
     let duration: Duration
 
-    /// `nil`, which is a usage error, for what is none or out of range.
+    /// Returns `nil`, which is a usage error, for an invalid duration or one out of range.
     init?(argument: String) {
         let kind = TimeSpan(.seconds(1) ... .seconds(3_650 * 86_400))
         guard let duration = try? kind.parse(argument) else { return nil }
@@ -72,7 +72,7 @@ struct Lifetime: ExpressibleByArgument {
     }
 }
 
-/// Reports a problem on standard error; throw what it returns.
+/// Reports a problem on standard error; the caller throws the result.
 func complaint(_ problem: String, _ status: Int32 = 1) -> ExitCode {
     writeToStandardError("apus: \(problem)\n")
     return ExitCode(status)

@@ -19,7 +19,7 @@ struct UsersCommand: AsyncParsableCommand {
         subcommands: [AddUserCommand.self, RemoveUserCommand.self, ListUsersCommand.self])
 }
 
-/// Where the users are.
+/// The options that locate the users file.
 struct UsersFileOptions: ParsableArguments {
     @OptionGroup var source: SourceOptions
 
@@ -28,7 +28,8 @@ struct UsersFileOptions: ParsableArguments {
         completion: .file())
     var file: String?
 
-    /// The path, symbolic links followed, so that the file and not the link is replaced.
+    /// Returns the path with symbolic links resolved, so that the file is replaced and not the
+    /// link.
     func path() throws -> String {
         let named = try file ?? loadForCommand(source.sources()).settings.auth.usersPath
         guard let named, !named.isEmpty else {
@@ -37,7 +38,7 @@ struct UsersFileOptions: ParsableArguments {
         return URL(fileURLWithPath: named).resolvingSymlinksInPath().path
     }
 
-    /// What the file at `path` says.
+    /// Returns the content of the file at `path`.
     func read(_ path: String) throws -> UsersFile {
         let text: String
         do {
@@ -52,7 +53,7 @@ struct UsersFileOptions: ParsableArguments {
         }
     }
 
-    /// Changes what the file at `path` says, as it stands now: of changes at once, none is lost.
+    /// Changes the current content of the file at `path`. Concurrent changes are not lost.
     func change<Result>(
         _ path: String, _ change: (inout UsersFile) throws -> Result
     ) throws -> Result {
@@ -65,9 +66,9 @@ struct UsersFileOptions: ParsableArguments {
         return result
     }
 
-    /// Puts `users` in the place of what the file at `path` says, all at once: who reads it
-    /// meanwhile sees the old or the new. A new file only its owner may read; one that is there
-    /// stays whose it was, the server's user's perhaps.
+    /// Replaces the content of the file at `path` by `users`, atomically: concurrent readers see
+    /// the old or the new content. Only its owner may read a new file. An existing file keeps its
+    /// owner, who may be the server's user.
     private func write(_ users: UsersFile, to path: String) throws {
         let temporary = "\(path).\(ProcessInfo.processInfo.processIdentifier).new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -79,7 +80,8 @@ struct UsersFileOptions: ParsableArguments {
             let group = old[.groupOwnerAccountID] as? Int,
             let permissions = old[.posixPermissions] as? Int
         {
-            // Only root may give files away; else the owner is the same, or becomes so.
+            // Only root may change the owner. For others, the owner stays the same or becomes this
+            // user.
             _ = fchown(descriptor, uid_t(owner), gid_t(group))
             fchmod(descriptor, mode_t(permissions & 0o777))
         }
@@ -100,7 +102,7 @@ struct UsersFileOptions: ParsableArguments {
     }
 }
 
-/// `apus users add`: a new user, or a new password for one.
+/// `apus users add`: adds a user, or changes a user's password.
 struct AddUserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add",
@@ -127,7 +129,7 @@ struct AddUserCommand: AsyncParsableCommand {
             throw complaint("\(error)", 64)
         }
         let path = try options.path()
-        // Before anyone types a password for a file that can't be changed.
+        // Fails before the user types a password for a file that can't be changed.
         if FileManager.default.fileExists(atPath: path) { _ = try options.read(path) }
         guard let password = try PasswordPrompt.read(for: name) else {
             throw complaint("no password was given; nothing was changed")
@@ -138,7 +140,7 @@ struct AddUserCommand: AsyncParsableCommand {
     }
 }
 
-/// `apus users remove`: removes a user; tokens that were issued stay valid.
+/// `apus users remove`: removes a user. Issued tokens stay valid.
 struct RemoveUserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove",
@@ -163,7 +165,7 @@ struct RemoveUserCommand: AsyncParsableCommand {
     }
 }
 
-/// `apus users list`: the names, one a line.
+/// `apus users list`: prints the names, one per line.
 struct ListUsersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
@@ -180,19 +182,19 @@ struct ListUsersCommand: AsyncParsableCommand {
     }
 }
 
-/// What the terminal was before the prompt.
+/// The terminal's state before the prompt.
 private nonisolated(unsafe) var terminalBefore = termios()
 
-/// Asks for a password.
+/// The prompt for a password.
 private enum PasswordPrompt {
-    /// Returns the first line of standard input. On a terminal, asks for it twice without showing
-    /// it, and throws if the two differ. `nil` if there is none.
+    /// Returns the first line of standard input; `nil` if there is none. On a terminal, asks for it
+    /// twice without showing it, and throws if the two differ.
     static func read(for name: String) throws -> String? {
         guard isatty(STDIN_FILENO) == 1 else { return line() }
         guard tcgetattr(STDIN_FILENO, &terminalBefore) == 0 else { return nil }
         var unseen = terminalBefore
         unseen.c_lflag &= ~tcflag_t(ECHO)
-        // Who gives up would be left with a terminal that shows nothing.
+        // Without this, Ctrl-C would leave the terminal without echo.
         signal(SIGINT) { _ in
             tcsetattr(STDIN_FILENO, TCSANOW, &terminalBefore)
             _exit(130)

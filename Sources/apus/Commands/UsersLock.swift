@@ -1,12 +1,13 @@
 import Foundation
 
-/// Held by the one `apus users` that may change a users file: a lock on a file beside it, which is
-/// there no longer than it is held. The users file itself can't be it, as each change replaces it.
+/// The lock that lets one `apus users` at a time change a users file. It is a lock on a second file
+/// beside it, which exists only while the lock is held. The users file itself can't be locked,
+/// because each change replaces it.
 struct UsersLock {
     private let path: String
     private let descriptor: Int32
 
-    /// Waits for others to be done, who need a few milliseconds.
+    /// Waits for other holders of the lock, each of which needs a few milliseconds.
     init(besides file: String) throws {
         path = "\(file).lock"
         for _ in 0..<500 {
@@ -25,7 +26,8 @@ struct UsersLock {
     }
 
     func release() {
-        // While it is held: who has opened it meanwhile sees that it is gone, and opens it anew.
+        // Removes the file while the lock is held. A process that has opened it meanwhile sees that
+        // it is gone, and opens it anew.
         unlink(path)
         close(descriptor)
     }

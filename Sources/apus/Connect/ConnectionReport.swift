@@ -3,14 +3,14 @@ import HTTPTypes
 import LoadGenerator
 import WebSocketServer
 
-/// What `apus connect` says of a connection's end, and the exit status that follows from it.
+/// The report of `apus connect` on a connection's end, and the resulting exit status.
 struct ConnectionReport {
     let text: String
     let status: Int32
-    /// Whether it is said on a terminal only.
+    /// Whether the report is printed only on a terminal.
     var isNote = false
 
-    /// - Parameter closedHere: whether this side closed first.
+    /// - Parameter closedHere: Whether this side closed first.
     init(_ end: ConnectionEnd, closedHere: Bool, pongTimeout: Duration) {
         let reason = end.reason.inOneLine
         guard end.isClean else {
@@ -37,7 +37,7 @@ struct ConnectionReport {
             + (reason.isEmpty || "\(end.code)".hasSuffix("(\(reason))") ? "" : ": \(reason)")
     }
 
-    /// A connection that could not be made.
+    /// Creates the report on a connection that could not be made.
     init(_ error: ClientError) {
         status = 1
         guard let response = error.response else {
@@ -49,8 +49,8 @@ struct ConnectionReport {
         self.text = text + Self.advice(response)
     }
 
-    /// What a refusal's body says: the detail of problem+json (RFC 9457 §3.1.4), or else a text
-    /// of one short line.
+    /// Returns the explanation in a refusal's body: the detail of problem+json (RFC 9457 §3.1.4),
+    /// or else a text of one short line.
     static func detail(_ body: [UInt8]) -> String? {
         let object = try? JSONSerialization.jsonObject(with: Data(body)) as? [String: Any]
         if let object {

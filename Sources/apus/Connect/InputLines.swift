@@ -1,19 +1,19 @@
 import Dispatch
 import Foundation
 
-/// The lines of a descriptor, read on a thread of their own, no faster than they are taken.
+/// The lines of a descriptor. A thread of its own reads them, no faster than they are taken.
 final class InputLines: Sendable {
     /// A line without its newline.
     typealias Line = [UInt8]
 
-    /// Why there are no further lines.
+    /// The reason why there are no further lines.
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
 
     /// The largest line in bytes.
     static let sizeMax = 64 << 20
-    /// Lines that are read ahead, at most.
+    /// The maximum number of lines that are read ahead.
     private static let aheadMax = 16
 
     let lines: AsyncThrowingStream<Line, any Error>
@@ -22,7 +22,8 @@ final class InputLines: Sendable {
     init(descriptor: Int32) {
         let (lines, continuation) = AsyncThrowingStream<Line, any Error>.makeStream()
         self.lines = lines
-        // Signalled, not created with this value: libdispatch wants to get back what it began with.
+        // The semaphore is signalled, not created with this value: libdispatch requires a semaphore
+        // to be back at its initial value when it is released.
         for _ in 0..<Self.aheadMax { room.signal() }
         let thread = Thread { [room] in
             Self.read(descriptor) {
@@ -37,7 +38,7 @@ final class InputLines: Sendable {
         thread.start()
     }
 
-    /// Says that a line was taken, which makes room for another one.
+    /// Reports that a line was taken, which makes room for another one.
     func taken() { room.signal() }
 
     private static func read(

@@ -2,14 +2,14 @@ import Foundation
 import LoadGenerator
 import WebSocketServer
 
-/// How a message is printed.
+/// The printed form of a message.
 struct MessageText {
-    /// Whether standard output is a terminal, which control characters could change.
+    /// Whether standard output is a terminal, whose state control characters could change.
     let isTerminal: Bool
     /// Whether messages are printed unchanged.
     let isRaw: Bool
 
-    /// Bytes of a binary message that are shown.
+    /// The number of bytes of a binary message that are shown.
     private static let shownMax = 32
 
     func bytes(of message: Message) -> [UInt8] {
@@ -23,7 +23,7 @@ struct MessageText {
         }
     }
 
-    /// `[binary, 5 bytes] 68 65 6c 6c 6f`
+    /// Returns a preview: `[binary, 5 bytes] 68 65 6c 6c 6f`.
     static func preview(_ bytes: [UInt8]) -> String {
         let count = "\(Figures.grouped(bytes.count)) \(bytes.count == 1 ? "byte" : "bytes")"
         let shown = bytes.prefix(shownMax).map { String(format: " %02x", $0) }.joined()
@@ -33,7 +33,7 @@ struct MessageText {
 
 extension String {
     /// The text with characters escaped that would move a terminal's cursor, change its state or
-    /// reverse its direction; newlines and tabs stay.
+    /// reverse its direction. Newlines and tabs stay.
     var escapedForTerminal: String {
         var text = ""
         for scalar in unicodeScalars {
@@ -46,7 +46,7 @@ extension String {
         return text
     }
 
-    /// The same in one line, for reasons and details that a peer chose.
+    /// The escaped text on one line, for reasons and details that a peer chose.
     var inOneLine: String {
         unicodeScalars.map { $0.isRisky ? $0.escaped(asASCII: true) : String($0) }.joined()
     }

@@ -2,8 +2,8 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Writes to a descriptor on a thread of its own; the caller awaits each write, so that a slow
-/// reader slows it down and blocks no thread of anyone else.
+/// A writer to a descriptor on a thread of its own. The caller awaits each write, so a slow reader
+/// slows the caller down and blocks no other thread.
 final class OutputWriter: Sendable {
     private let descriptor: Int32
     private let queue = DispatchQueue(label: "apus.output")
@@ -12,7 +12,7 @@ final class OutputWriter: Sendable {
 
     /// Writes all bytes.
     ///
-    /// - Returns: the number of the error (`EPIPE` if the reader is gone), `nil` if there was none.
+    /// - Returns: The error number (`EPIPE` if the reader is gone); `nil` if there was none.
     func write(_ bytes: [UInt8]) async -> Int32? {
         await withCheckedContinuation { continuation in
             queue.async { [descriptor] in
@@ -25,7 +25,7 @@ final class OutputWriter: Sendable {
     /// Calls `body` once, when the reader of a pipe or socket goes away; never for files.
     func whenReaderVanishes(_ body: @escaping @Sendable () -> Void) {
         let thread = Thread { [descriptor] in
-            // Errors are reported although no event is asked for.
+            // Errors are reported even if no event is requested.
             var wanted = pollfd(fd: descriptor, events: 0, revents: 0)
             while poll(&wanted, 1, -1) <= 0 {}
             body()

@@ -7,16 +7,16 @@ import WebSocketServer
 /// A tunnel to a `wss` server for one connection: plaintext on a Unix-domain socket that only this
 /// user can open, TLS to the server.
 ///
-/// The library's client has no TLS of its own. A thread copies bytes, and reads from neither side
-/// before the other one has taken what came before.
+/// The library's client has no TLS of its own. A thread copies bytes, and reads from each side only
+/// after the other side has taken the earlier bytes.
 final class TLSTunnel: Sendable {
-    /// The socket to connect to.
+    /// The path of the socket to connect to.
     let path: String
     private let lastFailure = Mutex<String?>(nil)
 
     private static let pieceSize = 64 << 10
 
-    /// Why there is no tunnel, or no further; `nil` if there is.
+    /// The reason why there is no tunnel, or why it has ended; `nil` if it works.
     var failure: String? { lastFailure.withLock(\.self) }
 
     init(to url: WebSocketURL, trustsAnyCertificate: Bool) throws {
@@ -70,7 +70,7 @@ final class TLSTunnel: Sendable {
         return descriptor
     }
 
-    /// Connects to the first address of the host that accepts; blocks.
+    /// Connects to the first address of the host that accepts a connection; blocks.
     private static func connect(_ host: String, _ port: Int) throws -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -107,7 +107,7 @@ final class TLSTunnel: Sendable {
         var toServer = output(of: tls)
         var toLocal: [UInt8] = []
         while true {
-            // What one side has yet to take keeps the other one from being read.
+            // A side is not read while the other has yet to take earlier bytes.
             var server = pollfd(
                 fd: server,
                 events: Int16((toServer.isEmpty ? 0 : POLLOUT) | (toLocal.isEmpty ? POLLIN : 0)),
@@ -131,7 +131,7 @@ final class TLSTunnel: Sendable {
                         return
                     }
                 } catch {
-                    // The alert that tells the server why.
+                    // The alert tells the server the reason.
                     writeBlocking(output(of: tls), to: server.fd)
                     throw error
                 }
@@ -144,17 +144,17 @@ final class TLSTunnel: Sendable {
         }
     }
 
-    /// Waits until something can be done; false after an error.
+    /// Waits until bytes can be copied. Returns false after an error.
     private static func wait(_ server: inout pollfd, _ local: inout pollfd) -> Bool {
         var polled = [server, local]
-        // One that is not to be read would report that its peer has gone, without end.
+        // Otherwise poll would report the end of a socket that is not to be read over and over.
         for index in polled.indices where polled[index].events == 0 { polled[index].fd = -1 }
         guard poll(&polled, nfds_t(polled.count), -1) >= 0 || errno == EINTR else { return false }
         (server.revents, local.revents) = (polled[0].revents, polled[1].revents)
         return true
     }
 
-    /// Writes as much as the descriptor takes now; false after an error.
+    /// Writes as much as the descriptor takes now. Returns false after an error.
     private static func write(_ bytes: inout [UInt8], to descriptor: Int32) -> Bool {
         let count = Glibc.write(descriptor, bytes, bytes.count)
         if count < 0 { return errno == EAGAIN || errno == EINTR }
@@ -162,7 +162,7 @@ final class TLSTunnel: Sendable {
         return true
     }
 
-    /// Reads what there is, perhaps nothing; `nil` at the end.
+    /// Returns the available bytes, perhaps none; `nil` at the end.
     private static func read(_ descriptor: Int32) -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: pieceSize)
         let count = Glibc.read(descriptor, &buffer, buffer.count)
@@ -171,7 +171,7 @@ final class TLSTunnel: Sendable {
     }
 
     private static func encrypt(_ bytes: [UInt8], _ tls: TLSClient) throws(TLSClient.Fault) {
-        // A closure that throws this type is more than Swift 6.3 compiles.
+        // Swift 6.3 can't compile a closure that throws this type.
         var fault: TLSClient.Fault?
         bytes.withUnsafeBytes { bytes in
             do throws(TLSClient.Fault) { try tls.write(bytes) } catch { fault = error }
@@ -179,7 +179,7 @@ final class TLSTunnel: Sendable {
         if let fault { throw fault }
     }
 
-    /// The ciphertext that is to be sent.
+    /// Returns the ciphertext to send.
     private static func output(of tls: TLSClient) -> [UInt8] {
         var memory: UnsafeMutableRawBufferPointer?
         tls.takeOutput { count in
@@ -192,13 +192,13 @@ final class TLSTunnel: Sendable {
 }
 
 extension pollfd {
-    /// Whether there are bytes, an end or an error to be read, and it was asked for.
+    /// Whether reading was requested, and there are bytes, an end or an error to read.
     fileprivate var isReadable: Bool {
         Int32(events) & POLLIN != 0 && revents & ~Int16(POLLOUT) != 0
     }
 }
 
-/// Why there is no tunnel.
+/// The reason why there is no tunnel.
 private struct TunnelFailure: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }

@@ -11,9 +11,9 @@ import WebSocketServer
 final class TerminalClient: Sendable {
     private static let messageSizeMax = ByteCount.mebibytes(64)
     private static let pongTimeout = Duration.seconds(10)
-    /// Time for everything after Ctrl-C, more than the closing handshake may take.
+    /// The time limit for everything after Ctrl-C; longer than the closing handshake may take.
     private static let interruptTimeout = Duration.seconds(7)
-    /// Time for messages that have arrived to be printed after Ctrl-C.
+    /// The time limit after Ctrl-C for printing the messages that have arrived.
     private static let printingTimeout = Duration.seconds(1)
 
     private let command: ConnectCommand
@@ -29,13 +29,13 @@ final class TerminalClient: Sendable {
         var isClosing = false
         var lastMessage = ContinuousClock.now
         var failure: String?
-        /// Of a `wss` URL.
+        /// The TLS tunnel, for a `wss` URL.
         var tunnel: TLSTunnel?
     }
 
     init(_ command: ConnectCommand) { self.command = command }
 
-    /// Returns the exit status.
+    /// Runs the client. Returns the exit status.
     func run() async -> Int32 {
         let signals = watchSignals()
         defer { for signal in signals { signal.cancel() } }
@@ -99,7 +99,7 @@ final class TerminalClient: Sendable {
         return connection
     }
 
-    /// Closes; messages that are still to come are not wanted.
+    /// Closes the connection. Later messages are discarded.
     private func close(_ connection: ClientConnection) {
         state.withLock { $0.isClosing = true }
         connection.connection.close()
@@ -112,7 +112,7 @@ final class TerminalClient: Sendable {
         while let message = await connection.receive() {
             state.withLock { $0.lastMessage = .now }
             if let error = await output.write(text.bytes(of: message)) {
-                // A reader that has gone has all that it wants, as `head` does.
+                // A reader that has gone, such as `head`, has all that it wants.
                 if error != EPIPE {
                     let reason = String(cString: strerror(error))
                     state.withLock { $0.failure = "standard output can't be written: \(reason)" }
@@ -153,7 +153,7 @@ final class TerminalClient: Sendable {
         return Message(text)
     }
 
-    /// Waits until no message has come for the time of `--wait`.
+    /// Waits until no message has arrived for the duration of `--wait`.
     private func waitForSilence() async {
         let inputEnd = ContinuousClock.now
         while true {
@@ -166,7 +166,8 @@ final class TerminalClient: Sendable {
 
     // MARK: - Signals
 
-    /// The first Ctrl-C (or SIGTERM) closes the connection, the second one ends the process.
+    /// Watches for Ctrl-C (SIGINT) and SIGTERM: the first closes the connection, the second ends
+    /// the process.
     private func watchSignals() -> [any DispatchSourceSignal] {
         [SIGINT, SIGTERM].map { number in
             signal(number, SIG_IGN)
@@ -187,7 +188,7 @@ final class TerminalClient: Sendable {
         guard let connection else { return }
         close(connection)
         Task {
-            // Messages that standard output doesn't take must not keep the process.
+            // Messages that standard output doesn't take must not keep the process alive.
             let end = await connection.waitUntilClosed()
             try? await Task.sleep(for: Self.printingTimeout)
             exit(report(end))
@@ -228,7 +229,7 @@ final class TerminalClient: Sendable {
         return ": \(text.inOneLine)"
     }
 
-    /// Says how the connection ended; the exit status.
+    /// Reports how the connection ended. Returns the exit status.
     private func report(_ end: ConnectionEnd) -> Int32 {
         let (isClosing, failure) = state.withLock {
             ($0.isClosing, $0.failure ?? $0.tunnel?.failure)

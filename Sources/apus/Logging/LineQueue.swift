@@ -1,6 +1,6 @@
-/// Lines that wait to be written: as many bytes as fit, in order; what doesn't fit is counted.
+/// A queue of lines to be written, limited in bytes and in order. Lines that don't fit are counted.
 struct LineQueue {
-    /// What is to be written next: lines, and behind them the gap of those that were dropped.
+    /// The next lines to write, followed by the number of dropped lines.
     struct Batch {
         var bytes: [UInt8] = []
         var droppedCount = 0
@@ -12,7 +12,7 @@ struct LineQueue {
     private var next = Batch()
     private var isWriting = false
 
-    /// - Parameter sizeMax: the bytes that may wait. A batch that has been taken doesn't count.
+    /// - Parameter sizeMax: The maximum bytes in the queue, without a batch that has been taken.
     init(sizeMax: Int) { self.sizeMax = sizeMax }
 
     /// Whether all lines have been written.
@@ -20,10 +20,10 @@ struct LineQueue {
 
     /// Adds a line, or counts it as dropped.
     ///
-    /// After a line that was dropped, all are until the next batch is taken, so that each batch
-    /// has one gap, at its end.
+    /// After a dropped line, all further lines are dropped until the next batch is taken, so that
+    /// each batch has one gap, at its end.
     ///
-    /// - Returns: whether the batch was empty before, and the writer is to be woken.
+    /// - Returns: Whether the batch was empty before, so that the writer must be woken.
     mutating func add(_ line: [UInt8]) -> Bool {
         let wasEmpty = next.isEmpty
         if next.droppedCount == 0, next.bytes.count + line.count <= sizeMax {
@@ -34,7 +34,7 @@ struct LineQueue {
         return wasEmpty
     }
 
-    /// Takes all that waits; call ``finishBatch()`` once it is written.
+    /// Takes all queued lines. ``finishBatch()`` must be called once they are written.
     mutating func takeBatch() -> Batch {
         isWriting = true
         defer { next = Batch() }

@@ -2,24 +2,26 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Writes lines to a descriptor on a thread of its own, so that a reader that stalls or goes away
-/// stops nobody else.
+/// A writer of lines to a descriptor on a thread of its own, so that a reader that stalls or goes
+/// away blocks no other thread.
 ///
-/// Lines that don't fit into its queue are dropped and counted. What a failed write leaves out
-/// counts as dropped, too.
+/// Lines that don't fit into its queue are dropped and counted. Lines lost by a failed write count
+/// as dropped, too.
 final class LineWriter: Sendable {
     private let descriptor: Int32
     private let dropNotice: @Sendable (Int) -> [UInt8]
     private let state: Mutex<LineWriterState>
-    /// Signalled once for each batch that begins, and once at the end.
+    /// A semaphore that is signalled once for each batch that begins, and once at the end.
     private let arrived = DispatchSemaphore(value: 0)
 
     /// Starts the thread, which ends with ``finish(within:)``.
     ///
     /// - Parameters:
-    ///   - descriptor: stays open as long as the thread runs.
-    ///   - queueSizeMax: the bytes that may wait; as many again may be on their way.
-    ///   - dropNotice: the line that says how many were dropped, written in their place.
+    ///   - descriptor: Must stay open as long as the thread runs.
+    ///   - queueSizeMax: The maximum bytes in the queue; as many again may be in the batch being
+    ///     written.
+    ///   - dropNotice: Returns the line that reports the number of dropped lines, written in their
+    ///     place.
     init(
         descriptor: Int32, queueSizeMax: Int = 256 << 10,
         dropNotice: @escaping @Sendable (Int) -> [UInt8] = { _ in [] }
@@ -38,9 +40,9 @@ final class LineWriter: Sendable {
         if wakesWriter { arrived.signal() }
     }
 
-    /// Waits until all lines are written, at most until `limit` has passed.
+    /// Waits until all lines are written, at most for `limit`.
     ///
-    /// - Returns: whether they are.
+    /// - Returns: Whether all lines are written.
     @discardableResult
     func flush(within limit: DispatchTimeInterval) -> Bool {
         let written = DispatchSemaphore(value: 0)
@@ -51,7 +53,7 @@ final class LineWriter: Sendable {
         return isIdle || written.wait(timeout: .now() + limit) == .success
     }
 
-    /// Flushes, and lets the thread end; lines that come later are dropped.
+    /// Flushes the queue and lets the thread end. Later lines are dropped.
     @discardableResult
     func finish(within limit: DispatchTimeInterval) -> Bool {
         let isFlushed = flush(within: limit)
@@ -80,19 +82,19 @@ final class LineWriter: Sendable {
     }
 }
 
-/// What a ``LineWriter`` guards; not nested in it, which Swift 6.3 miscompiles.
+/// The state that a ``LineWriter`` guards. It is not nested, because Swift 6.3 miscompiles that.
 struct LineWriterState {
     var queue: LineQueue
     var whenIdle: [DispatchSemaphore] = []
     var isFinished = false
 }
 
-/// Writes batches to a descriptor, and remembers what a failure left out.
+/// The output of batches to a descriptor, with the number of lines that failed writes have lost.
 private struct LineOutput {
     let descriptor: Int32
-    /// Lines that could not be written, and are yet to be reported.
+    /// The number of lines that could not be written and are yet to be reported.
     private var lostCount = 0
-    /// Whether the last line that was written lacks its end.
+    /// Whether the last line was written only in part.
     private var isInLine = false
 
     init(descriptor: Int32) { self.descriptor = descriptor }
@@ -119,7 +121,7 @@ private struct LineOutput {
         bytes.count { $0 == UInt8(ascii: "\n") }
     }
 
-    /// Writes as much as can be, and returns how much that is.
+    /// Writes as many bytes as possible, and returns their number.
     private mutating func write(_ bytes: [UInt8]) -> Int {
         let written = writeBlocking(bytes, to: descriptor)
         if written > 0 { isInLine = bytes[written - 1] != UInt8(ascii: "\n") }

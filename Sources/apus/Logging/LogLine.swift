@@ -3,13 +3,13 @@ import Logging
 
 /// One line of the log: `TIME LEVEL LABEL: KEY=VALUE … [SOURCE] MESSAGE`.
 ///
-/// Whatever peers put into a message or a value, it stays one line and one value: characters that
-/// move the cursor, end a line or reverse its direction are escaped, values that could be taken for
-/// several stand in quotes, and long ones are cut.
+/// Whatever peers put into a message or a value, it stays one line and one value. Characters that
+/// move the cursor, end a line or reverse its direction are escaped. Values that could be taken for
+/// several are quoted, and long ones are cut.
 struct LogLine {
-    /// The size in bytes of a line with its newline, at most.
+    /// The maximum size of a line in bytes, including its newline.
     static let sizeMax = 8 << 10
-    /// The size in bytes of a message, or of a key and its value, at most; two more for the quotes.
+    /// The maximum size in bytes of a message, or of a key and its value, without two quotes.
     static let textSizeMax = 1 << 10
 
     private(set) var bytes: [UInt8]
@@ -26,9 +26,9 @@ struct LogLine {
         bytes = Array("\(Self.timestamp(time)) \(level.rawValue) \(label):".utf8)
     }
 
-    /// The line of an event.
+    /// Returns the line of an event.
     ///
-    /// - Parameter metadata: the handler's own; the event's wins.
+    /// - Parameter metadata: The metadata of the handler; that of the event wins.
     static func encode(
         _ event: LogEvent, label: String, metadata: Logger.Metadata, at time: time_t
     ) -> [UInt8] {
@@ -45,7 +45,7 @@ struct LogLine {
         return line.bytes + line.tail
     }
 
-    /// Appends what fits, in the order of the keys.
+    /// Appends metadata in the order of the keys, as far as it fits.
     private mutating func append(_ metadata: Logger.Metadata) {
         let ellipsis = Array(" …".utf8)
         let sizeMax = Self.sizeMax - tail.count - ellipsis.count
@@ -62,7 +62,7 @@ struct LogLine {
         }
     }
 
-    /// A time in the machine's zone: `2026-11-24T03:00:00+0000`.
+    /// Returns a time in the machine's time zone: `2026-11-24T03:00:00+0000`.
     static func timestamp(_ time: time_t) -> String {
         var (time, parts) = (time, tm())
         localtime_r(&time, &parts)
@@ -83,8 +83,8 @@ struct LogLine {
 }
 
 extension [UInt8] {
-    /// Appends a value of metadata, in quotes unless it is plain: printable ASCII that has neither
-    /// quotes nor a sign that separates values.
+    /// Appends a value of metadata. It is quoted unless it consists of printable ASCII without
+    /// quotes or separators.
     fileprivate mutating func appendValue(_ text: String, sizeMax: Int) {
         let quote = UInt8(ascii: "\"")
         let isPlain = text.utf8.prefix(sizeMax).allSatisfy {
@@ -97,9 +97,9 @@ extension [UInt8] {
         append(quote)
     }
 
-    /// Appends as much of `text` as fits into so many bytes, and an ellipsis for the rest.
+    /// Appends as much of `text` as fits into `sizeMax` bytes, and an ellipsis if it is cut.
     ///
-    /// By scalars, whose cost is their number: characters can be arbitrarily long.
+    /// Works by Unicode scalars, whose cost is bounded; a character can be arbitrarily long.
     fileprivate mutating func appendEscaped(_ text: String, sizeMax: Int, inQuotes: Bool = false) {
         let ellipsis = "…".utf8
         let end = count + sizeMax - ellipsis.count
@@ -123,7 +123,7 @@ extension [UInt8] {
 }
 
 extension Unicode.Scalar {
-    /// Whether it is a control character, ends a line, or changes the direction of what follows.
+    /// Whether the scalar is a control character, ends a line, or changes the direction of text.
     var isRisky: Bool {
         switch value {
         case 0x00..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069:

@@ -2,7 +2,7 @@ import Dispatch
 import Glibc
 import Logging
 
-/// The program's log on standard error, which no event loop ever waits for.
+/// The program's log on standard error. No event loop ever waits for it.
 final class StandardErrorLog: Sendable {
     private static let label = "apus"
 
@@ -28,17 +28,18 @@ final class StandardErrorLog: Sendable {
         return logger
     }
 
-    /// Writes what keeps the command from going on, as it is, behind what has been logged.
+    /// Writes an error that keeps the command from going on, unchanged, after the lines logged so
+    /// far.
     func complain(_ text: String) {
         writer.flush(within: .seconds(1))
         writeToStandardError(text)
     }
 
-    /// Writes what has been logged, for half a second at most; nothing can be logged after that.
+    /// Writes the lines logged so far, for half a second at most. Later lines are dropped.
     func finish() { writer.finish(within: .milliseconds(500)) }
 }
 
-/// Makes lines of what is logged, and leaves them to a ``LineWriter``.
+/// A log handler that formats lines and passes them to a ``LineWriter``.
 struct LineLogHandler: LogHandler {
     let label: String
     let writer: LineWriter

@@ -1,20 +1,21 @@
 import Glibc
 
-/// Opens those standard streams that the parent has closed. Otherwise the next file or socket would
-/// get their numbers, and then the log. Call it before anything is opened.
+/// Opens the standard streams that the parent has closed. Otherwise the next file or socket would
+/// get their numbers, and the log would be written into it. Must be called before anything else is
+/// opened.
 func openStandardStreams() {
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-        // The lowest number that is free: this one.
+        // This is the lowest free number.
         _ = open("/dev/null", O_RDWR)
     }
 }
 
-/// Lets the process go on when a reader of its output goes away. Otherwise that would end it, and
-/// no client would get a Close.
+/// Ignores SIGPIPE, so that the process goes on when a reader of its output goes away. Otherwise
+/// the process would end without sending its clients a Close frame.
 func ignoreVanishedReaders() { signal(SIGPIPE, SIG_IGN) }
 
-/// Writes `bytes` and waits where need be; returns how many were written before an error, of which
-/// there is none if it is all.
+/// Writes `bytes`, and waits if necessary. Returns the number of bytes written, which is lower than
+/// their count only after an error.
 @discardableResult
 func writeBlocking(_ bytes: [UInt8], to descriptor: Int32) -> Int {
     var written = 0
@@ -25,7 +26,7 @@ func writeBlocking(_ bytes: [UInt8], to descriptor: Int32) -> Int {
         if count >= 0 {
             written += count
         } else if errno == EAGAIN {
-            // Whoever shares the stream has made it non-blocking.
+            // Another process that shares the stream has made it non-blocking.
             var wanted = pollfd(descriptor: descriptor, events: POLLOUT)
             poll(&wanted, 1, -1)
         } else if errno != EINTR {
@@ -35,8 +36,8 @@ func writeBlocking(_ bytes: [UInt8], to descriptor: Int32) -> Int {
     return written
 }
 
-/// Writes to standard error what a command has to say before it serves, or instead. What can't be
-/// written is lost.
+/// Writes a message of a command to standard error, before it serves or instead. Bytes that can't
+/// be written are lost.
 func writeToStandardError(_ text: String) {
     writeBlocking(Array(text.utf8), to: STDERR_FILENO)
 }

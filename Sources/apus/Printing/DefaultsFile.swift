@@ -41,7 +41,7 @@ extension Schema {
     static var markdownTable: String {
         let rows = keys.map { key in
             let initial = key.initial.isEmpty ? "empty" : "`\(key.initial)`"
-            // Markdown would make links of URLs.
+            // Markdown would turn URLs into links.
             let allowed = key.accepted.contains("://") ? "`\(key.accepted)`" : key.accepted
             let cells = ["`\(key.name)`", initial, allowed, key.summary]
             return "| \(cells.joined(separator: " | ")) |"
@@ -51,10 +51,10 @@ extension Schema {
     }
 }
 
-/// The columns of a line in the file, at most.
+/// The maximum columns of a line in the file.
 private let columnsMax = 100
 
-/// The words of a text in lines of up to so many characters.
+/// Wraps a text into lines of up to `width` characters.
 private func wrapped(_ text: String, width: Int) -> [String] {
     var lines: [String] = []
     for word in text.split(separator: " ") {
@@ -69,7 +69,7 @@ private func wrapped(_ text: String, width: Int) -> [String] {
 
 private func indentation(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
 
-/// A colon at the end would make the text a key.
+/// Returns a text as a YAML scalar. A colon at its end would make it a key.
 private func yamlScalar(_ text: String) -> String {
     text.isEmpty || text.last == ":" ? "\"\(text)\"" : text
 }

@@ -1,10 +1,10 @@
 import Foundation
 import Yams
 
-/// What a YAML file says: the text and line of each key that exists, and the file's faults.
+/// The content of a YAML file: the text and line of each known key, and the errors in the file.
 ///
-/// The file is read once and composed by Yams here rather than by swift-configuration's own
-/// YAML provider, which tells neither lines nor the keys it holds; `--config <(…)` works too.
+/// Yams composes the file here. The YAML provider of swift-configuration would report neither lines
+/// nor the keys in the file. The file is read only once, so `--config <(…)` works too.
 struct ConfigurationFile {
     struct Entry: Equatable {
         let text: String
@@ -17,7 +17,7 @@ struct ConfigurationFile {
     private(set) var entries: [String: Entry] = [:]
     private(set) var faults: [Fault] = []
 
-    /// Reads the file at `path`; what goes wrong becomes a fault.
+    /// Reads the file at `path`; errors become faults.
     init(path: String) {
         self.path = path
         do {
@@ -49,7 +49,8 @@ struct ConfigurationFile {
         }
     }
 
-    /// Descends only into sections that exist, so that aliases can't multiply the work.
+    /// Collects the keys of a section. Descends only into known sections, so that aliases can't
+    /// multiply the work.
     private mutating func collect(_ mapping: Node.Mapping, section: String) {
         for (keyNode, value) in mapping {
             let line = keyNode.mark?.line ?? 1
@@ -94,11 +95,11 @@ struct ConfigurationFile {
 }
 
 extension Node {
-    /// Whether nothing stands there, or `~` or `null`.
+    /// Whether the value is empty, `~` or `null`.
     fileprivate var isNull: Bool { self.null != nil }
 }
 
-/// Line, where one is known, and one-line description of what Yams threw.
+/// Returns the line, if known, and a one-line description of an error of Yams.
 private func position(of error: any Error) -> (line: Int?, problem: String) {
     switch error {
     case YamlError.scanner(let context, let problem, let mark, _),
@@ -117,7 +118,7 @@ private func position(of error: any Error) -> (line: Int?, problem: String) {
     }
 }
 
-/// What the system says, without Foundation's sentence around it.
+/// Returns the system's error message, without Foundation's sentence around it.
 func reason(for error: any Error) -> String {
     let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
     let posix = [underlying, error as NSError].compactMap(\.self)

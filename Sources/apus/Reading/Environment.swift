@@ -1,10 +1,10 @@
-/// What the environment says about keys: the variables that count, and warnings about others.
+/// The settings from the environment: the variables for keys, and warnings about others.
 struct EnvironmentReading {
     private static let prefix = "APUS_"
 
     /// The variables that set a key, none of them empty.
     private(set) var variables: [String: String] = [:]
-    /// A warning for each variable that looks like ours, but is none.
+    /// A warning for each variable that looks like a setting but is none.
     private(set) var unknown: [Fault] = []
     /// The keys whose variables are ignored, and the reason; completes "VARIABLE is …".
     private(set) var ignored: [String: String] = [:]
@@ -29,8 +29,9 @@ struct EnvironmentReading {
     }
 }
 
-/// Whether Kubernetes, or Docker, set the variable because a service's name is, or begins with,
-/// "apus": it gives every container the addresses of its namespace's services.
+/// Returns whether Kubernetes or Docker set the variable for a service whose name is, or begins
+/// with, "apus". They give every container the addresses of the services in its namespace or
+/// network.
 func isServiceLink(_ name: String, _ value: String) -> Bool {
     let words = name.split(separator: "_")
     // SERVICE_HOST, SERVICE_PORT, SERVICE_PORT_HTTP
@@ -40,7 +41,7 @@ func isServiceLink(_ name: String, _ value: String) -> Bool {
     if isService { return true }
     // PORT=tcp://10.0.0.1:8080
     if words.last == "PORT", isLink(value) { return true }
-    // PORT_8080_TCP, and behind it nothing, ADDR, PORT or PROTO
+    // PORT_8080_TCP, followed by nothing, ADDR, PORT or PROTO
     return words.indices.dropLast(2).contains { index in
         words[index] == "PORT" && Int(words[index + 1]) != nil
             && protocols.contains(words[index + 2].lowercased())
@@ -49,7 +50,7 @@ func isServiceLink(_ name: String, _ value: String) -> Bool {
 
 private let protocols = ["tcp", "udp", "sctp"]
 
-/// Whether `text` is a protocol, an address and a port, as `tcp://10.0.0.1:8080`.
+/// Returns whether `text` is a protocol, an address and a port, such as `tcp://10.0.0.1:8080`.
 private func isLink(_ text: String) -> Bool {
     protocols.contains { text.hasPrefix("\($0)://") }
 }

@@ -1,8 +1,8 @@
-/// Where a value was written.
+/// The place where a value was written.
 enum Origin: Sendable, Equatable {
     case file(path: String, line: Int)
     case environment(variable: String)
-    /// `--set`, or an option that is short for one.
+    /// A `--set`, or an option that is short for one.
     case option(String)
 }
 
@@ -16,11 +16,11 @@ extension Origin: CustomStringConvertible {
     }
 }
 
-/// One thing that is wrong with the configuration, as one line.
+/// One error in the configuration, as one line.
 struct Fault: Error, Sendable, Equatable, CustomStringConvertible {
     let description: String
 
-    /// A fault of the source as a whole, such as a file that can't be read.
+    /// Creates an error of a whole source, such as a file that can't be read.
     init(_ place: String, _ problem: String) {
         description = oneLine("\(place): \(problem)", charactersMax: 1_000)
     }
@@ -29,7 +29,7 @@ struct Fault: Error, Sendable, Equatable, CustomStringConvertible {
         self.init("\(origin): \(key)", problem)
     }
 
-    /// A value that its key doesn't accept.
+    /// Creates the error for a value that its key doesn't accept.
     init(_ origin: Origin, key: Key, text: String, _ rejection: Rejection) {
         let shown = oneLine(key.shown(text), charactersMax: 200)
         self.init(
@@ -60,7 +60,7 @@ struct Fault: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// `text` with control characters escaped, and cut where nobody reads on.
+/// Returns `text` with control characters escaped, cut to a readable length.
 private func oneLine(_ text: String, charactersMax: Int) -> String {
     let scalars = text.unicodeScalars.prefix(charactersMax).map { scalar in
         scalar.properties.generalCategory == .control
@@ -69,7 +69,7 @@ private func oneLine(_ text: String, charactersMax: Int) -> String {
     return scalars.joined() + (text.unicodeScalars.count > charactersMax ? "…" : "")
 }
 
-/// Everything that is wrong with the configuration; never empty.
+/// All errors in the configuration; never empty.
 struct ConfigurationFaults: Error, CustomStringConvertible {
     let faults: [Fault]
 

@@ -3,7 +3,7 @@ import Foundation
 import HTTPTypes
 import WebSocketServer
 
-/// Reads a WebSocket URL from the command line; a password in it is not repeated.
+/// Parses a WebSocket URL from the command line. Errors do not repeat a password in it.
 func webSocketURL(_ text: String, hasTLS: Bool = true) throws(ValidationError) -> WebSocketURL {
     guard !WebSocketURL.hasUserInformation(text) else {
         throw ValidationError(
@@ -19,7 +19,7 @@ func webSocketURL(_ text: String, hasTLS: Bool = true) throws(ValidationError) -
     }
 }
 
-/// Reads the `Name: value` of a `--header`.
+/// Parses the `Name: value` argument of a `--header`.
 @Sendable func headerField(_ text: String) throws -> HTTPField {
     guard let colon = text.firstIndex(of: ":"),
         let name = HTTPField.Name(String(text[..<colon]))
@@ -36,7 +36,7 @@ func webSocketURL(_ text: String, hasTLS: Bool = true) throws(ValidationError) -
     return HTTPField(name: name, value: value.trimmingCharacters(in: .whitespaces))
 }
 
-/// Reads the name of a `--subprotocol` (RFC 6455 §4.1: a token).
+/// Parses the argument of a `--subprotocol` (RFC 6455 §4.1: a token).
 @Sendable func subprotocol(_ text: String) throws -> String {
     guard HTTPField.Name(text) != nil else {
         throw ValidationError(
@@ -46,7 +46,8 @@ func webSocketURL(_ text: String, hasTLS: Bool = true) throws(ValidationError) -
     return text
 }
 
-/// Header fields that the handshake sets itself, in lower case, and what sets them.
+/// The header fields that the handshake sets itself, in lower case, with the option or rule that
+/// sets each.
 private let reservedFields = [
     "host": "it is the URL's host and port",
     "connection": "the handshake sets it",

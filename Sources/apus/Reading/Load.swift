@@ -1,18 +1,18 @@
 import Configuration
 import Synchronization
 
-/// Where configuration comes from. Later ones win: file, environment, overrides.
+/// The sources of the configuration. Later ones win: file, environment, overrides.
 struct Sources: Sendable {
     var file: String?
-    /// All variables; those that don't begin with `APUS_`, and empty ones, are ignored.
+    /// All environment variables. Those that don't begin with `APUS_`, and empty ones, are ignored.
     var environment: [String: String] = [:]
-    /// Of several for one key the last wins.
+    /// The values from the command line. The last one for a key wins.
     var overrides: [Override] = []
 }
 
 /// One value from the command line.
 struct Override: Sendable, Equatable {
-    /// How it was given, as faults name it: `--set` or `--port`.
+    /// The option that gave the value, as errors name it: `--set` or `--port`.
     let option: String
     let key: String
     let text: String
@@ -22,16 +22,16 @@ struct Override: Sendable, Equatable {
 struct Loaded: Sendable {
     let settings: Settings
     let draft: SettingsDraft
-    /// Where each key that isn't at its default was written.
+    /// The place where each key with a value other than the default was written.
     let origins: [String: Origin]
-    /// What is odd but stops nothing, a line each.
+    /// The warnings, which stop nothing; each is one line.
     let warnings: [Fault]
 }
 
 /// Reads, validates and merges `sources`.
 ///
-/// - Throws: all faults together: of the sources, of their keys, of the values that count, and
-///   of keys that don't fit together.
+/// - Throws: All errors together: of the sources, their keys, the values in effect, and keys that
+///   contradict each other.
 func load(_ sources: Sources) throws(ConfigurationFaults) -> Loaded {
     var layers = Layers(sources)
     var draft = SettingsDraft()
@@ -57,8 +57,8 @@ func load(_ sources: Sources) throws(ConfigurationFaults) -> Loaded {
 }
 
 extension EnvironmentReading {
-    /// Warnings about unknown variables, and about those that are ignored although their keys have
-    /// values from elsewhere.
+    /// Returns warnings about unknown variables, and about variables that are ignored although
+    /// their keys have values from other sources.
     fileprivate func warnings(_ draft: SettingsDraft, origins: [String: Origin]) -> [Fault] {
         unknown
             + Schema.keys.compactMap { key in
@@ -78,9 +78,9 @@ extension EnvironmentReading {
     }
 }
 
-/// The three sources behind one reader, with what each said about where.
+/// The three sources behind one reader, with the places of their values.
 private struct Layers {
-    /// Faults of the sources themselves, and of keys that don't exist.
+    /// The errors of the sources themselves, and unknown keys.
     var faults: [Fault] = []
     let environment: EnvironmentReading
 
@@ -116,7 +116,7 @@ private struct Layers {
             accessReporter: answers)
     }
 
-    /// The text of the last source that has `key`, and where it stands there.
+    /// Returns the text of the last source that has `key`, and its place there.
     func value(of key: Key) -> (text: String, origin: Origin)? {
         guard let text = reader.string(forKey: ConfigKey(key.name), isSecret: key.isSecret)
         else { return nil }
@@ -131,14 +131,14 @@ private struct Layers {
     }
 }
 
-/// Remembers which provider answered last, counted from the one asked first.
+/// A recorder of the provider that answered last, counted from the first one asked.
 private final class AnswerRecorder: AccessReporter {
     private let index = Mutex(0)
 
     var provider: Int { index.withLock { $0 } }
 
     func report(_ event: AccessEvent) {
-        // Asking stops at the first provider that has the key.
+        // The search stops at the first provider that has the key.
         index.withLock { $0 = event.providerResults.count - 1 }
     }
 }
@@ -153,7 +153,7 @@ private func configurationValues(_ texts: [String: String]) -> [AbsoluteConfigKe
 }
 
 extension CrossCheck {
-    /// The fault, if the rule is broken, at the place of the key that was set.
+    /// Returns the error if the rule is broken, with the place of the key that was set.
     fileprivate func fault(in draft: SettingsDraft, origins: [String: Origin]) -> Fault? {
         guard !holds(draft), let subject = Schema.key(named: key),
             let object = Schema.key(named: other)

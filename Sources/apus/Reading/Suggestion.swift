@@ -1,7 +1,7 @@
-/// The candidate that `name` was probably meant to be.
+/// Returns the candidate that `name` was probably meant to be.
 ///
-/// That is one that ends or begins with it (`message.max`, `limits.message`), or else the one
-/// the fewest edits away, if those are at most a quarter of its length.
+/// This is a candidate that ends or begins with it (`message.max`, `limits.message`), or else the
+/// closest one, if it is within edits of at most a quarter of its length.
 func nearest(to name: String, among candidates: [String]) -> String? {
     let folded = fold(name)
     guard (1...100).contains(folded.count) else { return nil }
@@ -17,13 +17,14 @@ func nearest(to name: String, among candidates: [String]) -> String? {
         .min { $0.edits < $1.edits }?.text
 }
 
-/// Case and the choice of `.`, `-` or `_` are no edits; environment variables fold alike.
+/// Folds case and the choice of `.`, `-` or `_`, so that they don't count as edits. Environment
+/// variables fold alike.
 private func fold(_ name: String) -> String {
     String(name.lowercased().map { $0 == "-" || $0 == "." ? "_" : $0 })
 }
 
-/// The fewest insertions, deletions, replacements and swaps of neighbours that turn one string
-/// into another (optimal string alignment).
+/// Returns the fewest insertions, deletions, replacements and swaps of neighbours that turn one
+/// string into another (optimal string alignment).
 func edits(from first: String, to second: String) -> Int {
     let first = Array(first)
     let second = Array(second)

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// A command's name that there is none of, such as the `serv` of `apus serv`.
+/// A command name that does not exist, such as the `serv` of `apus serv`.
 struct UnknownCommand: Equatable {
     let name: String
     /// The command whose subcommands were searched: `apus` or `apus bench`.
@@ -9,14 +9,14 @@ struct UnknownCommand: Equatable {
     let suggestion: String?
     let allowed: [String]
 
-    /// Finds it in the arguments; `nil` where all commands exist.
+    /// Finds an unknown command in the arguments; returns `nil` if all commands exist.
     static func find(in arguments: [String]) -> UnknownCommand? {
         var command: any ParsableCommand.Type = Apus.self
         var path = ["apus"]
         for argument in arguments {
             let subcommands = command.configuration.subcommands
             if subcommands.isEmpty || argument.hasPrefix("-") { return nil }
-            // `apus help serve` is what `apus serve --help` is.
+            // `apus help serve` means the same as `apus serve --help`.
             if argument == "help", path.count == 1 { continue }
             guard let next = subcommands.first(where: { $0.configuration.commandName == argument })
             else {

@@ -1,7 +1,7 @@
 import Foundation
 import WebSocketServer
 
-/// A secret of at least 32 bytes; empty is `nil`.
+/// A secret of at least 32 bytes; empty means `nil`.
 struct Secret: Kind {
     static let sizeMin = 32
 
@@ -16,7 +16,7 @@ struct Secret: Kind {
     func write(_ value: String?) -> String { value ?? "" }
 }
 
-/// Any text; empty is `nil`.
+/// Any text; empty means `nil`.
 struct OptionalText: Kind {
     let accepted: String
 
@@ -34,7 +34,7 @@ struct OptionalText: Kind {
     func write(_ value: String?) -> String { value ?? "" }
 }
 
-/// Some of a few words, in any order.
+/// A set of words from a fixed list, in any order.
 struct WordSet<Value: Sendable & Hashable>: Kind {
     let options: [(word: String, value: Value)]
 
@@ -60,7 +60,7 @@ struct WordSet<Value: Sendable & Hashable>: Kind {
     }
 }
 
-/// Which pages are let in: `any`, or a list of origins and `same-origin`.
+/// The pages that may connect: `any`, or a list of origins and `same-origin`.
 struct Origins: Kind {
     private static let same = "same-origin"
     private static let any = "any"
@@ -90,7 +90,7 @@ struct Origins: Kind {
     }
 }
 
-/// The words of a list with commas; none of an empty text.
+/// Returns the words of a comma-separated list; none for an empty text.
 private func listed(_ text: String) -> [String] {
     if text.isEmpty { return [] }
     return text.split(separator: ",", omittingEmptySubsequences: false)

@@ -1,17 +1,18 @@
 import RealtimeApp
 import WebSocketServer
 
-/// A rule that two keys keep together.
+/// A rule about two keys.
 struct CrossCheck: Sendable {
     let key: String
-    /// Completes "KEY must be …".
+    /// The rule in words; completes "KEY must be …".
     let relation: String
     let other: String
     let holds: @Sendable (SettingsDraft) -> Bool
 
     static let all: [CrossCheck] = ofServer + RealtimeApp.Route.allCases.map(ofRoute)
 
-    /// A route's messages must fit into what all may take together, as everyone's must.
+    /// Returns the rule that a route's messages must fit into the memory for all of them, like
+    /// those of the server.
     private static func ofRoute(_ route: RealtimeApp.Route) -> CrossCheck {
         CrossCheck(
             key: "routes.\(route.rawValue).message.max", relation: "at most",

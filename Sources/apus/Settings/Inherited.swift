@@ -1,4 +1,4 @@
-/// A kind that also accepts the word `inherit`, read as `nil`: the value that holds elsewhere.
+/// A kind that also accepts the word `inherit`, read as `nil`: the server's value applies.
 struct Inherited<Base: Kind>: Kind {
     private static var word: String { "inherit" }
     let base: Base
@@ -14,6 +14,6 @@ struct Inherited<Base: Kind>: Kind {
 }
 
 extension Kind {
-    /// Accepts `inherit` too, which is the default of what a route may have of its own.
+    /// The kind that also accepts `inherit`, the default of each key that a route may override.
     var inherited: Inherited<Self> { Inherited(base: self) }
 }

@@ -4,10 +4,11 @@
 /// To add one, add it to ``Schema/keys``; reading, validation, suggestions, `config defaults`
 /// and its Markdown table follow.
 struct Key: Sendable {
-    /// As in `limits.message.max`: sections and dots, words joined by underscores.
+    /// The name, such as `limits.message.max`: sections separated by dots, words joined by
+    /// underscores.
     let name: String
-    /// What the key means, in one or a few sentences of Markdown that has code spans only. The
-    /// allowed values are printed after it.
+    /// The meaning of the key, in one or a few sentences of Markdown without markup other than code
+    /// spans. The allowed values are printed after it.
     let summary: String
     /// The allowed values in words.
     let accepted: String
@@ -35,20 +36,21 @@ struct Key: Sendable {
         self.text = { kind.write($0[keyPath: path]) }
     }
 
-    /// `APUS_LIMITS_MESSAGE_MAX` for `limits.message.max`.
+    /// The environment variable: `APUS_LIMITS_MESSAGE_MAX` for `limits.message.max`.
     var environmentVariable: String {
         "APUS_" + name.uppercased().map { $0 == "." ? "_" : String($0) }.joined()
     }
 
-    /// Puts the value that `text` stands for into `draft`, or leaves `draft` alone and throws.
+    /// Parses `text` and puts its value into `draft`. On an error, throws and leaves `draft`
+    /// unchanged.
     func set(_ text: String, in draft: inout SettingsDraft) throws(Rejection) {
         try read(text, &draft)
     }
 
-    /// The value in `draft` in canonical form; may be a secret.
+    /// Returns the value in `draft` in canonical form, which may be a secret.
     func value(in draft: SettingsDraft) -> String { text(draft) }
 
-    /// `value` in a form that may be printed.
+    /// Returns `value` in a form that may be printed.
     func shown(_ value: String) -> String {
         if isSecret { return "<secret>" }
         return value.isEmpty ? "\"\"" : value

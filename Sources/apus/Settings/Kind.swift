@@ -1,32 +1,32 @@
 import Foundation
 import WebSocketServer
 
-/// One kind of value: how it is written, what is accepted, how it is printed.
+/// A kind of value: its notation, its valid values, and its printed form.
 protocol Kind: Sendable {
     associatedtype Value: Sendable
 
     /// The allowed values in words, for error messages, the file's comments and the table.
     var accepted: String { get }
 
-    /// Reads a value; `write` of the result is the value's one canonical form.
+    /// Parses a value; `write` turns the result into its one canonical form.
     func parse(_ text: String) throws(Rejection) -> Value
 
     func write(_ value: Value) -> String
 }
 
-/// Why a text is not a value of its kind; completes the sentence "VALUE is …".
+/// The reason why a text is invalid; completes the sentence "VALUE is …".
 struct Rejection: Error {
     let problem: String
 
     static let outOfRange = Rejection(problem: "out of range")
 }
 
-/// A kind whose values have a smallest and a largest.
+/// A kind whose values have a minimum and a maximum.
 protocol RangedKind: Kind where Value: Comparable {
     var range: ClosedRange<Value> { get }
     static var zero: Value { get }
 
-    /// Reads the form alone; the range is checked afterwards.
+    /// Parses a value without checking its range, which is checked afterwards.
     func scan(_ text: String) throws(Rejection) -> Value
 }
 
@@ -40,7 +40,7 @@ extension RangedKind {
         return value
     }
 
-    /// Accepts zero too, and reads it as `nil`; `meaning` says what that stands for.
+    /// Returns a kind that also accepts zero and reads it as `nil`; `meaning` explains the zero.
     func orZero(_ meaning: String) -> OrZero<Self> { OrZero(base: self, meaning: meaning) }
 }
 
@@ -78,7 +78,7 @@ struct WholeNumber: RangedKind {
     func write(_ value: Int) -> String { String(value) }
 }
 
-/// A number of bytes: plain, or with KiB, MiB or GiB.
+/// A number of bytes: plain, or in KiB, MiB or GiB.
 struct Size: RangedKind {
     static let zero = ByteCount(0)
     let range: ClosedRange<ByteCount>
@@ -105,7 +105,7 @@ struct Size: RangedKind {
     }
 }
 
-/// A length of time: a whole number with ms, s, m, h or d.
+/// A duration: a whole number of ms, s, m, h or d.
 struct TimeSpan: RangedKind {
     static let zero = Duration.zero
     let range: ClosedRange<Duration>
@@ -135,7 +135,7 @@ struct TimeSpan: RangedKind {
     }
 }
 
-/// Splits `64KiB` into 64 and `KiB`; one space may stand between.
+/// Splits `64KiB` into 64 and `KiB`, with an optional space between.
 private func splitUnit(
     of text: String, names: [String], problem: () -> String
 ) throws(Rejection) -> (count: Int, unit: String) {

@@ -1,7 +1,7 @@
 import RealtimeApp
 import WebSocketServer
 
-/// The settings of one route; `nil` stands for the server's value.
+/// The settings of one route; `nil` means the server's value.
 struct RouteSettings: Sendable {
     var messageSizeMax: ByteCount?
     var messageRateMax: Int??
@@ -17,7 +17,7 @@ struct RouteSettings: Sendable {
     var heartbeatInterval: Duration??
     var heartbeatTimeout: Duration?
 
-    /// Puts these values in the place of the server's.
+    /// Replaces the server's values by those of the route.
     @Sendable
     func adjust(_ options: inout ConnectionOptions) {
         if let messageSizeMax {

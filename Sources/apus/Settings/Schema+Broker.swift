@@ -26,7 +26,7 @@ extension Schema {
     ]
 }
 
-/// Where publications go.
+/// The settings of the broker that carries publications.
 struct BrokerSettings: Sendable {
     enum Place: Sendable, Hashable {
         case memory
@@ -37,7 +37,7 @@ struct BrokerSettings: Sendable {
     var prefix = "apus:"
 }
 
-/// `memory:`, or the URL of a Redis.
+/// The URL of a broker: `memory:`, or that of a Redis server.
 struct BrokerURL: Kind {
     private static let memory = "memory:"
 
@@ -52,7 +52,7 @@ struct BrokerURL: Kind {
         }
     }
 
-    /// Without user and password: this is only ever printed where secrets are not.
+    /// Returns the URL without user and password, since it is printed only where secrets are not.
     func write(_ value: BrokerSettings.Place) -> String {
         switch value {
         case .memory: Self.memory
@@ -61,7 +61,7 @@ struct BrokerURL: Kind {
     }
 }
 
-/// Text before a topic's name.
+/// The text before a topic's name in the name of a channel.
 struct ChannelPrefix: Kind {
     static let bytesMax = 64
 

@@ -1,6 +1,6 @@
 import WebSocketServer
 
-/// The keys about what stands in front of the server.
+/// The keys about proxies in front of the server.
 extension Schema {
     static let proxies: [Key] = [
         Key(
@@ -17,7 +17,7 @@ extension Schema {
     ]
 }
 
-/// Ranges of addresses and the word `unix`, comma between.
+/// Ranges of addresses and the word `unix`, separated by commas.
 struct TrustedProxies: Kind {
     let accepted = "a list of IP addresses, CIDR ranges and unix, or empty (none)"
 

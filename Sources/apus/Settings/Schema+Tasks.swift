@@ -7,12 +7,12 @@ extension Schema {
     ]
 }
 
-/// The path of an SQLite file; empty is `nil`.
+/// The path of an SQLite file; empty means `nil`.
 struct DatabasePath: Kind {
     let accepted = "a path, or empty (no /tasks)"
 
     func parse(_ text: String) throws(Rejection) -> String? {
-        // SQLite would take these for something else than a path.
+        // SQLite would not read these as a path.
         guard !text.utf8.contains(0), !text.hasPrefix(":"), !text.hasPrefix("file:") else {
             throw Rejection(problem: "not a path")
         }

@@ -9,7 +9,7 @@ enum Schema {
 
     static func key(named name: String) -> Key? { byName[name] }
 
-    /// Every proper prefix of a key: `limits`, `limits.message`, …
+    /// All proper prefixes of keys: `limits`, `limits.message`, …
     static let sections: Set<String> = Set(
         keys.flatMap { key in
             key.name.indices.filter { key.name[$0] == "." }.map { String(key.name[..<$0]) }
@@ -186,7 +186,7 @@ enum Schema {
             """),
     ]
 
-    /// What a route may have of its own.
+    /// The keys that a route may override.
     private static let routes: [Key] = RealtimeApp.Route.allCases.flatMap { route in
         let name = "routes.\(route.rawValue)"
         return [

@@ -2,21 +2,21 @@ import Logging
 import RealtimeApp
 import WebSocketServer
 
-/// The settings that the program runs with: a validated snapshot that never changes.
+/// The settings of the program: a validated snapshot that never changes.
 struct Settings: Sendable {
-    /// What the library is told: addresses, loops, limits, heartbeat, drain.
+    /// The configuration of the library: addresses, loops, limits, heartbeat, drain.
     let server: ServerConfiguration
     /// Whether `/echo` and `/broadcast` are served, for conformance and load tools.
     let tools: Bool
-    /// Records below this level are dropped.
+    /// The level below which records are dropped.
     let logLevel: Logger.Level
-    /// The SQLite file of the tasks; `nil`: no tasks.
+    /// The SQLite file of the tasks; `nil` if there are no tasks.
     let tasksDatabase: String?
     let routes: PerRoute<RouteSettings>
     let broker: BrokerSettings
     let auth: AuthenticationOptions
 
-    /// The settings that `draft`, whose values are all within their ranges, stands for.
+    /// Creates the settings from a draft whose values are all within their ranges.
     init(_ draft: SettingsDraft) {
         var server = draft.server
         if let path = draft.socket {
@@ -36,21 +36,21 @@ struct Settings: Sendable {
     }
 }
 
-/// The values of all keys while they are being read; one that is new has every default.
+/// The values of all keys while they are being read. A new draft has all defaults.
 ///
-/// Defaults that the library has a say in are the library's own: they stand in
-/// `ServerConfiguration` and nowhere else.
+/// Defaults that exist in the library too are taken from `ServerConfiguration`, which alone defines
+/// them.
 struct SettingsDraft: Sendable {
     var host = "127.0.0.1"
-    /// 0 picks a free one.
+    /// The port to listen on; 0 picks a free one.
     var port = 8080
-    /// Listened on instead of `host` and `port`.
+    /// The path of a socket to listen on instead of `host` and `port`.
     var socket: String?
-    /// `nil` is one for each core this process may use.
+    /// The number of loops; `nil` means one for each core that this process may use.
     var loops: Int?
-    /// `nil` is derived from `RLIMIT_NOFILE`.
+    /// The maximum number of connections; `nil` means that it is derived from `RLIMIT_NOFILE`.
     var connectionsMax: Int?
-    /// Everything else; ``Settings`` fills in the values above.
+    /// All other settings of the library; ``Settings`` fills in the values above.
     var server = ServerConfiguration()
     var tools = false
     var tasksDatabase: String? = "apus.sqlite"

@@ -2,7 +2,7 @@ import Foundation
 import Logging
 import WebSocketServer
 
-/// One of a few words.
+/// A word from a fixed list.
 struct Choice<Value: Sendable & Equatable>: Kind {
     let options: [(word: String, value: Value)]
 
@@ -54,7 +54,8 @@ struct Host: Kind {
         return inet_pton(family, String(parts.first ?? ""), &address) == 1
     }
 
-    /// RFC 1123 §2.1, and underscores, which container networks allow.
+    /// Returns whether a text is a host name: RFC 1123 §2.1, with underscores, which container
+    /// networks allow.
     private func isName(_ text: String) -> Bool {
         let labels = text.split(separator: ".", omittingEmptySubsequences: false)
         // Otherwise 999.0.0.1 would be looked up as a name.
@@ -70,9 +71,9 @@ struct Host: Kind {
     }
 }
 
-/// The path of a Unix-domain socket; empty is `nil`.
+/// The path of a Unix-domain socket; empty means `nil`.
 struct SocketPath: Kind {
-    /// What fits into `sockaddr_un.sun_path` with its terminating zero.
+    /// The maximum length that fits into `sockaddr_un.sun_path` with its terminating zero.
     static let bytesMax = 107
 
     let accepted = "a path of up to \(bytesMax) bytes, or empty (none)"
@@ -86,7 +87,8 @@ struct SocketPath: Kind {
     func write(_ value: String?) -> String { value ?? "" }
 }
 
-/// Policies by prefix of a topic's name: `ticks/=conflate, logs/=drop_oldest`; the first that fits.
+/// Policies by prefix of a topic's name: `ticks/=conflate, logs/=drop_oldest`. The first match
+/// applies.
 struct TopicRules: Kind {
     let policies: Choice<SlowSubscriberPolicy>
 

@@ -4,7 +4,7 @@ import WebSocketProtocol
 /// Events in a ``SharedContextWorld``, each chosen by a few bytes.
 package struct SharedContextScript {
     private let world: SharedContextWorld
-    /// The most connections.
+    /// The maximum number of connections.
     private let readersMax: Int
     /// Returns the next choice.
     private let choose: () -> UInt8

@@ -50,9 +50,9 @@ package final class SharedContextWorld {
     package private(set) var readers: [Reader] = []
     package private(set) var contexts: SharedContexts!
     package private(set) var faults: [String] = []
-    /// The calls of deflate for the publication at hand; ``encodingsTotal`` counts all.
+    /// The number of deflate calls for the current publication; ``encodingsTotal`` counts all.
     private var encodings = 0
-    /// The calls among them for smaller windows than the server's.
+    /// The number of those calls for windows smaller than the server's.
     private var narrowEncodings = 0
     package private(set) var encodingsTotal = 0
     package private(set) var publications = 0
@@ -94,7 +94,7 @@ package final class SharedContextWorld {
         func deflate(
             _ payload: UnsafeRawBufferPointer, after history: UnsafeRawBufferPointer
         ) -> UnsafeRawBufferPointer? {
-            // A new output each time, filled with bytes that must not show in a frame.
+            // A new output each time, filled with bytes that must not appear in a frame.
             output.deallocate()
             output = .allocate(byteCount: Deflater.room(for: payload.count), alignment: 16)
             output.initializeMemory(as: UInt8.self, repeating: 0xA5)
@@ -135,7 +135,8 @@ package final class SharedContextWorld {
         publish(publication, topic: topic, delivery: delivery)
     }
 
-    /// Delivers a publication to all readers of its topic; it may be delivered again.
+    /// Delivers a publication to all readers of its topic; the same publication may be delivered
+    /// again.
     package func publish(_ publication: Publication, topic: Int, delivery: (Reader) -> Delivery) {
         publications += 1
         encodings = 0
@@ -220,7 +221,7 @@ package final class SharedContextWorld {
         fault("\(what): \(bytes.count) bytes, not those \(expected.count) published")
     }
 
-    /// Checks that the inflater's window ends with what the context holds.
+    /// Checks that the inflater's window ends with the context's content.
     private func checkWindow(of reader: Reader) {
         guard let context = reader.context else { return fault("no context") }
         let window = UnsafeMutableRawBufferPointer.allocate(

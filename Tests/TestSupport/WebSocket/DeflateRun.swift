@@ -107,8 +107,8 @@ extension Inflater {
 
 /// Messages for the codec, by a seed.
 package enum DeflateSamples {
-    /// The output of Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`, finished: `b"Hello, Hello,
-    /// World"`.
+    /// The output of Python's `zlib.compressobj(9, zlib.DEFLATED, -15)`for a finished stream of
+    /// `b"Hello, Hello, World"`.
     package static let finished: [UInt8] = [
         0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0xD7, 0x51, 0xF0, 0x80, 0x50, 0xE1, 0xF9, 0x45, 0x39, 0x29,
         0x00,

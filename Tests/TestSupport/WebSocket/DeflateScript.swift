@@ -6,7 +6,7 @@ package struct DeflateScript<Random: RandomNumberGenerator> {
     /// The longest valid distance at this point.
     private var size: Int
 
-    /// Creates a message without its tail, after a history of that size.
+    /// Creates a message without its tail, after a history of the given size.
     package static func message(after historySize: Int, using random: inout Random) -> [UInt8] {
         var script = DeflateScript(random: random, size: historySize)
         for _ in 0..<script.number(in: 0...6) { script.writeBlock() }
@@ -63,7 +63,7 @@ package struct DeflateScript<Random: RandomNumberGenerator> {
                 size += 1
                 continue
             }
-            // Rarely an undefined one.
+            // A symbol is rarely an undefined one.
             if symbol > 285, !one(in: 200) { continue }
             let mayBeTooFar = one(in: 200)
             let near = distances.usable.filter {
@@ -95,7 +95,7 @@ package struct DeflateScript<Random: RandomNumberGenerator> {
         while lengths.count > 257, lengths.last == 0 { lengths.removeLast() }
         writer.bits(lengths.count - 257, 5)
         let last = distances.lengths.lastIndex { $0 > 0 } ?? 0
-        // Rarely more than are valid.
+        // Rarely, there are more codes than valid.
         let distanceCount = one(in: 60) ? 31 : last + 1
         lengths += distances.lengths.prefix(last + 1)
         lengths += [Int](repeating: 0, count: distanceCount - last - 1)
@@ -173,7 +173,7 @@ package struct DeflateScript<Random: RandomNumberGenerator> {
         return Code(lengths)
     }
 
-    /// The lengths of codes, and the codes that follow from them (§3.2.2).
+    /// The lengths of codes, and the resulting codes (§3.2.2).
     private struct Code {
         let lengths: [Int]
         private var codes: [Int]

@@ -74,7 +74,8 @@ package struct LedgerSink: SessionSink {
     /// The compressed payloads that the session passed on.
     package private(set) var compressed: [[UInt8]] = []
     private var inflatedMemory: [UInt8] = []
-    /// The number of times that messages, in turns, are unfinished before they are decompressed.
+    /// The numbers of turns, used in rotation, for which messages are unfinished before they are
+    /// decompressed.
     package var turnsToInflate = [0]
     private var turnsLeft: Int?
     package private(set) var discarded = 0

@@ -1,6 +1,6 @@
 import CZlib
 
-/// A peer's inflater, plain zlib: one stream that keeps its window from message to message.
+/// A peer's inflater in plain zlib: one stream that keeps its window from message to message.
 package final class RawInflater {
     private static let outputSize = 64 << 10
 
@@ -21,10 +21,10 @@ package final class RawInflater {
         output.deallocate()
     }
 
-    /// For a peer that demanded no context: it forgets.
+    /// Discards the window, for a peer that negotiated no context takeover.
     package func reset() { inflateReset(stream) }
 
-    /// The message, valid until the next call; `nil` if it is refused.
+    /// Returns the message, valid until the next call; `nil` if it is invalid.
     package func inflate(_ compressed: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         var input = Array(compressed)
         input += [0x00, 0x00, 0xFF, 0xFF]
@@ -40,7 +40,7 @@ package final class RawInflater {
         }
     }
 
-    /// What is in the window.
+    /// The bytes in the window.
     package var window: [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 32 << 10) { window, count in
             var size: UInt32 = 0

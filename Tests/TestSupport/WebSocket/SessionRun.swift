@@ -88,7 +88,7 @@ package final class SessionRun {
         }
     }
 
-    /// The first answer except yielding.
+    /// Returns the first result other than yielding.
     private func receiveYielding(_ bytes: UnsafeMutableRawPointer, count: Int) -> SessionAction {
         var unread = count
         var answer = session.receive(bytes, count: count, window: window, into: &sink)

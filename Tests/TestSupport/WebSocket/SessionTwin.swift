@@ -198,7 +198,7 @@ package enum SessionEvent: Equatable {
 }
 
 extension SessionTwin.Transcript {
-    /// Short enough for the message of a failed test.
+    /// A summary short enough for the message of a failed test.
     package var summary: String {
         let events = events.map { event in
             switch event {

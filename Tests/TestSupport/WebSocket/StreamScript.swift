@@ -44,7 +44,7 @@ package struct StreamScript {
     }
 
     private mutating func write(what: UInt8, size: UInt8, key: UInt8, fault: UInt8) {
-        // Large frames only while the stream is short, because tests would become slow.
+        // Large frames occur only while the stream is short, because tests would become slow.
         let isLarge = size >= 232 && stream.count < 40_000
         let size = isLarge ? Self.sizes[Int(size) % Self.sizes.count] : Int(size) % 48
         let isFinal = what & 0x80 != 0
