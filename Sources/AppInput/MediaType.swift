@@ -29,6 +29,6 @@ package enum MediaType: Hashable, Sendable {
         self = ExactString(validating: essence).map(MediaType.named) ?? .malformed
     }
 
-    /// Parameters, or a second type, which is invalid.
+    /// The characters that end a type, before parameters or a second type, which is invalid.
     private static let ends = Array(";,".utf8)
 }

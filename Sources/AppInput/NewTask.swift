@@ -83,7 +83,7 @@ package struct ValidationFaults: Error, ExpressibleByArrayLiteral {
 }
 
 extension ValidationFault {
-    /// Returns the error for a body that isn't an object.
+    /// The error for a body that isn't an object.
     fileprivate static let noObject = ValidationFault(
         loc: ["body"],
         msg: "Input should be a valid dictionary or object to extract fields from",

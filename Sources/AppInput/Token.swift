@@ -50,7 +50,7 @@ package struct Token {
 /// The claims of a token (RFC 7519 §4.1) that are evaluated.
 package struct TokenClaims {
     package let subject: ExactString
-    /// Seconds since 1970.
+    /// The expiry time in seconds since 1970.
     package let expiry: Double?
     package let notBefore: Double?
     package let issuer: ExactString?

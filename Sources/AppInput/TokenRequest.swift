@@ -19,7 +19,8 @@ package struct TokenRequest {
         self.parameters = parameters
     }
 
-    /// §3.2: a parameter without a value must be treated as if it were omitted.
+    /// Returns the value of a parameter. A parameter without a value must be treated as if it were
+    /// omitted (§3.2).
     package subscript(name: ExactString) -> ExactString? {
         parameters[name].flatMap { $0.isEmpty ? nil : $0 }
     }

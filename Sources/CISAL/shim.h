@@ -1,9 +1,9 @@
-// Intel's ISA-L, of which permessage-deflate uses igzip: deflate and inflate.
+// Intel's ISA-L, whose igzip part permessage-deflate uses to deflate and inflate.
 #pragma once
 #include <stdbool.h>
 #include <isa-l/igzip_lib.h>
 
-// The size of a level's buffer: a macro of macros. «Small» holds 16 Ki tokens.
+// The size of a level's buffer: a macro of macros. "Small" holds 16 Ki tokens.
 static inline unsigned apus_isal_level_buffer_size(unsigned level) {
     switch (level) {
     case 1: return ISAL_DEF_LVL1_SMALL;
@@ -12,17 +12,18 @@ static inline unsigned apus_isal_level_buffer_size(unsigned level) {
     }
 }
 
-// Whether all input has been written out, sync flush included, and none of it is only buffered:
-// Swift does not see the fields of structures that hold arrays of more than 4,096 elements.
+// Returns whether all input has been written out, including a sync flush, and none is only
+// buffered. It is in C because Swift does not see the fields of structures that hold arrays of more
+// than 4,096 elements.
 static inline bool apus_isal_is_flushed(const struct isal_zstream *stream) {
     const struct isal_zstate *state = &stream->internal_state;
     return stream->avail_in == 0 && state->b_bytes_valid == state->b_bytes_processed
         && state->state == ZSTATE_NEW_HDR;
 }
 
-// Whether all has been written out and only the last four bytes of an empty stored block are
-// missing, those that a sync flush ends with. A block's header is kept until it is whole: here its
-// first three bits, and what fills up the byte.
+// Returns whether all has been written out and only the last four bytes of an empty stored block
+// are missing, with which a sync flush ends. A block's header is kept until it is complete: here
+// its first three bits and the padding of the byte.
 static inline bool apus_isal_is_at_flush(const struct inflate_state *state) {
     int bits = state->read_in_length + 8 * state->tmp_in_size;
     if (state->block_state != ISAL_BLOCK_HDR || bits < 3 || bits > 10
@@ -35,7 +36,7 @@ static inline bool apus_isal_is_at_flush(const struct inflate_state *state) {
     return (header & 6) == 0;
 }
 
-// Whether a final block has been read, or is being read.
+// Returns whether a final block has been read, or is being read.
 static inline bool apus_isal_is_final(const struct inflate_state *state) {
     return state->bfinal != 0;
 }

@@ -1,4 +1,5 @@
-// OpenSSL's libssl, over memory BIOs; apart from COpenSSL, so that who needs no TLS links no libssl.
+// OpenSSL's libssl, over memory BIOs; separate from COpenSSL, so that programs without TLS don't
+// link libssl.
 #pragma once
 #include <openssl/err.h>
 #include <openssl/ssl.h>

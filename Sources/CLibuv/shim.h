@@ -19,8 +19,8 @@ static inline unsigned long apus_thread_word(void) {
     return (unsigned long)__builtin_thread_pointer();
 }
 
-// What follows on sockets is without the C library's cancellation points, which no thread of ours
-// has a use for. Errors are as libuv writes them.
+// The following functions on sockets avoid the C library's cancellation points, which our threads
+// don't need. Errors have the same form as libuv's.
 
 // send(2): the bytes taken. It costs the kernel some 3 % less than write(2) for small frames: a
 // socket's own way in, and no look at file positions and watches.
@@ -82,7 +82,8 @@ static inline unsigned long apus_allowed_cores(void) {
     return syscall(SYS_sched_getaffinity, 0, sizeof mask, mask) < 0 ? 0 : mask[0];
 }
 
-// Keeps the calling thread, and what it starts, to the cores of a mask: 0, or the errno.
+// Restricts the calling thread, and the threads that it starts, to the cores of a mask. Returns 0
+// or the errno.
 static inline int apus_allow_cores(unsigned long mask) {
     unsigned long masks[16] = {mask};
     return syscall(SYS_sched_setaffinity, 0, sizeof masks, masks) < 0 ? errno : 0;

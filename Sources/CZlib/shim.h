@@ -2,7 +2,7 @@
 #pragma once
 #include <zlib.h>
 
-// Macros, which pass the header's version and the stream's size along.
+// Wrappers of macros, which pass the header's version and the stream's size along.
 static inline int apus_deflate_init(
     z_stream *stream, int level, int window_bits, int memory_level) {
     return deflateInit2(

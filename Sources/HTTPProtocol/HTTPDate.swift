@@ -15,7 +15,7 @@ package enum HTTPDate {
         return "\(weekdays[days % 7]), \(two(day)) \(months[month]) \(year) \(clock) GMT"
     }
 
-    /// The date of a day; the month counts from zero.
+    /// Returns the date of a day; the month counts from zero.
     private static func date(daysSince1970 days: Int) -> (year: Int, month: Int, day: Int) {
         // Years that begin in March have their leap day at the end. 719,468 days lie between
         // 1 March 0000 and 1970; 400 years have 146,097.

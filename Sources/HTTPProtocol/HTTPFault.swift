@@ -23,7 +23,7 @@ package struct HTTPFault: Error, Sendable, Equatable {
 
 /// The errors that a parser finds.
 extension HTTPFault {
-    /// 400, RFC 9110 §15.5.1.
+    /// Returns a 400 (Bad Request), RFC 9110 §15.5.1.
     package static func badRequest(_ detail: String) -> HTTPFault {
         HTTPFault(status: .badRequest, detail: detail)
     }
@@ -59,7 +59,7 @@ extension HTTPFault {
             detail: "The header fields are too many or too long.")
     }
 
-    /// 501, RFC 9110 §15.6.2.
+    /// Returns a 501 (Not Implemented), RFC 9110 §15.6.2.
     package static func notImplemented(_ detail: String) -> HTTPFault {
         HTTPFault(status: .notImplemented, detail: detail)
     }
@@ -70,7 +70,7 @@ extension HTTPFault {
             status: .httpVersionNotSupported, detail: "This server supports HTTP/1.1 and HTTP/1.0.")
     }
 
-    /// 502, for a response that a client can't parse, RFC 9110 §15.6.3.
+    /// Returns a 502 (Bad Gateway) for a response that a client can't parse, RFC 9110 §15.6.3.
     package static func badResponse(_ detail: String) -> HTTPFault {
         HTTPFault(status: .badGateway, detail: detail)
     }
@@ -83,7 +83,7 @@ extension HTTPFault {
         HTTPFault(status: .notFound, detail: "There is nothing at this path.")
     }
 
-    /// 405, with its mandatory `Allow` field, RFC 9110 §15.5.6.
+    /// Returns a 405 (Method Not Allowed) with its mandatory `Allow` field, RFC 9110 §15.5.6.
     package static func methodNotAllowed(allow: [HTTPRequest.Method]) -> HTTPFault {
         let methods = allow.map(\.rawValue).joined(separator: ", ")
         return HTTPFault(
@@ -96,7 +96,7 @@ extension HTTPFault {
         HTTPFault(status: .requestTimeout, detail: "The request did not arrive in time.")
     }
 
-    /// 426, for a plain request to a WebSocket route, RFC 6455 §4.4.
+    /// Returns a 426 (Upgrade Required) for a plain request to a WebSocket route, RFC 6455 §4.4.
     package static func upgradeRequired(isHTTP10: Bool) -> HTTPFault {
         HTTPFault(
             status: .upgradeRequired,

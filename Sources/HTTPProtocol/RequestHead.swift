@@ -18,14 +18,14 @@ package struct RequestHead: Sendable, Equatable {
     package var query: ExactString?
     /// Whether the connection may serve another request after this one, RFC 9112 §9.3.
     package var keepAlive: Bool
-    /// How the end of the content is found.
+    /// The way to find the end of the content.
     package var bodyFraming: BodyFraming
     /// Whether the client waits for a 100 before it sends the content, RFC 9110 §10.1.1.
     package var expectsContinue: Bool
     /// Whether the client speaks HTTP/1.0.
     package var isHTTP10: Bool
 
-    /// Whether it is an OPTIONS request for the server as a whole: `*` (RFC 9112 §3.2.4).
+    /// Whether this is an OPTIONS request for the server as a whole: `*` (RFC 9112 §3.2.4).
     package var isServerWide: Bool { request.path == "*" }
 }
 

@@ -1,19 +1,20 @@
-/// Carries publications between servers, or within one.
+/// A carrier of publications between servers, or within one.
 ///
 /// Every broker gives the guarantees below. The suite of `WebSocketTesting` checks them on brokers
 /// that are connected:
 ///
-/// - **At most once.** A publication reaches a subscriber once or not at all. Publications from
-///   before a subscription took effect, or while the broker was unreachable, are not made up for.
+/// - **At most once.** A publication reaches a subscriber once or not at all. Publications before a
+///   subscription took effect, or while the broker was unreachable, are not sent later.
 /// - **No silent gap.** When subscriptions are lost or can't be made, so that publications may be
-///   missed, the server is told (``BrokerEvent/gap(_:)``), and told again when all of its
-///   subscriptions are in effect once more (``BrokerEvent/restored``).
-/// - **No false success.** A publication counts as accepted only when the broker has said so. One
-///   that failed may still arrive: its answer may be what was lost.
-/// - **One order a topic.** All servers receive the publications of one topic in the same order,
-///   and those of one caller in the order of its calls. Between topics there is no order.
-/// - **Names by bytes.** Topics whose names differ in a byte are two, canonically equivalent or
-///   not.
+///   missed, the server receives ``BrokerEvent/gap(_:)``, and ``BrokerEvent/restored`` when all of
+///   its subscriptions are in effect again.
+/// - **No false success.** A publication counts as accepted only when the broker has confirmed it.
+///   A failed publication may still arrive, since perhaps only the confirmation was lost.
+/// - **One order per topic.** All servers receive the publications of one topic in the same order,
+///   and the publications of one caller in the order of its calls. Between topics there is no
+///   order.
+/// - **Names by bytes.** Topics whose names differ in a byte are different, even if the names are
+///   canonically equivalent.
 /// - **No separate echo.** The publishing server's own subscribers get a publication by the same
 ///   path as all others, exactly once.
 ///
@@ -24,7 +25,7 @@ public protocol Broker: AnyObject, Sendable {
     /// Starts the broker; called once, before anything else. `receive` takes the publications for
     /// this server's subscribers. It returns an error if the server drops a publication because too
     /// much is pending; the broker passes the error on to the publisher if it can. The broker keeps
-    /// trying to connect until ``stop()``; ``health`` tells whether it is of use.
+    /// trying to connect until ``stop()``; ``health`` tells whether it is usable.
     func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?)
     /// Publishes. `completion` is called on any thread, with `nil` if the broker has accepted the
     /// publication.
@@ -59,7 +60,7 @@ public enum BrokerEvent: Sendable {
 public struct BrokerHealth: Sendable, Hashable {
     /// Whether publications are accepted and received.
     public var isReady: Bool
-    /// The state, or what is wrong, for people; contains no secrets.
+    /// The state or the error, for people; contains no secrets.
     public var description: String
     /// The number of gaps so far.
     public var gaps: Int

@@ -3,7 +3,7 @@
 package enum EncodingMode: UInt8, CaseIterable, Sendable {
     /// Not at all.
     case plain
-    /// By frames that refer to nothing before them, the same for all.
+    /// By frames that refer to no earlier data, the same for all.
     case standalone
     /// By frames that refer to earlier publications, the same for all with the same context.
     case shared

@@ -1,13 +1,13 @@
 /// The runs of a batch of publications of one topic: consecutive frames in one buffer, for all
-/// subscribers that are sent the same bytes. A delivery then costs the same however many
-/// publications it is of.
+/// subscribers that are sent the same bytes. The cost of a delivery is then independent of the
+/// number of its publications.
 @usableFromInline
 package struct PublicationRuns {
     /// The frames for the subscribers that are sent the same bytes.
     @usableFromInline
     package struct Run {
         @usableFromInline let mode: EncodingMode
-        /// Of its readers; see ``Subscriber``.
+        /// The readers' threshold; see ``Subscriber/threshold``.
         @usableFromInline let threshold: Int
         @usableFromInline let windowBits: Int
         /// The content of its readers' windows before the frames, and after them.

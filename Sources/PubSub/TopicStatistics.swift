@@ -9,7 +9,7 @@ public struct TopicStatistics: Sendable, Hashable {
     }
 }
 
-/// Counts of what topics have done.
+/// The counts of topic events.
 public struct TopicCounts: Sendable, Equatable {
     /// The number of subscriptions now.
     public var subscriptions = 0

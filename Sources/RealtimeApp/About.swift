@@ -1,8 +1,8 @@
 import HTTPTypes
 import WebSocketServer
 
-/// What `GET /about` answers: the program's version, and every route with what it demands and
-/// allows. Anyone may read it, so it has nothing that a client couldn't find out by trying.
+/// The response to `GET /about`: the program's version, and every route with its requirements and
+/// permissions. Anyone may read it, so it has nothing that a client couldn't find out by trying.
 struct About: Encodable {
     struct Route: Encodable {
         let method: String
@@ -13,16 +13,16 @@ struct About: Encodable {
         let token: Bool
         /// Bytes of one message.
         var message_max: Int?
-        /// Messages and bytes a second; left out where there is no limit.
+        /// The limits of messages and bytes per second; absent if there is no limit.
         var message_rate: Int?
         var byte_rate: Int?
         /// Whether permessage-deflate is agreed to.
         var compression: Bool?
-        /// Bytes of a request's body, where it may have one.
+        /// The maximum bytes of a request's body, if it may have one.
         var body_max: Int?
     }
 
-    /// Left out if there is none.
+    /// The version; absent if there is none.
     let version: String?
     /// WebSockets first, in order of their paths.
     let routes: [Route]
@@ -68,7 +68,7 @@ extension RealtimeApp {
             compression: options.compression.isEnabled)
     }
 
-    /// The feature that may demand a token of plain requests to a path.
+    /// Returns the feature that may require a token for plain requests to a path.
     private static func feature(ofRequestsTo path: String) -> Authentication.Feature? {
         switch path {
         case "/tasks": .tasks

@@ -3,7 +3,7 @@ import Foundation
 import HTTPTypes
 import WebSocketServer
 
-/// Returns a response in JSON.
+/// Responses in JSON.
 extension Response {
     /// Returns a 422 with all errors of a request.
     static func unprocessable(_ faults: [ValidationFault]) -> Response {

@@ -80,7 +80,8 @@ package struct ReplyReader {
         return nil
     }
 
-    /// The remaining bytes are an incomplete line or bulk string. They are moved only once.
+    /// Drops the bytes that were read. The remaining bytes are an incomplete line or bulk string;
+    /// they are moved only once.
     private mutating func dropReadBytes() {
         if position == buffer.count {
             buffer.removeAll(keepingCapacity: buffer.capacity <= Self.idleCapacity)

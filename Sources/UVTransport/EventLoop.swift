@@ -7,7 +7,7 @@ public import Synchronization
 /// It is an executor, so `async` code that prefers it runs between I/O callbacks without a hop.
 /// Each callback of libuv is a *turn*: it ends by running the jobs that it caused and by sending
 /// the bytes that it wrote. Except where noted, members are for the loop's own thread.
-// Safety: it owns what its pointers point to, from `init` to `deinit`.
+// Safety: it owns the memory behind its pointers, from `init` to `deinit`.
 @safe
 public final class EventLoop: TaskExecutor, @unchecked Sendable {
     // Safety: mutable state is touched on the loop's thread only; other threads go through the
@@ -16,7 +16,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The size of the one read buffer that all streams of the loop share.
     public static let readBufferSize = 256 << 10
     static let corkSize = 256 << 10
-    /// Turns that a stopped loop still gives to its last callbacks and jobs.
+    /// The maximum number of turns in which a stopped loop runs its last callbacks and jobs.
     private static let lastTurns = 1_024
 
     public let index: Int
@@ -100,8 +100,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
-    /// Gives closing handles and jobs their last turns after ``stop()``, so that no task waits for
-    /// ever. A handle that was left open still counts in ``openHandles``; it is not waited for.
+    /// Gives closing handles and jobs their last turns after ``stop()``, so that no task waits
+    /// forever. The loop does not wait for handles that were left open, but counts them in
+    /// ``openHandles``.
     private func finishRunning() {
         var turns = 0
         while turns < Self.lastTurns, unsafe uv_loop_alive(uv) != 0 || !jobs.isEmpty {
@@ -222,7 +223,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: - Reading
 
-    /// Bytes of one read of any stream, at most: 1…``readBufferSize``.
+    /// The maximum bytes of one read of any stream: 1…``readBufferSize``.
     public var readSize: Int {
         get { unsafe reading.size }
         set { unsafe reading.size = newValue }

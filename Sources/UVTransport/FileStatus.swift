@@ -1,14 +1,14 @@
 import Glibc
 
-/// What the system says about the file at a path, symbolic links followed.
+/// The system's information about the file at a path, with symbolic links followed.
 package struct FileStatus {
-    /// What stays the same as long as it is the same file, whatever is in it.
+    /// The properties that stay the same as long as it is the same file, whatever its content.
     package struct Identity: Hashable, Sendable {
         fileprivate let device: dev_t
         fileprivate let number: ino_t
     }
 
-    /// What changes when the file, or what is in it, does.
+    /// The properties that change with the file or its content.
     package struct Stamp: Hashable, Sendable {
         fileprivate let identity: Identity
         fileprivate let size: off_t

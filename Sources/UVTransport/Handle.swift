@@ -12,7 +12,7 @@ open class Handle: TimerEntry {
     /// Whether closing has begun: nothing happens on the handle any more but ``closed()``.
     final private(set) var isClosing = false
     public final let loop: EventLoop
-    /// `nil` until ``open(_:)``.
+    /// The memory of libuv's handle; `nil` until ``open(_:)``.
     private final var memory: UnsafeMutablePointer<uv_handle_t>?
 
     init(loop: EventLoop) {
@@ -49,21 +49,20 @@ open class Handle: TimerEntry {
         unsafe open { unsafe uv_poll_init(loop.uv, $0, descriptor) }
     }
 
-    /// libuv's handle, as the kind that it was opened as; `nil` before that.
+    /// Returns libuv's handle as the kind that it was opened as; `nil` before that.
     @inline(__always)
     final func opened<Kind>(as kind: Kind.Type) -> UnsafeMutablePointer<Kind>? {
         guard let memory = unsafe memory else { return nil }
         return unsafe UnsafeMutableRawPointer(memory).assumingMemoryBound(to: kind)
     }
 
-    /// The handle that a callback of libuv is about, by the `data` of libuv's handle.
+    /// Returns the handle that a callback of libuv is about, from the `data` of libuv's handle.
     static func of(_ data: UnsafeMutableRawPointer?) -> Self {
         let handle = unsafe Unmanaged<Handle>.fromOpaque(data!).takeUnretainedValue()
         return unsafe unsafeDowncast(handle, to: Self.self)
     }
 
-    /// Has libuv close the handle; ``closed()`` follows in a later turn. A second call does
-    /// nothing.
+    /// Closes libuv's handle; ``closed()`` follows in a later turn. A second call does nothing.
     final func startClosing() {
         guard !isClosing else { return }
         isClosing = true

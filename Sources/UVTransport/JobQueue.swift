@@ -8,7 +8,7 @@ import Synchronization
 // are for the loop's thread.
 @safe
 final class JobQueue {
-    /// Nanoseconds that jobs run between two polls for events.
+    /// The nanoseconds that jobs may run between two polls for events.
     private static let nanosecondsMax: UInt64 = 4_000_000
     /// The number of jobs between two looks at the time, a power of two.
     private static let jobsPerLook = 4
@@ -62,7 +62,7 @@ final class JobQueue {
     /// Waits, after ``close()``, until no thread is about to wake the loop.
     func waitForWakers() { mailbox.waitForWakers() }
 
-    /// Has the loop begin another turn.
+    /// Wakes the loop for another turn.
     func wake() {
         if !isClosed { unsafe uv_async_send(wakeUp) }
     }
@@ -71,8 +71,8 @@ final class JobQueue {
     ///
     /// - Parameter now: The loop's clock, which stands still between two polls.
     func run(on executor: UnownedTaskExecutor, now: UInt64) {
-        // One poll may have found events for many streams, each of which brings jobs. The first of
-        // them needs no look at the time.
+        // One poll may find events for many streams, each of which adds jobs. The first of them
+        // needs no check of the time.
         if now != polledAt {
             (polledAt, endsAt) = (now, 0)
         } else if isTimeOver() {
@@ -85,8 +85,8 @@ final class JobQueue {
             next += 1
             switch work {
             case .job(let job):
-                // Not as a serial executor's: each call of a nonisolated function would then
-                // leave its isolation, by way of the queue.
+                // The executor is not passed as a serial one: then each call of a nonisolated
+                // function would leave its isolation, by way of the queue.
                 unsafe job.runSynchronously(on: executor)
             case .closure(let closure): closure()
             }

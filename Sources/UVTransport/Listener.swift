@@ -20,7 +20,7 @@ public final class Listener: Handle {
     /// Starts accepting on the loop. `onAccept` owns the descriptor it is given; `onError` is
     /// called for failed accepts, at most once in a back-off. On the loop's thread.
     ///
-    /// The listener owns the socket's descriptor from now on, even if this throws.
+    /// The listener owns the socket's descriptor from this call on, even if it throws.
     public init(
         loop: EventLoop, socket: ListeningSocket,
         onAccept: @escaping (_ ownedDescriptor: Int32, SocketAddress) -> Void,

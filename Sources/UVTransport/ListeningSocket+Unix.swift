@@ -1,18 +1,19 @@
 import CLibuv
 import Glibc
 
-/// Listening on a Unix-domain socket, whose file must be nobody else's.
+/// Listening on a Unix-domain socket, whose file must not belong to another process.
 extension ListeningSocket {
     /// Binds a Unix-domain socket, replacing a stale file that no one listens on.
     ///
-    /// Of two processes that do so at once one succeeds; for the other one the address is in use.
+    /// If two processes do so at the same time, one succeeds, and the other fails because the
+    /// address is in use.
     public static func listen(unix path: String, backlog: Int) throws(TransportError)
         -> ListeningSocket
     {
         let address = try RawAddress.unix(path)
         let operation = "listen on unix:\(path)"
-        // From the look at what is there until the new socket listens: before that it would look
-        // stale itself.
+        // The lock is held from the check of the existing file until the new socket listens. Before
+        // that, the new socket itself would look stale.
         let lock = FolderLock(of: path)
         defer { lock.release() }
         try removeStale(path, address, operation)
@@ -59,7 +60,7 @@ struct SocketFile: Sendable {
     private let device: dev_t
     private let inode: ino_t
 
-    /// The file that is at a path now; `nil` if none is.
+    /// Finds the file at a path; `nil` if there is none.
     init?(at path: String) {
         var information = stat()
         guard unsafe lstat(path, &information) == 0 else { return nil }
@@ -68,7 +69,7 @@ struct SocketFile: Sendable {
         inode = information.st_ino
     }
 
-    /// Removes the file if it is still the one at its path.
+    /// Removes the file, unless another file has replaced it at its path.
     func remove() {
         let lock = FolderLock(of: path)
         defer { lock.release() }
@@ -79,13 +80,13 @@ struct SocketFile: Sendable {
     }
 }
 
-/// Keeps other processes that listen on Unix-domain sockets of one folder waiting, for a moment.
+/// A lock that makes other processes that listen on Unix-domain sockets in the same folder wait for
+/// a moment.
 private struct FolderLock {
     private static let attemptsMax = 200
     private static let microsecondsBetweenAttempts: UInt32 = 5_000
 
-    /// -1 where there is nothing to lock: the folder may not be read, or its file system has no
-    /// locks.
+    /// The locked folder; -1 if it may not be read, or its file system has no locks.
     private let folder: Int32
 
     init(of path: String) {

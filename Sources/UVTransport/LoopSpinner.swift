@@ -1,9 +1,9 @@
 import CLibuv
 
-/// Keeps one loop awake while it is open: it asks for events over and over instead of sleeping.
+/// Keeps one loop awake while it is open: it polls for events continuously instead of sleeping.
 ///
-/// For load generators: sending to a thread that sleeps includes the cost of waking it, and between
-/// two processes of one machine that would be measured as the server's. For its loop's thread.
+/// It is meant for load generators. Sending to a sleeping thread includes the cost of waking it,
+/// which on one machine would be measured as part of the server's cost. For its loop's thread.
 public final class LoopSpinner: Handle {
     private let onTurn: () -> Void
 

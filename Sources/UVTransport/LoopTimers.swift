@@ -1,10 +1,10 @@
 import CLibuv
 
 /// The deadlines of one loop: a ``TimerWheel``, and libuv's timer that wakes it.
-// Safety: `timer` is the loop's, which outlives it. For the loop's thread.
+// Safety: `timer` belongs to the loop, which outlives this object. For the loop's thread.
 @safe
 final class LoopTimers {
-    /// Milliseconds by which a timer may be late without a look at events first.
+    /// The milliseconds by which a timer may be late before events are polled first.
     private static let latenessMax: UInt64 = 1
 
     private let uv: UnsafeMutablePointer<uv_loop_t>
@@ -35,7 +35,7 @@ final class LoopTimers {
 
     func cancel(_ entry: TimerEntry) { wheel.cancel(entry) }
 
-    /// Wakes the wheel when it has something due, and leaves it asleep when it is empty.
+    /// Sets the timer for the wheel's next deadline, or stops it if the wheel is empty.
     private func arm() {
         // It is about to wake.
         if overdue != nil { return }
@@ -60,8 +60,8 @@ final class LoopTimers {
 
     /// Enforces the deadlines that have passed.
     ///
-    /// A late timer means that a turn took long or that the process was stopped. What peers sent in
-    /// time may then still wait in the kernel, so it is read first.
+    /// A late timer means that a turn took long or that the process was stopped. Bytes that peers
+    /// sent in time may still wait in the kernel, so they are read first.
     private func run() {
         let now = self.now
         let due = wakesAt ?? now

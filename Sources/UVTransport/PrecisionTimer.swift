@@ -40,9 +40,8 @@ public final class PrecisionTimer: Handle {
         }
     }
 
-    /// Has the timer tick after the interval, and then each time the interval has passed again. A
-    /// closed timer doesn't tick. `interval` is in nanoseconds, at least 1. Returns 0, or a
-    /// negative error code.
+    /// Makes the timer tick repeatedly, each time after the interval. A closed timer doesn't tick.
+    /// `interval` is in nanoseconds, at least 1. Returns 0, or a negative error code.
     @discardableResult
     public func set(interval: UInt64) -> Int32 {
         guard !isClosing else { return UV_ECANCELED.rawValue }

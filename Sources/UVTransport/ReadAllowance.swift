@@ -3,16 +3,16 @@
 /// Reads are short once much has been read since the last poll, so that many streams with much to
 /// read don't keep the others waiting. Not copyable, so that each read looks at the fields in place.
 struct ReadAllowance: ~Copyable {
-    /// Bytes that all streams read between two polls before their reads are short.
+    /// The bytes that all streams may read between two polls before reads become short.
     private static let polledBytesMax = 4 << 20
-    /// Bytes of a short read.
+    /// The bytes of a short read.
     private static let shortReadSize = 4_096
-    /// Bytes of a read that ``note(_:now:)`` is to be told of.
+    /// The minimum bytes of a read that must be reported to ``note(_:now:)``.
     static let notedSizeMin = 4_096
 
-    /// Bytes of a read otherwise.
+    /// The bytes of a normal read.
     var size = EventLoop.readBufferSize
-    /// Bytes read since the poll at `polledAt`, a time of the loop's clock.
+    /// The bytes read since the poll at `polledAt`, a time of the loop's clock.
     private var polledBytes = 0
     private var polledAt: UInt64 = 0
 
@@ -22,13 +22,13 @@ struct ReadAllowance: ~Copyable {
         polledBytes &+= count
     }
 
-    /// The size of the next read.
+    /// Returns the size of the next read.
     @inline(__always)
     func next(now: UInt64) -> Int {
         polledBytes <= Self.polledBytesMax ? size : nextBehindMuch(now: now)
     }
 
-    // Apart, so that the ordinary read takes one comparison.
+    // A separate function, so that the ordinary read costs only one comparison.
     @inline(never)
     private func nextBehindMuch(now: UInt64) -> Int {
         polledAt != now ? size : min(size, Self.shortReadSize)

@@ -46,7 +46,8 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// What counts as one client: the IPv4 address, the /64 of an IPv6 one, `nil` for Unix-domain.
+    /// The key that identifies a client: the IPv4 address, or the /64 of an IPv6 address; `nil` for
+    /// Unix-domain sockets.
     public var clientKey: UInt64? {
         switch family {
         case .ipv4: low | 1 << 63
@@ -81,13 +82,14 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// An address as the kernel takes it.
+/// An address in the form that the kernel's calls take.
 struct RawAddress {
     var storage = sockaddr_storage()
     var length: socklen_t = 0
     var family: Int32 { Int32(storage.ss_family) }
 
-    /// All addresses that a host name or a literal stands for; blocks, so not for a loop.
+    /// Returns all addresses of a host name or a literal. Blocks, so it must not be called on a
+    /// loop.
     static func resolve(_ host: String, port: Int) throws(TransportError) -> [RawAddress] {
         var hints = unsafe addrinfo()
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -123,7 +125,7 @@ struct RawAddress {
         }
     }
 
-    /// A Unix-domain address; paths are at most 107 bytes.
+    /// Returns a Unix-domain address; paths are at most 107 bytes.
     static func unix(_ path: String) throws(TransportError) -> RawAddress {
         var address = RawAddress()
         let bytes = Array(path.utf8)

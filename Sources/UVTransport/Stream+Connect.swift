@@ -38,13 +38,14 @@ extension Stream {
     }
 }
 
-/// Where a client connects to.
+/// The address that a client connects to.
 public struct ConnectAddress: Sendable {
     let raw: RawAddress
     public let name: String
     public var socketAddress: SocketAddress { SocketAddress(raw.storage) }
 
-    /// The addresses of a host. Blocks while the name is looked up: not for a loop's thread.
+    /// Returns the addresses of a host. Blocks while the name is looked up, so it must not be
+    /// called on a loop's thread.
     public static func resolve(host: String, port: Int) throws(TransportError) -> [ConnectAddress] {
         try RawAddress.resolve(host, port: port).map {
             ConnectAddress(raw: $0, name: "\(host):\(port)")
@@ -125,8 +126,8 @@ public final class ConnectAttempt: Handle {
 }
 
 extension ConnectAddress {
-    /// Whether a connection is accepted now: for hosts with several addresses. Blocks until the
-    /// host has answered: not for a loop's thread.
+    /// Returns whether a connection is accepted now, for hosts with several addresses. Blocks until
+    /// the host has answered, so it must not be called on a loop's thread.
     public func acceptsNow() -> Bool {
         let descriptor = socket(raw.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }

@@ -8,7 +8,7 @@ final class Outbox {
     /// The bytes that are sent next. They don't move; the first ``sentCount`` of them are sent.
     var leaving = unsafe ByteQueue()
     var sentCount = 0
-    /// The bytes that were queued since.
+    /// The bytes that were queued in the meantime.
     var waiting: ByteQueue
 
     init(waiting: ByteQueue = unsafe ByteQueue()) { unsafe self.waiting = unsafe waiting }
@@ -65,7 +65,7 @@ extension Stream {
 
     public final var hasOutbox: Bool { unsafe outbox != nil }
 
-    /// Whether the cork gathers this stream's bytes: it is open then and has no outbox.
+    /// Whether the cork gathers this stream's bytes: the stream is then open and has no outbox.
     @inlinable @inline(__always)
     public final var ownsCork: Bool {
         // As numbers, which is one comparison: an optional's is three.
@@ -73,9 +73,9 @@ extension Stream {
         return unsafe owner == UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())
     }
 
-    /// Returns room for exactly `count` bytes behind those that this stream has written in this
-    /// turn, to be filled before anything else is called. Returns `nil` if it has written nothing
-    /// yet or the cork is full; call ``append(_:)`` then.
+    /// Returns room for exactly `count` bytes after those that this stream has written in this
+    /// turn. The caller must fill it before any other call. Returns `nil` if the stream has written
+    /// nothing yet or the cork is full; use ``append(_:)`` then.
     @inlinable @inline(__always)
     public final func appendCorked(_ count: Int) -> UnsafeMutableRawPointer? {
         let turn = unsafe loop.turn
@@ -181,7 +181,7 @@ extension Stream {
         let count = unsafe turn.pointee.corkCount
         disownCork()
         guard count > 0, unsafe isOpen || !hasFailed else { return }
-        // Safety: the cork holds so many bytes; a closed stream has no descriptor.
+        // Safety: the cork holds this many bytes; a closed stream has no descriptor.
         guard let taken = unsafe checkSent(apus_send(descriptor, turn.pointee.cork, count))
         else { return }
         if taken < count {
@@ -252,7 +252,7 @@ extension Stream {
         if isSending { outboxShrank() }
     }
 
-    /// Empties the cork if it is this stream's, and leaves it without an owner.
+    /// Empties the cork if this stream owns it, and leaves it without an owner.
     final func disownCork() {
         guard ownsCork else { return }
         unsafe loop.turn.pointee.corkCount = 0

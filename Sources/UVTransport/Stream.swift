@@ -1,29 +1,30 @@
 import CLibuv
 import Glibc
 
-/// A connected TCP or Unix-domain stream on one loop: the base class of what speaks on it.
+/// A connected TCP or Unix-domain stream on one loop: the base class for protocols.
 ///
-/// libuv says when the descriptor is ready (`uv_poll`); the stream reads and writes by itself,
-/// which costs less time and memory than `uv_tcp` does, and never copies what the kernel takes.
+/// libuv reports when the descriptor is ready (`uv_poll`), and the stream reads and writes by
+/// itself. This costs less time and memory than `uv_tcp`, and never copies bytes that the kernel
+/// takes at once.
 ///
-/// Subclasses override ``received(_:)`` and its neighbours. What they call to pause and to end the
-/// stream (``stopPolling()``, ``closeHandle()``, ``resetHandle()``) is for them alone: others use
-/// the subclass's own functions, which also keep its state.
+/// Subclasses override ``received(_:)`` and its neighbours. Only they may call the functions that
+/// pause and end the stream (``stopPolling()``, ``closeHandle()``, ``resetHandle()``). Other code
+/// uses the subclass's own functions, which also maintain its state.
 @safe
 open class Stream: Handle, @unchecked Sendable {
     // Safety: a stream is confined to its loop; what crosses threads is only the reference.
 
     /// The bytes that the kernel would not take yet; `nil` while there are none.
     @exclusivity(unchecked) final var outbox: Outbox?
-    /// -1 before it is given one, and once it is closed.
+    /// The descriptor; -1 before the stream is given one, and once it is closed.
     @exclusivity(unchecked) final var descriptor: Int32 = -1
     @exclusivity(unchecked) private final var state: State = .open
     /// A failed write has been noticed and will be reported at the end of the turn.
     @exclusivity(unchecked) final var hasFailed = false
     @exclusivity(unchecked) private final var isReading = false
-    /// What libuv polls for: bits of `uv_poll_event`.
+    /// The events that libuv polls for: bits of `uv_poll_event`.
     @exclusivity(unchecked) private final var polled: UInt8 = 0
-    /// While true, reads go to ``readTarget()`` instead of the loop's shared buffer.
+    /// Whether reads go to ``readTarget()`` instead of the loop's shared buffer.
     @exclusivity(unchecked) private final var wantsOwnReadBuffer = false
     /// The peer's last byte has been read, or the connection has failed.
     @exclusivity(unchecked) public final private(set) var hasEnded = false
@@ -69,7 +70,7 @@ open class Stream: Handle, @unchecked Sendable {
     open func outboxGrew() {}
 
     /// Called when the kernel has taken bytes of the outbox, or when they were dropped because
-    /// writing failed after the peer's end; ``outboxCount`` are left.
+    /// writing failed after the peer's end; ``outboxCount`` bytes are left.
     open func outboxShrank() {}
 
     // MARK: - Reading
@@ -99,9 +100,10 @@ open class Stream: Handle, @unchecked Sendable {
     /// Whether queued bytes are still sent: the stream is open, or finishing.
     final var isSending: Bool { unsafe state != .closed && !hasFailed }
 
-    /// Stops reading: the peer's next bytes wait in the kernel, which pushes back on it.
+    /// Stops reading. The peer's next bytes wait in the kernel, which applies backpressure to the
+    /// peer.
     ///
-    /// The next event ends the polling, not this call: often reading goes on before there is one.
+    /// Polling ends with the next event, not with this call, because reading often resumes before.
     public final func stopPolling() { unsafe isReading = false }
 
     /// Reads again after ``stopPolling()``.
@@ -112,7 +114,7 @@ open class Stream: Handle, @unchecked Sendable {
     }
 
     /// Polls for the events that are wanted now.
-    // Not inlined: an event changes what is polled for only seldom.
+    // Not inlined, because an event seldom changes the polled events.
     @inline(never)
     final func updatePolling() {
         var wanted: UInt8 = unsafe isReading ? Self.readable : 0
@@ -125,7 +127,7 @@ open class Stream: Handle, @unchecked Sendable {
         unsafe uv_poll_start(poll, Int32(wanted), onReady)
     }
 
-    /// The descriptor is ready for `events`, or has an error, which is a negative `status`.
+    /// Handles readiness for `events`, or an error, which is a negative `status`.
     @inline(never)
     fileprivate final func didPoll(_ status: Int32, _ events: Int32) {
         var ready = UInt8(truncatingIfNeeded: events)

@@ -21,7 +21,7 @@ open class TimerEntry {
 // Safety: the callers keep entries alive while they are scheduled.
 @safe
 package struct TimerWheel: ~Copyable {
-    /// Milliseconds in a tick, as a shift: 32 ms.
+    /// The milliseconds of a tick, as a shift: 32 ms.
     static let tickShift: UInt64 = 5
     static let slotCount = 512
 

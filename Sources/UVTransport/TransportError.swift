@@ -13,7 +13,7 @@ public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible
         self.operation = operation
     }
 
-    /// The error that `errno` names after a failed C call.
+    /// Returns the error in `errno` after a failed C call.
     static func lastSystemError(_ operation: String) -> TransportError {
         TransportError(code: -errno, operation: operation)
     }

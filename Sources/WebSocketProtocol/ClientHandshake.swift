@@ -5,9 +5,9 @@ package import HTTPTypes
 package struct ClientHandshake: Sendable, Hashable {
     /// The value of `Sec-WebSocket-Key`.
     package let key: String
-    /// Offered, in order of preference.
+    /// The offered subprotocols, in order of preference.
     package let subprotocols: [String]
-    /// Offered, in order of preference.
+    /// The offered extensions, in order of preference.
     package let extensions: [ExtensionOffer]
 
     /// Creates a handshake.

@@ -30,7 +30,7 @@ package struct DeflateHistory: ~Copyable {
 
     deinit { unsafe base?.deallocate() }
 
-    /// The maximum of ``memorySize``.
+    /// Returns the maximum of ``memorySize``.
     package static func memorySizeMax(windowBits: Int) -> Int {
         (1 << windowBits) + (1 << windowBits) / 8
     }

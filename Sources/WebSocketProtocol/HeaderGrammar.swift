@@ -177,7 +177,7 @@ struct HeaderScanner {
         byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
     }
 
-    /// The text without whitespace at its ends.
+    /// Returns the text without whitespace at its ends.
     static func trim(_ bytes: Substring.UTF8View) -> Substring.UTF8View {
         var bytes = bytes.drop(while: isWhitespace)
         while let last = bytes.last, isWhitespace(last) { bytes.removeLast() }

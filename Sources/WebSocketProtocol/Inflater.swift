@@ -123,7 +123,7 @@ package struct Inflater: ~Copyable {
     }
 
     #if ISAL
-        /// The stream of ISA-L for a message; `nil` if zlib decompresses it.
+        /// Returns the stream of ISA-L for a message; `nil` if zlib decompresses it.
         private mutating func isalStream(
             for input: UnsafeRawBufferPointer, resuming paused: Inflation?
         ) -> ISALInflater? {

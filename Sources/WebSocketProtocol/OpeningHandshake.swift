@@ -94,7 +94,7 @@ package enum OpeningHandshake {
         return values.count == 1 ? values[0] : nil
     }
 
-    /// The subprotocols that a request offers.
+    /// Returns the subprotocols that a request offers.
     package static func subprotocols(
         in fields: HTTPFields
     ) throws(HandshakeFault) -> [String] {

@@ -50,9 +50,9 @@ package final class SessionLimits: @unchecked Sendable {
         unsafe values.pointee = unsafe others.values.pointee
     }
 
-    /// Returns the limits for a compressed message. A message that doesn't shrink may grow by the
-    /// headers of stored blocks, and still fit when decompressed. With the lowest memory level of
-    /// zlib, these are 5 bytes for every 127.
+    /// The limit for a compressed message. A message that doesn't shrink may grow by the headers of
+    /// stored blocks, and still fit when decompressed. With the lowest memory level of zlib, these
+    /// are 5 bytes for every 127.
     var compressedMessageSizeMax: Int { messageSizeMax + messageSizeMax >> 4 + 64 }
     var compressedFrameSizeMax: Int {
         frameSizeMax == messageSizeMax ? compressedMessageSizeMax : frameSizeMax

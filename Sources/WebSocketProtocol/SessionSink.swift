@@ -1,4 +1,4 @@
-/// The receiver of what a ``Session`` reads, in the order of the wire.
+/// The receiver of a ``Session``'s messages and control frames, in the order of the wire.
 ///
 /// Pointers are valid until the call returns. All calls are made by
 /// ``Session/receive(_:count:into:)``. Those that concern the memory of a buffer are also made by
@@ -32,7 +32,7 @@ package protocol SessionSink: ~Copyable {
 }
 
 extension SessionSink where Self: ~Copyable {
-    /// The default, for sinks of sessions without compression, in which it is never called.
+    /// Is never called: the default for sinks of sessions without compression.
     package mutating func inflate(
         _ payload: UnsafeRawBufferPointer, limit: Int
     ) -> InflatedMessage { unsafe .corrupt }

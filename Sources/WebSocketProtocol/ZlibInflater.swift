@@ -70,7 +70,7 @@ final class ZlibInflater: InflateStream {
         }
     }
 
-    /// Returns whether the input ended like a sync flush. `inflateSyncPoint` was made for PPP,
-    /// which omits the same bytes.
+    /// Whether the input ended like a sync flush. `inflateSyncPoint` was made for PPP, which omits
+    /// the same bytes.
     var isAtFlush: Bool { unsafe inflateSyncPoint(stream) == 1 }
 }

@@ -1,4 +1,5 @@
-// What embedders meet in this module's interface belongs to it: they import it alone.
+// The types in this module's interface are exported with it, so that embedders import only this
+// module.
 @_exported public import struct HTTPProtocol.ExactString
 @_exported public import HTTPTypes
 @_exported public import Logging

@@ -83,7 +83,7 @@ public struct BrokerConformance: Sendable {
         return Received(publication)
     }
 
-    /// Subscribes all brokers. Waits until each of them receives what is published.
+    /// Subscribes all brokers. Waits until each of them receives publications.
     private func subscribeAll(to topic: String) async throws {
         for broker in brokers { broker.subscribe(to: topic) }
         try await within(.seconds(120), "subscribing to \(topic)") {

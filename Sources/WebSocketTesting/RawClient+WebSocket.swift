@@ -4,7 +4,7 @@ public import WebSocketServer
 extension RawClient {
     /// A frame received from a server.
     public struct Frame: Sendable, Hashable {
-        /// FIN, the reserved bits and the opcode.
+        /// The first byte: FIN, the reserved bits and the opcode.
         public var first: UInt8
         public var payload: [UInt8]
 

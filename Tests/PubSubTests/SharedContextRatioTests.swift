@@ -114,7 +114,8 @@ struct SharedContextRatioTests {
         let world = World(engine: engine)
         let choices = SharedContextTests.Choices(seed: 4)
         for index in 0..<20 {
-            // Half of the readers keep no context, and receive no longer frames for it.
+            // Half of the readers keep no context. They never receive a compressed frame longer
+            // than the plain one.
             world.join(.init(takesOver: index % 2 == 0, windowBits: 15, topics: 1))
         }
         for round in 0..<100 {

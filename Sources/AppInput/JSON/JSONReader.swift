@@ -132,7 +132,7 @@ package struct JSONReader {
         }
     }
 
-    /// Parses a number (RFC 8259 §6). The caller refuses what follows the longest valid one.
+    /// Parses a number (RFC 8259 §6). The caller refuses any text after the longest valid number.
     private mutating func number() throws(JSONFault) -> JSONValue {
         let first = index
         _ = take("-")

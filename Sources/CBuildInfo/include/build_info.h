@@ -1,5 +1,5 @@
-// What only C or the Makefile knows about a build. The declarations never change with the commit,
-// so a new commit compiles one C file again and no Swift.
+// Facts about a build that only C or the Makefile knows. The declarations don't depend on the
+// commit, so a new commit recompiles one C file and no Swift.
 #pragma once
 
 // The commit that was built, such as "0123456789ab"; empty if make didn't build it.

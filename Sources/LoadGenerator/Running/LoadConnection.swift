@@ -220,7 +220,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
         finish()
     }
 
-    /// Closes at once, with a reset, so that the port is free again.
+    /// Closes at once with a reset, which leaves no port in TIME_WAIT.
     func finish() {
         guard unsafe phase != .over else { return }
         let wasOpen = unsafe phase == .open

@@ -1,10 +1,10 @@
-/// A publication in the contexts of one loop: its id and the end of its payload, as much as a
-/// window holds, which follows the structure in memory.
+/// A publication in the contexts of one loop: its id, and the end of its payload, which follows the
+/// structure in memory and is at most as long as a window.
 ///
-/// The end is copied, so that an idle connection holds a few KiB and not the longest message it was
-/// ever sent. There is one part for an id, so that equal pointers mean equal publications. Holders
-/// are counted by hand: a context has dozens of parts, and each publication makes a context for
-/// each group of readers, where atomic counting would cost more than all the rest.
+/// The end is a copy, so that an idle connection keeps a few KiB and not its longest message. There
+/// is one part per id, so equal pointers mean equal publications. Holders are counted by hand: a
+/// context has dozens of parts, and each publication makes a context for each group of readers, so
+/// atomic counting would cost more than all other work.
 struct ContextPart {
     typealias Pointer = UnsafeMutablePointer<ContextPart>
 

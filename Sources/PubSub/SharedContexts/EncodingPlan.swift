@@ -1,8 +1,8 @@
-/// Decides which readers of one publication share an encoding, from the number of readers with each
-/// context.
+/// The decision which readers of one publication share an encoding, from the number of readers with
+/// each context.
 struct EncodingPlan {
-    /// What an encoding refers to. The more that is, the smaller the encoding, and the fewer
-    /// readers can decode it.
+    /// The extent to which an encoding refers to earlier data. A deeper encoding is smaller, but
+    /// fewer readers can decode it.
     enum Depth: UInt8 {
         /// Nothing: every reader can decode it.
         case standalone
@@ -53,7 +53,7 @@ struct EncodingPlan {
     /// 11.8.
     private static func cost(payload: Int) -> Int { 8 * (64 + payload / 16) }
 
-    /// Returns what one reader saves: 1/4 of the payload by the last publication alone, and 1/8
+    /// Returns the saving for one reader: 1/4 of the payload by the last publication alone, and 1/8
     /// more by a whole window. Measured for quotes, chat and order books, with one topic or three a
     /// connection: 0.02–0.54 and -0.07–0.23. Beyond 1 KiB, payloads mostly refer to themselves.
     private static func saving(_ depth: Depth, payload: Int) -> Int {

@@ -1,4 +1,5 @@
-/// Counts a publication's readers by their contexts, before its encodings are decided on.
+/// A counter of a publication's readers by their contexts, used before its encodings are decided
+/// on.
 @usableFromInline
 package struct ReaderCounter: ~Copyable {
     @usableFromInline let contexts: SharedContexts

@@ -13,10 +13,9 @@
 @safe
 @usableFromInline
 package final class SharedContexts {
-    /// Compresses a payload by raw deflate after `history`, the end of what the peer's window
-    /// holds, referring back no further than `windowBits` allow, flushed, without the tail, at a
-    /// level of 1…9. Returns `nil` if the payload would not shrink. The result is valid until the
-    /// next call.
+    /// Compresses a payload by raw deflate after `history`, the end of the peer's window, referring
+    /// back no further than `windowBits` allow, flushed, without the tail, at a level of 1…9.
+    /// Returns `nil` if the payload would not shrink. The result is valid until the next call.
     package typealias Deflate = (
         _ payload: UnsafeRawBufferPointer, _ history: UnsafeRawBufferPointer, _ windowBits: Int,
         _ level: Int
@@ -55,7 +54,7 @@ package final class SharedContexts {
     /// Standalone frames for smaller windows than the server's, by their window bits.
     private var narrowFrames: [Int: SharedFrame] = [:]
     private var plainFrame: SharedFrame?
-    /// The frame for readers that take context over and get nothing smaller.
+    /// The frame that context takeover allows, for readers without a smaller one.
     private var takeoverFrame: SharedFrame?
     /// The frame for readers whose windows' contents are unknown.
     @exclusivity(unchecked) @usableFromInline var unknownFrame: SharedFrame?
@@ -231,8 +230,8 @@ package final class SharedContexts {
         return frame
     }
 
-    /// Returns the same for a window smaller than the server's: a payload that is longer than the
-    /// window needs a frame of its own.
+    /// Returns the standalone frame for a window smaller than the server's: a payload that is
+    /// longer than the window needs a frame of its own.
     func narrowStandalone(windowBits bits: Int) -> SharedFrame {
         guard let publication, publication.payloadCount > 1 << bits else { return standalone() }
         if let frame = narrowFrames[bits] { return frame }

@@ -46,7 +46,8 @@ package struct Backlog {
             if case .publication = self { true } else { false }
         }
 
-        /// Counted for each item: a mebibyte of the smallest messages takes thirty without it.
+        /// The bytes counted for each item besides its payload. Without them, a mebibyte of the
+        /// smallest messages would take thirty.
         private static let overhead = 32
     }
 
@@ -78,8 +79,9 @@ package struct Backlog {
 
     @inlinable package var isEmpty: Bool { count == 0 }
 
-    /// Adds an item behind all others. On a topic that conflates it replaces the publication of the
-    /// same subject, if one waits: returns the size of that one, and otherwise `nil`.
+    /// Adds an item at the end. On a topic that conflates, the item replaces the waiting
+    /// publication of the same subject, if any. Returns the size of the replaced one, otherwise
+    /// `nil`.
     mutating func append(_ item: Item) -> Int? {
         var replaced: Int?
         if case .publication(let waiting) = item, waiting.policy == .conflate {

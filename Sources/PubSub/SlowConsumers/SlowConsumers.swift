@@ -2,7 +2,7 @@
 package protocol BacklogBudget: AnyObject {
     /// Whether no more is used than there is.
     var hasRoom: Bool { get }
-    /// Takes bytes, whether they are there or not.
+    /// Adds bytes to the used ones, even beyond the limit.
     func add(_ count: Int)
     /// Gives bytes back.
     func give(_ count: Int)
@@ -11,11 +11,10 @@ package protocol BacklogBudget: AnyObject {
 /// A loop's slow consumers: their backlogs, and the choice of those that must be disconnected.
 ///
 /// Each subscriber has a limit for its backlog and outbox together, and all subscribers of a server
-/// share a budget. Where the budget is spent, the loop's consumer with the largest backlog pays
-/// first: its oldest publications are dropped as far as their topics' policies allow it, and
-/// otherwise it is disconnected. A connection's own messages count, but need no room in the budget:
-/// without a publication before them they would be in its outbox, which others' backlogs don't
-/// limit.
+/// share a budget. When the budget is spent, the loop's consumer with the largest backlog pays
+/// first: its oldest publications are dropped if their topics' policies allow it, and otherwise it
+/// is disconnected. A connection's own messages count, but need no room in the budget. Without a
+/// publication before them, they would be in its outbox, which the backlogs of others don't limit.
 @usableFromInline
 package final class SlowConsumers {
     /// The fate of an item.
@@ -46,7 +45,7 @@ package final class SlowConsumers {
 
     private let budget: any BacklogBudget
     private var ranking = BacklogRanking()
-    /// Counts of publications; see ``TopicCounts``.
+    /// The counts of publications; see ``TopicCounts``.
     package private(set) var delayed: UInt64 = 0
     package private(set) var dropped: UInt64 = 0
     package private(set) var conflated: UInt64 = 0
@@ -61,10 +60,10 @@ package final class SlowConsumers {
 
     // MARK: - Backlogs
 
-    /// Queues an item behind all others that wait for a subscriber.
+    /// Queues an item at the end of a subscriber's backlog.
     ///
-    /// Beyond the subscriber's own limit, or where the shared budget is spent and no other consumer
-    /// of the loop is slower, drops the oldest publications that wait for it.
+    /// Drops the subscriber's oldest waiting publications beyond its own limit, or if the shared
+    /// budget is spent and no other consumer of the loop is slower.
     ///
     /// - Parameter evict: Disconnects a slower consumer, and ends with ``forget(_:andOutbox:)``.
     package func queue(
@@ -112,9 +111,9 @@ package final class SlowConsumers {
     }
 
     /// Makes room in the budget at the expense of the loop's slowest consumer, if that isn't this
-    /// subscriber: by its publications that may be dropped, or else by its connection. Takes from
-    /// one consumer only: another loop may hold what the budget lacks, and all of this loop's
-    /// consumers would go for nothing.
+    /// subscriber. Drops its publications if that is allowed, or else disconnects it. Takes from
+    /// one consumer only: another loop may hold most of the budget, and evicting all of this loop's
+    /// consumers would not help.
     private func makeRoom(before subscriber: Subscriber, _ evict: (Subscriber) -> Void) {
         guard let slower = ranking.slower(than: subscriber) else { return }
         while !budget.hasRoom {

@@ -16,7 +16,7 @@ public struct Authentication: Sendable {
     let logger: Logger
     let refusedSignIns: LogThrottle
 
-    /// The default: no feature requires a token, and none is accepted.
+    /// Returns the default: no feature requires a token, and none is accepted.
     public static func none(logger: Logger) -> Authentication {
         Authentication(AuthenticationOptions(), authenticator: nil, users: nil, logger: logger)
     }
@@ -107,9 +107,9 @@ public struct Authentication: Sendable {
     }
 
     /// Returns the answer of a WebSocket route. If the route's feature requires a token, `handler`
-    /// is behind it, and the connection is closed when the token expires. Otherwise `handler` is
-    /// used alone. A token of the client isn't verified then, and its messages with new tokens are
-    /// dropped.
+    /// receives the connection only after authentication, and the connection is closed when the
+    /// token expires. Otherwise `handler` is used directly. A token of the client isn't verified
+    /// then, and its messages with new tokens are dropped.
     ///
     /// - Parameter handler: Creates the handler of a connection with the token's identity, which is
     ///   `nil` if the feature requires no token.
@@ -169,7 +169,7 @@ public struct Authentication: Sendable {
 }
 
 extension Problem {
-    /// RFC 6750 §3: an error code only if the request had a token.
+    /// Returns a 401 response. It has an error code only if the request had a token (RFC 6750 §3).
     static func unauthorized(hadToken: Bool) -> Problem {
         Problem(
             .unauthorized, "A valid token is required.",

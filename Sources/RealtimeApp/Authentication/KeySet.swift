@@ -184,7 +184,7 @@ private struct JSONWebKey {
         return KeySet.Key(id: kid, algorithm: try await collection.getKey())
     }
 
-    /// RFC 7518 §3.3: a modulus has at least 2,048 bits.
+    /// Checks that the modulus has at least 2,048 bits (RFC 7518 §3.3).
     private func checkModulus() throws {
         guard let n, let bytes = Base64URL.decode(n.utf8) else { return }
         let digits = bytes.drop { $0 == 0 }

@@ -46,7 +46,7 @@ package struct PasswordHash: Sendable, Hashable, CustomStringConvertible {
         self.init(costs: costs, salt: salt, hash: hash)
     }
 
-    /// A hash that no password has. Checking it takes as long as checking the hash of a user.
+    /// Returns a hash that no password has. Checking it takes as long as checking a user's hash.
     static func nobodys(_ costs: Costs) -> PasswordHash {
         PasswordHash(costs: costs, salt: [UInt8](repeating: 0, count: 16), hash: [])
     }

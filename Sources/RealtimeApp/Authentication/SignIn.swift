@@ -22,7 +22,7 @@ struct SignInLimits: Sendable {
     func attempt(from address: String, as user: UserName, at now: Double) -> Double? {
         let origin = RateLimiter.name(ofAddress: address)
         if let wait = perAddress?.attempt(by: ExactString(origin), at: now) { return wait }
-        // Addresses contain no spaces.
+        // Addresses contain no spaces, so the key is unambiguous.
         return perUser?.attempt(by: "\(origin) \(user.normalized)", at: now)
     }
 }
@@ -129,7 +129,8 @@ extension Problem {
 }
 
 extension Response {
-    /// RFC 6749 §5.1: responses with tokens, and refusals, must not be cached.
+    /// Returns a response that must not be cached, as required for tokens and refusals (RFC 6749
+    /// §5.1).
     fileprivate static func unstored(
         _ value: some Encodable, status: HTTPResponse.Status = .ok
     ) -> Response {

@@ -30,8 +30,8 @@ struct TokenSource {
             subprotocols: request.subprotocols)
     }
 
-    /// RFC 6750 §2.1. The scheme is case-insensitive (RFC 9110 §11.1). Other schemes are for
-    /// another recipient, for example a proxy.
+    /// Returns the bearer token of a field (RFC 6750 §2.1). The scheme is case-insensitive (RFC
+    /// 9110 §11.1). Other schemes are for another recipient, for example a proxy.
     private static func bearer(_ field: ExactString?) -> ExactString? {
         guard let bytes = field?.utf8 else { return nil }
         let space = UInt8(ascii: " ")

@@ -1,15 +1,15 @@
 import Synchronization
 import UVTransport
 
-/// Decides which connections are accepted, and which are evicted when places run out, over all
-/// loops.
+/// The decision, for all loops, which connections are accepted, and which are evicted when places
+/// run out.
 ///
-/// A connection *holds* a place while it is of use: as a WebSocket whose peer is authenticated
-/// (where its route asks for that), and while one of its requests is answered. Before that, between
-/// requests, and while it is being closed, it *waits*. A limit is for the connections that hold a
-/// place, so silent connections never use it up. The number of waiting connections is limited, too.
-/// When it is reached, the address with the most of them loses its oldest: one address can't keep
-/// the others out with silent connections.
+/// A connection *holds* a place while it is in use: as a WebSocket whose peer is authenticated (if
+/// its route requires that), and while one of its requests is answered. Before that, between
+/// requests, and while it is being closed, it *waits*. A limit applies only to connections that
+/// hold a place, so silent connections never use it up. The number of waiting connections is
+/// limited, too. When it is reached, the address with the most waiting connections loses its oldest
+/// one. So one address can't keep others out with silent connections.
 ///
 /// Each of these steps takes one short lock. The message path takes none.
 final class Admission: Sendable {
@@ -27,8 +27,8 @@ final class Admission: Sendable {
         case overHeadroom
         /// More would be open than the limit and twice its headroom, or descriptors run short: the
         /// connection is closed when it is accepted, or when the PROXY protocol has named its
-        /// client. With the limit of all connections that happens only if no other can be evicted.
-        /// A request that arrives all the same is answered 503.
+        /// client. For the limit of all connections, this happens only if no other connection can
+        /// be evicted. A request that arrives nevertheless is answered 503.
         case noRoom
 
         static func < (a: Verdict, b: Verdict) -> Bool { a.rawValue < b.rawValue }
@@ -85,7 +85,8 @@ final class Admission: Sendable {
 
     /// Makes a connection wait: for its first or next request, or for its end.
     ///
-    /// - Parameter address: The address that it is counted for from now on; `nil` changes nothing.
+    /// - Parameter address: The address for which it is counted from this call on; `nil` leaves it
+    ///   unchanged.
     func wait(_ member: some AdmissionMember, as address: SocketAddress? = nil) {
         let new = address.map { key(of: $0) }
         switch member.place {

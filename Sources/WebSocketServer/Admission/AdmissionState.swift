@@ -6,7 +6,7 @@ struct AdmissionState {
     var max: Int
     let perAddressMax: Int?
     private(set) var all = PlaceCounts()
-    /// Counted only if addresses have a limit.
+    /// The places in use by address, counted only if addresses have a limit.
     private(set) var addresses: [UInt64: PlaceCounts] = [:]
     private(set) var waiting = WaitingPlaces()
 
@@ -21,7 +21,7 @@ struct AdmissionState {
             return Admission.Entry(verdict: .noRoom, evicted: nil)
         }
         // No further connection is served while the server is overloaded; there is room for some
-        // that are told so.
+        // that receive a refusal.
         let limit = isOverloaded ? min(max, all.held) : max
         var evicted: WaitingPlace?
         if isShort || all.open >= limit + 2 * Headroom.of(max) {
@@ -98,7 +98,7 @@ struct PlaceCounts {
     var open = 0
     var held = 0
 
-    /// The verdict on a request of one that waits.
+    /// Returns the verdict on a request of a waiting connection.
     func verdict(_ limit: Int) -> Admission.Verdict {
         let headroom = Headroom.of(limit)
         // The connection may be counted for another address than when it was accepted.
@@ -107,6 +107,6 @@ struct PlaceCounts {
         return open <= limit + headroom ? .overLimit : .overHeadroom
     }
 
-    /// Whether one more would be closed at once.
+    /// Returns whether one more connection would be closed at once.
     func isFull(_ limit: Int) -> Bool { open >= limit + 2 * Headroom.of(limit) }
 }

@@ -13,7 +13,7 @@ struct LinkedLists<Element> {
     /// The first of the free nodes, which are linked by `next`.
     private var firstFree: Int32 = none
 
-    /// The element at an index that ``append(_:to:)`` returned; `nil` once it is removed.
+    /// Returns the element at an index that ``append(_:to:)`` returned; `nil` once it is removed.
     subscript(index: Int32) -> Element? { nodes[Int(index)].element }
 
     /// Appends an element to a list, and returns its index.
@@ -43,7 +43,7 @@ struct LinkedLists<Element> {
     }
 }
 
-/// No index.
+/// The index that stands for none.
 private let none: Int32 = -1
 
 /// One node of ``LinkedLists``; not nested in it, which Swift 6.3 miscompiles.

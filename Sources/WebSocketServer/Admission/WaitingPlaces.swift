@@ -7,13 +7,13 @@ struct WaitingPlaces {
     /// The connections of trusted proxies and of Unix-domain sockets, which have no address.
     private var keyless = LinkedLists<WaitingPlace>.List()
     private var ranks = LinkedLists<UInt64>()
-    /// The addresses that have as many connections here as the index says.
+    /// The addresses by the number of their connections here, which is the index.
     private var ranksByCount: [LinkedLists<UInt64>.List] = [.init()]
     /// The most connections that one address has here.
     private var largest = 0
     private(set) var count = 0
 
-    /// Adds a connection behind those that wait longer, and returns its slot.
+    /// Adds a connection after those that wait longer, and returns its slot.
     mutating func add(_ member: any AdmissionMember, key: UInt64?) -> Int32 {
         count += 1
         let place = WaitingPlace(member: member, key: key)
@@ -43,8 +43,9 @@ struct WaitingPlaces {
         holders[key] = holder.count > 0 ? holder : nil
     }
 
-    /// Removes the connection to be evicted: the oldest of the address with the most. Connections
-    /// without an address come last, since proxies have the connections of many clients.
+    /// Removes the connection to be evicted: the oldest one of the address with the most
+    /// connections. Connections without an address come last, since a proxy has the connections of
+    /// many clients.
     mutating func takeOldestOfLargest() -> WaitingPlace? {
         let slot =
             largest > 0 ? holders[ranks[ranksByCount[largest].first]!]!.places.first : keyless.first
@@ -65,7 +66,7 @@ struct WaitingPlaces {
     }
 }
 
-/// A connection that may be evicted, and the address that it is counted for.
+/// A connection that may be evicted, and the address for which it is counted.
 struct WaitingPlace {
     let member: any AdmissionMember
     let key: UInt64?

@@ -3,8 +3,8 @@ public import WebSocketProtocol
 
 /// A client's connection for `async` code, the counterpart of ``AsyncConnection`` on a server.
 ///
-/// Received messages are held in a bounded queue. While it is full, the connection isn't read from,
-/// so that the server experiences backpressure.
+/// Received messages are held in a bounded queue. While it is full, reading is paused, so that the
+/// server experiences backpressure.
 public struct ClientConnection: Sendable {
     /// The connection, for sending without waiting, pings and pausing.
     public let connection: Connection

@@ -52,7 +52,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         self.underlying = underlying
     }
 
-    /// A refusal.
+    /// Creates the error for a refusal.
     init(refusal response: HTTPResponse, body: [UInt8]) {
         self.init(.refused, "the server answered \(response.status)", status: response.status.code)
         self.response = response

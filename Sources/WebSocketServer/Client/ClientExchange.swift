@@ -13,7 +13,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     private let request: HTTPRequest
     private let handler: any ConnectionHandler
     private var parser: ResponseParser
-    /// Bytes of a refusal's body that are kept.
+    /// The maximum bytes of a refusal's body that are kept.
     private let bodySizeMax: Int
     private var attempt: ConnectAttempt?
     private var connection: ConnectionCore?
@@ -32,7 +32,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         self.handler = handler
         bodySizeMax = limits.bodySizeMax
         var limits = limits
-        // What is beyond the limit is not read.
+        // Bytes beyond the limit are not read.
         limits.bodySizeMax = .max
         parser = ResponseParser(limits: limits)
     }
@@ -148,7 +148,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
             accepted = (response, agreement, try deflateParameters(agreement))
         } catch {
             switch error {
-            // Its body says why.
+            // The body of the response says why.
             case .status: refusal = (response, [])
             default: fail(.handshakeFailed, "the server's answer is invalid: \(error)")
             }

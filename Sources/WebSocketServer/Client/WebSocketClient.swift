@@ -27,7 +27,7 @@ public final class WebSocketClient: Sendable {
     ///   - limits: The limits of each connection, and of the client as a whole.
     ///   - heartbeat: The heartbeat. `nil` sends no pings, because servers usually do.
     ///   - compression: The compression to offer. By default none is offered.
-    ///   - logger: Receives what goes wrong. Payloads are never logged.
+    ///   - logger: Receives warnings and errors. Payloads are never logged.
     /// - Throws: ``ClientError/Code/cannotStart``.
     public init(
         loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
@@ -73,11 +73,11 @@ public final class WebSocketClient: Sendable {
         try await connect(to: url, subprotocols, headerFields, AsyncBridge(), adjusting)
     }
 
-    /// The same for a caller that wants to see pings and pongs.
+    /// Connects like the other method, for a caller that wants to see pings and pongs.
     ///
     /// - Parameters:
-    ///   - tunnel: The path of a Unix-domain socket that leads to the server, in place of the URL's
-    ///     own address. The URL may be `wss` then: TLS is the tunnel's.
+    ///   - tunnel: The path of a Unix-domain socket that leads to the server, used instead of the
+    ///     URL's address. The URL may then be `wss`, because the tunnel provides TLS.
     ///   - onControlFrame: Called on the connection's loop, and must not block. Pings are answered
     ///     without it.
     package func connect(

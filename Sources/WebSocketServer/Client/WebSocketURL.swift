@@ -1,7 +1,7 @@
 package import UVTransport
 
-/// Where a WebSocket URL leads (RFC 6455 §3): `ws://host:port/path?query`, and for Unix-domain
-/// sockets `ws+unix:/run/apus.sock:/path?query`.
+/// The destination of a WebSocket URL (RFC 6455 §3): `ws://host:port/path?query`, and for
+/// Unix-domain sockets `ws+unix:/run/apus.sock:/path?query`.
 package struct WebSocketURL: Sendable, Hashable {
     package enum Place: Sendable, Hashable {
         case host(String, port: Int)
@@ -11,9 +11,9 @@ package struct WebSocketURL: Sendable, Hashable {
     package let place: Place
     /// The `Host` header's value.
     package let authority: String
-    /// Path and query; at least `/`.
+    /// The path and query; at least `/`.
     package let target: String
-    /// Whether it is `wss`, which needs TLS.
+    /// Whether the scheme is `wss`, which needs TLS.
     package let isEncrypted: Bool
 
     /// - Parameter hasTLS: whether the caller can speak TLS; `wss` is refused otherwise.
@@ -64,10 +64,11 @@ package struct WebSocketURL: Sendable, Hashable {
         }
     }
 
-    /// Whether text that is meant as a URL names a user or password (`ws://user:password@host`).
+    /// Returns whether text that is meant as a URL contains a user or password
+    /// (`ws://user:password@host`).
     ///
-    /// RFC 6455 §3 has none in WebSocket URLs. A URL that is wrong in other ways, too, counts:
-    /// whoever reports the error must not repeat the password.
+    /// RFC 6455 §3 does not allow them in WebSocket URLs. URLs that are invalid in other ways are
+    /// checked too, since an error message must not repeat the password.
     package static func hasUserInformation(_ text: String) -> Bool {
         guard let colon = text.firstIndex(of: ":"), text[..<colon].lowercased() != "ws+unix"
         else { return false }
@@ -79,7 +80,7 @@ package struct WebSocketURL: Sendable, Hashable {
         text.hasPrefix("/") ? String(text) : "/" + text
     }
 
-    /// The host without brackets, and the port if there is one; `nil` if malformed.
+    /// Returns the host without brackets, and the port if there is one; `nil` if malformed.
     private static func hostAndPort(_ text: Substring) -> (String, Int?)? {
         let host: Substring
         let rest: Substring
@@ -111,14 +112,14 @@ package struct WebSocketURL: Sendable, Hashable {
         return (String(host), port)
     }
 
-    /// The addresses to try; looks names up, which may take a while, on a thread of its own.
+    /// Returns the addresses to try. Looks names up on a thread of its own, which may take a while.
     package func addresses() async throws(ClientError) -> [ConnectAddress] {
         try await place.addresses()
     }
 }
 
 extension WebSocketURL.Place {
-    /// See ``WebSocketURL/addresses()``.
+    /// Returns the addresses to try; see ``WebSocketURL/addresses()``.
     func addresses() async throws(ClientError) -> [ConnectAddress] {
         do throws(TransportError) {
             switch self {

@@ -31,7 +31,7 @@ extension LoopCodecs {
     }
 
     /// Negotiates as a client: returns the compression for a server's response; `nil` if its
-    /// contexts exceed what is left of the budget.
+    /// contexts exceed the rest of the budget.
     func take(_ parameters: DeflateParameters, options: SessionOptions) -> MessageCompression? {
         let reserve = reserve(for: parameters, role: .client, options: options)
         guard reserve.isNone || takeMemory(reserve.total) else {
@@ -42,7 +42,7 @@ extension LoopCodecs {
         return compression(parameters, role: .client, options: options, reserved: reserve)
     }
 
-    /// The most memory that the contexts of a connection can take.
+    /// Returns the most memory that the contexts of a connection can take.
     private func reserve(
         for parameters: DeflateParameters, role: Session.Role, options: SessionOptions
     ) -> MessageCompression.Reserve {

@@ -232,10 +232,11 @@ final class LoopCodecs {
         releaseDeflated()
     }
 
-    /// Nanoseconds of work on one message in one turn; the rest of it waits for another turn.
+    /// The nanoseconds that one message may take in one turn; the rest of it waits for another
+    /// turn.
     static let sliceMax: UInt64 = 2_000_000
 
-    /// The time of a monotonic clock, in nanoseconds.
+    /// Returns the time of a monotonic clock, in nanoseconds.
     static func now() -> UInt64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)

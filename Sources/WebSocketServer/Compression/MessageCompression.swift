@@ -145,7 +145,7 @@ final class MessageCompression {
 }
 
 extension Compression {
-    /// The most window bits with which `role` compresses.
+    /// Returns the most window bits with which `role` compresses.
     func windowBits(of role: Session.Role) -> Int {
         role == .server ? serverWindowBits : max(clientWindowBits, 9)
     }

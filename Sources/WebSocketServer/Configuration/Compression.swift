@@ -42,11 +42,11 @@ public struct Compression: Sendable, Hashable {
     /// Whether the peer's messages may refer to its earlier ones. That takes up to 32 KiB for each
     /// connection, within ``memoryMax``. Default false.
     public var allowsPeerContextTakeover = false
-    /// The memory of the contexts of all connections together. When it is spent, new connections
+    /// The memory of the contexts of all connections together. When it is used up, new connections
     /// negotiate compression without context takeover. Default 64 MiB, `0 ... 64 GiB`.
     public var memoryMax: ByteCount = .mebibytes(64)
-    /// The time without messages after which the context of what a connection was sent is freed.
-    /// The context of what the peer sends can't be freed. Default 60 s, `1 s ... 1 d`.
+    /// The time without messages after which the context for sent messages is freed. The context
+    /// for received messages can't be freed. Default 60 s, `1 s ... 1 d`.
     public var contextIdleTimeout: Duration = .seconds(60)
 
     public init() {}

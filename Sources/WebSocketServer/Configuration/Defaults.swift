@@ -30,7 +30,7 @@ struct Descriptors: Sendable {
         slack = min(64, limit / 8)
     }
 
-    /// The descriptor number from which on descriptors are short.
+    /// The descriptor number from which on a shortage is declared.
     var end: Int { limit - reserved }
 
     var forConnections: Int { end - slack }
@@ -39,8 +39,8 @@ struct Descriptors: Sendable {
     var leftForConnections: Int { max(0, forConnections - Int(lowestFreeDescriptor())) }
 }
 
-/// The connections above a limit that are still told so: as many by close code 1008, and as many
-/// again by status 503.
+/// The connections above a limit that still receive a refusal: this many by close code 1008, and as
+/// many again by status 503.
 enum Headroom {
     static func of(_ limit: Int) -> Int { max(1, min(1_024, limit / 8)) }
 

@@ -9,7 +9,8 @@ public struct Limits: Sendable {
     ///
     /// Further connections are refused in steps. The headroom is an eighth of the limit, between 1
     /// and 1,024:
-    /// - The limit is in use: a WebSocket is opened and closed with 1008; requests are answered.
+    /// - As many connections are in use as the limit allows: a WebSocket is opened and closed with
+    ///   1008; requests are answered.
     /// - More connections are open than the limit plus the headroom, or ``memoryMax`` is exceeded:
     ///   every request is answered 503 with `Retry-After`.
     /// - File descriptors run short: the connection is closed when it is accepted.

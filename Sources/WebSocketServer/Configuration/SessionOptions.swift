@@ -6,17 +6,18 @@ import WebSocketProtocol
 /// Made once from the configuration (or once a route), shared by all its connections.
 final class SessionOptions: Sendable {
     let sessionLimits: SessionLimits
-    /// Those of a connection that has yet to prove who it is.
+    /// The limits of a connection that has not authenticated.
     let unauthenticatedLimits: SessionLimits
     let compression: Compression
-    /// Messages and payload bytes a second; 0 means no limit.
+    /// The limits of messages and payload bytes per second; 0 means no limit.
     let messageRateMax: Int
     let byteRateMax: Int
     let ratePolicy: Limits.RatePolicy
-    /// Bytes.
+    /// The marks of the outbox in bytes.
     let outboxHighWater: Int
     let outboxMax: Int
-    /// Milliseconds; 0 means off for the first two.
+    /// The timers in milliseconds. 0 turns off the first two: the ping interval and the idle
+    /// timeout.
     let pingInterval: UInt64
     let idleTimeout: UInt64
     let pongTimeout: UInt64

@@ -1,8 +1,8 @@
 import UVTransport
 import WebSocketProtocol
 
-/// The handler behind ``AsyncConnection`` and ``ClientConnection``: queues messages for a task,
-/// which may run anywhere; on the connection's loop it never hops.
+/// The handler behind ``AsyncConnection`` and ``ClientConnection``: it queues messages for a task,
+/// which may run anywhere. A task on the connection's loop never hops.
 // Safety: each continuation is resumed once, when it is taken out.
 @safe
 class AsyncBridge: ConnectionHandler, @unchecked Sendable {
@@ -118,7 +118,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    /// Sends a message. Returns false if ``waitForDrain(on:)`` is to follow: the outbox is full, or
+    /// Sends a message. Returns false if ``waitForDrain(on:)`` must follow: the outbox is full, or
     /// only the connection's loop knows whether it is.
     final func send(
         _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection

@@ -26,14 +26,14 @@ extension ConnectionCore {
         }
     }
 
-    /// The peer's Close frame came: answers it, at once or behind what a task still sends.
+    /// Handles the peer's Close frame: answers it, at once or after what a task still sends.
     func peerClosed(_ code: CloseCode?, _ reason: String) {
         switch lifecycle.peerClosed(code, now: loop.now) {
         case .awaitTask(let deadline):
             resources.registry.closeReasons[id] = reason
             delayAnswer(until: deadline)
         case .end(let action):
-            // Ours was sent before, unless it is sent now.
+            // Our Close frame was sent earlier, unless it is sent now.
             if case .linger(sending: _?, deadline: _) = action {
                 resources.registry.closeReasons[id] = reason
             }
@@ -47,8 +47,9 @@ extension ConnectionCore {
     private func performAnswer(_ action: ConnectionLifecycle.EndAction) {
         resources.registry.endDelayedAnswer(of: id)
         // §7.1.1: the server closes the TCP connection first, the client waits for it. The peer may
-        // still send, such as the answer to a ping that it reads only now: closing the socket at
-        // once would answer that with a reset, by which it loses what it has not read.
+        // still send something, such as the answer to a ping that it reads only now. If the socket
+        // were closed at once, the kernel would answer with a reset, and the peer would lose unread
+        // bytes.
         perform(action, finishing: role == .server)
     }
 
@@ -63,11 +64,11 @@ extension ConnectionCore {
     /// Disconnects a slow consumer: its outbox or the budget of all backlogs is past its limit.
     func dropSlowConsumer() { end(.slowConsumer) }
 
-    /// Ends the connection for a fault of the peer's (§7.1.7) or a limit: the one place where these
-    /// become a close code.
+    /// Ends the connection for an error of the peer (§7.1.7) or a limit. This is the only place
+    /// where these become a close code.
     ///
-    /// A peer that takes what it is sent receives a Close frame after the queued data. One that
-    /// doesn't is reset, so that the memory of its outbox is available to others at once.
+    /// A peer that takes its data receives a Close frame after the queued data. One that doesn't is
+    /// reset, so that the memory of its outbox is available to others at once.
     func end(_ cause: ConnectionLifecycle.EndCause) {
         let (before, isTold) = (stage, canTell(cause))
         let (queued, backlog) = unsafe (outboxCount, subscriber?.backlog)
@@ -90,7 +91,7 @@ extension ConnectionCore {
 
     private static var slowConsumer: String { ConnectionLifecycle.EndCause.slowConsumer.reason }
 
-    /// Whether the peer takes enough of what it is sent to receive a Close frame soon.
+    /// Returns whether the peer takes enough of its outbox to receive a Close frame soon.
     private func canTell(_ cause: ConnectionLifecycle.EndCause) -> Bool {
         switch cause {
         case .fault: true
@@ -125,9 +126,9 @@ extension ConnectionCore {
             ])
     }
 
-    /// Performs what the lifecycle has decided.
+    /// Performs an action of the lifecycle.
     ///
-    /// - Parameter finishing: This side closes its half of the stream.
+    /// - Parameter finishing: Whether this side closes its half of the stream.
     func perform(
         _ action: ConnectionLifecycle.EndAction, reason: String = "", finishing: Bool = true
     ) {
@@ -151,13 +152,13 @@ extension ConnectionCore {
 
     // MARK: - Lingering
 
-    /// Waits for the peer to close its side, discarding what it sends (§7.1.1, RFC 9112 §9.6):
-    /// closing at once would reset the connection under unread bytes, and what was sent last could
-    /// be lost with it.
+    /// Waits for the peer to close its side, and discards the bytes that it sends (§7.1.1, RFC 9112
+    /// §9.6). Closing at once would reset the connection if there are unread bytes, and the last
+    /// data could be lost with it.
     ///
-    /// That takes as long as the close timeout, and longer only for a peer that goes on taking what
-    /// was sent before: what the outbox and the kernel may hold is the bound. The handler doesn't
-    /// wait for it: no message can come or go any more.
+    /// The wait takes up to the close timeout. It is longer only while the peer goes on taking
+    /// earlier data, which is bounded by the outbox and the kernel's buffer. The handler doesn't
+    /// wait, because no message can be sent or received any more.
     func linger(finishing: Bool) {
         guard let deadline = lifecycle.linger(now: loop.now) else { return }
         linger(until: deadline, finishing: finishing)
@@ -172,11 +173,12 @@ extension ConnectionCore {
         if unsafe sink != nil { loop.execute { [self] in reportEnd() } }
     }
 
-    /// Sends what is queued, and gives the peer until the deadline to take it and to close.
+    /// Sends the queued data. The peer has until the deadline to take it and to close.
     private func awaitEnd(until deadline: UInt64) {
         waitInPlace()
         flushIfCorked()
-        // The kernel of any peer that is there takes a Close frame and a FIN alone.
+        // If the peer is reachable, its kernel takes a Close frame and a FIN even if the peer
+        // doesn't read.
         noteUndelivered(ignoring: FrameHeader.sizeMax + FrameHeader.controlPayloadMax + 1)
         setStageDeadline(deadline)
     }

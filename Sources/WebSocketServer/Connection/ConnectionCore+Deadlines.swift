@@ -17,12 +17,12 @@ extension ConnectionCore {
 
     private var holdsContext: Bool { unsafe compression?.hasSendContext ?? false }
 
-    /// Part of a message is kept from now on.
+    /// Notes that part of a message is kept from now on.
     func beganAssembly() {
         loop.schedule(self, noLaterThan: lifecycle.beganAssembly(now: loop.now))
     }
 
-    /// Performs what is due at `now`.
+    /// Performs the actions that are due at `now`.
     func passDeadline(now: UInt64) {
         let action = lifecycle.tick(
             now: now, holdsContext: holdsContext, takesSome: { hasTakenSome() })
@@ -73,8 +73,8 @@ extension ConnectionCore {
         }
     }
 
-    /// Lifts the limits of a peer that had yet to prove who it is: those of all others hold from
-    /// its next frame on.
+    /// Lifts the limits of a peer that had not authenticated. The usual limits hold from its next
+    /// frame on.
     func authenticated() {
         guard lifecycle.mayAwaitAuthentication else { return }
         guard holdPlace() else {

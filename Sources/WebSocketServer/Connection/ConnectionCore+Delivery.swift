@@ -1,6 +1,7 @@
 import UVTransport
 
-/// Whether the peer takes what it is sent: a peer that does is alive, however slowly it reads.
+/// The observation of whether the peer reads. A peer that takes sent bytes is alive, however slowly
+/// it reads.
 extension ConnectionCore {
     /// Notes how much the peer has yet to take, for ``hasTakenSome()``. Returns false if that is no
     /// more than `ignored` bytes.
@@ -20,8 +21,8 @@ extension ConnectionCore {
         return isLess
     }
 
-    /// Returns whether the peer takes what it is sent. If nothing was noted when that was sent, it
-    /// is noted now, and the peer has until the next call.
+    /// Returns whether the peer takes sent bytes. If the state at the time of sending was not
+    /// recorded, it is recorded now, and the peer has until the next call.
     func mayBeTaking() -> Bool {
         resources.registry.undelivered[id] == nil ? noteUndelivered() : hasTakenSome()
     }

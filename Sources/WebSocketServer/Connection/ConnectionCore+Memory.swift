@@ -24,7 +24,7 @@ extension ConnectionCore {
         if grown > 0, !resources.memory.budget.hasRoom { resources.shedMemoryLater() }
     }
 
-    /// Releases what the peer has sent and this side has yet to handle.
+    /// Releases received bytes that have not been handled yet.
     func releaseHeld() {
         if unsafe sink != nil { unsafe session.discard(into: &sink!) }
         _ = guards?.takeUnparsed()

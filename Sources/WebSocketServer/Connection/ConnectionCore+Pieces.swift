@@ -5,22 +5,23 @@ import WebSocketProtocol
 /// to a thousand times its size. Between two pieces the connection checks whether the rest must
 /// wait for a later turn.
 extension ConnectionCore {
-    /// Bytes of a piece where the peer has rates.
+    /// The bytes of a piece if the peer has rates.
     static let pieceSizeByRates = 1_024
-    /// Bytes of a piece where messages may be compressed: few enough for what they may inflate to,
-    /// and more than an ordinary read brings.
+    /// The bytes of a piece if messages may be compressed: few enough to limit the inflated size,
+    /// and more than an ordinary read has.
     static let pieceSizeInflating = 4_096
-    /// Bytes of such a piece after which no further frame begins before the time is checked.
+    /// The bytes of such a piece after which the time is checked before a further frame begins.
     private static let windowSizeInflating = 512
-    /// Bytes of a read after which the time is checked, where nothing is compressed. Frames aren't
-    /// cut by it.
+    /// The bytes of a read after which the time is checked if nothing is compressed. Frames are not
+    /// split for this.
     static let windowSize = 16 << 10
-    /// Bytes of a read from which on the time is checked: fewer hold some hundred messages at most.
+    /// The minimum bytes of a read for which the time is checked. Smaller reads hold some hundred
+    /// messages at most.
     static let windowedSizeMin = 4_096
-    /// Payload bytes that one read of a connection may bring before others have their turn.
+    /// The payload bytes that one read of a connection may have before others have their turn.
     private static let payloadsPerTurn: UInt64 = 2 << 20
 
-    /// Receives what may be compressed, now or in a later turn.
+    /// Receives bytes that may be compressed, now or in a later turn.
     func receiveInflating(_ bytes: UnsafeMutableRawBufferPointer) {
         let isWithinMessage = unsafe !session.isBetweenMessages
         if resources.mustAwaitTurn(bytes.count, isWithinMessage: isWithinMessage),
@@ -85,7 +86,7 @@ extension ConnectionCore {
     }
 
     private func hold(_ bytes: UnsafeMutableRawBufferPointer) {
-        // RFC 6455 §5.5.1: what follows the peer's Close frame doesn't count.
+        // RFC 6455 §5.5.1: bytes after the peer's Close frame don't count.
         if lifecycle.closing.received != nil { return }
         unsafe ensureGuards().hold(bytes)
         countMemory()
@@ -100,7 +101,7 @@ extension ConnectionCore {
     /// Parses the held bytes in a later turn, unless reading is paused then.
     func receiveHeldLater() { resources.awaitTurn(self) }
 
-    /// Continues with what the connection has kept for a later turn.
+    /// Continues with the bytes that the connection has kept for a later turn.
     func takeTurn() {
         switch stage {
         case .opening: unsafe opening?.takeTurn(on: self)

@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 /// The reading half: bytes become messages, unless reading is paused.
 extension ConnectionCore {
-    /// Bytes of a read that looks for the header behind a long frame.
+    /// The bytes of a read that looks for the header after a long frame.
     static let shortReadSize = 16 << 10
 
     @inline(__always)
@@ -15,7 +15,7 @@ extension ConnectionCore {
         }
     }
 
-    /// Receives what may take long, or is to be kept to rates.
+    /// Receives bytes that may take long, or that are subject to rates.
     @inline(never)
     private func receiveMuch(_ bytes: UnsafeMutableRawBufferPointer) {
         if let guards, guards.hasRates {
@@ -31,8 +31,8 @@ extension ConnectionCore {
         }
     }
 
-    /// Hands bytes to the session, and performs what it asks for. Returns the number of bytes at
-    /// the end that are to be received again.
+    /// Hands bytes to the session, and performs its action. Returns the number of bytes at the end
+    /// that must be passed again.
     @discardableResult
     func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
@@ -45,7 +45,7 @@ extension ConnectionCore {
         return unsafe proceed(action, base)
     }
 
-    /// The same with as many bytes as `window`, and the rest of the frame that they end in.
+    /// Receives as many bytes as `window`, and the rest of the frame in which they end.
     @inline(never)
     func receivePiece(_ bytes: UnsafeMutableRawBufferPointer, window: Int) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
@@ -59,8 +59,8 @@ extension ConnectionCore {
         return unsafe proceed(action, base)
     }
 
-    /// Continues behind a piece that began at `base`. Returns the number of bytes that are to be
-    /// received again.
+    /// Continues after a piece that began at `base`. Returns the number of bytes that must be
+    /// passed again.
     @inline(__always)
     private func proceed(_ action: SessionAction, _ base: UnsafeMutableRawPointer) -> Int {
         guard case .proceed = action else { return perform(action) }
@@ -84,8 +84,7 @@ extension ConnectionCore {
         perform(action)
     }
 
-    /// Accounts for what a piece has brought beyond `messages` and `payloads`, the counts before
-    /// it.
+    /// Counts what a piece has added to `messages` and `payloads`, the counts before it.
     @inline(__always)
     private func account(since messages: UInt64, _ payloads: UInt64, read: Int) {
         if unsafe resources.messageCounts.pointee.messagesReceived != messages {
@@ -95,12 +94,12 @@ extension ConnectionCore {
         if unsafe compression != nil { resources.codecs.trim(&resources.assemblies) }
     }
 
-    /// Holds the peer to its rates after what a piece has brought.
+    /// Applies the peer's rates to the messages and bytes of a piece.
     private func chargeRates(since messages: UInt64, _ bytes: UInt64, read: Int) {
         let counts = unsafe resources.messageCounts.pointee
         let action = lifecycle.charge(
             messages: counts.messagesReceived - messages,
-            // A message that inflates to nothing counts as the bytes that were read.
+            // A message that inflates to nothing counts with the bytes that were read.
             bytes: max(counts.bytesReceived - bytes, UInt64(read)), now: loop.now)
         switch action {
         case .none: break
@@ -112,8 +111,7 @@ extension ConnectionCore {
         }
     }
 
-    /// Performs what the session asks for. Returns the number of bytes that are to be received
-    /// again.
+    /// Performs the session's action. Returns the number of bytes that must be passed again.
     @inline(never)
     @discardableResult
     private func perform(_ action: SessionAction) -> Int {
@@ -160,7 +158,7 @@ extension ConnectionCore {
         if lifecycle.wantsReading { startPolling() } else { stopPolling() }
     }
 
-    /// Parses what was held: the closing handshake doesn't wait for it any longer.
+    /// Parses the held bytes, because the closing handshake can't wait for them any longer.
     func receiveHeldForGood() {
         // Its message is dropped: the application has closed.
         if unsafe session.isInflating { resumeInflating() }

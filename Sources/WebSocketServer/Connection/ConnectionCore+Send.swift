@@ -4,7 +4,7 @@ import WebSocketProtocol
 
 /// The writing half: frames are encoded straight into the loop's cork, or into the outbox.
 extension ConnectionCore {
-    /// The size from which on a payload is handed to the kernel without being copied.
+    /// The minimum size of a payload that is passed to the kernel without being copied.
     static let gatherSizeMin = 64 << 10
 
     /// Sends a message; any thread.
@@ -74,7 +74,7 @@ extension ConnectionCore {
             if let subscriber = unsafe subscriber, subscriber.hasBacklog,
                 let topics = resources.topics
             {
-                // Queued behind the publications that wait, so that the order is kept.
+                // Queued after the waiting publications, so that the order is kept.
                 let item = unsafe Backlog.Item.own([UInt8](plain), kind, compresses: compresses)
                 guard topics.delivery.queue(item, for: subscriber) else { return .dropped }
                 lifecycle.reportedBackpressure()
@@ -88,7 +88,7 @@ extension ConnectionCore {
         return unsafe sendNow(plain, kind, compresses: compresses)
     }
 
-    /// Sends a message behind the queued data, however much that is.
+    /// Sends a message after the queued data, however much that is.
     func sendNow(
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool
     ) -> Connection.SendOutcome {
@@ -98,7 +98,7 @@ extension ConnectionCore {
         if compresses, unsafe plain.count >= Int(corkableSizeMax),
             let deflated = unsafe deflate(plain)
         {
-            // It must be sent from here on: it is part of the context now.
+            // From here on, it must be sent, because it is part of the context.
             unsafe payload = unsafe deflated
             firstByte |= FrameHeader.rsv1
         }
@@ -121,7 +121,7 @@ extension ConnectionCore {
         else { return nil }
         let hadSendContext = compression.hasSendContext
         let deflated = unsafe compression.deflate(payload)
-        // The peer's window now holds a message that no other peer's holds.
+        // The peer's window now holds a message that is in no other peer's window.
         if let subscriber = unsafe subscriber, unsafe deflated != nil {
             subscriber.context = nil
         }

@@ -2,17 +2,18 @@ import PubSub
 import UVTransport
 import WebSocketProtocol
 
-/// One connection: the stream, the session that reads it, and the handler it reports to.
+/// One connection: the stream, the session that reads it, and the handler that receives its events.
 ///
-/// Its ``lifecycle`` decides what happens; the connection performs it. Its memory is the price of
-/// an idle connection, so it is one object and holds nothing that only some need. Members are for
-/// the connection's loop unless marked otherwise.
+/// Its ``lifecycle`` decides what happens; the connection performs it. Its memory determines the
+/// cost of an idle connection, so it is one object, without members that only some connections
+/// need. Members are for the connection's loop unless marked otherwise.
 final class ConnectionCore: Stream, @unchecked Sendable {
     typealias Stage = ConnectionLifecycle.Stage
     typealias PauseReasons = ConnectionLifecycle.PauseReasons
 
-    // In the order of use: what a message touches comes first, on as few cache lines as can be.
-    // And by size: the small ones fill what the base class and their neighbours leave.
+    // Members are in the order of use: those that every message touches come first, on as few cache
+    // lines as possible. They are also ordered by size: small ones fill the gaps that the base
+    // class and their neighbours leave.
 
     // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
     @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
@@ -21,25 +22,25 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// straight into its message's memory. Behind a long frame, a short read finds the next header,
     /// so that few of the bytes after that must be copied.
     @exclusivity(unchecked) var readsDirectly = false
-    /// How its latest request is received.
+    /// The verdict on its latest request.
     var admission = Admission.Verdict.admitted
     let resources: LoopResources
     /// Delivers to the handler. It refers back to the connection until
     /// ``terminate(reason:reset:)``.
-    // Safety of both: only `receive` of this class mutates them; it isn't called from within
-    // itself, and nothing that a handler may call puts others in their place.
+    // Safety of both: only `receive` of this class mutates them. It isn't called recursively, and
+    // no call that a handler may make replaces them.
     @exclusivity(unchecked) var sink: ConnectionSink?
     @exclusivity(unchecked) var session: Session
-    /// permessage-deflate, if it was agreed on.
+    /// The state of permessage-deflate, if it was negotiated.
     @exclusivity(unchecked) private(set) var compression: MessageCompression?
-    /// What it holds for the topics it subscribes to, if it does.
+    /// The state for its topic subscriptions, if it has any.
     @exclusivity(unchecked) var subscriber: Subscriber?
     @exclusivity(unchecked) var opening: OpeningPhase?
     /// Its place among the connections of the server.
     var place = Place.none
-    /// Position in the registry's list.
+    /// The position in the registry's list.
     var listIndex: Int32 = -1
-    /// Payloads below this are neither compressed nor written around the cork; bytes.
+    /// The size in bytes from which on payloads may be compressed or bypass the cork.
     @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
     /// The bytes that ``countMemory()`` has counted.
     @exclusivity(unchecked) var memoryCounted: UInt32 = 0
@@ -77,7 +78,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @inline(__always) var stage: Stage { lifecycle.stage }
     @inline(__always) var pauseReasons: PauseReasons { lifecycle.pauseReasons }
     @inline(__always) var options: SessionOptions { lifecycle.options }
-    /// What limits the peer further, if anything does.
+    /// The additional limits on the peer, if there are any.
     @inline(__always) var guards: ConnectionGuards? { lifecycle.guards }
 
     var handler: any ConnectionHandler {
@@ -183,7 +184,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     // MARK: - The end
 
-    /// Ends the connection: reports it once, gives back what it held, closes the handle.
+    /// Ends the connection: reports the end once, returns its memory, and closes the handle.
     func terminate(reason: String = "", reset: Bool = false) {
         guard lifecycle.terminate() else { return }
         if unsafe sink != nil { unsafe session.discard(into: &sink!) }

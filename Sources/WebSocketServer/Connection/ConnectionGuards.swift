@@ -1,18 +1,18 @@
 import UVTransport
 import WebSocketProtocol
 
-/// What limits some connections further: rates, the time to authenticate, and the bytes that they
-/// are to parse later. An object of its own, so that the other connections pay a word for it.
+/// The additional limits on some connections: rates, the time to authenticate, and the bytes to
+/// parse later. It is a separate object, so that other connections pay only one word for it.
 final class ConnectionGuards {
-    /// The limits of a peer that has yet to prove who it is. This connection has them alone, so
-    /// that they can be raised between two frames of one read.
+    /// The limits of a peer that has not authenticated. Only this connection uses them, so they can
+    /// be raised between two frames of one read.
     private(set) var limits: SessionLimits?
-    /// Milliseconds of the loop's clock; `.max` when nothing is awaited.
+    /// The deadline in milliseconds of the loop's clock; `.max` if nothing is awaited.
     private var authenticationDue = UInt64.max
     private var resumesAt = UInt64.max
     private var messages: TokenBucket?
     private var bytes: TokenBucket?
-    /// Bytes that were read before reading was paused.
+    /// The bytes that were read before reading was paused.
     private(set) var unparsedBytes: [UInt8] = []
     /// A message that takes longer to inflate than one turn.
     var inflation: Inflation?
@@ -21,8 +21,8 @@ final class ConnectionGuards {
     /// Whether messages that arrive after our Close frame are delivered.
     var deliversWhileClosing = false
 
-    /// Makes the guards of a connection, or returns `nil` when it needs none: an object that lives
-    /// for a moment only would leave a hole in the heap.
+    /// Makes the guards of a connection; returns `nil` if it needs none. An object that lives only
+    /// briefly would leave a hole in the heap.
     static func make(for upgraded: Upgraded, now: UInt64) -> ConnectionGuards? {
         guard upgraded.awaitsAuthentication || upgraded.options.hasRates else { return nil }
         return ConnectionGuards(
@@ -45,7 +45,7 @@ final class ConnectionGuards {
 
     // MARK: - Held bytes
 
-    /// The bytes of memory that hold what has yet to be parsed or taken.
+    /// The bytes of memory for input that is not parsed or taken yet.
     var heldSize: Int { unparsedBytes.capacity + queuedSize }
 
     func hold(_ bytes: UnsafeMutableRawBufferPointer) {
@@ -65,15 +65,15 @@ final class ConnectionGuards {
     /// The next time at which something is due; `.max` if nothing is.
     var nextDeadline: UInt64 { min(authenticationDue, resumesAt) }
 
-    /// Lifts the limits of a peer that has yet to prove who it is.
+    /// Lifts the limits of a peer that had not authenticated.
     func authenticated(_ options: SessionOptions) {
         limits?.raise(to: options.sessionLimits)
         limits = nil
         authenticationDue = .max
     }
 
-    /// Takes what was received off the rates. Returns the rate that is exceeded, and the
-    /// milliseconds to wait until it isn't.
+    /// Charges received messages and bytes to the rates. Returns the rate that is exceeded, and the
+    /// milliseconds until it no longer is.
     func charge(
         messages messageCount: UInt64, bytes byteCount: UInt64, now: UInt64
     ) -> (limit: SessionLimit, wait: UInt64)? {
@@ -85,7 +85,7 @@ final class ConnectionGuards {
 
     func pause(until deadline: UInt64) { resumesAt = deadline }
 
-    /// Whether the pause for the rates has expired; true once.
+    /// Returns whether the pause for the rates has expired; true once.
     func consumeRatePause(now: UInt64) -> Bool {
         guard now >= resumesAt else { return false }
         resumesAt = .max

@@ -1,6 +1,6 @@
 import WebSocketProtocol
 
-/// The states of a connection's lifecycle, and what the connection is to do after an input.
+/// The states of a connection's lifecycle, and the actions that follow from an input.
 extension ConnectionLifecycle {
     enum Stage: UInt8, CaseIterable {
         /// HTTP, until the upgrade.
@@ -26,7 +26,7 @@ extension ConnectionLifecycle {
         static let http = PauseReasons(rawValue: 4)
         /// The peer sends more in a second than it may.
         static let rate = PauseReasons(rawValue: 8)
-        /// Bytes that were read before are kept, to be parsed before others.
+        /// Bytes that were read earlier are kept, and must be parsed before others.
         static let held = PauseReasons(rawValue: 16)
         /// The peer's Close frame came, and its answer waits for a task.
         static let peerClosed = PauseReasons(rawValue: 32)
@@ -41,12 +41,13 @@ extension ConnectionLifecycle {
     @inline(__always)
     var mustHold: Bool { stage == .open && !pauseReasons.isEmpty }
 
-    /// Whether the peer may have yet to prove who it is.
+    /// Whether the peer may not have authenticated yet.
     var mayAwaitAuthentication: Bool { stage == .open && guards != nil }
 
-    /// The time at which an open connection is to be checked again; `nil` if there is none.
+    /// Returns the time at which an open connection is to be checked again; `nil` if there is none.
     ///
-    /// - Parameter holdsContext: It holds a compression context, which is released when it is idle.
+    /// - Parameter holdsContext: Whether the connection holds a compression context, which is
+    ///   released when it is idle.
     func nextDeadline(holdsContext: Bool, now: UInt64) -> UInt64? {
         let next = min(
             liveness.nextDeadline(options, holdsContext: holdsContext, now: now),
@@ -58,9 +59,9 @@ extension ConnectionLifecycle {
     @inline(never)
     var deliversWhileClosing: Bool { stage == .closing && guards?.deliversWhileClosing ?? false }
 
-    /// The time at which the wait for the peer's Close frame ends where messages are still
-    /// delivered: a close timeout after the last byte, or later while reading is paused. `nil` if
-    /// that is over.
+    /// Returns the time at which the wait for the peer's Close frame ends if messages are still
+    /// delivered. This is a close timeout after the last byte, or later while reading is paused.
+    /// Returns `nil` if the wait is over.
     func extendedCloseDeadline(now: UInt64) -> UInt64? {
         guard deliversWhileClosing else { return nil }
         let last = pauseReasons.isEmpty ? liveness.lastReceived : CoarseTime(now)
@@ -78,21 +79,22 @@ extension ConnectionLifecycle {
 
     // MARK: - Actions
 
-    /// What to do with bytes that have been received.
+    /// The action for received bytes.
     enum ReceiveAction { case parseHTTP, parseFrames, drop }
 
-    /// What to do after the kernel has taken bytes of the outbox.
+    /// The action after the kernel has taken bytes of the outbox.
     enum OutboxAction: Equatable {
         case none
         /// Nothing is left to be done: the connection is over.
         case terminate
         /// The opening phase goes on, which can send more if the outbox is low.
         case continueHTTP(isLow: Bool)
-        /// What waits behind the outbox is sent; ``drained()`` follows if nothing is left.
+        /// Sends the messages that wait behind the outbox; ``drained()`` follows if nothing is
+        /// left.
         case sendBacklog
     }
 
-    /// What to do about a peer that is over its rates.
+    /// The action for a peer that exceeds its rates.
     enum RateAction: Equatable {
         case none
         case fail(SessionFault)
@@ -100,7 +102,7 @@ extension ConnectionLifecycle {
         case pause(SessionLimit)
     }
 
-    /// What to do when the application closes.
+    /// The action when the application closes.
     enum CloseAction: Equatable {
         case none
         case terminate
@@ -110,7 +112,7 @@ extension ConnectionLifecycle {
         case end(EndAction)
     }
 
-    /// What to do when the peer closes.
+    /// The action when the peer closes.
     enum PeerCloseAction: Equatable {
         /// The answer waits for a task, until the deadline.
         case awaitTask(until: UInt64)
@@ -121,7 +123,7 @@ extension ConnectionLifecycle {
     enum EndCause: Equatable {
         /// The peer has broken a rule or a limit.
         case fault(SessionFault)
-        /// The peer doesn't take what it is sent.
+        /// The peer doesn't take the bytes sent to it.
         case slowConsumer
         /// Memory is spent, and this connection holds the most.
         case memory
@@ -159,7 +161,8 @@ extension ConnectionLifecycle {
         /// Sends a Close frame, if there is a code for one, and waits until the deadline for the
         /// peer to close the stream.
         case linger(sending: CloseCode?, deadline: UInt64)
-        /// Ends it at the end of the turn, and drops what the peer has not read.
+        /// Ends the connection at the end of the turn, and drops the bytes that the peer has not
+        /// read.
         case reset
         /// Ends it at once.
         case terminate
@@ -167,7 +170,7 @@ extension ConnectionLifecycle {
         case refuseRequest
     }
 
-    /// What an open connection does when a deadline has passed, beside waiting for the next one.
+    /// The work of an open connection when a deadline has passed, besides waiting for the next one.
     struct Upkeep: OptionSet {
         let rawValue: UInt8
         /// The compression context is released.
@@ -177,10 +180,10 @@ extension ConnectionLifecycle {
         static let sendPing = Upkeep(rawValue: 4)
     }
 
-    /// What has not happened in time.
+    /// The event that has not happened in time.
     enum Timeout { case idle, authentication, message, heartbeat, close }
 
-    /// What to do when a deadline has passed.
+    /// The action when a deadline has passed.
     enum TickAction: Equatable {
         case none
         /// The deadline was one of the opening phase.

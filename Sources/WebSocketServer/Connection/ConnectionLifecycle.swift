@@ -9,18 +9,18 @@ struct ConnectionLifecycle: ~Copyable {
     // By size, so that nothing is lost between them: each connection has them.
 
     private(set) var options: SessionOptions
-    /// What limits the peer further, if anything does.
+    /// The additional limits on the peer, if there are any.
     var guards: ConnectionGuards?
     private(set) var liveness: Liveness
     private(set) var stage = Stage.opening
     private(set) var pauseReasons: PauseReasons = []
-    /// `send` has reported backpressure since the last drain.
+    /// Whether `send` has reported backpressure since the last drain.
     private(set) var owesDrain = false
     /// A task is at work on messages of the peer, see ``AsyncBridge``.
     private(set) var awaitsTask = false
     /// The end has been reported to the handler.
     private(set) var hasReportedEnd = false
-    /// When the task last took a message, or the first one was queued for it.
+    /// The time when the task last took a message, or when the first one was queued for it.
     private var taskResumed: CoarseTime
     private(set) var closing = ClosingHandshake()
 
@@ -33,7 +33,7 @@ struct ConnectionLifecycle: ~Copyable {
         taskResumed = CoarseTime(now)
     }
 
-    /// The opening handshake is done: messages flow from now on.
+    /// Records that the opening handshake is done: messages flow from now on.
     mutating func open(_ options: SessionOptions, guards: ConnectionGuards?, now: UInt64) {
         precondition(stage == .opening)
         self.options = options
@@ -45,7 +45,7 @@ struct ConnectionLifecycle: ~Copyable {
 
     // MARK: - Traffic
 
-    /// Bytes have been received.
+    /// Records that bytes have been received.
     @inline(__always)
     mutating func received(now: UInt64) -> ReceiveAction {
         liveness.received(now: now)
@@ -56,7 +56,7 @@ struct ConnectionLifecycle: ~Copyable {
         }
     }
 
-    /// The bytes received last have completed a message.
+    /// Records that the bytes received last have completed a message.
     @inline(__always)
     mutating func receivedMessage() { liveness.receivedMessage() }
 
@@ -67,9 +67,9 @@ struct ConnectionLifecycle: ~Copyable {
     @inline(__always)
     mutating func reportedBackpressure() { owesDrain = true }
 
-    /// The kernel has taken bytes of the outbox, which has `count` left.
+    /// Records that the kernel has taken bytes of the outbox, which has `count` left.
     ///
-    /// - Parameter hasEnded: The peer sends no more.
+    /// - Parameter hasEnded: Whether the peer sends no more.
     mutating func outboxShrank(to count: Int, hasEnded: Bool, now: UInt64) -> OutboxAction {
         // The peer has acknowledged bytes: it is alive, even while reading is paused.
         liveness.received(now: now)
@@ -82,14 +82,15 @@ struct ConnectionLifecycle: ~Copyable {
         }
     }
 
-    /// Nothing waits behind the outbox, which is low. Returns whether a drain is to be reported.
+    /// Records that nothing waits behind the outbox, which is low. Returns whether a drain is to be
+    /// reported.
     mutating func drained() -> Bool {
         guard owesDrain, stage == .open else { return false }
         owesDrain = false
         return true
     }
 
-    /// A part of a message is kept from now on. Returns when the rest is due.
+    /// Records that part of a message is kept from now on. Returns when the rest is due.
     mutating func beganAssembly(now: UInt64) -> UInt64 {
         liveness.beganAssembly(now: now)
         return now + options.messageTimeout
@@ -109,7 +110,7 @@ struct ConnectionLifecycle: ~Copyable {
         return pauseReasons == .held
     }
 
-    /// Counts what was received against the peer's rates.
+    /// Charges received messages and bytes to the peer's rates.
     mutating func charge(messages: UInt64, bytes: UInt64, now: UInt64) -> RateAction {
         guard stage == .open, let guards,
             let (limit, wait) = guards.charge(messages: messages, bytes: bytes, now: now)
@@ -126,7 +127,7 @@ struct ConnectionLifecycle: ~Copyable {
 
     // MARK: - Authentication
 
-    /// The peer has proved who it is: the limits of all others hold from its next frame on.
+    /// Records that the peer has authenticated. The usual limits hold from its next frame on.
     mutating func authenticated() {
         guard let guards else { return }
         guards.authenticated(options)
@@ -135,15 +136,15 @@ struct ConnectionLifecycle: ~Copyable {
 
     // MARK: - Tasks
 
-    /// The task has taken a message, or the first one is queued for it.
+    /// Records that the task has taken a message, or that the first one is queued for it.
     @inline(__always)
     mutating func taskBegan(now: UInt64) {
         awaitsTask = true
         taskResumed = CoarseTime(now)
     }
 
-    /// The task asks for the next message where there is none, or for the end. Returns whether the
-    /// peer's Close frame is to be answered now.
+    /// Records that the task asks for the next message while there is none, or for the end. Returns
+    /// whether the peer's Close frame is to be answered now.
     @inline(__always)
     mutating func taskRested() -> Bool {
         guard awaitsTask else { return false }
@@ -153,9 +154,10 @@ struct ConnectionLifecycle: ~Copyable {
 
     // MARK: - The end
 
-    /// The application closes the connection, or a limit that isn't the peer's fault does.
+    /// Closes the connection for the application, or for a limit that isn't the peer's fault.
     ///
-    /// - Parameter delivering: Messages that arrive after our Close frame are still delivered.
+    /// - Parameter delivering: Whether messages that arrive after our Close frame are still
+    ///   delivered.
     mutating func close(
         _ code: CloseCode, delivering: Bool = false, now: UInt64
     ) -> CloseAction {
@@ -179,12 +181,12 @@ struct ConnectionLifecycle: ~Copyable {
         }
     }
 
-    /// The peer's Close frame has come.
+    /// Records that the peer's Close frame has arrived.
     mutating func peerClosed(_ code: CloseCode?, now: UInt64) -> PeerCloseAction {
         let isFirst = closing.receive(code)
         let due = taskResumed + options.closeTimeout
         if isFirst, awaitsTask, stage == .open, now < due {
-            // §5.5.1: nothing more counts, and what comes waits in the kernel.
+            // §5.5.1: nothing more counts, and further bytes wait in the kernel.
             pauseReasons.insert(.peerClosed)
             return .awaitTask(until: due)
         }
@@ -199,9 +201,9 @@ struct ConnectionLifecycle: ~Copyable {
         return .linger(sending: code, deadline: now + options.closeTimeout)
     }
 
-    /// The connection ends for a fault of the peer's, or for a limit.
+    /// Ends the connection for an error of the peer, or for a limit.
     ///
-    /// - Parameter isTold: The peer takes what it is sent, so that it can be told the reason.
+    /// - Parameter isTold: Whether the peer takes its outbox, so that it can be told the reason.
     mutating func end(_ cause: EndCause, isTold: Bool, now: UInt64) -> EndAction {
         let told: EndAction
         switch (stage, cause) {
@@ -220,31 +222,32 @@ struct ConnectionLifecycle: ~Copyable {
         return isTold ? told : .reset
     }
 
-    /// Nothing more is to be read. Returns when the peer must be gone; `nil` if the connection is
-    /// over.
+    /// Records that nothing more is to be read. Returns when the peer must be gone; `nil` if the
+    /// connection is over.
     mutating func linger(now: UInt64) -> UInt64? {
         guard stage != .over else { return nil }
         stage = .lingering
         return now + options.closeTimeout
     }
 
-    /// The peer sends no more, or the stream has failed.
+    /// Records that the peer sends no more, or that the stream has failed.
     mutating func streamEnded(isEndOfFile: Bool, hasOutbox: Bool, now: UInt64) -> EndAction {
-        // A peer that sends no more may still be reading: it gets what is queued.
+        // A peer that sends no more may still be reading, so it receives the queued data.
         if isEndOfFile, hasOutbox, let deadline = linger(now: now) {
             return .linger(sending: nil, deadline: deadline)
         }
         return stage == .over ? .none : .terminate
     }
 
-    /// The connection is over. False if it was over before.
+    /// Ends the connection for good. Returns false if it was over before.
     mutating func terminate() -> Bool {
         guard stage != .over else { return false }
         stage = .over
         return true
     }
 
-    /// The end is reported to the handler. Returns the code to report; `nil` the second time.
+    /// Records that the end is reported to the handler. Returns the code to report; `nil` the
+    /// second time.
     mutating func reportEnd() -> CloseCode? {
         guard !hasReportedEnd else { return nil }
         hasReportedEnd = true
@@ -253,12 +256,12 @@ struct ConnectionLifecycle: ~Copyable {
 
     // MARK: - Deadlines
 
-    /// A deadline has passed.
+    /// Handles a deadline that has passed.
     ///
     /// - Parameters:
     ///   - holdsContext: As for ``nextDeadline(holdsContext:)``.
-    ///   - takesSome: Finds out whether the peer has taken some of what it was sent; called once at
-    ///     most, and only where the answer counts.
+    ///   - takesSome: Finds out whether the peer has taken some of its outbox. Called at most once,
+    ///     and only if the answer matters.
     mutating func tick(
         now: UInt64, holdsContext: Bool, takesSome: () -> Bool
     ) -> TickAction {

@@ -1,23 +1,24 @@
 import Synchronization
 import UVTransport
 
-/// The connections of one loop, and what is noted of few of them. For that loop's thread.
+/// The connections of one loop, and some data about few of them. For that loop's thread.
 // Safety: a listed connection is kept alive by its open handle.
 @safe
 final class ConnectionRegistry {
     private let loop: EventLoop
-    /// New connections are refused, and old ones are drained.
+    /// Whether new connections are refused and old ones are drained.
     var isDraining = false
     private var connections: [Unmanaged<ConnectionCore>] = unsafe []
     private var openStreams = 0
     private var onEmpty: [() -> Void] = []
 
-    // What few connections have is kept here by their number, so that the others don't pay for it.
+    // Values that few connections have are kept here by connection number, so that the others don't
+    // pay for them.
     var subprotocols: [UInt64: String] = [:]
     var closeReasons: [UInt64: String] = [:]
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     var delayedAnswers: [UInt64: DelayedAnswer] = [:]
-    /// What peers had yet to take when it was noted.
+    /// The bytes that peers had yet to take when they were recorded.
     private(set) var undelivered: [UInt64: Undelivered] = [:]
 
     init(loop: EventLoop) { self.loop = loop }
@@ -33,7 +34,7 @@ final class ConnectionRegistry {
 
     var isEmpty: Bool { unsafe connections.isEmpty }
 
-    /// All connections, safe against changes of the list by what is done with them.
+    /// Returns all connections as a copy, so that work on them may change the list.
     func snapshot() -> [ConnectionCore] {
         unsafe connections.map { unsafe $0.takeUnretainedValue() }
     }

@@ -1,6 +1,6 @@
 import WebSocketProtocol
 
-/// Delivers what a session reads to a connection's handler.
+/// A sink that delivers the session's messages to a connection's handler.
 struct ConnectionSink: ~Copyable, SessionSink {
     // Strong, and kept as long as the handler: a sink made for each read would cost two pairs of
     // atomic operations, and a weaker reference retains and releases at every use.
@@ -31,7 +31,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
         if connection.stage == .open { unsafe connection.sendControl(.pong, payload) }
     }
 
-    /// Any byte counts as a sign of life, so a pong needs nothing more.
+    /// Does nothing: any byte counts as a sign of life, also that of a pong.
     mutating func pong(_ payload: UnsafeRawBufferPointer) {
         connection.resources.counters.pongsReceived += 1
         if connection.role == .client { unsafe observe(.pong([UInt8](payload))) }

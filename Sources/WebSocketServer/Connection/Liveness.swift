@@ -1,14 +1,14 @@
-/// When a connection was last heard of: its heartbeat, and what has gone on for too long.
+/// The signs of life of a connection: its heartbeat, and the operations that have taken too long.
 ///
 /// A part of ``ConnectionLifecycle``. Times are milliseconds of one clock, passed in.
 struct Liveness {
     private(set) var lastReceived: CoarseTime
-    /// When the last message came or went.
+    /// The time of the last message in either direction.
     private(set) var lastMessage: CoarseTime
     private(set) var pingSent: CoarseTime
-    /// When the message began that is partly received; ``CoarseTime/never`` if none is.
+    /// The time when the incomplete message began; ``CoarseTime/never`` if there is none.
     private var assemblyBegan = CoarseTime.never
-    /// What is taken off the ping interval, in 10,240ths.
+    /// The reduction of the ping interval, in 10,240ths.
     private let pingShortening: UInt16
     /// A ping has been sent, and no byte has come since.
     private(set) var awaitsPong = false
@@ -23,27 +23,28 @@ struct Liveness {
 
     // MARK: - Traffic
 
-    /// Bytes have come, or the peer has acknowledged some.
+    /// Records that bytes have arrived, or that the peer has acknowledged some.
     @inline(__always)
     mutating func received(now: UInt64) { lastReceived = CoarseTime(now) }
 
-    /// The bytes received last have completed a message.
+    /// Records that the bytes received last have completed a message.
     @inline(__always)
     mutating func receivedMessage() { lastMessage = lastReceived }
 
-    /// A message has been sent, or messages flow from now on.
+    /// Records that a message has been sent, or that messages flow from now on.
     @inline(__always)
     mutating func sentMessage(now: UInt64) { lastMessage = CoarseTime(now) }
 
-    /// A part of a message is kept from now on.
+    /// Records that part of a message is kept from now on.
     mutating func beganAssembly(now: UInt64) { assemblyBegan = CoarseTime(now) }
     mutating func endedAssembly() { assemblyBegan = .never }
 
     // MARK: - Deadlines
 
-    /// The time of the next check; `.max` if nothing is awaited.
+    /// Returns the time of the next check; `.max` if nothing is awaited.
     ///
-    /// - Parameter holdsContext: A compression context is held until the connection is idle.
+    /// - Parameter holdsContext: Whether a compression context is held until the connection is
+    ///   idle.
     func nextDeadline(_ options: SessionOptions, holdsContext: Bool, now: UInt64) -> UInt64 {
         var next = UInt64.max
         if awaitsPong {
@@ -60,8 +61,8 @@ struct Liveness {
         return next
     }
 
-    /// The interval between pings, shortened by up to a tenth: always the same for one connection,
-    /// so that connections made together don't ping together.
+    /// Returns the interval between pings, shortened by up to a tenth. The reduction is constant
+    /// for each connection, and keeps connections made together from pinging together.
     func pingInterval(_ options: SessionOptions) -> UInt64 {
         max(1, options.pingInterval - options.pingInterval * UInt64(pingShortening) / 10_240)
     }
@@ -78,20 +79,20 @@ struct Liveness {
         assemblyBegan != .never && now >= assemblyBegan + options.messageTimeout
     }
 
-    /// What the heartbeat asks for.
+    /// The action that the heartbeat requires.
     enum Heartbeat { case nothing, sendPing, peerIsDead }
 
     /// Checks the heartbeat.
     ///
-    /// - Parameter takesSome: Finds out whether the peer has taken some of what was sent before the
-    ///   ping; called only where the pong is overdue.
+    /// - Parameter takesSome: Finds out whether the peer has taken some of the bytes sent before
+    ///   the ping. Called only if the pong is overdue.
     mutating func checkHeartbeat(
         _ options: SessionOptions, now: UInt64, takesSome: () -> Bool
     ) -> Heartbeat {
         if lastReceived >= pingSent { awaitsPong = false }
         if awaitsPong {
             guard now >= pingSent + options.pongTimeout else { return .nothing }
-            // The ping waits behind what was sent before: a peer that takes some of that is alive.
+            // The ping waits behind earlier bytes: a peer that takes some of those is alive.
             guard takesSome() else { return .peerIsDead }
             pingSent = CoarseTime(now)
         } else if options.pingInterval > 0, now >= lastReceived + pingInterval(options) {

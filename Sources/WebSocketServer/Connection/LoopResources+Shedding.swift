@@ -1,7 +1,7 @@
 import UVTransport
 
-/// What gives way when the memory of all loops is spent: the connections that hold the most, on the
-/// loop that holds the most.
+/// The shedding of connections when the memory of all loops is exhausted: the largest ones of the
+/// loop that holds the most memory.
 extension LoopResources {
     /// Sheds connections at the end of this turn, on the loop that holds the most.
     func shedMemoryLater() {

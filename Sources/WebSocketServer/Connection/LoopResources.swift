@@ -3,8 +3,8 @@ import PubSub
 import UVTransport
 import WebSocketProtocol
 
-/// What the connections of one loop share: memory, codecs, masking keys and counters. For that
-/// loop's thread, the initializer and `loop` aside.
+/// The resources that the connections of one loop share: memory, codecs, masking keys and counters.
+/// For that loop's thread, except for the initializer and `loop`.
 // Safety: it owns `messageCounts`.
 @safe
 final class LoopResources: @unchecked Sendable {
@@ -16,17 +16,18 @@ final class LoopResources: @unchecked Sendable {
     let registry: ConnectionRegistry
     /// The places of all connections of a server; `nil` on a client's loop.
     let admission: Admission?
-    /// Topics, on the loops of a server.
+    /// The topics, if the loop is that of a server.
     var topics: LoopTopics?
     var counters = Counters()
-    /// Counted for every message, so behind a pointer: reached without an exclusivity check.
+    /// The counts for every message. They are behind a pointer, so that access needs no exclusivity
+    /// check.
     let messageCounts: UnsafeMutablePointer<MessageCounts>
     var assemblies: AssemblyPool
     let codecs: LoopCodecs
     let memory: LoopMemory
     var maskingKeys = MaskingKeys()
     @exclusivity(unchecked) var turnQueue = TurnQueue()
-    /// Nanoseconds that long reads and pipelined requests have taken, in all.
+    /// The total nanoseconds of long reads and pipelined requests.
     var longReadNanoseconds: UInt64 = 0
     /// The resources of all loops of the server; set before there are connections.
     var siblings: [LoopResources] = []
@@ -49,7 +50,7 @@ final class LoopResources: @unchecked Sendable {
 
     deinit { unsafe messageCounts.deallocate() }
 
-    /// What has been counted so far.
+    /// The counts so far.
     var total: Counters {
         var total = counters
         unsafe total.messages = messageCounts.pointee
@@ -62,7 +63,7 @@ final class LoopResources: @unchecked Sendable {
         return total
     }
 
-    /// Counts a connection out whose descriptor is closed.
+    /// Removes a connection from the counts when its descriptor is closed.
     func handleClosed(_ connection: ConnectionCore) {
         admission?.leave(connection)
         registry.streamClosed { codecs.release(&assemblies) }

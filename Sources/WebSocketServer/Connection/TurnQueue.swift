@@ -9,13 +9,13 @@ import UVTransport
 /// connections wait in a queue unless they bring a short message, and a few of them continue in
 /// each later turn. Meanwhile reads are short, so that few bytes wait.
 struct TurnQueue {
-    /// Nanoseconds that a turn spends on long reads.
+    /// The nanoseconds that a turn may spend on long reads.
     fileprivate static let nanosecondsMax: UInt64 = 10_000_000
-    /// Nanoseconds of these that one connection has at a time.
+    /// The maximum nanoseconds of these that one connection may use at a time.
     static let shareMax = LoopCodecs.sliceMax
-    /// Bytes of a read while connections wait.
+    /// The bytes of a read while connections wait.
     static let readSize = 4_096
-    /// Bytes that are received even then, if no message is partly received.
+    /// The bytes that are received even then, if no message is incomplete.
     static let shortSize = 1_024
     /// The most connections that continue in one turn, as long as there is time; and the most of
     /// those that may keep a partly received message.
@@ -24,7 +24,7 @@ struct TurnQueue {
 
     private var began = UInt64.max
     private var spentBefore: UInt64 = 0
-    /// Connections that hold unparsed bytes, in the order in which they came.
+    /// The connections that hold unparsed bytes, in the order of arrival.
     private var withinMessages: [ConnectionCore] = []
     private var others: [ConnectionCore] = []
     private var prefersOthers = true
@@ -33,11 +33,11 @@ struct TurnQueue {
 
     var count: Int { withinMessages.count + others.count }
 
-    /// Whether a turn has used up its time.
+    /// Returns whether a turn has used up its time.
     ///
     /// - Parameters:
-    ///   - now: The loop's clock, which stands still while it calls back for what one poll found.
-    ///   - spent: Nanoseconds, in all turns so far.
+    ///   - now: The loop's clock, which stands still during the callbacks of one poll.
+    ///   - spent: The nanoseconds of all turns so far.
     mutating func isOver(now: UInt64, spent: UInt64) -> Bool {
         if now != began { (began, spentBefore) = (now, spent) }
         return spent &- spentBefore > Self.nanosecondsMax
@@ -72,9 +72,9 @@ extension LoopResources {
             now: loop.now, spent: codecs.counts.codecNanoseconds &+ longReadNanoseconds)
     }
 
-    /// Returns whether bytes that may be compressed must wait: for a turn with time left, and
-    /// behind the connections that wait already, unless they belong to a message in progress or are
-    /// few.
+    /// Returns whether bytes that may be compressed must wait: for a turn with time left, and for
+    /// the connections that wait already. Bytes of a message in progress, or only a few bytes, do
+    /// not wait.
     func mustAwaitTurn(_ count: Int, isWithinMessage: Bool) -> Bool {
         let isShort = !isWithinMessage && count <= TurnQueue.shortSize
         if isTurnOver() {

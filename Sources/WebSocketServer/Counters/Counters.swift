@@ -39,7 +39,7 @@ public struct Counters: Sendable, Equatable {
     public var handshakeTimeouts = 0
     public var closeTimeouts = 0
     public var slowConsumers = 0
-    /// Times that connections were closed because memory was spent.
+    /// Times that connections were closed because memory was used up.
     public var shed = 0
     public var requests = 0
 

@@ -3,7 +3,7 @@ import HTTPTypes
 import WebSocketProtocol
 
 /// The pages of other origins that may read a response, as its head tells browsers (the Fetch
-/// standard, «CORS protocol»).
+/// standard, "CORS protocol").
 ///
 /// Pages bring tokens themselves and there are no cookies, so no response allows credentials.
 enum CrossOriginAccess: Sendable, Equatable {
@@ -54,7 +54,8 @@ enum CrossOriginAccess: Sendable, Equatable {
         }
     }
 
-    /// Whether proxies tell the client's address by a field: no page is to make up its own.
+    /// Returns whether proxies report the client's address in a field. No page may set such a field
+    /// itself.
     private static func speaksForProxies(_ name: String) -> Bool {
         let name = name.utf8.map(\.lowercased)
         return name.starts(with: "x-forwarded-".utf8) || name.elementsEqual("forwarded".utf8)
@@ -63,7 +64,8 @@ enum CrossOriginAccess: Sendable, Equatable {
 }
 
 extension OriginPolicy {
-    /// Which pages may read the response to a request with such an `Origin`, `nil` for none.
+    /// Returns which pages may read the response to a request with such an `Origin`; `nil` if none
+    /// may.
     func access(for origin: String?) -> CrossOriginAccess {
         if allowsAny { return .toAll }
         if patterns.isEmpty { return .never }
@@ -80,7 +82,7 @@ extension HTTPExchange {
         let asked = head.request.headerFields
         let allowed = methods.map(\.rawValue).joined(separator: ", ")
         var response = Response(status: .noContent, headerFields: [.allow: allowed])
-        // What a preflight is, by the Fetch standard: «CORS-preflight request».
+        // The definition of a preflight is that of the Fetch standard, "CORS-preflight request".
         if asked[.origin] != nil, asked[.accessControlRequestMethod] != nil {
             if let fault = originFault(of: head.request, on: connection) {
                 return refuse(fault, head, on: connection)

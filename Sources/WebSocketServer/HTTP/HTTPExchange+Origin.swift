@@ -3,7 +3,7 @@ import HTTPTypes
 
 /// Requests of pages from elsewhere, which a browser would let through.
 extension HTTPExchange {
-    /// Why a request's `Origin` keeps it out; `nil` if it doesn't.
+    /// Returns the reason why a request is refused because of its `Origin`; `nil` if it isn't.
     func originFault(of request: HTTPRequest, on connection: ConnectionCore) -> HTTPFault? {
         originFault(of: request, from: request.headerFields[.origin], on: connection)
     }
@@ -41,7 +41,7 @@ extension HTTPExchange {
 }
 
 extension HTTPRequest.Method {
-    /// Whether a request with it may change something (RFC 9110 §9.2.1): what it says is
-    /// carried out though a browser hides the answer from a page of another origin.
+    /// Whether a request with this method may change something (RFC 9110 §9.2.1). Such a request
+    /// takes effect even if the browser hides the response from a page of another origin.
     var changesState: Bool { ![.get, .head, .options, .trace].contains(self) }
 }

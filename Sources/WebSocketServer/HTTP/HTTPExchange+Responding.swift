@@ -5,7 +5,7 @@ import UVTransport
 
 /// The responses: of handlers, and the refusals of the server itself.
 extension HTTPExchange {
-    /// The request has been received: asks its handler for the response.
+    /// Handles a complete request: asks its handler for the response.
     func receivedAll(on connection: ConnectionCore) {
         guard case .body(let head, let respond, let parameters) = state else { return }
         let request = Request(

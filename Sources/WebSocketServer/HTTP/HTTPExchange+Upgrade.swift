@@ -13,7 +13,7 @@ extension HTTPExchange {
         do {
             if let fault = originFault(of: head.request, on: connection) { throw fault }
             let handshake = try OpeningHandshake.check(head.request)
-            // RFC 9110 §7.8: the protocol changes behind a request's content, which isn't frames.
+            // RFC 9110 §7.8: the protocol changes after a request's content, which isn't frames.
             if head.bodyFraming.hasContent {
                 throw Problem(.badRequest, "An opening handshake has no content.")
             }
@@ -53,7 +53,7 @@ extension HTTPExchange {
         }
     }
 
-    /// Asks a route; its refusal is thrown.
+    /// Asks a route for its decision; throws its refusal.
     private func decide(
         _ upgrade: Router.Upgrade, on request: UpgradeRequest, on connection: ConnectionCore
     ) throws -> UpgradeDecision.Acceptance {
@@ -89,12 +89,13 @@ extension HTTPExchange {
         _ upgraded: consuming Upgraded, _ handshake: HandshakeRequest,
         _ rest: inout UnsafeMutableRawBufferPointer, on connection: ConnectionCore
     ) {
-        // A peer that has yet to prove who it is holds no place for that long.
+        // A peer holds no place until it has authenticated.
         let isRefused =
             upgraded.awaitsAuthentication
             ? connection.admission > .admitted : !connection.holdPlace()
         var extensions: [ExtensionOffer] = []
-        // Nothing is inflated for who has yet to prove who it is, so nothing is agreed on.
+        // Nothing is inflated for a peer that has not authenticated, so no compression is
+        // negotiated.
         if !isRefused, !upgraded.awaitsAuthentication,
             let agreed = connection.resources.codecs.accept(
                 handshake.extensions, options: upgraded.options)
@@ -107,7 +108,7 @@ extension HTTPExchange {
         var output: [UInt8] = []
         ResponseEncoder.encodeUpgrade(response, into: &output)
         connection.sendRaw(output)
-        // What came behind the handshake is frames already.
+        // The bytes after the handshake are frames already.
         let frames = unsafe rest
         unsafe rest = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
         if isRefused {

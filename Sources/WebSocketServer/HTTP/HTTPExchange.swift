@@ -48,7 +48,8 @@ final class HTTPExchange: OpeningPhase {
         proxy = nil
     }
 
-    /// Releases what the exchange holds, and leaves it to a connection to come.
+    /// Releases everything that the exchange holds. The exchange itself stays for a later
+    /// connection.
     func retire() {
         state = .finished
         access = .never

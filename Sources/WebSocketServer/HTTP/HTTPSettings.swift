@@ -1,17 +1,17 @@
 import HTTPProtocol
 import Synchronization
 
-/// The settings of all HTTP of a server: routes, limits, and who may use them.
+/// The settings of a server's HTTP: routes, limits, and access.
 final class HTTPSettings: Sendable {
     let router: Router
     let origins: OriginPolicy
     let proxies: ProxyOptions
     let limits: HTTPLimits
-    /// Milliseconds.
+    /// The limit in milliseconds.
     let handshakeTimeout: UInt64
     /// The options of connections whose route adjusts nothing.
     let sessionOptions: SessionOptions
-    /// By the router's numbers.
+    /// The options of the routes, by the router's numbers.
     private let adjustedOptions: [SessionOptions]
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isStopping = Atomic<Bool>(false)

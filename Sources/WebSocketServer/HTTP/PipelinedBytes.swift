@@ -1,5 +1,5 @@
-/// The bytes that were read behind a request that is being answered, or that wait for a later turn:
-/// at most one read.
+/// The bytes read after a request that is being answered, or those that wait for a later turn: at
+/// most one read.
 struct PipelinedBytes {
     private var bytes: [UInt8] = []
     /// The number of bytes at the front that have been parsed.

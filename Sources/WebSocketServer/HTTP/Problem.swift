@@ -24,7 +24,7 @@ public struct Problem: Error, Sendable {
 }
 
 extension Response {
-    /// A refusal with its problem+json body.
+    /// Creates a refusal with its problem+json body.
     init(problem fault: HTTPFault) {
         let (fields, body) = ResponseEncoder.problem(fault)
         self.init(status: fault.status, headerFields: fields, body: body)

@@ -42,7 +42,7 @@ final class ProxyPreamble: OpeningPhase {
         case .unix: client = .unix
         }
         connection.judgeRequest(for: client)
-        // The proxy itself, or one behind it, names its client in a header of each request.
+        // The proxy itself, or a further one, names its client in a header of each request.
         let isProxy = exchange.settings.proxies.trusts(client)
         exchange.proxy = isProxy ? client : nil
     }

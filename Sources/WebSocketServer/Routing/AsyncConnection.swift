@@ -2,7 +2,8 @@ import WebSocketProtocol
 
 /// A connection for `async` code, which runs on the connection's own loop.
 ///
-/// Messages wait in a bounded queue; when it is full, reading stops and the peer is pushed back.
+/// Messages wait in a bounded queue; when it is full, reading stops and the peer experiences
+/// backpressure.
 public struct AsyncConnection: Sendable {
     public let connection: Connection
     public let request: UpgradeRequest
@@ -31,7 +32,7 @@ public struct AsyncConnection: Sendable {
         connection.close(code, reason: reason)
     }
 
-    /// How the connection ended, once it has.
+    /// Waits for the end of the connection, and returns how it ended.
     public func waitUntilClosed() async -> ConnectionEnd {
         await bridge.waitForEnd(on: connection)
     }
@@ -45,12 +46,13 @@ public struct AsyncConnection: Sendable {
             let connection: Connection
             let bridge: AsyncBridge
 
-            /// The next message; `nil` at the end, and when the task is cancelled.
+            /// Returns the next message; `nil` at the end, and when the task is cancelled.
             public mutating func next() async throws -> Message? {
                 await bridge.next(on: connection)
             }
 
-            /// The same for `for await`, which stays where it is: no look for an executor.
+            /// Returns the next message for `for await`. It stays on the caller's executor, which
+            /// saves looking for one.
             public mutating func next(
                 isolation actor: isolated (any Actor)?
             ) async throws(any Error) -> Message? {

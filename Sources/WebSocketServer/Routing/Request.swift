@@ -52,7 +52,7 @@ public struct UpgradeRequest: Sendable {
 public struct PathParameters: Sendable, Hashable {
     let values: [String: ExactString]
 
-    /// The value of a parameter; `nil` if the route has none of this name.
+    /// Returns the value of a parameter; `nil` if the route has none of this name.
     public subscript(name: String) -> ExactString? { values[name] }
 
     /// Returns the value of an `{name:int}` parameter, which the router has validated. Traps if the

@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 /// The bridge of a server's connection: it starts the task that talks on it.
 final class TalkBridge: AsyncBridge, @unchecked Sendable {
-    // Safety: as its superclass.
+    // Safety: as for its superclass.
 
     private let request: UpgradeRequest
     private let talk: Router.Talk

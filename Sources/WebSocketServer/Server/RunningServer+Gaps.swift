@@ -6,7 +6,7 @@ import WebSocketProtocol
 
 /// Gaps in the broker's subscriptions.
 extension RunningServer {
-    /// The broker lost its subscriptions; any thread.
+    /// Records that the broker lost its subscriptions; callable on any thread.
     func brokerGap(_ reason: String) {
         shared.logger.warning(
             "the broker's subscriptions are lost: publications may be missed",
@@ -14,8 +14,8 @@ extension RunningServer {
         gapBegan()
     }
 
-    /// A publication was dropped, since the loops are too far behind. That is one gap until they
-    /// have caught up; any thread.
+    /// Records that a publication was dropped because the loops are too far behind. This is one gap
+    /// until they have caught up. Callable on any thread.
     func deliveryOverloaded() {
         shared.warnings.undelivered.log()
         guard shared.isOverloaded.exchange(true, ordering: .relaxed) == false else { return }
@@ -32,7 +32,7 @@ extension RunningServer {
         closeSubscribersIfWanted()
     }
 
-    /// The gap is over; any thread.
+    /// Records that the gap is over; callable on any thread.
     func brokerRestored() {
         shared.logger.notice("the broker's subscriptions are in effect again")
         // Subscribers that came during the gap have missed something too, and don't know it.
@@ -48,7 +48,7 @@ extension RunningServer {
         for loop in loops { loop.resources.topics?.onPublishResult = onResult }
     }
 
-    /// A connection's publication was refused by the broker; any thread.
+    /// Records that the broker refused a connection's publication; callable on any thread.
     private func publicationRefused(_ error: BrokerError) {
         shared.warnings.refused.log(["reason": "\(error)"])
         let first = loops[0].resources
@@ -70,7 +70,7 @@ extension RunningServer {
 }
 
 extension ConnectionCore {
-    /// Open, and with a subscription at least.
+    /// Whether the connection is open and has at least one subscription.
     fileprivate var isSubscriber: Bool {
         guard stage == .open, let subscriber = unsafe subscriber else { return false }
         return !subscriber.memberships.isEmpty

@@ -220,7 +220,7 @@ final class RunningServer: Sendable {
         return answers
     }
 
-    /// The topics of all loops, with the numbers of their subscribers.
+    /// Returns the topics of all loops, with the numbers of their subscribers.
     func topics() async -> [TopicStatistics] {
         var sums: [ExactString: Int] = [:]
         for topic in await ask({ $0.topics?.topics ?? [] }).joined() {

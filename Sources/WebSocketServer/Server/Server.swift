@@ -93,7 +93,7 @@ public final class Server: Service, Sendable {
                 "connections": "\(open)", "spread": "\(drain.spread)",
                 "deadline": "\(drain.deadline)",
             ])
-        // If this is cancelled meanwhile, the connections that are left are ended at once.
+        // If the task is cancelled meanwhile, the remaining connections are ended at once.
         await withTaskCancellationHandler {
             await server.drain(drain)
         } onCancel: {
@@ -178,7 +178,7 @@ public final class Server: Service, Sendable {
     /// are still served. Health checks of load balancers should report it.
     public var isDraining: Bool { shared.http.isStopping.load(ordering: .relaxed) }
 
-    /// Its loops while it runs, for tests.
+    /// The loops while the server runs, for tests.
     var runningLoops: [ServerLoop] { running.withLock { $0 }?.loops ?? [] }
 
     /// The number of open connections, including those that aren't WebSockets (yet).

@@ -3,12 +3,12 @@ import Logging
 import UVTransport
 import WebSocketProtocol
 
-/// One loop of a server: what listens and accepts on it, and how its connections are ended. For
-/// that loop's thread, unless marked otherwise.
+/// One loop of a server: its listeners, and the end of its connections. For that loop's thread,
+/// unless marked otherwise.
 final class ServerLoop: @unchecked Sendable {
     // Safety: confined to the loop's thread once the loop has begun to listen.
 
-    /// Position among the server's loops.
+    /// The position among the server's loops.
     let number: Int
     let resources: LoopResources
     private let shared: ServerShared
@@ -104,8 +104,8 @@ final class ServerLoop: @unchecked Sendable {
         }
     }
 
-    /// Counts an accepted connection in, for which another one may have to leave; false if it is
-    /// refused.
+    /// Makes room for an accepted connection and counts it. Another connection may have to be
+    /// evicted. Returns false if the new one is refused.
     private func makeRoom(for descriptor: Int32, from peer: SocketAddress) -> Bool {
         // The kernel gives out the lowest number that is free.
         let isShort = Int(descriptor) >= shared.descriptors.end
@@ -176,7 +176,7 @@ final class ServerLoop: @unchecked Sendable {
         }
     }
 
-    /// The duration of a turn, for the log.
+    /// Returns the duration of a turn, for the log.
     func describe(_ nanoseconds: UInt64) -> Logger.Metadata {
         let tenths = (nanoseconds + 50_000) / 100_000
         return ["cpu_ms": "\(tenths / 10).\(tenths % 10)", "loop": "\(number)"]

@@ -3,7 +3,7 @@ import Logging
 import Synchronization
 import UVTransport
 
-/// What all loops of one server read: fixed once it runs.
+/// The state that all loops of one server read. It is fixed once the server runs.
 final class ServerShared: Sendable {
     let configuration: ServerConfiguration
     let http: HTTPSettings
@@ -20,10 +20,10 @@ final class ServerShared: Sendable {
     let backlogBudget: ByteBudget
     /// The bytes of publications that the loops have yet to deliver.
     let deliveryBudget: ByteBudget
-    /// Read when the server is made.
+    /// The limits of descriptors, read when the server is made.
     let descriptors = Descriptors()
-    /// Publications have been dropped, and subscribers are treated as after any gap: set until the
-    /// loops have caught up.
+    /// Whether publications have been dropped, so that subscribers must be treated as after any
+    /// gap. Set until the loops have caught up.
     let isOverloaded = Atomic<Bool>(false)
     let warnings: ServerWarnings
     private let lastLedger = Mutex<Ledger?>(nil)
@@ -50,7 +50,7 @@ final class ServerShared: Sendable {
         contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)
     }
 
-    /// What was left open when the server last stopped; `nil` while it hasn't.
+    /// The resources left open when the server last stopped; `nil` before that.
     var ledger: Ledger? { lastLedger.withLock { $0 } }
     func setLedger(_ ledger: Ledger) { lastLedger.withLock { $0 = ledger } }
 }

@@ -46,7 +46,7 @@ struct AssemblyPool: ~Copyable {
         _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int, isBrief: Bool = false,
         usesReserve: Bool = false
     ) -> Bool {
-        // Buffers that are given back at once may use all of the reserve. Small messages, of which
+        // Buffers that are returned at once may use all of the reserve. Small messages, of which
         // there may be many, leave half of it.
         let overdraft =
             isBrief ? reserve : usesReserve || capacity <= Self.smallSizeMax ? reserve / 2 : 0

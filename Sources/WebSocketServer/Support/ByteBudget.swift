@@ -28,8 +28,8 @@ final class ByteBudget: Sendable {
         return false
     }
 
-    /// Orders this thread behind earlier calls of ``add(_:)``. Locks do that already, but
-    /// ThreadSanitizer doesn't see it of a contended `Mutex`.
+    /// Orders this thread after earlier calls of ``add(_:)``. Locks do that already, but
+    /// ThreadSanitizer doesn't see this for a contended `Mutex`.
     func acquire() { _ = used.load(ordering: .acquiring) }
 
     /// Takes `count` bytes, even if that exceeds the budget.
@@ -43,7 +43,7 @@ final class ByteBudget: Sendable {
     /// Whether the budget is exceeded by so much that shedding has not kept up.
     var isOverrun: Bool { bytesUsed > max + max / 8 }
 
-    /// The bytes to give back so that a sixteenth of the budget is free; negative if it is.
+    /// The bytes to give back so that a sixteenth of the budget is free; negative if more is free.
     var excess: Int { bytesUsed - (max - max / 16) }
 
     func give(_ count: Int) {

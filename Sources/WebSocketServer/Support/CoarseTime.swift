@@ -6,7 +6,7 @@ struct CoarseTime: Comparable {
     @inline(__always)
     init(_ milliseconds: UInt64) { ticks = UInt32(truncatingIfNeeded: (milliseconds + 31) >> 5) }
 
-    /// Stands for no time: nothing happens at the start of the clock.
+    /// The value for no time: nothing happens at the start of the clock.
     static let never = CoarseTime(0)
 
     var milliseconds: UInt64 { UInt64(ticks) << 5 }

@@ -1,7 +1,7 @@
 /// The resources that the loops of a server or client still held when they stopped: none, unless
 /// there is a leak.
 package struct Ledger: Sendable, Hashable {
-    /// Open libuv handles.
+    /// The open libuv handles.
     package var handles = 0
     /// Buffers of partly received messages, and the bytes of the budget that they take.
     package var buffers = 0
@@ -13,9 +13,9 @@ package struct Ledger: Sendable, Hashable {
     /// Topics and their contexts, and the bytes that wait for slow consumers or for loops.
     package var topics = 0
     package var backlogBytes = 0
-    /// Connections that were counted in and not out.
+    /// The connections that are still counted.
     package var connections = 0
-    /// Subprotocols, close reasons and deadlines of connections that are gone.
+    /// The subprotocols, close reasons and deadlines of connections that are gone.
     package var notes = 0
 
     package var isZero: Bool { self == Ledger() }

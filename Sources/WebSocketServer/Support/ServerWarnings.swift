@@ -15,7 +15,7 @@ struct ServerWarnings: Sendable {
     let evicted: LogThrottle
     /// The broker refused a publication of a connection.
     let refused: LogThrottle
-    /// Memory was spent, and connections were closed for that.
+    /// Memory was used up, and connections were closed for that.
     let shed: LogThrottle
     /// A turn of a loop took long; the kind is the loop's number.
     let slowTurn: LogThrottle

@@ -7,7 +7,7 @@ struct TokenBucket {
     private var level: Int64
     private var filled: UInt64
 
-    /// A full bucket; `rate` is tokens a second.
+    /// Creates a full bucket; `rate` is in tokens per second.
     init(rate: Int, now: UInt64) {
         self.rate = Int64(rate)
         level = Int64(rate) * 1_000

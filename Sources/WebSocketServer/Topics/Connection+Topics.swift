@@ -17,8 +17,8 @@ extension Connection {
         case unavailable
     }
 
-    /// Subscribes to a topic: what is published to it from now on is sent to this connection. A
-    /// topic exists as long as it has subscribers.
+    /// Subscribes to a topic: later publications to it are sent to this connection. A topic exists
+    /// as long as it has subscribers.
     @discardableResult
     public func subscribe(to topic: String) -> SubscribeOutcome {
         guard core.loop.isCurrent else {

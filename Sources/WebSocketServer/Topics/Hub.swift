@@ -81,8 +81,7 @@ final class Hub: Sendable {
     /// Gives back the bytes of publications that a loop has taken and delivered.
     func delivered(_ size: Int) { budget.give(size) }
 
-    /// Makes a loop continue in a later turn with what it has taken. Returns false if it has
-    /// stopped.
+    /// Makes a loop continue its deliveries in a later turn. Returns false if the loop has stopped.
     func deliverLater(on loop: Int) -> Bool {
         loops[loop].executeLater { [deliverRest] in deliverRest(loop) }
     }

@@ -1,8 +1,8 @@
 import PubSub
 import UVTransport
 
-/// One loop's part of topics: subscriptions, and the turns in which it delivers what is published.
-/// For that loop's thread.
+/// One loop's part of topics: subscriptions, and the delivery of publications in its turns. For
+/// that loop's thread.
 final class LoopTopics {
     let hub: Hub
     let broker: any Broker

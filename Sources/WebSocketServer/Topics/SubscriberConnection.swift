@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 /// A connection as the delivery of publications sees it.
 protocol SubscriberConnection: AnyObject {
-    /// Whether messages may be sent to it: it is open.
+    /// Whether the connection is open, so that messages may be sent to it.
     var takesMessages: Bool { get }
     /// Whether bytes wait for the socket.
     var hasOutbox: Bool { get }

@@ -2,8 +2,8 @@ import PubSub
 
 /// Delivery in runs: a batch of one topic, for all subscribers that are sent the same bytes.
 extension TopicDelivery {
-    /// Sends a batch in runs, if all of it is of one topic. Returns the modes whose subscribers
-    /// have been sent it so.
+    /// Sends a batch in runs if all its publications have the same topic. Returns the modes whose
+    /// subscribers have received it this way.
     func deliverInRuns(_ batch: [Publication]) -> EncodingModes {
         guard let topic = table[batch[0].topic],
             batch.allSatisfy({ $0.isSameTopic(as: batch[0]) })
@@ -36,7 +36,7 @@ extension TopicDelivery {
         }
     }
 
-    /// Returns how many publications may be sent one behind the other.
+    /// Returns how many publications may be sent in one run.
     private static func countInRun(_ publications: ArraySlice<Publication>) -> Int {
         var (count, size) = (0, 0)
         for publication in publications {

@@ -27,7 +27,7 @@ extension TopicDelivery {
         return queue(.publication(waiting), for: subscriber)
     }
 
-    /// Queues an item behind all others that wait for a subscriber. Returns false if that was
+    /// Queues an item at the end of a subscriber's backlog. Returns false if the subscriber was
     /// disconnected.
     func queue(_ item: Backlog.Item, for subscriber: Subscriber) -> Bool {
         subscriber.withOwner(Connection.self) { connection in
@@ -80,8 +80,8 @@ extension TopicDelivery {
             unsafe deliveries &+= 1
             let publication = waiting.publication
             if subscriber.mode == .ownContext { return connection.sendQueued(publication) }
-            // Its frame depends on no other subscriber, so that all for whom it waited are sent the
-            // same.
+            // The frame does not depend on other subscribers, so it is made once for all that wait
+            // for the publication.
             let encoder = contexts.encoder(
                 for: publication, level: waiting.level, standalone: waiting.standaloneFrame)
             let frame = encoder.frame(for: subscriber)

@@ -135,7 +135,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
         }
     }
 
-    /// Whether a subscriber can be sent what is published now.
+    /// Returns whether a subscriber can be sent new publications now.
     @inline(__always)
     func takesNow(_ subscriber: Subscriber) -> Bool {
         subscriber.withOwner(Connection.self) { connection in
@@ -143,7 +143,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
         }
     }
 
-    /// Whether nothing is queued for a subscriber, so that a frame is really written.
+    /// Returns whether nothing is queued for a subscriber, so that a frame is really written.
     @inline(__always)
     func isReady(_ subscriber: Subscriber, _ connection: Connection) -> Bool {
         !connection.hasOutbox && !subscriber.hasBacklog

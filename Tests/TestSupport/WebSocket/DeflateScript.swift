@@ -63,7 +63,7 @@ package struct DeflateScript<Random: RandomNumberGenerator> {
                 size += 1
                 continue
             }
-            // A symbol is rarely an undefined one.
+            // An undefined symbol is chosen only rarely.
             if symbol > 285, !one(in: 200) { continue }
             let mayBeTooFar = one(in: 200)
             let near = distances.usable.filter {
