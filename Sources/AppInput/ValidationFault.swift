@@ -4,11 +4,11 @@ package struct ValidationFault: Error, Sendable, Encodable, Hashable {
     /// The location: `body`, `query` or `path`, then the field, or nothing for the whole. For
     /// invalid JSON, the number of characters before the error.
     package var loc: [Item]
-    /// The error and what was expected, for people.
+    /// The error and the expected value, for people.
     package var msg: String
     /// The kind of error, for programs: `missing`, `json_invalid`, `string_type`, ….
     package var type: String
-    /// The exceeded limit, or what a parser expected.
+    /// The exceeded limit, or the text that a parser expected.
     package var ctx: [String: Item]?
 
     package init(loc: [Item], msg: String, type: String, ctx: [String: Item]? = nil) {

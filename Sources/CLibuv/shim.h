@@ -51,7 +51,7 @@ static inline long apus_receive(int socket, void *bytes, size_t count) {
     return received < 0 ? -(long)errno : received;
 }
 
-// Bytes that a socket's peer has yet to acknowledge; 0 on an error.
+// Returns the bytes that a socket's peer has not acknowledged; 0 on an error.
 static inline int apus_unacknowledged(int socket) {
     int count = 0;
     return ioctl(socket, TIOCOUTQ, &count) < 0 ? 0 : count;

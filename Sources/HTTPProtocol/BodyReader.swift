@@ -13,7 +13,7 @@ struct BodyReader: Sendable {
     }
 
     private let kind: Kind
-    /// The number of bytes to come; for `untilClose`, the number that may still come.
+    /// The number of remaining bytes; for `untilClose`, the number that may still arrive.
     private var left = 0
     private var chunks: ChunkedDecoder
 
@@ -67,7 +67,7 @@ struct ChunkedDecoder: Sendable {
 
     private var phase = Phase.size
     private var lines = LineReader()
-    /// The number of bytes to come in the current chunk.
+    /// The number of remaining bytes in the current chunk.
     private var chunkLeft = 0
     private var bodyLeft: Int
     private var extensionsLeft: Int

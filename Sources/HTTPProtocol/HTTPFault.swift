@@ -9,7 +9,7 @@ package struct HTTPFault: Error, Sendable, Equatable {
     package var status: HTTPResponse.Status
     /// A sentence for people, RFC 9457 §3.1.4.
     package var detail: String
-    /// Fields that the response must carry, such as `Allow` or `Retry-After`.
+    /// The fields that the response must carry, such as `Allow` or `Retry-After`.
     package var headerFields: HTTPFields
 
     package init(
@@ -28,31 +28,31 @@ extension HTTPFault {
         HTTPFault(status: .badRequest, detail: detail)
     }
 
-    /// 411, RFC 9110 §15.5.12.
+    /// A 411 (Length Required), RFC 9110 §15.5.12.
     package static var lengthRequired: HTTPFault {
         HTTPFault(
             status: .lengthRequired,
             detail: "A Content-Type needs a Content-Length or chunks.")
     }
 
-    /// 413, RFC 9110 §15.5.14.
+    /// A 413 (Content Too Large), RFC 9110 §15.5.14.
     package static var contentTooLarge: HTTPFault {
         HTTPFault(
             status: .contentTooLarge, detail: "The content is larger than this server accepts.")
     }
 
-    /// 414, RFC 9110 §15.5.15.
+    /// A 414 (URI Too Long), RFC 9110 §15.5.15.
     package static var uriTooLong: HTTPFault {
         HTTPFault(status: .uriTooLong, detail: "The request line is too long.")
     }
 
-    /// 417, RFC 9110 §15.5.18.
+    /// A 417 (Expectation Failed), RFC 9110 §15.5.18.
     package static var expectationFailed: HTTPFault {
         HTTPFault(
             status: .expectationFailed, detail: "The only supported expectation is 100-continue.")
     }
 
-    /// 431, RFC 6585 §5.
+    /// A 431 (Request Header Fields Too Large), RFC 6585 §5.
     package static var headerFieldsTooLarge: HTTPFault {
         HTTPFault(
             status: .requestHeaderFieldsTooLarge,
@@ -64,7 +64,7 @@ extension HTTPFault {
         HTTPFault(status: .notImplemented, detail: detail)
     }
 
-    /// 505, RFC 9110 §15.6.6.
+    /// A 505 (HTTP Version Not Supported), RFC 9110 §15.6.6.
     package static var versionNotSupported: HTTPFault {
         HTTPFault(
             status: .httpVersionNotSupported, detail: "This server supports HTTP/1.1 and HTTP/1.0.")
@@ -78,7 +78,7 @@ extension HTTPFault {
 
 /// The errors that a router or a server finds.
 extension HTTPFault {
-    /// 404, RFC 9110 §15.5.5.
+    /// A 404 (Not Found), RFC 9110 §15.5.5.
     package static var notFound: HTTPFault {
         HTTPFault(status: .notFound, detail: "There is nothing at this path.")
     }
@@ -91,7 +91,7 @@ extension HTTPFault {
             headerFields: [.allow: methods])
     }
 
-    /// 408, for a request that arrives too slowly, RFC 9110 §15.5.9.
+    /// A 408 (Request Timeout) for a request that arrives too slowly, RFC 9110 §15.5.9.
     package static var requestTimeout: HTTPFault {
         HTTPFault(status: .requestTimeout, detail: "The request did not arrive in time.")
     }
@@ -106,19 +106,21 @@ extension HTTPFault {
             headerFields: [.upgrade: "websocket", .secWebSocketVersion: "13"])
     }
 
-    /// 500, RFC 9110 §15.6.1.
+    /// A 500 (Internal Server Error), RFC 9110 §15.6.1.
     package static var internalServerError: HTTPFault {
         HTTPFault(status: .internalServerError, detail: "An internal error occurred.")
     }
 
-    /// 503, which asks the client to retry after one second, RFC 9110 §15.6.4, §10.2.3.
+    /// A 503 (Service Unavailable) that asks the client to retry after one second, RFC 9110
+    /// §15.6.4, §10.2.3.
     package static var outOfMemory: HTTPFault {
         HTTPFault(
             status: .serviceUnavailable, detail: "Too much is being received at once.",
             headerFields: [.retryAfter: "1"])
     }
 
-    /// 503, which asks the client to retry after five seconds, RFC 9110 §15.6.4, §10.2.3.
+    /// A 503 (Service Unavailable) that asks the client to retry after five seconds, RFC 9110
+    /// §15.6.4, §10.2.3.
     package static var tooManyConnections: HTTPFault {
         HTTPFault(
             status: .serviceUnavailable, detail: "This server has too many connections for now.",

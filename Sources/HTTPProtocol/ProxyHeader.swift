@@ -32,7 +32,8 @@ package struct ProxyHeaderParser: Sendable {
 
     /// The size of a line of version 1 with its CRLF, in bytes (§2.1).
     package static let lineSizeMax = 107
-    /// The size of a header of version 2, including what follows the addresses, in bytes (§2.2).
+    /// The maximum size of a header of version 2 in bytes, including the data after the addresses
+    /// (§2.2).
     package static let sizeMax = 536
 
     private static let lineSignature = Array("PROXY ".utf8)

@@ -1,4 +1,4 @@
-/// How publications are compressed for a subscriber.
+/// The way in which publications are compressed for a subscriber.
 @usableFromInline
 package enum EncodingMode: UInt8, CaseIterable, Sendable {
     /// Not at all.

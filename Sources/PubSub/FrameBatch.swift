@@ -7,7 +7,7 @@ package struct FrameBatch {
     package struct Entry {
         package let bytes: UnsafeRawBufferPointer
         package let payloadCount: Int
-        /// Position of the subscriber's next frame.
+        /// The position of the subscriber's next frame.
         package internal(set) var next: Int32?
     }
 

@@ -1,5 +1,5 @@
 /// The runs of a batch of publications of one topic: consecutive frames in one buffer, for all
-/// subscribers that are sent the same bytes. The cost of a delivery is then independent of the
+/// subscribers that receive the same bytes. The cost of a delivery is then independent of the
 /// number of its publications.
 @usableFromInline
 package struct PublicationRuns {

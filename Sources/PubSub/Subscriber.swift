@@ -9,7 +9,7 @@
 package final class Subscriber {
     package struct Membership {
         package let topic: Topic
-        /// Position in the topic's list.
+        /// The position in the topic's list.
         var place: Int32
     }
 
@@ -17,12 +17,13 @@ package final class Subscriber {
     @usableFromInline let owner: UnsafeMutableRawPointer?
     package internal(set) var memberships: [Membership] = []
     @usableFromInline package let mode: EncodingMode
-    /// Position in ``BacklogRanking``; the subscriber is listed nowhere in rank 0.
+    /// The position in ``BacklogRanking``; a subscriber of rank 0 is not listed.
     var rank: UInt8 = 0
     var placeInRank: Int32 = 0
-    /// For ``EncodingMode/standalone``: payloads smaller than this are sent plain; bytes.
+    /// The payload size in bytes below which messages are not compressed; for
+    /// ``EncodingMode/standalone``.
     @usableFromInline package let threshold: Int
-    /// For ``EncodingMode/standalone``: the window bits of the peer's inflater.
+    /// The window bits of the peer's inflater; for ``EncodingMode/standalone``.
     @usableFromInline package let windowBits: Int
     /// The compression level that its route asks for, 1…9.
     package let level: Int
@@ -35,7 +36,7 @@ package final class Subscriber {
     @exclusivity(unchecked) @usableFromInline var storedBacklog = Backlog()
     @exclusivity(unchecked) @usableFromInline var storedPending = PendingFrames.none
 
-    /// For ``EncodingMode/shared``: the known content of the peer's inflater.
+    /// The known content of the peer's inflater; for ``EncodingMode/shared``.
     @inlinable @inline(__always)
     package var context: SharedContext? {
         get { unsafe storedContext }

@@ -89,7 +89,7 @@ package final class Topic {
     @safe
     package struct Entry {
         package let subscriber: Unmanaged<Subscriber>
-        /// Position in the subscriber's list.
+        /// The position in the subscriber's list.
         var membership: Int32
     }
 

@@ -11,7 +11,7 @@ struct About: Encodable {
         let kind: String
         /// Whether a token is needed.
         let token: Bool
-        /// Bytes of one message.
+        /// The maximum bytes of one message.
         var message_max: Int?
         /// The limits of messages and bytes per second; absent if there is no limit.
         var message_rate: Int?
@@ -24,7 +24,7 @@ struct About: Encodable {
 
     /// The version; absent if there is none.
     let version: String?
-    /// WebSockets first, in order of their paths.
+    /// The routes: WebSockets first, in order of their paths.
     let routes: [Route]
 }
 

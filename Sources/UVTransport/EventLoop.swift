@@ -247,7 +247,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         timers.schedule(entry, at: deadline)
     }
 
-    /// Schedules an entry, or moves its deadline forward; one that is earlier stays.
+    /// Schedules an entry, or moves its deadline forward; an earlier deadline stays.
     public func schedule(_ entry: TimerEntry, noLaterThan deadline: UInt64) {
         timers.schedule(entry, noLaterThan: deadline)
     }

@@ -1,6 +1,7 @@
 import CLibuv
 
-/// Keeps one loop awake while it is open: it polls for events continuously instead of sleeping.
+/// A handle that keeps its loop awake while it is open: the loop polls for events continuously
+/// instead of sleeping.
 ///
 /// It is meant for load generators. Sending to a sleeping thread includes the cost of waking it,
 /// which on one machine would be measured as part of the server's cost. For its loop's thread.

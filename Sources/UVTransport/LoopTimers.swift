@@ -12,7 +12,8 @@ final class LoopTimers {
     private var wheel: TimerWheel
     /// The time for which the timer is armed.
     private var wakesAt: UInt64?
-    /// Deadlines up to this time have passed and are enforced once events have had their turn.
+    /// The time up to which deadlines have passed. They are enforced once events have had their
+    /// turn.
     private var overdue: UInt64?
 
     init(loop uv: UnsafeMutablePointer<uv_loop_t>, timer: UnsafeMutablePointer<uv_timer_t>) {
@@ -35,7 +36,8 @@ final class LoopTimers {
 
     func cancel(_ entry: TimerEntry) { wheel.cancel(entry) }
 
-    /// Sets the timer for the wheel's next deadline, or stops it if the wheel is empty.
+    /// Sets the timer for the wheel's next deadline, unless it is set for an earlier time or the
+    /// wheel is empty.
     private func arm() {
         // It is about to wake.
         if overdue != nil { return }

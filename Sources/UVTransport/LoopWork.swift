@@ -21,7 +21,7 @@ struct Mailbox: ~Copyable, @unchecked Sendable {
 
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let contents: UnsafeMutablePointer<Contents>
-    /// Threads that are about to wake the loop.
+    /// The number of threads that are about to wake the loop.
     private let waking = Atomic<Int>(0)
 
     init() {

@@ -115,7 +115,7 @@ public final class ConnectAttempt: Handle {
         // libuv reports any error of a polled descriptor as EBADF; the socket knows better.
         let code = failure != 0 ? -failure : status
         if code < 0 { result = TransportError(code: code, operation: "connect to \(name)") }
-        // The descriptor goes on to a stream's handle, so this one must be closed first.
+        // The descriptor passes to a stream's handle, so this one must be closed first.
         startClosing()
     }
 

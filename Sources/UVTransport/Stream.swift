@@ -177,7 +177,7 @@ open class Stream: Handle, @unchecked Sendable {
             }
             loop.endTurn()
             guard unsafe isReading else { return false }
-            // Other streams have their turn; the rest makes the descriptor ready again.
+            // Other streams have their turn. The unread bytes make the descriptor ready again.
             let now = uv_hrtime()
             if began == 0 { began = now }
             if now - began > Self.readNanosecondsMax { return false }
@@ -214,7 +214,7 @@ open class Stream: Handle, @unchecked Sendable {
         loop.execute { [self] in
             guard unsafe state != .closed else { return }
             if unsafe hasEnded {
-                // The subclass knows of the peer's end and waits for the outbox, which is empty
+                // The subclass knows of the peer's end, and waits for the outbox, which is empty
                 // now.
                 outboxShrank()
             } else {
@@ -225,7 +225,7 @@ open class Stream: Handle, @unchecked Sendable {
 
     // MARK: - Closing
 
-    /// Sends the queued bytes, then the end of the stream (FIN); reading goes on.
+    /// Sends the queued bytes, then the end of the stream (FIN); reading continues.
     public final func finishWriting() {
         guard unsafe state == .open else { return }
         unsafe state = .finishing
@@ -255,8 +255,8 @@ open class Stream: Handle, @unchecked Sendable {
         unsafe descriptor = -1
     }
 
-    /// Whether the peer has yet to acknowledge bytes that the kernel was given. The kernel keeps
-    /// those of a closed socket for minutes, in case the peer comes back.
+    /// Whether the kernel holds sent bytes that the peer has not acknowledged. For a closed socket,
+    /// the kernel keeps such bytes for minutes, in case the peer comes back.
     public final var isUnacknowledged: Bool { unsafe apus_unacknowledged(descriptor) > 0 }
 
     /// Closes with a reset (RST), which also drops the bytes that the peer has not read.

@@ -1,4 +1,4 @@
-/// Something with one deadline in a ``TimerWheel``, linked into it without further memory.
+/// An object with one deadline in a ``TimerWheel``, linked into it without further memory.
 open class TimerEntry {
     fileprivate(set) unowned(unsafe) var previous: TimerEntry?
     fileprivate(set) unowned(unsafe) var next: TimerEntry?

@@ -11,7 +11,7 @@ public struct TurnState: ~Copyable {
     /// The loop's thread while it runs, as `apus_thread_word` names it, else 0. Atomic since others
     /// compare themselves with it.
     public let thread = Atomic<UInt>(0)
-    /// Jobs are due at the end of the turn.
+    /// Whether jobs are due at the end of the turn.
     public internal(set) var hasWork = false
     /// The largest gathered write; larger payloads go out beside the buffer, uncopied.
     public let corkCapacity: Int

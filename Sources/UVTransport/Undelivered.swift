@@ -1,10 +1,10 @@
 import CLibuv
 
-/// The bytes that a stream's peer had yet to take at some time: those in the outbox and those in
-/// the kernel.
+/// The bytes that a stream's peer had not taken at some time: those in the outbox and those in the
+/// kernel.
 ///
-/// A later check tells whether the peer has taken some of them: a peer that reads does, however
-/// slowly. Bytes sent since then don't count: a kernel goes on taking them for a program that
+/// A later check tells whether the peer has taken some of them: a peer that reads has, however
+/// slowly. Bytes sent since then don't count: a kernel continues to take them for a program that
 /// hangs, until its receive buffer is full. The bytes in that buffer can't be seen from here. For a
 /// Unix-domain socket the kernel reports only steps of some 36 KiB.
 public struct Undelivered: Sendable {

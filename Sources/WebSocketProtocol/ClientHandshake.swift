@@ -46,10 +46,10 @@ package struct ClientHandshake: Sendable, Hashable {
             method: .get, scheme: scheme, authority: authority, path: path, headerFields: fields)
     }
 
-    /// Checks the response. Returns what was negotiated, or throws the reason to fail the
+    /// Checks the response. Returns the negotiated result, or throws the reason to fail the
     /// connection.
     ///
-    /// The parameters of a negotiated extension are for the extension to check.
+    /// The extension itself must check its negotiated parameters.
     package func check(
         _ response: HTTPResponse
     ) throws(ClientHandshakeFault) -> HandshakeAgreement {

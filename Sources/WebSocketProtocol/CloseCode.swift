@@ -19,9 +19,9 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
     @inlinable public static var protocolError: CloseCode { 1002 }
     /// 1003: unsupported data, such as a binary message where text is expected.
     @inlinable public static var unsupportedData: CloseCode { 1003 }
-    /// 1005, only reported locally: the Close frame had no code.
+    /// 1005: no code in the peer's Close frame; only reported locally.
     @inlinable public static var noStatusReceived: CloseCode { 1005 }
-    /// 1006, only reported locally: the connection ended without a Close frame.
+    /// 1006: the connection ended without a Close frame; only reported locally.
     @inlinable public static var abnormalClosure: CloseCode { 1006 }
     /// 1007: invalid payload; text that isn't UTF-8, or a message that can't be decompressed.
     @inlinable public static var invalidPayload: CloseCode { 1007 }
@@ -29,7 +29,7 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
     @inlinable public static var policyViolation: CloseCode { 1008 }
     /// 1009: the message is too big.
     @inlinable public static var messageTooBig: CloseCode { 1009 }
-    /// 1010, sent by clients: the server didn't negotiate a required extension.
+    /// 1010: the server didn't negotiate a required extension; sent by clients.
     @inlinable public static var mandatoryExtension: CloseCode { 1010 }
     /// 1011: internal error; an unexpected condition in the server.
     @inlinable public static var internalError: CloseCode { 1011 }
@@ -41,9 +41,9 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
     @inlinable public static var badGateway: CloseCode { 1014 }
     /// 3000: unauthorized; the peer didn't authenticate, or not in time (IANA registry).
     @inlinable public static var unauthorized: CloseCode { 3000 }
-    /// 4001, of Apus: the token of the connection has expired; reconnect with a new one.
+    /// 4001: the token of the connection has expired; reconnect with a new one. A code of Apus.
     @inlinable public static var tokenExpired: CloseCode { 4001 }
-    /// 4008, of Apus: the client is a slow consumer; it may reconnect.
+    /// 4008: the client is a slow consumer; it may reconnect. A code of Apus.
     @inlinable public static var slowConsumer: CloseCode { 4008 }
 
     /// Whether a Close frame may carry this code: 1000…1003, 1007…1014 and 3000…4999 (RFC 6455 §7.4

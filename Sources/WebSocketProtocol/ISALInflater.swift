@@ -66,7 +66,7 @@
                 to: UInt8.self)
             unsafe state.pointee.avail_out = UInt32(outputSize)
             let status = unsafe isal_inflate(state)
-            // After an error its counts are invalid: they may exceed what was passed in.
+            // After an error its counts are invalid: they may exceed the passed sizes.
             guard status == ISAL_DECOMP_OK, unsafe !apus_isal_is_final(state) else {
                 return InflateStep(status: .failed, count: 0)
             }

@@ -14,7 +14,7 @@ package enum OpeningHandshake {
             || HeaderGrammar.list(.connection, in: request.headerFields, contains: "upgrade")
     }
 
-    /// Checks a request. Returns what the client asks for, or throws the refusal.
+    /// Checks a request. Returns the client's requests, or throws the refusal.
     package static func check(
         _ request: HTTPRequest
     ) throws(HandshakeFault) -> HandshakeRequest {
@@ -122,7 +122,7 @@ package enum OpeningHandshake {
     }
 }
 
-/// A valid opening handshake: what the client asks for.
+/// A valid opening handshake, with the client's requests.
 package struct HandshakeRequest: Sendable, Hashable {
     /// The value of `Sec-WebSocket-Key`: 16 bytes in base64.
     package var key: String
@@ -138,7 +138,7 @@ package struct HandshakeRequest: Sendable, Hashable {
     }
 }
 
-/// The reason for which an opening handshake is refused, with what the response needs.
+/// The reason for which an opening handshake is refused, with the data for the response.
 package struct HandshakeFault: Error, Sendable, Hashable {
     /// The status: 400, 405 or 426 if it comes from ``OpeningHandshake/check(_:)``.
     package var status: HTTPResponse.Status

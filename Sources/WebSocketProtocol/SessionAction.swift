@@ -1,4 +1,4 @@
-/// The result of processing bytes: what the connection must do next.
+/// The result of processing bytes: the connection's next action.
 @usableFromInline
 package enum SessionAction: Equatable, Sendable {
     /// Continue reading.

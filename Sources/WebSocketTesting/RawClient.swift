@@ -3,7 +3,7 @@ public import WebSocketServer
 
 /// A TCP or Unix-domain client that sends and reads exact bytes, each time with a deadline.
 ///
-/// It blocks its own thread, so that tests can do what a well-behaved client can't.
+/// It blocks its own thread, so that tests can do things that a well-behaved client can't.
 public actor RawClient {
     private let thread = BlockingThread()
     private let descriptor: Int32

@@ -15,7 +15,7 @@ package enum JSONValue: Hashable, Sendable {
     case object([ExactString: JSONValue])
 }
 
-/// The position of an error in a JSON text, and what was expected there.
+/// The position of an error in a JSON text, and the expected text.
 package struct JSONFault: Error, Hashable {
     /// The number of characters before the error.
     package var position: Int

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// The shared state of a fan-out's loops: the send time of each publication, and the loops that
-/// have yet to deliver it.
+/// have not delivered it yet.
 ///
 /// Every subscriber receives all publications in the same order, so its n-th message is the n-th
 /// publication.
@@ -11,7 +11,7 @@ import Synchronization
 final class Fanout: @unchecked Sendable {
     private let stamps: UnsafeMutablePointer<UInt64>
     private let mask: Int
-    /// The number of loops that have yet to deliver each pending publication.
+    /// The number of loops that have not delivered each pending publication yet.
     private let waiting: [Pending]
     private let loops: Int
     /// The number of publications begun; for the publishers' loop.

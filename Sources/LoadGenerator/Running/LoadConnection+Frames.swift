@@ -143,7 +143,7 @@ extension LoadConnection {
         return true
     }
 
-    /// Compares the message with what was sent.
+    /// Compares the message with the sent one.
     private func checkContents(_ worker: LoadWorker, after messages: Int) {
         let pool = unsafe worker.pool!
         var message: [UInt8]? = unsafe contents

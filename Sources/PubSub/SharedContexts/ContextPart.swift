@@ -14,7 +14,7 @@ struct ContextPart {
     var holders = 1
     /// The publication, by its number among those encoded, that `slot` belongs to.
     var epoch: UInt64 = 0
-    /// Position in ``EncodingPlan/lasts`` of the readers that were sent this part last.
+    /// The position in ``EncodingPlan/lasts`` of the readers whose last publication is this part.
     var slot = 0
 
     private init(id: UInt64, size: Int) {
@@ -30,7 +30,7 @@ struct ContextPart {
             alignment: MemoryLayout<ContextPart>.alignment)
         let part = unsafe memory.baseAddress!.bindMemory(to: ContextPart.self, capacity: 1)
         unsafe part.initialize(to: ContextPart(id: publication.id, size: size))
-        // Safety: there is room for `size` bytes behind the structure.
+        // Safety: there is room for `size` bytes after the structure.
         unsafe UnsafeMutableRawBufferPointer(
             rebasing: memory[MemoryLayout<ContextPart>.stride...]
         ).copyMemory(from: UnsafeRawBufferPointer(rebasing: publication.payload.suffix(size)))

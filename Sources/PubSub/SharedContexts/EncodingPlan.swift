@@ -15,7 +15,7 @@ struct EncodingPlan {
     /// Readers with one context.
     struct Group {
         var readers = 0
-        /// Position in ``lasts``.
+        /// The position in ``lasts``.
         let last: Int
         var depth = Depth.standalone
     }

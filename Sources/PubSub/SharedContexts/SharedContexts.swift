@@ -13,16 +13,17 @@
 @safe
 @usableFromInline
 package final class SharedContexts {
-    /// Compresses a payload by raw deflate after `history`, the end of the peer's window, referring
-    /// back no further than `windowBits` allow, flushed, without the tail, at a level of 1…9.
-    /// Returns `nil` if the payload would not shrink. The result is valid until the next call.
+    /// A closure that compresses a payload by raw deflate after `history`, the end of the peer's
+    /// window. It refers back no further than `windowBits` allow, and flushes, without the tail, at
+    /// a level of 1…9. It returns `nil` if the payload would not shrink. The result is valid until
+    /// the next call.
     package typealias Deflate = (
         _ payload: UnsafeRawBufferPointer, _ history: UnsafeRawBufferPointer, _ windowBits: Int,
         _ level: Int
     ) -> UnsafeRawBufferPointer?
 
-    /// Shorter payloads can't shrink: a block's three bits, a match (12) and the two ends (7 and 3)
-    /// come to four bytes.
+    /// The size below which payloads can't shrink: a block's three bits, a match (12) and the two
+    /// ends (7 and 3) come to four bytes.
     static let payloadMin = 5
     /// A payload that doesn't shrink by itself and is at most this long begins a context
     /// nevertheless, as a stored block: six bytes more, once. Without it a topic of tiny events
@@ -51,7 +52,7 @@ package final class SharedContexts {
     /// The encodings after the last publication alone, in the plan's order.
     private var lastFrames: [SharedFrame?] = []
     private(set) var standaloneFrame: SharedFrame?
-    /// Standalone frames for smaller windows than the server's, by their window bits.
+    /// The standalone frames for windows smaller than the server's, by their window bits.
     private var narrowFrames: [Int: SharedFrame] = [:]
     private var plainFrame: SharedFrame?
     /// The frame that context takeover allows, for readers without a smaller one.

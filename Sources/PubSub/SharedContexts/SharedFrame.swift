@@ -8,7 +8,7 @@ package final class SharedFrame {
     package let isCompressed: Bool
     /// The number of bytes of the publication's payload, before compression.
     @usableFromInline package let payloadCount: Int
-    /// Header and payload; valid as long as the frame is retained.
+    /// The header and payload; valid as long as the frame is retained.
     @usableFromInline package let bytes: UnsafeRawBufferPointer
     /// The owner of the bytes, if that isn't the frame itself.
     private let publication: Publication?

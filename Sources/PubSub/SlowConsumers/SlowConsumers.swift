@@ -134,11 +134,11 @@ package final class SlowConsumers {
 
     // MARK: - Outboxes
 
-    /// Charges the shared budget for the bytes that the kernel did not take when a subscriber was
-    /// sent publications. Its outbox was empty before, and none of these bytes can be dropped.
+    /// Charges the shared budget for the bytes of publications that the kernel did not take for a
+    /// subscriber. Its outbox was empty before, and none of these bytes can be dropped.
     ///
-    /// Where the budget was spent before, even after a slower consumer has paid, the subscriber
-    /// must be disconnected if more than the high-water mark is left.
+    /// If the budget was used up before, even after a slower consumer has paid, the subscriber must
+    /// be disconnected if more than the high-water mark is left.
     ///
     /// - Returns: ``Outcome/queued`` or ``Outcome/disconnect``.
     package func chargeUnsent(

@@ -139,7 +139,7 @@ final class Admission: Sendable {
         proxies.trusts(peer) ? nil : peer.clientKey
     }
 
-    /// Returns the key of a new connection; `nil` where the PROXY protocol's header has yet to name
+    /// Returns the key of a new connection; `nil` if the PROXY protocol's header must still name
     /// the client.
     private func keyOfNewcomer(_ peer: SocketAddress) -> UInt64? {
         proxies.proxyProtocol == .required ? nil : key(of: peer)

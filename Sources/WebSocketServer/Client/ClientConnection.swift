@@ -49,8 +49,8 @@ public struct ClientConnection: Sendable {
         return await waitUntilClosed()
     }
 
-    /// Starts the closing handshake, and goes on delivering ``messages`` until the server's Close
-    /// frame arrives. ``close(_:reason:)`` discards those.
+    /// Starts the closing handshake, and continues to deliver ``messages`` until the server's Close
+    /// frame arrives; ``close(_:reason:)`` would discard them.
     ///
     /// A server that answers messages in order has answered all of them before its Close frame
     /// arrives. The wait for that frame starts again with every byte that the server sends.

@@ -1,5 +1,5 @@
-/// Compresses publications for several subscribers of a loop by the server's own settings, except
-/// for the level: the subscribers' routes may have others.
+/// A compressor of publications for several subscribers of a loop. It uses the server's own
+/// settings, except for the level, which the subscribers' routes may set.
 final class PublicationDeflater {
     // A loop's codecs outlive its topics.
     private unowned let codecs: LoopCodecs

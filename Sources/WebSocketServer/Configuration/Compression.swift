@@ -8,7 +8,7 @@ public struct Compression: Sendable, Hashable {
         case zlib
     }
 
-    /// Whether messages may refer to earlier messages of the same connection.
+    /// The choice whether messages may refer to earlier messages of the same connection.
     public enum ContextTakeover: Sendable, Hashable {
         /// Every message is compressed on its own. A connection takes no memory.
         case off

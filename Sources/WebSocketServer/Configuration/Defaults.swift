@@ -20,7 +20,7 @@ struct Descriptors: Sendable {
     /// The descriptors kept for the broker, files, databases and name lookups: 64, or a quarter of
     /// the limit if that is less.
     let reserved: Int
-    /// The descriptors kept for evicted connections that their loops have yet to close: 64, or an
+    /// The descriptors kept for evicted connections that their loops have not closed yet: 64, or an
     /// eighth of the limit if that is less.
     private let slack: Int
 

@@ -130,7 +130,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    /// Waits until the outbox has drained, if it was full, after the messages handed over before.
+    /// Waits until the messages that were handed over earlier are queued, and then, if the outbox
+    /// is full, until it has drained.
     final func waitForDrain(on connection: Connection) async throws(ConnectionClosed) {
         let isOver = await withTaskExecutorPreference(connection.core.loop) {
             // The drain may have been reported before this task ran.
@@ -154,7 +155,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     }
 }
 
-/// How a connection ended.
+/// The way in which a connection ended.
 public struct ConnectionEnd: Sendable, Hashable {
     /// The peer's close code (RFC 6455 §7.1.5); ours where the peer did not answer it, which says
     /// more than the RFC's 1006; else 1006.

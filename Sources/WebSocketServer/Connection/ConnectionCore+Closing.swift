@@ -26,7 +26,8 @@ extension ConnectionCore {
         }
     }
 
-    /// Handles the peer's Close frame: answers it, at once or after what a task still sends.
+    /// Handles the peer's Close frame: answers it, at once or after the messages that a task still
+    /// sends.
     func peerClosed(_ code: CloseCode?, _ reason: String) {
         switch lifecycle.peerClosed(code, now: loop.now) {
         case .awaitTask(let deadline):
@@ -53,8 +54,8 @@ extension ConnectionCore {
         perform(action, finishing: role == .server)
     }
 
-    /// Ends a connection in its opening phase that has nothing under way: once the peer has left,
-    /// if it has yet to take a response.
+    /// Ends a connection in its opening phase that has no request in progress. If it has a response
+    /// left to take, the connection ends once the peer has left.
     func endOpening() {
         if undeliveredCount == 0 { terminate() } else { linger(finishing: true) }
     }

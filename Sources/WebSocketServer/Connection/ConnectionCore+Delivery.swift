@@ -3,8 +3,8 @@ import UVTransport
 /// The observation of whether the peer reads. A peer that takes sent bytes is alive, however slowly
 /// it reads.
 extension ConnectionCore {
-    /// Notes how much the peer has yet to take, for ``hasTakenSome()``. Returns false if that is no
-    /// more than `ignored` bytes.
+    /// Records how much the peer has not taken yet, for ``hasTakenSome()``. Returns false if that
+    /// is no more than `ignored` bytes.
     @discardableResult
     func noteUndelivered(ignoring ignored: Int = 0) -> Bool {
         let undelivered = Undelivered(on: self, ignoring: ignored)

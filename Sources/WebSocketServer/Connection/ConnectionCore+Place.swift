@@ -12,7 +12,7 @@ extension ConnectionCore: AdmissionMember {
         resources.admission?.wait(self, as: address)
     }
 
-    /// Holds a place while the connection is of use. Returns false if none is left.
+    /// Holds a place while the connection is in use. Returns false if none is left.
     func holdPlace() -> Bool { resources.admission?.hold(self) ?? true }
 
     /// Decides how the arriving request is received, which a proxy may have sent for a client.

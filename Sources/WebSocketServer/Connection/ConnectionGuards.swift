@@ -16,7 +16,7 @@ final class ConnectionGuards {
     private(set) var unparsedBytes: [UInt8] = []
     /// A message that takes longer to inflate than one turn.
     var inflation: Inflation?
-    /// The bytes of messages that an `async` handler has yet to take.
+    /// The bytes of messages that an `async` handler has not taken yet.
     var queuedSize = 0
     /// Whether messages that arrive after our Close frame are delivered.
     var deliversWhileClosing = false

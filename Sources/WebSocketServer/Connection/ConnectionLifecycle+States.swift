@@ -15,7 +15,7 @@ extension ConnectionLifecycle {
         case over
     }
 
-    /// Why reading is paused; any one reason is enough.
+    /// The reasons why reading is paused; any one is enough.
     struct PauseReasons: OptionSet {
         let rawValue: UInt8
         /// The application asked for it, or its queue of messages is full.
@@ -87,7 +87,7 @@ extension ConnectionLifecycle {
         case none
         /// Nothing is left to be done: the connection is over.
         case terminate
-        /// The opening phase goes on, which can send more if the outbox is low.
+        /// Continues the opening phase, which can send more if the outbox is low.
         case continueHTTP(isLow: Bool)
         /// Sends the messages that wait behind the outbox; ``drained()`` follows if nothing is
         /// left.
@@ -119,13 +119,13 @@ extension ConnectionLifecycle {
         case end(EndAction)
     }
 
-    /// Why a connection is ended, other than by the application or the peer.
+    /// The cause for which a connection is ended, other than by the application or the peer.
     enum EndCause: Equatable {
         /// The peer has broken a rule or a limit.
         case fault(SessionFault)
         /// The peer doesn't take the bytes sent to it.
         case slowConsumer
-        /// Memory is spent, and this connection holds the most.
+        /// Memory is used up, and this connection holds the most.
         case memory
 
         var code: CloseCode {
@@ -154,7 +154,7 @@ extension ConnectionLifecycle {
         }
     }
 
-    /// How a connection is brought to its end.
+    /// The way in which a connection is ended.
     enum EndAction: Equatable {
         /// It is over, or being ended already.
         case none

@@ -72,9 +72,9 @@ extension LoopResources {
             now: loop.now, spent: codecs.counts.codecNanoseconds &+ longReadNanoseconds)
     }
 
-    /// Returns whether bytes that may be compressed must wait: for a turn with time left, and for
-    /// the connections that wait already. Bytes of a message in progress, or only a few bytes, do
-    /// not wait.
+    /// Returns whether bytes that may be compressed must wait for a later turn. While this turn has
+    /// time left, they wait only if other connections wait already, and not if they continue a
+    /// message. A few bytes that begin a message never wait.
     func mustAwaitTurn(_ count: Int, isWithinMessage: Bool) -> Bool {
         let isShort = !isWithinMessage && count <= TurnQueue.shortSize
         if isTurnOver() {

@@ -2,33 +2,34 @@ import WebSocketProtocol
 
 /// The events counted on one loop: plain integers, summed over the loops on request.
 public struct Counters: Sendable, Equatable {
-    /// Streams accepted; WebSocket connections opened and ended.
+    /// The number of accepted streams, and of opened and ended WebSocket connections.
     public var accepted = 0
     public var opened = 0
     public var closedTotal = 0
-    /// Connections that have ended, by the close code that was reported to their handler.
+    /// The number of ended connections, by the close code that was reported to their handler.
     public var closedByCode: [UInt16: Int] = [:]
-    /// Peers' faults, by the close code that was sent.
+    /// The number of peers' errors, by the close code that was sent.
     public var failedByCode: [UInt16: Int] = [:]
-    /// Refused because of the limits of connections: closed with 1008 after the upgrade, answered
-    /// 503 before it, and closed when they were accepted.
+    /// The connections refused because of the limits of connections: closed with 1008 after the
+    /// upgrade, answered 503 before it, or closed when they were accepted.
     public var refusedByLimit = 0
     public var refusedByHeadroom = 0
     public var refusedAtAccept = 0
-    /// Evicted for newer connections: they awaited a request, had yet to authenticate, or were
-    /// being closed.
+    /// The connections evicted for newer ones: they awaited a request, had not authenticated, or
+    /// were being closed.
     public var evicted = 0
-    /// Failed attempts to accept, for example because descriptors have run out.
+    /// The number of failed attempts to accept, for example because descriptors have run out.
     public var acceptErrors = 0
 
     public var messages = MessageCounts()
     public var compression = CompressionCounts()
     public var limits = LimitCounts()
     public var topics = TopicCounts()
-    /// Times that the broker lost its subscriptions, and connections closed for that.
+    /// The number of times that the broker lost its subscriptions, and of connections closed for
+    /// that.
     public var brokerGaps = 0
     public var closedForGaps = 0
-    /// Publications of connections that the broker refused. They are lost.
+    /// The number of connections' publications that the broker refused. They are lost.
     public var publicationsRefused = 0
 
     public var pingsSent = 0
@@ -39,7 +40,7 @@ public struct Counters: Sendable, Equatable {
     public var handshakeTimeouts = 0
     public var closeTimeouts = 0
     public var slowConsumers = 0
-    /// Times that connections were closed because memory was used up.
+    /// The number of times that connections were closed because memory was used up.
     public var shed = 0
     public var requests = 0
 
@@ -97,25 +98,26 @@ public struct MessageCounts: Sendable, Equatable {
     public init() {}
 }
 
-/// How often peers ran into a limit, by kind.
+/// The number of times that peers exceeded a limit, by kind.
 public struct LimitCounts: Sendable, Equatable {
-    /// Closed with 1009: a frame or a message was too big, a message came in too many frames, or
-    /// would have been too big when inflated.
+    /// The connections closed with 1009: a frame or a message was too big, a message had too many
+    /// frames, or it would have been too big when inflated.
     public var frameSize: UInt64 { self[.frameSize] }
     public var messageSize: UInt64 { self[.messageSize] }
     public var fragments: UInt64 { self[.fragments] }
     public var inflatedSize: UInt64 { self[.inflatedSize] }
-    /// Closed with 1013: all partly received messages together were too big.
+    /// The connections closed with 1013: all partly received messages together were too big.
     public var assemblySize: UInt64 { self[.assemblySize] }
-    /// Paused or closed, as ``Limits/ratePolicy`` says: too many messages or bytes a second.
+    /// The connections paused or closed, depending on ``Limits/ratePolicy``: too many messages or
+    /// bytes per second.
     public var messageRate: UInt64 { self[.messageRate] }
     public var byteRate: UInt64 { self[.byteRate] }
-    /// Closed with 1008: a message did not arrive completely in time.
+    /// The connections closed with 1008: a message did not arrive completely in time.
     public var messageTime: UInt64 { self[.messageTime] }
-    /// Closed with 1013, answered 503 or reset: the connections that held the most when the
-    /// server's memory was spent.
+    /// The connections closed with 1013, answered 503 or reset: those that held the most when the
+    /// server's memory was used up.
     public var memory: UInt64 { self[.memory] }
-    /// Closed with 3000: the peer did not authenticate in time.
+    /// The connections closed with 3000: the peer did not authenticate in time.
     public var authenticationTime: UInt64 { self[.authenticationTime] }
 
     private var counts = [UInt64](repeating: 0, count: SessionLimit.allCases.count)

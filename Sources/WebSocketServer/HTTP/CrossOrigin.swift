@@ -7,7 +7,7 @@ import WebSocketProtocol
 ///
 /// Pages bring tokens themselves and there are no cookies, so no response allows credentials.
 enum CrossOriginAccess: Sendable, Equatable {
-    /// No page may, whatever request it sends.
+    /// No page may, with any request.
     case never
     /// This request's page may not, but others' may.
     case withheld

@@ -8,8 +8,8 @@ extension HTTPExchange {
         if !pipelined.isEmpty, connection.resources.isTurnOver() {
             return awaitTurn(on: connection)
         }
-        // There may be no bytes and an event all the same: a request's end. Parsing may add bytes,
-        // so the struct isn't accessed meanwhile.
+        // Even without bytes there may be an event: the end of a request. Parsing may add bytes, so
+        // the struct isn't accessed meanwhile.
         var next = pipelined
         pipelined.removeAll()
         unsafe next.parse { unsafe receive($0, on: connection) }

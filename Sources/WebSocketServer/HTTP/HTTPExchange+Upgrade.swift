@@ -3,7 +3,8 @@ import HTTPTypes
 import UVTransport
 import WebSocketProtocol
 
-/// From a request to a WebSocket: the opening handshake (RFC 6455 §4.2), and the route's decision.
+/// The upgrade of a request to a WebSocket: the opening handshake (RFC 6455 §4.2), and the route's
+/// decision.
 extension HTTPExchange {
     func upgrade(
         _ head: RequestHead, _ upgrade: Router.Upgrade, _ parameters: PathParameters,

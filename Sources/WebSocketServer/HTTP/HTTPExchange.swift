@@ -20,7 +20,7 @@ final class HTTPExchange: OpeningPhase {
     }
 
     let settings: HTTPSettings
-    /// Unowned, since it owns the exchanges that are not in use.
+    /// The service; unowned, because it owns the exchanges that are not in use.
     unowned let service: HTTPService
     private(set) var parser: RequestParser
     var state = State.head

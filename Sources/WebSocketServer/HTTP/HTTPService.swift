@@ -7,8 +7,8 @@ final class HTTPService {
     private static let sparesMax = 256
 
     let settings: HTTPSettings
-    /// Exchanges that upgraded connections have left, for new connections. Freeing them would
-    /// fragment the heap: a third of a kilobyte for each idle connection.
+    /// The exchanges that upgraded connections have left, for new connections. Freeing them would
+    /// fragment the heap, and cost a third of a kilobyte for each idle connection.
     private var spares: [HTTPExchange] = []
     private var dateText = ""
     private var dateSecond: time_t = -1

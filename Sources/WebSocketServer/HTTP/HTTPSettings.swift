@@ -7,7 +7,7 @@ final class HTTPSettings: Sendable {
     let origins: OriginPolicy
     let proxies: ProxyOptions
     let limits: HTTPLimits
-    /// The limit in milliseconds.
+    /// The time limit for a request to arrive, in milliseconds; see ``Limits/handshakeTimeout``.
     let handshakeTimeout: UInt64
     /// The options of connections whose route adjusts nothing.
     let sessionOptions: SessionOptions

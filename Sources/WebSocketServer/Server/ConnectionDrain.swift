@@ -1,8 +1,8 @@
 import UVTransport
 import WebSocketProtocol
 
-/// Drains one loop's connections: Close frames are spread over a time, and the connections that are
-/// left at the deadline are ended.
+/// The drain of one loop's connections. Close frames are spread over a period, and the remaining
+/// connections are ended at the deadline.
 final class ConnectionDrain: TimerEntry {
     private static let stepMilliseconds: UInt64 = 50
 

@@ -13,7 +13,7 @@ public final class Server: Service, Sendable {
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let running = Mutex<RunningServer?>(nil)
     private let stopper = Stopper()
-    /// Ends ``Drain/delay`` early.
+    /// A stopper that ends ``Drain/delay`` early.
     private let skipDrainDelay = Stopper()
 
     /// Creates a server that doesn't listen yet.
@@ -152,7 +152,7 @@ public final class Server: Service, Sendable {
 
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
     /// accepted it; a ``MemoryBroker`` does so at once. Throws if the broker refuses it, or if the
-    /// loops have yet to deliver more than ``TopicOptions/backlogMax``.
+    /// loops still have to deliver more than ``TopicOptions/backlogMax``.
     public func publish(_ publication: Publication) async throws(BrokerError) {
         guard shared.deliveryBudget.hasRoom else { throw .overloaded }
         try await shared.broker.publish(publication)

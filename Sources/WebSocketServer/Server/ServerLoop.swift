@@ -15,10 +15,10 @@ final class ServerLoop: @unchecked Sendable {
     private let http: HTTPService
     private var listeners: [Listener] = []
     private var signals: [SignalSource] = []
-    /// Drains the connections; kept here, since the timer wheel keeps nothing alive.
+    /// The drain of the connections. It is kept here, because the timer wheel keeps nothing alive.
     private var drain: ConnectionDrain?
-    /// Nanoseconds of processor time that the longest turn has taken, where turns are measured. To
-    /// be read when the loop has stopped.
+    /// The nanoseconds of processor time that the longest turn has taken, if turns are measured.
+    /// Must be read only after the loop has stopped.
     private(set) var longestTurn: UInt64 = 0
 
     init(number: Int, loop: EventLoop, shared: ServerShared) {

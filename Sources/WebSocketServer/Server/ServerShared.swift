@@ -18,7 +18,7 @@ final class ServerShared: Sendable {
     let broker: any Broker
     /// The bytes that wait for slow consumers.
     let backlogBudget: ByteBudget
-    /// The bytes of publications that the loops have yet to deliver.
+    /// The bytes of publications that the loops have not delivered yet.
     let deliveryBudget: ByteBudget
     /// The limits of descriptors, read when the server is made.
     let descriptors = Descriptors()

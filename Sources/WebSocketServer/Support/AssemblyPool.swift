@@ -31,17 +31,17 @@ struct AssemblyPool: ~Copyable {
         reserve = min(budget.max / 8, Self.reserveMax)
     }
 
-    /// The largest buffer that may come from the reserve when the budget is spent.
+    /// The largest buffer that may come from the reserve when the budget is used up.
     private static let smallSizeMax = 16 << 10
     private static let reserveMax = 32 << 20
 
     /// Makes a buffer hold `capacity` bytes, keeping its contents. Prefers a kept buffer of the
-    /// expected size, whose memory is mapped already. Returns false when the budget is spent.
+    /// expected size, whose memory is mapped already. Returns false if the budget is used up.
     ///
     /// - Parameters:
-    ///   - isBrief: The buffer is given back before any other is asked for, so it may have any
-    ///     size.
-    ///   - usesReserve: The buffer may come from the reserve, as brief and small ones may.
+    ///   - isBrief: Whether the buffer is returned before any other is requested, so that it may
+    ///     have any size.
+    ///   - usesReserve: Whether the buffer may come from the reserve, like brief and small ones.
     mutating func grow(
         _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int, isBrief: Bool = false,
         usesReserve: Bool = false

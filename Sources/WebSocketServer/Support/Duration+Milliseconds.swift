@@ -1,5 +1,5 @@
 extension Duration {
-    /// Whole milliseconds, at least one unless the duration is zero or less.
+    /// The whole milliseconds, at least one unless the duration is zero or less.
     var milliseconds: UInt64 {
         guard self > .zero else { return 0 }
         let (seconds, attoseconds) = components

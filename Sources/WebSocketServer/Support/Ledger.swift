@@ -3,14 +3,14 @@
 package struct Ledger: Sendable, Hashable {
     /// The open libuv handles.
     package var handles = 0
-    /// Buffers of partly received messages, and the bytes of the budget that they take.
+    /// The buffers of partly received messages, and their bytes in the budget.
     package var buffers = 0
     package var assemblyBytes = 0
-    /// Bytes that count against the memory of all: these buffers, outboxes and held input.
+    /// The bytes that count against the shared memory: these buffers, outboxes and held input.
     package var memoryBytes = 0
-    /// Bytes of the budget for compression contexts.
+    /// The bytes in the budget for compression contexts.
     package var contextBytes = 0
-    /// Topics and their contexts, and the bytes that wait for slow consumers or for loops.
+    /// The topics and their contexts, and the bytes that wait for slow consumers or for loops.
     package var topics = 0
     package var backlogBytes = 0
     /// The connections that are still counted.

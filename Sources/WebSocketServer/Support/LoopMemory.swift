@@ -2,11 +2,11 @@ import Synchronization
 
 /// The memory that peers make one loop of a server hold.
 ///
-/// A loop adds up its connections' bytes where they change, which is never on the path of a message
-/// that is read and answered whole. When all is spent, connections of the loop that holds the most
-/// are closed.
+/// A loop updates the sum of its connections' bytes when they change. A message that is read and
+/// answered completely never changes them. When the memory is used up, connections of the loop that
+/// holds the most are closed.
 final class LoopMemory: Sendable {
-    /// Everything that peers can make the server hold, over all loops.
+    /// The bytes that peers make all loops of the server hold.
     let budget: ByteBudget
     /// The bytes that connections of this loop hold; written on the loop alone.
     private let held = Atomic<Int>(0)

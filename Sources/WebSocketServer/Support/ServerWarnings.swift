@@ -2,36 +2,36 @@ import Logging
 
 /// The log messages that peers or the system can cause many times a second.
 struct ServerWarnings: Sendable {
-    /// Connections can't be accepted; the kind is an error's code.
+    /// The warning that connections can't be accepted; the kind is an error's code.
     let unaccepted: LogThrottle
-    /// An accepted descriptor can't be used; the kind is an error's code.
+    /// The warning that an accepted descriptor can't be used; the kind is an error's code.
     let unopened: LogThrottle
-    /// Descriptors run short: a connection is closed when it is accepted.
+    /// The warning that descriptors run short, so that a connection is closed when it is accepted.
     let short: LogThrottle
-    /// A connection is closed when it is accepted: its address has too many, or no other connection
-    /// can be evicted for it.
+    /// The warning that a connection is closed when it is accepted, because its address has too
+    /// many, or no other connection can be evicted for it.
     let unplaced: LogThrottle
-    /// A connection was evicted for another.
+    /// The warning that a connection was evicted for another.
     let evicted: LogThrottle
-    /// The broker refused a publication of a connection.
+    /// The warning that the broker refused a publication of a connection.
     let refused: LogThrottle
-    /// Memory was used up, and connections were closed for that.
+    /// The warning that memory was used up, and that connections were closed for that.
     let shed: LogThrottle
-    /// A turn of a loop took long; the kind is the loop's number.
+    /// The warning that a turn of a loop took long; the kind is the loop's number.
     let slowTurn: LogThrottle
-    /// Publications of the broker were dropped.
+    /// The warning that publications of the broker were dropped.
     let undelivered: LogThrottle
-    /// Connections of peers that aren't trusted to use the PROXY protocol.
+    /// The warnings about connections of peers that aren't trusted to use the PROXY protocol.
     let untrustedProxy: LogThrottle
-    /// Connections that don't begin with the PROXY protocol's header.
+    /// The warnings about connections that don't begin with the PROXY protocol's header.
     let invalidPreamble: LogThrottle
-    /// Connections that read too slowly.
+    /// The warnings about connections that read too slowly.
     let slowConsumer: LogThrottle
-    /// Errors thrown by the closure that decides on an upgrade.
+    /// The warnings about errors thrown by the closure that decides on an upgrade.
     let failedUpgrade: LogThrottle
-    /// Errors thrown by a request's handler.
+    /// The warnings about errors thrown by a request's handler.
     let failedRequest: LogThrottle
-    /// Errors thrown by an `async` connection handler.
+    /// The warnings about errors thrown by an `async` connection handler.
     let failedConnection: LogThrottle
 
     init(logger: Logger) {

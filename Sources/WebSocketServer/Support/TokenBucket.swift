@@ -1,9 +1,10 @@
 /// A token bucket: a number of tokens a second, and a burst of as many. Times are passed in.
 struct TokenBucket {
-    /// Thousandths of a token that are added each millisecond: the tokens a second.
+    /// The thousandths of a token that are added each millisecond, which equal the tokens per
+    /// second.
     private let rate: Int64
-    /// Thousandths of a token. A level below zero is a debt: tokens are taken even if there are
-    /// none.
+    /// The level in thousandths of a token. Below zero it is a debt: tokens are taken even if there
+    /// are none.
     private var level: Int64
     private var filled: UInt64
 
@@ -17,7 +18,8 @@ struct TokenBucket {
     /// Takes `count` tokens. Returns the milliseconds until the debt is paid; 0 if there is none.
     mutating func take(_ count: UInt64, now: UInt64) -> UInt64 {
         let full = rate * 1_000
-        // A second fills it from zero, and debts are of one read: no product overflows.
+        // A second fills the bucket from zero, and a debt is at most that of one read, so no
+        // product overflows.
         let passed = Int64(min(now - min(filled, now), 1 << 22))
         filled = max(filled, now)
         level = min(full, level + passed * rate)

@@ -3,10 +3,11 @@ import HTTPProtocol
 import Synchronization
 import UVTransport
 
-/// Passes publications on to the loops that have subscribers, in the same order for all of them.
+/// A hub that passes publications on to the loops with subscribers, in the same order for all of
+/// them.
 ///
 /// The order of a topic is the order in which its publications arrive here, under one lock. A loop
-/// takes all of its publications once a turn, and is woken once however many there are.
+/// takes all of its publications once a turn, and is woken only once for all of them.
 final class Hub: Sendable {
     private let state: Mutex<HubState>
     /// The loops that take the publications, by their numbers.

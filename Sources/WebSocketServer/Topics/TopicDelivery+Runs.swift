@@ -1,6 +1,6 @@
 import PubSub
 
-/// Delivery in runs: a batch of one topic, for all subscribers that are sent the same bytes.
+/// Delivery in runs: a batch of one topic, for all subscribers that receive the same bytes.
 extension TopicDelivery {
     /// Sends a batch in runs if all its publications have the same topic. Returns the modes whose
     /// subscribers have received it this way.

@@ -107,7 +107,7 @@ final class TLSTunnel: Sendable {
         var toServer = output(of: tls)
         var toLocal: [UInt8] = []
         while true {
-            // A side is not read while the other has yet to take earlier bytes.
+            // A side is not read while the other has not taken the earlier bytes.
             var server = pollfd(
                 fd: server,
                 events: Int16((toServer.isEmpty ? 0 : POLLOUT) | (toLocal.isEmpty ? POLLIN : 0)),
