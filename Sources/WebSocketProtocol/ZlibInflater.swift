@@ -15,9 +15,9 @@ final class ZlibInflater: InflateStream {
     /// The most input of one step, in bytes. Without output, that many take two milliseconds.
     private static let inputSizeMax = 16 << 10
 
-    /// The window bits: the most there are. A smaller window wouldn't restrict peers to theirs:
-    /// zlib accepts distances within the output of one call, so its verdict would depend on when
-    /// memory was grown.
+    /// The window bits: the maximum. A smaller window would not restrict peers reliably, because
+    /// zlib accepts any distance within the output of one call. Its verdict would then depend on
+    /// when memory was grown.
     private static let windowBits = 15
 
     init() {

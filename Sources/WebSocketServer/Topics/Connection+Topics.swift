@@ -29,7 +29,8 @@ extension Connection {
         return topics.subscribe(core.makeSubscriber(), to: topic)
     }
 
-    /// Ends a subscription: of the topic, nothing more is sent than has been sent already.
+    /// Ends a subscription: no further publications of the topic are sent, apart from those already
+    /// sent.
     public func unsubscribe(from topic: String) {
         core.onLoop { core in
             guard let topics = core.resources.topics, let subscriber = unsafe core.subscriber else {
