@@ -163,8 +163,11 @@ struct AuthenticatorTests {
             (#"{"alg":"HS512"}"#, "no key has its kid and alg"),
             (#"{"alg":"RS256"}"#, "no key has its kid and alg"),
             (#"{"alg":"HS512","kid":"other"}"#, "no key has its kid and alg"),
-            (#"{"alg":"HS256","crit":null}"#, "its header has crit"),
-            (#"{"alg":"HS256","crit":["b64"],"b64":false}"#, "its header has crit"),
+            (#"{"alg":"HS256","crit":null}"#, "its header has crit, which is unknown"),
+            (
+                #"{"alg":"HS256","crit":["b64"],"b64":false}"#,
+                "its header has crit, which is unknown"
+            ),
             (#"{"alg":"HS256","kid":7}"#, "its header is invalid"),
             (#"{}"#, "its header is invalid"),
             (#"{"alg":["HS256"]}"#, "its header is invalid"),

@@ -87,8 +87,8 @@ struct PasswordTests {
             ("ada:$scrypt$ln=16,r=1,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
             ("ada:$scrypt$ln=19,r=1,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
             ("ada:$scrypt$ln=-1,r=8,p=1$AAAAAAAAAAAAAAAA$AAAA", "its costs are out of range"),
-            ("ada:$scrypt$ln=10,r=8,p=1$AAAA$AAAA", "its salt is not of 8 bytes"),
-            ("ada:$scrypt$ln=10,r=8,p=1$AAAAAAAAAAAAAAAA$AAAA", "its salt is not of 8 bytes"),
+            ("ada:$scrypt$ln=10,r=8,p=1$AAAA$AAAA", "its salt has fewer than 8 bytes"),
+            ("ada:$scrypt$ln=10,r=8,p=1$AAAAAAAAAAAAAAAA$AAAA", "its salt has fewer than 8 bytes"),
         ])
     func faultyLines(_ line: String, _ problem: String) {
         let fault = #expect(throws: UsersFault.self) {
