@@ -83,12 +83,12 @@ def test_a_reply_may_begin_with_words_of_the_server(tools, load):
         assert found["ratio"] == pytest.approx(120 / 118, rel=0.02)
 
 
-def test_other_words_than_told_are_a_fault(tools):
+def test_another_prefix_than_expected_is_an_error(tools):
     found, status = bench(
         "echo", tools.ws("/ws"), *SHORT, "--payload", "chat", "--reply-prefix", "Message accepted: "
     )
     assert status == 1
-    assert "is not what was sent" in found["first_error"]
+    assert "is not what was sent" in found["error"]
 
 
 @pytest.mark.parametrize("compression", ["off", "on"])

@@ -367,7 +367,7 @@ ORIGIN = "Pages of http://"
 @pytest.mark.parametrize(
     "tab, settings, field, status, detail",
     [
-        ("echo", [], "/nowhere", "404 Not Found", "Nothing is here."),
+        ("echo", [], "/nowhere", "404 Not Found", "There is nothing at this path."),
         ("echo", [], "/ws/seven", "422", "The path parameter client_id must be an integer"),
         ("echo", ["origins.allowed=https://a.example"], None, "403 Forbidden", ORIGIN),
         ("chat", [KEYED, "auth.required_for=chat"], None, "401 Unauthorized", "A valid token"),

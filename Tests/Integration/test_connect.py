@@ -152,7 +152,7 @@ def test_the_token_of_the_environment_is_no_unknown_key():
 def test_a_refusal_is_explained(tools):
     done = connect(tools.ws("/nowhere"), text="x\n")
     assert done.returncode == 1 and done.stdout == b""
-    assert "refused: the server answered 404 Not Found: Nothing is here." in done.stderr
+    assert "refused: the server answered 404 Not Found: There is nothing at this path." in done.stderr
     assert "Check the path" in done.stderr
     done = connect(tools.ws("/echo"), "--origin", "https://elsewhere.example")
     assert done.returncode == 1 and "403 Forbidden" in done.stderr

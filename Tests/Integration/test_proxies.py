@@ -157,8 +157,8 @@ def test_a_proxy_that_speaks_for_itself_counts_as_the_client(start):
 @pytest.mark.parametrize(
     "first, reason",
     [
-        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "no signature"),
-        (SIGNATURE[:-1] + b"\r", "no signature"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "begin with the signature"),
+        (SIGNATURE[:-1] + b"\r", "begin with the signature"),
         (SIGNATURE + b"\x31", "version or command"),
         (SIGNATURE + b"\x21\x11\x00\x04", "too short"),
         (SIGNATURE + b"\x21\x11\x02\x09", "longer than allowed"),
