@@ -24,7 +24,7 @@ package enum OpeningHandshake {
             throw .upgradeRequired("This resource speaks WebSocket only.")
         }
         guard HeaderGrammar.list(.connection, in: fields, contains: "upgrade") else {
-            throw .badRequest("The Connection header does not contain «Upgrade».")
+            throw .badRequest("The Connection header does not contain 'Upgrade'.")
         }
         // RFC 6455 §4.2.2 and §4.4 ask for "an appropriate error code (such as 426)" and our
         // version if we don't support the client's. For a missing version, §4.2.1 suggests 400; 426

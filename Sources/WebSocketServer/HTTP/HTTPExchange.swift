@@ -144,7 +144,7 @@ final class HTTPExchange: OpeningPhase {
             if head.expectsContinue { connection.sendRaw(ResponseEncoder.continue100) }
         case .wrongType(let name, let value):
             let shown = String(value.string.unicodeScalars.prefix(40))
-            let detail = "The path parameter \(name) must be an integer, not «\(shown)»."
+            let detail = "The path parameter \(name) must be an integer, not '\(shown)'."
             refuse(HTTPFault(status: .unprocessableContent, detail: detail), head, on: connection)
         case .methodNotAllowed(let allowed):
             refuse(.methodNotAllowed(allow: allowed), head, on: connection)
