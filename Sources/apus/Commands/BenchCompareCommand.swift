@@ -140,11 +140,13 @@ struct BenchCompareCommand: AsyncParsableCommand {
         let folder = try svg.map(chartFolder)
         let line = ProgressLine(always: progress)
         let plan = try makePlan()
-        if url == nil, _isDebugAssertConfiguration() {
-            writeToStandardError(
-                "apus bench compare: this is a debug build, which is slower in all cases and some "
-                    + "more than others: measure with a release build\n")
-        }
+        #if DEBUG
+            if url == nil {
+                writeToStandardError(
+                    "apus bench compare: this is a debug build, which is slower in all cases and "
+                        + "some more than others: measure with a release build\n")
+            }
+        #endif
         let result = try await interruptible {
             try await Comparison(plan) { line.show($0) }.run()
         }
