@@ -8,6 +8,8 @@ SHELL := /bin/bash
 
 ARGS ?=
 PYTEST_ARGS ?=
+# beside or alone: only the pytest tests that may share the machine, or only the others.
+PART ?=
 SECONDS ?= 60
 PUBLICATIONS ?= 1000000
 
@@ -28,11 +30,7 @@ serve: build ## build, and serve on http://127.0.0.1:8080 (ARGS='--port 9000')
 .PHONY: test
 test: deps commit $(VENV)/installed ## run all Swift and pytest tests with a debug build (PYTEST_ARGS='-k chat')
 	swift test
-	APUS_BIN=.build/debug/apus Tests/Integration/run $(PYTEST_ARGS)
-
-.PHONY: build-tests
-build-tests: deps-build commit ## build the server and all Swift tests in debug mode
-	swift build --build-tests
+	APUS_BIN=.build/debug/apus Tests/Integration/run $(PART) $(PYTEST_ARGS)
 
 .PHONY: integration
 integration: build deps $(VENV)/installed ## run the pytest tests with a release build (PYTEST_ARGS='-k chat')
