@@ -33,12 +33,16 @@ import WebSocketTesting
     func descriptorsExhausted() async {
         await #expect(processExitsWith: .success) {
             let log = LogRecorder()
+            let began = ContinuousClock.now
             try await withServer(.echo, logger: log.logger) { server in
                 let hoard = DescriptorHoard(connectedTo: UInt16(server.port))
                 try await within {
                     while await server.server.counters().acceptErrors < 3 { await Task.yield() }
                 }
-                precondition(log.lines(with: "warning cannot accept connections").count == 1)
+                // One more each ten seconds, which a busy machine may need.
+                let lines = log.lines(with: "warning cannot accept connections").count
+                let spans = Int((began.duration(to: .now) / .seconds(10)).rounded(.down))
+                precondition((1...1 + spans).contains(lines))
                 hoard.release()
                 hoard.closeClient()
             }
