@@ -127,8 +127,9 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "LoadGenerator", "RealtimeApp", "RedisBroker", "TLSFilter", "UVTransport",
-                "WebSocketServer", "CBuildInfo", "CLibuv", "COpenSSL", "CZlib",
+                "AppInput", "HTTPProtocol", "LoadGenerator", "RealtimeApp", "RedisBroker",
+                "TLSFilter", "UVTransport", "WebSocketServer", "CBuildInfo", "CLibuv", "COpenSSL",
+                "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),

@@ -48,10 +48,21 @@ struct ConnectionReportTests {
             (#"{"title":"Not Found","detail":"Nothing is here."}"#, "Nothing is here."),
             (#"{"title":"Not Found"}"#, "Not Found"), (#"{"error":1}"#, nil), ("[1]", "[1]"),
             (" try later\n", "try later"), ("", nil), ("<html>", nil), ("two\nlines", nil),
-            (String(repeating: "x", count: 201), nil),
+            (String(repeating: "x", count: 201), nil), (" ", nil), ("<", nil), ("x", "x"),
+            (#"{"detail":7}"#, nil), (#"{"detail":null,"title":"No"}"#, "No"),
+            (#"{"detail":7,"title":"No"}"#, "No"),
         ] as [(String, String?)])
     func bodies(body: String, shown: String?) {
         #expect(ConnectionReport.detail(Array(body.utf8)) == shown)
+    }
+
+    @Test("A body with long runs of combining marks doesn't hold the client up")
+    func combiningMarks() {
+        // Hashed or compared as strings, they would take minutes.
+        let marks = String(repeating: "\u{301}\u{316}", count: 100_000)
+        let body = #"{"\#(marks)":1,"title":"No"}"#
+        #expect(ConnectionReport.detail(Array(body.utf8)) == "No")
+        #expect(ConnectionReport.detail(Array(marks.utf8)) == nil)
     }
 
     @Test("binary messages are shown as their size and first bytes")

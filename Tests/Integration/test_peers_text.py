@@ -13,7 +13,7 @@ from apus import ROOT
 FOLDERS = [
     "HTTPProtocol", "WebSocketProtocol", "UVTransport", "PubSub", "WebSocketServer", "RedisBroker",
 ]
-FOLDERS += ["RedisProtocol", "AppInput", "RealtimeApp"]
+FOLDERS += ["RedisProtocol", "AppInput", "RealtimeApp", "apus/Connect"]
 
 SUSPECT = re.compile(
     r"""
@@ -36,6 +36,14 @@ OURS = "text of the program itself"
 CONFIGURED = "text of the operator's configuration or files"
 # Parts of lines that never contain text of a peer, and why. "" stands for a whole file.
 ALLOWED = {
+    "apus/Connect/ConnectionReport.swift": {
+        '.hasSuffix("(\\(reason))")': "a close reason, of 123 bytes at most",
+        "headerFields[.location]": "printed only",
+    },
+    "apus/Connect/TerminalClient.swift": {
+        '$0 != "?"': OURS,
+        "headerFields[.secWebSocketExtensions]": "printed only",
+    },
     "RealtimeApp/Authentication/Authentication.swift": {'host.hasPrefix("127.")': OURS},
     "RealtimeApp/Authentication/KeySet.swift": {'keyOperations?.contains("': "exact texts"},
     "RealtimeApp/Authentication/PasswordHash.swift": {"": CONFIGURED},

@@ -1,4 +1,5 @@
-import Foundation
+import AppInput
+import HTTPProtocol
 import HTTPTypes
 import LoadGenerator
 import WebSocketServer
@@ -52,16 +53,20 @@ struct ConnectionReport {
     /// Returns the explanation in a refusal's body: the detail of problem+json (RFC 9457 §3.1.4),
     /// or else a text of one short line.
     static func detail(_ body: [UInt8]) -> String? {
-        let object = try? JSONSerialization.jsonObject(with: Data(body)) as? [String: Any]
-        if let object {
-            return object["detail"] as? String ?? object["title"] as? String
+        if let members = try? JSONMembers(body) {
+            let text = (try? members.text("detail")) ?? (try? members.text("title"))
+            return text?.string
         }
-        guard
-            let text = String(validating: body, as: UTF8.self)?
-                .trimmingCharacters(in: .whitespacesAndNewlines)
+        // As bytes: Swift's strings take long to compare and search some texts that a server may
+        // choose.
+        let blanks = Array(" \t\r\n".utf8)
+        var line = body[...]
+        while let first = line.first, blanks.contains(first) { line.removeFirst() }
+        while let last = line.last, blanks.contains(last) { line.removeLast() }
+        guard (1...200).contains(line.count), line.first != UInt8(ascii: "<"),
+            !line.contains(UInt8(ascii: "\n"))
         else { return nil }
-        let isLine = !text.isEmpty && text.utf8.count <= 200 && !text.contains("\n")
-        return isLine && !text.hasPrefix("<") ? text : nil
+        return ExactString(validating: line)?.string
     }
 
     private static func advice(_ response: HTTPResponse) -> String {
