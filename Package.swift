@@ -21,8 +21,8 @@ let library: [SwiftSetting] =
         .enableExperimentalFeature("Lifetimes"),
     ]
 
-/// What is built besides the library and the server: words in `APUS_DEVELOPMENT`, separated by
-/// commas. An embedder of the library never sees these targets.
+/// The targets of development: the words in `APUS_DEVELOPMENT`, separated by commas. Packages that
+/// use the library never see these targets.
 ///
 /// - `benchmarks`: the programs that count instructions.
 /// - `fuzzing`: the fuzz targets. They only link with libFuzzer (`Tests/Fuzzing/run`).

@@ -12,7 +12,7 @@ extension RedisReply {
     /// Whether this answer to `HELLO` comes from a replica that keeps publications to itself; `nil`
     /// if the answer doesn't say.
     ///
-    /// In a cluster, every node passes publications on to all others, and so does a replica.
+    /// False for a replica in a cluster, where every node forwards publications to all others.
     package var isFromReplica: Bool? {
         guard let role = member("role") else { return nil }
         return role == .utf8("replica") && member("mode") != .utf8("cluster")

@@ -52,7 +52,7 @@ final class JobQueue {
         taken.removeAll(keepingCapacity: true)
     }
 
-    /// Refuses later work of other threads. What was accepted before is due in this turn.
+    /// Refuses further work of other threads. Work accepted earlier is run in this turn.
     func close() {
         isClosed = true
         mailbox.close()

@@ -261,7 +261,7 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: due - 1) == .keep([], next: due))
         #expect(lifecycle.mayAwaitAuthentication == true)
         lifecycle.authenticated()
-        // The session goes on with the same object.
+        // The session keeps the same object.
         #expect(limits.messageSizeMax == 1 << 20)
         #expect(lifecycle.guards == nil && !lifecycle.mayAwaitAuthentication)
         #expect(Self.tick(&lifecycle, at: due) != .timedOut(.authentication))

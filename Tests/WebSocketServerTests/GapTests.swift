@@ -28,7 +28,7 @@ import WebSocketTesting
         func stop() async { await base.stop() }
     }
 
-    /// A handler that subscribes if it is told to.
+    /// A handler that subscribes if its flag is set.
     private final class Listener: ConnectionHandler, Sendable {
         let subscribes: Bool
         init(subscribes: Bool) { self.subscribes = subscribes }

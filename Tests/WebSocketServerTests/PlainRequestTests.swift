@@ -71,7 +71,7 @@ import WebSocketTesting
             try await client.send(RawClient.upgradeRequest(path, fields))
             let refused = Answer(try await client.readResponse())
             #expect(refused.status.hasPrefix("HTTP/1.1 \(status) "))
-            // The connection goes on after each.
+            // The connection stays open after each request.
             try await client.send(Self.plain("GET", path, fields))
             #expect(Answer(try await client.readResponse()) == refused)
             try await client.send(Self.plain("HEAD", path, fields))

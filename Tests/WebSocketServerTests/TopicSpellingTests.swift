@@ -79,7 +79,7 @@ private let decomposed = "cafe\u{301}"
 }
 
 @Suite("Refused publications") struct RefusalTests {
-    /// A broker that refuses publications while it is told to.
+    /// A broker that refuses publications while a flag is set.
     private final class Refusing: Broker {
         let base = MemoryBroker()
         let refuses = Locked(true)

@@ -157,9 +157,9 @@ extension ConnectionCore {
     /// §9.6). Closing at once would reset the connection if there are unread bytes, and the last
     /// data could be lost with it.
     ///
-    /// The wait takes up to the close timeout. It is longer only while the peer goes on taking
-    /// earlier data, which is bounded by the outbox and the kernel's buffer. The handler doesn't
-    /// wait, because no message can be sent or received any more.
+    /// The wait lasts up to the close timeout. The timeout restarts while the peer receives queued
+    /// data, whose amount is bounded by the outbox and the kernel's buffer. The handler hears of the
+    /// end at once, because no more messages can be sent or received.
     func linger(finishing: Bool) {
         guard let deadline = lifecycle.linger(now: loop.now) else { return }
         linger(until: deadline, finishing: finishing)

@@ -10,8 +10,8 @@ func openStandardStreams() {
     }
 }
 
-/// Ignores SIGPIPE, so that the process goes on when a reader of its output goes away. Otherwise
-/// the process would end without sending its clients a Close frame.
+/// Ignores SIGPIPE. Otherwise the process would end when a reader of its output exits, without
+/// sending Close frames to its clients.
 func ignoreVanishedReaders() { signal(SIGPIPE, SIG_IGN) }
 
 /// Writes `bytes`, and waits if necessary. Returns the number of bytes written, which is lower than
