@@ -72,13 +72,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: - Thread
 
-    /// Starts the thread; the loop then runs until ``stop()``.
+    /// Starts the thread, which owns the loop too; the loop then runs until ``stop()``.
     func start() throws(TransportError) {
+        let context = unsafe Unmanaged.passRetained(self)
         let code = unsafe uv_thread_create(
             &joinable,
             { context in
-                unsafe Unmanaged<EventLoop>.fromOpaque(context!).takeUnretainedValue().run()
-            }, unsafe Unmanaged.passUnretained(self).toOpaque())
+                unsafe Unmanaged<EventLoop>.fromOpaque(context!).takeRetainedValue().run()
+            }, context.toOpaque())
+        if code != 0 { unsafe context.release() }
         try TransportError.check(code, "start a thread")
     }
 
@@ -116,9 +118,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     /// Ends the loop, whose handles must have been closed; any thread. ``join()`` waits for its
-    /// end.
-    func stop() {
+    /// end. Calling it again has no effect.
+    public func stop() {
         execute { [self] in
+            if isStopping { return }
             isStopping = true
             jobs.close()
             turnWatch?.close()

@@ -58,6 +58,32 @@ import WebSocketTesting
         arguments: ["ws://host/a@b", "ws://host?a@b", "ws+unix:/run/a@b.sock:/c@d"])
     func noCredentials(text: String) throws { _ = try WebSocketURL(text) }
 
+    @Test("A client that is released without a shutdown stops its loops after its connections")
+    func released() async throws {
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            for try await message in connection.messages { try await connection.send(message) }
+        }
+        try await withServer(router) { server in
+            /// Returns the event loop of a connection that was used without its client.
+            func usedLoop() async throws -> Released {
+                let connection = try await WebSocketClient().connect(to: server.url("/ws"))
+                try await connection.send("hello")
+                #expect(await connection.receive() == Message("hello"))
+                await connection.close()
+                return Released(loop: connection.connection.core.loop)
+            }
+            let released = try await usedLoop()
+            try await within { while released.loop != nil { await Task.yield() } }
+        }
+        // Nobody listens. The client goes while its loop still runs what failed.
+        for _ in 0..<100 {
+            await #expect(throws: ClientError.self) {
+                try await WebSocketClient(loops: 2).connect(to: "ws+unix:/nowhere.sock:/")
+            }
+        }
+    }
+
     @Test("wss is refused by name")
     func noTLS() async throws {
         try await withClient { client in
@@ -241,4 +267,9 @@ import WebSocketTesting
             }
         }
     }
+}
+
+/// An event loop that the test doesn't keep alive.
+private struct Released: Sendable {
+    weak let loop: EventLoop?
 }

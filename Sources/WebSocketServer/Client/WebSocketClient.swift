@@ -7,7 +7,8 @@ import WebSocketProtocol
 
 /// A WebSocket client: many connections on a few event loops.
 ///
-/// Its connections share its event loops, limits and heartbeat. Call ``shutdown()`` in the end.
+/// Its connections share its event loops, limits and heartbeat. Call ``shutdown()`` in the end; a
+/// client that is released without it stops each event loop once the last connection is closed.
 public final class WebSocketClient: Sendable {
     private let group: EventLoopGroup
     private let loops: [LoopResources]
@@ -200,6 +201,16 @@ public final class WebSocketClient: Sendable {
                 contextBytes: contextBudget.bytesUsed,
                 notes: loops.reduce(0) { $0 + $1.registry.noteCount })
             lastLedger.withLock { $0 = ledger }
+        }
+    }
+
+    deinit {
+        guard !isShutDown.load(ordering: .relaxed) else { return }
+        for resources in loops {
+            // Not waited for: this may be the thread of a loop.
+            resources.loop.execute {
+                resources.registry.whenEmpty { resources.loop.stop() }
+            }
         }
     }
 
