@@ -31,9 +31,20 @@ struct AssemblyPool: ~Copyable {
         reserve = min(budget.max / 8, Self.reserveMax)
     }
 
-    /// The largest buffer that may come from the reserve when the budget is used up.
-    private static let smallSizeMax = 16 << 10
     private static let reserveMax = 32 << 20
+    /// A buffer of this size may come from the reserve when the budget is used up.
+    private static let smallSizeMax = 16 << 10
+    /// The largest buffer that counts as one of medium size.
+    private static let mediumSizeMax = 256 << 10
+
+    /// Returns how much of the reserve a buffer may use. Larger buffers leave more of it, so that
+    /// those who hold much can't make the messages of others fail.
+    private func share(_ capacity: Int, isBrief: Bool, usesReserve: Bool) -> Int {
+        if isBrief { return reserve }
+        if capacity <= Self.smallSizeMax { return reserve / 4 * 3 }
+        if !usesReserve { return 0 }
+        return capacity <= Self.mediumSizeMax ? reserve / 2 : reserve / 4
+    }
 
     /// Makes a buffer hold `capacity` bytes, keeping its contents. Prefers a kept buffer of the
     /// expected size, whose memory is mapped already. Returns false if the budget is used up.
@@ -46,10 +57,7 @@ struct AssemblyPool: ~Copyable {
         _ buffer: inout AssemblyBuffer, to capacity: Int, expected: Int, isBrief: Bool = false,
         usesReserve: Bool = false
     ) -> Bool {
-        // Buffers that are returned at once may use all of the reserve. Small messages, of which
-        // there may be many, leave half of it.
-        let overdraft =
-            isBrief ? reserve : usesReserve || capacity <= Self.smallSizeMax ? reserve / 2 : 0
+        let overdraft = share(capacity, isBrief: isBrief, usesReserve: usesReserve)
         let most = isBrief ? Int.max : max(Self.lentSizeMin, Self.lentTimesMax &* expected)
         if unsafe buffer.base == nil,
             let index = bestKept(expected, most) ?? bestKept(capacity, most)
