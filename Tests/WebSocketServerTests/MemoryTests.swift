@@ -1,3 +1,4 @@
+import Dispatch
 import HTTPTypes
 import Testing
 import UVTransport
@@ -43,6 +44,44 @@ import WebSocketTesting
             #expect(try await holders[0].readFrame().closeCode == .tryAgainLater)
             for client in holders { await client.close() }
             await honest.close()
+        }
+    }
+
+    @Test("While the loop that holds the most is busy, another frees memory for its own clients")
+    func busyHolder() async throws {
+        let echo = Recorder(echoes: true)
+        let release = DispatchSemaphore(value: 0)
+        try await withServer(.single(echo)) {
+            $0.loops = 2
+            $0.limits.messageSizeMax = .mebibytes(1)
+            $0.limits.assemblySizeMax = .mebibytes(4)
+        } _: { server in
+            var (here, elsewhere): ([RawClient], [RawClient]) = ([], [])
+            let first = try #require(await server.server.firstLoop)
+            var busy: Connection?
+            while here.count < 10 || elsewhere.count < 3 {
+                let client = try await server.upgraded()
+                let connection = try await echo.connections.next()
+                if connection.core.resources === first {
+                    here.append(client)
+                } else {
+                    elsewhere.append(client)
+                    busy = connection
+                }
+            }
+            for client in elsewhere.prefix(3) { try await client.send(Self.unfinished(1 << 20)) }
+            try await within {
+                while await server.server.bytesHeld < 3_000_000 { await Task.yield() }
+            }
+            busy?.core.onLoop { _ in release.wait() }
+            defer { release.signal() }
+            // They use up what is left, and the reserve for messages of their size.
+            for client in here.dropFirst() { try await client.send(Self.unfinished(200 << 10)) }
+            for _ in 0..<10 { await first.onLoop { _ in } }
+            try await here[0].send(
+                Frame(first: 0x82, payload: .init(repeating: 1, count: 100 << 10)))
+            #expect(try await here[0].readFrame().payload.count == 100 << 10)
+            for client in here + elsewhere { await client.close() }
         }
     }
 

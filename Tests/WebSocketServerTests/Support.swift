@@ -95,6 +95,11 @@ extension Server {
     var firstLoop: LoopResources? {
         get async { runningLoops.first?.resources }
     }
+
+    /// The bytes that clients make all loops hold.
+    var bytesHeld: Int {
+        get async { runningLoops.reduce(0) { $0 + $1.resources.memory.bytesHeld } }
+    }
 }
 
 extension LoopResources {

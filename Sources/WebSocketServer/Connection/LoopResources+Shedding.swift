@@ -3,14 +3,24 @@ import UVTransport
 /// The shedding of connections when the memory of all loops is exhausted: the largest ones of the
 /// loop that holds the most memory.
 extension LoopResources {
-    /// Sheds connections at the end of this turn, on the loop that holds the most.
+    /// Sheds connections at the end of this turn, on the loop that holds the most. While that loop
+    /// is busy, this one sheds too, if it holds half of an even share or more.
     func shedMemoryLater() {
         var holder = self
         for other in siblings where other.memory.bytesHeld > holder.memory.bytesHeld {
             holder = other
         }
-        guard holder.memory.beginShedding() else { return }
-        holder.loop.execute { [holder] in holder.shedMemory() }
+        if holder.shedAtEndOfTurn() || holder === self { return }
+        let shares = 2 * siblings.count
+        if memory.bytesHeld >= assemblies.budget.max / shares { shedAtEndOfTurn() }
+    }
+
+    /// Returns false if the loop has been asked already and hasn't done it yet.
+    @discardableResult
+    private func shedAtEndOfTurn() -> Bool {
+        guard memory.beginShedding() else { return false }
+        loop.execute { [self] in shedMemory() }
+        return true
     }
 
     /// Closes the connections that hold the most, until a sixteenth of each budget is free again.
