@@ -30,12 +30,18 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     let timers: LoopTimers
     private var isStopping = false
     private var turnWatch: TurnWatch?
+    /// The time of a loop whose clock a test moves; `nil` for the real time.
+    private let manual: ManualClock?
+    /// The transports that are to look for events.
+    private var signalled: [StreamTransport] = []
     private var joinable = uv_thread_t()
     /// The number of open handles: zero once everything is released.
     public internal(set) var openHandles = 0
 
-    init(index: Int) throws(TransportError) {
+    /// - Parameter isManual: Whether the clock stands still until ``advance(by:completion:)``.
+    init(index: Int, isManual: Bool = false) throws(TransportError) {
         self.index = index
+        manual = isManual ? ManualClock() : nil
         unsafe uv = .allocate(capacity: 1)
         var code = unsafe uv_loop_init(uv)
         if code < 0 {
@@ -45,9 +51,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe wakeUp = .allocate(capacity: 1)
         // The first handle of a loop needs a descriptor, so this may fail.
         code = unsafe uv_async_init(uv, wakeUp) { handle in
-            let loop = unsafe EventLoop.of(handle!.pointee.loop)
-            loop.jobs.takeMail()
-            loop.endTurn()
+            unsafe EventLoop.of(handle!.pointee.loop).wokenUp()
         }
         if code < 0 {
             unsafe uv_loop_close(uv)
@@ -61,8 +65,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe readBuffer = .allocate(byteCount: Self.readBufferSize, alignment: 64)
         unsafe uv_timer_init(uv, timer)
         unsafe uv_unref(UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self))
-        unsafe jobs = JobQueue(turn: turn, wakeUp: wakeUp)
-        unsafe timers = LoopTimers(loop: uv, timer: timer)
+        unsafe jobs = JobQueue(turn: turn, wakeUp: wakeUp, isTimed: !isManual)
+        if let manual { unsafe uv.pointee.time = manual.time }
+        unsafe timers = LoopTimers(loop: uv, timer: timer, isManual: isManual)
         unsafe uv.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
     }
 
@@ -165,6 +170,33 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         turnWatch = unsafe TurnWatch(loop: uv, onTurn: onTurn)
     }
 
+    /// Runs what other threads, and transports, have woken the loop for.
+    private func wokenUp() {
+        // libuv has set the real time before it called back.
+        if let manual {
+            unsafe uv.pointee.time = manual.time
+            unsafe reading.forget()
+        }
+        jobs.takeMail()
+        endTurn()
+        if !signalled.isEmpty { dispatchSignals() }
+        if let manual { finishTurn(of: manual) }
+    }
+
+    // MARK: - Transports
+
+    /// Has a transport look for events in a later turn.
+    func signal(_ transport: StreamTransport) {
+        signalled.append(transport)
+        wake()
+    }
+
+    private func dispatchSignals() {
+        let due = signalled
+        signalled = []
+        for transport in due { transport.dispatch() }
+    }
+
     // MARK: - Jobs
 
     /// Runs a closure on the loop: at the end of this turn, or in a later one if called on another
@@ -242,6 +274,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     @inlinable
     public var now: UInt64 { unsafe uv.pointee.time }
 
+    /// A monotonic clock in nanoseconds, which moves within a turn, too. A manual clock doesn't, so
+    /// that the time that work takes has no influence on a test.
+    public var nanoseconds: UInt64 { manual.map { $0.time * 1_000_000 } ?? uv_hrtime() }
+
+    /// Whether the clock only moves by ``advance(by:completion:)``; any thread.
+    public var isManual: Bool { manual != nil }
+
+    /// The seconds since 1970 of the system's clock, or of the manual one.
+    public var secondsSince1970: Int { manual?.secondsSince1970 ?? time(nil) }
+
     /// Schedules or moves an entry's deadline.
     public func schedule(_ entry: TimerEntry, at deadline: UInt64) {
         timers.schedule(entry, at: deadline)
@@ -253,4 +295,66 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     public func cancel(_ entry: TimerEntry) { timers.cancel(entry) }
+}
+
+// MARK: - A manual clock
+
+extension EventLoop {
+    /// Calls back once nothing is left to do: no job, no event of a transport and no mail. Only
+    /// with a manual clock, on the loop's thread.
+    public func whenIdle(_ completion: @escaping () -> Void) {
+        guard let manual else { preconditionFailure("the clock isn't manual") }
+        manual.awaitIdle(completion)
+        wake()
+    }
+
+    /// Moves the manual clock forward, from one deadline to the next, and calls back once the loop
+    /// is idle at the new time. On the loop's thread.
+    public func advance(by milliseconds: UInt64, completion: @escaping () -> Void) {
+        advance(to: now + milliseconds, completion)
+    }
+
+    private func advance(to target: UInt64, _ completion: @escaping () -> Void) {
+        whenIdle { [self] in
+            guard let due = timers.nextWakeUp, due <= target else {
+                setTime(target)
+                return whenIdle(completion)
+            }
+            setTime(max(due, now))
+            timers.fire()
+            endTurn()
+            advance(to: target, completion)
+        }
+    }
+
+    private func setTime(_ time: UInt64) {
+        manual!.time = time
+        unsafe uv.pointee.time = time
+    }
+
+    /// Reports idleness to those that wait for it, if the loop is idle.
+    private func finishTurn(of manual: ManualClock) {
+        guard manual.isAwaited else { return }
+        if unsafe turn.pointee.hasWork || !signalled.isEmpty || jobs.hasMail { return wake() }
+        manual.takeWaiting()()
+        endTurn()
+    }
+}
+
+/// The time of a loop whose clock moves only when a test moves it. For that loop's thread.
+private final class ManualClock {
+    /// The milliseconds: a whole number of the timer wheel's ticks.
+    var time: UInt64 = 3_600_000
+    private var waiting: [() -> Void] = []
+
+    /// 1 January 2026, 00:00 UTC, at the start.
+    var secondsSince1970: Int { 1_767_225_600 + Int(time / 1_000) - 3_600 }
+
+    var isAwaited: Bool { !waiting.isEmpty }
+
+    func awaitIdle(_ completion: @escaping () -> Void) { waiting.append(completion) }
+
+    /// Returns the first of those that wait for idleness. The others wait on, since it may cause
+    /// work.
+    func takeWaiting() -> () -> Void { waiting.removeFirst() }
 }
