@@ -26,14 +26,14 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     public let turn: UnsafeMutablePointer<TurnState>
     let readBuffer: UnsafeMutableRawPointer
     @exclusivity(unchecked) private var reading = ReadAllowance()
-    private let jobs: JobQueue
+    let jobs: JobQueue
     let timers: LoopTimers
     private var isStopping = false
     private var turnWatch: TurnWatch?
     /// The time of a loop whose clock a test moves; `nil` for the real time.
-    private let manual: ManualClock?
+    let manual: ManualClock?
     /// The transports that are to look for events.
-    private var signalled: [StreamTransport] = []
+    var signalled: [StreamTransport] = []
     private var joinable = uv_thread_t()
     /// The number of open handles: zero once everything is released.
     public internal(set) var openHandles = 0
@@ -183,20 +183,6 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         if let manual { finishTurn(of: manual) }
     }
 
-    // MARK: - Transports
-
-    /// Has a transport look for events in a later turn.
-    func signal(_ transport: StreamTransport) {
-        signalled.append(transport)
-        wake()
-    }
-
-    private func dispatchSignals() {
-        let due = signalled
-        signalled = []
-        for transport in due { transport.dispatch() }
-    }
-
     // MARK: - Jobs
 
     /// Runs a closure on the loop: at the end of this turn, or in a later one if called on another
@@ -295,66 +281,4 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     public func cancel(_ entry: TimerEntry) { timers.cancel(entry) }
-}
-
-// MARK: - A manual clock
-
-extension EventLoop {
-    /// Calls back once nothing is left to do: no job, no event of a transport and no mail. Only
-    /// with a manual clock, on the loop's thread.
-    public func whenIdle(_ completion: @escaping () -> Void) {
-        guard let manual else { preconditionFailure("the clock isn't manual") }
-        manual.awaitIdle(completion)
-        wake()
-    }
-
-    /// Moves the manual clock forward, from one deadline to the next, and calls back once the loop
-    /// is idle at the new time. On the loop's thread.
-    public func advance(by milliseconds: UInt64, completion: @escaping () -> Void) {
-        advance(to: now + milliseconds, completion)
-    }
-
-    private func advance(to target: UInt64, _ completion: @escaping () -> Void) {
-        whenIdle { [self] in
-            guard let due = timers.nextWakeUp, due <= target else {
-                setTime(target)
-                return whenIdle(completion)
-            }
-            setTime(max(due, now))
-            timers.fire()
-            endTurn()
-            advance(to: target, completion)
-        }
-    }
-
-    private func setTime(_ time: UInt64) {
-        manual!.time = time
-        unsafe uv.pointee.time = time
-    }
-
-    /// Reports idleness to those that wait for it, if the loop is idle.
-    private func finishTurn(of manual: ManualClock) {
-        guard manual.isAwaited else { return }
-        if unsafe turn.pointee.hasWork || !signalled.isEmpty || jobs.hasMail { return wake() }
-        manual.takeWaiting()()
-        endTurn()
-    }
-}
-
-/// The time of a loop whose clock moves only when a test moves it. For that loop's thread.
-private final class ManualClock {
-    /// The milliseconds: a whole number of the timer wheel's ticks.
-    var time: UInt64 = 3_600_000
-    private var waiting: [() -> Void] = []
-
-    /// 1 January 2026, 00:00 UTC, at the start.
-    var secondsSince1970: Int { 1_767_225_600 + Int(time / 1_000) - 3_600 }
-
-    var isAwaited: Bool { !waiting.isEmpty }
-
-    func awaitIdle(_ completion: @escaping () -> Void) { waiting.append(completion) }
-
-    /// Returns the first of those that wait for idleness. The others wait on, since it may cause
-    /// work.
-    func takeWaiting() -> () -> Void { waiting.removeFirst() }
 }

@@ -222,12 +222,6 @@ extension Stream {
         return taken
     }
 
-    @inline(never)
-    private final func deliverByTransport(_ bytes: UnsafeRawPointer, _ count: Int) -> Int {
-        unsafe transport?.send(UnsafeRawBufferPointer(start: bytes, count: count))
-            ?? Int(UV_EBADF.rawValue)
-    }
-
     /// Returns the number of bytes taken, 0 when the kernel is full; `nil` after a failure, which
     /// is reported.
     @inline(__always)

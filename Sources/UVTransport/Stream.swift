@@ -57,14 +57,6 @@ open class Stream: Handle, @unchecked Sendable {
         startPolling()
     }
 
-    /// Sends and receives by a transport from now on, and starts reading.
-    public final func adopt(_ transport: StreamTransport) {
-        precondition(unsafe state == .open && descriptor < 0 && self.transport == nil)
-        unsafe self.transport = transport
-        transport.attach(to: self)
-        startPolling()
-    }
-
     // MARK: - For subclasses
 
     /// Called when bytes have arrived. The subclass may change them until it returns.
@@ -207,11 +199,6 @@ open class Stream: Handle, @unchecked Sendable {
             return unsafe apus_receive(descriptor, buffer.baseAddress!, buffer.count)
         }
         return unsafe receiveByTransport(into: buffer)
-    }
-
-    @inline(never)
-    private final func receiveByTransport(into buffer: UnsafeMutableRawBufferPointer) -> Int {
-        unsafe transport?.receive(into: buffer) ?? Int(UV_EBADF.rawValue)
     }
 
     private final func bufferForReading() -> UnsafeMutableRawBufferPointer {

@@ -79,3 +79,38 @@ public struct StreamEvents: OptionSet, Sendable {
     public static let readable = StreamEvents(rawValue: UInt8(UV_READABLE.rawValue))
     public static let writable = StreamEvents(rawValue: UInt8(UV_WRITABLE.rawValue))
 }
+
+extension EventLoop {
+    /// Has a transport look for events in a later turn.
+    func signal(_ transport: StreamTransport) {
+        signalled.append(transport)
+        wake()
+    }
+
+    func dispatchSignals() {
+        let due = signalled
+        signalled = []
+        for transport in due { transport.dispatch() }
+    }
+}
+
+extension Stream {
+    /// Sends and receives by a transport from now on, and starts reading.
+    public final func adopt(_ transport: StreamTransport) {
+        precondition(unsafe isOpen && descriptor < 0 && self.transport == nil)
+        unsafe self.transport = transport
+        transport.attach(to: self)
+        startPolling()
+    }
+
+    @inline(never)
+    final func receiveByTransport(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        unsafe transport?.receive(into: buffer) ?? Int(UV_EBADF.rawValue)
+    }
+
+    @inline(never)
+    final func deliverByTransport(_ bytes: UnsafeRawPointer, _ count: Int) -> Int {
+        unsafe transport?.send(UnsafeRawBufferPointer(start: bytes, count: count))
+            ?? Int(UV_EBADF.rawValue)
+    }
+}

@@ -2,7 +2,7 @@ import HTTPTypes
 import Testing
 import UVTransport
 import WebSocketProtocol
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

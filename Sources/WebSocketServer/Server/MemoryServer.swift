@@ -35,7 +35,11 @@ package final class MemoryServer: Sendable {
         running = RunningLoop(loop, logger: logger)
     }
 
-    deinit { task.cancel() }
+    deinit {
+        let clients = running.client
+        running.server.loop.execute { Self.end(clients) {} }
+        task.cancel()
+    }
 
     /// The one loop of the server and its clients.
     package var loop: EventLoop { running.server.loop }
@@ -73,13 +77,7 @@ package final class MemoryServer: Sendable {
     package func stop() async throws -> String? {
         let running = self.running
         await withCheckedContinuation { continuation in
-            let runs = loop.execute {
-                running.client.registry.isDraining = true
-                for connection in running.client.registry.snapshot() {
-                    connection.terminate(reset: true)
-                }
-                running.client.registry.whenEmpty { continuation.resume() }
-            }
+            let runs = loop.execute { Self.end(running.client) { continuation.resume() } }
             if !runs { continuation.resume() }
         }
         server.stop()
@@ -89,6 +87,13 @@ package final class MemoryServer: Sendable {
         let ledger = running.clientLedger
         if !ledger.isZero { ledgers.append("clients: \(ledger)") }
         return ledgers.isEmpty ? nil : ledgers.joined(separator: "; ")
+    }
+
+    /// Ends the connections of all clients, and calls back when none is left; on the loop.
+    private static func end(_ clients: LoopResources, done: @escaping () -> Void) {
+        clients.registry.isDraining = true
+        for connection in clients.registry.snapshot() { connection.terminate(reset: true) }
+        clients.registry.whenEmpty(done)
     }
 }
 
