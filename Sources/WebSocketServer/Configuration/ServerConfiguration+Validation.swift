@@ -66,7 +66,9 @@ extension ServerConfiguration {
         let errors = RangedSettings.all.compactMap { $0.error(in: self) }
         let invalid = Set(errors.map(\.name))
         return errors
-            + RangedSettings.rules.filter { !invalid.contains($0.name) && !invalid.contains($0.other) }
+            + RangedSettings.rules.filter {
+                !invalid.contains($0.name) && !invalid.contains($0.other)
+            }
             .compactMap { $0.error(in: self) }
     }
 

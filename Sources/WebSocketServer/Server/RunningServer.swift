@@ -96,7 +96,8 @@ final class RunningServer: Sendable {
         switch address {
         case .hostname(let host, let port):
             try ListeningSocket.listen(
-                host: host, port: port, count: configuration.loopCount, backlog: configuration.backlog
+                host: host, port: port, count: configuration.loopCount,
+                backlog: configuration.backlog
             ).map { (.ip(host: $0[0].address.host, port: Int($0[0].address.port)), $0) }
         case .unix(let path):
             [

@@ -207,7 +207,8 @@ enum Schema {
                 \.routes[route].compressionLevel,
                 "Replaces `compression.level` on `\(route.path)`."),
             Key(
-                "\(name).compression.memory_level", RangedSettings.compressionMemoryLevel.kind.inherited,
+                "\(name).compression.memory_level",
+                RangedSettings.compressionMemoryLevel.kind.inherited,
                 \.routes[route].compressionMemoryLevel,
                 "Replaces `compression.memory_level` on `\(route.path)`."),
             Key(
@@ -215,11 +216,13 @@ enum Schema {
                 \.routes[route].compressionThreshold,
                 "Replaces `compression.threshold` on `\(route.path)`."),
             Key(
-                "\(name).compression.server_window_bits", RangedSettings.serverWindowBits.kind.inherited,
+                "\(name).compression.server_window_bits",
+                RangedSettings.serverWindowBits.kind.inherited,
                 \.routes[route].serverWindowBits,
                 "Replaces `compression.server_window_bits` on `\(route.path)`."),
             Key(
-                "\(name).compression.client_window_bits", RangedSettings.clientWindowBits.kind.inherited,
+                "\(name).compression.client_window_bits",
+                RangedSettings.clientWindowBits.kind.inherited,
                 \.routes[route].clientWindowBits,
                 "Replaces `compression.client_window_bits` on `\(route.path)`."),
             Key(
@@ -232,7 +235,8 @@ enum Schema {
                 \.routes[route].allowsPeerContextTakeover,
                 "Replaces `compression.client_context_takeover` on `\(route.path)`."),
             Key(
-                "\(name).heartbeat.interval", RangedSettings.heartbeatInterval.kind.orZero("off").inherited,
+                "\(name).heartbeat.interval",
+                RangedSettings.heartbeatInterval.kind.orZero("off").inherited,
                 \.routes[route].heartbeatInterval,
                 "Replaces `heartbeat.interval` on `\(route.path)`."),
             Key(
