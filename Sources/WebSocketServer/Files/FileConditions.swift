@@ -13,7 +13,8 @@ struct FileConditions {
         case preconditionFailed
     }
 
-    /// The strong entity tag, with its quotation marks.
+    /// The strong entity tag, with its quotation marks. It doesn't show a change that keeps the
+    /// size, within one step of the file system's clock (some milliseconds).
     let tag: String
     /// The time of the last change in seconds since 1970; `nil` if it lies in the future, or before
     /// 1970 (§8.8.2.1).

@@ -12,7 +12,8 @@ extension Request {
     ///   - decode: Decodes bytes: `Data`, `[UInt8]`, or any other collection that can be created
     ///     from bytes.
     /// - Throws: A ``Problem``: 415 if the body's media type isn't JSON or the body is compressed,
-    ///   400 if it can't be parsed, 422 if it doesn't describe a `type`, with the place of the
+    ///   400 if it can't be parsed, which for Foundation's decoder includes a number that its type
+    ///   can't represent, 422 if it doesn't describe a `type`, with the place of the
     ///   error. A ``Problem`` of `decode` is thrown unchanged.
     public func decode<Value, Bytes: RangeReplaceableCollection>(
         _ type: Value.Type, using decode: (Value.Type, Bytes) throws -> Value
@@ -68,9 +69,9 @@ extension Problem {
     fileprivate init(_ error: DecodingError) {
         switch error {
         case .dataCorrupted(let context) where context.codingPath.isEmpty:
-            // Foundation's decoder reports broken JSON like this.
+            // Foundation's decoder reports broken JSON like this, and numbers that don't fit.
             self.init(
-                .badRequest, "The body isn't valid JSON: \(Self.shown(context.debugDescription))")
+                .badRequest, "The body can't be decoded: \(Self.shown(context.debugDescription))")
         case .dataCorrupted(let context):
             self.init(Self.place(context.codingPath), Self.shown(context.debugDescription))
         case .keyNotFound(let key, let context):
