@@ -171,7 +171,7 @@ extension StopTests {
         router.get("/readyz") { .text("\($0.isDraining)") }
         var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
         configuration.drain.delay = .seconds(600)
-        let server = Server(configuration: configuration, router: router, logger: .silent) {
+        let server = try Server(configuration: configuration, router: router, logger: .silent) {
             bound.add($0)
         }
         let running = Task { try await server.run() }

@@ -79,9 +79,10 @@ extension HTTPExchange {
                 message, body: response.body, isHead: isHead, keepAlive: keepAlive,
                 date: service.date, into: &output)
         } else {
-            // The response to a HEAD, or a status without content: the length isn't known.
+            // The response to a HEAD, or a status without content. Its length may not be known.
+            let framing = response.contentLength.map(ResponseEncoder.Framing.length)
             ResponseEncoder.encodeHead(
-                message, .untilClose, keepAlive: keepAlive, date: service.date,
+                message, framing ?? .untilClose, keepAlive: keepAlive, date: service.date,
                 into: &output)
         }
         connection.sendRaw(output)

@@ -76,6 +76,8 @@ public struct Response: Sendable {
     public var body: [UInt8]
     /// The source of a streamed body, which replaces ``body``.
     var stream: Stream?
+    /// The size of a streamed body, if it is known.
+    var contentLength: Int?
 
     /// A closure that returns the next part of a body, of any size, or `nil` at the end.
     public typealias Stream = @Sendable () async throws -> [UInt8]?
@@ -91,16 +93,20 @@ public struct Response: Sendable {
 
     /// Creates a response whose body is produced while it is sent.
     ///
-    /// - Parameter stream: Called on the connection's event loop for one part after the other, each
-    ///   time the client has received enough of the previous ones. If it throws, the connection is
-    ///   reset, because the status has already been sent. A client that receives nothing for
-    ///   ``Limits/handshakeTimeout`` is reset too. Not called for a HEAD request.
+    /// - Parameters:
+    ///   - contentLength: The size of the whole body if it is known; otherwise the parts are sent in
+    ///     chunks. If the parts turn out to have another size, the connection is reset.
+    ///   - stream: Called on the connection's event loop for one part after the other, each time the
+    ///     client has received enough of the previous ones. If it throws, the connection is reset,
+    ///     because the status has already been sent. A client that receives nothing for
+    ///     ``Limits/handshakeTimeout`` is reset too. Not called for a HEAD request.
     public init(
         status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:],
-        stream: @escaping Stream
+        contentLength: Int? = nil, stream: @escaping Stream
     ) {
         self.init(status: status, headerFields: headerFields)
         self.stream = stream
+        self.contentLength = contentLength.map { max(0, $0) }
     }
 
     /// Returns a response with text in UTF-8.

@@ -122,6 +122,14 @@ public struct Router: Sendable {
         }
     }
 
+    /// The paths of the routes that adjust the server's settings, with their adjustments.
+    var adjustedPaths: [(path: String, adjust: ConnectionOptions.Adjust)] {
+        routes.compactMap { route in
+            guard case .webSocket(_, let index?) = route.target else { return nil }
+            return (route.pattern.text, adjustments[index])
+        }
+    }
+
     /// Finds the route of a request.
     func find(_ head: RequestHead, isUpgrade: Bool) -> Found {
         if head.isServerWide { return .options(Self.methods(of: routes.map(\.target.method))) }

@@ -16,18 +16,20 @@ public final class Server: Service, Sendable {
     /// A stopper that ends ``Drain/delay`` early.
     private let skipDrainDelay = Stopper()
 
-    /// Creates a server that doesn't listen yet.
+    /// Creates a server that doesn't listen yet. Nothing of the process changes before ``run()``.
     ///
     /// - Parameters:
     ///   - broker: Connects the topics of several servers. By default the topics are the server's
     ///     own.
     ///   - logger: Its handler must not block, since event loops log, too.
     ///   - onListening: Called once, with the addresses that the server listens on.
+    /// - Throws: All invalid settings together, those of routes included.
     public init(
         configuration: ServerConfiguration, router: Router, broker: any Broker = MemoryBroker(),
         logger: Logger = Logger(label: "apus"),
         onListening: @escaping @Sendable ([BoundAddress]) -> Void = { _ in }
-    ) {
+    ) throws(ConfigurationErrors) {
+        try configuration.validate(with: router)
         shared = ServerShared(
             configuration: configuration, router: router, broker: broker, logger: logger)
         self.onListening = onListening
@@ -141,7 +143,7 @@ public final class Server: Service, Sendable {
             "listening",
             metadata: [
                 "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
-                "loops": "\(shared.configuration.loops)",
+                "loops": "\(shared.configuration.loopCount)",
                 "connections.max": "\(shared.admission.max)",
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",

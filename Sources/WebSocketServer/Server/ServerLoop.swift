@@ -13,6 +13,7 @@ final class ServerLoop: @unchecked Sendable {
     let resources: LoopResources
     private let shared: ServerShared
     private let http: HTTPService
+    private let descriptors: Descriptors
     private var listeners: [Listener] = []
     private var signals: [SignalSource] = []
     /// The drain of the connections. It is kept here, because the timer wheel keeps nothing alive.
@@ -21,9 +22,10 @@ final class ServerLoop: @unchecked Sendable {
     /// Must be read only after the loop has stopped.
     private(set) var longestTurn: UInt64 = 0
 
-    init(number: Int, loop: EventLoop, shared: ServerShared) {
+    init(number: Int, loop: EventLoop, shared: ServerShared, descriptors: Descriptors) {
         self.number = number
         self.shared = shared
+        self.descriptors = descriptors
         http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, memory: shared.memory,
@@ -104,7 +106,7 @@ final class ServerLoop: @unchecked Sendable {
     /// evicted. Returns false if the new one is refused.
     private func makeRoom(for accepted: Accepted, from peer: SocketAddress) -> Bool {
         // The kernel gives out the lowest number that is free.
-        let isShort = Int(accepted.descriptor) >= shared.descriptors.end
+        let isShort = Int(accepted.descriptor) >= descriptors.end
         let entry = shared.admission.enter(peer, isShort: isShort)
         if let evicted = entry.evicted {
             evicted.evict()
@@ -113,7 +115,7 @@ final class ServerLoop: @unchecked Sendable {
         guard entry.verdict == .noRoom else { return true }
         resources.counters.refusedAtAccept += 1
         if isShort {
-            shared.warnings.short.log(["limit": "\(shared.descriptors.limit)"])
+            shared.warnings.short.log(["limit": "\(descriptors.limit)"])
         } else {
             shared.warnings.unplaced.log(["peer": "\(peer)"])
         }

@@ -22,8 +22,6 @@ final class ServerShared: Sendable {
     let backlogBudget: ByteBudget
     /// The bytes of publications that the loops have not delivered yet.
     let deliveryBudget: ByteBudget
-    /// The limits of descriptors, read when the server is made.
-    let descriptors = Descriptors()
     /// Whether publications have been dropped, so that subscribers must be treated as after any
     /// gap. Set until the loops have caught up.
     let isOverloaded = Atomic<Bool>(false)
@@ -47,7 +45,8 @@ final class ServerShared: Sendable {
             max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
         self.memory = memory
         admission = Admission(
-            max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
+            max: limits.connectionsMax ?? RangedSettings.connectionsMax.range.upperBound,
+            perAddressMax: limits.connectionsPerAddressMax,
             proxies: configuration.proxies, isOverloaded: { memory.isOverrun })
         budget = ByteBudget(
             max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
