@@ -44,7 +44,7 @@ import WebSocketTesting
         configuration.limits = .patient
         configuration.drain.spread = .zero
         let addresses = Reports<[BoundAddress]>()
-        let server = Server(
+        let server = try Server(
             configuration: configuration, router: .echo, logger: .silent
         ) { addresses.add($0) }
         let group = ServiceGroup(
@@ -114,7 +114,7 @@ import WebSocketTesting
         configuration.drain.deadline = .seconds(600)
         configuration.limits.closeTimeout = .seconds(600)
         let bound = Reports<[BoundAddress]>()
-        let server = Server(
+        let server = try Server(
             configuration: configuration, router: .single(recorder), logger: .silent
         ) { bound.add($0) }
         let running = Task { try await server.run() }
@@ -149,7 +149,7 @@ import WebSocketTesting
             var configuration = ServerConfiguration(
                 address: .hostname("127.0.0.1", port: server.port))
             configuration.addresses.insert(.hostname("127.0.0.1", port: 0), at: 0)
-            let second = Server(configuration: configuration, router: .echo, logger: .silent)
+            let second = try Server(configuration: configuration, router: .echo, logger: .silent)
             let error = await #expect(throws: ServerError.self) { try await second.run() }
             #expect(error?.code == .addressInUse)
         }

@@ -23,11 +23,13 @@ public final class Server: Service, Sendable {
     ///     own.
     ///   - logger: Its handler must not block, since event loops log, too.
     ///   - onListening: Called once, with the addresses that the server listens on.
+    /// - Throws: ``RouteErrors`` if the router has invalid or repeated routes.
     public init(
         configuration: ServerConfiguration, router: Router, broker: any Broker = MemoryBroker(),
         logger: Logger = Logger(label: "apus"),
         onListening: @escaping @Sendable ([BoundAddress]) -> Void = { _ in }
-    ) {
+    ) throws {
+        try router.validate()
         shared = ServerShared(
             configuration: configuration, router: router, broker: broker, logger: logger)
         self.onListening = onListening
