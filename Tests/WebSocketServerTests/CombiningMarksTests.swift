@@ -51,7 +51,8 @@ struct CombiningMarksTests {
                 case .respond(_, let parameters, _):
                     #expect(parameters["name"] != "lobby")
                     #expect(parameters == parameters)
-                case .unmatched(.wrongType(_, let value)): #expect(value.prefix(40).utf8.count == 40)
+                case .unmatched(.wrongType(_, let value)):
+                    #expect(value.prefix(40).utf8.count == 40)
                 default: break
                 }
             }

@@ -21,7 +21,9 @@ import WebSocketTesting
                 if isFirst.withLock({ (old: inout Bool) -> Bool in
                     defer { old = false }
                     return old
-                }) { return [UInt8]("first".utf8) }
+                }) {
+                    return [UInt8]("first".utf8)
+                }
                 try await waiting.wait()
                 return nil
             })
@@ -84,7 +86,7 @@ import WebSocketTesting
             try await server.until { $0.hasEnded }
             waiting.open()
             for body in ["slow", "quick", "quick"] {
-                #expect(try await client.readResponse().body == body)
+                #expect(try await client.readFinalResponse().body == body)
             }
             #expect(try await client.readToEnd() == [])
             // Part of a request is none.
@@ -94,7 +96,7 @@ import WebSocketTesting
             await other.finishSending()
             try await server.until { $0.hasEnded }
             waiting.open()
-            #expect(try await other.readResponse().body == "slow")
+            #expect(try await other.readFinalResponse().body == "slow")
             #expect(try await other.readToEnd() == [])
         }
         #expect(waiting.cancelled.all.isEmpty)
@@ -112,7 +114,7 @@ import WebSocketTesting
                 #expect(try await client.readHead() == "HTTP/1.1 100 Continue\r\n\r\n")
             }
             waiting.open()
-            let response = try await client.readResponse()
+            let response = try await client.readFinalResponse()
             #expect(response.body == "slow" && response.head.contains("Connection: close"))
             #expect(try await client.readToEnd() == [])
         }
@@ -134,6 +136,16 @@ import WebSocketTesting
             waiting.open()
             let all = String(decoding: try await client.readToEnd(), as: UTF8.self)
             #expect(all.hasPrefix("HTTP/1.1 200 ") && all.hasSuffix("slow"))
+        }
+    }
+}
+
+extension RawClient {
+    /// Reads the next response that isn't an interim one, which comes on a busy machine.
+    fileprivate func readFinalResponse() throws -> (head: String, body: String) {
+        while true {
+            let response = try readResponse()
+            if !response.head.hasPrefix("HTTP/1.1 100 ") { return response }
         }
     }
 }

@@ -79,16 +79,18 @@ import WebSocketTesting
                     for one in all[..<first].dropFirst() { router.add(middleware: one) }
                     let there = (0..<count).map { "\($0)" }
                     let back = there.reversed().map { "-\($0)" }
-                    guard case .respond(let respond, _, let hasMiddleware) =
-                        router.table.find(.get, ["a", "b"], isUpgrade: false)
+                    guard
+                        case .respond(let respond, _, let hasMiddleware) =
+                            router.table.find(.get, ["a", "b"], isUpgrade: false)
                     else { throw DeadlineError() }
                     #expect(hasMiddleware == (count > 0))
                     let response = try await respond(.sample())
                     #expect(notes.value == there + back)
                     #expect(
                         response.headerFields[values: .init("X-Note")!] == there.reversed())
-                    guard case .webSocket(let upgrade, _) =
-                        router.table.find(.get, ["a", "ws"], isUpgrade: true)
+                    guard
+                        case .webSocket(let upgrade, _) =
+                            router.table.find(.get, ["a", "ws"], isUpgrade: true)
                     else { throw DeadlineError() }
                     #expect((upgrade.middleware == nil) == (count == 0))
                     #expect((router.table.unmatched == nil) == (first == 0))
@@ -121,8 +123,10 @@ import WebSocketTesting
             let length = method == "POST" ? "Content-Length: 0\r\n" : ""
             for _ in 0..<2 {
                 try await client.send("\(method) \(path) HTTP/1.1\r\nHost: a\r\n\(length)\r\n")
-                let head = if method == "HEAD" || status == 204 { try await client.readHead() }
-                    else { try await client.readResponse().head }
+                let head =
+                    if method == "HEAD" || status == 204 { try await client.readHead() } else {
+                        try await client.readResponse().head
+                    }
                 #expect(head.hasPrefix("HTTP/1.1 \(status) "))
                 #expect(head.contains("X-Note: outer\r\n"))
                 let isMatched = ["/in", "/ws", "/fails"].contains(path) && method == "GET"
@@ -179,7 +183,8 @@ import WebSocketTesting
         let switching = Response(status: .switchingProtocols)
         for (middleware, status) in [
             (Instead(response: refusal), 402), (Instead(response: refusal, asksRoute: true), 402),
-            (Instead(response: switching), 500), (Instead(response: switching, asksRoute: true), 101),
+            (Instead(response: switching), 500),
+            (Instead(response: switching, asksRoute: true), 101),
             (Instead(response: Response(status: .continue)), 500),
         ] as [(any Middleware, Int)] {
             var router = Router()
@@ -215,7 +220,9 @@ import WebSocketTesting
             router.upgrade("/ws") { _ in .accept(Recorder()) }
             try await withServer(router) { server in
                 let client = try server.raw()
-                for request in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", RawClient.upgradeRequest("/ws")] {
+                for request in [
+                    "GET / HTTP/1.1\r\nHost: a\r\n\r\n", RawClient.upgradeRequest("/ws"),
+                ] {
                     try await client.send(request)
                     let head = try await client.readResponse().head
                     #expect(head.hasPrefix("HTTP/1.1 \(status) "))

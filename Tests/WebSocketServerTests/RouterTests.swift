@@ -26,7 +26,9 @@ import WebSocketTesting
         router.put("/things/{id:int}") { .text("put \($0.parameters.integer("id"))") }
         router.patch("/things/{id:int}") { _ in .text("patched") }
         router.delete("/things/{id:int}") { _ in Response(status: .noContent) }
-        router.get("/files/{path...}") { .text("\($0.parameters.rest.count) \($0.parameters["path"]!)") }
+        router.get("/files/{path...}") {
+            .text("\($0.parameters.rest.count) \($0.parameters["path"]!)")
+        }
         router.get("/fails") { _ in throw DeadlineError() }
         return router
     }()

@@ -89,7 +89,8 @@ extension Request {
         var shape: [String] {
             segments.map { segment in
                 guard segment.hasPrefix("{") else { return segment }
-                return segment.hasSuffix("...}") ? "..." : segment.hasSuffix(":int}") ? ":int" : "{}"
+                return segment.hasSuffix("...}")
+                    ? "..." : segment.hasSuffix(":int}") ? ":int" : "{}"
             }
         }
     }
@@ -235,7 +236,8 @@ extension Request {
             for (number, spec) in specs.enumerated() {
                 Self.add(spec, at: spec.path, number, to: &plain)
                 // Cuts the path into groups at random places. The rest of a path ends one.
-                let cut = spec.segments.isEmpty || spec.segments.last == "{rest...}"
+                let cut =
+                    spec.segments.isEmpty || spec.segments.last == "{rest...}"
                     ? 0 : Int.random(in: 0...spec.segments.count, using: &random)
                 let first = Int.random(in: 0...cut, using: &random)
                 func prefix(_ range: Range<Int>) -> String {

@@ -161,7 +161,6 @@ import WebSocketTesting
                 #expect(response.body.contains("took too long to decide"))
                 _ = try await waiting.cancelled.next()
             }
-            #expect(await server.server.counters().handshakeTimeouts == 0)
         }
         #expect(!log.lines(with: "no decision within 100 ms").isEmpty)
     }
@@ -176,8 +175,7 @@ import WebSocketTesting
                 _ = try await waiting.begun.next()
             }
             server.server.stop()
-            // The end of the listener shows that the drain has begun.
-            try await within { while (try? server.raw()) != nil { await Task.yield() } }
+            try await server.untilDraining()
             for _ in clients { waiting.open() }
             let head = try await clients[0].readResponse().head
             #expect(head.hasPrefix("HTTP/1.1 503 ") && head.contains("Retry-After: "))
@@ -238,7 +236,9 @@ import WebSocketTesting
         #expect(waiting.cancelled.all.isEmpty)
     }
 
-    @Test("A refusal has its status, header fields and body, at once or later; the next request follows")
+    @Test(
+        "A refusal has its status, header fields and body, at once or later; the next request follows"
+    )
     func refusals() async throws {
         let waiting = Waiting()
         var router = Self.router(waiting)

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import WebSocketTesting
 
@@ -9,24 +10,63 @@ final class Waiting: Sendable {
     let begun = Reports<Void>()
     /// Reports each task that was cancelled there.
     let cancelled = Reports<Void>()
-    private let stream: AsyncStream<Void>
-    private let continuation: AsyncStream<Void>.Continuation
-
-    init() { (stream, continuation) = AsyncStream.makeStream() }
+    private let state = Mutex(WaitingState())
 
     /// Waits. Throws if the task is cancelled.
     func wait() async throws {
+        let number = state.withLock { state in
+            state.count += 1
+            return state.count
+        }
         begun.add(())
         await withTaskCancellationHandler {
-            for await _ in stream { break }
+            await withCheckedContinuation { continuation in
+                let goesOn = state.withLock { state in
+                    if state.cancelled.remove(number) != nil { return true }
+                    if state.open > 0 {
+                        state.open -= 1
+                        return true
+                    }
+                    state.waiting.append((number, continuation))
+                    return false
+                }
+                if goesOn { continuation.resume() }
+            }
         } onCancel: {
+            let waiter = state.withLock { state in
+                guard let index = state.waiting.firstIndex(where: { $0.number == number }) else {
+                    state.cancelled.insert(number)
+                    return nil as CheckedContinuation<Void, Never>?
+                }
+                return state.waiting.remove(at: index).continuation
+            }
             cancelled.add(())
+            waiter?.resume()
         }
         try Task.checkCancellation()
     }
 
-    /// Lets one task go on.
-    func open() { continuation.yield(()) }
+    /// Lets one task go on: the first one that waits, or the next one that comes.
+    func open() {
+        let waiter = state.withLock { state in
+            if state.waiting.isEmpty {
+                state.open += 1
+                return nil as CheckedContinuation<Void, Never>?
+            }
+            return state.waiting.removeFirst().continuation
+        }
+        waiter?.resume()
+    }
+}
+
+/// The state of a ``Waiting``; not nested in it, which Swift 6.3 miscompiles.
+private struct WaitingState {
+    var count = 0
+    /// The number of tasks that may go on without waiting.
+    var open = 0
+    var waiting: [(number: Int, continuation: CheckedContinuation<Void, Never>)] = []
+    /// The tasks that were cancelled before they waited.
+    var cancelled: Set<Int> = []
 }
 
 extension TestServer {
@@ -37,6 +77,14 @@ extension TestServer {
                 try Task.checkCancellation()
                 await Task.yield()
             }
+        }
+    }
+
+    /// Waits until the first loop drains its connections.
+    func untilDraining() async throws {
+        let loop = try #require(await server.firstLoop)
+        try await within(.seconds(120), "the drain") {
+            while await !loop.onLoop({ $0.registry.isDraining }) { try Task.checkCancellation() }
         }
     }
 

@@ -26,8 +26,11 @@ struct PathPattern: Sendable, Hashable {
             throw PatternError("a path begins with a slash: write \"/\(text)\"")
         }
         self.text = text
-        let parts = text == "/" ? [] : text.dropFirst().split(
-            separator: "/", omittingEmptySubsequences: false)
+        let parts =
+            text == "/"
+            ? []
+            : text.dropFirst().split(
+                separator: "/", omittingEmptySubsequences: false)
         var segments: [Segment] = []
         var names: Set<String> = []
         for part in parts {
@@ -55,13 +58,16 @@ struct PathPattern: Sendable, Hashable {
             throw PatternError("a parameter is written with braces: {\(part.dropFirst())}")
         }
         if part.hasPrefix("<"), part.hasSuffix(">") {
-            throw PatternError("a parameter is written with braces: {\(part.dropFirst().dropLast())}")
+            throw PatternError(
+                "a parameter is written with braces: {\(part.dropFirst().dropLast())}")
         }
         if part.contains("?") || part.contains("#") {
-            throw PatternError("a path has no query: read it from the request, and leave it out here")
+            throw PatternError(
+                "a path has no query: read it from the request, and leave it out here")
         }
         if part.contains("%") {
-            throw PatternError("requests are decoded before they are compared: write \(part) decoded")
+            throw PatternError(
+                "requests are decoded before they are compared: write \(part) decoded")
         }
         return .literal(ExactString(String(part)))
     }

@@ -199,7 +199,8 @@ public struct Router: Sendable {
 
     private mutating func add(_ path: String, _ target: Target) {
         // A relative path is an error of its own, and must not become part of the prefix.
-        let full = path == "/" && !prefix.isEmpty ? prefix : path.hasPrefix("/") ? prefix + path : path
+        let full =
+            path == "/" && !prefix.isEmpty ? prefix : path.hasPrefix("/") ? prefix + path : path
         do throws(PatternError) {
             insert(Route(pattern: try PathPattern(full), target: target))
         } catch {
