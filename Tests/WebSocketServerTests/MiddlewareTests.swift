@@ -232,6 +232,22 @@ import WebSocketTesting
         }
     }
 
+    @Test("An interim status of a route or of middleware is answered 500: more would be awaited")
+    func interim() async throws {
+        var router = Router()
+        router.get("/route") { _ in Response(status: .switchingProtocols) }
+        router.group("/", middleware: [Instead(response: Response(status: .continue))]) {
+            $0.get("/group") { _ in .text("served") }
+        }
+        try await withServer(router) { server in
+            let client = try server.raw()
+            for path in ["/route", "/group"] {
+                try await client.send("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+                #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 500 "))
+            }
+        }
+    }
+
     @Test("Values and changed header fields reach routes and decisions")
     func values() async throws {
         let seats = Reports<String>()

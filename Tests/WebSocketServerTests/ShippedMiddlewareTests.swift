@@ -47,7 +47,7 @@ import WebSocketTesting
     }
 
     @Test(
-        "A request's number is the client's if it is valid, and else a new one",
+        "A request's identifier is the client's if it is valid, and else a new one",
         arguments: [
             ("abc-_.:+/=09", true), (String(repeating: "x", count: 128), true), ("", false),
             (String(repeating: "x", count: 129), false), ("a b", false), ("a\"b", false),

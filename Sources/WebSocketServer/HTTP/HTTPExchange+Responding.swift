@@ -71,6 +71,7 @@ extension HTTPExchange {
             connection.stage == .opening
         else { return }
         task = nil
+        let response = response.checked(connection.resources.warnings, of: head.request)
         // A client that has closed its sending side sends no further requests.
         let isLast = isContentUnread || connection.hasEnded && pipelined.isEmpty
         let keepAlive =
@@ -156,6 +157,17 @@ extension HTTPExchange {
         state = .finished
         connection.setReadingPaused(false, .http)
         endConnection(connection)
+    }
+}
+
+extension Response {
+    /// Returns the response, or a 500 if its status is interim: such a response would leave the
+    /// client waiting for another (RFC 9110 §15.2).
+    fileprivate func checked(_ warnings: ServerWarnings, of request: HTTPRequest) -> Response {
+        if status.code >= 200 { return self }
+        let error = "the response has the interim status \(status.code)"
+        warnings.failedRequest.log(["path": "\(request.loggedPath)", "error": "\(error)"])
+        return Response(problem: .internalServerError)
     }
 }
 

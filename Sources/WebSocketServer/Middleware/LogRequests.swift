@@ -3,7 +3,7 @@ public import Logging
 /// An access log: one line for each request and each upgrade, when its response is known.
 ///
 /// A line has the method, the path without its query, the status, the duration in milliseconds, the
-/// bytes of the body, the client's address, and the request's number if there is a ``RequestID``.
+/// bytes of the body, the client's address, and the request's identifier if there is a ``RequestID``.
 /// The duration of a streamed response ends where its body begins. A request whose client left
 /// before the response has `cancelled`.
 public struct LogRequests: Middleware {
@@ -41,7 +41,7 @@ public struct LogRequests: Middleware {
             "bytes": response.stream == nil ? "\(response.body.count)" : "streamed",
         ]
         if Task.isCancelled { metadata["cancelled"] = "true" }
-        // Whether the number was given outside or inside of this middleware.
+        // The identifier was given outside of this middleware, or inside.
         let outer = request.values[RequestID.self]
         if let id = outer ?? response.headerFields[RequestID.fieldName] {
             metadata["request_id"] = "\(id)"

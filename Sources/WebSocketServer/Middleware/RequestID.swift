@@ -1,11 +1,11 @@
 import HTTPTypes
 
-/// Gives each request a number for logs: the client's `X-Request-ID` if it is valid, or else a
-/// random one. The response has it in the same field.
+/// Gives each request an identifier for logs: the client's `X-Request-ID` if it is valid, or else a
+/// random one. The response has it in the same header field.
 ///
-/// Routes and further middleware read it as `request.values[RequestID.self]`. A valid number has 1 to
-/// 128 letters, digits, `-`, `_`, `.`, `:`, `+`, `/` and `=`. A client can choose it, so it proves
-/// nothing.
+/// Routes and further middleware read it as `request.values[RequestID.self]`. A valid identifier has
+/// 1 to 128 ASCII letters, digits, and `-`, `_`, `.`, `:`, `+`, `/`, `=`. A client can choose it, so
+/// it proves nothing.
 public struct RequestID: Middleware, RequestValueKey {
     public typealias Value = String
 
