@@ -75,6 +75,23 @@ import WebSocketTesting
         #expect(log.lines(with: "failed").isEmpty)
     }
 
+    @Test(
+        "A streamed response without end ends with a client that first sends no more, then leaves")
+    func endlessStream() async throws {
+        var router = Router()
+        router.get("/") { _ in Response(stream: { [UInt8](repeating: 1, count: 1_000) }) }
+        try await withServer(router) { server in
+            let client = try server.raw(receiveBuffer: 4_096)
+            try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            _ = try await client.readHead()
+            await client.finishSending()
+            try await server.until { $0.hasEnded }
+            _ = try await client.read(100_000)
+            await client.close()
+            try await server.untilEmpty()
+        }
+    }
+
     @Test("A client that only sends no more gets its responses, also to requests behind")
     func halfClosed() async throws {
         let waiting = Waiting()

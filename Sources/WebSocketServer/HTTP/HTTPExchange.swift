@@ -193,6 +193,10 @@ final class HTTPExchange: OpeningPhase {
     override var heldSize: Int { body.capacity + pipelined.capacity + parser.heldSize }
 
     override func outboxShrank(isLow: Bool, on connection: ConnectionCore) {
+        // The end of a client that sends no more has been reported; a failed write comes here.
+        if connection.hasEnded, !connection.isOpen {
+            return connection.terminate(reason: "client left")
+        }
         switch state {
         case .head, .body: break
         case .streaming(let stream): return stream.outboxShrank(isLow: isLow, on: connection)
