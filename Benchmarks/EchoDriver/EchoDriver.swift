@@ -20,7 +20,7 @@ struct EchoDriver {
             }
         } else {
             let echo = RawEcho()
-            router.webSocket("/echo") { _ in .accept(echo) }
+            router.upgrade("/echo") { _ in .accept(echo) }
         }
         var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
         configuration.loops = 1

@@ -176,7 +176,7 @@ import LiveTesting
         let gate = Reports<Int>()
         let recorder = Recorder()
         var router = Self.echo(gate)
-        router.webSocket("/other") { _ in .accept(recorder) }
+        router.upgrade("/other") { _ in .accept(recorder) }
         try await withServer(router) {
             $0.limits.messageRateMax = 1_000_000
         } _: { server in

@@ -131,7 +131,7 @@ import LiveTesting
 
     private static var guarded: Router {
         var router = Router()
-        router.webSocket("/ws") { _ in .accept(Guarded(), awaitsAuthentication: true) }
+        router.upgrade("/ws") { _ in .accept(Guarded(), awaitsAuthentication: true) }
         return router
     }
 

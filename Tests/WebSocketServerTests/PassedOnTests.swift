@@ -46,7 +46,7 @@ struct PassedOnTests {
     func relay(ending: Ending) async throws {
         let second = Recorder()
         var router = Router()
-        router.webSocket("/second") { _ in .accept(second) }
+        router.upgrade("/second") { _ in .accept(second) }
         router.webSocket("/first") { connection in
             let end = await connection.waitUntilClosed()
             second.connections.all[0].close(end.code, reason: end.reason)

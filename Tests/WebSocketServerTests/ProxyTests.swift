@@ -16,7 +16,7 @@ private final class Greeter: ConnectionHandler {
     private static var router: Router {
         var router = Router()
         router.get("/who") { .text($0.remoteAddress) }
-        router.webSocket("/ws") { _ in .accept(Greeter()) }
+        router.upgrade("/ws") { _ in .accept(Greeter()) }
         return router
     }
 

@@ -26,7 +26,7 @@ import LiveTesting
 
     private static var relay: Router {
         var router = Router()
-        router.webSocket("/ws") { request in
+        router.upgrade("/ws") { request in
             .accept(Relay(request.query?.string.split(separator: ",").map(String.init) ?? []))
         }
         return router

@@ -80,7 +80,8 @@ public struct Limits: Sendable {
 
     /// The time in which a request's head must arrive, and then its body. Beyond it, the request is
     /// answered 408 (RFC 9110 §15.5.9). A kept-alive connection without a request is closed after
-    /// the same time. Default 10 s, `10 ms ... 1 h`.
+    /// the same time. It is also the time that a route may take to decide on an upgrade. Beyond it,
+    /// the decision is cancelled and the request answered 503. Default 10 s, `10 ms ... 1 h`.
     public var handshakeTimeout: Duration = .seconds(10)
     /// The size of a request's head: the request line and the header fields. A larger one is
     /// answered 414 or 431. Default 8 KiB, `256 ... 2 MiB`.

@@ -23,12 +23,14 @@ public final class Server: Service, Sendable {
     ///     own.
     ///   - logger: Its handler must not block, since event loops log, too.
     ///   - onListening: Called once, with the addresses that the server listens on.
-    /// - Throws: All invalid settings together, those of routes included.
+    /// - Throws: ``ConfigurationErrors`` with all invalid settings, those of routes included;
+    ///   ``RouteErrors`` with all invalid or repeated routes.
     public init(
         configuration: ServerConfiguration, router: Router, broker: any Broker = MemoryBroker(),
         logger: Logger = Logger(label: "apus"),
         onListening: @escaping @Sendable ([BoundAddress]) -> Void = { _ in }
-    ) throws(ConfigurationErrors) {
+    ) throws {
+        try router.validate()
         try configuration.validate(with: router)
         shared = ServerShared(
             configuration: configuration, router: router, broker: broker, logger: logger)

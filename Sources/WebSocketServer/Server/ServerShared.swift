@@ -37,9 +37,9 @@ final class ServerShared: Sendable {
         backlogBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         deliveryBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         self.configuration = configuration
-        http = HTTPSettings(configuration, router: router)
         self.logger = logger
         warnings = ServerWarnings(logger: logger)
+        http = HTTPSettings(configuration, router: router, warnings: warnings, logger: logger)
         let limits = configuration.limits
         let memory = ByteBudget(
             max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
