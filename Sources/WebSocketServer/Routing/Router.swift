@@ -226,7 +226,7 @@ public struct Router: Sendable {
     /// The paths of the routes that adjust the server's settings, with their adjustments.
     var adjustedPaths: [(path: String, adjust: ConnectionOptions.Adjust)] {
         routes.compactMap { route in
-            guard case .webSocket(_, let index?) = route.target else { return nil }
+            guard case .upgrade(_, let index?) = route.target else { return nil }
             return (route.pattern.text, adjustments[index])
         }
     }

@@ -41,7 +41,9 @@ public final class Server: Service, Sendable {
     init(
         manualWith configuration: ServerConfiguration, router: Router, broker: any Broker,
         logger: Logger, onStart: @escaping @Sendable () -> Void
-    ) {
+    ) throws {
+        try router.validate()
+        try configuration.validate(with: router)
         var configuration = configuration
         configuration.addresses = []
         configuration.loops = 1
