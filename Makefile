@@ -105,6 +105,17 @@ docs-keys: deps-build commit ## update the table of keys in docs/configuration.m
 	swift build --product apus
 	python3 Tests/Integration/docs_keys.py .build/debug/apus docs/configuration.md
 
+.PHONY: docs
+docs: deps-build ## write the reference documentation of the library into .build/docs
+	swift build --target WebSocketServer
+	python3 Tests/Integration/docc.py .build/debug .build/docs
+
+.PHONY: symbols
+symbols: deps-build ## update the lists of public symbols in Tests/PublicSymbols
+	swift build --target RedisBroker
+	swift build --target WebSocketTesting
+	python3 Tests/Integration/public_symbols.py .build/debug
+
 .PHONY: lint
 lint: ## check the format of the Swift sources
 	swift format lint --strict --parallel --recursive $(SOURCES)
