@@ -4,6 +4,7 @@ import Synchronization
 /// The settings of a server's HTTP: routes, limits, and access.
 final class HTTPSettings: Sendable {
     let router: Router
+    let publisher: Publisher
     let origins: OriginPolicy
     let proxies: ProxyOptions
     let limits: HTTPLimits
@@ -16,8 +17,9 @@ final class HTTPSettings: Sendable {
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isStopping = Atomic<Bool>(false)
 
-    init(_ configuration: ServerConfiguration, router: Router) {
+    init(_ configuration: ServerConfiguration, router: Router, publisher: Publisher) {
         self.router = router
+        self.publisher = publisher
         origins = configuration.origins
         proxies = configuration.proxies
         let options = ConnectionOptions(

@@ -20,6 +20,7 @@ final class ServerShared: Sendable {
     let backlogBudget: ByteBudget
     /// The bytes of publications that the loops have not delivered yet.
     let deliveryBudget: ByteBudget
+    let publisher: Publisher
     /// The limits of descriptors, read when the server is made.
     let descriptors = Descriptors()
     /// Whether publications have been dropped, so that subscribers must be treated as after any
@@ -35,7 +36,8 @@ final class ServerShared: Sendable {
         backlogBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         deliveryBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         self.configuration = configuration
-        http = HTTPSettings(configuration, router: router)
+        publisher = Publisher(broker: broker, budget: deliveryBudget)
+        http = HTTPSettings(configuration, router: router, publisher: publisher)
         self.logger = logger
         warnings = ServerWarnings(logger: logger)
         let limits = configuration.limits
