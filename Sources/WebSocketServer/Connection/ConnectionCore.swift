@@ -191,6 +191,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
+        unsafe opening?.terminated()
         unsafe opening = nil
         countMemory()
         if let subscriber = unsafe subscriber {

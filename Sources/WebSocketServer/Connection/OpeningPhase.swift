@@ -15,6 +15,9 @@ class OpeningPhase {
         preconditionFailure("overridden")
     }
 
+    /// Called when the connection is over before it became a WebSocket. Tasks are cancelled.
+    func terminated() {}
+
     /// Drains the connection. Returns whether it is to be ended at once because no request is in
     /// progress.
     func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }

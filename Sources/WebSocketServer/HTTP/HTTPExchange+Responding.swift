@@ -11,7 +11,8 @@ extension HTTPExchange {
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed))
+            isDraining: settings.isStopping.load(ordering: .relaxed),
+            publisher: settings.publisher)
         body = []
         state = .responding(head)
         // Above the limit the request is answered, too, as long as no other needs the place.
@@ -19,7 +20,7 @@ extension HTTPExchange {
         connection.setReadingPaused(true, .http)
         connection.loop.cancel(connection)
         let warnings = connection.resources.warnings
-        Task(executorPreference: connection.loop) {
+        task = connection.startTask {
             let response: Response
             do {
                 response = try await respond(request)
@@ -43,6 +44,7 @@ extension HTTPExchange {
         guard case .responding(let head) = state, connection.stage == .opening else {
             return
         }
+        task = nil
         let keepAlive = head.keepAlive && !connection.resources.registry.isDraining
         let isHead = head.request.method == .head
         if let source = response.stream, !isHead,

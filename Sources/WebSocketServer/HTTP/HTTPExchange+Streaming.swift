@@ -32,6 +32,7 @@ final class ResponseStream {
     private let keepAlive: Bool
     /// A part has been asked for.
     private var isPulling = false
+    private var task: Task<Void, Never>?
 
     init(_ source: @escaping Response.Stream, isChunked: Bool, keepAlive: Bool) {
         self.source = source
@@ -49,13 +50,14 @@ final class ResponseStream {
         _ = connection.holdPlace()
         connection.loop.cancel(connection)
         let warnings = connection.resources.warnings
-        Task(executorPreference: connection.loop) { [source] in
+        task = connection.startTask { [source] in
             let part: Result<[UInt8]?, any Error>
             do {
                 part = .success(try await source())
             } catch {
                 part = .failure(error)
-                warnings.failedRequest.log(["error": "\(error)"])
+                // If the client has left, an error is no news.
+                if !Task.isCancelled { warnings.failedRequest.log(["error": "\(error)"]) }
             }
             connection.onLoop { connection in
                 guard connection.stage == .opening,
@@ -72,6 +74,7 @@ final class ResponseStream {
         on connection: ConnectionCore
     ) {
         isPulling = false
+        task = nil
         guard case .success(let part) = part else {
             return connection.terminate(reason: "response ended early", reset: true)
         }
@@ -93,6 +96,9 @@ final class ResponseStream {
             pull(on: connection)
         }
     }
+
+    /// Cancels the task that makes the next part, since the client has left.
+    func cancel() { task?.cancel() }
 
     func outboxShrank(isLow: Bool, on connection: ConnectionCore) {
         guard !isPulling else { return }

@@ -33,6 +33,8 @@ final class HTTPExchange: OpeningPhase {
     var proxy: SocketAddress?
     /// The pages that may read the response to the current request.
     var access = CrossOriginAccess.never
+    /// The task of the handler or middleware that is at work.
+    var task: Task<Void, Never>?
 
     init(service: HTTPService) {
         self.service = service
@@ -206,6 +208,11 @@ final class HTTPExchange: OpeningPhase {
     }
 
     override func ended(_ error: TransportError, on connection: ConnectionCore) {}
+
+    override func terminated() {
+        task?.cancel()
+        if case .streaming(let stream) = state { stream.cancel() }
+    }
 
     override func drain(on connection: ConnectionCore) -> Bool {
         switch state {
