@@ -208,7 +208,7 @@ import LiveTesting
                     var received = 0
                     while await connection.receive() != nil { received += 1 }
                     #expect(finishes ? received == 1_000 : received < 1_000)
-                    let end = await connection.waitUntilClosed()
+                    let end = try await connection.waitUntilClosed()
                     #expect(end.code == .normalClosure && end.isClean)
                 }
             }

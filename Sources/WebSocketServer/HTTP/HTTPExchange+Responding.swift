@@ -11,11 +11,12 @@ extension HTTPExchange {
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed))
+            isDraining: settings.isStopping.load(ordering: .relaxed),
+            publisher: settings.publisher)
         body = []
         beginResponding(to: head, isContentUnread: false, on: connection)
         let warnings = connection.resources.warnings
-        task = Task(executorPreference: connection.loop) {
+        task = connection.startTask {
             let response: Response
             do {
                 response = try await respond(request)
@@ -41,11 +42,12 @@ extension HTTPExchange {
         var request = Request(
             head: head.request, parameters: PathParameters(), query: head.query, body: [],
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed))
+            isDraining: settings.isStopping.load(ordering: .relaxed),
+            publisher: settings.publisher)
         if case .options = reason { request.isUnroutedOptions = true }
         beginResponding(
             to: head, isContentUnread: head.bodyFraming.hasContent, on: connection)
-        task = Task(executorPreference: connection.loop) { [request] in
+        task = connection.startTask { [request] in
             let response = await middleware.respond(to: request) { request in
                 settings.response(
                     to: request.head, reason, access,

@@ -61,7 +61,7 @@ final class ResponseStream {
         _ = connection.holdPlace()
         connection.loop.cancel(connection)
         let warnings = connection.resources.warnings
-        task = Task(executorPreference: connection.loop) { [source] in
+        task = connection.startTask { [source] in
             let part: Result<[UInt8]?, any Error>
             do {
                 part = .success(try await source())
@@ -85,6 +85,7 @@ final class ResponseStream {
         on connection: ConnectionCore
     ) {
         isPulling = false
+        task = nil
         guard case .success(let part) = part else {
             return connection.terminate(reason: "response ended early", reset: true)
         }

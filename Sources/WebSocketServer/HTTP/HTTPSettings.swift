@@ -5,6 +5,7 @@ import Synchronization
 /// The settings of a server's HTTP: routes, limits, and access.
 final class HTTPSettings: Sendable {
     let routes: RouteTable
+    let publisher: Publisher
     let origins: OriginPolicy
     let originCheck: OriginCheck
     let proxies: ProxyOptions
@@ -19,9 +20,10 @@ final class HTTPSettings: Sendable {
     let isStopping = Atomic<Bool>(false)
 
     init(
-        _ configuration: ServerConfiguration, router: Router, warnings: ServerWarnings,
-        logger: Logger
+        _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
+        warnings: ServerWarnings, logger: Logger
     ) {
+        self.publisher = publisher
         origins = configuration.origins
         originCheck = OriginCheck(origins: configuration.origins, logger: logger)
         routes = RouteTable(router, origins: originCheck, warnings: warnings, logger: logger)

@@ -51,8 +51,10 @@ final class PendingUpgrade: @unchecked Sendable {
     /// Starts the decision. If it isn't known when this returns (``isWaiting``), the connection's
     /// exchange is called once it is: ``HTTPExchange/decided(_:on:)``.
     func start(on connection: ConnectionCore) {
+        connection.resources.tasks.began()
         task = Task.immediate(executorPreference: connection.loop) { [self] in
             let response = await respond(on: connection)
+            connection.onLoop { $0.resources.tasks.ended() }
             // A task may outlive its loop, and then there is nobody left to answer.
             guard connection.loop.isCurrent else { return }
             self.response = response
@@ -90,7 +92,8 @@ final class PendingUpgrade: @unchecked Sendable {
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: [],
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed))
+            isDraining: settings.isStopping.load(ordering: .relaxed),
+            publisher: settings.publisher)
         return await middleware.respond(to: request) { request in
             await decide(request.head, request.values, on: connection)
         }

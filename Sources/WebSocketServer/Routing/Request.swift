@@ -1,5 +1,6 @@
 public import HTTPProtocol
 public import HTTPTypes
+public import PubSub
 import WebSocketProtocol
 
 /// A complete HTTP request.
@@ -19,8 +20,24 @@ public struct Request: Sendable {
     public let remoteAddress: String
     /// Whether the server has begun to stop: ``Server/isDraining``.
     public let isDraining: Bool
+    let publisher: Publisher
     /// Whether this is an OPTIONS request that no route handles, so that the server itself does.
     var isUnroutedOptions = false
+
+    /// Publishes a message to all subscribers of its topic, as ``Server/publish(_:)`` does: a route
+    /// can't name the server, which is made after its router.
+    public func publish(_ publication: Publication) async throws(BrokerError) {
+        try await publisher.publish(publication)
+    }
+
+    /// Publishes a text message. For `key` see ``Publication/key``.
+    public func publish(
+        _ text: String, to topic: String, key: String? = nil
+    ) async throws(BrokerError) {
+        let publication = unsafe Publication(
+            text.utf8Span.span.bytes, as: .text, to: topic, key: key)
+        try await publisher.publish(publication)
+    }
 }
 
 /// A request for a WebSocket whose opening handshake is valid (RFC 6455 §4.2.1), or a plain request

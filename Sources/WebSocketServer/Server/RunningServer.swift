@@ -154,16 +154,26 @@ final class RunningServer: Sendable {
         }
     }
 
-    /// Drains all connections as configured; returns when none is left.
+    /// Drains all connections as configured. Returns when none is left, and the handlers' tasks
+    /// have ended or the deadline has passed.
     func drain(_ drain: Drain) async {
         await closeListeners()
         await onEachLoop { $0.drain(drain, done: $1) }
     }
 
-    /// Ends all connections now.
+    /// Ends all connections now. Their handlers' tasks have a moment to end.
     func cut() async {
         await closeListeners()
         await onEachLoop { $0.cut(done: $1) }
+    }
+
+    /// Logs the number of handlers' tasks that still run when nobody waits for them any longer.
+    func reportTasks() async {
+        let running = await ask { $0.tasks.count }.reduce(0, +)
+        guard running > 0 else { return }
+        shared.logger.warning(
+            "stopping while tasks of handlers still run: they were cancelled and haven't ended",
+            metadata: ["tasks": "\(running)"])
     }
 
     /// Stops the loops, which must have no connections any more, and reports leaks.

@@ -145,22 +145,25 @@ final class ServerLoop: @unchecked Sendable {
         signals = []
     }
 
-    /// Drains all connections as configured; calls back when none is left.
+    /// Drains all connections as configured; calls back when none is left, and the handlers' tasks
+    /// have ended or may not be waited for any longer.
     func drain(_ drain: Drain, done: @escaping () -> Void) {
         resources.registry.isDraining = true
-        self.drain = ConnectionDrain(loop: loop, registry: resources.registry, drain: drain)
+        let drain = ConnectionDrain(loop: loop, registry: resources.registry, drain: drain)
+        self.drain = drain
         resources.registry.whenEmpty { [self] in
-            if let drain = self.drain { loop.cancel(drain) }
+            loop.cancel(drain)
             self.drain = nil
-            done()
+            resources.tasks.wait(until: drain.deadline, then: done)
         }
     }
 
-    /// Ends all connections now; calls back when none is left.
+    /// Ends all connections now, which cancels the handlers' tasks; calls back as ``drain(_:done:)``
+    /// does.
     func cut(done: @escaping () -> Void) {
         resources.registry.isDraining = true
         for connection in resources.registry.snapshot() { connection.terminate() }
-        resources.registry.whenEmpty(done)
+        resources.registry.whenEmpty { [self] in resources.tasks.wait(until: loop.now, then: done) }
     }
 
     // MARK: - Turns

@@ -22,6 +22,7 @@ final class ServerShared: Sendable {
     let backlogBudget: ByteBudget
     /// The bytes of publications that the loops have not delivered yet.
     let deliveryBudget: ByteBudget
+    let publisher: Publisher
     /// Whether publications have been dropped, so that subscribers must be treated as after any
     /// gap. Set until the loops have caught up.
     let isOverloaded = Atomic<Bool>(false)
@@ -37,9 +38,11 @@ final class ServerShared: Sendable {
         backlogBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         deliveryBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         self.configuration = configuration
+        publisher = Publisher(broker: broker, budget: deliveryBudget)
         self.logger = logger
         warnings = ServerWarnings(logger: logger)
-        http = HTTPSettings(configuration, router: router, warnings: warnings, logger: logger)
+        http = HTTPSettings(
+            configuration, router: router, publisher: publisher, warnings: warnings, logger: logger)
         let limits = configuration.limits
         let memory = ByteBudget(
             max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
