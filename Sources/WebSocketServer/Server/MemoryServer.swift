@@ -30,7 +30,7 @@ package final class MemoryServer: Sendable {
         guard let loop = server.runningLoops.first else {
             // The task throws the reason.
             try await task.value
-            throw ServerError(code: .cannotListen, underlying: CancellationError())
+            throw CancellationError()
         }
         running = RunningLoop(loop, logger: logger)
     }
