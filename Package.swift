@@ -114,7 +114,9 @@ let package = Package(
             ],
             resources: [.embedInCode("Page/index.html")], swiftSettings: library),
         .target(
-            name: "WebSocketTesting", dependencies: ["WebSocketServer"], swiftSettings: library),
+            name: "WebSocketTesting",
+            dependencies: ["WebSocketServer", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: library),
         .target(
             name: "LoadGenerator",
             dependencies: [

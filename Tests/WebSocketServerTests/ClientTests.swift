@@ -125,7 +125,7 @@ import WebSocketTesting
                 let connection = try await client.connect(
                     to: server.url("/ws"), subprotocols: ["a", "b"])
                 #expect(connection.subprotocol == agreed)
-                #expect(try await recorder.connections.next().subprotocol == agreed)
+                #expect(try await recorder.connections.next().onLoop { $0.subprotocol } == agreed)
             }
         }
     }

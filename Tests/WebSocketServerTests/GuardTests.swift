@@ -124,7 +124,7 @@ import WebSocketTesting
                 connection.send(payload, as: kind)
             } else {
                 isAuthenticated = true
-                connection.authenticated()
+                connection.markAuthenticated()
             }
         }
     }

@@ -1,7 +1,7 @@
 import UVTransport
 
 /// Returns the number of cores that this process may use, the default number of event loops.
-public func availableCores() -> Int { availableParallelism() }
+package func availableCores() -> Int { availableParallelism() }
 
 extension Limits {
     /// Raises the soft limit of file descriptors to the hard limit, and returns the number of

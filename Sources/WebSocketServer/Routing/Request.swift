@@ -140,7 +140,7 @@ public struct UpgradeDecision {
     ///     ``UpgradeRequest/subprotocol(among:)``. Any other is left out, because the client would
     ///     have to fail (RFC 6455 §4.1).
     ///   - awaitsAuthentication: Whether the peer still has to authenticate, such as by its first
-    ///     message. Until the handler calls ``Connection/authenticated()``, smaller limits apply
+    ///     message. Until the handler calls ``Connection/markAuthenticated()``, smaller limits apply
     ///     (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``).
     ///     Compression isn't negotiated with such a peer.
     public static func accept(

@@ -82,7 +82,7 @@ enum Schema {
             least `drain.spread`.
             """),
         Key(
-            "drain.close_code", Choice([("1001", 1001), ("1012", 1012)]),
+            "drain.close_code", Choice([("1001", .goingAway), ("1012", .serviceRestart)]),
             \.server.drain.closeCode,
             "The close code at a stop: 1001 is going away, 1012 is service restart."),
     ]
