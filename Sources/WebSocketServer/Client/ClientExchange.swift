@@ -3,7 +3,8 @@ import HTTPTypes
 import UVTransport
 import WebSocketProtocol
 
-/// The client's side of an opening handshake: connects, requests the upgrade, checks the response.
+/// The client's side of an opening handshake with one address: connects, requests the upgrade,
+/// checks the response.
 final class ClientExchange: OpeningPhase, @unchecked Sendable {
     // Safety: accessed only on the loop of its connection, from `begin` on.
 
@@ -17,8 +18,8 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     private let bodySizeMax: Int
     private var attempt: ConnectAttempt?
     private var connection: ConnectionCore?
+    private var onConnected: (() -> Void)?
     private var completion: ((Outcome) -> Void)?
-    private var isCancelled = false
     private var accepted: (HTTPResponse, HandshakeAgreement, DeflateParameters?)?
     /// A response that isn't an upgrade, and its body as far as it has come.
     private var refusal: (response: HTTPResponse, body: [UInt8])?
@@ -37,25 +38,32 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         parser = ResponseParser(limits: limits)
     }
 
-    /// Starts the handshake, on the loop of the resources. Calls `completion` exactly once.
+    /// Starts the handshake, on the loop of the resources.
+    ///
+    /// - Parameters:
+    ///   - deadline: The time on the loop's clock at which it must be done, in milliseconds.
+    ///   - onConnected: Called when the connection is made, before the request is sent.
+    ///   - completion: Called exactly once.
     func begin(
         _ address: ConnectAddress, on resources: LoopResources, options: SessionOptions,
-        timeout: UInt64, completion: @escaping (Outcome) -> Void
+        deadline: UInt64, onConnected: @escaping () -> Void,
+        completion: @escaping (Outcome) -> Void
     ) {
+        self.onConnected = onConnected
         self.completion = completion
-        if isCancelled { return complete(.cancelled, "cancelled") }
         if resources.registry.isDraining { return complete(.shutDown, "the client is shut down") }
         let connection = ConnectionCore(
             resources: resources, peer: address.socketAddress, role: .client, options: options,
             opening: self)
         self.connection = connection
-        connection.setStageDeadline(connection.loop.now + timeout)
+        connection.setStageDeadline(deadline)
         do {
             attempt = try connection.connect(to: address) { [self] error in
                 attempt = nil
                 if let error {
                     fail(.cannotConnect, "\(error)", underlying: error)
                 } else if connection.stage == .opening {
+                    self.onConnected?()
                     var bytes: [UInt8] = []
                     RequestEncoder.encode(request, body: [], into: &bytes)
                     connection.sendRaw(bytes)
@@ -68,7 +76,6 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     /// Cancels the handshake, on the loop.
     func cancel() {
-        isCancelled = true
         fail(.cancelled, "cancelled")
     }
 
@@ -82,6 +89,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     private func complete(_ outcome: Outcome) {
         guard let completion else { return }
         self.completion = nil
+        onConnected = nil
         connection = nil
         completion(outcome)
     }
