@@ -148,6 +148,7 @@ import WebSocketTesting
                 #expect(try await messages.next() == Message("hello"))
                 await connection.close()
                 #expect(try await messages.next() == nil)
+                try await observer.events.next { $0 == "ended" }
             }
         }
         #expect(
@@ -167,6 +168,7 @@ import WebSocketTesting
                     for try await _ in connection.messages {}
                 }
                 #expect(error?.status == 404)
+                try await observer.events.next { $0 == "given up" }
             }
         }
         #expect(observer.events.all == ["failed refused", "given up"])

@@ -75,7 +75,6 @@ public final class ReconnectingConnection: MessageSender {
         let connection = current
         end(.closed)
         await connection?.close(code, reason: reason)
-        await state.withLock { $0.task }?.value
     }
 
     /// The messages of a ``ReconnectingConnection``.
@@ -174,7 +173,9 @@ public final class ReconnectingConnection: MessageSender {
     // MARK: - The task
 
     private func run() async {
-        var lasting = 0
+        // The losses and failed attempts since the last connection that lasted.
+        var failures = 0
+        // The attempts since the last connection.
         var attempts = 0
         while !state.withLock({ $0.isOver }) {
             attempts += 1
@@ -183,20 +184,22 @@ public final class ReconnectingConnection: MessageSender {
             case .success(let (connection, ends)):
                 let began = settings.time.now()
                 guard await serve(connection, ends) else { break }
-                if settings.time.now() - began >= settings.policy.delayMax { lasting = 0 }
+                if settings.time.now() - began >= settings.policy.delayMax { failures = 0 }
                 attempts = 0
-                delay = settings.delay(failures: lasting)
+                delay = settings.delay(failures: failures)
             case .failure(let error):
+                // Cancelled by the end.
+                if state.withLock({ $0.isOver }) { break }
                 settings.onEvent(.failed(error))
                 let isLast = settings.policy.attemptsMax.map { attempts >= $0 } ?? false
                 if isLast || !settings.policy.retries(after: error) {
                     end(.failed(error))
                     break
                 }
-                delay = settings.delay(failures: lasting, after: error)
+                delay = settings.delay(failures: failures, after: error)
             }
             if state.withLock({ $0.isOver }) { break }
-            lasting += 1
+            failures += 1
             settings.onEvent(.reconnecting(after: delay, attempt: attempts + 1))
             try? await settings.time.sleep(delay)
         }

@@ -73,7 +73,7 @@ extension Connection {
     /// Explains how to send a value, to those who forget the encoder.
     @available(
         *, unavailable,
-        message: "a value needs an encoder: send(value, using: JSONEncoder().encode)"
+        message: "unwrap an optional, or encode: send(value, using: JSONEncoder().encode)"
     )
     @discardableResult
     public func send(_ value: some Encodable) -> SendOutcome { .dropped }

@@ -48,7 +48,7 @@ extension MessageSender {
     /// Explains how to send a value, to those who forget the encoder.
     @available(
         *, unavailable,
-        message: "a value needs an encoder: send(value, using: JSONEncoder().encode)"
+        message: "unwrap an optional, or encode: send(value, using: JSONEncoder().encode)"
     )
     public nonisolated(nonsending) func send(_ value: some Encodable) async throws {}
 }

@@ -62,7 +62,7 @@ extension MessagePublisher {
     /// Explains how to publish a value, to those who forget the encoder.
     @available(
         *, unavailable,
-        message: "a value needs an encoder: publish(value, to: …, using: JSONEncoder().encode)"
+        message: "unwrap an optional, or encode: publish(value, to: …, using: JSONEncoder().encode)"
     )
     public func publish(_ value: some Encodable, to topic: String) {}
 
