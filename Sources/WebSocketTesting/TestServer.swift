@@ -1,5 +1,6 @@
 import HTTPProtocol
 public import HTTPTypes
+public import Logging
 import UVTransport
 public import WebSocketServer
 

@@ -119,7 +119,7 @@ import LiveTesting
                 connection.send(payload, as: kind)
             } else {
                 isAuthenticated = true
-                connection.authenticated()
+                connection.markAuthenticated()
             }
         }
     }

@@ -55,8 +55,8 @@ extension ServerConfiguration {
         if !Drain.closeCodes.contains(drain.closeCode) {
             errors.append(
                 ConfigurationError(
-                    name: "drain.closeCode", value: "\(drain.closeCode)",
-                    allowed: Drain.closeCodes.map(String.init).joined(separator: " or ")))
+                    name: "drain.closeCode", value: "\(drain.closeCode.rawValue)",
+                    allowed: Drain.closeCodes.map { "\($0.rawValue)" }.joined(separator: " or ")))
         }
         return errors + rangeErrors
     }
@@ -118,5 +118,5 @@ extension ListenAddress {
 }
 
 extension Drain {
-    package static let closeCodes: [UInt16] = [1001, 1012]
+    package static let closeCodes: [CloseCode] = [.goingAway, .serviceRestart]
 }

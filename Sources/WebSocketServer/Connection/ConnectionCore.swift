@@ -213,6 +213,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let handler = self.handler
         guard handler !== NoHandler.shared, let code = lifecycle.reportEnd() else { return }
         resources.counters.closed(code)
+        resources.registry.endTasks(of: id)
         let given = resources.registry.closeReasons.removeValue(forKey: id)
         handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
     }
