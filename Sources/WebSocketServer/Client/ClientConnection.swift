@@ -30,13 +30,14 @@ public struct ClientConnection: Sendable {
 
     /// Sends a message. Waits while the outbox is above ``Limits/outboxHighWater``.
     public nonisolated(nonsending) func send(_ message: Message) async throws {
-        if try bridge.send(message.bytes, message.kind, on: connection) { return }
+        if try bridge.send(message, on: connection) { return }
         try await bridge.waitForDrain(on: connection)
     }
 
     /// Sends a text message. Waits while the outbox is above ``Limits/outboxHighWater``.
     public nonisolated(nonsending) func send(_ text: String) async throws {
-        try await send(Message(text))
+        if try bridge.send(text, on: connection) { return }
+        try await bridge.waitForDrain(on: connection)
     }
 
     /// Sends a Close frame and waits for the server's answer (RFC 6455 §7.1.2), at most for
