@@ -34,7 +34,7 @@ extension HTTPExchange {
                 response = Problem(.internalServerError, "The server failed to answer.").response
             }
             connection.onLoop { connection in
-                unsafe (connection.opening as? HTTPExchange)?.answer(response, on: connection)
+                (connection.opening as? HTTPExchange)?.answer(response, on: connection)
             }
         }
     }

@@ -33,7 +33,7 @@ extension Connection {
     /// sent.
     public func unsubscribe(from topic: String) {
         core.onLoop { core in
-            guard let topics = core.resources.topics, let subscriber = unsafe core.subscriber else {
+            guard let topics = core.resources.topics, let subscriber = core.subscriber else {
                 return
             }
             topics.unsubscribe(subscriber, from: topic)
@@ -42,7 +42,7 @@ extension Connection {
 
     /// The topics that the connection subscribes to; to be called on its loop.
     public var subscriptions: [String] {
-        unsafe core.subscriber?.memberships.map(\.topic.name) ?? []
+        core.subscriber?.memberships.map(\.topic.name) ?? []
     }
 
     /// Publishes a message to all subscribers of a topic, this connection included if it is one;
