@@ -17,15 +17,15 @@ open class Stream: Handle, @unchecked Sendable {
     /// The bytes that the kernel would not take yet; `nil` while there are none.
     @exclusivity(unchecked) final var outbox: Outbox?
     /// The descriptor; -1 before the stream is given one, and once it is closed.
-    @exclusivity(unchecked) final var descriptor: Int32 = -1
-    @exclusivity(unchecked) private final var state: State = .open
+    final var descriptor: Int32 = -1
+    private final var state: State = .open
     /// A failed write has been noticed and will be reported at the end of the turn.
-    @exclusivity(unchecked) final var hasFailed = false
-    @exclusivity(unchecked) private final var isReading = false
+    final var hasFailed = false
+    private final var isReading = false
     /// The events that libuv polls for: bits of `uv_poll_event`.
-    @exclusivity(unchecked) private final var polled: UInt8 = 0
+    private final var polled: UInt8 = 0
     /// Whether reads go to ``readTarget()`` instead of the loop's shared buffer.
-    @exclusivity(unchecked) private final var wantsOwnReadBuffer = false
+    private final var wantsOwnReadBuffer = false
     /// The peer's last byte has been read, or the connection has failed.
     @exclusivity(unchecked) public final private(set) var hasEnded = false
 
@@ -49,7 +49,7 @@ open class Stream: Handle, @unchecked Sendable {
             closeHandle()
             throw TransportError(code: code, operation: "open a socket")
         }
-        unsafe self.descriptor = descriptor
+        self.descriptor = descriptor
         startPolling()
     }
 
@@ -92,24 +92,24 @@ open class Stream: Handle, @unchecked Sendable {
     }
 
     /// Sets whether the next reads ask ``readTarget()`` for their memory.
-    public final func setOwnReadBuffer(_ wanted: Bool) { unsafe wantsOwnReadBuffer = wanted }
+    public final func setOwnReadBuffer(_ wanted: Bool) { wantsOwnReadBuffer = wanted }
 
     /// Whether bytes can still be sent and received.
-    public final var isOpen: Bool { unsafe state == .open && !hasFailed }
+    public final var isOpen: Bool { state == .open && !hasFailed }
 
     /// Whether queued bytes are still sent: the stream is open, or finishing.
-    final var isSending: Bool { unsafe state != .closed && !hasFailed }
+    final var isSending: Bool { state != .closed && !hasFailed }
 
     /// Stops reading. The peer's next bytes wait in the kernel, which applies backpressure to the
     /// peer.
     ///
     /// Polling ends with the next event, not with this call, because reading often resumes before.
-    public final func stopPolling() { unsafe isReading = false }
+    public final func stopPolling() { isReading = false }
 
     /// Reads again after ``stopPolling()``.
     public final func startPolling() {
-        guard unsafe !isReading, unsafe state != .closed, unsafe !hasEnded else { return }
-        unsafe isReading = true
+        guard !isReading, state != .closed, unsafe !hasEnded else { return }
+        isReading = true
         updatePolling()
     }
 
@@ -117,12 +117,12 @@ open class Stream: Handle, @unchecked Sendable {
     // Not inlined, because an event seldom changes the polled events.
     @inline(never)
     final func updatePolling() {
-        var wanted: UInt8 = unsafe isReading ? Self.readable : 0
+        var wanted: UInt8 = isReading ? Self.readable : 0
         if unsafe (outbox != nil) { wanted |= Self.writable }
-        guard unsafe wanted != polled && state != .closed,
+        guard wanted != polled && state != .closed,
             let poll = unsafe opened(as: uv_poll_t.self)
         else { return }
-        unsafe polled = wanted
+        polled = wanted
         // With no events wanted, this stops polling.
         unsafe uv_poll_start(poll, Int32(wanted), onReady)
     }
@@ -134,12 +134,12 @@ open class Stream: Handle, @unchecked Sendable {
         if status < 0 {
             // libuv has stopped polling. The next call on the socket reports the error; bytes that
             // came before it can still be read.
-            unsafe polled = 0
+            polled = 0
             ready = Self.readable | Self.writable
         }
         var isUnwanted = status < 0
         if ready & Self.readable != 0 {
-            if unsafe isReading {
+            if isReading {
                 let isDrained = readAvailable()
                 // An error that reading doesn't report would be polled again without end.
                 if status < 0, isDrained {
@@ -176,7 +176,7 @@ open class Stream: Handle, @unchecked Sendable {
                 return false
             }
             loop.endTurn()
-            guard unsafe isReading else { return false }
+            guard isReading else { return false }
             // Other streams have their turn. The unread bytes make the descriptor ready again.
             let now = uv_hrtime()
             if began == 0 { began = now }
@@ -186,7 +186,7 @@ open class Stream: Handle, @unchecked Sendable {
     }
 
     private final func bufferForReading() -> UnsafeMutableRawBufferPointer {
-        if unsafe wantsOwnReadBuffer {
+        if wantsOwnReadBuffer {
             let target = unsafe readTarget()
             if target.count > 0 { return unsafe target }
         }
@@ -208,11 +208,11 @@ open class Stream: Handle, @unchecked Sendable {
 
     /// Reports a failed write after the code that wrote has returned.
     final func fail(_ code: Int32) {
-        guard unsafe !hasFailed, unsafe state != .closed else { return }
-        unsafe hasFailed = true
+        guard !hasFailed, state != .closed else { return }
+        hasFailed = true
         dropUnsent()
         loop.execute { [self] in
-            guard unsafe state != .closed else { return }
+            guard state != .closed else { return }
             if unsafe hasEnded {
                 // The subclass knows of the peer's end, and waits for the outbox, which is empty
                 // now.
@@ -227,9 +227,9 @@ open class Stream: Handle, @unchecked Sendable {
 
     /// Sends the queued bytes, then the end of the stream (FIN); reading continues.
     public final func finishWriting() {
-        guard unsafe state == .open else { return }
-        unsafe state = .finishing
-        if unsafe hasFailed { return }
+        guard state == .open else { return }
+        state = .finishing
+        if hasFailed { return }
         flushIfCorked()
         disownCork()
         if unsafe outbox == nil { shutDownWriting() }
@@ -237,31 +237,31 @@ open class Stream: Handle, @unchecked Sendable {
 
     /// Half-closes once nothing is queued.
     final func shutDownWritingIfFinishing() {
-        if unsafe state == .finishing, unsafe !hasFailed { shutDownWriting() }
+        if state == .finishing, !hasFailed { shutDownWriting() }
     }
 
-    private final func shutDownWriting() { unsafe _ = shutdown(descriptor, Int32(SHUT_WR)) }
+    private final func shutDownWriting() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Closes at once; bytes that the kernel has not taken are dropped. ``closed()`` follows.
     public final func closeHandle() {
-        guard unsafe state != .closed else { return }
+        guard state != .closed else { return }
         flushIfCorked()
-        unsafe state = .closed
-        unsafe isReading = false
+        state = .closed
+        isReading = false
         dropUnsent()
         startClosing()
         // libuv doesn't poll it any more.
-        if unsafe descriptor >= 0 { unsafe Glibc.close(descriptor) }
-        unsafe descriptor = -1
+        if descriptor >= 0 { Glibc.close(descriptor) }
+        descriptor = -1
     }
 
     /// Whether the kernel holds sent bytes that the peer has not acknowledged. For a closed socket,
     /// the kernel keeps such bytes for minutes, in case the peer comes back.
-    public final var isUnacknowledged: Bool { unsafe apus_unacknowledged(descriptor) > 0 }
+    public final var isUnacknowledged: Bool { apus_unacknowledged(descriptor) > 0 }
 
     /// Closes with a reset (RST), which also drops the bytes that the peer has not read.
     public final func resetHandle() {
-        guard unsafe state != .closed else { return }
+        guard state != .closed else { return }
         dropUnsent()
         var abort = linger(l_onoff: 1, l_linger: 0)
         unsafe setsockopt(

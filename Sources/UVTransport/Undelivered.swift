@@ -41,11 +41,11 @@ extension Stream {
     /// the kernel counts the memory of the bytes that the peer has not read.
     public final var undeliveredCount: Int {
         let corked = unsafe ownsCork ? loop.turn.pointee.corkCount : 0
-        return unsafe corked + outboxCount + Int(apus_unacknowledged(descriptor))
+        return corked + outboxCount + Int(apus_unacknowledged(descriptor))
     }
 
     fileprivate final var acknowledgedCount: Int? {
-        let count = unsafe apus_acknowledged(descriptor)
+        let count = apus_acknowledged(descriptor)
         return count < 0 ? nil : count
     }
 }
