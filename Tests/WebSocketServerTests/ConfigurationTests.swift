@@ -147,13 +147,13 @@ import LiveTesting
     @Test("What a route adjusts is checked, and the error names the route")
     func routes() throws {
         var router = Router()
-        router.webSocket("/good", adjusting: { $0.limits.messageSizeMax = .bytes(1) }) {
+        router.upgrade("/good", adjusting: { $0.limits.messageSizeMax = .bytes(1) }) {
             _ in .refuse(.forbidden, "")
         }
-        router.webSocket("/rooms/{room}", adjusting: { $0.compression.level = 0 }) {
+        router.upgrade("/rooms/{room}", adjusting: { $0.compression.level = 0 }) {
             _ in .refuse(.forbidden, "")
         }
-        router.webSocket("/big", adjusting: { $0.limits.messageSizeMax = .mebibytes(300) }) {
+        router.upgrade("/big", adjusting: { $0.limits.messageSizeMax = .mebibytes(300) }) {
             _ in .refuse(.forbidden, "")
         }
         var configuration = ServerConfiguration()

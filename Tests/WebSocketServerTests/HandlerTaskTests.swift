@@ -43,7 +43,7 @@ import LiveTesting
                 #expect(await member.receive() == Message("ada: one"))
                 let other = try await client.connect(to: server.url("/ws"))
                 other.connection.send("wrong")
-                #expect(await other.waitUntilClosed().code == .unauthorized)
+                #expect(try await other.waitUntilClosed().code == .unauthorized)
             }
         }
     }
@@ -127,7 +127,7 @@ import LiveTesting
             try await withClient { client in
                 let connection = try await client.connect(to: server.url("/ws"))
                 connection.connection.send("go")
-                #expect(await connection.waitUntilClosed().code == .internalError)
+                #expect(try await connection.waitUntilClosed().code == .internalError)
             }
         }
         #expect(log.lines(with: "connection handler failed").count == 1)
@@ -158,7 +158,7 @@ import LiveTesting
                 connection.clearDeadline()
                 connection.setDeadline(after: .zero) { $0.close(4_002) }
                 #expect(await member.receive() == nil)
-                #expect(await member.waitUntilClosed().code == 4_002)
+                #expect(try await member.waitUntilClosed().code == 4_002)
             }
         }
     }

@@ -125,9 +125,9 @@ import Testing
     @Test("The heartbeat of a route is its own")
     func heartbeatPerRoute() async throws {
         var router = Router.echo
-        router.webSocket("/beating") {
+        router.upgrade("/beating") {
             $0.heartbeat.interval = .milliseconds(100)
-        } upgrade: { _ in
+        } decide: { _ in
             .accept(Recorder())
         }
         try await withTestServer(router) { app in

@@ -73,7 +73,7 @@ extension Request {
                 method: method, scheme: nil, authority: "a", path: "/?secret=1",
                 headerFields: headerFields),
             parameters: PathParameters(), query: nil, body: [], remoteAddress: "192.0.2.1",
-            isDraining: false)
+            isDraining: false, publisher: .idle)
     }
 }
 

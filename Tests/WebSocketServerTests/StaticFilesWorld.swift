@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -80,7 +80,7 @@ final class StaticFilesWorld: Sendable {
     }
 
     static func request(
-        _ target: String, on server: TestServer, method: String = "GET",
+        _ target: String, on server: LiveServer, method: String = "GET",
         _ fields: [String: String] = [:]
     ) async throws -> Reply {
         let client = try server.raw()

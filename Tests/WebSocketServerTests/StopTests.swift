@@ -169,7 +169,7 @@ import LiveTesting
         let second = try await withServer(.echo) { server in
             let configuration = ServerConfiguration(
                 address: .hostname("127.0.0.1", port: server.port))
-            let second = Server(
+            let second = try Server(
                 configuration: configuration, router: .echo, logger: .silent
             ) { addresses.add($0) }
             await #expect(throws: ServerError.self) { try await second.run() }

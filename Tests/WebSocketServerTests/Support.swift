@@ -112,3 +112,8 @@ extension LoopResources {
         }
     }
 }
+
+extension Publisher {
+    /// A publisher of a server that doesn't run.
+    static var idle: Publisher { Publisher(broker: MemoryBroker(), budget: ByteBudget(max: 0)) }
+}

@@ -298,7 +298,7 @@ import LiveTesting
             for try await _ in connection.messages {}
         }
         let publication = Publication("by the server".utf8Span.span.bytes, as: .text, to: "news")
-        let unstarted = Server(
+        let unstarted = try Server(
             configuration: ServerConfiguration(), router: router, logger: .silent)
         try await unstarted.publish(publication)
         let stopped = try await withServer(router) { server in

@@ -96,7 +96,7 @@ import LiveTesting
                     var configuration = ServerConfiguration()
                     configuration.origins = .any
                     let settings = HTTPSettings(
-                        configuration, router: router,
+                        configuration, router: router, publisher: .idle,
                         warnings: ServerWarnings(logger: .silent), logger: .silent)
                     guard case .head(let head) = event,
                         case .webSocket(let route, let parameters) =

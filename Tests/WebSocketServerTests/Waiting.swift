@@ -1,6 +1,6 @@
 import Synchronization
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -69,7 +69,7 @@ private struct WaitingState {
     var cancelled: Set<Int> = []
 }
 
-extension TestServer {
+extension LiveServer {
     /// Waits until the server has no connection left.
     func untilEmpty() async throws {
         try await within(.seconds(120), "the end of all connections") {
