@@ -128,38 +128,34 @@ def check_chat(rooms):
 
 
 def check_stop(rooms):
-    """Stops the server while clients are connected. Returns the close code of each."""
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(rooms.enter("lobby", "token-of-ada")) for _ in range(3)]
-        for client in clients:
-            next_line(client, "clock")
+    """Stops the server while a client is connected. Returns the client's close code."""
+    with rooms.enter("lobby", "token-of-ada") as client:
+        next_line(client, "clock")
         rooms.process.send_signal(signal.SIGTERM)
-        codes = []
-        for client in clients:
-            with contextlib.suppress(websockets.ConnectionClosed):
-                while True:
-                    client.recv(20)
-            codes.append(client.close_code)
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                client.recv(20)
+        code = client.close_code
     # uvicorn ends by the signal once everything is closed.
     status = rooms.process.wait(30)
     assert status in (0, -signal.SIGTERM), f"exit status {status}"
-    return codes
+    return code
 
 
 def check(command):
-    """Checks the server that a command starts. Returns its refusals, close codes and output."""
+    """Checks the server that a command starts. Returns its refusals, its close code and its output."""
     with Rooms(command) as rooms:
         check_requests(rooms)
         refused = refusals(rooms)
         check_chat(rooms)
-        codes = check_stop(rooms)
-        return refused, codes, rooms.process.stdout.read()
+        code = check_stop(rooms)
+        return refused, code, rooms.process.stdout.read()
 
 
 if __name__ == "__main__":
     arguments = [os.path.abspath(a) if os.path.exists(a) else a for a in sys.argv[1:]]
-    refused, codes, output = check(arguments)
+    refused, code, output = check(arguments)
     for what, response in refused.items():
         print(f"{what}: {response}")
-    print(f"close codes at the stop: {codes}")
+    print(f"close code at the stop: {code}")
     print(output)

@@ -51,7 +51,8 @@ router.upgrade("/inbox") { request in
     return .accept(subprotocol: request.subprotocol(among: ["bearer"])) { connection in
         // The connection lives as long as its token.
         connection.setDeadline(after: member.lifetime) { connection in
-            connection.close(.tokenExpired, reason: "reconnect with a new token")
+            // 4000 to 4999 are codes of applications (RFC 6455 §7.4.2).
+            connection.close(4001, reason: "reconnect with a new token")
         }
         try await connection.send("Hello \(member.name)")
         for try await message in connection.messages { try await connection.send(message) }

@@ -49,7 +49,7 @@ struct Clock: Service {
                 try? await Task.sleep(for: .seconds(1))
                 let line = Line(from: "clock", text: "\(Date.now)")
                 for room in await rooms.all {
-                    try await server.publish(
+                    try? await server.publish(
                         line, to: "rooms/\(room.name)", using: JSONEncoder().encode)
                 }
             }
