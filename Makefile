@@ -55,9 +55,9 @@ tsan: deps-build ## run the tests of multi-threaded code under ThreadSanitizer
 .PHONY: test-zlib
 test-zlib: deps-build ## test the protocol, and build the library, without ISA-L
 	APUS_TESTS=WebSocketProtocolTests \
-	$(TEST_CHOSEN) --disable-default-traits --scratch-path .build-zlib
+	$(TEST_CHOSEN) --traits Server --scratch-path .build-zlib
 	APUS_TESTS=WebSocketProtocolTests \
-	swift build --disable-default-traits --scratch-path .build-zlib --target WebSocketServer
+	swift build --traits Server --scratch-path .build-zlib --target WebSocketServer
 
 .PHONY: conformance
 conformance: build deps ## run the Autobahn suite against the server; 12 minutes (ARGS='--cases 7.*')
@@ -109,6 +109,17 @@ micro: deps-build ## count the instructions of small parts, against thresholds (
 docs-keys: deps-build commit ## update the table of keys in docs/configuration.md
 	swift build --product apus
 	python3 Tests/Integration/docs_keys.py .build/debug/apus docs/configuration.md
+
+.PHONY: docs
+docs: deps-build ## write the reference documentation of the library into .build/docs
+	swift build --target WebSocketServer
+	python3 Tests/Integration/docc.py .build/debug .build/docs
+
+.PHONY: symbols
+symbols: deps-build ## update the lists of public symbols in Tests/PublicSymbols
+	swift build --target RedisBroker
+	swift build --target WebSocketTesting
+	python3 Tests/Integration/public_symbols.py .build/debug
 
 .PHONY: lint
 lint: ## check the format of the Swift sources

@@ -29,6 +29,10 @@ let library: [SwiftSetting] =
 /// - `hummingbird`: the example with Hummingbird, which is downloaded for it.
 let development = Set((Context.environment["APUS_DEVELOPMENT"] ?? "").split(separator: ","))
 
+/// What only the server `apus` needs. Without its trait, Swift Package Manager resolves no package
+/// that is only used under this condition.
+let server: TargetDependencyCondition? = .when(traits: ["Server"])
+
 let package = Package(
     name: "apus",
     products: [
@@ -38,8 +42,12 @@ let package = Package(
         .executable(name: "apus", targets: ["apus"]),
     ],
     traits: [
-        .default(enabledTraits: ["ISAL"]),
+        .default(enabledTraits: ["ISAL", "Server"]),
         .trait(name: "ISAL", description: "Compress with Intel's ISA-L where it is faster."),
+        .trait(
+            name: "Server",
+            description: "Resolve the packages of the server apus, which the library doesn't need."
+        ),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
@@ -109,9 +117,9 @@ let package = Package(
             name: "RealtimeApp",
             dependencies: [
                 "AppInput", "HTTPProtocol", "WebSocketServer", "COpenSSL",
-                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDB", package: "GRDB.swift", condition: server),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "JWTKit", package: "jwt-kit", condition: server),
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Page/index.html")], swiftSettings: library),
@@ -128,7 +136,7 @@ let package = Package(
                 "HTTPProtocol", "WebSocketProtocol", "TLSFilter", "UVTransport",
                 "WebSocketServer",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Histogram", package: "hdrhistogram-swift", condition: server),
             ],
             swiftSettings: library),
         .executableTarget(
@@ -138,9 +146,10 @@ let package = Package(
                 "TLSFilter", "UVTransport", "WebSocketServer", "CBuildInfo", "CLibuv", "COpenSSL",
                 "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "Yams", package: "Yams"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration", condition: server),
+                .product(name: "Yams", package: "Yams", condition: server),
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser", condition: server),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -212,9 +221,9 @@ let package = Package(
             dependencies: [
                 "AppInput", "HTTPProtocol", "RealtimeApp", "UVTransport", "WebSocketServer",
                 "LiveTesting",
-                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDB", package: "GRDB.swift", condition: server),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "JWTKit", package: "jwt-kit", condition: server),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: common),
@@ -222,14 +231,15 @@ let package = Package(
             name: "LoadGeneratorTests",
             dependencies: [
                 "LoadGenerator", "WebSocketProtocol", "WebSocketServer",
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Histogram", package: "hdrhistogram-swift", condition: server),
             ],
             swiftSettings: common),
         .testTarget(
             name: "ApusTests",
             dependencies: [
                 "apus", "LoadGenerator", "RedisBroker", "WebSocketServer", "LiveTesting",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser", condition: server),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: common),

@@ -20,12 +20,12 @@ struct EchoDriver {
             }
         } else {
             let echo = RawEcho()
-            router.webSocket("/echo") { _ in .accept(echo) }
+            router.upgrade("/echo") { _ in .accept(echo) }
         }
         var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
         configuration.loops = 1
         let bound = AsyncStream<Int>.makeStream()
-        let server = Server(configuration: configuration, router: router, logger: .quiet) {
+        let server = try Server(configuration: configuration, router: router, logger: .quiet) {
             bound.continuation.yield($0[0].port ?? 0)
         }
         let running = Task { try await server.run() }

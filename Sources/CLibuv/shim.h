@@ -1,6 +1,7 @@
 // libuv, and the C facilities its Swift side needs and Swift's Glibc module leaves out.
 #pragma once
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -87,4 +88,25 @@ static inline unsigned long apus_allowed_cores(void) {
 static inline int apus_allow_cores(unsigned long mask) {
     unsigned long masks[16] = {mask};
     return syscall(SYS_sched_setaffinity, 0, sizeof masks, masks) < 0 ? errno : 0;
+}
+
+// Opens a path below a folder for reading (openat2(2), Linux 5.6). Neither `..` nor a symbolic link
+// leads out of the folder. With `only_look`, the file isn't really opened (O_PATH), which has no
+// effect on a FIFO or a device. Returns the descriptor, or a negative errno.
+static inline int apus_open_beneath(int folder, const char *path, int only_look) {
+    struct {
+        unsigned long long flags, mode, resolve;
+    } how = {0, 0, 0x02 /* RESOLVE_NO_MAGICLINKS */ | 0x08 /* RESOLVE_BENEATH */};
+    how.flags = O_CLOEXEC | (only_look ? 010000000 /* O_PATH */ : O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    long descriptor = syscall(437 /* SYS_openat2, on all architectures */, folder, path, &how,
+                              sizeof how);
+    return descriptor < 0 ? -errno : (int)descriptor;
+}
+
+// Opens one name in a folder without following a symbolic link, as the function above does.
+static inline int apus_open_name(int folder, const char *name, int only_look) {
+    int flags = O_CLOEXEC | O_NOFOLLOW
+        | (only_look ? 010000000 /* O_PATH */ : O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    int descriptor = openat(folder, name, flags);
+    return descriptor < 0 ? -errno : descriptor;
 }

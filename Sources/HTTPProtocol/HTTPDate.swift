@@ -1,7 +1,7 @@
-/// The value of a `Date` header (RFC 9110 §6.6.1).
+/// The dates of header fields (RFC 9110 §5.6.7).
 package enum HTTPDate {
-    private static let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
-    private static let months = [
+    static let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    static let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
@@ -16,7 +16,7 @@ package enum HTTPDate {
     }
 
     /// Returns the date of a day; the month counts from zero.
-    private static func date(daysSince1970 days: Int) -> (year: Int, month: Int, day: Int) {
+    static func date(daysSince1970 days: Int) -> (year: Int, month: Int, day: Int) {
         // Years that begin in March have their leap day at the end. 719,468 days lie between
         // 1 March 0000 and 1970; 400 years have 146,097.
         let (era, dayOfEra) = (days + 719_468).quotientAndRemainder(dividingBy: 146_097)

@@ -22,13 +22,16 @@
 /// ``subscribe(to:)``, once the other side knows of it. Calls may come from any thread, must not
 /// block, and must not call `receive` before they return, except ``publish(_:completion:)``.
 public protocol Broker: AnyObject, Sendable {
-    /// Starts the broker; called once, before anything else. `receive` takes the publications for
+    /// Starts the broker; called once, before anything but ``publish(_:completion:)``. `receive` takes the publications for
     /// this server's subscribers. It returns an error if the server drops a publication because too
     /// much is pending; the broker passes the error on to the publisher if it can. The broker keeps
     /// trying to connect until ``stop()``; ``health`` tells whether it is usable.
     func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?)
     /// Publishes. `completion` is called on any thread, with `nil` if the broker has accepted the
     /// publication.
+    ///
+    /// Programs may publish before the start. If the publication can have subscribers by then, such
+    /// as those of other servers, it waits for the start, but not without a limit.
     func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?)
     /// Subscribes this server to a topic; called for its first subscriber.
@@ -89,7 +92,7 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
         /// The broker can't be reached, has refused, or has too much to do. The publication is
         /// lost, or its fate is unknown.
         public static let unavailable = Code(name: "unavailable")
-        /// The broker was stopped, or never started.
+        /// The broker was stopped.
         public static let stopped = Code(name: "stopped")
     }
 

@@ -3,30 +3,38 @@ import Synchronization
 /// The broker within one process, and the default: publications reach all loops at once, and none
 /// is lost on the way.
 public final class MemoryBroker: Broker {
-    private let receiver = Mutex<MemoryBrokerReceiver?>(nil)
+    private let state = Mutex(MemoryBrokerState.new)
 
     public init() {}
 
     public func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
-        receiver.withLock { $0 = MemoryBrokerReceiver(receive: receive) }
+        state.withLock { $0 = .running(MemoryBrokerReceiver(receive: receive)) }
     }
 
     public func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
     ) {
         // The order of a topic is that of the calls: one caller's calls are in sequence.
-        guard let receiver = receiver.withLock({ $0 }) else {
-            completion?(BrokerError(.stopped, "the broker is stopped"))
-            return
+        switch state.withLock({ $0 }) {
+        // There are no subscribers yet.
+        case .new: completion?(nil)
+        case .running(let receiver):
+            let error = receiver.receive(.offer(publication))
+            completion?(error)
+        case .stopped: completion?(BrokerError(.stopped, "the broker is stopped"))
         }
-        let error = receiver.receive(.offer(publication))
-        completion?(error)
     }
 
     public func subscribe(to topic: String) {}
     public func unsubscribe(from topic: String) {}
     public var health: BrokerHealth { BrokerHealth(isReady: true, description: "in memory") }
-    public func stop() async { receiver.withLock { $0 = nil } }
+    public func stop() async { state.withLock { $0 = .stopped } }
+}
+
+private enum MemoryBrokerState: Sendable {
+    case new
+    case running(MemoryBrokerReceiver)
+    case stopped
 }
 
 /// The function that receives a ``MemoryBroker``'s publications. A `Mutex` that guards the bare

@@ -82,11 +82,11 @@ public struct RealtimeApp: Sendable {
         let authentication = self.authentication
 
         let echo = Echo(prefix: "Message received: ", logger: logger)
-        router.webSocket(Route.echo.path, adjusting: adjustment(.echo)) { request in
+        router.upgrade(Route.echo.path, adjusting: adjustment(.echo)) { request in
             try authentication.admit(request, on: .echo) { _ in echo }
         }
 
-        router.webSocket(Route.chat.path, adjusting: adjustment(.chat)) { request in
+        router.upgrade(Route.chat.path, adjusting: adjustment(.chat)) { request in
             let clientID = request.parameters.integer("client_id")
             return try authentication.admit(request, on: .chat) { _ in
                 ChatMember(clientID: clientID, logger: logger)
@@ -102,14 +102,14 @@ public struct RealtimeApp: Sendable {
 
         if hasTools {
             let raw = RawEcho()
-            router.webSocket("/echo") { _ in .accept(raw) }
+            router.upgrade("/echo") { _ in .accept(raw) }
             router.webSocket("/echo/async") { connection in
                 for try await message in connection.messages { try await connection.send(message) }
             }
             let broadcaster = Broadcaster()
-            router.webSocket("/broadcast") { _ in .accept(broadcaster) }
+            router.upgrade("/broadcast") { _ in .accept(broadcaster) }
             let topics = TopicTool()
-            router.webSocket("/topics") { _ in .accept(topics) }
+            router.upgrade("/topics") { _ in .accept(topics) }
         }
         addAbout(to: &router)
         return router

@@ -1,4 +1,3 @@
-import AppInput
 import HTTPProtocol
 import HTTPTypes
 import WebSocketServer

@@ -15,7 +15,8 @@ public import WebSocketServer
 /// A publication is accepted when Redis has answered and isn't a replica. It fails with
 /// ``BrokerError/Code/unavailable`` if there is no connection, if Redis doesn't answer within five
 /// seconds, if it is larger than 64 MiB, or if 16,384 publications or 64 MiB of them are pending.
-/// Publications before the end of the first attempt to connect wait for it.
+/// Publications before the end of the first attempt to connect wait for it; before the start they
+/// wait for the start, up to five seconds.
 ///
 /// The broker closes its connection if the master becomes a replica, which is a gap, or if a new
 /// connection leads to a replica. Each attempt resolves the host name again. The role is known for
@@ -54,7 +55,9 @@ public final class RedisBroker: Broker {
             group = try EventLoopGroup(count: 1)
         } catch {
             logger.critical("the broker can't start", metadata: ["error": "\(error)"])
-            state.withLock { $0.health.description = "\(error)" }
+            for early in state.withLock({ $0.fail("\(error)") }) {
+                finish(early, BrokerError(.unavailable, "\(error)"))
+            }
             return
         }
         let core = RedisCore(
@@ -64,8 +67,10 @@ public final class RedisBroker: Broker {
             self?.state.withLock { $0.health = health }
         }
         state.withLock { state in
-            state.group = group
-            state.core = core
+            // Under the lock, so that publications which follow stay behind the early ones.
+            for early in state.start(core, on: group) {
+                core.loop.execute { [self] in publish(early, by: core) }
+            }
         }
         core.loop.execute { core.start() }
     }
@@ -73,21 +78,33 @@ public final class RedisBroker: Broker {
     public func publish(
         _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
     ) {
-        let size = publication.payloadCount
-        let (core, refusal) = state.withLock { $0.admit(size, options) }
-        guard let core else {
-            completion?(refusal)
-            return
+        let pending = PendingPublication(publication: publication, completion: completion)
+        switch state.withLock({ $0.admit(pending, options) }) {
+        case .core(let core):
+            let runs = core.loop.execute { [self] in publish(pending, by: core) }
+            if !runs { finish(pending, .stopped) }
+        case .waits(let number): expire(number)
+        case .refused(let error): completion?(error)
         }
-        let runs = core.loop.execute { [self] in
-            core.publish(publication) { [self] error in
-                state.withLock { $0.release(size) }
-                completion?(error)
-            }
-        }
-        if !runs {
-            state.withLock { $0.release(size) }
-            completion?(.stopped)
+    }
+
+    private func publish(_ pending: PendingPublication, by core: RedisCore) {
+        core.publish(pending.publication) { [self] in finish(pending, $0) }
+    }
+
+    private func finish(_ pending: PendingPublication, _ error: BrokerError?) {
+        state.withLock { $0.release(pending) }
+        pending.completion?(error)
+    }
+
+    /// Refuses an early publication if the broker isn't started in time. There is no event loop
+    /// yet to schedule that on.
+    private func expire(_ number: Int) {
+        Task { [weak self, options] in
+            try? await Task.sleep(for: options.commandTimeout)
+            guard let self, let pending = state.withLock({ $0.takeEarly(number) }) else { return }
+            let detail = "the broker was not started within \(options.commandTimeout)"
+            finish(pending, BrokerError(.unavailable, detail))
         }
     }
 
@@ -103,15 +120,8 @@ public final class RedisBroker: Broker {
 
     /// Stops within half a second, whatever Redis does.
     public func stop() async {
-        let (core, group) = state.withLock { state in
-            defer {
-                state.core = nil
-                state.group = nil
-                state.health = BrokerHealth(
-                    isReady: false, description: "stopped", gaps: state.health.gaps)
-            }
-            return (state.core, state.group)
-        }
+        let (core, group, early) = state.withLock { $0.stop() }
+        for pending in early { finish(pending, .stopped) }
         guard let core, let group else { return }
         await withCheckedContinuation { continuation in
             let runs = core.loop.execute { core.stop { continuation.resume() } }
@@ -129,39 +139,4 @@ public final class RedisBroker: Broker {
 
     /// The handles and publications that a stop left open; `nil` before. Not zero means a leak.
     package var leftovers: Int? { state.withLock { $0.openAtEnd } }
-}
-
-/// The state that a ``RedisBroker`` guards. It isn't nested, because Swift 6.3 miscompiles that.
-struct RedisBrokerState {
-    var core: RedisCore?
-    var group: EventLoopGroup?
-    var health = BrokerHealth(isReady: false, description: "not connected yet")
-    var leftovers: Int?
-    /// The number of pending publications, and their size in bytes.
-    private(set) var inFlight = 0
-    private var inFlightSize = 0
-
-    var openAtEnd: Int? { leftovers.map { $0 + inFlight } }
-
-    /// Admits a publication of `size` bytes, which counts until ``release(_:)``. Returns the core
-    /// that publishes it, or the error.
-    mutating func admit(_ size: Int, _ options: RedisOptions) -> (RedisCore?, BrokerError?) {
-        guard let core else { return (nil, .stopped) }
-        guard inFlight < options.inFlightMax, inFlightSize < options.inFlightSizeMax else {
-            let detail = "too many publications are pending: \(inFlight), \(inFlightSize) bytes"
-            return (nil, BrokerError(.unavailable, detail))
-        }
-        inFlight += 1
-        inFlightSize += size
-        return (core, nil)
-    }
-
-    mutating func release(_ size: Int) {
-        inFlight -= 1
-        inFlightSize -= size
-    }
-}
-
-extension BrokerError {
-    static let stopped = BrokerError(.stopped, "the broker is stopped")
 }

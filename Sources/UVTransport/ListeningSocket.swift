@@ -57,21 +57,18 @@ public struct ListeningSocket: Sendable {
         _ address: RawAddress, named name: String, backlog: Int, exclusively: Bool
     ) throws(TransportError) -> ListeningSocket {
         let operation = "listen on \(name)"
-        if exclusively, address.port != 0 { try probe(address, operation) }
-        let descriptor = try makeSocket(address.family, operation)
-        var yes: Int32 = 1
-        let size = socklen_t(MemoryLayout<Int32>.size)
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &yes, size)
-        // Accepted sockets inherit it: one system call less for each connection.
-        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, size)
-        if address.family == AF_INET6 {
-            unsafe setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
+        if exclusively, address.port != 0 {
+            // `SO_REUSEPORT` would let this process silently share a port with another process of
+            // the same user.
+            Glibc.close(try makeBoundSocket(address, sharesPort: false, operation))
         }
-        guard
-            unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) == 0,
-            Glibc.listen(descriptor, Int32(backlog)) == 0
-        else {
+        let descriptor = try makeBoundSocket(address, sharesPort: true, operation)
+        var yes: Int32 = 1
+        // Accepted sockets inherit it: one system call less for each connection.
+        unsafe setsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes,
+            socklen_t(MemoryLayout<Int32>.size))
+        guard Glibc.listen(descriptor, Int32(backlog)) == 0 else {
             let error = TransportError.lastSystemError(operation)
             Glibc.close(descriptor)
             throw error
@@ -86,20 +83,25 @@ public struct ListeningSocket: Sendable {
         return ListeningSocket(descriptor: descriptor, address: SocketAddress(bound), file: nil)
     }
 
-    /// Binds once without `SO_REUSEPORT`, which would let this process silently share a port with
-    /// another process of the same user.
-    private static func probe(_ address: RawAddress, _ operation: String) throws(TransportError) {
+    private static func makeBoundSocket(
+        _ address: RawAddress, sharesPort: Bool, _ operation: String
+    ) throws(TransportError) -> Int32 {
         let descriptor = try makeSocket(address.family, operation)
-        defer { Glibc.close(descriptor) }
         var yes: Int32 = 1
         let size = socklen_t(MemoryLayout<Int32>.size)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
+        if sharesPort { unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &yes, size) }
         if address.family == AF_INET6 {
             unsafe setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
         }
-        if unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) != 0 {
-            throw .lastSystemError(operation)
+        guard
+            unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) == 0
+        else {
+            let error = TransportError.lastSystemError(operation)
+            Glibc.close(descriptor)
+            throw error
         }
+        return descriptor
     }
 }
 

@@ -1,6 +1,6 @@
 /// A close code: the number in a Close frame that says why a connection is closed (RFC 6455 §7.4).
 ///
-/// It can hold any 16-bit value, because peers may send any. ``isValidOnWire`` tells which ones a
+/// It can hold any 16-bit value, because peers may send any. `isValidOnWire` tells which ones a
 /// Close frame may carry. 1005 and 1006 are only reported locally and never sent.
 public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByIntegerLiteral {
     /// The number, in the machine's byte order.

@@ -27,6 +27,8 @@ public struct BrokerConformance: Sendable {
     private let receivesAll: Bool
     private let breakConnection: (@Sendable () async throws -> Void)?
     private let received: [Reports<Received>]
+    /// The results of a publication that was made before the start.
+    private let early: Reports<BrokerError?>
     /// The other events of each broker.
     private let told: [Reports<BrokerEvent>]
 
@@ -48,6 +50,12 @@ public struct BrokerConformance: Sendable {
         self.received = received
         let told = brokers.map { _ in Reports<BrokerEvent>() }
         self.told = told
+        let early = Reports<BrokerError?>()
+        self.early = early
+        brokers[0].publish(unsafe Publication([1].span.bytes, as: .binary, to: "conformance/early"))
+        {
+            early.add($0)
+        }
         for (number, broker) in brokers.enumerated() {
             broker.start { event in
                 switch event {
@@ -62,6 +70,7 @@ public struct BrokerConformance: Sendable {
 
     /// Runs all checks, and stops the brokers.
     public func run() async throws {
+        try await takesEarlyPublications()
         try await carriesAnything()
         try await keepsOneOrder()
         try await tellsSpellingsApart()
@@ -234,6 +243,11 @@ public struct BrokerConformance: Sendable {
         }
         try await nothingIsLeft(of: topic)
         for broker in brokers { broker.unsubscribe(from: topic) }
+    }
+
+    private func takesEarlyPublications() async throws {
+        guard let error = try await early.next() else { return }
+        throw Fault(description: "a publication before the start was refused: \(error)")
     }
 
     private func refusesAfterStop() async throws {

@@ -32,7 +32,7 @@ func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async thro
     }
     let output = LineWriter(descriptor: STDOUT_FILENO)
     defer { output.finish(within: .milliseconds(100)) }
-    let server = Server(
+    let server = try Server(
         configuration: configuration, router: app.router(), broker: broker, logger: logger
     ) {
         authentication.logStart($0)

@@ -1,15 +1,13 @@
 """Headless Chromium, controlled through its DevTools WebSocket."""
 
 import contextlib
-import itertools
 import json
 import os
 import re
-import subprocess
 import tempfile
 import urllib.request
 
-from apus import Lines
+import browsers
 from websockets.sync.client import connect
 
 DEVTOOLS = re.compile(r"^DevTools listening on (ws://[^/]+)")
@@ -27,30 +25,19 @@ FLAGS = [
 ]
 
 
-class Page:
+class Page(browsers.Remote):
     """One tab. Its complaints (exceptions, console, policy) are in `complaints`, and its requests
     by HTTP or WebSocket in `requests`.
     """
 
     def __init__(self, socket):
-        self.socket = socket
-        self.numbers = itertools.count(1)
+        super().__init__(socket)
         self.complaints = []
         self.requests = []
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
-    def call(self, method, **parameters):
-        number = next(self.numbers)
-        self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while True:
-            event = json.loads(self.socket.recv(timeout=15))
-            if event.get("id") == number:
-                assert "error" not in event, event["error"]
-                return event["result"]
-            self._listen(event)
-
-    def _listen(self, event):
+    def listen(self, event):
         method, parameters = event.get("method"), event.get("params", {})
         if method == "Runtime.exceptionThrown":
             self.complaints.append(parameters["exceptionDetails"]["text"])
@@ -131,26 +118,9 @@ class Browser:
 def chromium(program):
     flags = FLAGS + (["--no-sandbox"] if os.geteuid() == 0 else [])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(
-            [program, *flags, f"--user-data-dir={profile}", "about:blank"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-        )
-        log = Lines(process.stderr)
-        try:
-            found = log.wait_for(
-                lambda lines: next(filter(None, map(DEVTOOLS.match, lines)), None), 30
-            )
-            assert found, f"Chromium did not start:\n{log.text()}"
-            with contextlib.ExitStack() as stack:
-                yield Browser(found[1].removeprefix("ws://"), stack)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        command = [program, *flags, f"--user-data-dir={profile}", "about:blank"]
+        with (
+            browsers.running("Chromium", command, DEVTOOLS) as found,
+            contextlib.ExitStack() as stack,
+        ):
+            yield Browser(found[1].removeprefix("ws://"), stack)

@@ -44,7 +44,7 @@ public func withServer<Value: Sendable>(
     configuration.heartbeat.interval = nil
     configure(&configuration)
     let (listening, continuation) = AsyncStream<[BoundAddress]>.makeStream()
-    let server = Server(
+    let server = try Server(
         configuration: configuration, router: router, broker: broker, logger: logger
     ) {
         continuation.yield($0)

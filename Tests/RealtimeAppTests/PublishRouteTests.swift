@@ -31,7 +31,7 @@ import LiveTesting
             defer { store.close() }
             let (broker, log, subscriber) = (MemoryBroker(), LogRecorder(), Subscriber())
             var router = RealtimeApp(logger: log.logger, broker: broker, tasks: store).router()
-            router.webSocket("/subscriber") { _ in .accept(subscriber) }
+            router.upgrade("/subscriber") { _ in .accept(subscriber) }
             try await withServer(router, broker: broker) {
                 // Its connections are distributed over the loops in turn.
                 $0.addresses = [.unix(path: path)]

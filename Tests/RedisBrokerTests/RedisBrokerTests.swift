@@ -42,6 +42,43 @@ import LiveTesting
         }
     }
 
+    @Test("Publications before the start wait for it, in order, but not for long")
+    func beforeStart() async throws {
+        try await withRedis { redis in
+            try await withBroker(try redis.url) { subscriber, events in
+                subscriber.subscribe(to: "topic")
+                try await takeEffect("topic", subscriber, events)
+                let broker = RedisBroker(url: try redis.url, logger: .silent)
+                let results = Reports<BrokerError?>()
+                for number in 0..<100 {
+                    broker.publish(Publication("\(number)", to: "topic")) { results.add($0) }
+                }
+                broker.start { _ in nil }
+                broker.publish(Publication("100", to: "topic")) { results.add($0) }
+                for number in 0...100 {
+                    #expect(try await results.next() == nil)
+                    #expect(try await events.nextText() == "\(number)")
+                }
+                await broker.stop()
+                #expect(broker.leftovers == 0)
+            }
+        }
+        var options = RedisOptions.quick
+        options.commandTimeout = .milliseconds(50)
+        let url = try RedisURL("unix:///nowhere/redis.sock")
+        let late = RedisBroker(url: url, prefix: "apus:", logger: .silent, options: options)
+        var error = await #expect(throws: BrokerError.self) {
+            try await late.publish(Publication("lost", to: "topic"))
+        }
+        #expect(error?.code == .unavailable)
+        let stopped = RedisBroker(url: url, logger: .silent)
+        let result = Reports<BrokerError?>()
+        stopped.publish(Publication("lost", to: "topic")) { result.add($0) }
+        await stopped.stop()
+        error = try await result.next()
+        #expect(error?.code == .stopped)
+    }
+
     @Test("Messages of other publishers arrive, invalid envelopes don't")
     func foreign() async throws {
         try await withRedis { redis in

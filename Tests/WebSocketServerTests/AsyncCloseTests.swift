@@ -84,7 +84,7 @@ import LiveTesting
             case .closes: connection.close(4_002)
             case .waits: break
             }
-            ends.add(await connection.waitUntilClosed())
+            ends.add(try await connection.waitUntilClosed())
         }
         try await withServer(router) { server in
             let client = try await server.upgraded()
@@ -156,7 +156,7 @@ import LiveTesting
         }
     }
 
-    @Test("A stop waits for no task")
+    @Test("A stop sends its Close frame without waiting for a task")
     func stop() async throws {
         let gate = Reports<Int>()
         try await withServer(Self.echo(gate)) { server in
@@ -176,7 +176,7 @@ import LiveTesting
         let gate = Reports<Int>()
         let recorder = Recorder()
         var router = Self.echo(gate)
-        router.webSocket("/other") { _ in .accept(recorder) }
+        router.upgrade("/other") { _ in .accept(recorder) }
         try await withServer(router) {
             $0.limits.messageRateMax = 1_000_000
         } _: { server in
@@ -221,7 +221,7 @@ import LiveTesting
             #expect(try await end.readFrame() == .close(4_001))
             end.close()
             #expect(await last == nil)
-            #expect(await connection.waitUntilClosed().code == 4_001)
+            #expect(try await connection.waitUntilClosed().code == 4_001)
         }
     }
 
@@ -243,7 +243,7 @@ import LiveTesting
             try end.send(frames.flatMap { $0.encoded(key: nil) })
             #expect(try await end.readFrame() == .close(4_001))
             end.close()
-            #expect(await closed == ConnectionEnd(code: 4_001, reason: "bye"))
+            #expect(try await closed == ConnectionEnd(code: 4_001, reason: "bye"))
         }
     }
 }

@@ -59,8 +59,8 @@ import LiveTesting
 
     private static func router(_ slow: Recorder, _ quick: Recorder) -> Router {
         var router = Router()
-        router.webSocket("/slow") { _ in .accept(slow) }
-        router.webSocket("/quick") { _ in .accept(quick) }
+        router.upgrade("/slow") { _ in .accept(slow) }
+        router.upgrade("/quick") { _ in .accept(quick) }
         return router
     }
 

@@ -162,8 +162,8 @@ import LiveTesting
     func slowConsumer() async throws {
         let (slow, quick) = (Recorder(), Recorder())
         var router = Router()
-        router.webSocket("/slow") { _ in .accept(slow) }
-        router.webSocket("/quick") { _ in .accept(quick) }
+        router.upgrade("/slow") { _ in .accept(slow) }
+        router.upgrade("/quick") { _ in .accept(quick) }
         try await withServer(router) { server in
             let slowClient = try await server.upgraded("/slow", receiveBuffer: 4_096)
             let quickClient = try await server.upgraded("/quick")

@@ -99,7 +99,7 @@ import LiveTesting
         let path = "/tmp/apus-test-\(UInt32.random(in: 0 ... .max)).sock"
         let recorder = Recorder(echoes: true)
         var router = Router()
-        router.webSocket("/ws") { request in
+        router.upgrade("/ws") { request in
             guard request.head.headerFields[.origin] == "http://here" else {
                 return .refuse(.forbidden, "who are you?")
             }
@@ -143,7 +143,7 @@ import LiveTesting
     func subprotocols(supported: [String], agreed: String?) async throws {
         let recorder = Recorder()
         var router = Router()
-        router.webSocket("/ws") { request in
+        router.upgrade("/ws") { request in
             .accept(recorder, subprotocol: request.subprotocol(among: supported) ?? "unasked")
         }
         try await withServer(router) { server in
@@ -208,7 +208,7 @@ import LiveTesting
                     var received = 0
                     while await connection.receive() != nil { received += 1 }
                     #expect(finishes ? received == 1_000 : received < 1_000)
-                    let end = await connection.waitUntilClosed()
+                    let end = try await connection.waitUntilClosed()
                     #expect(end.code == .normalClosure && end.isClean)
                 }
             }

@@ -102,7 +102,7 @@ import LiveTesting
                 connection.send(payload, as: kind)
             }
         }
-        router.webSocket("/ws") { _ in .accept(Sender()) }
+        router.upgrade("/ws") { _ in .accept(Sender()) }
         try await withServer(router) { server in
             let client = try server.raw()
             try await client.upgrade("/ws", Self.offer)
@@ -214,10 +214,10 @@ import LiveTesting
     func perRoute() async throws {
         var router = Router.echo
         let recorder = Recorder(echoes: true)
-        router.webSocket("/small") {
+        router.upgrade("/small") {
             $0.compression.isEnabled = false
             $0.limits.messageSizeMax = .bytes(10)
-        } upgrade: { _ in
+        } decide: { _ in
             .accept(recorder)
         }
         try await withServer(router) { server in
@@ -239,10 +239,10 @@ import LiveTesting
     func ratesPerRoute() async throws {
         var router = Router.echo
         let recorder = Recorder(echoes: true)
-        router.webSocket("/slow") {
+        router.upgrade("/slow") {
             $0.limits.messageRateMax = 3
             $0.limits.ratePolicy = .close
-        } upgrade: { _ in
+        } decide: { _ in
             .accept(recorder)
         }
         try await withServer(router) { server in
@@ -266,10 +266,10 @@ import LiveTesting
     func heartbeatPerRoute() async throws {
         var router = Router.echo
         let recorder = Recorder()
-        router.webSocket("/beating") {
+        router.upgrade("/beating") {
             $0.heartbeat.interval = .milliseconds(100)
             $0.heartbeat.timeout = .seconds(60)
-        } upgrade: { _ in
+        } decide: { _ in
             .accept(recorder)
         }
         try await withServer(router) { server in

@@ -43,8 +43,8 @@ import LiveTesting
 
     private static var router: Router {
         var router = Router()
-        router.webSocket("/subscribed") { _ in .accept(Listener(subscribes: true)) }
-        router.webSocket("/alone") { _ in .accept(Listener(subscribes: false)) }
+        router.upgrade("/subscribed") { _ in .accept(Listener(subscribes: true)) }
+        router.upgrade("/alone") { _ in .accept(Listener(subscribes: false)) }
         return router
     }
 
@@ -101,7 +101,7 @@ import LiveTesting
         let (busy, free) = (Reports<Int>(), DispatchSemaphore(value: 0))
         let (broker, recorder, log) = (Telling(), Recorder(), LogRecorder())
         var router = Self.router
-        router.webSocket("/busy") { _ in .accept(recorder) }
+        router.upgrade("/busy") { _ in .accept(recorder) }
         try await withServer(router, broker: broker, logger: log.logger) {
             $0.topics.backlogMax = .mebibytes(1)
             $0.topics.slowSubscribers = .dropOldest

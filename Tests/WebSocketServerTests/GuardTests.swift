@@ -109,7 +109,7 @@ import LiveTesting
                 let connection = try await client.connect(to: server.url("/ws"))
                 try await connection.send(String(repeating: "a", count: 65_537))
                 _ = await connection.receive()
-                #expect(await connection.waitUntilClosed().code == .policyViolation)
+                #expect(try await connection.waitUntilClosed().code == .policyViolation)
             }
             #expect(await server.server.counters().limits.byteRate == 1)
         }
@@ -131,7 +131,7 @@ import LiveTesting
 
     private static var guarded: Router {
         var router = Router()
-        router.webSocket("/ws") { _ in .accept(Guarded(), awaitsAuthentication: true) }
+        router.upgrade("/ws") { _ in .accept(Guarded(), awaitsAuthentication: true) }
         return router
     }
 

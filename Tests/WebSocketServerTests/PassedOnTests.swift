@@ -26,13 +26,14 @@ struct PassedOnTests {
         var router = Router.single(recorder)
         router.webSocket("/async") { connection in
             connection.close(asked, reason: "why")
-            _ = await connection.waitUntilClosed()
+            _ = try await connection.waitUntilClosed()
         }
         try await withServer(router) { server in
             try await withClient { client in
                 let end = try await client.connect(to: server.url("/ws")).close(asked)
                 #expect(end.code == sent ?? .noStatusReceived)
-                let told = try await client.connect(to: server.url("/async")).waitUntilClosed()
+                let async = try await client.connect(to: server.url("/async"))
+                let told = try await async.waitUntilClosed()
                 #expect(told.code == sent ?? .noStatusReceived)
             }
         }
@@ -46,9 +47,9 @@ struct PassedOnTests {
     func relay(ending: Ending) async throws {
         let second = Recorder()
         var router = Router()
-        router.webSocket("/second") { _ in .accept(second) }
+        router.upgrade("/second") { _ in .accept(second) }
         router.webSocket("/first") { connection in
-            let end = await connection.waitUntilClosed()
+            let end = try await connection.waitUntilClosed()
             second.connections.all[0].close(end.code, reason: end.reason)
         }
         try await withServer(router) { server in

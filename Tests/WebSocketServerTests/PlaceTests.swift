@@ -10,7 +10,7 @@ import LiveTesting
     /// `/ws` echoes, `/later` expects `token` as authentication, `/slow` answers when it may.
     private static func router(_ gate: Gate = Gate()) -> Router {
         var router = Router.echo
-        router.webSocket("/later") { _ in .accept(Doorkeeper(), awaitsAuthentication: true) }
+        router.upgrade("/later") { _ in .accept(Doorkeeper(), awaitsAuthentication: true) }
         router.get("/quick") { _ in .text("quick") }
         router.get("/slow") { _ in
             gate.entered.add(())

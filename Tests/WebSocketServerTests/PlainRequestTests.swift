@@ -7,9 +7,9 @@ import LiveTesting
 @Suite("Plain requests of a WebSocket's path") struct PlainRequestTests {
     private static func router(_ recorder: Recorder = Recorder()) -> Router {
         var router = Router()
-        router.webSocket("/ws") { _ in .accept(recorder) }
-        router.webSocket("/later") { _ in .accept(recorder, awaitsAuthentication: true) }
-        router.webSocket("/token") { request in
+        router.upgrade("/ws") { _ in .accept(recorder) }
+        router.upgrade("/later") { _ in .accept(recorder, awaitsAuthentication: true) }
+        router.upgrade("/token") { request in
             guard request.head.headerFields[.authorization] == "Bearer good" else {
                 throw Problem(
                     .unauthorized, "A token is needed.",
@@ -17,18 +17,18 @@ import LiveTesting
             }
             return .accept(recorder)
         }
-        router.webSocket("/gone") { _ in .refuse(.gone, "It has moved on.") }
-        router.webSocket("/busy") { _ in
+        router.upgrade("/gone") { _ in .refuse(.gone, "It has moved on.") }
+        router.upgrade("/busy") { _ in
             throw Problem(.serviceUnavailable, "Later.", headerFields: [.retryAfter: "7"])
         }
-        router.webSocket("/fails") { _ in throw CancellationError() }
-        router.webSocket("/speaks") { request in
+        router.upgrade("/fails") { _ in throw CancellationError() }
+        router.upgrade("/speaks") { request in
             guard let chosen = request.subprotocol(among: ["chat"]) else {
                 return .refuse(.badRequest, "Offer the subprotocol chat.")
             }
             return .accept(recorder, subprotocol: chosen)
         }
-        router.webSocket("/room/{id:int}") { request in
+        router.upgrade("/room/{id:int}") { request in
             request.parameters.integer("id") < 10
                 ? .accept(recorder) : .refuse(.notFound, "There is no such room.")
         }
@@ -131,7 +131,7 @@ import LiveTesting
     func isPlain() async throws {
         let asked = Reports<Bool>()
         var router = Router()
-        router.webSocket("/ws") { request in
+        router.upgrade("/ws") { request in
             asked.add(request.isPlain)
             return .accept(Recorder())
         }

@@ -16,7 +16,7 @@ private final class Greeter: ConnectionHandler {
     private static var router: Router {
         var router = Router()
         router.get("/who") { .text($0.remoteAddress) }
-        router.webSocket("/ws") { _ in .accept(Greeter()) }
+        router.upgrade("/ws") { _ in .accept(Greeter()) }
         return router
     }
 
@@ -171,7 +171,7 @@ extension StopTests {
         router.get("/readyz") { .text("\($0.isDraining)") }
         var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
         configuration.drain.delay = .seconds(600)
-        let server = Server(configuration: configuration, router: router, logger: .silent) {
+        let server = try Server(configuration: configuration, router: router, logger: .silent) {
             bound.add($0)
         }
         let running = Task { try await server.run() }

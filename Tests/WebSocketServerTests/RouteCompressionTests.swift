@@ -11,9 +11,9 @@ import LiveTesting
         var router = Router.echo
         let recorder = Recorder(echoes: true)
         for level in [4, 9] {
-            router.webSocket("/\(level)") {
+            router.upgrade("/\(level)") {
                 $0.compression.level = level
-            } upgrade: { _ in
+            } decide: { _ in
                 .accept(recorder)
             }
         }
@@ -36,9 +36,9 @@ import LiveTesting
     func takeoverPerRoute(isOwn: Bool) async throws {
         var router = Router.echo
         let recorder = Recorder(echoes: true)
-        router.webSocket("/other") {
+        router.upgrade("/other") {
             $0.compression.contextTakeover = isOwn ? .perConnection : .off
-        } upgrade: { _ in
+        } decide: { _ in
             .accept(recorder)
         }
         try await withServer(router) {
@@ -72,9 +72,9 @@ import LiveTesting
         }
         let handler = Subscribing()
         var router = Router()
-        router.webSocket("/ws") {
+        router.upgrade("/ws") {
             $0.compression.serverWindowBits = 9
-        } upgrade: { _ in
+        } decide: { _ in
             .accept(handler)
         }
         try await withServer(router) { server in
@@ -103,9 +103,9 @@ import LiveTesting
         }
         let handler = Subscribing()
         var router = Router.single(handler)
-        router.webSocket("/9") {
+        router.upgrade("/9") {
             $0.compression.level = 9
-        } upgrade: { _ in
+        } decide: { _ in
             .accept(handler)
         }
         try await withServer(router) { server in

@@ -44,7 +44,7 @@ import LiveTesting
         configuration.limits = .patient
         configuration.drain.spread = .zero
         let addresses = Reports<[BoundAddress]>()
-        let server = Server(
+        let server = try Server(
             configuration: configuration, router: .echo, logger: .silent
         ) { addresses.add($0) }
         let group = ServiceGroup(
@@ -59,6 +59,7 @@ import LiveTesting
         #expect(try await client.readFrame() == .close(1012, "service restart"))
         try await client.send(.close(1012))
         _ = try await client.readToEnd()
+        await client.close()
         try await running.value
         #expect(server.ledger?.isZero == true)
     }
@@ -114,7 +115,7 @@ import LiveTesting
         configuration.drain.deadline = .seconds(600)
         configuration.limits.closeTimeout = .seconds(600)
         let bound = Reports<[BoundAddress]>()
-        let server = Server(
+        let server = try Server(
             configuration: configuration, router: .single(recorder), logger: .silent
         ) { bound.add($0) }
         let running = Task { try await server.run() }
@@ -143,13 +144,50 @@ import LiveTesting
         }
     }
 
+    @Test("A server runs once: a second call throws, during the first run and after it")
+    func onlyOnce() async throws {
+        let stopped = try await withServer(.echo) { server in
+            let error = await #expect(throws: ServerError.self) {
+                try await within { try await server.server.run() }
+            }
+            #expect(error?.code == .alreadyStarted)
+            // The first run goes on.
+            let client = try await server.upgraded()
+            await client.close()
+            return server.server
+        }
+        let error = await #expect(throws: ServerError.self) {
+            try await within { try await stopped.run() }
+        }
+        #expect(error?.code == .alreadyStarted)
+        #expect(error?.description.contains("make another one") == true)
+    }
+
+    @Test("A server that couldn't listen may be run again")
+    func againAfterFailure() async throws {
+        let addresses = Reports<[BoundAddress]>()
+        let second = try await withServer(.echo) { server in
+            let configuration = ServerConfiguration(
+                address: .hostname("127.0.0.1", port: server.port))
+            let second = Server(
+                configuration: configuration, router: .echo, logger: .silent
+            ) { addresses.add($0) }
+            await #expect(throws: ServerError.self) { try await second.run() }
+            return second
+        }
+        let running = Task { try await second.run() }
+        _ = try await addresses.next()
+        second.stop()
+        try await within { try await running.value }
+    }
+
     @Test("An address in use is an error with its code, and leaves nothing open")
     func addressInUse() async throws {
         try await withServer(.echo) { server in
             var configuration = ServerConfiguration(
                 address: .hostname("127.0.0.1", port: server.port))
             configuration.addresses.insert(.hostname("127.0.0.1", port: 0), at: 0)
-            let second = Server(configuration: configuration, router: .echo, logger: .silent)
+            let second = try Server(configuration: configuration, router: .echo, logger: .silent)
             let error = await #expect(throws: ServerError.self) { try await second.run() }
             #expect(error?.code == .addressInUse)
         }

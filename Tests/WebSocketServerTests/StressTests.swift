@@ -76,7 +76,7 @@ import LiveTesting
             } else {
                 await connection.close(.normalClosure)
             }
-            _ = await connection.waitUntilClosed()
+            _ = try? await connection.waitUntilClosed()
             await reading.value
         }
     }

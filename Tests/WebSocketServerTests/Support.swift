@@ -51,7 +51,7 @@ extension Router {
     /// Returns a router whose `/ws` leads to one handler.
     static func single(_ handler: any ConnectionHandler & Sendable) -> Router {
         var router = Router()
-        router.webSocket("/ws") { _ in .accept(handler) }
+        router.upgrade("/ws") { _ in .accept(handler) }
         return router
     }
 

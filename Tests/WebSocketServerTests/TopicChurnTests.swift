@@ -49,7 +49,7 @@ import LiveTesting
         let relay = Relay()
         let slowRelay = Relay()
         var router = Router.single(relay)
-        router.webSocket("/slow") { _ in .accept(slowRelay) }
+        router.upgrade("/slow") { _ in .accept(slowRelay) }
         try await withServer(router) {
             $0.loops = 4
             $0.limits.outboxMax = .kibibytes(256)
@@ -169,7 +169,7 @@ import LiveTesting
             } else {
                 await connection.close(.normalClosure)
             }
-            _ = await connection.waitUntilClosed()
+            _ = try? await connection.waitUntilClosed()
             await reading.value
         }
     }

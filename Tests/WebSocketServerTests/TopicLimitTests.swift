@@ -80,8 +80,8 @@ import LiveTesting
         let (busy, free) = (Reports<Int>(), DispatchSemaphore(value: 0))
         let recorder = Recorder()
         var router = Router()
-        router.webSocket("/ws") { _ in .accept(Listener()) }
-        router.webSocket("/busy") { _ in .accept(recorder) }
+        router.upgrade("/ws") { _ in .accept(Listener()) }
+        router.upgrade("/busy") { _ in .accept(recorder) }
         let broker = MemoryBroker()
         try await withServer(router, broker: broker) {
             $0.topics.backlogMax = .mebibytes(1)

@@ -51,8 +51,8 @@ private let decomposed = "cafe\u{301}"
     @Test("Subscribers of two spellings never receive each other's publications, also many at once")
     func endToEnd() async throws {
         var router = Router()
-        router.webSocket("/0") { _ in .accept(Listener(topic: composed)) }
-        router.webSocket("/1") { _ in .accept(Listener(topic: decomposed)) }
+        router.upgrade("/0") { _ in .accept(Listener(topic: composed)) }
+        router.upgrade("/1") { _ in .accept(Listener(topic: decomposed)) }
         try await withServer(router) { server in
             var clients: [RawClient] = []
             for path in ["/0", "/1"] {

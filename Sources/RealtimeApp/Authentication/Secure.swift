@@ -34,7 +34,7 @@ extension RealtimeApp {
     /// Adds `/ws/secure/{topic}` and `POST /token`.
     func addAuthentication(to router: inout Router) {
         let (authentication, topics) = (self.authentication, self.topics)
-        router.webSocket(Route.secure.path, adjusting: adjustment(.secure)) { request in
+        router.upgrade(Route.secure.path, adjusting: adjustment(.secure)) { request in
             let topic = SecureMember.topic(request.parameters["topic"] ?? "")
             let decision = try authentication.admitBearer(request, on: .secure) {
                 SecureMember($0, topic: topic)

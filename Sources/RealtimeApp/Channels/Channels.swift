@@ -24,7 +24,7 @@ extension RealtimeApp {
     func addChannels(to router: inout Router) {
         let topics = self.topics
         let authentication = self.authentication
-        router.webSocket(Route.channels.path, adjusting: adjustment(.channels)) { request in
+        router.upgrade(Route.channels.path, adjusting: adjustment(.channels)) { request in
             let channel = request.parameters["channel"] ?? ""
             if let fault = Channels.fault(of: channel, topics: topics) {
                 return .refuse(.unprocessableContent, "The channel's name: \(fault.msg).")

@@ -29,6 +29,9 @@ public struct ClientConnection: Sendable {
     public func receive() async -> Message? { await bridge.next(on: connection) }
 
     /// Sends a message. Waits while the outbox is above ``Limits/outboxHighWater``.
+    ///
+    /// - Throws: ``ConnectionClosed``; `CancellationError` if the task is cancelled while it waits.
+    ///   The message is queued already then, and is sent if the server reads on.
     public nonisolated(nonsending) func send(_ message: Message) async throws {
         if try bridge.send(message.bytes, message.kind, on: connection) { return }
         try await bridge.waitForDrain(on: connection)
@@ -40,13 +43,15 @@ public struct ClientConnection: Sendable {
     }
 
     /// Sends a Close frame and waits for the server's answer (RFC 6455 §7.1.2), at most for
-    /// ``Limits/closeTimeout``. For the codes see ``Connection/close(_:reason:)``.
+    /// ``Limits/closeTimeout``, even in a cancelled task. For the codes see
+    /// ``Connection/close(_:reason:)``.
     @discardableResult
     public func close(
         _ code: CloseCode = .normalClosure, reason: String = ""
     ) async -> ConnectionEnd {
         connection.close(code, reason: reason)
-        return await waitUntilClosed()
+        // A new task, since this one may be cancelled: the end is near anyway.
+        return await Task { await bridge.waitForEnd(on: connection)! }.value
     }
 
     /// Starts the closing handshake, and continues to deliver ``messages`` until the server's Close
@@ -58,8 +63,10 @@ public struct ClientConnection: Sendable {
         connection.core.onLoop { $0.beginClosing(code, reason, delivering: true) }
     }
 
-    /// Waits until the connection is closed, and returns the close code and reason.
-    public func waitUntilClosed() async -> ConnectionEnd {
-        await bridge.waitForEnd(on: connection)
+    /// Waits until the connection is closed, and returns the close code and reason. Throws if the
+    /// task is cancelled before.
+    public func waitUntilClosed() async throws(CancellationError) -> ConnectionEnd {
+        guard let end = await bridge.waitForEnd(on: connection) else { throw CancellationError() }
+        return end
     }
 }

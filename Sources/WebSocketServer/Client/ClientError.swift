@@ -25,6 +25,9 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let cancelled = Code(name: "cancelled")
         /// The client has been shut down.
         public static let shutDown = Code(name: "shutDown")
+        /// A limit or another setting is out of its range: see ``ClientError/underlying``, which is
+        /// ``ConfigurationErrors``.
+        public static let invalidConfiguration = Code(name: "invalidConfiguration")
         /// The client's event loops could not be started.
         public static let cannotStart = Code(name: "cannotStart")
     }
@@ -50,6 +53,12 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         self.status = status
         self.detail = detail
         self.underlying = underlying
+    }
+
+    /// Creates the error for invalid settings.
+    init(_ errors: [ConfigurationError]) {
+        let errors = ConfigurationErrors(errors)
+        self.init(.invalidConfiguration, "\(errors)", underlying: errors)
     }
 
     /// Creates the error for a refusal.

@@ -15,6 +15,8 @@ public final class WebSocketClient: Sendable {
     private let budget: ByteBudget
     private let memory: ByteBudget
     private let contextBudget: ByteBudget
+    /// The settings of all connections; what only a server has is unused.
+    private let configuration: ServerConfiguration
     private let defaults: ConnectionOptions
     private let options: SessionOptions
     private let next = Atomic<Int>(0)
@@ -29,12 +31,21 @@ public final class WebSocketClient: Sendable {
     ///   - heartbeat: The heartbeat. `nil` sends no pings, because servers usually do.
     ///   - compression: The compression to offer. By default none is offered.
     ///   - logger: Receives warnings and errors. Payloads are never logged.
-    /// - Throws: ``ClientError/Code/cannotStart``.
+    /// - Throws: ``ClientError/Code/invalidConfiguration`` with all invalid settings together, or
+    ///   ``ClientError/Code/cannotStart``.
     public init(
         loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
         compression: Compression = .off,
         logger: Logger = Logger(label: "apus.client")
     ) throws(ClientError) {
+        var configuration = ServerConfiguration()
+        configuration.loops = loops
+        configuration.limits = limits
+        configuration.heartbeat = heartbeat ?? .off
+        configuration.compression = compression
+        let errors = configuration.validationErrors
+        if !errors.isEmpty { throw ClientError(errors) }
+        self.configuration = configuration
         do {
             group = try EventLoopGroup(count: loops)
         } catch {
@@ -55,7 +66,7 @@ public final class WebSocketClient: Sendable {
         self.memory = memory
         self.contextBudget = contextBudget
         defaults = ConnectionOptions(
-            limits: limits, heartbeat: heartbeat ?? .off, compression: compression)
+            limits: limits, heartbeat: configuration.heartbeat, compression: compression)
         options = SessionOptions(defaults)
     }
 
@@ -66,7 +77,8 @@ public final class WebSocketClient: Sendable {
     ///     are tried one after the other, each for ``Limits/handshakeTimeout`` at most.
     ///   - subprotocols: The subprotocols to offer, in order of preference.
     ///   - headerFields: Header fields to send, such as `Origin` or `Authorization`.
-    ///   - adjusting: Changes the client's limits, heartbeat or compression for this connection.
+    ///   - adjusting: Changes the client's limits, heartbeat or compression for this connection. An
+    ///     invalid value is thrown as ``ClientError/Code/invalidConfiguration``.
     public func connect(
         to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
         adjusting: ConnectionOptions.Adjust? = nil
@@ -122,7 +134,11 @@ public final class WebSocketClient: Sendable {
             throw ClientError(.invalidSubprotocol, "subprotocols are tokens, each named once")
         }
         var values = defaults
-        adjust?(&values)
+        if let adjust {
+            let errors = configuration.errors(adjustedBy: adjust)
+            if !errors.isEmpty { throw ClientError(errors) }
+            adjust(&values)
+        }
         let options = adjust == nil ? self.options : SessionOptions(values)
         let timeout = values.limits.handshakeTimeout.milliseconds
         var failure = ClientError(.cannotConnect, "\(text) has no address")

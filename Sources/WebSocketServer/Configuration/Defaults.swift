@@ -1,17 +1,7 @@
 import UVTransport
 
 /// Returns the number of cores that this process may use, the default number of event loops.
-public func availableCores() -> Int { availableParallelism() }
-
-extension Limits {
-    /// Raises the soft limit of file descriptors to the hard limit, and returns the number of
-    /// connections that it allows. 128 descriptors, and those of connections that are being
-    /// refused, are kept free.
-    public static func connectionsFromDescriptors() -> Int {
-        let descriptors = Descriptors()
-        return min(10_000_000, Headroom.limit(forDescriptors: descriptors.forConnections))
-    }
-}
+package func availableCores() -> Int { availableParallelism() }
 
 /// The limit of the process's file descriptors, and the share that connections may use.
 struct Descriptors: Sendable {
@@ -24,6 +14,7 @@ struct Descriptors: Sendable {
     /// eighth of the limit if that is less.
     private let slack: Int
 
+    /// Raises the soft limit of descriptors to the hard one. A server does so when it starts.
     init() {
         limit = min(raiseDescriptorLimit(), Int(Int32.max))
         reserved = min(64, limit / 4)

@@ -15,9 +15,10 @@ public struct Limits: Sendable {
     ///   every request is answered 503 with `Retry-After`.
     /// - File descriptors run short: the connection is closed when it is accepted.
     ///
-    /// Default: derived from `RLIMIT_NOFILE`, less 128 descriptors for everything else. A higher
-    /// value is lowered to that when the server starts. `1 ... 10_000_000`.
-    public var connectionsMax: Int = Limits.connectionsFromDescriptors()
+    /// `nil` derives the limit from `RLIMIT_NOFILE`, less 128 descriptors for everything else: the
+    /// server raises the soft limit to the hard one when it starts. A higher value is lowered to
+    /// the same limit. Default `nil`, `1 ... 10_000_000`.
+    public var connectionsMax: Int?
     /// The number of connections in use from one address (IPv6: one /64 network).
     ///
     /// Further connections are refused in the same steps, but none is evicted: a connection beyond
@@ -37,13 +38,14 @@ public struct Limits: Sendable {
     /// The memory that peers can make the server hold, over all connections: partly received
     /// messages, requests, unprocessed bytes, and queued output. Beyond it, the connections that
     /// hold the most are closed with 1013, their requests are answered 503, and those that don't
-    /// read are reset. Default 512 MiB, `1 MiB ... 1 TiB`, at least ``assemblySizeMax``.
+    /// read are reset. A value below ``assemblySizeMax`` is raised to it. Default 512 MiB,
+    /// `1 MiB ... 1 TiB`.
     public var memoryMax: ByteCount = .mebibytes(512)
     /// The time in which a message must arrive completely once a part of it is kept. Beyond it, the
     /// connection is closed with 1008. Default 1 min, `10 ms ... 1 d`.
     public var messageTimeout: Duration = .seconds(60)
     /// The size of a frame's payload. A larger frame is closed with 1009. `nil` means
-    /// ``messageSizeMax``. Default `nil`, `1 ... 1 GiB`.
+    /// ``messageSizeMax``. Default `nil`, `1 ... 1 GiB`, at most ``messageSizeMax``.
     public var frameSizeMax: ByteCount?
     /// The number of frames in a message. A message of more frames is closed with 1009. `nil` lets
     /// the number grow with the message: 1,024, plus one for every 128 bytes of payload. Default
@@ -69,7 +71,7 @@ public struct Limits: Sendable {
     public var authenticationTimeout: Duration = .seconds(10)
 
     /// The queued output of a connection, in bytes, at which `send` reports backpressure and
-    /// reading from the connection pauses. Default 64 KiB, `1 ... 1 GiB`.
+    /// reading from the connection pauses. Default 64 KiB, `1 ... 1 GiB`, at most ``outboxMax``.
     public var outboxHighWater: ByteCount = .kibibytes(64)
     /// The queued output of a connection, in bytes, beyond which it is a slow consumer and is
     /// closed with 4008. The output queued *before* a message counts, so one message always fits.
@@ -78,7 +80,8 @@ public struct Limits: Sendable {
 
     /// The time in which a request's head must arrive, and then its body. Beyond it, the request is
     /// answered 408 (RFC 9110 §15.5.9). A kept-alive connection without a request is closed after
-    /// the same time. Default 10 s, `10 ms ... 1 h`.
+    /// the same time. It is also the time that a route may take to decide on an upgrade. Beyond it,
+    /// the decision is cancelled and the request answered 503. Default 10 s, `10 ms ... 1 h`.
     public var handshakeTimeout: Duration = .seconds(10)
     /// The size of a request's head: the request line and the header fields. A larger one is
     /// answered 414 or 431. Default 8 KiB, `256 ... 2 MiB`.

@@ -1,11 +1,14 @@
 /// The settings of a ``Server``. The server takes a copy; later changes have no effect.
+///
+/// Making one reads and changes nothing of the process. Values that depend on the machine are `nil`
+/// and are derived when the server starts. ``validate()`` checks the ranges.
 public struct ServerConfiguration: Sendable {
     /// The addresses to listen on. Every event loop has a listening socket for each of them.
     public var addresses: [ListenAddress]
 
-    /// The number of event loops, each with a thread of its own. Default: the number of cores that
-    /// this process may use. `1...256`.
-    public var loops: Int
+    /// The number of event loops, each with a thread of its own. `nil` means one for each core that
+    /// this process may use when the server starts. Default `nil`, `1...256`; 0 is an error.
+    public var loops: Int?
 
     /// The number of pending connections that the kernel queues for each listening socket. The
     /// kernel caps it at `net.core.somaxconn`. Default 4,096, `1...65535`.
@@ -33,7 +36,11 @@ public struct ServerConfiguration: Sendable {
     /// Creates a configuration for one address, with the defaults for everything else.
     public init(address: ListenAddress = .hostname("127.0.0.1", port: 8080)) {
         self.addresses = [address]
-        self.loops = availableCores()
+    }
+
+    /// The number of event loops to start.
+    var loopCount: Int {
+        loops ?? min(availableCores(), RangedSettings.loops.range.upperBound)
     }
 }
 

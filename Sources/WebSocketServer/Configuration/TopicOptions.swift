@@ -36,7 +36,7 @@ public struct TopicOptions: Sendable {
     /// bytes, and has no control characters.
     public func isValidName(_ name: String) -> Bool {
         let bytes = name.utf8
-        return (1...nameSizeMax).contains(bytes.count)
+        return !bytes.isEmpty && bytes.count <= nameSizeMax
             && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
 

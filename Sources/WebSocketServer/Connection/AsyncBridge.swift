@@ -18,8 +18,17 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     private var reader: UnsafeContinuation<Message?, Never>?
     /// The number of the reader's wait, so that a late cancellation ends no other wait.
     private var readNumber = 0
-    private var writers: [UnsafeContinuation<Void, Never>] = unsafe []
-    private var enders: [UnsafeContinuation<ConnectionEnd, Never>] = unsafe []
+    private var waiters: [Waiter] = []
+    /// The number of the latest waiter.
+    private var waiterNumber = 0
+
+    /// A task that waits until the outbox has drained, or until the connection is over.
+    @safe
+    private struct Waiter {
+        let number: Int
+        let awaitsEnd: Bool
+        let continuation: UnsafeContinuation<Void, Never>
+    }
 
     // MARK: - As a handler
 
@@ -33,7 +42,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
         queue.append(message)
         // A task that waits for the end may never read the message.
-        if unsafe !connection.core.lifecycle.awaitsTask && enders.isEmpty {
+        if !connection.core.lifecycle.awaitsTask && !waiters.contains(where: \.awaitsEnd) {
             connection.core.taskBegins()
         }
         if !isPaused, queue.count >= Self.waitingMax || queue.bytes >= Self.waitingBytesMax {
@@ -44,17 +53,14 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    final func onDrain(_ connection: Connection) { resumeWriters() }
+    final func onDrain(_ connection: Connection) { resumeWaiters { !$0.awaitsEnd } }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
         let isClean = connection.core.lifecycle.closing.received != nil
         let end = ConnectionEnd(code: code, reason: reason, isClean: isClean)
         self.end = end
         resumeReader(nil)
-        resumeWriters()
-        let waiting = unsafe enders
-        unsafe enders = unsafe []
-        unsafe waiting.forEach { unsafe $0.resume(returning: end) }
+        resumeWaiters { _ in true }
     }
 
     private func resumeReader(_ message: Message?) {
@@ -63,10 +69,27 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         unsafe waiter.resume(returning: message)
     }
 
-    private func resumeWriters() {
-        let waiting = unsafe writers
-        unsafe writers = unsafe []
-        unsafe waiting.forEach { unsafe $0.resume() }
+    private func resumeWaiters(_ isDue: (Waiter) -> Bool) {
+        guard !waiters.isEmpty else { return }
+        let due = waiters.filter(isDue)
+        waiters.removeAll(where: isDue)
+        for waiter in due { unsafe waiter.continuation.resume() }
+    }
+
+    /// Waits on the connection's loop for the drain or the end, or until the task is cancelled.
+    private func wait(awaitsEnd: Bool, on connection: Connection) async {
+        waiterNumber += 1
+        let number = waiterNumber
+        await withTaskCancellationHandler {
+            unsafe await withUnsafeContinuation { continuation in
+                let waiter = unsafe Waiter(
+                    number: number, awaitsEnd: awaitsEnd, continuation: continuation)
+                waiters.append(waiter)
+            }
+        } onCancel: {
+            // Not at once: this may run while the loop uses the state.
+            connection.core.loop.execute { [self] in resumeWaiters { $0.number == number } }
+        }
     }
 
     // MARK: - For tasks
@@ -131,27 +154,27 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     }
 
     /// Waits until the messages that were handed over earlier are queued, and then, if the outbox
-    /// is full, until it has drained.
-    final func waitForDrain(on connection: Connection) async throws(ConnectionClosed) {
-        let isOver = await withTaskExecutorPreference(connection.core.loop) {
+    /// is full, until it has drained. Throws ``ConnectionClosed``; `CancellationError` if the task
+    /// is cancelled while the outbox is full.
+    final func waitForDrain(on connection: Connection) async throws {
+        try await withTaskExecutorPreference(connection.core.loop) {
             // The drain may have been reported before this task ran.
             if end == nil, connection.core.lifecycle.owesDrain {
-                unsafe await withUnsafeContinuation { unsafe writers.append($0) }
+                await wait(awaitsEnd: false, on: connection)
             }
-            return end != nil || connection.core.stage != .open
+            if end != nil || connection.core.stage != .open { throw ConnectionClosed() }
+            if connection.core.lifecycle.owesDrain { try Task.checkCancellation() }
         }
-        if isOver { throw ConnectionClosed() }
     }
 
-    /// Waits for the end of the connection, and returns it.
-    final func waitForEnd(on connection: Connection) async -> ConnectionEnd {
-        await withTaskExecutorPreference(connection.core.loop) { await endOnLoop(connection) }
-    }
-
-    private func endOnLoop(_ connection: Connection) async -> ConnectionEnd {
-        connection.core.taskRests()
-        if let end { return end }
-        return unsafe await withUnsafeContinuation { unsafe enders.append($0) }
+    /// Waits for the end of the connection, and returns it. Returns `nil` if the task is cancelled
+    /// before.
+    final func waitForEnd(on connection: Connection) async -> ConnectionEnd? {
+        await withTaskExecutorPreference(connection.core.loop) {
+            connection.core.taskRests()
+            if end == nil { await wait(awaitsEnd: true, on: connection) }
+            return end
+        }
     }
 }
 

@@ -23,9 +23,7 @@ extension Connection {
 
     /// Calls `body` once on the connection's loop after `delay`, or up to 32 ms later. A connection
     /// has one such deadline: a new one replaces it. It is cancelled when the connection closes. On
-    /// the connection's loop.
-    ///
-    /// - Parameter delay: At most 30 days; a longer delay counts as 30 days.
+    /// the connection's loop. A delay of more than 30 days counts as 30 days.
     public func setDeadline(after delay: Duration, _ body: @escaping (Connection) -> Void) {
         precondition(core.loop.isCurrent, "a deadline is set on the connection's loop")
         clearDeadline()

@@ -80,7 +80,7 @@ public struct Connection: Sendable, Hashable {
     }
 
     /// Marks the peer as authenticated, on a route that waits for it: the usual limits apply from
-    /// its next frame on. See ``UpgradeDecision/accept(_:subprotocol:awaitsAuthentication:)``.
+    /// its next frame on. See ``UpgradeDecision/accept(_:subprotocol:headerFields:awaitsAuthentication:)``.
     public func authenticated() {
         core.onLoop { core in core.authenticated() }
     }

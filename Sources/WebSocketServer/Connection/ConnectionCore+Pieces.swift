@@ -93,6 +93,15 @@ extension ConnectionCore {
         setReadingPaused(true, .held)
     }
 
+    /// Receives, in a later turn, the frames that arrived while the upgrade was being decided on.
+    func receiveEarly(_ frames: UnsafeMutableRawBufferPointer) {
+        switch stage {
+        case .open: unsafe holdForLater(frames)
+        case .closing: unsafe receivePiece(frames)
+        case .opening, .lingering, .over: break
+        }
+    }
+
     private func holdForLater(_ bytes: UnsafeMutableRawBufferPointer) {
         unsafe hold(bytes)
         receiveHeldLater()

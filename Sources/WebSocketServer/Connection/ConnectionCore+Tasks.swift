@@ -6,6 +6,16 @@ import UVTransport
 /// RFC 6455 §5.5.1 allows the delay. The task has the close timeout from the time at which it took
 /// its last message: a task that took one long ago is not about to reply.
 extension ConnectionCore {
+    /// Runs a handler's `async` code in a task on the loop. A stop of the server waits for it.
+    @discardableResult
+    func startTask(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+        resources.tasks.began()
+        return Task(executorPreference: loop) { [self] in
+            await body()
+            onLoop { $0.resources.tasks.ended() }
+        }
+    }
+
     /// Notes that the task has taken a message, or that the first one is queued for it.
     @inline(__always)
     func taskBegins() { lifecycle.taskBegan(now: loop.now) }

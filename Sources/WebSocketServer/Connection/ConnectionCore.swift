@@ -171,6 +171,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func ended(_ error: TransportError) {
+        if error.isEndOfFile, stage == .opening, unsafe opening?.outlivesEnd(on: self) == true {
+            return
+        }
         let action = lifecycle.streamEnded(
             isEndOfFile: error.isEndOfFile, hasOutbox: outboxCount > 0, now: loop.now)
         guard case .terminate = action else { return perform(action) }
@@ -191,6 +194,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
+        unsafe opening?.terminated()
         unsafe opening = nil
         countMemory()
         if let subscriber = unsafe subscriber {

@@ -14,6 +14,7 @@ final class LoopResources: @unchecked Sendable {
     let logger: Logger
     let warnings: ServerWarnings
     let registry: ConnectionRegistry
+    let tasks: HandlerTasks
     /// The places of all connections of a server; `nil` on a client's loop.
     let admission: Admission?
     /// The topics, if the loop is that of a server.
@@ -42,6 +43,7 @@ final class LoopResources: @unchecked Sendable {
         self.admission = admission
         registry = ConnectionRegistry(loop: loop)
         maskingKeys = MaskingKeys(isSeeded: loop.isManual)
+        tasks = HandlerTasks(loop: loop)
         self.memory = LoopMemory(budget: memory)
         self.assemblies = AssemblyPool(budget: assemblies, memory: self.memory)
         self.codecs = LoopCodecs(budget: contexts, loop: loop)

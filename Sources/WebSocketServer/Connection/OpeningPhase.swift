@@ -15,6 +15,13 @@ class OpeningPhase {
         preconditionFailure("overridden")
     }
 
+    /// Returns whether the phase goes on although the peer sends no more, since it still owes the
+    /// peer a response.
+    func outlivesEnd(on connection: ConnectionCore) -> Bool { false }
+
+    /// Called when the connection is over before it became a WebSocket. Tasks are cancelled.
+    func terminated() {}
+
     /// Drains the connection. Returns whether it is to be ended at once because no request is in
     /// progress.
     func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }

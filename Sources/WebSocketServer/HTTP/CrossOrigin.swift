@@ -46,6 +46,9 @@ enum CrossOriginAccess: Sendable, Equatable {
         fields[.accessControlMaxAge] = "600"
     }
 
+    /// Whether this request's page may read the response.
+    var isGranted: Bool { allowedOrigin != nil }
+
     private var allowedOrigin: String? {
         switch self {
         case .never, .withheld: nil
@@ -74,21 +77,25 @@ extension OriginPolicy {
     }
 }
 
-extension HTTPExchange {
-    /// Answers OPTIONS with the methods of a resource (RFC 9110 §9.3.7), and so a preflight.
+extension OriginCheck {
+    /// Returns the answer to OPTIONS: the methods of a resource (RFC 9110 §9.3.7), with the
+    /// permissions for a page if it is a preflight.
+    ///
+    /// - Parameters:
+    ///   - access: The pages that may read the response by the server's own policy.
+    ///   - isGranted: Whether a middleware allows the page.
     func answerOptions(
-        _ head: RequestHead, _ methods: [HTTPRequest.Method], on connection: ConnectionCore
-    ) {
-        let asked = head.request.headerFields
+        _ request: HTTPRequest, _ methods: [HTTPRequest.Method], access: CrossOriginAccess,
+        isGranted: Bool
+    ) -> Response {
+        let asked = request.headerFields
         let allowed = methods.map(\.rawValue).joined(separator: ", ")
         var response = Response(status: .noContent, headerFields: [.allow: allowed])
         // The definition of a preflight is that of the Fetch standard, "CORS-preflight request".
         if asked[.origin] != nil, asked[.accessControlRequestMethod] != nil {
-            if let fault = originFault(of: head.request, on: connection) {
-                return refuse(fault, head, on: connection)
-            }
+            if !isGranted, let fault = fault(of: request) { return Response(problem: fault) }
             access.addPermissions(methods: allowed, to: &response.headerFields, requested: asked)
         }
-        reply(response, to: head, on: connection)
+        return response
     }
 }

@@ -1,11 +1,15 @@
 import HTTPProtocol
 import HTTPTypes
+import Logging
 
-/// Requests of pages from elsewhere, which a browser would let through.
-extension HTTPExchange {
+/// The check of requests of pages from elsewhere, which a browser would let through.
+struct OriginCheck: Sendable {
+    let origins: OriginPolicy
+    let logger: Logger
+
     /// Returns the reason why a request is refused because of its `Origin`; `nil` if it isn't.
-    func originFault(of request: HTTPRequest, on connection: ConnectionCore) -> HTTPFault? {
-        originFault(of: request, from: request.headerFields[.origin], on: connection)
+    func fault(of request: HTTPRequest) -> HTTPFault? {
+        fault(of: request, from: request.headerFields[.origin])
     }
 
     /// Returns the reason why the page that sends a plain GET may not open a WebSocket here; `nil`
@@ -14,21 +18,17 @@ extension HTTPExchange {
     /// Browsers always send the `Origin` of an upgrade, but no `Origin` with a page's GET to its own
     /// server. `Referer` names the page then (RFC 9110 §10.1.3). It can only lead to a refusal, and
     /// the request is refused in any case.
-    func pageFault(of request: HTTPRequest, on connection: ConnectionCore) -> HTTPFault? {
+    func pageFault(of request: HTTPRequest) -> HTTPFault? {
         let fields = request.headerFields
-        return originFault(
-            of: request, from: fields[.origin] ?? fields[.referer].flatMap(Origin.text(ofURL:)),
-            on: connection)
+        return fault(
+            of: request, from: fields[.origin] ?? fields[.referer].flatMap(Origin.text(ofURL:)))
     }
 
-    private func originFault(
-        of request: HTTPRequest, from origin: String?, on connection: ConnectionCore
-    ) -> HTTPFault? {
-        guard let origin, !settings.origins.allows(origin, to: request.authority)
-        else { return nil }
+    private func fault(of request: HTTPRequest, from origin: String?) -> HTTPFault? {
+        guard let origin, !origins.allows(origin, to: request.authority) else { return nil }
         // The response names a valid origin, to help the page's author.
         let isNamed = origin.utf8.count <= 200 && Origin(origin) != nil
-        connection.resources.logger.debug(
+        logger.debug(
             "origin refused",
             metadata: [
                 "origin": "\(isNamed ? origin : "invalid")", "host": "\(request.authority ?? "")",

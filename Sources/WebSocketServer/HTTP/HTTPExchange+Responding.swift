@@ -11,27 +11,17 @@ extension HTTPExchange {
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed))
+            isDraining: settings.isStopping.load(ordering: .relaxed),
+            publisher: settings.publisher)
         body = []
-        state = .responding(head)
-        // Above the limit the request is answered, too, as long as no other needs the place.
-        _ = connection.holdPlace()
-        connection.setReadingPaused(true, .http)
-        connection.loop.cancel(connection)
+        beginResponding(to: head, isContentUnread: false, on: connection)
         let warnings = connection.resources.warnings
-        Task(executorPreference: connection.loop) {
+        task = connection.startTask {
             let response: Response
             do {
                 response = try await respond(request)
-            } catch let problem as Problem {
-                response = problem.response
             } catch {
-                warnings.failedRequest.log([
-                    // Without the query, in which secrets may stand.
-                    "path": "/\(head.pathSegments.joined(separator: "/"))",
-                    "error": "\(error)",
-                ])
-                response = Problem(.internalServerError, "The server failed to answer.").response
+                response = warnings.response(to: error, of: request.head)
             }
             connection.onLoop { connection in
                 unsafe (connection.opening as? HTTPExchange)?.answer(response, on: connection)
@@ -39,11 +29,55 @@ extension HTTPExchange {
         }
     }
 
-    func answer(_ response: Response, on connection: ConnectionCore) {
-        guard case .responding(let head) = state, connection.stage == .opening else {
-            return
+    /// Answers a request that no route answers, through the middleware of the router if there is
+    /// any.
+    func answerUnmatched(
+        _ reason: RouteTable.Unmatched, _ head: RequestHead, on connection: ConnectionCore
+    ) {
+        let (settings, access) = (settings, access)
+        guard let middleware = settings.routes.unmatched else {
+            let response = settings.response(to: head.request, reason, access, isGranted: false)
+            return reply(response, to: head, on: connection)
         }
-        let keepAlive = head.keepAlive && !connection.resources.registry.isDraining
+        var request = Request(
+            head: head.request, parameters: PathParameters(), query: head.query, body: [],
+            remoteAddress: connection.peer.host,
+            isDraining: settings.isStopping.load(ordering: .relaxed),
+            publisher: settings.publisher)
+        if case .options = reason { request.isUnroutedOptions = true }
+        beginResponding(
+            to: head, isContentUnread: head.bodyFraming.hasContent, on: connection)
+        task = connection.startTask { [request] in
+            let response = await middleware.respond(to: request) { request in
+                settings.response(
+                    to: request.head, reason, access,
+                    isGranted: request.values[GrantedOrigin.self] == true)
+            }
+            connection.onLoop { connection in
+                unsafe (connection.opening as? HTTPExchange)?.answer(response, on: connection)
+            }
+        }
+    }
+
+    private func beginResponding(
+        to head: RequestHead, isContentUnread: Bool, on connection: ConnectionCore
+    ) {
+        state = .responding(head, isContentUnread: isContentUnread)
+        // Above the limit the request is answered, too, as long as no other needs the place.
+        _ = connection.holdPlace()
+        connection.loop.cancel(connection)
+    }
+
+    func answer(_ response: Response, on connection: ConnectionCore) {
+        guard case .responding(let head, let isContentUnread) = state,
+            connection.stage == .opening
+        else { return }
+        task = nil
+        let response = response.checked(connection.resources.warnings, of: head.request)
+        // A client that has closed its sending side sends no further requests.
+        let isLast = isContentUnread || connection.hasEnded && pipelined.isEmpty
+        let keepAlive =
+            head.keepAlive && !isLast && !connection.resources.registry.isDraining
         let isHead = head.request.method == .head
         if let source = response.stream, !isHead,
             ResponseEncoder.mayHaveContent(response.status)
@@ -79,9 +113,10 @@ extension HTTPExchange {
                 message, body: response.body, isHead: isHead, keepAlive: keepAlive,
                 date: service.date, into: &output)
         } else {
-            // The response to a HEAD, or a status without content: the length isn't known.
+            // The response to a HEAD, or a status without content. Its length may not be known.
+            let framing = response.contentLength.map(ResponseEncoder.Framing.length)
             ResponseEncoder.encodeHead(
-                message, .untilClose, keepAlive: keepAlive, date: service.date,
+                message, framing ?? .untilClose, keepAlive: keepAlive, date: service.date,
                 into: &output)
         }
         connection.sendRaw(output)
@@ -124,6 +159,40 @@ extension HTTPExchange {
     func finish(_ connection: ConnectionCore) {
         state = .finished
         connection.setReadingPaused(false, .http)
-        connection.linger(finishing: true)
+        endConnection(connection)
+    }
+}
+
+extension Response {
+    /// Returns the response, or a 500 if its status is interim: such a response would leave the
+    /// client waiting for another (RFC 9110 §15.2).
+    fileprivate func checked(_ warnings: ServerWarnings, of request: HTTPRequest) -> Response {
+        if status.code >= 200 { return self }
+        let error = "the response has the interim status \(status.code)"
+        warnings.failedRequest.log(["path": "\(request.loggedPath)", "error": "\(error)"])
+        return Response(problem: .internalServerError)
+    }
+}
+
+extension HTTPSettings {
+    /// Returns the response to a request that no route answers.
+    ///
+    /// - Parameter isGranted: Whether a middleware allows the page that sends it.
+    fileprivate func response(
+        to request: HTTPRequest, _ reason: RouteTable.Unmatched, _ access: CrossOriginAccess,
+        isGranted: Bool
+    ) -> Response {
+        switch reason {
+        case .notFound: return Response(problem: .notFound)
+        case .wrongType(let name, let value):
+            let shown = String(value.string.unicodeScalars.prefix(40))
+            let detail = "The path parameter \(name) must be an integer, not '\(shown)'."
+            return Response(problem: HTTPFault(status: .unprocessableContent, detail: detail))
+        case .methodNotAllowed(let allowed):
+            return Response(problem: .methodNotAllowed(allow: allowed))
+        case .options(let methods):
+            return originCheck.answerOptions(
+                request, methods, access: access, isGranted: isGranted)
+        }
     }
 }

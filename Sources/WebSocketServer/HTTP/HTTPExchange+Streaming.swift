@@ -9,17 +9,23 @@ extension HTTPExchange {
         _ response: Response, from source: @escaping Response.Stream, keepAlive: Bool,
         isHTTP10: Bool, on connection: ConnectionCore
     ) {
-        // HTTP/1.0 has no chunks: the end of the connection is the end of the content.
-        let keepAlive = keepAlive && !isHTTP10
+        let framing: ResponseEncoder.Framing
+        if let length = response.contentLength {
+            framing = .length(length)
+        } else {
+            // HTTP/1.0 has no chunks: the end of the connection is the end of the content.
+            framing = isHTTP10 ? .untilClose : .chunked
+        }
+        var keepAlive = keepAlive
+        if case .untilClose = framing { keepAlive = false }
         var fields = response.headerFields
         access.add(to: &fields)
         var output: [UInt8] = []
         ResponseEncoder.encodeHead(
             HTTPResponse(status: response.status, headerFields: fields),
-            isHTTP10 ? .untilClose : .chunked, keepAlive: keepAlive,
-            date: service.date, into: &output)
+            framing, keepAlive: keepAlive, date: service.date, into: &output)
         connection.sendRaw(output)
-        let stream = ResponseStream(source, isChunked: !isHTTP10, keepAlive: keepAlive)
+        let stream = ResponseStream(source, framing, keepAlive: keepAlive)
         state = .streaming(stream)
         stream.pull(on: connection)
     }
@@ -29,13 +35,19 @@ extension HTTPExchange {
 final class ResponseStream {
     private let source: Response.Stream
     private let isChunked: Bool
+    /// The bytes that are still to come; `nil` if the content's length isn't known.
+    private var left: Int?
     private let keepAlive: Bool
     /// A part has been asked for.
     private var isPulling = false
+    private var task: Task<Void, Never>?
 
-    init(_ source: @escaping Response.Stream, isChunked: Bool, keepAlive: Bool) {
+    init(
+        _ source: @escaping Response.Stream, _ framing: ResponseEncoder.Framing, keepAlive: Bool
+    ) {
         self.source = source
-        self.isChunked = isChunked
+        isChunked = if case .chunked = framing { true } else { false }
+        left = if case .length(let length) = framing { length } else { nil }
         self.keepAlive = keepAlive
     }
 
@@ -49,13 +61,14 @@ final class ResponseStream {
         _ = connection.holdPlace()
         connection.loop.cancel(connection)
         let warnings = connection.resources.warnings
-        Task(executorPreference: connection.loop) { [source] in
+        task = connection.startTask { [source] in
             let part: Result<[UInt8]?, any Error>
             do {
                 part = .success(try await source())
             } catch {
                 part = .failure(error)
-                warnings.failedRequest.log(["error": "\(error)"])
+                // If the client has left, an error is no news.
+                if !Task.isCancelled { warnings.failedRequest.log(["error": "\(error)"]) }
             }
             connection.onLoop { connection in
                 guard connection.stage == .opening,
@@ -72,8 +85,19 @@ final class ResponseStream {
         on connection: ConnectionCore
     ) {
         isPulling = false
+        task = nil
         guard case .success(let part) = part else {
             return connection.terminate(reason: "response ended early", reset: true)
+        }
+        if let left {
+            self.left = left - (part?.count ?? 0)
+            // RFC 9110 §8.6: a content of another length than announced can't be sent.
+            guard part.map({ $0.count <= left }) ?? (left == 0) else {
+                connection.resources.warnings.failedRequest.log([
+                    "error": "a streamed body has another size than its contentLength"
+                ])
+                return connection.terminate(reason: "response of a wrong length", reset: true)
+            }
         }
         var output: [UInt8] = []
         if let part {
@@ -93,6 +117,9 @@ final class ResponseStream {
             pull(on: connection)
         }
     }
+
+    /// Cancels the task that makes the next part, since the client has left.
+    func cancel() { task?.cancel() }
 
     func outboxShrank(isLow: Bool, on connection: ConnectionCore) {
         guard !isPulling else { return }

@@ -3,93 +3,90 @@ import HTTPTypes
 import UVTransport
 import WebSocketProtocol
 
-/// The upgrade of a request to a WebSocket: the opening handshake (RFC 6455 §4.2), and the route's
-/// decision.
+/// The upgrade of a request to a WebSocket, once its route has decided.
 extension HTTPExchange {
-    func upgrade(
-        _ head: RequestHead, _ upgrade: Router.Upgrade, _ parameters: PathParameters,
-        _ options: SessionOptions, _ rest: inout UnsafeMutableRawBufferPointer,
+    /// Has a route decide on an upgrade, or on a plain request of its path, which opens nothing.
+    ///
+    /// - Parameter rest: The bytes after the request. Those of an accepted upgrade are frames.
+    func decide(
+        _ pending: PendingUpgrade, _ rest: inout UnsafeMutableRawBufferPointer,
         on connection: ConnectionCore
     ) {
-        do {
-            if let fault = originFault(of: head.request, on: connection) { throw fault }
-            let handshake = try OpeningHandshake.check(head.request)
-            // RFC 9110 §7.8: the protocol changes after a request's content, which isn't frames.
-            if head.bodyFraming.hasContent {
-                throw Problem(.badRequest, "An opening handshake has no content.")
+        pending.start(on: connection)
+        guard connection.stage == .opening else { return pending.cancel() }
+        if pending.isWaiting {
+            state = .deciding(pending)
+            return connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
+        }
+        switch pending.outcome(on: connection) {
+        case .accepted(let accepted):
+            let frames = unsafe rest
+            unsafe rest = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+            if accept(accepted, on: connection), connection.stage != .over {
+                unsafe connection.receive(frames)
             }
-            let request = UpgradeRequest(
-                head: head.request, parameters: parameters, query: head.query,
-                subprotocols: handshake.subprotocols, remoteAddress: connection.peer.host,
-                isPlain: false)
-            let accepted = try decide(upgrade, on: request, on: connection)
-            let upgraded = Upgraded(
-                handler: accepted.handler, options: options,
-                subprotocol: accepted.subprotocol.flatMap { request.subprotocol(among: [$0]) },
-                awaitsAuthentication: accepted.awaitsAuthentication)
-            unsafe accept(upgraded, handshake, &rest, on: connection)
-        } catch {
-            refuse(error, head, on: connection)
+        case .refused(let response):
+            if response.stream == nil { return reply(response, to: pending.head, on: connection) }
+            refuse(response, pending, on: connection)
         }
     }
 
-    /// Answers a plain GET or HEAD of a WebSocket's path with the refusal that an opening handshake
-    /// of the same client would get, or with 426 (RFC 6455 §4.4). Nothing is opened.
-    func refusePlain(
-        _ head: RequestHead, _ upgrade: Router.Upgrade, _ parameters: PathParameters,
-        on connection: ConnectionCore
-    ) {
-        do {
-            if let fault = pageFault(of: head.request, on: connection) { throw fault }
-            let subprotocols = try OpeningHandshake.subprotocols(in: head.request.headerFields)
-            let request = UpgradeRequest(
-                head: head.request, parameters: parameters, query: head.query,
-                subprotocols: subprotocols, remoteAddress: connection.peer.host, isPlain: true)
-            _ = try decide(upgrade, on: request, on: connection)
-            // The WebSocket would be opened only to be closed with 1008.
-            if connection.admission > .admitted { throw HTTPFault.tooManyConnections }
-            throw HTTPFault.upgradeRequired(isHTTP10: head.isHTTP10)
-        } catch {
-            refuse(error, head, on: connection)
+    /// Continues when a route has decided that had to wait.
+    func decided(_ pending: PendingUpgrade, on connection: ConnectionCore) {
+        guard case .deciding(let current) = state, current === pending,
+            connection.stage == .opening
+        else { return }
+        switch pending.outcome(on: connection) {
+        case .accepted(let accepted):
+            var early = pipelined
+            pipelined.removeAll()
+            guard accept(accepted, on: connection) else { return }
+            unsafe early.parse {
+                unsafe connection.receiveEarly($0)
+                return 0
+            }
+        case .refused(let response): refuse(response, pending, on: connection)
         }
     }
 
-    /// Asks a route for its decision; throws its refusal.
-    private func decide(
-        _ upgrade: Router.Upgrade, on request: UpgradeRequest, on connection: ConnectionCore
-    ) throws -> UpgradeDecision.Acceptance {
-        if connection.resources.registry.isDraining {
-            throw Problem(
-                .serviceUnavailable, "The server is going away.", headerFields: [.retryAfter: "5"])
-        }
-        switch try upgrade(request).kind {
-        case .refuse(let status, let detail): throw Problem(status, detail)
-        case .accept(let acceptance): return acceptance
-        }
+    /// Gives up a decision that takes too long. This isn't the client's fault, so it isn't a 408.
+    func abandon(_ pending: PendingUpgrade, on connection: ConnectionCore) {
+        pending.cancel()
+        connection.resources.warnings.failedUpgrade.log([
+            "path": "\(pending.head.request.loggedPath)",
+            "error": "no decision within \(settings.handshakeTimeout) ms",
+        ])
+        let problem = Problem(
+            .serviceUnavailable, "The server took too long to decide.",
+            headerFields: [.retryAfter: "5"])
+        refuse(problem.response, pending, on: connection)
     }
 
-    /// Answers with the response that an error stands for.
     private func refuse(
-        _ error: any Error, _ head: RequestHead, on connection: ConnectionCore
+        _ response: Response, _ pending: PendingUpgrade, on connection: ConnectionCore
     ) {
-        switch error {
-        case let fault as HTTPFault: refuse(fault, head, on: connection)
-        case let problem as Problem: refuse(problem.fault, head, on: connection)
-        case let fault as HandshakeFault:
-            refuse(
-                HTTPFault(
-                    status: fault.status, detail: fault.detail, headerFields: fault.headerFields),
-                head, on: connection)
-        default:
-            connection.resources.warnings.failedUpgrade.log(["error": "\(error)"])
-            refuse(.internalServerError, head, on: connection)
-        }
+        state = .responding(
+            pending.head, isContentUnread: pending.head.bodyFraming.hasContent)
+        answer(response, on: connection)
     }
 
+    /// Sends the 101, and turns the connection into a WebSocket. Returns false if a limit of
+    /// connections closes it at once.
     private func accept(
-        _ upgraded: consuming Upgraded, _ handshake: HandshakeRequest,
-        _ rest: inout UnsafeMutableRawBufferPointer, on connection: ConnectionCore
-    ) {
+        _ accepted: PendingUpgrade.Accepted, on connection: ConnectionCore
+    ) -> Bool {
+        let (acceptance, handshake) = (accepted.acceptance, accepted.handshake)
+        let handler: any ConnectionHandler =
+            switch acceptance.receiver {
+            case .handler(let handler): handler
+            case .talk(let talk): TalkBridge(request: accepted.request, talk: talk)
+            }
+        var upgraded = Upgraded(
+            handler: handler, options: accepted.options,
+            subprotocol: acceptance.subprotocol.flatMap {
+                accepted.request.subprotocol(among: [$0])
+            },
+            awaitsAuthentication: acceptance.awaitsAuthentication)
         // A peer holds no place until it has authenticated.
         let isRefused =
             upgraded.awaitsAuthentication
@@ -105,21 +102,20 @@ extension HTTPExchange {
             extensions = [agreed.response]
         }
         let response = OpeningHandshake.response(
-            to: handshake, subprotocol: upgraded.subprotocol, extensions: extensions)
+            to: handshake, subprotocol: upgraded.subprotocol, extensions: extensions,
+            additional: accepted.headerFields)
         var output: [UInt8] = []
         ResponseEncoder.encodeUpgrade(response, into: &output)
         connection.sendRaw(output)
-        // The bytes after the handshake are frames already.
-        let frames = unsafe rest
-        unsafe rest = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
         if isRefused {
             connection.resources.counters.refusedByLimit += 1
             connection.becomeWebSocket(
                 Upgraded(handler: NoHandler.refused, options: settings.sessionOptions))
-            return connection.beginClosing(.policyViolation, ConnectionCore.tooManyConnections)
+            connection.beginClosing(.policyViolation, ConnectionCore.tooManyConnections)
+            return false
         }
         retire()
         connection.becomeWebSocket(upgraded)
-        if connection.stage != .over { unsafe connection.receive(frames) }
+        return true
     }
 }

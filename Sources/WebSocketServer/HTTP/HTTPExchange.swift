@@ -11,9 +11,12 @@ final class HTTPExchange: OpeningPhase {
         case head
         /// A request's content is arriving.
         case body(RequestHead, Router.Respond, PathParameters)
-        /// A handler is at work; reading is paused.
-        case responding(RequestHead)
-        /// A response is being sent in parts; reading is paused.
+        /// A handler or a middleware is at work. If the request's content is unread, the connection
+        /// ends with the response.
+        case responding(RequestHead, isContentUnread: Bool)
+        /// A route decides on an upgrade, or on a plain request of its path.
+        case deciding(PendingUpgrade)
+        /// A response is being sent in parts.
         case streaming(ResponseStream)
         /// The last response is sent; later bytes are dropped.
         case finished
@@ -33,6 +36,10 @@ final class HTTPExchange: OpeningPhase {
     var proxy: SocketAddress?
     /// The pages that may read the response to the current request.
     var access = CrossOriginAccess.never
+    /// The task of the handler or middleware that is at work.
+    var task: Task<Void, Never>?
+    /// The milliseconds since the client sent its last byte, when it was probed last.
+    var probeDelay: UInt64 = 0
 
     init(service: HTTPService) {
         self.service = service
@@ -67,7 +74,20 @@ final class HTTPExchange: OpeningPhase {
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {
         let unread = unsafe receive(bytes, on: connection)
-        if unread > 0 { unsafe pipelined.append(bytes.suffix(unread)) }
+        guard unread > 0 else { return }
+        unsafe pipelined.append(bytes.suffix(unread))
+        // Reading goes on while a request is answered: only so is the client's leaving noticed.
+        if isAnswering, pipelined.count >= PipelinedBytes.sizeMax {
+            connection.setReadingPaused(true, .http)
+        }
+    }
+
+    /// Whether a request is being answered, so that later bytes wait.
+    private var isAnswering: Bool {
+        switch state {
+        case .responding, .deciding, .streaming: true
+        case .head, .body, .finished: false
+        }
     }
 
     /// Parses one request after the other. Returns the number of bytes at the end that must wait.
@@ -89,7 +109,7 @@ final class HTTPExchange: OpeningPhase {
         while connection.stage == .opening {
             switch state {
             case .head, .body: break
-            case .responding, .streaming: return rest.count
+            case .responding, .deciding, .streaming: return rest.count
             case .finished: return 0
             }
             // A peer that doesn't read the answers gets no further ones.
@@ -135,27 +155,23 @@ final class HTTPExchange: OpeningPhase {
             return refuse(.tooManyConnections, isHead: isHead, on: connection)
         }
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
-        switch settings.router.find(head, isUpgrade: isUpgrade) {
-        case .webSocket(let upgrade, let parameters, let route):
-            let options = settings.options(of: route)
-            unsafe self.upgrade(head, upgrade, parameters, options, &rest, on: connection)
-        case .respond(let respond, let parameters):
-            if request.method.changesState, let fault = originFault(of: request, on: connection) {
+        switch settings.routes.find(head, isUpgrade: isUpgrade) {
+        case .webSocket(let route, let parameters):
+            let pending = PendingUpgrade(head, route, parameters, settings)
+            unsafe decide(pending, &rest, on: connection)
+        case .upgradeRequired(let route, let parameters):
+            let pending = PendingUpgrade(head, route, parameters, settings, isPlain: true)
+            unsafe decide(pending, &rest, on: connection)
+        case .respond(let respond, let parameters, let hasMiddleware):
+            if request.method.changesState, !hasMiddleware,
+                let fault = settings.originCheck.fault(of: request)
+            {
                 return refuse(fault, head, on: connection)
             }
             state = .body(head, respond, parameters)
             connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
             if head.expectsContinue { connection.sendRaw(ResponseEncoder.continue100) }
-        case .wrongType(let name, let value):
-            let shown = String(value.string.unicodeScalars.prefix(40))
-            let detail = "The path parameter \(name) must be an integer, not '\(shown)'."
-            refuse(HTTPFault(status: .unprocessableContent, detail: detail), head, on: connection)
-        case .methodNotAllowed(let allowed):
-            refuse(.methodNotAllowed(allow: allowed), head, on: connection)
-        case .options(let allowed): answerOptions(head, allowed, on: connection)
-        case .upgradeRequired(let upgrade, let parameters):
-            refusePlain(head, upgrade, parameters, on: connection)
-        case .notFound: refuse(.notFound, head, on: connection)
+        case .unmatched(let reason): answerUnmatched(reason, head, on: connection)
         }
     }
 
@@ -165,7 +181,7 @@ final class HTTPExchange: OpeningPhase {
         connection.setReadingPaused(false, .held)
         switch state {
         case .head, .body: receivePipelined(on: connection)
-        case .responding, .streaming, .finished: return
+        case .responding, .deciding, .streaming, .finished: return
         }
     }
 
@@ -181,10 +197,14 @@ final class HTTPExchange: OpeningPhase {
     override var heldSize: Int { body.capacity + pipelined.capacity + parser.heldSize }
 
     override func outboxShrank(isLow: Bool, on connection: ConnectionCore) {
+        // The end of a client that sends no more has been reported; a failed write comes here.
+        if connection.hasEnded, !connection.isOpen {
+            return connection.terminate(reason: "client left")
+        }
         switch state {
         case .head, .body: break
         case .streaming(let stream): return stream.outboxShrank(isLow: isLow, on: connection)
-        case .responding, .finished: return
+        case .responding, .deciding, .finished: return
         }
         // A client that takes its response is not late with its next request.
         connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
@@ -194,6 +214,11 @@ final class HTTPExchange: OpeningPhase {
     // MARK: - Ends
 
     override func deadlinePassed(on connection: ConnectionCore) {
+        switch state {
+        case .responding: return probeClient(on: connection)
+        case .deciding(let pending): return abandon(pending, on: connection)
+        case .head, .body, .streaming, .finished: break
+        }
         // As in `outboxShrank`, for bytes that the kernel has taken and the peer has not.
         if connection.mayBeTaking() {
             return connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
@@ -211,9 +236,15 @@ final class HTTPExchange: OpeningPhase {
 
     override func ended(_ error: TransportError, on connection: ConnectionCore) {}
 
+    override func outlivesEnd(on connection: ConnectionCore) -> Bool {
+        clientFinished(on: connection)
+    }
+
+    override func terminated() { cancelTasks() }
+
     override func drain(on connection: ConnectionCore) -> Bool {
         switch state {
-        case .responding, .streaming: return false
+        case .responding, .deciding, .streaming: return false
         case .head, .body, .finished: return parser.isIdle
         }
     }

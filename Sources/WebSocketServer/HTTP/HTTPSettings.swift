@@ -1,10 +1,13 @@
 import HTTPProtocol
+import Logging
 import Synchronization
 
 /// The settings of a server's HTTP: routes, limits, and access.
 final class HTTPSettings: Sendable {
-    let router: Router
+    let routes: RouteTable
+    let publisher: Publisher
     let origins: OriginPolicy
+    let originCheck: OriginCheck
     let proxies: ProxyOptions
     let limits: HTTPLimits
     /// The time limit for a request to arrive, in milliseconds; see ``Limits/handshakeTimeout``.
@@ -16,9 +19,14 @@ final class HTTPSettings: Sendable {
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isStopping = Atomic<Bool>(false)
 
-    init(_ configuration: ServerConfiguration, router: Router) {
-        self.router = router
+    init(
+        _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
+        warnings: ServerWarnings, logger: Logger
+    ) {
+        self.publisher = publisher
         origins = configuration.origins
+        originCheck = OriginCheck(origins: configuration.origins, logger: logger)
+        routes = RouteTable(router, origins: originCheck, warnings: warnings, logger: logger)
         proxies = configuration.proxies
         let options = ConnectionOptions(
             limits: configuration.limits, heartbeat: configuration.heartbeat,

@@ -17,6 +17,9 @@ public struct AsyncConnection: Sendable {
     public var messages: Messages { Messages(connection: connection, bridge: bridge) }
 
     /// Sends a message; waits while the outbox is above its high water mark.
+    ///
+    /// - Throws: ``ConnectionClosed``; `CancellationError` if the task is cancelled while it waits.
+    ///   The message is queued already then, and is sent if the peer reads on.
     public nonisolated(nonsending) func send(_ message: Message) async throws {
         if try bridge.send(message.bytes, message.kind, on: connection) { return }
         try await bridge.waitForDrain(on: connection)
@@ -32,9 +35,11 @@ public struct AsyncConnection: Sendable {
         connection.close(code, reason: reason)
     }
 
-    /// Waits for the end of the connection, and returns how it ended.
-    public func waitUntilClosed() async -> ConnectionEnd {
-        await bridge.waitForEnd(on: connection)
+    /// Waits for the end of the connection, and returns how it ended. Throws if the task is
+    /// cancelled before.
+    public func waitUntilClosed() async throws(CancellationError) -> ConnectionEnd {
+        guard let end = await bridge.waitForEnd(on: connection) else { throw CancellationError() }
+        return end
     }
 
     /// A connection's messages.

@@ -1,15 +1,18 @@
 public import HTTPProtocol
 public import HTTPTypes
+public import PubSub
 import WebSocketProtocol
 
 /// A complete HTTP request.
 public struct Request: Sendable {
-    /// The method, path and header fields as received.
-    public let head: HTTPRequest
-    /// The values of the route's parameters, percent-decoded.
+    /// The method, path and header fields, as received unless a ``Middleware`` has changed them.
+    public var head: HTTPRequest
+    /// The values of the route's parameters, percent-decoded; none if there is no route.
     public let parameters: PathParameters
     /// The query after the first `?`, not percent-decoded; `nil` if there is no `?`.
     public let query: ExactString?
+    /// The values that ``Middleware`` has added, for routes and further middleware.
+    public var values = RequestValues()
     /// The body; empty if there is none. At most ``Limits/bodySizeMax``.
     public let body: [UInt8]
     /// The client's IP address without a port, taken from the connection or from a trusted proxy
@@ -17,17 +20,37 @@ public struct Request: Sendable {
     public let remoteAddress: String
     /// Whether the server has begun to stop: ``Server/isDraining``.
     public let isDraining: Bool
+    let publisher: Publisher
+    /// Whether this is an OPTIONS request that no route handles, so that the server itself does.
+    var isUnroutedOptions = false
+
+    /// Publishes a message to all subscribers of its topic, as ``Server/publish(_:)`` does: a route
+    /// can't name the server, which is made after its router.
+    public func publish(_ publication: Publication) async throws(BrokerError) {
+        try await publisher.publish(publication)
+    }
+
+    /// Publishes a text message. For `key` see ``Publication/key``.
+    public func publish(
+        _ text: String, to topic: String, key: String? = nil
+    ) async throws(BrokerError) {
+        let publication = unsafe Publication(
+            text.utf8Span.span.bytes, as: .text, to: topic, key: key)
+        try await publisher.publish(publication)
+    }
 }
 
 /// A request for a WebSocket whose opening handshake is valid (RFC 6455 §4.2.1), or a plain request
 /// that asks whether one would be accepted (``isPlain``).
 public struct UpgradeRequest: Sendable {
-    /// The method, path and header fields as received.
+    /// The method, path and header fields, as received unless a ``Middleware`` has changed them.
     public let head: HTTPRequest
     /// The values of the route's parameters, percent-decoded.
     public let parameters: PathParameters
     /// The query after the first `?`, not percent-decoded; `nil` if there is no `?`.
     public let query: ExactString?
+    /// The values that ``Middleware`` has added.
+    public let values: RequestValues
     /// The offered subprotocols, in the client's order of preference.
     public let subprotocols: [String]
     /// The client's IP address without a port: see ``Request/remoteAddress``.
@@ -50,9 +73,14 @@ public struct UpgradeRequest: Sendable {
 /// The values of a route's path parameters, by name. Compare them as they are, not as a `String`:
 /// see ``ExactString``.
 public struct PathParameters: Sendable, Hashable {
-    let values: [String: ExactString]
+    var values: [String: ExactString] = [:]
+    /// The segments that `{name...}` matched, percent-decoded; empty if the route has no such
+    /// parameter. A segment may contain a slash that was encoded, or be `..`: check both before a
+    /// path of files is made of it.
+    public internal(set) var rest: [ExactString] = []
 
-    /// Returns the value of a parameter; `nil` if the route has none of this name.
+    /// Returns the value of a parameter; `nil` if the route has none of this name. The value of
+    /// `{name...}` has the segments of ``rest``, with slashes between them.
     public subscript(name: String) -> ExactString? { values[name] }
 
     /// Returns the value of an `{name:int}` parameter, which the router has validated. Traps if the
@@ -76,6 +104,8 @@ public struct Response: Sendable {
     public var body: [UInt8]
     /// The source of a streamed body, which replaces ``body``.
     var stream: Stream?
+    /// The size of a streamed body, if it is known.
+    var contentLength: Int?
 
     /// A closure that returns the next part of a body, of any size, or `nil` at the end.
     public typealias Stream = @Sendable () async throws -> [UInt8]?
@@ -91,16 +121,20 @@ public struct Response: Sendable {
 
     /// Creates a response whose body is produced while it is sent.
     ///
-    /// - Parameter stream: Called on the connection's event loop for one part after the other, each
-    ///   time the client has received enough of the previous ones. If it throws, the connection is
-    ///   reset, because the status has already been sent. A client that receives nothing for
-    ///   ``Limits/handshakeTimeout`` is reset too. Not called for a HEAD request.
+    /// - Parameters:
+    ///   - contentLength: The size of the whole body if it is known; otherwise the parts are sent in
+    ///     chunks. If the parts turn out to have another size, the connection is reset.
+    ///   - stream: Called on the connection's event loop for one part after the other, each time the
+    ///     client has received enough of the previous ones. If it throws, the connection is reset,
+    ///     because the status has already been sent. A client that receives nothing for
+    ///     ``Limits/handshakeTimeout`` is reset too. Not called for a HEAD request.
     public init(
         status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:],
-        stream: @escaping Stream
+        contentLength: Int? = nil, stream: @escaping Stream
     ) {
         self.init(status: status, headerFields: headerFields)
         self.stream = stream
+        self.contentLength = contentLength.map { max(0, $0) }
     }
 
     /// Returns a response with text in UTF-8.
@@ -114,50 +148,5 @@ public struct Response: Sendable {
     /// Returns a response with JSON that is already encoded.
     public static func json(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
         .text(text, type: "application/json", status: status)
-    }
-}
-
-/// A route's decision on an ``UpgradeRequest``.
-public struct UpgradeDecision {
-    struct Acceptance {
-        let handler: any ConnectionHandler
-        let subprotocol: String?
-        let awaitsAuthentication: Bool
-    }
-
-    enum Kind {
-        case accept(Acceptance)
-        case refuse(HTTPResponse.Status, detail: String)
-    }
-
-    let kind: Kind
-
-    /// Accepts the upgrade.
-    ///
-    /// - Parameters:
-    ///   - handler: Receives the connection.
-    ///   - subprotocol: One of the offered subprotocols: see
-    ///     ``UpgradeRequest/subprotocol(among:)``. Any other is left out, because the client would
-    ///     have to fail (RFC 6455 §4.1).
-    ///   - awaitsAuthentication: Whether the peer still has to authenticate, such as by its first
-    ///     message. Until the handler calls ``Connection/authenticated()``, smaller limits apply
-    ///     (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``).
-    ///     Compression isn't negotiated with such a peer.
-    public static func accept(
-        _ handler: any ConnectionHandler, subprotocol: String? = nil,
-        awaitsAuthentication: Bool = false
-    ) -> UpgradeDecision {
-        UpgradeDecision(
-            kind: .accept(
-                Acceptance(
-                    handler: handler, subprotocol: subprotocol,
-                    awaitsAuthentication: awaitsAuthentication)))
-    }
-
-    /// Refuses the upgrade with a status and a body of `application/problem+json` (RFC 9457).
-    public static func refuse(
-        _ status: HTTPResponse.Status, _ detail: String
-    ) -> UpgradeDecision {
-        UpgradeDecision(kind: .refuse(status, detail: detail))
     }
 }

@@ -3,22 +3,29 @@ public import HTTPTypes
 
 /// The routes of a server: paths and their handlers.
 ///
-/// The segments of a path are literals, `{name}` for any text, or `{name:int}` for an integer. A
-/// literal takes precedence over an integer, and an integer over text. Requests without a route are
-/// answered 404, those whose path has routes for other methods only 405, and those whose
-/// `{name:int}` isn't an integer 422. OPTIONS is answered with the methods of a path, unless a
-/// route handles it.
+/// The segments of a path are literals, `{name}` for any text, or `{name:int}` for an integer. The
+/// last one may be `{name...}`, the rest of a path. From the left, a literal takes precedence over
+/// an integer, an integer over text, and text over the rest of a path.
+///
+/// Requests without a route are answered 404, those whose path has routes for other methods only
+/// 405, and those whose `{name:int}` isn't an integer 422. OPTIONS is answered with the methods of a
+/// path, unless a route handles it.
+///
+/// Invalid paths and repeated routes are errors, which ``validate()`` reports.
 public struct Router: Sendable {
     /// A closure that decides on an upgrade. It runs on the connection's event loop and must not
-    /// block.
+    /// block it, but may await, such as a token's look-up in a database. Its task is cancelled when
+    /// the client leaves, and after ``Limits/handshakeTimeout``, when the client is answered 503.
     ///
     /// It also decides on plain GET and HEAD requests of its path, which are answered with the
     /// refusal, or else 426: browsers hide from a page why an upgrade was refused, so the page asks
-    /// by GET. The closure must therefore have no side effects. Leave these to
-    /// ``ConnectionHandler/onOpen(_:)``, or check ``UpgradeRequest/isPlain``.
-    public typealias Upgrade = @Sendable (UpgradeRequest) throws -> UpgradeDecision
+    /// by GET. The closure must therefore have no side effects. Leave these to the code that
+    /// receives the connection, or check ``UpgradeRequest/isPlain``.
+    public typealias Upgrade = @Sendable (UpgradeRequest) async throws -> UpgradeDecision
     /// A closure that answers a request. It runs on the connection's event loop and must not block
     /// it. A thrown ``Problem`` becomes the response; any other error is logged and answered 500.
+    /// Its task is cancelled when the client leaves; a client that only sends no more is still
+    /// answered.
     public typealias Respond = @Sendable (Request) async throws -> Response
     /// A closure that handles a connection. The connection is closed when it returns or throws.
     public typealias Talk = @Sendable (AsyncConnection) async throws -> Void
@@ -27,12 +34,12 @@ public struct Router: Sendable {
     typealias OptionsIndex = Int
 
     enum Target: Sendable {
-        case webSocket(Upgrade, OptionsIndex?)
+        case upgrade(Upgrade, OptionsIndex?)
         case respond(HTTPRequest.Method, Respond)
 
         var method: HTTPRequest.Method {
             switch self {
-            case .webSocket: .get
+            case .upgrade: .get
             case .respond(let method, _): method
             }
         }
@@ -40,71 +47,94 @@ public struct Router: Sendable {
 
     struct Route: Sendable {
         let pattern: PathPattern
-        let target: Target
+        var target: Target
+        /// The middleware of the groups around the route, from the outermost to the innermost.
+        var middleware: [any Middleware] = []
+
+        /// The sort key: routes are tried in this order.
+        var precedence: [Int] {
+            // An own route for HEAD comes before the route for GET, which answers HEAD too.
+            pattern.specificity + [target.method == .head ? 0 : 1]
+        }
     }
 
-    enum Found {
-        case webSocket(Upgrade, PathParameters, OptionsIndex?)
-        case respond(Respond, PathParameters)
-        case wrongType(name: String, value: ExactString)
-        case methodNotAllowed([HTTPRequest.Method])
-        /// The request asks for the methods of a path, or of the server.
-        case options([HTTPRequest.Method])
-        /// The path is a WebSocket's, and the request is a plain GET or HEAD.
-        case upgradeRequired(Upgrade, PathParameters)
-        case notFound
-    }
-
-    private var routes: [Route] = []
+    private(set) var routes: [Route] = []
     private(set) var adjustments: [ConnectionOptions.Adjust] = []
+    /// The middleware around all routes, from the outermost to the innermost.
+    private(set) var middleware: [any Middleware] = []
+    /// The errors in the paths of routes and groups.
+    private(set) var pathErrors: [String] = []
+    /// The path of the group, which begins all paths in it; empty for a server's router.
+    private let prefix: String
 
     /// Creates a router without routes.
-    public init() {}
+    public init() { prefix = "" }
 
-    private mutating func add(_ path: String, _ target: Target) {
-        let route = Route(pattern: PathPattern(path), target: target)
-        let index = routes.firstIndex {
-            route.pattern.specificity.lexicographicallyPrecedes($0.pattern.specificity)
-        }
-        routes.insert(route, at: index ?? routes.endIndex)
-    }
+    private init(prefix: String) { self.prefix = prefix }
 
-    /// Adds a WebSocket route whose closure decides on each upgrade, and on plain requests of its
-    /// path.
-    ///
-    /// - Parameters:
-    ///   - path: The path's pattern. An invalid one traps.
-    ///   - adjusting: Changes the server's limits, heartbeat or compression for this route.
-    ///   - upgrade: Accepts or refuses an upgrade. A thrown ``Problem`` refuses it as well.
-    public mutating func webSocket(
-        _ path: String, adjusting: ConnectionOptions.Adjust? = nil, upgrade: @escaping Upgrade
-    ) {
-        if let adjusting { adjustments.append(adjusting) }
-        add(path, .webSocket(upgrade, adjusting.map { _ in adjustments.count - 1 }))
-    }
+    // MARK: - WebSockets
 
     /// Adds a WebSocket route whose `async` closure handles each connection.
     ///
     /// - Parameters:
-    ///   - path: The path's pattern. An invalid one traps.
+    ///   - path: The path's pattern.
     ///   - adjusting: Changes the server's limits, heartbeat or compression for this route.
     ///   - talk: Runs on the connection's event loop until the connection is no longer needed.
     public mutating func webSocket(
         _ path: String, adjusting: ConnectionOptions.Adjust? = nil, talk: @escaping Talk
     ) {
-        webSocket(path, adjusting: adjusting) { request in
-            .accept(TalkBridge(request: request, talk: talk))
-        }
+        upgrade(path, adjusting: adjusting) { _ in .accept(talk) }
     }
 
-    /// Adds a route for GET, which also answers HEAD.
+    /// Adds a WebSocket route whose closure decides on each upgrade, and on plain requests of its
+    /// path.
+    ///
+    /// ```swift
+    /// router.upgrade("/rooms/{room}") { request in
+    ///     guard try await isMember(request) else {
+    ///         return .refuse(.forbidden, "You are no member of this room.")
+    ///     }
+    ///     return .accept { connection in try await connection.send("Welcome!") }
+    /// }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - path: The path's pattern.
+    ///   - adjusting: Changes the server's limits, heartbeat or compression for this route.
+    ///   - decide: Accepts or refuses an upgrade. A thrown ``Problem`` refuses it as well; any
+    ///     other error is logged and answered 500.
+    public mutating func upgrade(
+        _ path: String, adjusting: ConnectionOptions.Adjust? = nil, decide: @escaping Upgrade
+    ) {
+        if let adjusting { adjustments.append(adjusting) }
+        add(path, .upgrade(decide, adjusting.map { _ in adjustments.count - 1 }))
+    }
+
+    // MARK: - Requests
+
+    /// Adds a route for GET, which also answers HEAD unless another route does.
     public mutating func get(_ path: String, respond: @escaping Respond) {
-        add(path, .respond(.get, respond))
+        on(.get, path, respond: respond)
     }
 
     /// Adds a route for POST.
     public mutating func post(_ path: String, respond: @escaping Respond) {
-        add(path, .respond(.post, respond))
+        on(.post, path, respond: respond)
+    }
+
+    /// Adds a route for PUT.
+    public mutating func put(_ path: String, respond: @escaping Respond) {
+        on(.put, path, respond: respond)
+    }
+
+    /// Adds a route for PATCH.
+    public mutating func patch(_ path: String, respond: @escaping Respond) {
+        on(.patch, path, respond: respond)
+    }
+
+    /// Adds a route for DELETE.
+    public mutating func delete(_ path: String, respond: @escaping Respond) {
+        on(.delete, path, respond: respond)
     }
 
     /// Adds a route for any method.
@@ -114,66 +144,90 @@ public struct Router: Sendable {
         add(path, .respond(method, respond))
     }
 
+    // MARK: - Groups and middleware
+
+    /// Adds middleware around all routes of this router, whether they are added before or after it.
+    /// The first one that is added is the outermost.
+    ///
+    /// The middleware of a server's own router, unlike that of a group, also gets the requests that
+    /// no route answers: those answered 404, 405 or 422, and OPTIONS. No middleware gets requests
+    /// that aren't valid HTTP, or that a limit of connections refuses.
+    public mutating func add(middleware: some Middleware) { self.middleware.append(middleware) }
+
+    /// Adds routes whose paths begin alike, or that share middleware.
+    ///
+    /// ```swift
+    /// router.group("/api", middleware: [authentication]) { api in
+    ///     api.get("/users/{id:int}") { request in try await user(request) }
+    /// }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - prefix: The beginning of the paths; `/` adds nothing. The path `/` in the group is the
+    ///     prefix itself.
+    ///   - middleware: The middleware around the routes, from the outermost to the innermost; all
+    ///     of it is within the middleware of this router.
+    ///   - add: Adds the routes.
+    public mutating func group(
+        _ prefix: String = "/", middleware: [any Middleware] = [],
+        _ add: (inout Router) throws -> Void
+    ) rethrows {
+        let part = prefix == "/" ? "" : prefix
+        if !part.isEmpty, !part.hasPrefix("/") || part.hasSuffix("/") {
+            pathErrors.append(
+                "group \(prefix): a group's path begins with a slash and doesn't end with one")
+        }
+        var group = Router(prefix: self.prefix + part)
+        group.middleware = middleware
+        try add(&group)
+        merge(group)
+    }
+
+    /// Adds the routes of a group.
+    private mutating func merge(_ group: Router) {
+        let first = adjustments.count
+        adjustments += group.adjustments
+        pathErrors += group.pathErrors
+        for var route in group.routes {
+            if case .upgrade(let decide, let index?) = route.target {
+                route.target = .upgrade(decide, first + index)
+            }
+            route.middleware = group.middleware + route.middleware
+            insert(route)
+        }
+    }
+
+    private mutating func add(_ path: String, _ target: Target) {
+        // A relative path is an error of its own, and must not become part of the prefix.
+        let full =
+            path == "/" && !prefix.isEmpty ? prefix : path.hasPrefix("/") ? prefix + path : path
+        do throws(PatternError) {
+            insert(Route(pattern: try PathPattern(full), target: target))
+        } catch {
+            pathErrors.append("\(full): \(error.reason)")
+        }
+    }
+
+    /// Inserts a route behind those of the same precedence.
+    private mutating func insert(_ route: Route) {
+        let precedence = route.precedence
+        let index = routes.firstIndex { precedence.lexicographicallyPrecedes($0.precedence) }
+        routes.insert(route, at: index ?? routes.endIndex)
+    }
+
     /// The method and path of every route, and whether it is a WebSocket's.
     package var list: [(method: HTTPRequest.Method, path: String, isWebSocket: Bool)] {
         routes.map { route in
-            if case .webSocket = route.target { return (.get, route.pattern.text, true) }
+            if case .upgrade = route.target { return (.get, route.pattern.text, true) }
             return (route.target.method, route.pattern.text, false)
         }
     }
 
-    /// Finds the route of a request.
-    func find(_ head: RequestHead, isUpgrade: Bool) -> Found {
-        if head.isServerWide { return .options(Self.methods(of: routes.map(\.target.method))) }
-        return find(head.request.method, head.pathSegments, isUpgrade: isUpgrade)
-    }
-
-    /// Finds the route of a decoded path. HEAD uses the route of GET (RFC 9110 §9.3.2).
-    func find(_ method: HTTPRequest.Method, _ path: [ExactString], isUpgrade: Bool) -> Found {
-        var allowed: [HTTPRequest.Method] = []
-        var upgradeRequired: Found?
-        var wrong: (name: String, value: ExactString)?
-        var plain: Found?
-        for route in routes {
-            switch route.pattern.match(path) {
-            case .no: continue
-            case .wrongType(let name, let value): wrong = wrong ?? (name, value)
-            case .yes(let parameters):
-                switch route.target {
-                case .webSocket(let upgrade, let options):
-                    // RFC 6455 §4.1 (2): an upgrade is a GET. Anything else is a plain request.
-                    if isUpgrade, method == .get {
-                        return .webSocket(upgrade, parameters, options)
-                    }
-                    upgradeRequired = upgradeRequired ?? .upgradeRequired(upgrade, parameters)
-                    allowed.append(.get)
-                case .respond(let own, let respond):
-                    if own == method || own == .get && method == .head {
-                        if !isUpgrade { return .respond(respond, parameters) }
-                        // A path may have both kinds of routes. A request for an upgrade without a
-                        // WebSocket route is a plain request (RFC 9110 §7.8).
-                        plain = plain ?? .respond(respond, parameters)
-                    }
-                    allowed.append(own)
-                }
-            }
+    /// The paths of the routes that adjust the server's settings, with their adjustments.
+    var adjustedPaths: [(path: String, adjust: ConnectionOptions.Adjust)] {
+        routes.compactMap { route in
+            guard case .upgrade(_, let index?) = route.target else { return nil }
+            return (route.pattern.text, adjustments[index])
         }
-        if let plain { return plain }
-        // RFC 9110 §9.3.2: HEAD is answered like GET.
-        if let upgradeRequired, method == .get || method == .head { return upgradeRequired }
-        if !allowed.isEmpty {
-            let methods = Self.methods(of: allowed)
-            return method == .options ? .options(methods) : .methodNotAllowed(methods)
-        }
-        if let wrong { return .wrongType(name: wrong.name, value: wrong.value) }
-        return .notFound
-    }
-
-    /// Returns the methods that routes for these methods answer, each once.
-    private static func methods(of routes: [HTTPRequest.Method]) -> [HTTPRequest.Method] {
-        let known = routes.flatMap { $0 == .get ? [.get, .head] : [$0] } + [.options]
-        var methods: [HTTPRequest.Method] = []
-        for method in known where !methods.contains(method) { methods.append(method) }
-        return methods
     }
 }

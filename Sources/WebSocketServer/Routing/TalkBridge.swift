@@ -16,7 +16,7 @@ final class TalkBridge: AsyncBridge, @unchecked Sendable {
 
     override func onOpen(_ connection: Connection) {
         let open = AsyncConnection(connection: connection, request: request, bridge: self)
-        task = Task(executorPreference: connection.core.loop) { [talk] in
+        task = connection.core.startTask { [talk] in
             do {
                 try await talk(open)
                 connection.close(.normalClosure)

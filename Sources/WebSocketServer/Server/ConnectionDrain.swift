@@ -11,7 +11,7 @@ final class ConnectionDrain: TimerEntry {
     private let code: CloseCode
     private let start: UInt64
     private let spread: UInt64
-    private let deadline: UInt64
+    let deadline: UInt64
     private let waiting: [ConnectionCore]
     private var told = 0
 

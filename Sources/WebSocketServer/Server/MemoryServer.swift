@@ -18,7 +18,7 @@ package final class MemoryServer: Sendable {
         configuration: ServerConfiguration, router: Router, broker: any Broker, logger: Logger
     ) async throws {
         let (started, continuation) = AsyncStream<Void>.makeStream()
-        let server = Server(
+        let server = try Server(
             manualWith: configuration, router: router, broker: broker, logger: logger
         ) { continuation.yield() }
         self.server = server

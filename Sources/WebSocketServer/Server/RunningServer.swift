@@ -23,7 +23,7 @@ final class RunningServer: Sendable {
                 bound += try Self.bind(address, shared.configuration)
             }
             group = try EventLoopGroup(
-                count: shared.configuration.loops, isManual: shared.isClockManual)
+                count: shared.configuration.loopCount, isManual: shared.isClockManual)
         } catch {
             for socket in bound.flatMap(\.1) {
                 socket.removeFile()
@@ -31,11 +31,13 @@ final class RunningServer: Sendable {
             }
             throw error
         }
-        Self.fitConnections(of: shared)
+        let descriptors = Descriptors()
+        Self.fitConnections(of: shared, to: descriptors)
         sockets = bound.map(\.1)
         addresses = bound.map(\.0)
         loops = group.loops.enumerated().map {
-            ServerLoop(number: $0.offset, loop: $0.element, shared: shared)
+            ServerLoop(
+                number: $0.offset, loop: $0.element, shared: shared, descriptors: descriptors)
         }
         let resources = loops.map(\.resources)
         for one in resources { one.siblings = resources }
@@ -75,16 +77,17 @@ final class RunningServer: Sendable {
 
     /// Lowers the limit of connections to the descriptors that are left for them, now that the
     /// loops and sockets have theirs.
-    private static func fitConnections(of shared: ServerShared) {
-        let wanted = shared.configuration.limits.connectionsMax
-        let max = shared.admission.fit(descriptors: shared.descriptors.leftForConnections)
-        guard max < wanted, wanted != Limits.connectionsFromDescriptors() else { return }
+    private static func fitConnections(
+        of shared: ServerShared, to descriptors: Descriptors
+    ) {
+        let max = shared.admission.fit(descriptors: descriptors.leftForConnections)
+        guard let wanted = shared.configuration.limits.connectionsMax, max < wanted else { return }
         shared.logger.warning(
             "connections.max is more than there are file descriptors for, and is lowered",
             metadata: [
                 "connections.max": "\(wanted)", "lowered_to": "\(max)",
-                "descriptors": "\(shared.descriptors.limit)",
-                "reserved": "\(shared.descriptors.reserved)",
+                "descriptors": "\(descriptors.limit)",
+                "reserved": "\(descriptors.reserved)",
             ])
     }
 
@@ -94,7 +97,8 @@ final class RunningServer: Sendable {
         switch address {
         case .hostname(let host, let port):
             try ListeningSocket.listen(
-                host: host, port: port, count: configuration.loops, backlog: configuration.backlog
+                host: host, port: port, count: configuration.loopCount,
+                backlog: configuration.backlog
             ).map { (.ip(host: $0[0].address.host, port: Int($0[0].address.port)), $0) }
         case .unix(let path):
             [
@@ -150,16 +154,26 @@ final class RunningServer: Sendable {
         }
     }
 
-    /// Drains all connections as configured; returns when none is left.
+    /// Drains all connections as configured. Returns when none is left, and the handlers' tasks
+    /// have ended or the deadline has passed.
     func drain(_ drain: Drain) async {
         await closeListeners()
         await onEachLoop { $0.drain(drain, done: $1) }
     }
 
-    /// Ends all connections now.
+    /// Ends all connections now. Their handlers' tasks have a moment to end.
     func cut() async {
         await closeListeners()
         await onEachLoop { $0.cut(done: $1) }
+    }
+
+    /// Logs the number of handlers' tasks that still run when nobody waits for them any longer.
+    func reportTasks() async {
+        let running = await ask { $0.tasks.count }.reduce(0, +)
+        guard running > 0 else { return }
+        shared.logger.warning(
+            "stopping while tasks of handlers still run: they were cancelled and haven't ended",
+            metadata: ["tasks": "\(running)"])
     }
 
     /// Stops the loops, which must have no connections any more, and reports leaks.

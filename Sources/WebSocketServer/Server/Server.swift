@@ -11,23 +11,27 @@ import UVTransport
 public final class Server: Service, Sendable {
     private let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
-    private let running = Mutex<RunningServer?>(nil)
+    private let state = Mutex(ServerState.new)
     private let stopper = Stopper()
     /// A stopper that ends ``Drain/delay`` early.
     private let skipDrainDelay = Stopper()
 
-    /// Creates a server that doesn't listen yet.
+    /// Creates a server that doesn't listen yet. Nothing of the process changes before ``run()``.
     ///
     /// - Parameters:
     ///   - broker: Connects the topics of several servers. By default the topics are the server's
     ///     own.
     ///   - logger: Its handler must not block, since event loops log, too.
     ///   - onListening: Called once, with the addresses that the server listens on.
+    /// - Throws: ``ConfigurationErrors`` with all invalid settings, those of routes included;
+    ///   ``RouteErrors`` with all invalid or repeated routes.
     public init(
         configuration: ServerConfiguration, router: Router, broker: any Broker = MemoryBroker(),
         logger: Logger = Logger(label: "apus"),
         onListening: @escaping @Sendable ([BoundAddress]) -> Void = { _ in }
-    ) {
+    ) throws {
+        try router.validate()
+        try configuration.validate(with: router)
         shared = ServerShared(
             configuration: configuration, router: router, broker: broker, logger: logger)
         self.onListening = onListening
@@ -37,7 +41,9 @@ public final class Server: Service, Sendable {
     init(
         manualWith configuration: ServerConfiguration, router: Router, broker: any Broker,
         logger: Logger, onStart: @escaping @Sendable () -> Void
-    ) {
+    ) throws {
+        try router.validate()
+        try configuration.validate(with: router)
         var configuration = configuration
         configuration.addresses = []
         configuration.loops = 1
@@ -50,17 +56,15 @@ public final class Server: Service, Sendable {
 
     /// Listens and serves until graceful shutdown, ``stop()``, or cancellation.
     ///
-    /// Throws when an address can't be listened on.
+    /// Returns when the connections are drained and the tasks of `async` handlers have ended. A
+    /// task is cancelled when its connection ends. Tasks that still run at ``Drain/deadline``, and
+    /// a second later, are left, with a warning.
+    ///
+    /// - Throws: ``ServerError``. If an address can't be listened on, ``run()`` may be called
+    ///   again. Otherwise, a server runs once.
     public func run() async throws {
-        let server: RunningServer
-        do {
-            server = try RunningServer(shared: shared)
-        } catch {
-            throw ServerError(
-                code: error.isAddressInUse ? .addressInUse : .cannotListen, underlying: error)
-        }
-        running.withLock { $0 = server }
-        defer { running.withLock { $0 = nil } }
+        let server = try start()
+        defer { state.withLock { $0 = .over } }
         if shared.configuration.handlesSignals { await watchSignals(server) }
         logStart(server)
         onListening(server.addresses)
@@ -76,9 +80,33 @@ public final class Server: Service, Sendable {
         } else {
             await drain(server)
         }
+        await server.reportTasks()
         await shared.broker.stop()
         server.stopLoops()
         shared.logger.info("stopped")
+    }
+
+    private func start() throws(ServerError) -> RunningServer {
+        let isNew = state.withLock { state in
+            guard case .new = state else { return false }
+            state = .starting
+            return true
+        }
+        guard isNew else { throw .alreadyStarted }
+        do throws(TransportError) {
+            let server = try RunningServer(shared: shared)
+            state.withLock { $0 = .running(server) }
+            return server
+        } catch {
+            state.withLock { $0 = .new }
+            throw ServerError(
+                code: error.isAddressInUse ? .addressInUse : .cannotListen,
+                description: "\(error)", underlying: error)
+        }
+    }
+
+    private var running: RunningServer? {
+        state.withLock { if case .running(let server) = $0 { server } else { nil } }
     }
 
     /// Continues to serve for a while, so that load balancers notice the stop before connections
@@ -141,7 +169,7 @@ public final class Server: Service, Sendable {
             "listening",
             metadata: [
                 "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
-                "loops": "\(shared.configuration.loops)",
+                "loops": "\(shared.configuration.loopCount)",
                 "connections.max": "\(shared.admission.max)",
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
@@ -168,21 +196,24 @@ public final class Server: Service, Sendable {
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
     /// accepted it; a ``MemoryBroker`` does so at once. Throws if the broker refuses it, or if the
     /// loops still have to deliver more than ``TopicOptions/backlogMax``.
+    ///
+    /// It may be called before ``run()``. Then a ``MemoryBroker`` accepts the message, though there
+    /// are no subscribers yet. Other brokers wait a while for the start. After ``run()`` has
+    /// returned, every message is refused.
     public func publish(_ publication: Publication) async throws(BrokerError) {
-        guard shared.deliveryBudget.hasRoom else { throw .overloaded }
-        try await shared.broker.publish(publication)
+        try await shared.publisher.publish(publication)
     }
 
     /// Returns the topics that this server's connections subscribe to, with the numbers of their
     /// subscribers, in no particular order.
     public func topics() async -> [TopicStatistics] {
-        guard let server = running.withLock({ $0 }) else { return [] }
+        guard let server = running else { return [] }
         return await server.topics()
     }
 
     /// Returns the counters of all loops; zeros while the server doesn't run.
     public func counters() async -> Counters {
-        guard let server = running.withLock({ $0 }) else { return Counters() }
+        guard let server = running else { return Counters() }
         return await server.counters()
     }
 
@@ -194,7 +225,7 @@ public final class Server: Service, Sendable {
     public var isDraining: Bool { shared.http.isStopping.load(ordering: .relaxed) }
 
     /// The loops while the server runs, for tests.
-    var runningLoops: [ServerLoop] { running.withLock { $0 }?.loops ?? [] }
+    var runningLoops: [ServerLoop] { running?.loops ?? [] }
 
     /// The number of open connections, including those that aren't WebSockets (yet).
     public var connectionCount: Int { shared.admission.current.total }
@@ -227,12 +258,28 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let addressInUse = Code(name: "addressInUse")
         /// The address isn't one of this machine, isn't permitted, or can't be resolved.
         public static let cannotListen = Code(name: "cannotListen")
+        /// The server was started before. It runs only once.
+        public static let alreadyStarted = Code(name: "alreadyStarted")
     }
 
     public let code: Code
-    public let underlying: any Error
+    public let description: String
+    /// The cause, unless ``code`` says it all.
+    public let underlying: (any Error)?
 
-    public var description: String { "\(underlying)" }
+    static let alreadyStarted = ServerError(
+        code: .alreadyStarted,
+        description: "the server was started before, and a server runs once: make another one",
+        underlying: nil)
+}
+
+/// The state of a ``Server``; not nested in it, which Swift 6.3 miscompiles.
+enum ServerState {
+    case new
+    /// The addresses are being bound.
+    case starting
+    case running(RunningServer)
+    case over
 }
 
 /// A latch that many tasks may release and one waits for.

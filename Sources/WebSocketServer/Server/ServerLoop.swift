@@ -13,6 +13,7 @@ final class ServerLoop: @unchecked Sendable {
     let resources: LoopResources
     private let shared: ServerShared
     private let http: HTTPService
+    private let descriptors: Descriptors
     private var listeners: [Listener] = []
     private var signals: [SignalSource] = []
     /// The drain of the connections. It is kept here, because the timer wheel keeps nothing alive.
@@ -21,9 +22,10 @@ final class ServerLoop: @unchecked Sendable {
     /// Must be read only after the loop has stopped.
     private(set) var longestTurn: UInt64 = 0
 
-    init(number: Int, loop: EventLoop, shared: ServerShared) {
+    init(number: Int, loop: EventLoop, shared: ServerShared, descriptors: Descriptors) {
         self.number = number
         self.shared = shared
+        self.descriptors = descriptors
         http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, memory: shared.memory,
@@ -104,7 +106,7 @@ final class ServerLoop: @unchecked Sendable {
     /// evicted. Returns false if the new one is refused.
     private func makeRoom(for accepted: Accepted, from peer: SocketAddress) -> Bool {
         // The kernel gives out the lowest number that is free.
-        let isShort = Int(accepted.descriptor) >= shared.descriptors.end
+        let isShort = Int(accepted.descriptor) >= descriptors.end
         let entry = shared.admission.enter(peer, isShort: isShort)
         if let evicted = entry.evicted {
             evicted.evict()
@@ -113,7 +115,7 @@ final class ServerLoop: @unchecked Sendable {
         guard entry.verdict == .noRoom else { return true }
         resources.counters.refusedAtAccept += 1
         if isShort {
-            shared.warnings.short.log(["limit": "\(shared.descriptors.limit)"])
+            shared.warnings.short.log(["limit": "\(descriptors.limit)"])
         } else {
             shared.warnings.unplaced.log(["peer": "\(peer)"])
         }
@@ -143,22 +145,25 @@ final class ServerLoop: @unchecked Sendable {
         signals = []
     }
 
-    /// Drains all connections as configured; calls back when none is left.
+    /// Drains all connections as configured; calls back when none is left, and the handlers' tasks
+    /// have ended or may not be waited for any longer.
     func drain(_ drain: Drain, done: @escaping () -> Void) {
         resources.registry.isDraining = true
-        self.drain = ConnectionDrain(loop: loop, registry: resources.registry, drain: drain)
+        let drain = ConnectionDrain(loop: loop, registry: resources.registry, drain: drain)
+        self.drain = drain
         resources.registry.whenEmpty { [self] in
-            if let drain = self.drain { loop.cancel(drain) }
+            loop.cancel(drain)
             self.drain = nil
-            done()
+            resources.tasks.wait(until: drain.deadline, then: done)
         }
     }
 
-    /// Ends all connections now; calls back when none is left.
+    /// Ends all connections now, which cancels the handlers' tasks; calls back as ``drain(_:done:)``
+    /// does.
     func cut(done: @escaping () -> Void) {
         resources.registry.isDraining = true
         for connection in resources.registry.snapshot() { connection.terminate() }
-        resources.registry.whenEmpty(done)
+        resources.registry.whenEmpty { [self] in resources.tasks.wait(until: loop.now, then: done) }
     }
 
     // MARK: - Turns

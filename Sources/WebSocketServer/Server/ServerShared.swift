@@ -22,8 +22,7 @@ final class ServerShared: Sendable {
     let backlogBudget: ByteBudget
     /// The bytes of publications that the loops have not delivered yet.
     let deliveryBudget: ByteBudget
-    /// The limits of descriptors, read when the server is made.
-    let descriptors = Descriptors()
+    let publisher: Publisher
     /// Whether publications have been dropped, so that subscribers must be treated as after any
     /// gap. Set until the loops have caught up.
     let isOverloaded = Atomic<Bool>(false)
@@ -39,15 +38,18 @@ final class ServerShared: Sendable {
         backlogBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         deliveryBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         self.configuration = configuration
-        http = HTTPSettings(configuration, router: router)
+        publisher = Publisher(broker: broker, budget: deliveryBudget)
         self.logger = logger
         warnings = ServerWarnings(logger: logger)
+        http = HTTPSettings(
+            configuration, router: router, publisher: publisher, warnings: warnings, logger: logger)
         let limits = configuration.limits
         let memory = ByteBudget(
             max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
         self.memory = memory
         admission = Admission(
-            max: limits.connectionsMax, perAddressMax: limits.connectionsPerAddressMax,
+            max: limits.connectionsMax ?? RangedSettings.connectionsMax.range.upperBound,
+            perAddressMax: limits.connectionsPerAddressMax,
             proxies: configuration.proxies, isOverloaded: { memory.isOverrun })
         budget = ByteBudget(
             max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)

@@ -57,7 +57,7 @@ extension TopicDelivery {
             prefetchNext(entries, after: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                 guard runs.modes.contains(subscriber.mode) else { return }
-                subscriber.withOwner(Connection.self) { connection in
+                subscriber.withOwner(Consumer.self) { connection in
                     guard connection.takesMessages else { return }
                     guard isReady(subscriber, connection) else {
                         return queue(publications, of: topic, for: subscriber)

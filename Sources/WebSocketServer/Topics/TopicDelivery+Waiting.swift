@@ -30,7 +30,7 @@ extension TopicDelivery {
     /// Queues an item at the end of a subscriber's backlog. Returns false if the subscriber was
     /// disconnected.
     func queue(_ item: Backlog.Item, for subscriber: Subscriber) -> Bool {
-        subscriber.withOwner(Connection.self) { connection in
+        subscriber.withOwner(Consumer.self) { connection in
             let outcome = slow.queue(
                 item, for: subscriber, outbox: connection.outbox, evict: evict)
             guard case .disconnect = outcome else { return true }
@@ -40,12 +40,12 @@ extension TopicDelivery {
     }
 
     private func evict(_ subscriber: Subscriber) {
-        subscriber.withOwner(Connection.self) { $0.dropSlowConsumer() }
+        subscriber.withOwner(Consumer.self) { $0.dropSlowConsumer() }
     }
 
     /// Charges for the bytes of a subscriber's frames that the kernel has not taken.
     @inline(never)
-    func chargeUnsent(of subscriber: Subscriber, _ connection: Connection) {
+    func chargeUnsent(of subscriber: Subscriber, _ connection: Consumer) {
         let outcome = slow.chargeUnsent(
             of: subscriber, outbox: connection.outbox, evict: evict)
         if case .disconnect = outcome { connection.dropSlowConsumer() }
@@ -56,7 +56,7 @@ extension TopicDelivery {
     /// - Parameter all: Whether to send everything, however full the outbox becomes.
     func resume(_ subscriber: Subscriber, all: Bool = false) {
         guard subscriber.hasBacklog else { return }
-        subscriber.withOwner(Connection.self) { connection in
+        subscriber.withOwner(Consumer.self) { connection in
             let queued = connection.outbox.count
             while all || !connection.outbox.isAboveHighWater,
                 let item = slow.takeFirst(of: subscriber)
@@ -71,7 +71,7 @@ extension TopicDelivery {
     }
 
     private func send(
-        _ item: Backlog.Item, to subscriber: Subscriber, _ connection: Connection
+        _ item: Backlog.Item, to subscriber: Subscriber, _ connection: Consumer
     ) {
         switch item {
         case .own(let message, let kind, let compresses):

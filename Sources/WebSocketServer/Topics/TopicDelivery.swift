@@ -7,7 +7,7 @@ import UVTransport
 /// frames of a batch of several publications leave together for each connection: as runs
 /// (``PublicationRuns``) for the subscribers that are sent the same bytes, and gathered
 /// (``FrameBatch``) for all others.
-final class TopicDelivery<Connection: SubscriberConnection> {
+final class TopicDelivery<Consumer: SubscriberConnection> {
     let contexts: SharedContexts
     let slow: SlowConsumers
     var table = TopicTable()
@@ -92,7 +92,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
             prefetchNext(entries, after: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
                 if modesInRuns.contains(subscriber.mode) { return }
-                subscriber.withOwner(Connection.self) { connection in
+                subscriber.withOwner(Consumer.self) { connection in
                     send(publication, of: topic, to: subscriber, connection, encoder, gathers)
                 }
             }
@@ -102,7 +102,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
     @inline(__always)
     private func send(
         _ publication: Publication, of topic: Topic, to subscriber: Subscriber,
-        _ connection: Connection, _ encoder: borrowing PublicationEncoder, _ gathers: Bool
+        _ connection: Consumer, _ encoder: borrowing PublicationEncoder, _ gathers: Bool
     ) {
         guard connection.takesMessages else { return }
         // Whether a consumer is slow shows only once its frames have been written.
@@ -138,14 +138,14 @@ final class TopicDelivery<Connection: SubscriberConnection> {
     /// Returns whether a subscriber can be sent new publications now.
     @inline(__always)
     func takesNow(_ subscriber: Subscriber) -> Bool {
-        subscriber.withOwner(Connection.self) { connection in
+        subscriber.withOwner(Consumer.self) { connection in
             connection.takesMessages && isReady(subscriber, connection)
         }
     }
 
     /// Returns whether nothing is queued for a subscriber, so that a frame is really written.
     @inline(__always)
-    func isReady(_ subscriber: Subscriber, _ connection: Connection) -> Bool {
+    func isReady(_ subscriber: Subscriber, _ connection: Consumer) -> Bool {
         !connection.hasOutbox && !subscriber.hasBacklog
     }
 
@@ -155,20 +155,20 @@ final class TopicDelivery<Connection: SubscriberConnection> {
     private func flushAll() {
         // The messages in the cork leave together with their owner's frames, if those come first.
         if let first = unsafe frames.subscribersToFlush.first,
-            let owner = first.withOwner(Connection.self, { $0.corkOwner })
+            let owner = first.withOwner(Consumer.self, { $0.corkOwner })
         {
-            owner.withOwner(Connection.self) { flush(owner, $0) }
+            owner.withOwner(Consumer.self) { flush(owner, $0) }
         }
         let subscribers = unsafe frames.subscribersToFlush
         for index in subscribers.indices {
             if index + 1 < subscribers.count { prefetchConnection(of: subscribers[index + 1]) }
-            subscribers[index].withOwner(Connection.self) { flush(subscribers[index], $0) }
+            subscribers[index].withOwner(Consumer.self) { flush(subscribers[index], $0) }
         }
         unsafe frames.removeAll()
     }
 
     /// Writes the frames that the batch holds for a subscriber.
-    private func flush(_ subscriber: Subscriber, _ connection: Connection) {
+    private func flush(_ subscriber: Subscriber, _ connection: Consumer) {
         switch FrameBatch.take(for: subscriber) {
         case .none: return
         case .corked:
@@ -186,7 +186,7 @@ final class TopicDelivery<Connection: SubscriberConnection> {
     }
 
     /// Sends the messages of a connection that are in the cork.
-    private func flush(_ connection: Connection, _ subscriber: Subscriber) {
+    private func flush(_ connection: Consumer, _ subscriber: Subscriber) {
         connection.flushIfCorked()
         if connection.hasOutbox { chargeUnsent(of: subscriber, connection) }
     }

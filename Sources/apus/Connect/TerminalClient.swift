@@ -55,7 +55,7 @@ final class TerminalClient: Sendable {
         output.whenReaderVanishes { [self] in close(connection) }
         if !command.noInput { Task { await sendInput(connection) } }
         await printMessages(connection)
-        return report(await connection.waitUntilClosed())
+        return (try? await connection.waitUntilClosed()).map(report) ?? 1
     }
 
     // MARK: - The connection
@@ -189,7 +189,7 @@ final class TerminalClient: Sendable {
         close(connection)
         Task {
             // Messages that standard output doesn't take must not keep the process alive.
-            let end = await connection.waitUntilClosed()
+            guard let end = try? await connection.waitUntilClosed() else { return }
             try? await Task.sleep(for: Self.printingTimeout)
             exit(report(end))
         }

@@ -9,7 +9,8 @@ struct CrossCheck: Sendable {
     let other: String
     let holds: @Sendable (SettingsDraft) -> Bool
 
-    static let all: [CrossCheck] = ofServer + RealtimeApp.Route.allCases.map(ofRoute)
+    static let all: [CrossCheck] =
+        ofServer + [ofSecret] + RealtimeApp.Route.allCases.map(ofRoute)
 
     /// Returns the rule that a route's messages must fit into the memory for all of them, like
     /// those of the server.
@@ -23,28 +24,24 @@ struct CrossCheck: Sendable {
         }
     }
 
-    private static let ofServer: [CrossCheck] = [
-        CrossCheck(
-            key: "limits.assembly.max", relation: "at least", other: "limits.message.max"
-        ) { $0.server.limits.assemblySizeMax >= $0.server.limits.messageSizeMax },
-        CrossCheck(
-            key: "limits.frame.max", relation: "at most", other: "limits.message.max"
-        ) { draft in
-            draft.server.limits.frameSizeMax.map { $0 <= draft.server.limits.messageSizeMax }
-                ?? true
-        },
-        CrossCheck(
-            key: "limits.outbox.high_water", relation: "at most", other: "limits.outbox.max"
-        ) { $0.server.limits.outboxHighWater <= $0.server.limits.outboxMax },
-        CrossCheck(
-            key: "auth.jwt.secret",
-            relation: "at least as long as the hash (32, 48 or 64 bytes) of",
-            other: "auth.jwt.algorithm"
-        ) { draft in
-            draft.auth.secret.map { $0.utf8.count >= draft.auth.algorithm.secretSizeMin } ?? true
-        },
-        CrossCheck(
-            key: "drain.deadline", relation: "at least", other: "drain.spread"
-        ) { $0.server.drain.deadline >= $0.server.drain.spread },
-    ]
+    /// The rules of the library about its settings.
+    private static let ofServer: [CrossCheck] = RangedSettings.rules.map { rule in
+        func key(_ setting: String) -> String {
+            guard let key = Schema.keys.first(where: { $0.setting == setting }) else {
+                preconditionFailure("no key for \(setting)")
+            }
+            return key.name
+        }
+        return CrossCheck(
+            key: key(rule.name), relation: rule.relation.rawValue, other: key(rule.other)
+        ) { rule.holds($0.server) }
+    }
+
+    private static let ofSecret = CrossCheck(
+        key: "auth.jwt.secret",
+        relation: "at least as long as the hash (32, 48 or 64 bytes) of",
+        other: "auth.jwt.algorithm"
+    ) { draft in
+        draft.auth.secret.map { $0.utf8.count >= draft.auth.algorithm.secretSizeMin } ?? true
+    }
 }

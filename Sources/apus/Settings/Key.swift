@@ -1,3 +1,5 @@
+import WebSocketServer
+
 /// One configuration key: its name, kind, default and place in the settings. All keys are read
 /// once, at the start.
 ///
@@ -17,6 +19,9 @@ struct Key: Sendable {
     /// Whether the value must never be printed.
     let isSecret: Bool
 
+    /// The name of the library's setting with the same range, if there is one.
+    let setting: String?
+
     private let read: @Sendable (String, inout SettingsDraft) throws(Rejection) -> Void
     private let text: @Sendable (SettingsDraft) -> String
 
@@ -30,10 +35,34 @@ struct Key: Sendable {
         self.accepted = kind.accepted
         self.initial = kind.write(SettingsDraft()[keyPath: path])
         self.isSecret = isSecret
+        self.setting = nil
         self.read = { (text, draft) throws(Rejection) in
             draft[keyPath: path] = try kind.parse(text)
         }
         self.text = { kind.write($0[keyPath: path]) }
+    }
+
+    /// Creates the key of a setting of the library, with its range, default and place.
+    ///
+    /// - Parameter zero: The meaning of zero, which is read as `nil`, if the setting may be `nil`.
+    init<Value: RangedValue>(
+        _ name: String, _ setting: RangedSetting<Value>, zero meaning: String? = nil,
+        _ summary: String
+    ) {
+        precondition(setting.isOptional == (meaning != nil))
+        let kind = setting.kind
+        let optional = kind.orZero(meaning ?? "")
+        self.name = name
+        self.summary = summary
+        self.accepted = setting.isOptional ? optional.accepted : kind.accepted
+        self.initial = optional.write(setting.value(ServerConfiguration()))
+        self.isSecret = false
+        self.setting = setting.name
+        self.read = { (text, draft) throws(Rejection) in
+            let value = setting.isOptional ? try optional.parse(text) : try kind.parse(text)
+            setting.set(value, &draft.server)
+        }
+        self.text = { optional.write(setting.value($0.server)) }
     }
 
     /// The environment variable: `APUS_LIMITS_MESSAGE_MAX` for `limits.message.max`.

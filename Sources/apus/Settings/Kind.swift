@@ -85,24 +85,17 @@ struct Size: RangedKind {
 
     init(_ range: ClosedRange<ByteCount>) { self.range = range }
 
-    private static let units: [(name: String, bytes: Int)] = [
-        ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10),
-    ]
-
     func scan(_ text: String) throws(Rejection) -> ByteCount {
-        let (count, unit) = try splitUnit(of: text, names: Self.units.map(\.name) + [""]) {
+        let (count, unit) = try splitUnit(of: text, names: ByteCount.units.map(\.name) + [""]) {
             "not a size: write bytes, as 65536, or KiB, MiB or GiB, as 64KiB"
         }
-        let factor = Self.units.first { $0.name == unit }?.bytes ?? 1
+        let factor = ByteCount.units.first { $0.name == unit }?.bytes ?? 1
         let (bytes, overflow) = count.multipliedReportingOverflow(by: factor)
         guard !overflow else { throw .outOfRange }
         return ByteCount(bytes)
     }
 
-    func write(_ value: ByteCount) -> String {
-        let unit = Self.units.first { value.bytes > 0 && value.bytes.isMultiple(of: $0.bytes) }
-        return unit.map { "\(value.bytes / $0.bytes)\($0.name)" } ?? "\(value.bytes)"
-    }
+    func write(_ value: ByteCount) -> String { value.notation }
 }
 
 /// A duration: a whole number of ms, s, m, h or d.
@@ -112,27 +105,40 @@ struct TimeSpan: RangedKind {
 
     init(_ range: ClosedRange<Duration>) { self.range = range }
 
-    private static let units: [(name: String, milliseconds: Int)] = [
-        ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1),
-    ]
-
     func scan(_ text: String) throws(Rejection) -> Duration {
-        let (count, unit) = try splitUnit(of: text, names: Self.units.map(\.name)) {
+        let (count, unit) = try splitUnit(of: text, names: Duration.units.map(\.name)) {
             "not a duration: write a whole number with ms, s, m, h or d, as 30s"
         }
-        let factor = Self.units.first { $0.name == unit }?.milliseconds ?? 1
-        let (milliseconds, overflow) = count.multipliedReportingOverflow(by: factor)
+        let factor = Duration.units.first { $0.name == unit }?.milliseconds ?? 1
+        let (milliseconds, overflow) = count.multipliedReportingOverflow(by: Int(factor))
         guard !overflow else { throw .outOfRange }
         return .milliseconds(milliseconds)
     }
 
-    func write(_ value: Duration) -> String {
-        let (seconds, attoseconds) = value.components
-        let milliseconds = Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000)
-        guard milliseconds > 0 else { return "0s" }
-        let unit = Self.units.first { milliseconds.isMultiple(of: $0.milliseconds) }
-        return unit.map { "\(milliseconds / $0.milliseconds)\($0.name)" } ?? "\(milliseconds)ms"
-    }
+    func write(_ value: Duration) -> String { value.notation }
+}
+
+/// A value of a ``RangedSetting`` of the library, whose kind has the setting's range.
+protocol RangedValue: SettingValue {
+    associatedtype Ranged: RangedKind where Ranged.Value == Self
+    static func kind(_ range: ClosedRange<Self>) -> Ranged
+}
+
+extension Int: RangedValue {
+    static func kind(_ range: ClosedRange<Int>) -> WholeNumber { WholeNumber(range) }
+}
+
+extension ByteCount: RangedValue {
+    static func kind(_ range: ClosedRange<ByteCount>) -> Size { Size(range) }
+}
+
+extension Duration: RangedValue {
+    static func kind(_ range: ClosedRange<Duration>) -> TimeSpan { TimeSpan(range) }
+}
+
+extension RangedSetting where Value: RangedValue {
+    /// The kind with this range.
+    var kind: Value.Ranged { Value.kind(range) }
 }
 
 /// Splits `64KiB` into 64 and `KiB`, with an optional space between.

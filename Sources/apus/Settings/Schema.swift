@@ -22,7 +22,7 @@ enum Schema {
             "server.host", Host(), \.host,
             "The address to listen on."),
         Key(
-            "server.port", WholeNumber(0...65_535), \.port,
+            "server.port", WholeNumber(ListenAddress.ports), \.port,
             "The TCP port to listen on; 0 picks a free one."),
         Key(
             "server.socket", SocketPath(), \.socket,
@@ -31,10 +31,10 @@ enum Schema {
             `server.port`.
             """),
         Key(
-            "server.loops", WholeNumber(1...256).orZero("one for each core"), \.loops,
+            "server.loops", RangedSettings.loops, zero: "one for each core",
             "The number of event loops. Each has a thread of its own."),
         Key(
-            "server.backlog", WholeNumber(1...65_535), \.server.backlog,
+            "server.backlog", RangedSettings.backlog,
             """
             The number of connections that the kernel queues on a listening socket until they \
             are accepted. The kernel lowers it to `net.core.somaxconn`.
@@ -56,33 +56,31 @@ enum Schema {
 
     private static let heartbeatAndDrain: [Key] = [
         Key(
-            "heartbeat.interval", TimeSpan(.milliseconds(100) ... .seconds(86_400)).orZero("off"),
-            \.server.heartbeat.interval,
+            "heartbeat.interval", RangedSettings.heartbeatInterval, zero: "off",
             """
             The time without input from a client before the server sends a ping. It is up to a \
             tenth shorter for each connection, so that pings are spread.
             """),
         Key(
-            "heartbeat.timeout", TimeSpan(.milliseconds(100) ... .seconds(3_600)),
-            \.server.heartbeat.timeout,
+            "heartbeat.timeout", RangedSettings.heartbeatTimeout,
             "The time for the pong, or any other input, to arrive after a ping."),
         Key(
-            "drain.delay", TimeSpan(.zero ... .seconds(3_600)), \.server.drain.delay,
+            "drain.delay", RangedSettings.drainDelay,
             """
             At a stop, everyone is still served for this time, while `/readyz` already answers \
             503.
             """),
         Key(
-            "drain.spread", TimeSpan(.zero ... .seconds(3_600)), \.server.drain.spread,
+            "drain.spread", RangedSettings.drainSpread,
             "At a stop, Close frames are spread over this time, which follows `drain.delay`."),
         Key(
-            "drain.deadline", TimeSpan(.zero ... .seconds(3_600)), \.server.drain.deadline,
+            "drain.deadline", RangedSettings.drainDeadline,
             """
             At a stop, connections that are still open this long after `drain.delay` are cut. At \
             least `drain.spread`.
             """),
         Key(
-            "drain.close_code", Choice([("1001", 1001), ("1012", 1012)]),
+            "drain.close_code", Choice(Drain.closeCodes.map { ("\($0)", $0) }),
             \.server.drain.closeCode,
             "The close code at a stop: 1001 is going away, 1012 is service restart."),
     ]
@@ -105,25 +103,22 @@ enum Schema {
             always uses zlib.
             """),
         Key(
-            "compression.level", WholeNumber(1...9), \.server.compression.level,
+            "compression.level", RangedSettings.compressionLevel,
             "The compression level: 1 is the fastest, 9 makes the smallest messages."),
         Key(
-            "compression.memory_level", WholeNumber(1...9), \.server.compression.memoryLevel,
+            "compression.memory_level", RangedSettings.compressionMemoryLevel,
             """
             The memory of one of zlib's compressors, on zlib's own scale. Each event loop has a \
             few compressors.
             """),
         Key(
-            "compression.threshold", Size(.bytes(0) ... .mebibytes(1_024)),
-            \.server.compression.threshold,
+            "compression.threshold", RangedSettings.compressionThreshold,
             "The smallest payload that is compressed. Smaller ones are sent plain."),
         Key(
-            "compression.server_window_bits", WholeNumber(9...15),
-            \.server.compression.serverWindowBits,
+            "compression.server_window_bits", RangedSettings.serverWindowBits,
             "The window of messages from the server, as a power of two: 12 is 4KiB."),
         Key(
-            "compression.client_window_bits", WholeNumber(9...15),
-            \.server.compression.clientWindowBits,
+            "compression.client_window_bits", RangedSettings.clientWindowBits,
             """
             The window of messages from clients that let the server choose, as a power of two: \
             15 is 32KiB.
@@ -141,12 +136,10 @@ enum Schema {
             \.server.compression.allowsPeerContextTakeover,
             "Whether messages from a client may refer to its earlier ones."),
         Key(
-            "compression.memory.max", Size(.bytes(0) ... .mebibytes(65_536)),
-            \.server.compression.memoryMax,
+            "compression.memory.max", RangedSettings.compressionMemoryMax,
             "The memory for all `per_connection` contexts together."),
         Key(
-            "compression.idle.timeout", TimeSpan(.seconds(1) ... .seconds(86_400)),
-            \.server.compression.contextIdleTimeout,
+            "compression.idle.timeout", RangedSettings.contextIdleTimeout,
             """
             The time without messages after which the server frees the context of what it sends \
             to a connection.
@@ -159,10 +152,10 @@ enum Schema {
 
     private static let topics: [Key] = [
         Key(
-            "topics.per_connection", WholeNumber(1...4_096), \.server.topics.perConnectionMax,
+            "topics.per_connection", RangedSettings.topicsPerConnectionMax,
             "The number of topics that one connection may subscribe to."),
         Key(
-            "topics.name.max", WholeNumber(1...4_096), \.server.topics.nameSizeMax,
+            "topics.name.max", RangedSettings.topicNameSizeMax,
             "The length of a topic's name, in bytes."),
         Key(
             "topics.slow_subscribers", Choice(policies), \.server.topics.slowSubscribers,
@@ -178,8 +171,7 @@ enum Schema {
             first match counts: `quotes/=conflate`, `logs/=drop_oldest`.
             """),
         Key(
-            "topics.backlog.max", Size(.mebibytes(1) ... .mebibytes(65_536)),
-            \.server.topics.backlogMax,
+            "topics.backlog.max", RangedSettings.topicBacklogMax,
             """
             The memory for publications that wait for slow consumers. As much may wait for the \
             event loops.
@@ -195,17 +187,15 @@ enum Schema {
                 \.auth.acceptsFirstMessageOn[route],
                 "Replaces `auth.first_message` on `\(route.path)`."),
             Key(
-                "\(name).message.max", Size(.bytes(1) ... .mebibytes(1_024)).inherited,
+                "\(name).message.max", RangedSettings.messageSizeMax.kind.inherited,
                 \.routes[route].messageSizeMax,
                 "Replaces `limits.message.max` on `\(route.path)`."),
             Key(
-                "\(name).rate.messages",
-                WholeNumber(1...10_000_000).orZero("off").inherited,
+                "\(name).rate.messages", RangedSettings.messageRateMax.kind.orZero("off").inherited,
                 \.routes[route].messageRateMax,
                 "Replaces `limits.rate.messages` on `\(route.path)`."),
             Key(
-                "\(name).rate.bytes",
-                Size(.kibibytes(1) ... .mebibytes(65_536)).orZero("off").inherited,
+                "\(name).rate.bytes", RangedSettings.byteRateMax.kind.orZero("off").inherited,
                 \.routes[route].byteRateMax,
                 "Replaces `limits.rate.bytes` on `\(route.path)`."),
             Key(
@@ -213,23 +203,26 @@ enum Schema {
                 \.routes[route].isCompressionEnabled,
                 "Replaces `compression.enabled` on `\(route.path)`."),
             Key(
-                "\(name).compression.level", WholeNumber(1...9).inherited,
+                "\(name).compression.level", RangedSettings.compressionLevel.kind.inherited,
                 \.routes[route].compressionLevel,
                 "Replaces `compression.level` on `\(route.path)`."),
             Key(
-                "\(name).compression.memory_level", WholeNumber(1...9).inherited,
+                "\(name).compression.memory_level",
+                RangedSettings.compressionMemoryLevel.kind.inherited,
                 \.routes[route].compressionMemoryLevel,
                 "Replaces `compression.memory_level` on `\(route.path)`."),
             Key(
-                "\(name).compression.threshold", Size(.bytes(0) ... .mebibytes(1_024)).inherited,
+                "\(name).compression.threshold", RangedSettings.compressionThreshold.kind.inherited,
                 \.routes[route].compressionThreshold,
                 "Replaces `compression.threshold` on `\(route.path)`."),
             Key(
-                "\(name).compression.server_window_bits", WholeNumber(9...15).inherited,
+                "\(name).compression.server_window_bits",
+                RangedSettings.serverWindowBits.kind.inherited,
                 \.routes[route].serverWindowBits,
                 "Replaces `compression.server_window_bits` on `\(route.path)`."),
             Key(
-                "\(name).compression.client_window_bits", WholeNumber(9...15).inherited,
+                "\(name).compression.client_window_bits",
+                RangedSettings.clientWindowBits.kind.inherited,
                 \.routes[route].clientWindowBits,
                 "Replaces `compression.client_window_bits` on `\(route.path)`."),
             Key(
@@ -243,12 +236,11 @@ enum Schema {
                 "Replaces `compression.client_context_takeover` on `\(route.path)`."),
             Key(
                 "\(name).heartbeat.interval",
-                TimeSpan(.milliseconds(100) ... .seconds(86_400)).orZero("off").inherited,
+                RangedSettings.heartbeatInterval.kind.orZero("off").inherited,
                 \.routes[route].heartbeatInterval,
                 "Replaces `heartbeat.interval` on `\(route.path)`."),
             Key(
-                "\(name).heartbeat.timeout",
-                TimeSpan(.milliseconds(100) ... .seconds(3_600)).inherited,
+                "\(name).heartbeat.timeout", RangedSettings.heartbeatTimeout.kind.inherited,
                 \.routes[route].heartbeatTimeout,
                 "Replaces `heartbeat.timeout` on `\(route.path)`."),
         ]
@@ -259,8 +251,7 @@ enum Schema {
             "log.level", Choice.logLevel, \.logLevel,
             "The lowest level that is logged."),
         Key(
-            "log.slow_turn", TimeSpan(.milliseconds(1) ... .seconds(3_600)).orZero("off"),
-            \.server.slowTurn,
+            "log.slow_turn", RangedSettings.slowTurn, zero: "off",
             "The CPU time of one turn of an event loop beyond which the turn is logged."),
     ]
 }

@@ -24,8 +24,6 @@ struct Settings: Sendable {
         } else {
             server.addresses = [.hostname(draft.host, port: draft.port)]
         }
-        if let loops = draft.loops { server.loops = loops }
-        if let connections = draft.connectionsMax { server.limits.connectionsMax = connections }
         self.server = server
         self.tools = draft.tools
         self.logLevel = draft.logLevel
@@ -46,11 +44,7 @@ struct SettingsDraft: Sendable {
     var port = 8080
     /// The path of a socket to listen on instead of `host` and `port`.
     var socket: String?
-    /// The number of loops; `nil` means one for each core that this process may use.
-    var loops: Int?
-    /// The maximum number of connections; `nil` means that it is derived from `RLIMIT_NOFILE`.
-    var connectionsMax: Int?
-    /// All other settings of the library; ``Settings`` fills in the values above.
+    /// All other settings of the library; ``Settings`` fills in the addresses.
     var server = ServerConfiguration()
     var tools = false
     var tasksDatabase: String? = "apus.sqlite"

@@ -73,8 +73,7 @@ struct Host: Kind {
 
 /// The path of a Unix-domain socket; empty means `nil`.
 struct SocketPath: Kind {
-    /// The maximum length that fits into `sockaddr_un.sun_path` with its terminating zero.
-    static let bytesMax = 107
+    static let bytesMax = ListenAddress.pathSizeMax
 
     let accepted = "a path of up to \(bytesMax) bytes, or empty (none)"
 

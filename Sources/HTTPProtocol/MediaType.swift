@@ -1,6 +1,3 @@
-package import HTTPProtocol
-import HTTPTypes
-
 /// A media type without parameters (RFC 9110 §8.3.1), from `Content-Type`.
 package enum MediaType: Hashable, Sendable {
     /// The field is missing or empty.
@@ -27,6 +24,12 @@ package enum MediaType: Hashable, Sendable {
             return
         }
         self = ExactString(validating: essence).map(MediaType.named) ?? .malformed
+    }
+
+    /// Whether this is JSON: `application/json`, or a type with the suffix `+json` (RFC 6839 §3.1).
+    package var isJSON: Bool {
+        guard case .named(let essence) = self else { return false }
+        return essence == "application/json" || essence.utf8.suffix(5).elementsEqual("+json".utf8)
     }
 
     /// The characters that end a type, before parameters or a second type, which is invalid.

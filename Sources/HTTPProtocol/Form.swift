@@ -1,11 +1,10 @@
-package import HTTPProtocol
-
 /// The fields of an `application/x-www-form-urlencoded` body or of a query, in order (WHATWG URL
 /// §5.1). `+` is a space, and a `%` without two digits is literal.
 package struct Form: Sendable {
     package struct Field: Sendable {
         /// The name, or `nil` if it isn't UTF-8: no field that is looked up has such a name.
         package let name: ExactString?
+        package let nameBytes: [UInt8]
         package let value: [UInt8]
     }
 
@@ -19,7 +18,8 @@ package struct Form: Sendable {
                 separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             let name = decode(sides[0])
             let value = sides.count == 2 ? decode(sides[1]) : []
-            fields.append(Field(name: ExactString(validating: name), value: value))
+            fields.append(
+                Field(name: ExactString(validating: name), nameBytes: name, value: value))
         }
     }
 

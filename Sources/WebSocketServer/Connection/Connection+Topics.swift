@@ -48,9 +48,7 @@ extension Connection {
     /// Publishes a message to all subscribers of a topic, this connection included if it is one;
     /// any thread. Text must be UTF-8, which is not checked here. A publication that the broker
     /// refuses is lost. It is counted (``Counters/publicationsRefused``), and a warning is logged
-    /// every ten seconds at most.
-    ///
-    /// - Parameter key: See ``Publication/key``.
+    /// every ten seconds at most. For `key` see ``Publication/key``.
     public func publish(
         _ payload: RawSpan, as kind: MessageKind, to topic: String, key: String? = nil
     ) {
