@@ -15,7 +15,7 @@ PUBLICATIONS ?= 1000000
 
 VENV := .build/venv
 SOURCES := Package.swift Sources Tests Benchmarks Examples
-RACY := UVTransportTests,WebSocketServerTests,RedisBrokerTests,RealtimeAppTests,LoadGeneratorTests
+RACY := UVTransportTests,WebSocketServerTests,WebSocketTestingTests,RedisBrokerTests,RealtimeAppTests,LoadGeneratorTests
 # Builds and runs only the tests that APUS_TESTS names. A kept build manifest would not notice it.
 TEST_CHOSEN := swift test --test-product apusPackageTests --disable-build-manifest-caching
 

@@ -128,6 +128,7 @@ let package = Package(
             dependencies: [
                 "HTTPProtocol", "UVTransport", "WebSocketServer",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: library),
         .target(

@@ -126,11 +126,13 @@ package struct ResponseParser: ~Copyable {
         return nil
     }
 
-    /// Parses `HTTP-version SP 3DIGIT SP [ reason-phrase ]`, RFC 9112 §4.
+    /// Parses `HTTP-version SP 3DIGIT SP [ reason-phrase ]`, RFC 9112 §4. The last space may be
+    /// missing where there is no phrase: common servers leave it out, and clients ignore the phrase
+    /// anyway.
     private mutating func parseStatusLine(
         _ line: Span<UInt8>
     ) throws(HTTPFault) -> HTTPResponse.Status {
-        guard line.count >= 13, line[8] == 0x20, line[12] == 0x20 else {
+        guard line.count >= 12, line[8] == 0x20, line.count == 12 || line[12] == 0x20 else {
             throw .badResponse("The status line is malformed.")
         }
         isHTTP10 = try RequestHeadBuilder.isHTTP10(line.extracting(0..<8))
@@ -141,7 +143,7 @@ package struct ResponseParser: ~Copyable {
         }
         // RFC 9110 §15: the valid codes are 100 to 599.
         guard 100...599 ~= code else { throw .badResponse("The status is out of range.") }
-        let reason = line.extracting(13..<line.count).string
+        let reason = line.extracting(min(13, line.count)..<line.count).string
         return HTTPResponse.Status(code: code, reasonPhrase: reason)
     }
 

@@ -42,6 +42,21 @@ public final class Publication: @unchecked Sendable {
         unsafe frame = UnsafeRawBufferPointer(memory)
     }
 
+    /// Creates a publication of a text message.
+    public convenience init(_ text: String, to topic: String, key: String? = nil) {
+        unsafe self.init(text.utf8Span.span.bytes, as: .text, to: topic, key: key)
+    }
+
+    /// Creates a publication of bytes, such as `[UInt8]` or `Data`; binary by default.
+    @inlinable
+    public convenience init(
+        _ bytes: some Collection<UInt8>, as kind: MessageKind = .binary, to topic: String,
+        key: String? = nil
+    ) {
+        let bytes = ContiguousArray(bytes)
+        unsafe self.init(bytes.span.bytes, as: kind, to: topic, key: key)
+    }
+
     deinit { unsafe frame.deallocate() }
 
     /// Returns whether both have the same topic, by bytes.

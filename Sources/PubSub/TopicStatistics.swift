@@ -12,19 +12,19 @@ public struct TopicStatistics: Sendable, Hashable {
 /// The counts of topic events.
 public struct TopicCounts: Sendable, Equatable {
     /// The number of subscriptions now.
-    public var subscriptions = 0
+    public package(set) var subscriptions = 0
     /// The number of publications that reached a loop with subscribers.
-    public var publications: UInt64 = 0
+    public package(set) var publications: UInt64 = 0
     /// The number of frames sent for them.
-    public var deliveries: UInt64 = 0
+    public package(set) var deliveries: UInt64 = 0
     /// The number of publications that had to wait for a slow consumer, counted for each.
-    public var delayed: UInt64 = 0
+    public package(set) var delayed: UInt64 = 0
     /// The number of publications that were dropped for a slow consumer.
-    public var dropped: UInt64 = 0
+    public package(set) var dropped: UInt64 = 0
     /// The number of waiting publications that a later one of the same key replaced.
-    public var conflated: UInt64 = 0
+    public package(set) var conflated: UInt64 = 0
 
-    public init() {}
+    package init() {}
 
     package mutating func add(_ other: TopicCounts) {
         subscriptions += other.subscriptions

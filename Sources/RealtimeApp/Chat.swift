@@ -15,8 +15,8 @@ final class ChatMember: ConnectionHandler {
     func onOpen(_ connection: Connection) { connection.subscribe(to: Self.topic) }
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        let said = [UInt8]("Client \(clientID): ".utf8) + payload.bytes
-        unsafe connection.publish(said.span.bytes, as: kind, to: Self.topic)
+        let said = [UInt8]("Client \(clientID): ".utf8) + [UInt8](payload)
+        connection.publish(said, as: kind, to: Self.topic)
     }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {

@@ -12,7 +12,7 @@ final class Echo: ConnectionHandler, Sendable {
     }
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        connection.send(prefix + payload.bytes, as: kind)
+        connection.send(prefix + [UInt8](payload), as: kind)
     }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
@@ -20,9 +20,4 @@ final class Echo: ConnectionHandler, Sendable {
             "echo client left",
             metadata: ["connection": "\(connection.id)", "code": "\(code.rawValue)"])
     }
-}
-
-extension RawSpan {
-    /// A copy of the bytes.
-    var bytes: [UInt8] { unsafe withUnsafeBytes { unsafe [UInt8]($0) } }
 }

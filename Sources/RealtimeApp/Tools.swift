@@ -28,11 +28,11 @@ final class Broadcaster: ConnectionHandler, Sendable {
 ///     echo                    sends the payload back to this connection
 final class TopicTool: ConnectionHandler, Sendable {
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        let bytes = payload.bytes
+        let bytes = [UInt8](payload)
         let end = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
         let words = bytes[..<end].split(separator: UInt8(ascii: " "))
             .map { ExactString(String(decoding: $0, as: UTF8.self)) }
-        let rest = Array(bytes[min(end + 1, bytes.endIndex)...])
+        let rest = bytes[min(end + 1, bytes.endIndex)...]
         switch (words.first, words.count) {
         case ("subscribe", 2):
             let outcome = connection.subscribe(to: words[1].string)
@@ -41,8 +41,8 @@ final class TopicTool: ConnectionHandler, Sendable {
             connection.unsubscribe(from: words[1].string)
             connection.send("unsubscribed \(words[1])")
         case ("publish", 2...3):
-            unsafe connection.publish(
-                rest.span.bytes, as: kind, to: words[1].string,
+            connection.publish(
+                rest, as: kind, to: words[1].string,
                 key: words.count == 3 ? words[2].string : nil)
         case ("echo", 1): connection.send(rest, as: kind)
         default: connection.close(.policyViolation, reason: "unknown command")

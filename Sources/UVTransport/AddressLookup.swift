@@ -3,7 +3,7 @@ import Glibc
 extension ConnectAddress {
     /// Resolves a name as ``resolve(host:port:)`` does, on a thread of its own, since a name server
     /// may take its time.
-    public static func lookUp(
+    package static func lookUp(
         host: String, port: Int
     ) async throws(TransportError) -> [ConnectAddress] {
         let result: Result<[ConnectAddress], TransportError> =

@@ -1,20 +1,20 @@
 import CLibuv
 
 /// The cores that the calling thread, and the threads it starts, may run on: a set of the first 64.
-public struct CoreAffinity: Sendable, Hashable {
-    public let cores: [Int]
+package struct CoreAffinity: Sendable, Hashable {
+    package let cores: [Int]
 
-    public init(cores: [Int]) { self.cores = cores.filter { 0..<64 ~= $0 } }
+    package init(cores: [Int]) { self.cores = cores.filter { 0..<64 ~= $0 } }
 
     /// The calling thread's cores; empty if they can't be determined.
-    public static var current: CoreAffinity {
+    package static var current: CoreAffinity {
         let mask = apus_allowed_cores()
         return CoreAffinity(cores: (0..<64).filter { mask & 1 << UInt($0) != 0 })
     }
 
     /// Keeps the calling thread to these cores. Returns false if that isn't allowed.
     @discardableResult
-    public func apply() -> Bool {
+    package func apply() -> Bool {
         let mask = cores.reduce(0 as UInt) { $0 | 1 << UInt($1) }
         return mask != 0 && apus_allow_cores(mask) == 0
     }

@@ -13,22 +13,31 @@ extension EventLoop {
     }
 
     /// Moves the manual clock forward, from one deadline to the next, and calls back once the loop
-    /// is idle at the new time. On the loop's thread.
+    /// is idle at the new time: the first tick of the timers at or after the given one. So every
+    /// deadline within the given time has passed. On the loop's thread.
     public func advance(by milliseconds: UInt64, completion: @escaping () -> Void) {
-        advance(to: now + milliseconds, completion)
+        let tick: UInt64 = 1 << TimerWheel.tickShift
+        advance(to: (now + milliseconds + tick - 1) / tick * tick, completion)
     }
 
     private func advance(to target: UInt64, _ completion: @escaping () -> Void) {
         whenIdle { [self] in
-            guard let due = timers.nextWakeUp, due <= target else {
-                setTime(target)
-                return whenIdle(completion)
-            }
-            setTime(max(due, now))
-            timers.fire()
-            endTurn()
+            repeat {
+                guard let due = timers.nextWakeUp, due <= target else {
+                    setTime(target)
+                    return whenIdle(completion)
+                }
+                setTime(max(due, now))
+                timers.fire()
+                endTurn()
+            } while isIdle
             advance(to: target, completion)
         }
+    }
+
+    /// Whether nothing is left to do before the clock moves or another thread asks for something.
+    private var isIdle: Bool {
+        unsafe !turn.pointee.hasWork && signalled.isEmpty && !jobs.hasMail
     }
 
     private func setTime(_ time: UInt64) {
@@ -39,9 +48,10 @@ extension EventLoop {
     /// Reports idleness to those that wait for it, if the loop is idle.
     func finishTurn(of manual: ManualClock) {
         guard manual.isAwaited else { return }
-        if unsafe turn.pointee.hasWork || !signalled.isEmpty || jobs.hasMail { return wake() }
+        guard isIdle else { return wake() }
         manual.takeWaiting()()
         endTurn()
+        if manual.isAwaited { wake() }
     }
 }
 

@@ -2,13 +2,13 @@ import CLibuv
 import Glibc
 
 /// The loops of a process or a server, started and stopped together.
-public final class EventLoopGroup: Sendable {
-    public let loops: [EventLoop]
+package final class EventLoopGroup: Sendable {
+    package let loops: [EventLoop]
 
     /// Makes and starts `count` loops, `1...`, each with a thread.
     ///
     /// - Parameter isManual: Whether the loops' clocks stand still until a test moves them.
-    public init(count: Int, isManual: Bool = false) throws(TransportError) {
+    package init(count: Int, isManual: Bool = false) throws(TransportError) {
         precondition(count > 0)
         var loops: [EventLoop] = []
         do throws(TransportError) {
@@ -34,7 +34,7 @@ public final class EventLoopGroup: Sendable {
     /// Stops every loop and waits for its thread. Handles must have been closed before. Returns the
     /// number of those still open, which must be zero. Not to be called on a loop.
     @discardableResult
-    public func shutdown() -> Int {
+    package func shutdown() -> Int {
         for loop in loops { loop.stop() }
         for loop in loops { loop.join() }
         return loops.reduce(0) { $0 + $1.openHandles }
@@ -42,11 +42,11 @@ public final class EventLoopGroup: Sendable {
 }
 
 /// Returns the number of cores that this process may use, by its affinity mask.
-public func availableParallelism() -> Int { Int(uv_available_parallelism()) }
+package func availableParallelism() -> Int { Int(uv_available_parallelism()) }
 
 /// Raises the soft limit of open descriptors to the hard one, and returns it.
 @discardableResult
-public func raiseDescriptorLimit() -> Int {
+package func raiseDescriptorLimit() -> Int {
     var limit = rlimit()
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
         return 1_024
@@ -62,7 +62,7 @@ public func raiseDescriptorLimit() -> Int {
 }
 
 /// Returns the number of the next descriptor to be opened; all lower ones are open.
-public func lowestFreeDescriptor() -> Int32 {
+package func lowestFreeDescriptor() -> Int32 {
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     // A failure means that none is free.
     guard descriptor >= 0 else { return .max }

@@ -6,13 +6,13 @@ import Glibc
 /// It calls `accept4` itself instead of using `uv_listen`, so that it gets the peer's address for
 /// free, can hand the descriptor to another loop, and can back off when descriptors run out: the
 /// clients then wait in the kernel's queue.
-public final class Listener: Handle {
+package final class Listener: Handle {
     /// The most connections accepted in one turn, so that other events are handled.
     private static let acceptsPerTurn = 64
     /// The pause after an accept that failed for want of descriptors or memory.
     private static let backOffMilliseconds: UInt64 = 100
 
-    public let address: SocketAddress
+    package let address: SocketAddress
     private let descriptor: Int32
     private let onAccept: (_ ownedDescriptor: Int32, SocketAddress) -> Void
     private let onError: (TransportError) -> Void
@@ -21,7 +21,7 @@ public final class Listener: Handle {
     /// called for failed accepts, at most once in a back-off. On the loop's thread.
     ///
     /// The listener owns the socket's descriptor from this call on, even if it throws.
-    public init(
+    package init(
         loop: EventLoop, socket: ListeningSocket,
         onAccept: @escaping (_ ownedDescriptor: Int32, SocketAddress) -> Void,
         onError: @escaping (TransportError) -> Void
@@ -80,12 +80,12 @@ public final class Listener: Handle {
         onError(error)
     }
 
-    public override func deadlinePassed(now: UInt64) {
+    package override func deadlinePassed(now: UInt64) {
         if !isClosing { startPolling() }
     }
 
     /// Stops accepting, and closes the socket.
-    public func close() { startClosing() }
+    package func close() { startClosing() }
 
-    public override func closed() { Glibc.close(descriptor) }
+    package override func closed() { Glibc.close(descriptor) }
 }

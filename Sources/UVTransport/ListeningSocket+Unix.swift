@@ -7,7 +7,7 @@ extension ListeningSocket {
     ///
     /// If two processes do so at the same time, one succeeds, and the other fails because the
     /// address is in use.
-    public static func listen(unix path: String, backlog: Int) throws(TransportError)
+    package static func listen(unix path: String, backlog: Int) throws(TransportError)
         -> ListeningSocket
     {
         let address = try RawAddress.unix(path)

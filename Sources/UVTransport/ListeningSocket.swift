@@ -3,15 +3,15 @@ import Glibc
 
 /// A bound and listening socket, not yet polled: made before any loop accepts, so that a port
 /// in use is an error at the start and not later.
-public struct ListeningSocket: Sendable {
-    public let descriptor: Int32
-    public let address: SocketAddress
+package struct ListeningSocket: Sendable {
+    package let descriptor: Int32
+    package let address: SocketAddress
     /// The file of a Unix-domain socket.
     let file: SocketFile?
 
     /// Binds one address `count` times with `SO_REUSEPORT`, once for each loop; a name that
     /// resolves to several addresses is bound on each. Port 0 picks one port for all of them.
-    public static func listen(
+    package static func listen(
         host: String, port: Int, count: Int, backlog: Int
     ) throws(TransportError) -> [[ListeningSocket]] {
         var groups: [[ListeningSocket]] = []
@@ -38,11 +38,11 @@ public struct ListeningSocket: Sendable {
     }
 
     /// Closes a socket that no ``Listener`` has taken over.
-    public func close() { Glibc.close(descriptor) }
+    package func close() { Glibc.close(descriptor) }
 
     /// Removes a Unix-domain socket's file, unless another one has taken its place. The socket must
     /// still be open: a closed one's file may be replaced by anyone, and its inode used again.
-    public func removeFile() { file?.remove() }
+    package func removeFile() { file?.remove() }
 
     static func makeSocket(_ family: Int32, _ operation: String) throws(TransportError)
         -> Int32

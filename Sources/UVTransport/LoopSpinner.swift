@@ -5,12 +5,12 @@ import CLibuv
 ///
 /// It is meant for load generators. Sending to a sleeping thread includes the cost of waking it,
 /// which on one machine would be measured as part of the server's cost. For its loop's thread.
-public final class LoopSpinner: Handle {
+package final class LoopSpinner: Handle {
     private let onTurn: () -> Void
 
     /// Starts at once. `onTurn` is called before each poll for events; an open spinner keeps
     /// itself alive.
-    public static func start(loop: EventLoop, onTurn: @escaping () -> Void) -> LoopSpinner {
+    package static func start(loop: EventLoop, onTurn: @escaping () -> Void) -> LoopSpinner {
         let spinner = LoopSpinner(loop: loop, onTurn: onTurn)
         // Safety: neither call fails on a handle that was just made.
         unsafe uv_idle_start(spinner.opened(as: uv_idle_t.self)!) { handle in
@@ -26,5 +26,5 @@ public final class LoopSpinner: Handle {
     }
 
     /// Lets the loop sleep again.
-    public func close() { startClosing() }
+    package func close() { startClosing() }
 }

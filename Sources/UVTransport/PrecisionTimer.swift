@@ -3,12 +3,12 @@ import Glibc
 
 /// A periodic timer with a resolution of microseconds, for load at a fixed rate: libuv's timers
 /// count in milliseconds, and the ``TimerWheel`` in 32 of them. For its loop's thread.
-public final class PrecisionTimer: Handle {
+package final class PrecisionTimer: Handle {
     private let descriptor: Int32
     private let onTick: () -> Void
 
     /// Starts at once; `interval` is in nanoseconds, at least 1. An open timer keeps itself alive.
-    public static func start(
+    package static func start(
         loop: EventLoop, interval: UInt64, onTick: @escaping () -> Void
     ) throws(TransportError) -> PrecisionTimer {
         let flags = Int32(TFD_NONBLOCK | TFD_CLOEXEC)
@@ -43,7 +43,7 @@ public final class PrecisionTimer: Handle {
     /// Makes the timer tick repeatedly, each time after the interval. A closed timer doesn't tick.
     /// `interval` is in nanoseconds, at least 1. Returns 0, or a negative error code.
     @discardableResult
-    public func set(interval: UInt64) -> Int32 {
+    package func set(interval: UInt64) -> Int32 {
         guard !isClosing else { return UV_ECANCELED.rawValue }
         let period = timespec(
             tv_sec: Int(interval / 1_000_000_000), tv_nsec: Int(interval % 1_000_000_000))
@@ -59,7 +59,7 @@ public final class PrecisionTimer: Handle {
     }
 
     /// Stops the timer.
-    public func close() { startClosing() }
+    package func close() { startClosing() }
 
-    public override func closed() { Glibc.close(descriptor) }
+    package override func closed() { Glibc.close(descriptor) }
 }

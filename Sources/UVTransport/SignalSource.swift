@@ -1,12 +1,12 @@
 import CLibuv
 
 /// A process signal delivered on a loop.
-public final class SignalSource: Handle {
-    public let number: Int32
+package final class SignalSource: Handle {
+    package let number: Int32
     private let onSignal: (Int32) -> Void
 
     /// Watches one signal; on the loop's thread.
-    public init(
+    package init(
         loop: EventLoop, signal number: Int32, onSignal: @escaping (Int32) -> Void
     ) throws(TransportError) {
         self.number = number
@@ -29,5 +29,5 @@ public final class SignalSource: Handle {
     }
 
     /// Stops watching.
-    public func close() { startClosing() }
+    package func close() { startClosing() }
 }

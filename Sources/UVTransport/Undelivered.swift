@@ -7,24 +7,24 @@ import CLibuv
 /// slowly. Bytes sent since then don't count: a kernel continues to take them for a program that
 /// hangs, until its receive buffer is full. The bytes in that buffer can't be seen from here. For a
 /// Unix-domain socket the kernel reports only steps of some 36 KiB.
-public struct Undelivered: Sendable {
+package struct Undelivered: Sendable {
     private var count: Int
     /// The peer's acknowledgements as the kernel counts them; `nil` for a Unix-domain socket, where
     /// fewer bytes in all are the only sign.
     private var acknowledged: Int?
 
     /// `nil` if the peer has taken all but `ignored` bytes.
-    public init?(on stream: Stream, ignoring ignored: Int = 0) {
+    package init?(on stream: Stream, ignoring ignored: Int = 0) {
         count = stream.undeliveredCount
         guard count > ignored else { return nil }
         acknowledged = stream.acknowledgedCount
     }
 
     /// Whether the peer has taken all of them, as far as ``update(from:)`` has seen.
-    public var isEmpty: Bool { count == 0 }
+    package var isEmpty: Bool { count == 0 }
 
     /// Checks again. Returns whether the peer has taken some of the bytes since the last check.
-    public mutating func update(from stream: Stream) -> Bool {
+    package mutating func update(from stream: Stream) -> Bool {
         let before = count
         if let acknowledged, let now = stream.acknowledgedCount {
             count -= min(count, now - acknowledged)
@@ -39,7 +39,7 @@ public struct Undelivered: Sendable {
 extension Stream {
     /// The bytes that were written and that the peer has not acknowledged. For a Unix-domain socket
     /// the kernel counts the memory of the bytes that the peer has not read.
-    public final var undeliveredCount: Int {
+    package final var undeliveredCount: Int {
         let corked = unsafe ownsCork ? loop.turn.pointee.corkCount : 0
         return corked + outboxCount + unacknowledgedCount
     }

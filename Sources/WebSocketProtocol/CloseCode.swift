@@ -41,8 +41,6 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable, ExpressibleByInte
     @inlinable public static var badGateway: CloseCode { 1014 }
     /// 3000: unauthorized; the peer didn't authenticate, or not in time (IANA registry).
     @inlinable public static var unauthorized: CloseCode { 3000 }
-    /// 4001: the token of the connection has expired; reconnect with a new one. A code of Apus.
-    @inlinable public static var tokenExpired: CloseCode { 4001 }
     /// 4008: the client is a slow consumer; it may reconnect. A code of Apus.
     @inlinable public static var slowConsumer: CloseCode { 4008 }
 

@@ -1,8 +1,13 @@
-// The types in this module's interface are exported with it, so that embedders import only this
-// module.
+// The types of other modules that every program meets in this module's interface are exported with
+// it, so that programs import only this module.
+
 @_exported public import struct HTTPProtocol.ExactString
-@_exported public import HTTPTypes
-@_exported public import Logging
+@_exported public import struct HTTPTypes.HTTPField
+@_exported public import struct HTTPTypes.HTTPFields
+@_exported public import struct HTTPTypes.HTTPRequest
+@_exported public import struct HTTPTypes.HTTPResponse
+@_exported public import struct Logging.Logger
+// Topics, publications and brokers.
 @_exported public import PubSub
 @_exported public import struct WebSocketProtocol.CloseCode
 @_exported public import enum WebSocketProtocol.MessageKind

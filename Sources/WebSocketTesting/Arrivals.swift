@@ -1,57 +1,68 @@
 import UVTransport
+import WebSocketServer
 
 /// Those that wait for something to arrive at a client. For the thread of the server's loop, except
-/// for ``wait(within:_:until:)``.
+/// for ``wait(within:_:for:)``.
 // Safety: the list is touched on the loop only.
 final class Arrivals: @unchecked Sendable {
-    private let loop: EventLoop
-    private var waits: [Wait] = []
+    private let memory: MemoryServer
+    /// Each looks for what it waits for, and returns whether it doesn't wait any more.
+    private var waits: [() -> Bool] = []
 
-    init(loop: EventLoop) { self.loop = loop }
+    init(_ memory: MemoryServer) { self.memory = memory }
 
-    /// Checks the conditions again.
+    /// Makes those that wait look again.
     func notify() {
-        guard !waits.isEmpty else { return }
-        let (met, unmet) = (waits.filter { $0.condition() }, waits.filter { !$0.condition() })
-        waits = unmet
-        for wait in met { wait.end(isMet: true) }
+        if !waits.isEmpty { waits.removeAll { $0() } }
     }
 
-    /// Waits until a condition holds, which is checked on the loop; at most for `limit` of real
-    /// time.
-    func wait(
-        within limit: Duration, _ what: String, until condition: @escaping @Sendable () -> Bool
-    ) async throws {
-        let wait = Wait(condition)
-        let timer = Task { [loop] in
-            try await Task.sleep(for: limit)
-            // A stopped loop has no thread any more that could touch the wait.
-            if !loop.executeLater({ wait.end(isMet: false) }) { wait.end(isMet: false) }
-        }
-        defer { timer.cancel() }
-        let isMet = await withCheckedContinuation { continuation in
+    /// Waits until `look`, which is called on the loop, returns a value. Throws ``DeadlineError``
+    /// after `limit` of real time.
+    func wait<Value: Sendable>(
+        within limit: Duration, _ what: String, for look: @escaping @Sendable () -> Value?
+    ) async throws -> Value {
+        let wait = Wait<Value>()
+        let loop = memory.loop
+        let value: Value? = await withCheckedContinuation { continuation in
             let runs = loop.executeLater { [self] in
-                wait.continuation = continuation
-                if condition() { wait.end(isMet: true) } else { waits.append(wait) }
+                loop.whenIdle { [self] in
+                    if let value = look() { return continuation.resume(returning: value) }
+                    wait.begin(continuation, limit, on: loop)
+                    waits.append { wait.isOver || look().map { wait.end($0) } != nil }
+                }
             }
-            if !runs { continuation.resume(returning: false) }
+            if !runs { continuation.resume(returning: nil) }
         }
-        guard isMet else {
-            throw DeadlineError(
-                description: "\(what): nothing came within \(limit) of real time; does the test "
-                    + "have to advance the clock?")
+        if let value { return value }
+        if let value = await memory.perform(look) { return value }
+        throw DeadlineError(
+            description:
+                "\(what): nothing came within \(limit) of real time; does the test have to "
+                + "advance the clock, or was the server stopped?")
+    }
+}
+
+/// One wait of ``Arrivals``.
+// Safety: touched on the loop only, or once its thread has ended.
+private final class Wait<Value: Sendable>: @unchecked Sendable {
+    private var continuation: CheckedContinuation<Value?, Never>?
+    private var timer: Task<Void, any Error>?
+
+    var isOver: Bool { continuation == nil }
+
+    func begin(
+        _ continuation: CheckedContinuation<Value?, Never>, _ limit: Duration, on loop: EventLoop
+    ) {
+        self.continuation = continuation
+        timer = Task {
+            try await Task.sleep(for: limit)
+            if !loop.executeLater({ self.end(nil) }) { self.end(nil) }
         }
     }
 
-    private final class Wait: @unchecked Sendable {
-        let condition: @Sendable () -> Bool
-        var continuation: CheckedContinuation<Bool, Never>?
-
-        init(_ condition: @escaping @Sendable () -> Bool) { self.condition = condition }
-
-        func end(isMet: Bool) {
-            continuation?.resume(returning: isMet)
-            continuation = nil
-        }
+    func end(_ value: Value?) {
+        timer?.cancel()
+        continuation?.resume(returning: value)
+        continuation = nil
     }
 }

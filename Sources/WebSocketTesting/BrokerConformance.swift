@@ -83,8 +83,7 @@ public struct BrokerConformance: Sendable {
         _ payload: [UInt8], as kind: MessageKind = .binary, to topic: String, key: String? = nil,
         by broker: any Broker
     ) async throws -> Received {
-        let publication = unsafe Publication(
-            payload.span.bytes, as: kind, to: topic, key: key)
+        let publication = Publication(payload, as: kind, to: topic, key: key)
         let error: BrokerError? = await withCheckedContinuation { continuation in
             broker.publish(publication) { continuation.resume(returning: $0) }
         }

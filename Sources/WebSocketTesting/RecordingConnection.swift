@@ -29,7 +29,7 @@ public final class RecordingConnection: Sendable {
         configure: (inout ServerConfiguration) -> Void = { _ in }
     ) async throws {
         var router = Router()
-        router.webSocket("/") { _ in .accept(handler()) }
+        router.upgrade("/") { _ in .accept(handler()) }
         broker = RecordingBroker()
         var configuration = ServerConfiguration()
         configure(&configuration)

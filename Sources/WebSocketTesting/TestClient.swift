@@ -10,11 +10,14 @@ public final class TestClient: TestConnection, @unchecked Sendable {
     private let connection: Connection
     private let inbox: Inbox
 
-    init(_ wire: Wire, _ connection: Connection, _ response: HTTPResponse, _ inbox: Inbox) {
+    init(
+        _ wire: Wire, _ memory: MemoryServer, _ connection: Connection, _ response: HTTPResponse,
+        _ inbox: Inbox
+    ) {
         self.connection = connection
         self.response = response
         self.inbox = inbox
-        super.init(wire)
+        super.init(wire, memory)
     }
 
     /// The subprotocol that the server has chosen; `nil` if none.
@@ -43,7 +46,7 @@ public final class TestClient: TestConnection, @unchecked Sendable {
     }
 
     private func perform(_ body: @escaping @Sendable (Connection) -> Void) async {
-        await loop.perform { [connection] in body(connection) }
+        await memory.perform { [connection] in body(connection) }
     }
 
     // MARK: - Receiving
@@ -51,21 +54,17 @@ public final class TestClient: TestConnection, @unchecked Sendable {
     /// Returns the next message. Throws ``TestEnd`` if the connection ends before, and
     /// ``DeadlineError`` if nothing comes within `limit` of real time.
     public func receive(within limit: Duration = TestServer.patience) async throws -> Message {
-        await loop.perform {}
-        try await inbox.arrivals.wait(within: limit, "client \(number)") { [inbox] in
-            inbox.hasNext || inbox.end != nil
+        let message: Result<Message, TestEnd> = try await inbox.arrivals.wait(
+            within: limit, "client \(number)"
+        ) { [inbox] in
+            inbox.next().map { .success($0) } ?? inbox.end.map { .failure($0) }
         }
-        let (message, end): (Message?, TestEnd?) = await loop.perform { [inbox] in
-            guard let message = inbox.next() else { return (nil, inbox.end) }
-            return (message, nil)
-        }
-        if let message { return message }
-        throw end!
+        return try message.get()
     }
 
     /// Returns the messages that have come and were not returned yet, without waiting.
     public func receiveAvailable() async -> [Message] {
-        await loop.perform { [inbox] in
+        await memory.perform { [inbox] in
             var messages: [Message] = []
             while let message = inbox.next() { messages.append(message) }
             return messages
@@ -74,21 +73,19 @@ public final class TestClient: TestConnection, @unchecked Sendable {
 
     /// All messages that have come so far, without waiting.
     public var allMessages: [Message] {
-        get async { await loop.perform { [inbox] in inbox.messages } }
+        get async { await memory.perform { [inbox] in inbox.messages } }
     }
 
     /// The way in which the connection has ended; `nil` while it is open.
-    public var end: TestEnd? { get async { await loop.perform { [inbox] in inbox.end } } }
+    public var end: TestEnd? { get async { await memory.perform { [inbox] in inbox.end } } }
 
     /// Waits for the end of the connection, at most for `limit` of real time.
     public func waitUntilClosed(
         within limit: Duration = TestServer.patience
     ) async throws -> TestEnd {
-        await loop.perform {}
         try await inbox.arrivals.wait(within: limit, "the end of client \(number)") {
-            [inbox] in inbox.end != nil
+            [inbox] in inbox.end
         }
-        return await loop.perform { [inbox] in inbox.end! }
     }
 }
 

@@ -1,4 +1,4 @@
-import UVTransport
+import WebSocketServer
 
 /// A client's connection to a ``TestServer``, and the faults of its network.
 ///
@@ -8,20 +8,20 @@ import UVTransport
 public class TestConnection: @unchecked Sendable {
     /// The number of the connection, from 1 on, in the order of opening.
     public let number: Int
-    let loop: EventLoop
+    let memory: MemoryServer
     let toServer: WireLane
     let toClient: WireLane
 
-    init(_ wire: Wire) {
+    init(_ wire: Wire, _ memory: MemoryServer) {
         number = wire.number
-        loop = wire.loop
+        self.memory = memory
         toServer = wire.toServer
         toClient = wire.toClient
     }
 
     /// Breaks the connection: both sides find a reset behind the bytes that have reached them.
     public func cut() async {
-        await loop.perform { [self] in
+        await memory.perform { [self] in
             toServer.reset()
             toClient.reset()
         }
@@ -30,7 +30,7 @@ public class TestConnection: @unchecked Sendable {
     /// Makes the network swallow everything, in both directions and unnoticed, as when a cable is
     /// pulled. Only heartbeats and timeouts find this out.
     public func vanish() async {
-        await loop.perform { [self] in
+        await memory.perform { [self] in
             toServer.isLost = true
             toClient.isLost = true
         }
@@ -38,13 +38,13 @@ public class TestConnection: @unchecked Sendable {
 
     /// Stops reading, so that the server experiences backpressure once ``WireOptions/capacity``
     /// bytes are on their way. Pings aren't answered either.
-    public func stall() async { await loop.perform { [self] in toClient.isStalled = true } }
+    public func stall() async { await memory.perform { [self] in toClient.isStalled = true } }
 
     /// Reads again after ``stall()``.
-    public func resume() async { await loop.perform { [self] in toClient.isStalled = false } }
+    public func resume() async { await memory.perform { [self] in toClient.isStalled = false } }
 
     /// The number of bytes that the server has sent and that wait for the client to read them.
-    public var unreadCount: Int { get async { await loop.perform { [self] in toClient.count } } }
+    public var unreadCount: Int { get async { await memory.perform { [self] in toClient.count } } }
 }
 
 /// The properties of a connection in memory.
@@ -63,14 +63,12 @@ public struct WireOptions: Sendable {
 struct Wire: @unchecked Sendable {
     // Safety: used on the loop only.
     let number: Int
-    let loop: EventLoop
     let toServer: WireLane
     let toClient: WireLane
 
     /// - Parameter seed: Decides the sizes of pieces; `nil` makes them as large as possible.
-    init(number: Int, loop: EventLoop, options: WireOptions, seed: UInt64?) {
+    init(number: Int, options: WireOptions, seed: UInt64?) {
         self.number = number
-        self.loop = loop
         func lane(_ salt: UInt64) -> WireLane {
             let generator = seed.map { SplitMix($0 &+ salt &* 0x9E37_79B9_7F4A_7C15) }
             return WireLane(
@@ -83,18 +81,4 @@ struct Wire: @unchecked Sendable {
 
     func makeServerEnd() -> WireEnd { WireEnd(incoming: toServer, outgoing: toClient) }
     func makeClientEnd() -> WireEnd { WireEnd(incoming: toClient, outgoing: toServer) }
-}
-
-extension EventLoop {
-    /// Runs a closure on the loop. Returns its result once the loop has nothing left to do.
-    @discardableResult
-    func perform<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
-        await withCheckedContinuation { continuation in
-            let runs = executeLater { [self] in
-                let value = body()
-                whenIdle { continuation.resume(returning: value) }
-            }
-            precondition(runs, "the test server has been stopped")
-        }
-    }
 }

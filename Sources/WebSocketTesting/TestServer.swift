@@ -1,5 +1,6 @@
 import HTTPProtocol
 public import HTTPTypes
+public import Logging
 import UVTransport
 public import WebSocketServer
 
@@ -26,13 +27,15 @@ public import WebSocketServer
 public final class TestServer: Sendable {
     /// The default limit of real time for what must come.
     public static var patience: Duration { .seconds(30) }
+    /// The resolution of the server's timers: a deadline passes at the first tick at or after it.
+    public static var tick: Duration { .milliseconds(32) }
 
     /// The server, for its counters, topics and publications. It has no addresses.
     public let server: Server
     /// Decides how bytes are cut into pieces; `nil` leaves them whole.
     public let seed: UInt64?
     private let memory: MemoryServer
-    private let state: State
+    private let state: TestServerState
 
     private var loop: EventLoop { memory.loop }
 
@@ -53,13 +56,16 @@ public final class TestServer: Sendable {
             configuration: configuration, router: router, broker: broker, logger: logger)
         server = memory.server
         self.seed = seed
-        state = State(start: memory.loop.startTime)
+        state = TestServerState(start: memory.loop.startTime)
     }
 
     // MARK: - Time
 
     /// Moves the clock, from one deadline to the next: heartbeats are sent, and timeouts pass, each
-    /// at its own time. Deadlines pass at the next multiple of 32 ms.
+    /// at its own time.
+    ///
+    /// The clock stops at a whole ``tick``, the first one at or after the duration. So every
+    /// deadline within the duration has passed when this returns.
     public func advance(by duration: Duration) async {
         let milliseconds = UInt64(clamping: Int64(duration / .milliseconds(1)))
         let loop = self.loop
@@ -75,12 +81,12 @@ public final class TestServer: Sendable {
     public var elapsed: Duration {
         get async {
             let (loop, start) = (loop, state.start)
-            return await loop.perform { .milliseconds(Int64(loop.now - start)) }
+            return await memory.perform { .milliseconds(Int64(loop.now - start)) }
         }
     }
 
     /// Waits until nothing is left to do on the server's loop.
-    public func settle() async { await loop.perform {} }
+    public func settle() async { await memory.perform {} }
 
     // MARK: - Connections
 
@@ -101,6 +107,7 @@ public final class TestServer: Sendable {
         // The server is tested, not the client, which takes everything and never pings.
         settings.heartbeat.interval = nil
         settings.limits.messageSizeMax = .bytes(1 << 40)
+        settings.limits.outboxHighWater = .bytes(1 << 40)
         settings.limits.outboxMax = .bytes(1 << 40)
         settings.limits.closeTimeout = .seconds(86_400)
         settings.limits.handshakeTimeout = .seconds(86_400)
@@ -109,14 +116,14 @@ public final class TestServer: Sendable {
         return try await withCheckedThrowingContinuation { continuation in
             let runs = loop.executeLater { [settings] in
                 let wire = state.makeWire(loop, options, seed)
-                let inbox = Inbox(Arrivals(loop: loop))
+                let inbox = Inbox(Arrivals(memory))
                 memory.accept(wire.makeServerEnd(), from: peer)
                 memory.connect(
                     wire.makeClientEnd(), path: path, nonce: state.nextNonce(),
                     subprotocols: subprotocols, headerFields: headerFields, options: settings,
                     handler: inbox
                 ) { result in
-                    let result = result.map { TestClient(wire, $0.0, $0.1, inbox) }
+                    let result = result.map { TestClient(wire, memory, $0.0, $0.1, inbox) }
                     loop.whenIdle {
                         continuation.resume(with: result.mapError { $0 as any Error })
                     }
@@ -134,9 +141,9 @@ public final class TestServer: Sendable {
     ) async throws -> TestSocket {
         let peer = try Self.peer(address)
         let (loop, memory, state, seed) = (loop, memory, state, seed)
-        return await loop.perform {
+        return await memory.perform {
             let wire = state.makeWire(loop, options, seed)
-            let socket = TestSocket(wire)
+            let socket = TestSocket(wire, memory)
             socket.begin()
             state.sockets.append(socket)
             memory.accept(wire.makeServerEnd(), from: peer)
@@ -194,21 +201,32 @@ public final class TestServer: Sendable {
     // MARK: - Transcript
 
     /// Records what the server receives and sends from now on, see ``transcript``.
-    public func recordTranscript() async { await loop.perform { [state] in state.transcript = [] } }
+    public func recordTranscript() async {
+        await memory.perform { [state] in state.transcript = [] }
+    }
 
     /// What the server's program has received and sent, in order: every read and write, with its
     /// time. Two runs with the same seed have the same transcript. Empty without
     /// ``recordTranscript()``; connections that were open before aren't in it.
     public var transcript: [TranscriptEntry] {
-        get async { await loop.perform { [state] in state.transcript ?? [] } }
+        get async { await memory.perform { [state] in state.transcript ?? [] } }
     }
 
     // MARK: - The end
 
+    /// Begins a graceful stop, which ``advance(by:)`` continues: Close frames are sent as the
+    /// configuration says, without its `drain.delay`, which is of real time and must be zero.
+    /// ``stop()`` has to follow.
+    public func beginDraining() async {
+        server.stop()
+        // The server's task runs on other threads.
+        while !(await memory.perform { [memory] in memory.isDraining }) { await Task.yield() }
+    }
+
     /// Cuts all connections, and stops the server. Throws ``TestFailure`` if the server has left
     /// something open, such as memory of a connection.
     public func stop() async throws {
-        await loop.perform { [state] in
+        await memory.perform { [state] in
             for socket in state.sockets { socket.drop() }
             state.sockets = []
         }
@@ -242,7 +260,7 @@ public func withTestServer<Value: Sendable>(
 }
 
 /// The state of a ``TestServer``, for its loop.
-private final class State: @unchecked Sendable {
+private final class TestServerState: @unchecked Sendable {
     // Safety: touched on the loop only, except for `start`.
     let start: UInt64
     var sockets: [TestSocket] = []
@@ -254,7 +272,7 @@ private final class State: @unchecked Sendable {
 
     func makeWire(_ loop: EventLoop, _ options: WireOptions, _ seed: UInt64?) -> Wire {
         wires += 1
-        let wire = Wire(number: wires, loop: loop, options: options, seed: seed)
+        let wire = Wire(number: wires, options: options, seed: seed)
         guard transcript != nil else { return wire }
         let number = wires
         wire.toServer.onRead = { [unowned self] bytes in
@@ -277,24 +295,4 @@ private final class State: @unchecked Sendable {
     }
 
     func nextNonce() -> [UInt8] { (0..<16).map { _ in UInt8.random(in: 0...255, using: &nonces) } }
-}
-
-/// A read or write of the server, see ``TestServer/transcript``.
-public struct TranscriptEntry: Sendable, Hashable, CustomStringConvertible {
-    public enum Direction: Sendable { case received, sent }
-
-    /// The time on the server's clock, from the start of the test.
-    public let time: Duration
-    /// The number of the connection, see ``TestConnection/number``.
-    public let connection: Int
-    public let direction: Direction
-    public let bytes: [UInt8]
-
-    public var description: String {
-        let text = bytes.prefix(32).map {
-            0x20..<0x7F ~= $0 ? String(UnicodeScalar($0)) : "\\x\(String($0, radix: 16))"
-        }.joined()
-        let arrow = direction == .received ? ">" : "<"
-        return "\(time) #\(connection) \(arrow) \(bytes.count) bytes: \(text)"
-    }
 }

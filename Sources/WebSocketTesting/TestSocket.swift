@@ -1,4 +1,5 @@
 import UVTransport
+import WebSocketServer
 
 /// A client's connection as bytes: for requests and frames that a well-behaved client doesn't send.
 // Safety: as its superclass.
@@ -7,13 +8,13 @@ public final class TestSocket: TestConnection, @unchecked Sendable {
     private var unsent: [UInt8] = []
     private var isFinishing = false
     /// The received bytes that haven't been returned yet.
-    private var received: [UInt8] = []
+    private var received: ArraySlice<UInt8> = []
     private var outcome: SocketEnd?
     private let arrivals: Arrivals
 
-    override init(_ wire: Wire) {
-        arrivals = Arrivals(loop: wire.loop)
-        super.init(wire)
+    override init(_ wire: Wire, _ memory: MemoryServer) {
+        arrivals = Arrivals(memory)
+        super.init(wire, memory)
     }
 
     /// Takes its end of the wire, on the loop.
@@ -26,7 +27,7 @@ public final class TestSocket: TestConnection, @unchecked Sendable {
 
     /// Sends bytes.
     public func send(_ bytes: [UInt8]) async {
-        await loop.perform { [self] in
+        await memory.perform { [self] in
             unsent += bytes
             sendUnsent()
         }
@@ -37,14 +38,14 @@ public final class TestSocket: TestConnection, @unchecked Sendable {
 
     /// Sends the end of the stream (FIN). Reading is still possible.
     public func finishSending() async {
-        await loop.perform { [self] in
+        await memory.perform { [self] in
             isFinishing = true
             sendUnsent()
         }
     }
 
     /// Closes the connection. Unread bytes make that a reset.
-    public func close() async { await loop.perform { [self] in drop() } }
+    public func close() async { await memory.perform { [self] in drop() } }
 
     /// Closes the connection, on the loop.
     func drop() {
@@ -79,17 +80,17 @@ public final class TestSocket: TestConnection, @unchecked Sendable {
     public func read(
         through end: [UInt8], within limit: Duration = TestServer.patience
     ) async throws -> [UInt8] {
-        try await take(within: limit) { $0.firstRange(of: end)?.upperBound }
+        try await take(within: limit) { received in
+            received.firstRange(of: end).map { $0.upperBound - received.startIndex }
+        }
     }
 
     /// Reads everything up to the end of the stream. With `orReset`, a reset counts as the end.
     public func readToEnd(
         orReset: Bool = false, within limit: Duration = TestServer.patience
     ) async throws -> [UInt8] {
-        try await wait(within: limit) { [self] in outcome != nil }
-        let (end, bytes) = await loop.perform { [self] in
-            defer { received = [] }
-            return (outcome!, received)
+        let (end, bytes) = try await wait(within: limit) { [self] in
+            outcome.map { ($0, takeReceived()) }
         }
         if end == .reset, !orReset { throw end }
         return bytes
@@ -97,33 +98,37 @@ public final class TestSocket: TestConnection, @unchecked Sendable {
 
     /// Returns the bytes that have come and were not read yet, without waiting.
     public func readAvailable() async -> [UInt8] {
-        await loop.perform { [self] in
-            defer { received = [] }
-            return received
-        }
+        await memory.perform { [self] in takeReceived() }
+    }
+
+    /// The number of bytes that have come and were not read yet.
+    public var unreturnedCount: Int {
+        get async { await memory.perform { [self] in received.count } }
     }
 
     /// The way in which the server has ended the stream; `nil` while it is open.
-    public var end: SocketEnd? { get async { await loop.perform { [self] in outcome } } }
+    public var end: SocketEnd? { get async { await memory.perform { [self] in outcome } } }
 
     private func take(
-        within limit: Duration, _ size: @escaping @Sendable ([UInt8]) -> Int?
+        within limit: Duration, _ size: @escaping @Sendable (ArraySlice<UInt8>) -> Int?
     ) async throws -> [UInt8] {
-        await loop.perform {}
-        try await wait(within: limit) { [self] in size(received) != nil || outcome != nil }
-        let (bytes, end): ([UInt8]?, SocketEnd?) = await loop.perform { [self] in
-            guard let size = size(received) else { return (nil, outcome) }
+        let bytes: Result<[UInt8], SocketEnd> = try await wait(within: limit) { [self] in
+            guard let size = size(received) else { return outcome.map { .failure($0) } }
             defer { received.removeFirst(size) }
-            return (Array(received.prefix(size)), nil)
+            return .success(Array(received.prefix(size)))
         }
-        guard let bytes else { throw end ?? .end }
-        return bytes
+        return try bytes.get()
     }
 
-    private func wait(
-        within limit: Duration, until condition: @escaping @Sendable () -> Bool
-    ) async throws {
-        try await arrivals.wait(within: limit, "connection \(number)", until: condition)
+    private func wait<Value: Sendable>(
+        within limit: Duration, for look: @escaping @Sendable () -> Value?
+    ) async throws -> Value {
+        try await arrivals.wait(within: limit, "connection \(number)", for: look)
+    }
+
+    private func takeReceived() -> [UInt8] {
+        defer { received = [] }
+        return Array(received)
     }
 
     private func readAvailable() {
@@ -155,15 +160,14 @@ public final class TestSocket: TestConnection, @unchecked Sendable {
         await send(request)
         var seen = 0
         while true {
-            let (bytes, end) = await loop.perform { [self] in (received, outcome) }
+            let (bytes, end) = try await wait(within: limit) { [self, seen] in
+                received.count > seen || outcome != nil ? (Array(received), outcome) : nil
+            }
             if let response = try TestResponse(bytes, isHead: isHead, hasEnded: end == .end) {
                 return response
             }
             if let end { throw end }
             seen = bytes.count
-            try await wait(within: limit) { [self, seen] in
-                received.count > seen || outcome != nil
-            }
         }
     }
 }

@@ -19,6 +19,9 @@ final class WireLane {
     /// Bytes no longer reach the reader, and nobody notices.
     var isLost = false
     private var lostCount = 0
+    /// A write was cut short. As with a kernel, there is no further room until the reader has taken
+    /// some bytes, which is how a writer knows that it is alive.
+    private var isHeldUp = false
     /// The reader has closed its side.
     private(set) var isAbandoned = false
     /// The number of bytes that were written so far.
@@ -39,7 +42,7 @@ final class WireLane {
 
     // MARK: - Writing
 
-    var hasRoom: Bool { count < capacity || isAbandoned || end != .none }
+    var hasRoom: Bool { count < capacity && !isHeldUp || isAbandoned || end != .none }
 
     /// The number of bytes that haven't reached the reader's kernel, and of those that have.
     var unacknowledged: Int { lostCount }
@@ -52,9 +55,10 @@ final class WireLane {
         // The answer to bytes for a closed socket is a reset, which the caller passes on.
         if isAbandoned { return new.count }
         let room = min(capacity - count, new.count)
-        guard room > 0 else { return 0 }
+        guard room > 0, !isHeldUp else { return 0 }
         let taken = pieces.next(upTo: room)
-        unsafe bytes.append(contentsOf: new.prefix(taken))
+        isHeldUp = taken < room
+        unsafe bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: new[..<taken]))
         onWrite?([UInt8](bytes.suffix(taken)))
         writtenCount += taken
         if isLost { lostCount += taken }
@@ -87,9 +91,12 @@ final class WireLane {
         guard isReadable else { return .nothing }
         guard count > 0 else { return end == .reset ? .reset : .end }
         let taken = pieces.next(upTo: min(count, buffer.count))
-        let piece = bytes[readCount..<readCount + taken]
-        unsafe buffer.copyBytes(from: piece)
-        onRead?(Array(piece))
+        unsafe bytes.withUnsafeBytes {
+            let piece = unsafe UnsafeRawBufferPointer(rebasing: $0[readCount..<readCount + taken])
+            unsafe buffer.copyMemory(from: piece)
+        }
+        isHeldUp = false
+        onRead?(Array(bytes[readCount..<readCount + taken]))
         readCount += taken
         if readCount == bytes.count || readCount > 1 << 20 {
             bytes.removeFirst(readCount)

@@ -82,7 +82,7 @@ struct ResponseParserTests {
     @Test(
         "An invalid response fails",
         arguments: [
-            "\r\n", "HTTP/1.1 200\r\n", "HTTP/1.1  200 OK\r\n", "HTTP/1.1 20 OK\r\n",
+            "\r\n", "HTTP/1.1  200 OK\r\n", "HTTP/1.1 20 OK\r\n",
             "HTTP/1.1 2000 OK\r\n", "HTTP/1.1 2x0 OK\r\n", "HTTP/1.1 099 X\r\n",
             "HTTP/1.1 600 X\r\n", "HTTP/2.0 200 OK\r\n", "http/1.1 200 OK\r\n", "ICY 200 OK\r\n",
             "HTTP/1.1 200 OK\n", "HTTP/1.1 200 O\0K\r\n",
@@ -95,6 +95,16 @@ struct ResponseParserTests {
         ])
     func failures(text: String) {
         #expect(steps(text).refusal == 502)
+    }
+
+    @Test(
+        "A status line without a reason phrase is valid, with or without the last space",
+        arguments: ["HTTP/1.1 204\r\n\r\n", "HTTP/1.1 204 \r\n\r\n", "HTTP/1.0 204\r\n\r\n"])
+    func noReason(text: String) {
+        let all = steps(text, isFinished: true)
+        #expect(codes(all) == [204] && all.ends == 1 && all.refusal == nil)
+        guard case .response(let head) = all.first else { return }
+        #expect(head.status.reasonPhrase == "")
     }
 
     @Test(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import threading
 
 import apus
@@ -122,3 +123,23 @@ def test_memory_of_idle_connections_and_other_programs_are_measured(tools):
     assert 0 < memory["own_bytes_per_connection"] < 20_000
     assert memory["own_bytes_per_connection"] <= memory["bytes_per_connection"] + 100
     assert found["machine"]["other_busy"] >= 0 and found["machine"]["stolen"] >= 0
+
+
+def test_a_refusal_with_a_long_body_is_reported_with_its_status():
+    def refuse(listener):
+        response = b"HTTP/1.1 503\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000)
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                with client, contextlib.suppress(OSError):
+                    client.recv(65_536)
+                    client.sendall(response)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=refuse, args=(listener,), daemon=True)
+        thread.start()
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        found, status = bench("echo", url, *SHORT)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(timeout=10)
+    assert status == 1 and "the server answered 503" in found["error"], found

@@ -1,3 +1,4 @@
+import Logging
 public import WebSocketServer
 
 /// A recorder of log lines, which tests inspect.

@@ -282,11 +282,7 @@ import LiveTesting
 }
 
 extension Publication {
-    convenience init(_ text: String, to topic: String) {
-        self.init(Array(text.utf8).span.bytes, as: .text, to: topic)
-    }
-
-    var bytes: [UInt8] { withPayload { $0.withUnsafeBytes { [UInt8]($0) } } }
+    var bytes: [UInt8] { withPayload { [UInt8]($0) } }
 }
 
 extension BrokerEvent {

@@ -116,12 +116,13 @@ import LiveTesting
                 }
             }
         }
-        try await withServer(router) {
-            $0.limits.closeTimeout = .milliseconds(200)
-        } _: { server in
-            let client = try await server.upgraded()
+        try await withTestServer(router) { app in
+            let client = try await app.upgraded()
             let frames = [Frame.text("one"), .close(4_001, "bye")]
-            try await client.send(frames.flatMap { $0.encoded() })
+            await client.send(frames.flatMap { $0.encoded() })
+            await app.advance(by: Limits().closeTimeout - TestServer.tick)
+            #expect(await client.hasNothing)
+            await app.advance(by: TestServer.tick)
             #expect(try await client.readFrame() == .close(4_001))
             #expect(try await client.readToEnd() == [])
             gate.add(1)

@@ -4,6 +4,7 @@ import LiveTesting
 
 @testable import WebSocketServer
 
+/// Most of these peers are in memory, where it is exact how much a network holds; two are real.
 @Suite struct BackpressureTests {
     @Test("An async send waits for a peer that doesn't read, and continues when it reads")
     func asyncSend() async throws {
@@ -17,20 +18,25 @@ import LiveTesting
                 sent.withLock { $0 += 1 }
             }
         }
-        try await withServer(router) { server in
-            let client = try await server.upgraded(receiveBuffer: 4_096)
+        try await withTestServer(router) { app in
+            let client = try await app.open()
+            await client.stall()
+            await client.send(RawClient.upgradeRequest("/ws"))
             let connection = try await opened.next()
-            try await connection.until { $0.outboxCount > $0.options.outboxHighWater }
-            // It waits: turns pass and nothing more is sent.
-            let before = sent.value
-            for _ in 0..<100 { await connection.onLoop { _ in } }
-            #expect(sent.value == before && before < 200)
+            let (queued, highWater) = await connection.onLoop {
+                ($0.outboxCount, $0.options.outboxHighWater)
+            }
+            #expect(queued > highWater)
+            // The last message that was queued is the one whose sender waits.
+            #expect(sent.value + 1 == (WireOptions().capacity + queued) / 50_004)
+            await client.resume()
+            #expect(sent.value == 200)
+            try await client.readHead()
             for _ in 0..<200 {
                 #expect(try await client.readFrame().payload.count == 50_000)
             }
             #expect(try await client.readFrame() == .close(.normalClosure))
-            #expect(sent.value == 200)
-            try await client.send(.close(.normalClosure))
+            await client.send(.close(.normalClosure))
             _ = try await client.readToEnd()
         }
     }
@@ -79,10 +85,12 @@ import LiveTesting
                 throw error
             }
         }
-        try await withServer(router) { server in
-            let client = try await server.upgraded(receiveBuffer: 4_096)
-            try await opened.next().until { $0.outboxCount > $0.options.outboxHighWater }
-            await client.reset()
+        try await withTestServer(router) { app in
+            let client = try await app.open()
+            await client.stall()
+            await client.send(RawClient.upgradeRequest("/ws"))
+            #expect(ended.all.isEmpty)
+            await client.cut()
             #expect(try await ended.next())
         }
     }
@@ -97,20 +105,16 @@ import LiveTesting
             _ = try await gate.next()
             for try await message in connection.messages { received.add(message) }
         }
-        try await withServer(router) { server in
-            let client = try server.raw()
-            try await client.steps { client in
-                try client.upgrade("/ws")
-                try client.send((0..<300).flatMap { RawClient.Frame.text("\($0)").encoded() })
-            }
+        try await withTestServer(router) { app in
+            let client = try await app.upgraded()
+            await client.send((0..<300).flatMap { RawClient.Frame.text("\($0)").encoded() })
             let connection = try await opened.next()
-            try await connection.until { $0.pauseReasons.contains(.application) }
+            #expect(await connection.onLoop { $0.pauseReasons.contains(.application) })
             gate.add(1)
             for number in 0..<300 {
                 #expect(try await received.next() == Message("\(number)"))
             }
             try await connection.until { $0.pauseReasons.isEmpty }
-            await client.close()
         }
     }
 
@@ -138,20 +142,21 @@ import LiveTesting
     @Test("A peer that leaves after its Close frame, with much still to be sent, isn't waited for")
     func goneBehindItsEnd() async throws {
         let recorder = Recorder()
-        try await withServer(.single(recorder)) {
+        try await withTestServer(.single(recorder)) {
             $0.limits.closeTimeout = .seconds(3_600)
             $0.limits.outboxMax = .mebibytes(64)
-        } _: { server in
-            let client = try await server.upgraded(receiveBuffer: 4_096)
+        } _: { app in
+            let client = try await app.upgraded()
+            await client.stall()
             let connection = try await recorder.connections.next()
             await connection.onLoop { _ = Connection(core: $0).subscribe(to: "news") }
             let much = [UInt8](repeating: 1, count: 8 << 20)
-            try await server.server.publish(
+            try await app.server.publish(
                 Publication(much.span.bytes, as: .binary, to: "news"))
-            try await connection.until { $0.outboxCount > 0 }
-            try await client.send(.close(1000))
+            await client.send(.close(1000))
             await client.finishSending()
-            try await connection.until { $0.hasEnded }
+            #expect(await connection.onLoop { $0.outboxCount > 0 && $0.hasEnded })
+            #expect(app.server.connectionCount == 1)
             // With unread bytes, closing resets.
             await client.close()
             #expect(try await recorder.end() == .closed(1000, ""))
@@ -162,11 +167,12 @@ import LiveTesting
     func slowConsumer() async throws {
         let (slow, quick) = (Recorder(), Recorder())
         var router = Router()
-        router.upgrade("/slow") { _ in .accept(slow) }
-        router.upgrade("/quick") { _ in .accept(quick) }
-        try await withServer(router) { server in
-            let slowClient = try await server.upgraded("/slow", receiveBuffer: 4_096)
-            let quickClient = try await server.upgraded("/quick")
+        router.webSocket("/slow") { _ in .accept(slow) }
+        router.webSocket("/quick") { _ in .accept(quick) }
+        try await withTestServer(router) { app in
+            let slowClient = try await app.upgraded("/slow")
+            await slowClient.stall()
+            let quickClient = try await app.upgraded("/quick")
             let connections = [
                 try await slow.connections.next(), try await quick.connections.next(),
             ]
@@ -176,9 +182,9 @@ import LiveTesting
                 _ = try await quickClient.readFrame()
             }
             #expect(try await slow.end() == .closed(.slowConsumer, "slow consumer"))
+            await slowClient.resume()
             _ = try await slowClient.readToEnd(orReset: true)
-            #expect(await server.server.counters().slowConsumers == 1)
-            await quickClient.close()
+            #expect(await app.server.counters().slowConsumers == 1)
         }
     }
 }

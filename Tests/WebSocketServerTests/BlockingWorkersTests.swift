@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -151,7 +151,7 @@ import LiveTesting
                 let connection = try await client.connect(
                     to: server.url("/ws"), subprotocols: ["a", "b"])
                 #expect(connection.subprotocol == agreed)
-                #expect(try await recorder.connections.next().subprotocol == agreed)
+                #expect(try await recorder.connections.next().onLoop { $0.subprotocol } == agreed)
             }
         }
     }

@@ -1,6 +1,6 @@
 import Glibc
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -260,7 +260,7 @@ import WebSocketProtocol
         #expect(lifecycle.nextDeadline(holdsContext: false, now: Self.start) == due)
         #expect(Self.tick(&lifecycle, at: due - 1) == .keep([], next: due))
         #expect(lifecycle.mayAwaitAuthentication == true)
-        lifecycle.authenticated()
+        lifecycle.markAuthenticated()
         // The session keeps the same object.
         #expect(limits.messageSizeMax == 1 << 20)
         #expect(lifecycle.guards == nil && !lifecycle.mayAwaitAuthentication)
@@ -275,12 +275,12 @@ import WebSocketProtocol
     @Test("Guards that hold bytes or rates stay when the peer has authenticated")
     func guardsStay() {
         var lifecycle = Self.lifecycle(awaitsAuthentication: true) { $0.messageRateMax = 1 }
-        lifecycle.authenticated()
+        lifecycle.markAuthenticated()
         #expect(lifecycle.guards?.hasRates == true)
         lifecycle = Self.lifecycle(awaitsAuthentication: true)
         var bytes: [UInt8] = [1]
         bytes.withUnsafeMutableBytes { lifecycle.guards!.hold($0) }
-        lifecycle.authenticated()
+        lifecycle.markAuthenticated()
         #expect(lifecycle.guards?.takeUnparsed() == [1])
         #expect(lifecycle.guards?.takeUnparsed() == nil)
     }

@@ -37,25 +37,24 @@ struct DeadlineTests {
     @Test("A deadline passes once; a later one replaces it; a cancelled one doesn't pass")
     func passing() async throws {
         let setter = Setter()
-        try await withServer(.single(setter)) { server in
-            try await withClient { client in
-                let connection = try await client.connect(to: server.url("/ws"))
-                for (text, answers) in [
-                    ("1", ["set 1", "passed 1", "and again"]),
-                    ("3600000", ["set 3600000"]), ("2", ["set 2", "passed 2"]),
-                    // More than the wheel can represent.
-                    ("999999999999", ["set 999999999999"]), ("clear", ["set clear"]),
-                    ("0", ["set 0", "passed 0"]),
-                ] {
-                    try await connection.send(text)
-                    for answer in answers {
-                        #expect(await connection.receive() == Message(answer))
-                    }
-                }
-                await connection.close()
+        try await withTestServer(.single(setter)) { app in
+            let client = try await app.connect("/ws")
+            // The milliseconds after which something is to come, and what.
+            for (text, delay, answers) in [
+                ("1", 64, ["passed 1", "and again"]), ("3600000", 3_599_968, []),
+                ("2", 32, ["passed 2"]), ("6400", 6_368, []), ("64", 64, ["passed 64"]),
+                // More than the wheel can represent.
+                ("999999999999", 3_600_000, []), ("clear", 0, []),
+                ("0", 32, ["passed 0"]),
+            ] {
+                await client.send(text)
+                #expect(await client.receiveAvailable() == [Message("set \(text)")])
+                await app.advance(by: .milliseconds(delay))
+                #expect(await client.receiveAvailable() == answers.map { Message($0) })
             }
+            try await client.close()
         }
-        #expect(setter.passed.all == ["1", "2", "0"])
+        #expect(setter.passed.all == ["1", "2", "64", "0"])
     }
 
     @Test(
@@ -64,12 +63,13 @@ struct DeadlineTests {
     func ending(isReset: Bool) async throws {
         let setter = Setter()
         // Throws if the ledger isn't zero.
-        try await withServer(.single(setter)) { server in
-            let client = try await server.upgraded()
-            try await client.send(RawClient.Frame.text("3600000").encoded())
+        try await withTestServer(.single(setter)) { app in
+            let client = try await app.upgraded()
+            await client.send(.text("3600000"))
             _ = try await client.readFrame()
-            if isReset { await client.reset() } else { await client.close() }
+            if isReset { await client.cut() } else { await client.close() }
             _ = try await setter.closed.next()
+            await app.advance(by: .seconds(3_600))
         }
         #expect(setter.passed.all == [])
     }

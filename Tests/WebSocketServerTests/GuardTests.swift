@@ -57,61 +57,56 @@ import LiveTesting
     @Test("Beyond its message rate, a connection is paused, and loses nothing")
     func pause() async throws {
         let recorder = Recorder(echoes: true)
-        try await withServer(.single(recorder)) {
+        try await withTestServer(.single(recorder)) {
             $0.limits.messageRateMax = 1
-        } _: { server in
-            let client = try await server.upgraded()
-            let connection = try await recorder.connections.next()
+        } _: { app in
+            let client = try await app.upgraded()
             // In one read, which leads to a pause of 120 seconds.
             let frames = (0..<121).map { Frame.text("\($0)") }
-            try await client.send(frames.flatMap { $0.encoded() })
+            await client.send(frames.flatMap { $0.encoded() })
             for frame in frames { #expect(try await client.readFrame() == frame) }
-            try await connection.until { $0.pauseReasons.contains(.rate) }
-            try await client.send(.text("late"))
-            await connection.onLoop { $0.deadlinePassed(now: $0.loop.now + 130_000) }
+            await client.send(.text("late"))
+            await app.advance(by: .seconds(120) - TestServer.tick)
+            #expect(await client.hasNothing)
+            await app.advance(by: TestServer.tick)
             #expect(try await client.readFrame() == .text("late"))
-            #expect(await server.server.counters().limits.messageRate >= 1)
-            await client.close()
+            #expect(await app.server.counters().limits.messageRate >= 1)
         }
     }
 
     @Test("Or it is closed, if that is the policy", arguments: [false, true])
     func close(byBytes: Bool) async throws {
-        try await withServer(.echo) {
+        try await withTestServer(.echo) {
             $0.limits.ratePolicy = .close
             if byBytes {
                 $0.limits.byteRateMax = .bytes(1_024)
             } else {
                 $0.limits.messageRateMax = 3
             }
-        } _: { server in
-            let client = try await server.upgraded()
+        } _: { app in
+            let client = try await app.upgraded()
             let frame = Frame.text(String(repeating: "x", count: 300))
             // One beyond the burst, in one read, so no token is added between them.
-            try await client.send((0..<4).flatMap { _ in frame.encoded() })
+            await client.send((0..<4).flatMap { _ in frame.encoded() })
             for _ in 0..<4 { #expect(try await client.readFrame() == frame) }
             let end = try await client.readFrame()
             #expect(end.closeCode == .policyViolation)
-            let limits = await server.server.counters().limits
+            let limits = await app.server.counters().limits
             #expect(limits.byteRate == (byBytes ? 1 : 0))
             #expect(limits.messageRate == (byBytes ? 0 : 1))
-            await client.close()
         }
     }
 
     @Test("The decompressed size of a message counts")
     func inflatedRate() async throws {
-        try await withServer(.echo) {
+        try await withTestServer(.echo) {
             $0.limits.ratePolicy = .close
             $0.limits.byteRateMax = .kibibytes(64)
-        } _: { server in
-            try await withClient(compression: Compression()) { client in
-                let connection = try await client.connect(to: server.url("/ws"))
-                try await connection.send(String(repeating: "a", count: 65_537))
-                _ = await connection.receive()
-                #expect(try await connection.waitUntilClosed().code == .policyViolation)
-            }
-            #expect(await server.server.counters().limits.byteRate == 1)
+        } _: { app in
+            let client = try await app.connect("/ws", compression: Compression())
+            await client.send(String(repeating: "a", count: 65_537))
+            #expect(await client.end?.code == .policyViolation)
+            #expect(await app.server.counters().limits.byteRate == 1)
         }
     }
 
@@ -124,7 +119,7 @@ import LiveTesting
                 connection.send(payload, as: kind)
             } else {
                 isAuthenticated = true
-                connection.authenticated()
+                connection.markAuthenticated()
             }
         }
     }
@@ -137,44 +132,44 @@ import LiveTesting
 
     @Test("Before the authentication messages are small, but not from the next frame on")
     func beforeAuthentication() async throws {
-        try await withServer(Self.guarded) { server in
+        try await withTestServer(Self.guarded) { app in
             let large = Frame.text(String(repeating: "x", count: 20_000))
-            let client = try await server.upgraded()
+            let client = try await app.upgraded()
             // In one read: the token, and a message that only an authenticated client may send.
-            try await client.send(Frame.text("token").encoded() + large.encoded())
+            await client.send(Frame.text("token").encoded() + large.encoded())
             #expect(try await client.readFrame() == large)
-            try await client.send(large)
+            await client.send(large)
             #expect(try await client.readFrame() == large)
-            let other = try await server.upgraded()
-            try await other.send(large)
+            let other = try await app.upgraded()
+            await other.send(large)
             #expect(try await other.readFrame().closeCode == .messageTooBig)
-            for client in [client, other] { await client.close() }
         }
     }
 
     @Test("Nothing is decompressed for a client that must still authenticate")
     func bombBeforeAuthentication() async throws {
-        try await withServer(Self.guarded) { server in
-            let client = try server.raw()
+        try await withTestServer(Self.guarded) { app in
+            let client = try await app.open()
             let head = try await client.upgrade("/ws", CompressionTests.offer)
             #expect(!head.contains("Sec-WebSocket-Extensions"))
-            try await client.send(
+            await client.send(
                 Frame(first: 0xC1, payload: [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 7, 0]))
             #expect(try await client.readFrame().closeCode == .protocolError)
-            #expect(await server.server.counters().compression == CompressionCounts())
-            await client.close()
+            #expect(await app.server.counters().compression == CompressionCounts())
         }
     }
 
     @Test("A client that doesn't authenticate in time is closed with 3000")
     func authenticationTimeout() async throws {
-        try await withServer(Self.guarded) {
-            $0.limits.authenticationTimeout = .milliseconds(50)
-        } _: { server in
-            let client = try await server.upgraded()
+        try await withTestServer(Self.guarded) {
+            $0.limits.authenticationTimeout = .milliseconds(6_400)
+        } _: { app in
+            let client = try await app.upgraded()
+            await app.advance(by: .milliseconds(6_400) - TestServer.tick)
+            #expect(await client.hasNothing)
+            await app.advance(by: TestServer.tick)
             #expect(try await client.readFrame() == .close(.unauthorized, "authentication timeout"))
-            #expect(await server.server.counters().limits.authenticationTime == 1)
-            await client.close()
+            #expect(await app.server.counters().limits.authenticationTime == 1)
         }
     }
 }

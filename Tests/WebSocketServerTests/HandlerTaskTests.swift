@@ -1,187 +1,164 @@
 import Testing
-import WebSocketTesting
+import UVTransport
+import LiveTesting
 
 @testable import WebSocketServer
 
-/// The tasks of `async` handlers end before the server does, and end when they are cancelled.
+/// A handler awaits in a task of its connection.
 @Suite("Tasks of handlers") struct HandlerTaskTests {
-    /// Waits until the task is cancelled.
-    private static func waitForCancellation() async throws {
-        while true { try await Task.sleep(for: .seconds(600)) }
+    private actor Directory {
+        func name(of token: String) -> String? { token == "token" ? "ada" : nil }
     }
 
-    /// Takes some time, even in a cancelled task.
-    private static func cleanUp(_ cleaned: Locked<Int>) async {
-        await Task { try? await Task.sleep(for: .milliseconds(100)) }.value
-        cleaned.withLock { $0 += 1 }
-    }
+    /// A handler that looks its user up.
+    private final class Member: ConnectionHandler {
+        private let directory = Directory()
+        /// The user's name. It isn't `Sendable` state: only the connection's loop has it.
+        private var name: String?
 
-    /// A broker that notes how many handlers had cleaned up when it was stopped.
-    private final class LastService: Broker {
-        private let base = MemoryBroker()
-        private let cleaned: Locked<Int>
-        let cleanedBefore = Locked<Int?>(nil)
-
-        init(_ cleaned: Locked<Int>) { self.cleaned = cleaned }
-
-        var health: BrokerHealth { base.health }
-        func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {
-            base.start(receive)
-        }
-        func publish(
-            _ publication: Publication, completion: (@Sendable (BrokerError?) -> Void)?
-        ) { base.publish(publication, completion: completion) }
-        func subscribe(to topic: String) {}
-        func unsubscribe(from topic: String) {}
-        func stop() async {
-            cleanedBefore.withLock { $0 = cleaned.value }
-            await base.stop()
-        }
-    }
-
-    @Test("A stop waits until the handlers of connections have cleaned up", arguments: [1, 2])
-    func cleanup(loops: Int) async throws {
-        let (cleaned, opened) = (Locked(0), Reports<Int>())
-        let broker = LastService(cleaned)
-        var router = Router()
-        router.webSocket("/ws") { connection in
-            opened.add(1)
-            for try await _ in connection.messages {}
-            await Self.cleanUp(cleaned)
-        }
-        try await withServer(router, broker: broker) {
-            $0.loops = loops
-        } _: { server in
-            for _ in 0..<3 {
-                let client = try await server.upgraded()
-                _ = try await opened.next()
-                await client.close()
+        func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+            let text = String(payload)
+            if let name { return _ = connection.send("\(name): \(text)") }
+            connection.task { [directory] in
+                await directory.name(of: text)
+            } then: { [self] found in
+                name = found
+                precondition(connection.core.loop.isCurrent)
+                if found == nil { connection.close(.unauthorized) }
+                connection.send("welcome")
             }
         }
-        #expect(cleaned.value == 3)
-        #expect(broker.cleanedBefore.value == 3)
     }
 
-    @Test(
-        "A request's handler is cancelled at the deadline, and has a moment to clean up",
-        arguments: [false, true])
-    func requests(isStreamed: Bool) async throws {
-        let (cleaned, began) = (Locked(0), Reports<Int>())
-        let wait: @Sendable () async throws -> Void = {
-            began.add(1)
-            do {
-                try await Self.waitForCancellation()
-            } catch {
-                await Self.cleanUp(cleaned)
-                throw error
-            }
-        }
+    @Test("The result of a task becomes part of the handler's state")
+    func result() async throws {
         var router = Router()
-        router.get("/") { _ in
-            if isStreamed {
-                return Response(stream: {
-                    try await wait()
-                    return nil
-                })
+        router.webSocket("/ws") { _ in .accept(Member()) }
+        try await withServer(router) { server in
+            try await withClient { client in
+                let member = try await client.connect(to: server.url("/ws"))
+                member.connection.send("token")
+                #expect(await member.receive() == Message("welcome"))
+                member.connection.send("one")
+                #expect(await member.receive() == Message("ada: one"))
+                let other = try await client.connect(to: server.url("/ws"))
+                other.connection.send("wrong")
+                #expect(await other.waitUntilClosed().code == .unauthorized)
             }
-            try await wait()
-            return .text("done")
         }
-        try await withServer(router) {
-            $0.drain.deadline = .milliseconds(50)
-        } _: { server in
-            let client = try server.raw()
-            try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            _ = try await began.next()
-        }
-        #expect(cleaned.value == 1)
     }
 
-    @Test("Tasks that don't end are left after the deadline, and a warning counts them")
-    func left() async throws {
-        let (gate, opened) = (Reports<Int>(), Reports<Int>())
-        let recorder = LogRecorder()
-        var router = Router()
-        router.webSocket("/ws") { _ in
-            opened.add(1)
-            // Its own task isn't cancelled.
-            await Task { _ = try? await gate.next() }.value
+    /// A handler that runs a closure in a task when a message comes, and another one when the
+    /// connection is closed.
+    private final class Runner: ConnectionHandler, Sendable {
+        private let onMessage: @Sendable (Connection) async throws -> Void
+        private let onEnd: @Sendable () async -> Void
+
+        init(
+            onMessage: @escaping @Sendable (Connection) async throws -> Void,
+            onEnd: @escaping @Sendable () async -> Void = {}
+        ) {
+            self.onMessage = onMessage
+            self.onEnd = onEnd
         }
-        try await withServer(router, logger: recorder.logger) {
-            $0.drain.deadline = .milliseconds(50)
-        } _: { server in
+
+        func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
+            connection.task { [onMessage] in try await onMessage(connection) }
+        }
+
+        func onClose(_ connection: Connection, code: CloseCode, reason: String) {
+            connection.task { [onEnd] in await onEnd() }
+        }
+    }
+
+    private static func router(_ runner: Runner) -> Router {
+        var router = Router()
+        router.webSocket("/ws") { _ in .accept(runner) }
+        return router
+    }
+
+    @Test("A task runs on the connection's loop, and comes back to it")
+    func executor() async throws {
+        let directory = Directory()
+        let runner = Runner { connection in
+            let before = connection.core.loop.isCurrent
+            let name = await directory.name(of: "token") ?? ""
+            connection.send("\(name) \(before) \(connection.core.loop.isCurrent)")
+        }
+        try await withServer(Self.router(runner)) { server in
+            try await withClient { client in
+                let connection = try await client.connect(to: server.url("/ws"))
+                connection.connection.send("go")
+                #expect(await connection.receive() == Message("ada true true"))
+            }
+        }
+    }
+
+    @Test("The end of the connection cancels its tasks, but not one that begins then")
+    func cancellation() async throws {
+        let begun = Reports<Void>()
+        let ends = Reports<String>()
+        let runner = Runner { _ in
+            begun.add(())
+            for await _ in AsyncStream<Void>.makeStream().stream {}
+            ends.add("cancelled \(Task.isCancelled)")
+        } onEnd: {
+            await Task.yield()
+            ends.add("at the end \(Task.isCancelled)")
+        }
+        try await withServer(Self.router(runner)) { server in
             let client = try await server.upgraded()
-            _ = try await opened.next()
-            await client.close()
+            try await client.send(.text("go"))
+            try await client.send(.text("go"))
+            for _ in 0..<2 { try await begun.next() }
+            await client.reset()
+            var reported: [String] = []
+            for _ in 0..<3 { reported.append(try await ends.next()) }
+            #expect(reported.sorted() == ["at the end false", "cancelled true", "cancelled true"])
         }
-        gate.add(1)
-        let lines = recorder.lines(with: "tasks of handlers")
-        #expect(lines.count == 1 && lines[0].contains(#""tasks": 1"#), "\(lines)")
     }
 
-    @Test("Cancelling a task ends its wait to send, though the peer doesn't read")
-    func cancelledSend() async throws {
+    @Test("A task that throws ends the connection, as an async route does")
+    func failure() async throws {
+        struct Failure: Error {}
+        let log = LogRecorder()
+        let runner = Runner { _ in throw Failure() }
+        try await withServer(Self.router(runner), logger: log.logger) { server in
+            try await withClient { client in
+                let connection = try await client.connect(to: server.url("/ws"))
+                connection.connection.send("go")
+                #expect(await connection.waitUntilClosed().code == .internalError)
+            }
+        }
+        #expect(log.lines(with: "connection handler failed").count == 1)
+    }
+
+    @Test("The members of an async connection work from another thread as well")
+    func asyncConnection() async throws {
         let opened = Reports<AsyncConnection>()
         var router = Router()
         router.webSocket("/ws") { connection in
             opened.add(connection)
-            try await Self.waitForCancellation()
-        }
-        try await withServer(router) {
-            $0.limits.outboxMax = .mebibytes(16)
-        } _: { server in
-            let client = try await server.upgraded(receiveBuffer: 4_096)
-            let connection = try await opened.next()
-            let sending = Task {
-                while true {
-                    try await connection.send(Message([UInt8](repeating: 1, count: 50_000)))
-                }
+            for try await message in connection.messages {
+                connection.publish(message, to: "room")
             }
-            try await connection.connection.until { $0.lifecycle.owesDrain }
-            sending.cancel()
-            await #expect(throws: CancellationError.self) {
-                try await within { try await sending.value }
-            }
-            // A cancelled task doesn't begin to wait either.
-            let late = Task {
-                withUnsafeCurrentTask { $0?.cancel() }
-                try await connection.send("late")
-            }
-            await #expect(throws: CancellationError.self) {
-                try await within { try await late.value }
-            }
-            await client.close()
-        }
-    }
-
-    @Test("Cancelling a task ends its wait for the end of the connection")
-    func cancelledWait() async throws {
-        let opened = Reports<AsyncConnection>()
-        var router = Router()
-        router.webSocket("/ws") { connection in
-            opened.add(connection)
-            try await Self.waitForCancellation()
         }
         try await withServer(router) { server in
             try await withClient { client in
-                let connection = try await client.connect(to: server.url("/ws"))
-                let other = try await opened.next()
-                let waiting = [
-                    Task { try await connection.waitUntilClosed() },
-                    Task { try await other.waitUntilClosed() },
-                ]
-                for task in waiting {
-                    task.cancel()
-                    await #expect(throws: CancellationError.self) {
-                        try await within { try await task.value }
-                    }
-                }
-                // The handshake of a close isn't cut short.
-                let closing = Task {
-                    withUnsafeCurrentTask { $0?.cancel() }
-                    return await connection.close(4_000)
-                }
-                #expect(await closing.value.code == 4_000)
+                let member = try await client.connect(to: server.url("/ws"))
+                let connection = try await opened.next()
+                #expect(connection.id == connection.connection.id)
+                #expect(connection.remoteAddress == "127.0.0.1" && connection.subprotocol == nil)
+                #expect(connection.subscribe(to: "room") == .handedOver)
+                member.connection.send("one")
+                #expect(await member.receive() == Message("one"))
+                connection.unsubscribe(from: "room")
+                member.connection.send("two")
+                connection.setDeadline(after: .seconds(3_600)) { $0.close(4_001) }
+                connection.clearDeadline()
+                connection.setDeadline(after: .zero) { $0.close(4_002) }
+                #expect(await member.receive() == nil)
+                #expect(await member.waitUntilClosed().code == 4_002)
             }
         }
     }

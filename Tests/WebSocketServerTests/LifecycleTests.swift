@@ -91,23 +91,6 @@ import LiveTesting
         }
     }
 
-    @Test("A Close frame without an answer is waited for no longer than the timeout")
-    func closeTimeout() async throws {
-        let recorder = Recorder()
-        try await withServer(.single(recorder)) {
-            $0.limits.closeTimeout = .milliseconds(100)
-        } _: { server in
-            let client = try await server.upgraded()
-            try await recorder.connections.next().close(.normalClosure, reason: "over")
-            #expect(try await client.readFrame() == .close(.normalClosure, "over"))
-            try await client.send(.text("not an answer"))
-            #expect(try await client.readToEnd(orReset: true) == [])
-            #expect(try await recorder.end() == .closed(.normalClosure, "over"))
-            #expect(recorder.events.all.count == 2)
-            #expect(await server.server.counters().closeTimeouts == 1)
-        }
-    }
-
     @Test("Messages before a Close frame arrive before it, however slow the reader")
     func dataBeforeClose() async throws {
         let payload = [UInt8](repeating: 7, count: 3_000_000)

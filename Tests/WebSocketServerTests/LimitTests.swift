@@ -55,33 +55,31 @@ import LiveTesting
     @Test("Values at a limit pass, and one beyond it is answered with its code", arguments: cases)
     func past(limit: Case) async throws {
         let recorder = Recorder()
-        try await withServer(.single(recorder)) {
+        try await withTestServer(.single(recorder)) {
             limit.configure(&$0.limits)
-        } _: { server in
-            let client = try await server.upgraded()
-            for frame in limit.within { try await client.send(frame) }
+        } _: { app in
+            let client = try await app.upgraded()
+            for frame in limit.within { await client.send(frame) }
             let size = limit.within.reduce(0) { $0 + $1.payload.count }
             try await recorder.events.next {
                 if case .message(let message) = $0 { message.bytes.count == size } else { false }
             }
             if limit.testDescription == "assembly" {
                 // Another connection uses most of the shared budget.
-                let other = try await server.upgraded()
-                try await other.send(Self.bytes(5_000, first: 0x02))
+                let other = try await app.upgraded()
+                await other.send(Self.bytes(5_000, first: 0x02))
                 _ = try await recorder.connections.next()
                 try await recorder.connections.next().until {
                     $0.resources.assemblies.outstanding == 1
                 }
-                for frame in limit.past { try await client.send(frame) }
+                for frame in limit.past { await client.send(frame) }
                 #expect(try await client.readFrame().closeCode == limit.code)
-                await other.close()
             } else {
-                for frame in limit.past { try await client.send(frame) }
+                for frame in limit.past { await client.send(frame) }
                 #expect(try await client.readFrame().closeCode == limit.code)
             }
             _ = try await client.readToEnd()
-            await client.close()
-            let counters = await server.server.counters()
+            let counters = await app.server.counters()
             // The other connection had the most, and is closed for later messages.
             let total = limit.testDescription == "assembly" ? 2 : 1
             #expect(counters.failedByCode == [limit.code.rawValue: total])
@@ -93,21 +91,20 @@ import LiveTesting
     @Test("A message may decompress to the size limit; a larger one is answered with 1009")
     func bomb() async throws {
         let recorder = Recorder()
-        try await withServer(.single(recorder)) {
+        try await withTestServer(.single(recorder)) {
             $0.limits.messageSizeMax = .bytes(10_000)
-        } _: { server in
-            let client = try server.raw()
+        } _: { app in
+            let client = try await app.open()
             try await client.upgrade("/ws", CompressionTests.offer)
             let text = String(repeating: "x", count: 10_000)
             for text in [text, text + "x"] {
                 let payload = CompressionTests.deflated(text, level: 1)
-                try await client.send(Frame(first: 0xC1, payload: payload))
+                await client.send(Frame(first: 0xC1, payload: payload))
             }
             try await recorder.events.next { $0 == .message(Message(text)) }
             #expect(try await client.readFrame().closeCode == .messageTooBig)
             _ = try await client.readToEnd()
-            await client.close()
-            let counters = await server.server.counters()
+            let counters = await app.server.counters()
             #expect(counters.failedByCode == [CloseCode.messageTooBig.rawValue: 1])
             #expect(counters.limits.inflatedSize == 1)
             #expect(counters.limits.total == 1)
@@ -130,108 +127,52 @@ import LiveTesting
     func requests(request: String, status: Int) async throws {
         var router = Router()
         router.post("/") { _ in .text("ok") }
-        try await withServer(router) {
+        try await withTestServer(router) {
             $0.limits.handshakeSizeMax = .bytes(512)
             $0.limits.handshakeHeadersMax = 4
             $0.limits.bodySizeMax = .bytes(100)
-            $0.limits.handshakeTimeout = .milliseconds(200)
-        } _: { server in
-            let client = try server.raw()
-            try await client.send(request)
+        } _: { app in
+            let client = try await app.open()
+            await client.send(request)
+            // One of them isn't complete.
+            await app.advance(by: .seconds(10))
             #expect(try await client.readHead().hasPrefix("HTTP/1.1 \(status) "))
             _ = try await client.readToEnd()
-        }
-    }
-
-    @Test("A client that sends nothing is closed without an answer")
-    func silence() async throws {
-        try await withServer(.echo) {
-            $0.limits.handshakeTimeout = .milliseconds(100)
-        } _: { server in
-            let client = try server.raw()
-            #expect(try await client.readToEnd() == [])
-            #expect(await server.server.counters().handshakeTimeouts == 1)
-        }
-    }
-
-    @Test("A silent peer is pinged, and then told 1011 and counted")
-    func heartbeat() async throws {
-        let recorder = Recorder()
-        try await withServer(.single(recorder)) {
-            $0.heartbeat = Heartbeat()
-        } _: { server in
-            let client = try await server.upgraded()
-            let connection = try await recorder.connections.next()
-            await connection.onLoop { $0.deadlinePassed(now: $0.loop.now + 30_032) }
-            #expect(try await client.readFrame() == Frame(first: 0x89))
-            try await client.send(Frame(first: 0x8A))
-            try await connection.until {
-                $0.resources.counters.pongsReceived == 1 && $0.undeliveredCount == 0
-            }
-            await connection.onLoop {
-                $0.deadlinePassed(now: $0.lifecycle.liveness.pingSent + 10_000)
-            }
-            #expect(try await client.readFrame() == .close(.internalError, "heartbeat timeout"))
-            await client.close()
-            #expect(try await recorder.end() == .closed(.internalError, "heartbeat timeout"))
-            let counters = await server.server.counters()
-            #expect(counters.heartbeatTimeouts == 1 && counters.pingsSent == 1)
-        }
-    }
-
-    @Test("A connection without messages is closed, though it answers pings")
-    func idleTimeout() async throws {
-        let recorder = Recorder()
-        try await withServer(.single(recorder)) {
-            $0.heartbeat = Heartbeat()
-            $0.limits.idleTimeout = .seconds(60)
-        } _: { server in
-            try await withClient { client in
-                let connection = try await client.connect(to: server.url("/ws"))
-                let other = try await recorder.connections.next()
-                await other.onLoop { $0.deadlinePassed(now: $0.loop.now + 30_032) }
-                try await other.until { $0.resources.counters.pongsReceived == 1 }
-                await other.onLoop { $0.deadlinePassed(now: $0.loop.now + 60_032) }
-                #expect(try await connection.waitUntilClosed().code == .goingAway)
-            }
-            #expect(try await recorder.end() == .closed(.goingAway, "idle timeout"))
-            #expect(await server.server.counters().idleTimeouts == 1)
         }
     }
 
     @Test(
         "One connection too many is told 1008, and past the headroom 503", arguments: [false, true])
     func admission(isPerAddress: Bool) async throws {
-        try await withServer(.echo) {
+        try await withTestServer(.echo) {
             if isPerAddress {
                 $0.limits.connectionsPerAddressMax = 2
             } else {
                 $0.limits.connectionsMax = 2
             }
-        } _: { server in
-            let first = try await server.upgraded()
-            let second = try await server.upgraded()
-            let third = try await server.upgraded()
+        } _: { app in
+            let first = try await app.upgraded()
+            let second = try await app.upgraded()
+            let third = try await app.upgraded()
             #expect(try await third.readFrame() == .close(.policyViolation, "too many connections"))
             // It is still open: the next connection is beyond the headroom of one.
-            let fourth = try server.raw()
-            try await fourth.send(RawClient.upgradeRequest("/ws"))
-            let response = try await fourth.readResponse()
-            #expect(response.head.hasPrefix("HTTP/1.1 503 "))
-            #expect(response.head.lowercased().contains("retry-after: "))
-            _ = try await fourth.readToEnd()
+            let fourth = try await app.open()
+            await fourth.send(RawClient.upgradeRequest("/ws"))
+            let response = String(decoding: try await fourth.readToEnd(), as: UTF8.self)
+            #expect(response.hasPrefix("HTTP/1.1 503 "))
+            #expect(response.lowercased().contains("retry-after: "))
             await fourth.close()
-            try await third.send(.close(.policyViolation))
+            await third.send(.close(.policyViolation))
             _ = try await third.readToEnd()
             await third.close()
             await first.close()
-            try await within { while server.server.connectionCount > 1 { await Task.yield() } }
-            let fifth = try await server.upgraded()
+            #expect(app.server.connectionCount == 1)
+            let fifth = try await app.upgraded()
             for client in [second, fifth] {
-                try await client.send(.text("still"))
+                await client.send(.text("still"))
                 #expect(try await client.readFrame() == .text("still"))
             }
-            let counters = await server.server.counters()
+            let counters = await app.server.counters()
             #expect(counters.refusedByLimit == 1 && counters.refusedByHeadroom == 1)
             #expect(counters.closedByCode[1008] == 1)
         }

@@ -121,29 +121,6 @@ import LiveTesting
         }
     }
 
-    @Test("A message that isn't complete in time ends its connection with 1008")
-    func messageTimeout() async throws {
-        let echo = Recorder(echoes: true)
-        try await withServer(.single(echo)) {
-            $0.limits.messageTimeout = .milliseconds(100)
-        } _: { server in
-            let client = try await server.upgraded()
-            try await client.send(Frame(first: 0x02, payload: [1]))
-            // Answering or sending pings doesn't help.
-            try await client.send(Frame(first: 0x89, payload: []))
-            var frame = try await client.readFrame()
-            if frame == Frame(first: 0x8A, payload: []) { frame = try await client.readFrame() }
-            #expect(frame.closeCode == .policyViolation)
-            #expect(await server.server.counters().limits.messageTime == 1)
-            await client.close()
-            // Complete messages, and the pauses between them, may take any time.
-            let other = try await server.upgraded()
-            try await other.send(.text("a"))
-            #expect(try await other.readFrame() == .text("a"))
-            await other.close()
-        }
-    }
-
     @Test("Unread answers count, and their memory is freed")
     func unreadAnswers() async throws {
         let size = 200_000

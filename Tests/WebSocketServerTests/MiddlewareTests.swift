@@ -1,7 +1,7 @@
 import HTTPTypes
 import Logging
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -86,17 +86,4 @@ struct PassedOnTests {
             #expect(frame == RawClient.Frame(first: 0x89, payload: Array(payload.prefix(125))))
         }
     }
-
-    @Test("The close code of a stop must be one that a Close frame may contain")
-    func drainCode() async throws {
-        let recorder = Recorder()
-        try await withServer(.single(recorder)) {
-            $0.drain.closeCode = 1006
-        } _: { server in
-            let client = try await server.upgraded()
-            _ = try await recorder.connections.next()
-            server.server.stop()
-            #expect(try await client.readFrame().closeCode == .internalError)
-        }
-    }
 }

@@ -32,7 +32,7 @@ import LiveTesting
     /// A handler that echoes to clients that have sent `token`.
     private final class Doorkeeper: ConnectionHandler {
         func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-            if String(payload) == "token" { connection.authenticated() }
+            if String(payload) == "token" { connection.markAuthenticated() }
             connection.send(payload, as: kind)
         }
     }

@@ -2,7 +2,7 @@ import HTTPProtocol
 import HTTPTypes
 import Logging
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

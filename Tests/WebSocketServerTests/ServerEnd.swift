@@ -14,6 +14,17 @@ struct ServerEnd: Sendable {
 
     /// Waits for a client. Accepts the given extensions, if any, whatever it offers.
     init(of socket: ListeningSocket, agreeingTo extensions: String? = nil) async throws {
+        try await self.init(of: socket) { key in
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                + "Sec-WebSocket-Accept: \(OpeningHandshake.acceptValue(forKey: key))\r\n"
+                + (extensions.map { "Sec-WebSocket-Extensions: \($0)\r\n" } ?? "") + "\r\n"
+        }
+    }
+
+    /// Waits for a client, and answers its request.
+    ///
+    /// - Parameter answer: Returns the response to the value of `Sec-WebSocket-Key`.
+    init(of socket: ListeningSocket, answer: (String) -> String) async throws {
         descriptor = try await within {
             while true {
                 let descriptor = Glibc.accept(socket.descriptor, nil, nil)
@@ -28,11 +39,7 @@ struct ServerEnd: Sendable {
         let name = "sec-websocket-key: "
         let line = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix(name) }
         let key = String(try #require(line).dropFirst(name.count))
-        let answer =
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + "Sec-WebSocket-Accept: \(OpeningHandshake.acceptValue(forKey: key))\r\n"
-            + (extensions.map { "Sec-WebSocket-Extensions: \($0)\r\n" } ?? "") + "\r\n"
-        try send([UInt8](answer.utf8))
+        try send([UInt8](answer(key).utf8))
     }
 
     /// Returns the next frame of less than 64 KiB, which a client masks.

@@ -66,7 +66,7 @@ extension LoadConnection {
     private static func check(
         _ head: [UInt8], _ worker: LoadWorker
     ) throws(LoadError) -> DeflateParameters? {
-        var parser = ResponseParser(limits: HTTPLimits(headSizeMax: headSizeMax))
+        var parser = ResponseParser(limits: HTTPLimits(headSizeMax: headSizeMax, bodySizeMax: .max))
         let event = unsafe head.withUnsafeBytes { unsafe parser.parse($0).event }
         guard case .head(let response) = event else {
             throw LoadError("the answer is no HTTP response")

@@ -25,8 +25,7 @@ final class SecureMember: ConnectionHandler {
     }
 
     func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        let said = prefix + payload.bytes
-        unsafe connection.publish(said.span.bytes, as: kind, to: topic)
+        connection.publish(prefix + [UInt8](payload), as: kind, to: topic)
     }
 }
 

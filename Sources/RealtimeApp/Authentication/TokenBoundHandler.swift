@@ -3,6 +3,11 @@ import HTTPProtocol
 import Logging
 import WebSocketServer
 
+extension CloseCode {
+    /// 4001: the token of the connection has expired; reconnect with a new one.
+    static let tokenExpired: CloseCode = 4001
+}
+
 /// A handler in front of another one, which passes the peer's messages on while its token is valid.
 ///
 /// A text message that is a JSON object with the only member `token`, such as `{"token":"…"}`, is
@@ -75,7 +80,7 @@ final class TokenBoundHandler: ConnectionHandler {
             identity = new
             watch(connection, until: new.end)
             if isFirst {
-                connection.authenticated()
+                connection.markAuthenticated()
                 let handler = make(new)
                 self.handler = handler
                 handler.onOpen(connection)

@@ -46,10 +46,9 @@ extension RealtimeApp {
                 message = try PublishedMessage.read(
                     query: request.query, request.body, as: request.mediaType)
             } catch { return .unprocessable(error.faults) }
-            let publication = unsafe Publication(
-                Array(message.utf8).span.bytes, as: .text, to: Channels.topic(of: channel))
             do throws(BrokerError) {
-                try await broker.publish(publication)
+                try await broker.publish(
+                    Publication(message.string, to: Channels.topic(of: channel)))
             } catch {
                 // If only the broker's answer is lost, the message may still arrive.
                 throw Problem(

@@ -51,10 +51,9 @@ struct TaskRoutes: Sendable {
 
     /// Publishes the notification of a new task. The task is stored even if that fails.
     private func announce(_ task: NewTask) {
-        let text = [UInt8]("New task created: \(task.title)".utf8)
-        let topic = NotificationStream.topic("tasks")
-        unsafe broker.publish(Publication(text.span.bytes, as: .text, to: topic)) {
-            [unannounced] error in
+        let notice = Publication(
+            "New task created: \(task.title)", to: NotificationStream.topic("tasks"))
+        broker.publish(notice) { [unannounced] error in
             guard let error else { return }
             unannounced.log(["task": "\(task.id)", "error": "\(error)"])
         }

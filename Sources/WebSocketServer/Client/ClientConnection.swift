@@ -3,48 +3,30 @@ public import WebSocketProtocol
 
 /// A client's connection for `async` code, the counterpart of ``AsyncConnection`` on a server.
 ///
-/// Received messages are held in a bounded queue. While it is full, reading is paused, so that the
-/// server experiences backpressure.
-public struct ClientConnection: Sendable {
-    /// The connection, for sending without waiting, pings and pausing.
+/// Received messages wait in a bounded queue. While it is full, reading is paused, so that the
+/// server experiences backpressure. All members may be used from any thread.
+public struct ClientConnection: MessageConnection {
     public let connection: Connection
-    /// The server's response to the opening handshake.
+    /// The server's response to the opening handshake: status 101 and header fields.
     public let response: HTTPResponse
     let bridge: AsyncBridge
 
-    /// The subprotocol that the server has chosen; `nil` if none.
+    /// The subprotocol that the server has chosen among the offered ones; `nil` if none.
     public var subprotocol: String? {
         (try? HeaderGrammar.tokens(.secWebSocketProtocol, in: response.headerFields))?.first
     }
 
-    /// The received messages, in order, until the connection is closed; to be read by one task.
-    /// After the server's Close frame, replies to the last messages can still be sent, as with
-    /// ``AsyncConnection/messages``.
-    public var messages: AsyncConnection.Messages {
-        AsyncConnection.Messages(connection: connection, bridge: bridge)
-    }
-
-    /// Receives the next message. Returns `nil` when the connection is closed or the task
-    /// cancelled.
-    public func receive() async -> Message? { await bridge.next(on: connection) }
-
-    /// Sends a message. Waits while the outbox is above ``Limits/outboxHighWater``.
-    ///
-    /// - Throws: ``ConnectionClosed``; `CancellationError` if the task is cancelled while it waits.
-    ///   The message is queued already then, and is sent if the server reads on.
-    public nonisolated(nonsending) func send(_ message: Message) async throws {
-        if try bridge.send(message.bytes, message.kind, on: connection) { return }
-        try await bridge.waitForDrain(on: connection)
-    }
-
-    /// Sends a text message. Waits while the outbox is above ``Limits/outboxHighWater``.
-    public nonisolated(nonsending) func send(_ text: String) async throws {
-        try await send(Message(text))
+    public var messages: ConnectionMessages {
+        ConnectionMessages(connection: connection, bridge: bridge)
     }
 
     /// Sends a Close frame and waits for the server's answer (RFC 6455 §7.1.2), at most for
-    /// ``Limits/closeTimeout``, even in a cancelled task. For the codes see
-    /// ``Connection/close(_:reason:)``.
+    /// ``Limits/closeTimeout``. Messages that arrive meanwhile are discarded.
+    ///
+    /// - Parameters:
+    ///   - code: See ``Connection/close(_:reason:)``.
+    ///   - reason: A text for people; cut to 123 bytes.
+    /// - Returns: How the connection has ended, also if it had ended before.
     @discardableResult
     public func close(
         _ code: CloseCode = .normalClosure, reason: String = ""
@@ -61,12 +43,5 @@ public struct ClientConnection: Sendable {
     /// arrives. The wait for that frame starts again with every byte that the server sends.
     package func finish(_ code: CloseCode = .normalClosure, reason: String = "") {
         connection.core.onLoop { $0.beginClosing(code, reason, delivering: true) }
-    }
-
-    /// Waits until the connection is closed, and returns the close code and reason. Throws if the
-    /// task is cancelled before.
-    public func waitUntilClosed() async throws(CancellationError) -> ConnectionEnd {
-        guard let end = await bridge.waitForEnd(on: connection) else { throw CancellationError() }
-        return end
     }
 }

@@ -1,4 +1,4 @@
-package import HTTPTypes
+public import HTTPTypes
 
 /// An error of ``WebSocketClient``: a failed connection or start.
 public struct ClientError: Error, Sendable, CustomStringConvertible {
@@ -17,7 +17,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let cannotConnect = Code(name: "cannotConnect")
         /// The opening handshake wasn't done within ``Limits/handshakeTimeout``.
         public static let timedOut = Code(name: "timedOut")
-        /// The server responded with another status than 101: see ``ClientError/status``.
+        /// The server responded with another status than 101: see ``ClientError/status``,
+        /// ``ClientError/headerFields`` and ``ClientError/body``.
         public static let refused = Code(name: "refused")
         /// The response violates RFC 6455 §4.1 or HTTP, or the server closed the connection.
         public static let handshakeFailed = Code(name: "handshakeFailed")
@@ -34,7 +35,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
 
     /// The kind of the error.
     public let code: Code
-    /// The HTTP status of the response if the error is ``Code/refused``, such as 404.
+    /// The HTTP status of the response if the error is ``Code/refused``, such as 404; `nil` for
+    /// other errors. Redirections (301, for instance) aren't followed.
     public let status: Int?
     /// A description for people.
     public let detail: String
@@ -43,6 +45,9 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     /// The body of a refusal, problem+json (RFC 9457) for instance, as far as it came within
     /// ``Limits/bodySizeMax`` and ``Limits/handshakeTimeout``; empty for other errors.
     public private(set) var body: [UInt8] = []
+    /// The header fields of a refusal, such as `Location` or `WWW-Authenticate`; empty for other
+    /// errors.
+    public var headerFields: HTTPFields { response?.headerFields ?? [:] }
     /// A refusal's status and header fields.
     package private(set) var response: HTTPResponse?
 

@@ -3,7 +3,8 @@ import HTTPTypes
 import UVTransport
 import WebSocketProtocol
 
-/// The client's side of an opening handshake: connects, requests the upgrade, checks the response.
+/// The client's side of an opening handshake with one address: connects, requests the upgrade,
+/// checks the response.
 final class ClientExchange: OpeningPhase, @unchecked Sendable {
     // Safety: accessed only on the loop of its connection, from `begin` on.
 
@@ -17,8 +18,8 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     private let bodySizeMax: Int
     private var attempt: ConnectAttempt?
     private var connection: ConnectionCore?
+    private var onConnected: (() -> Void)?
     private var completion: ((Outcome) -> Void)?
-    private var isCancelled = false
     private var accepted: (HTTPResponse, HandshakeAgreement, DeflateParameters?)?
     /// A response that isn't an upgrade, and its body as far as it has come.
     private var refusal: (response: HTTPResponse, body: [UInt8])?
@@ -37,15 +38,22 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         parser = ResponseParser(limits: limits)
     }
 
-    /// Starts the handshake, on the loop of the resources. Calls `completion` exactly once.
+    /// Starts the handshake, on the loop of the resources.
+    ///
+    /// - Parameters:
+    ///   - deadline: The time on the loop's clock at which it must be done, in milliseconds.
+    ///   - onConnected: Called when the connection is made, before the request is sent.
+    ///   - completion: Called exactly once.
     func begin(
         _ address: ConnectAddress, on resources: LoopResources, options: SessionOptions,
-        timeout: UInt64, completion: @escaping (Outcome) -> Void
+        deadline: UInt64, onConnected: @escaping () -> Void,
+        completion: @escaping (Outcome) -> Void
     ) {
+        self.onConnected = onConnected
         self.completion = completion
         guard
             let connection = makeConnection(
-                to: address.socketAddress, on: resources, options: options, timeout: timeout)
+                to: address.socketAddress, on: resources, options: options, deadline: deadline)
         else { return }
         do {
             attempt = try connection.connect(to: address) { [self] error in
@@ -53,6 +61,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
                 if let error {
                     fail(.cannotConnect, "\(error)", underlying: error)
                 } else if connection.stage == .opening {
+                    self.onConnected?()
                     sendRequest(on: connection)
                 }
             }
@@ -69,7 +78,8 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         self.completion = completion
         guard
             let connection = makeConnection(
-                to: peer, on: resources, options: options, timeout: timeout)
+                to: peer, on: resources, options: options,
+                deadline: resources.loop.now + timeout)
         else { return transport.close(reset: false) }
         connection.adopt(transport)
         sendRequest(on: connection)
@@ -78,12 +88,8 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     /// Returns a connection to connect, with the deadline of the handshake; `nil` if it has failed.
     private func makeConnection(
         to peer: SocketAddress, on resources: LoopResources, options: SessionOptions,
-        timeout: UInt64
+        deadline: UInt64
     ) -> ConnectionCore? {
-        if isCancelled {
-            complete(.cancelled, "cancelled")
-            return nil
-        }
         if resources.registry.isDraining {
             complete(.shutDown, "the client is shut down")
             return nil
@@ -91,7 +97,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         let connection = ConnectionCore(
             resources: resources, peer: peer, role: .client, options: options, opening: self)
         self.connection = connection
-        connection.setStageDeadline(connection.loop.now + timeout)
+        connection.setStageDeadline(deadline)
         return connection
     }
 
@@ -103,7 +109,6 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     /// Cancels the handshake, on the loop.
     func cancel() {
-        isCancelled = true
         fail(.cancelled, "cancelled")
     }
 
@@ -117,6 +122,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     private func complete(_ outcome: Outcome) {
         guard let completion else { return }
         self.completion = nil
+        onConnected = nil
         connection = nil
         completion(outcome)
     }

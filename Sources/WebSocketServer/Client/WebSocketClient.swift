@@ -22,6 +22,7 @@ public final class WebSocketClient: Sendable {
     private let next = Atomic<Int>(0)
     private let lastLedger = Mutex<Ledger?>(nil)
     private let isShutDown = Atomic<Bool>(false)
+    private let reconnecting = Mutex<[ObjectIdentifier: ReconnectingConnection]>([:])
 
     /// Creates a client and starts its event loops.
     ///
@@ -73,12 +74,17 @@ public final class WebSocketClient: Sendable {
     /// Connects, and returns a connection for `async` code.
     ///
     /// - Parameters:
-    ///   - url: `ws://host:port/path`, or `ws+unix:/run/apus.sock:/path`. The addresses of a host
-    ///     are tried one after the other, each for ``Limits/handshakeTimeout`` at most.
+    ///   - url: `ws://host:port/path`, or `ws+unix:/run/apus.sock:/path`. If a host has several
+    ///     addresses, the next one is tried as soon as one fails, or 250 ms later while it doesn't
+    ///     answer (RFC 8305 §5). The first one that accepts a connection is used.
     ///   - subprotocols: The subprotocols to offer, in order of preference.
     ///   - headerFields: Header fields to send, such as `Origin` or `Authorization`.
-    ///   - adjusting: Changes the client's limits, heartbeat or compression for this connection. An
-    ///     invalid value is thrown as ``ClientError/Code/invalidConfiguration``.
+    ///   - adjusting: Changes the client's limits, heartbeat or compression for this connection.
+    ///     The lookup of the host's name and the handshake take at most
+    ///     ``Limits/handshakeTimeout`` together. An invalid value is thrown as
+    ///     ``ClientError/Code/invalidConfiguration``.
+    /// - Throws: An error of any ``ClientError/Code`` but `cannotStart`. ``ClientError/Code/refused``
+    ///   comes with the response.
     public func connect(
         to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
         adjusting: ConnectionOptions.Adjust? = nil
@@ -102,7 +108,7 @@ public final class WebSocketClient: Sendable {
             to: url, subprotocols, headerFields, bridge, nil, tunnel: tunnel)
     }
 
-    private func connect(
+    func connect(
         to url: String, _ subprotocols: [String], _ headerFields: HTTPFields,
         _ bridge: AsyncBridge, _ adjusting: ConnectionOptions.Adjust?, tunnel: String? = nil
     ) async throws(ClientError) -> ClientConnection {
@@ -122,10 +128,13 @@ public final class WebSocketClient: Sendable {
         try await open(url, subprotocols, headerFields, adjusting, handler).0
     }
 
-    private func open(
+    /// Opens a connection.
+    ///
+    /// - Parameter addresses: The addresses to try in place of those that the URL's host has.
+    func open(
         _ text: String, _ subprotocols: [String], _ headerFields: HTTPFields,
         _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler,
-        tunnel: String? = nil
+        tunnel: String? = nil, addresses: [ConnectAddress]? = nil
     ) async throws(ClientError) -> (Connection, HTTPResponse) {
         let url = try WebSocketURL(text, hasTLS: tunnel != nil)
         guard subprotocols.allSatisfy(HeaderGrammar.isToken),
@@ -140,19 +149,15 @@ public final class WebSocketClient: Sendable {
             adjust(&values)
         }
         let options = adjust == nil ? self.options : SessionOptions(values)
-        let timeout = values.limits.handshakeTimeout.milliseconds
-        var failure = ClientError(.cannotConnect, "\(text) has no address")
         let place = tunnel.map(WebSocketURL.Place.unix) ?? url.place
-        for address in try await place.addresses() {
-            let exchange = Self.exchange(url, subprotocols, headerFields, handler, values)
-            switch await run(exchange, address, options, timeout) {
-            case .success(let opened): return opened
-            case .failure(let error):
-                failure = error
-                if error.code != .cannotConnect { throw error }
-            }
+        let (timeout, began) = (values.limits.handshakeTimeout, ContinuousClock.now)
+        let found =
+            if let addresses { addresses } else { try await place.addresses(within: timeout) }
+        let rest = max(.milliseconds(1), timeout - (.now - began))
+        let race = AddressRace(found, options: options, timeout: rest) {
+            Self.exchange(url, subprotocols, headerFields, handler, values)
         }
-        throw failure
+        return try await run(race).get()
     }
 
     private static func exchange(
@@ -173,18 +178,13 @@ public final class WebSocketClient: Sendable {
             limits: HTTPLimits(limits))
     }
 
-    private func run(
-        _ exchange: ClientExchange, _ address: ConnectAddress, _ options: SessionOptions,
-        _ timeout: UInt64
-    ) async -> ClientExchange.Outcome {
+    private func run(_ race: AddressRace) async -> ClientExchange.Outcome {
         let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
         let resources = loops[number % loops.count]
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let runs = resources.loop.execute {
-                    exchange.begin(address, on: resources, options: options, timeout: timeout) {
-                        continuation.resume(returning: $0)
-                    }
+                    race.begin(on: resources) { continuation.resume(returning: $0) }
                 }
                 if !runs {
                     let error = ClientError(.shutDown, "the client is shut down")
@@ -192,8 +192,51 @@ public final class WebSocketClient: Sendable {
                 }
             }
         } onCancel: {
-            resources.loop.execute { exchange.cancel() }
+            resources.loop.execute { race.cancel() }
         }
+    }
+
+    // MARK: - Reconnecting
+
+    /// Returns a connection that is made at once, and again whenever it is lost.
+    ///
+    /// It lasts until it is closed (``ReconnectingConnection/close(_:reason:)``), the client is
+    /// shut down, or `policy` gives up.
+    ///
+    /// - Parameters:
+    ///   - url: As for ``connect(to:subprotocols:headerFields:adjusting:)``, like the next two.
+    ///   - policy: The delays between attempts, and the errors and close codes that end it.
+    ///   - prepare: Called before each attempt, the first one included. It may change the URL, the
+    ///     subprotocols and the header fields, for instance to a fresh token. An error that it
+    ///     throws counts as a failed attempt.
+    ///   - onEvent: Called for each change, one after the other; it must not block.
+    ///   - adjusting: Changes the client's limits, heartbeat or compression for its connections.
+    public func reconnecting(
+        to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
+        policy: ReconnectPolicy = ReconnectPolicy(),
+        prepare: (@Sendable (inout ConnectionAttempt) async throws -> Void)? = nil,
+        onEvent: @escaping @Sendable (ReconnectEvent) -> Void = { _ in },
+        adjusting: ConnectionOptions.Adjust? = nil
+    ) -> ReconnectingConnection {
+        let first = ConnectionAttempt(
+            url: url, subprotocols: subprotocols, headerFields: headerFields)
+        return reconnecting(
+            ReconnectSettings(
+                attempt: first, policy: policy, adjusting: adjusting, prepare: prepare,
+                onEvent: onEvent))
+    }
+
+    func reconnecting(_ settings: ReconnectSettings) -> ReconnectingConnection {
+        let connection = ReconnectingConnection(self, settings)
+        reconnecting.withLock { $0[ObjectIdentifier(connection)] = connection }
+        connection.start()
+        if isShutDown.load(ordering: .relaxed) { connection.shutDown() }
+        return connection
+    }
+
+    /// Forgets a connection that is over.
+    func ended(_ connection: ReconnectingConnection) {
+        reconnecting.withLock { $0[ObjectIdentifier(connection)] = nil }
     }
 
     // MARK: - Shutdown
@@ -204,6 +247,7 @@ public final class WebSocketClient: Sendable {
     /// output. Calling it again has no effect.
     public func shutdown() async {
         guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
+        for connection in reconnecting.withLock({ $0.values.map(\.self) }) { connection.shutDown() }
         // A loop can't wait for its own end.
         await withTaskExecutorPreference(globalConcurrentExecutor) {
             await withTaskGroup(of: Void.self) { tasks in
@@ -211,11 +255,8 @@ public final class WebSocketClient: Sendable {
             }
             let handles = group.shutdown()
             let ledger = Ledger(
-                handles: handles,
-                buffers: loops.reduce(0) { $0 + $1.assemblies.outstanding },
-                assemblyBytes: budget.bytesUsed, memoryBytes: memory.bytesUsed,
-                contextBytes: contextBudget.bytesUsed,
-                notes: loops.reduce(0) { $0 + $1.registry.noteCount })
+                of: loops, handles: handles, assemblies: budget, memory: memory,
+                contexts: contextBudget)
             lastLedger.withLock { $0 = ledger }
         }
     }

@@ -119,6 +119,37 @@ package struct WebSocketURL: Sendable, Hashable {
 }
 
 extension WebSocketURL.Place {
+    /// Returns the addresses to try, as ``addresses()`` does, unless that takes too long or the
+    /// task is cancelled: a lookup itself can't be ended.
+    ///
+    /// - Parameter lookUp: ``addresses()``, which tests replace.
+    func addresses(
+        within timeout: Duration,
+        lookUp: @escaping @Sendable (Self) async throws(ClientError) -> [ConnectAddress] = {
+            place throws(ClientError) in try await place.addresses()
+        }
+    ) async throws(ClientError) -> [ConnectAddress] {
+        let first = FirstValue<Result<[ConnectAddress], ClientError>>()
+        Task {
+            do throws(ClientError) {
+                first.set(.success(try await lookUp(self)))
+            } catch {
+                first.set(.failure(error))
+            }
+        }
+        let timer = Task {
+            try await Task.sleep(for: timeout)
+            first.set(.failure(ClientError(.timedOut, "the host's name was not looked up in time")))
+        }
+        defer { timer.cancel() }
+        let result = await withTaskCancellationHandler {
+            await first.wait()
+        } onCancel: {
+            first.set(.failure(ClientError(.cancelled, "cancelled")))
+        }
+        return try result.get()
+    }
+
     /// Returns the addresses to try; see ``WebSocketURL/addresses()``.
     func addresses() async throws(ClientError) -> [ConnectAddress] {
         do throws(TransportError) {

@@ -2,38 +2,38 @@
 public struct CompressionCounts: Sendable, Equatable {
     /// The connections that negotiated compression, and those of them that got no context takeover
     /// because ``Compression/memoryMax`` was spent.
-    public var agreed = 0
-    public var contextsRefused = 0
+    public internal(set) var agreed = 0
+    public internal(set) var contextsRefused = 0
     /// The current contexts, each of one direction of a connection, and their memory in bytes.
-    public var contexts = 0
-    public var contextBytes = 0
+    public internal(set) var contexts = 0
+    public internal(set) var contextBytes = 0
     /// The bytes of ``Compression/memoryMax`` that are reserved: the most that the current contexts
     /// can grow to.
-    public var contextBytesReserved = 0
+    public internal(set) var contextBytesReserved = 0
     /// The current contexts that subscribers share, and their memory in bytes.
-    public var sharedContexts = 0
-    public var sharedContextBytes = 0
+    public internal(set) var sharedContexts = 0
+    public internal(set) var sharedContextBytes = 0
     /// The current memory of the event loops' deflaters, inflaters and buffers, in bytes.
-    public var codecBytes = 0
+    public internal(set) var codecBytes = 0
 
     /// The messages compressed, and the bytes of their payloads before and after. A publication
     /// counts once for each of its encodings, however many connections receive it.
-    public var messagesDeflated: UInt64 = 0
-    public var bytesBeforeDeflate: UInt64 = 0
-    public var bytesAfterDeflate: UInt64 = 0
+    public internal(set) var messagesDeflated: UInt64 = 0
+    public internal(set) var bytesBeforeDeflate: UInt64 = 0
+    public internal(set) var bytesAfterDeflate: UInt64 = 0
     /// The messages that were sent uncompressed because compression didn't make them smaller.
-    public var messagesSentIncompressible: UInt64 = 0
+    public internal(set) var messagesSentIncompressible: UInt64 = 0
 
     /// The compressed messages received, and the bytes of their payloads before and after
     /// decompression.
-    public var messagesInflated: UInt64 = 0
-    public var bytesBeforeInflate: UInt64 = 0
-    public var bytesAfterInflate: UInt64 = 0
+    public internal(set) var messagesInflated: UInt64 = 0
+    public internal(set) var bytesBeforeInflate: UInt64 = 0
+    public internal(set) var bytesAfterInflate: UInt64 = 0
 
     /// The time spent compressing and decompressing.
-    public var codecNanoseconds: UInt64 = 0
+    public internal(set) var codecNanoseconds: UInt64 = 0
 
-    public init() {}
+    init() {}
 
     mutating func add(_ other: CompressionCounts) {
         agreed += other.agreed

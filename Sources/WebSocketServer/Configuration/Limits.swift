@@ -62,7 +62,7 @@ public struct Limits: Sendable {
     /// The treatment of a connection that exceeds its rates. Default ``RatePolicy/pause``.
     public var ratePolicy = RatePolicy.pause
 
-    /// The size of a message's payload until ``Connection/authenticated()`` is called, on routes
+    /// The size of a message's payload until ``Connection/markAuthenticated()`` is called, on routes
     /// that await authentication. A larger message is closed with 1009. Default 16 KiB,
     /// `1 ... 1 MiB`.
     public var unauthenticatedMessageSizeMax: ByteCount = .kibibytes(16)

@@ -55,8 +55,8 @@ extension ServerConfiguration {
         if !Drain.closeCodes.contains(drain.closeCode) {
             errors.append(
                 ConfigurationError(
-                    name: "drain.closeCode", value: "\(drain.closeCode)",
-                    allowed: Drain.closeCodes.map(String.init).joined(separator: " or ")))
+                    name: "drain.closeCode", value: "\(drain.closeCode.rawValue)",
+                    allowed: Drain.closeCodes.map { "\($0.rawValue)" }.joined(separator: " or ")))
         }
         return errors + rangeErrors
     }
@@ -64,12 +64,10 @@ extension ServerConfiguration {
     /// The errors of the settings that have a range. Rules apply only to settings within theirs.
     private var rangeErrors: [ConfigurationError] {
         let errors = RangedSettings.all.compactMap { $0.error(in: self) }
-        let invalid = Set(errors.map(\.name))
-        return errors
-            + RangedSettings.rules.filter {
-                !invalid.contains($0.name) && !invalid.contains($0.other)
-            }
-            .compactMap { $0.error(in: self) }
+        let rules = RangedSettings.rules.filter { rule in
+            !errors.contains { $0.name == rule.name || $0.name == rule.other }
+        }
+        return errors + rules.compactMap { $0.error(in: self) }
     }
 
     /// Returns the errors of the settings that a route or a connection has after an adjustment.
@@ -120,5 +118,5 @@ extension ListenAddress {
 }
 
 extension Drain {
-    package static let closeCodes: [UInt16] = [1001, 1012]
+    package static let closeCodes: [CloseCode] = [.goingAway, .serviceRestart]
 }

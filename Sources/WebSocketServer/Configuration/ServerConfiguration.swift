@@ -1,3 +1,5 @@
+public import WebSocketProtocol
+
 /// The settings of a ``Server``. The server takes a copy; later changes have no effect.
 ///
 /// Making one reads and changes nothing of the process. Values that depend on the machine are `nil`
@@ -79,8 +81,8 @@ public struct Drain: Sendable {
     /// The time after which connections that are still open are reset, at least ``spread``.
     /// Default 30 s, `0 s ... 1 h`.
     public var deadline: Duration = .seconds(30)
-    /// The close code: 1001 (going away) or 1012 (service restart: reconnect). Default 1012.
-    public var closeCode: UInt16 = 1012
+    /// The close code. Default 1012 (service restart: reconnect); 1001 (going away) also fits.
+    public var closeCode = CloseCode.serviceRestart
 
     public init() {}
 }

@@ -35,7 +35,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     func onOpen(_ connection: Connection) {}
 
     final func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
-        let message = unsafe Message(payload.withUnsafeBytes { unsafe [UInt8]($0) }, as: kind)
+        let message = Message(payload, as: kind)
         if unsafe reader != nil {
             connection.core.taskBegins()
             return resumeReader(message)
@@ -141,15 +141,15 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    /// Sends a message. Returns false if ``waitForDrain(on:)`` must follow: the outbox is full, or
-    /// only the connection's loop knows whether it is.
-    final func send(
-        _ bytes: [UInt8], _ kind: MessageKind, on connection: Connection
+    /// Returns whether ``waitForDrain(on:)`` must follow a send: the outbox is full, or only the
+    /// connection's loop knows whether it is.
+    final func mustWait(
+        after outcome: Connection.SendOutcome, on connection: Connection
     ) throws(ConnectionClosed) -> Bool {
-        switch connection.send(bytes, as: kind) {
-        case .accepted: return connection.core.loop.isCurrent
+        switch outcome {
+        case .accepted: return !connection.core.loop.isCurrent
         case .dropped: throw ConnectionClosed()
-        case .aboveHighWater: return false
+        case .aboveHighWater: return true
         }
     }
 

@@ -3,7 +3,8 @@ public import WebSocketProtocol
 import UVTransport
 
 /// Topics, for the connections of a server.
-extension Connection {
+extension Connection: MessagePublisher {
+    /// The outcome of a subscription.
     public enum SubscribeOutcome: Sendable, Hashable {
         case subscribed
         case alreadySubscribed
@@ -18,7 +19,8 @@ extension Connection {
     }
 
     /// Subscribes to a topic: later publications to it are sent to this connection. A topic exists
-    /// as long as it has subscribers.
+    /// as long as it has subscribers. Any thread; only the connection's loop knows the outcome at
+    /// once.
     @discardableResult
     public func subscribe(to topic: String) -> SubscribeOutcome {
         guard core.loop.isCurrent else {
@@ -29,8 +31,8 @@ extension Connection {
         return topics.subscribe(core.makeSubscriber(), to: topic)
     }
 
-    /// Ends a subscription: no further publications of the topic are sent, apart from those already
-    /// sent.
+    /// Ends a subscription, if there is one: no further publications of the topic are sent. Any
+    /// thread.
     public func unsubscribe(from topic: String) {
         core.onLoop { core in
             guard let topics = core.resources.topics, let subscriber = unsafe core.subscriber else {
@@ -40,18 +42,14 @@ extension Connection {
         }
     }
 
-    /// The topics that the connection subscribes to; to be called on its loop.
+    /// The topics that the connection subscribes to, in no particular order. On the connection's
+    /// loop.
     public var subscriptions: [String] {
-        unsafe core.subscriber?.memberships.map(\.topic.name) ?? []
+        precondition(core.loop.isCurrent, "subscriptions are read on the connection's loop")
+        return unsafe core.subscriber?.memberships.map(\.topic.name) ?? []
     }
 
-    /// Publishes a message to all subscribers of a topic, this connection included if it is one;
-    /// any thread. Text must be UTF-8, which is not checked here. A publication that the broker
-    /// refuses is lost. It is counted (``Counters/publicationsRefused``), and a warning is logged
-    /// every ten seconds at most. For `key` see ``Publication/key``.
-    public func publish(
-        _ payload: RawSpan, as kind: MessageKind, to topic: String, key: String? = nil
-    ) {
+    public func publish(_ payload: RawSpan, as kind: MessageKind, to topic: String, key: String?) {
         guard let topics = core.resources.topics else { return }
         guard topics.hub.hasRoom else {
             topics.onPublishResult?(.overloaded)
@@ -59,10 +57,5 @@ extension Connection {
         }
         topics.broker.publish(
             Publication(payload, as: kind, to: topic, key: key), completion: topics.onPublishResult)
-    }
-
-    /// Publishes a text message.
-    public func publish(_ text: String, to topic: String, key: String? = nil) {
-        unsafe publish(text.utf8Span.span.bytes, as: .text, to: topic, key: key)
     }
 }

@@ -9,58 +9,22 @@ import UVTransport
 public struct Connection: Sendable, Hashable {
     let core: ConnectionCore
 
-    /// The outcome of a send.
-    public enum SendOutcome: Sendable, Hashable {
-        /// Written, or queued within limits. From another thread: handed over.
-        case accepted
-        /// Queued, and the outbox is above its high-water mark: wait for `onDrain`.
-        case aboveHighWater
-        /// Not sent: the connection is closing or closed, or its peer is a slow consumer.
-        case dropped
-    }
-
     /// The connection's number, which no other connection of this process has.
     public var id: UInt64 { core.id }
 
-    /// The client's address without its port: `192.0.2.1`, `2001:db8::1`, `unix`. Behind a trusted
-    /// proxy it is the address that the proxy names (``ProxyOptions``).
+    /// The peer's address without its port: `192.0.2.1`, `2001:db8::1`, `unix`. On a server behind
+    /// a trusted proxy it is the address that the proxy names (``ProxyOptions``).
     public var remoteAddress: String { core.peer.host }
 
-    /// The subprotocol agreed on in the opening handshake (RFC 6455 §1.9).
-    public var subprotocol: String? { core.subprotocol }
-
-    /// Sends one message: text must be UTF-8, which is not checked here.
-    ///
-    /// The limits of the outbox apply on the connection's loop. A message from another thread
-    /// counts once the loop takes it, so a thread that sends without end must wait for its peers.
-    /// The `send` of ``ClientConnection`` and of ``AsyncConnection`` waits by itself.
-    @discardableResult
-    public func send(_ payload: RawSpan, as kind: MessageKind) -> SendOutcome {
-        unsafe payload.withUnsafeBytes { unsafe core.sendMessage($0, kind) }
+    /// The subprotocol that was negotiated in the opening handshake (RFC 6455 §1.9); `nil` if none,
+    /// or if the connection is closed. On the connection's loop.
+    public var subprotocol: String? {
+        precondition(core.loop.isCurrent, "a subprotocol is read on the connection's loop")
+        return core.subprotocol
     }
 
-    /// Sends one message uncompressed, even if compression was negotiated. For messages that are
-    /// compressed already, and for secrets, which must not share a compressor with text that others
-    /// choose: the compressed length would reveal them.
-    @discardableResult
-    public func sendUncompressed(_ payload: RawSpan, as kind: MessageKind) -> SendOutcome {
-        unsafe payload.withUnsafeBytes { unsafe core.sendPlain($0, kind) }
-    }
-
-    /// Sends one text message.
-    @discardableResult
-    public func send(_ text: String) -> SendOutcome {
-        var text = text
-        return text.withUTF8 { unsafe core.sendMessage(UnsafeRawBufferPointer($0), .text) }
-    }
-
-    /// Sends one message of bytes, binary by default.
-    @discardableResult
-    public func send(_ bytes: [UInt8], as kind: MessageKind = .binary) -> SendOutcome {
-        unsafe bytes.withUnsafeBytes { unsafe core.sendMessage($0, kind) }
-    }
-
-    /// Sends a ping. `payload` is cut to 125 bytes, the most that a ping can hold (RFC 6455 §5.5).
+    /// Sends a ping; any thread. `payload` is cut to 125 bytes, the most that a ping can hold
+    /// (RFC 6455 §5.5).
     public func ping(_ payload: [UInt8] = []) {
         let payload = payload.prefix(FrameHeader.controlPayloadMax)
         core.onLoop { core in
@@ -68,8 +32,8 @@ public struct Connection: Sendable, Hashable {
         }
     }
 
-    /// Starts the closing handshake. Messages sent before are still delivered. The reason is cut to
-    /// 123 bytes.
+    /// Starts the closing handshake; any thread. Messages sent before are still delivered. The
+    /// reason is cut to 123 bytes of UTF-8 (RFC 6455 §5.5.1). Calling it again has no effect.
     ///
     /// Any code may be passed on from another connection, such as ``ConnectionEnd/code``. Codes
     /// that a Close frame can carry are sent as they are: 1000…1003, 1007…1014 and 3000…4999
@@ -80,18 +44,20 @@ public struct Connection: Sendable, Hashable {
     }
 
     /// Marks the peer as authenticated, on a route that waits for it: the usual limits apply from
-    /// its next frame on. See ``UpgradeDecision/accept(_:subprotocol:headerFields:awaitsAuthentication:)``.
-    public func authenticated() {
-        core.onLoop { core in core.authenticated() }
+    /// its next frame on. See
+    /// ``UpgradeDecision/accept(_:subprotocol:headerFields:awaitsAuthentication:)``. Any thread.
+    public func markAuthenticated() {
+        core.onLoop { core in core.markAuthenticated() }
     }
 
-    /// Pauses reading from the peer until ``resumeReading()``. Bytes that it sends wait in the
-    /// kernel.
+    /// Pauses reading from the peer until ``resumeReading()``; any thread. Bytes that it sends wait
+    /// in the kernel. Messages that were read together with the current one may still arrive. Calls
+    /// don't nest: one ``resumeReading()`` ends the pause.
     public func pauseReading() {
         core.onLoop { core in core.setReadingPaused(true, .application) }
     }
 
-    /// Resumes reading after ``pauseReading()``.
+    /// Resumes reading after ``pauseReading()``; any thread.
     public func resumeReading() {
         core.onLoop { core in core.setReadingPaused(false, .application) }
     }
@@ -101,11 +67,4 @@ public struct Connection: Sendable, Hashable {
 
     public static func == (a: Connection, b: Connection) -> Bool { a.core === b.core }
     public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(core)) }
-}
-
-extension String {
-    /// Creates the text of a message's payload, which must be UTF-8.
-    public init(_ payload: borrowing RawSpan) {
-        self = unsafe payload.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
-    }
 }

@@ -75,13 +75,13 @@ extension ConnectionCore {
 
     /// Lifts the limits of a peer that had not authenticated. The usual limits hold from its next
     /// frame on.
-    func authenticated() {
+    func markAuthenticated() {
         guard lifecycle.mayAwaitAuthentication else { return }
         guard holdPlace() else {
             resources.counters.refusedByLimit += 1
             return beginClosing(.policyViolation, Self.tooManyConnections)
         }
-        lifecycle.authenticated()
+        lifecycle.markAuthenticated()
         scheduleHeartbeat()
     }
 }

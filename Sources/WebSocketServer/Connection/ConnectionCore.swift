@@ -15,6 +15,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     // lines as possible. They are also ordered by size: small ones fill the gaps that the base
     // class and their neighbours leave.
 
+    /// The size in bytes from which on payloads may be compressed or bypass the cork.
+    @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
+    /// The bytes that ``countMemory()`` has counted.
+    @exclusivity(unchecked) var memoryCounted: UInt32 = 0
     // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
     @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
     let role: Session.Role
@@ -40,10 +44,6 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     var place = Place.none
     /// The position in the registry's list.
     var listIndex: Int32 = -1
-    /// The size in bytes from which on payloads may be compressed or bypass the cork.
-    @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
-    /// The bytes that ``countMemory()`` has counted.
-    @exclusivity(unchecked) var memoryCounted: UInt32 = 0
     let id: UInt64
     /// The client that the connection serves: the one that connected, or the one for which a
     /// trusted proxy did. It changes in the opening phase only, before other threads know of the
@@ -213,6 +213,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let handler = self.handler
         guard handler !== NoHandler.shared, let code = lifecycle.reportEnd() else { return }
         resources.counters.closed(code)
+        resources.registry.endTasks(of: id)
         let given = resources.registry.closeReasons.removeValue(forKey: id)
         handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
     }

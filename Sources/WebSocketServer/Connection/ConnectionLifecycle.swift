@@ -128,7 +128,7 @@ struct ConnectionLifecycle: ~Copyable {
     // MARK: - Authentication
 
     /// Records that the peer has authenticated. The usual limits hold from its next frame on.
-    mutating func authenticated() {
+    mutating func markAuthenticated() {
         guard let guards else { return }
         guards.authenticated(options)
         if !options.hasRates, guards.unparsedBytes.isEmpty { self.guards = nil }

@@ -19,6 +19,7 @@ final class ConnectionRegistry {
     var closeReasons: [UInt64: String] = [:]
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     var delayedAnswers: [UInt64: DelayedAnswer] = [:]
+    var tasks: [UInt64: ConnectionTasks] = [:]
     /// The bytes that peers had yet to take when they were recorded.
     private(set) var undelivered: [UInt64: Undelivered] = [:]
 
@@ -65,6 +66,7 @@ final class ConnectionRegistry {
         if !subprotocols.isEmpty { subprotocols[connection.id] = nil }
         clearDeadline(of: connection.id)
         endDelayedAnswer(of: connection.id)
+        endTasks(of: connection.id)
         setUndelivered(nil, of: connection.id)
     }
 
@@ -89,7 +91,7 @@ final class ConnectionRegistry {
     /// The number of entries that are kept for connections; 0 once there is none.
     var noteCount: Int {
         closeReasons.count + subprotocols.count + deadlines.count + delayedAnswers.count
-            + undelivered.count
+            + undelivered.count + tasks.count
     }
 
     func clearDeadline(of connection: UInt64) {
@@ -103,6 +105,11 @@ final class ConnectionRegistry {
         guard !delayedAnswers.isEmpty, let answer = delayedAnswers.removeValue(forKey: connection)
         else { return }
         loop.cancel(answer)
+    }
+
+    func endTasks(of connection: UInt64) {
+        guard !tasks.isEmpty, let ended = tasks.removeValue(forKey: connection) else { return }
+        ended.cancel()
     }
 
     func setUndelivered(_ value: Undelivered?, of connection: UInt64) {

@@ -3,48 +3,48 @@ import WebSocketProtocol
 /// The events counted on one loop: plain integers, summed over the loops on request.
 public struct Counters: Sendable, Equatable {
     /// The number of accepted streams, and of opened and ended WebSocket connections.
-    public var accepted = 0
-    public var opened = 0
-    public var closedTotal = 0
+    public internal(set) var accepted = 0
+    public internal(set) var opened = 0
+    public internal(set) var closedTotal = 0
     /// The number of ended connections, by the close code that was reported to their handler.
-    public var closedByCode: [UInt16: Int] = [:]
+    public internal(set) var closedByCode: [UInt16: Int] = [:]
     /// The number of peers' errors, by the close code that was sent.
-    public var failedByCode: [UInt16: Int] = [:]
+    public internal(set) var failedByCode: [UInt16: Int] = [:]
     /// The connections refused because of the limits of connections: closed with 1008 after the
     /// upgrade, answered 503 before it, or closed when they were accepted.
-    public var refusedByLimit = 0
-    public var refusedByHeadroom = 0
-    public var refusedAtAccept = 0
+    public internal(set) var refusedByLimit = 0
+    public internal(set) var refusedByHeadroom = 0
+    public internal(set) var refusedAtAccept = 0
     /// The connections evicted for newer ones: they awaited a request, had not authenticated, or
     /// were being closed.
-    public var evicted = 0
+    public internal(set) var evicted = 0
     /// The number of failed attempts to accept, for example because descriptors have run out.
-    public var acceptErrors = 0
+    public internal(set) var acceptErrors = 0
 
-    public var messages = MessageCounts()
-    public var compression = CompressionCounts()
-    public var limits = LimitCounts()
-    public var topics = TopicCounts()
+    public internal(set) var messages = MessageCounts()
+    public internal(set) var compression = CompressionCounts()
+    public internal(set) var limits = LimitCounts()
+    public internal(set) var topics = TopicCounts()
     /// The number of times that the broker lost its subscriptions, and of connections closed for
     /// that.
-    public var brokerGaps = 0
-    public var closedForGaps = 0
+    public internal(set) var brokerGaps = 0
+    public internal(set) var closedForGaps = 0
     /// The number of connections' publications that the broker refused. They are lost.
-    public var publicationsRefused = 0
+    public internal(set) var publicationsRefused = 0
 
-    public var pingsSent = 0
-    public var pingsReceived = 0
-    public var pongsReceived = 0
-    public var heartbeatTimeouts = 0
-    public var idleTimeouts = 0
-    public var handshakeTimeouts = 0
-    public var closeTimeouts = 0
-    public var slowConsumers = 0
+    public internal(set) var pingsSent = 0
+    public internal(set) var pingsReceived = 0
+    public internal(set) var pongsReceived = 0
+    public internal(set) var heartbeatTimeouts = 0
+    public internal(set) var idleTimeouts = 0
+    public internal(set) var handshakeTimeouts = 0
+    public internal(set) var closeTimeouts = 0
+    public internal(set) var slowConsumers = 0
     /// The number of times that connections were closed because memory was used up.
-    public var shed = 0
-    public var requests = 0
+    public internal(set) var shed = 0
+    public internal(set) var requests = 0
 
-    public init() {}
+    init() {}
 
     mutating func closed(_ code: CloseCode) {
         closedTotal += 1
@@ -90,12 +90,12 @@ public struct Counters: Sendable, Equatable {
 
 /// Messages and the bytes of their payloads.
 public struct MessageCounts: Sendable, Equatable {
-    public var messagesReceived: UInt64 = 0
-    public var messagesSent: UInt64 = 0
-    public var bytesReceived: UInt64 = 0
-    public var bytesSent: UInt64 = 0
+    public internal(set) var messagesReceived: UInt64 = 0
+    public internal(set) var messagesSent: UInt64 = 0
+    public internal(set) var bytesReceived: UInt64 = 0
+    public internal(set) var bytesSent: UInt64 = 0
 
-    public init() {}
+    init() {}
 }
 
 /// The number of times that peers exceeded a limit, by kind.
@@ -122,7 +122,7 @@ public struct LimitCounts: Sendable, Equatable {
 
     private var counts = [UInt64](repeating: 0, count: SessionLimit.allCases.count)
 
-    public init() {}
+    init() {}
 
     subscript(limit: SessionLimit) -> UInt64 { counts[limit.rawValue] }
 

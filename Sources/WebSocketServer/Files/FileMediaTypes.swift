@@ -6,13 +6,13 @@ enum FileMediaTypes {
     static func type(ofFileNamed name: String) -> String {
         let bytes = Array(name.utf8)
         guard let dot = bytes.lastIndex(of: UInt8(ascii: ".")) else { return unknown }
-        let end = String(decoding: bytes[(dot + 1)...].map(\.lowercased), as: UTF8.self)
-        return all[end] ?? unknown
+        let end = ExactString(validating: bytes[(dot + 1)...].map(\.lowercased))
+        return end.flatMap { all[$0] } ?? unknown
     }
 
     private static let unknown = "application/octet-stream"
 
-    private static let all: [String: String] = [
+    private static let all: [ExactString: String] = [
         "html": "text/html; charset=utf-8", "htm": "text/html; charset=utf-8",
         "css": "text/css; charset=utf-8", "csv": "text/csv; charset=utf-8",
         "txt": "text/plain; charset=utf-8", "log": "text/plain; charset=utf-8",

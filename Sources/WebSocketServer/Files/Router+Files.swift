@@ -26,8 +26,3 @@ extension Router {
         }
     }
 }
-
-extension PathParameters {
-    /// The segments that a wildcard has matched. Until the router has wildcards, it is one segment.
-    fileprivate var rest: [ExactString] { self["path..."].map { [$0] } ?? [] }
-}

@@ -1,33 +1,44 @@
-import WebSocketProtocol
+public import WebSocketProtocol
 
-/// A connection for `async` code, which runs on the connection's own loop.
+/// A connection for `async` code of a server. The closure that gets it runs on the connection's
+/// event loop, and may pass it on to tasks elsewhere.
 ///
-/// Messages wait in a bounded queue; when it is full, reading stops and the peer experiences
-/// backpressure.
-public struct AsyncConnection: Sendable {
+/// Received messages wait in a bounded queue. While it is full, reading is paused, so that the peer
+/// experiences backpressure.
+public struct AsyncConnection: MessageConnection, MessagePublisher {
     public let connection: Connection
+    /// The request that opened the connection.
     public let request: UpgradeRequest
+    /// The subprotocol that was negotiated in the opening handshake (RFC 6455 §1.9); `nil` if none.
+    public let subprotocol: String?
     let bridge: AsyncBridge
 
-    /// The messages, in order, until the connection is over. To be read by one task.
-    ///
-    /// When the peer closes, replies to the messages before its Close frame can still be sent. The
-    /// frame is answered once the task asks for another message or for the end, or has returned,
-    /// and no later than ``Limits/closeTimeout`` after it took its last message.
-    public var messages: Messages { Messages(connection: connection, bridge: bridge) }
-
-    /// Sends a message; waits while the outbox is above its high water mark.
-    ///
-    /// - Throws: ``ConnectionClosed``; `CancellationError` if the task is cancelled while it waits.
-    ///   The message is queued already then, and is sent if the peer reads on.
-    public nonisolated(nonsending) func send(_ message: Message) async throws {
-        if try bridge.send(message.bytes, message.kind, on: connection) { return }
-        try await bridge.waitForDrain(on: connection)
+    /// Creates it on the connection's loop.
+    init(_ connection: Connection, request: UpgradeRequest, bridge: AsyncBridge) {
+        self.connection = connection
+        self.request = request
+        self.bridge = bridge
+        subprotocol = connection.subprotocol
     }
 
-    /// Sends a text message; waits while the outbox is above its high water mark.
+    public var messages: ConnectionMessages {
+        ConnectionMessages(connection: connection, bridge: bridge)
+    }
+
+    // `send` is on the path of every message. So it isn't left to the generic methods, which other
+    // modules can't specialize.
+
+    public nonisolated(nonsending) func send(_ message: Message) async throws {
+        if try bridge.mustWait(after: connection.send(message), on: connection) {
+            try await bridge.waitForDrain(on: connection)
+        }
+    }
+
+    /// Sends a text message. Waits while the outbox is above ``Limits/outboxHighWater``.
     public nonisolated(nonsending) func send(_ text: String) async throws {
-        try await send(Message(text))
+        if try bridge.mustWait(after: connection.send(text), on: connection) {
+            try await bridge.waitForDrain(on: connection)
+        }
     }
 
     /// Starts the closing handshake; see ``Connection/close(_:reason:)``, also for the codes.
@@ -35,39 +46,21 @@ public struct AsyncConnection: Sendable {
         connection.close(code, reason: reason)
     }
 
-    /// Waits for the end of the connection, and returns how it ended. Throws if the task is
-    /// cancelled before.
-    public func waitUntilClosed() async throws(CancellationError) -> ConnectionEnd {
-        guard let end = await bridge.waitForEnd(on: connection) else { throw CancellationError() }
-        return end
+    /// Subscribes to a topic: later publications to it are sent to this connection; see
+    /// ``Connection/subscribe(to:)``.
+    @discardableResult
+    public func subscribe(to topic: String) -> Connection.SubscribeOutcome {
+        connection.subscribe(to: topic)
     }
 
-    /// A connection's messages.
-    public struct Messages: AsyncSequence, Sendable {
-        let connection: Connection
-        let bridge: AsyncBridge
+    /// Ends a subscription; see ``Connection/unsubscribe(from:)``.
+    public func unsubscribe(from topic: String) { connection.unsubscribe(from: topic) }
 
-        public struct AsyncIterator: AsyncIteratorProtocol {
-            let connection: Connection
-            let bridge: AsyncBridge
-
-            /// Returns the next message; `nil` at the end, and when the task is cancelled.
-            public mutating func next() async throws -> Message? {
-                await bridge.next(on: connection)
-            }
-
-            /// Returns the next message for `for await`. It stays on the caller's executor, which
-            /// saves looking for one.
-            public mutating func next(
-                isolation actor: isolated (any Actor)?
-            ) async throws(any Error) -> Message? {
-                if let message = bridge.nextWaiting(on: connection) { return message }
-                return await bridge.next(on: connection)
-            }
-        }
-
-        public func makeAsyncIterator() -> AsyncIterator {
-            AsyncIterator(connection: connection, bridge: bridge)
-        }
+    public func publish(_ payload: RawSpan, as kind: MessageKind, to topic: String, key: String?) {
+        connection.publish(payload, as: kind, to: topic, key: key)
     }
+
+    /// Marks the peer as authenticated, on a route that waits for it; see
+    /// ``Connection/markAuthenticated()``.
+    public func markAuthenticated() { connection.markAuthenticated() }
 }

@@ -15,7 +15,7 @@ final class TalkBridge: AsyncBridge, @unchecked Sendable {
     }
 
     override func onOpen(_ connection: Connection) {
-        let open = AsyncConnection(connection: connection, request: request, bridge: self)
+        let open = AsyncConnection(connection, request: request, bridge: self)
         task = connection.core.startTask { [talk] in
             do {
                 try await talk(open)

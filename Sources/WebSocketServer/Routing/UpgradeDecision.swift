@@ -32,7 +32,7 @@ public struct UpgradeDecision {
     ///   - headerFields: Further header fields of the 101 response. Those that belong to the
     ///     opening handshake or frame a body are left out.
     ///   - awaitsAuthentication: Whether the peer still has to authenticate, such as by its first
-    ///     message. Until the handler calls ``Connection/authenticated()``, smaller limits apply
+    ///     message. Until the handler calls ``Connection/markAuthenticated()``, smaller limits apply
     ///     (``Limits/unauthenticatedMessageSizeMax``, ``Limits/authenticationTimeout``).
     ///     Compression isn't negotiated with such a peer.
     public static func accept(

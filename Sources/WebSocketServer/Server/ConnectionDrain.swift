@@ -19,7 +19,7 @@ final class ConnectionDrain: TimerEntry {
     init(loop: EventLoop, registry: ConnectionRegistry, drain: Drain) {
         self.loop = loop
         self.registry = registry
-        code = CloseCode(rawValue: drain.closeCode)
+        code = drain.closeCode
         start = loop.now
         spread = drain.spread.milliseconds
         deadline = start + max(drain.deadline.milliseconds, spread)

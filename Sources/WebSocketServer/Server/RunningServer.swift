@@ -181,17 +181,14 @@ final class RunningServer: Sendable {
         loops[0].loop.execute { [loops] in loops[0].ignoreSignals() }
         let handles = group.shutdown()
         let resources = loops.map(\.resources)
-        let ledger = Ledger(
-            handles: handles,
-            buffers: resources.reduce(0) { $0 + $1.assemblies.outstanding },
-            assemblyBytes: shared.budget.bytesUsed, memoryBytes: shared.memory.bytesUsed,
-            contextBytes: shared.contextBudget.bytesUsed,
-            topics: resources.reduce(resources[0].topics?.hub.topicCount ?? 0) {
-                $0 + ($1.topics?.delivery.leftovers ?? 0)
-            },
-            backlogBytes: shared.backlogBudget.bytesUsed + shared.deliveryBudget.bytesUsed,
-            connections: shared.admission.current.total,
-            notes: resources.reduce(0) { $0 + $1.registry.noteCount })
+        var ledger = Ledger(
+            of: resources, handles: handles, assemblies: shared.budget, memory: shared.memory,
+            contexts: shared.contextBudget)
+        ledger.topics = resources.reduce(resources[0].topics?.hub.topicCount ?? 0) {
+            $0 + ($1.topics?.delivery.leftovers ?? 0)
+        }
+        ledger.backlogBytes = shared.backlogBudget.bytesUsed + shared.deliveryBudget.bytesUsed
+        ledger.connections = shared.admission.current.total
         shared.setLedger(ledger)
         logLongestTurn()
         if !ledger.isZero {

@@ -1,14 +1,16 @@
 public import Logging
+public import PubSub
 public import ServiceLifecycle
 import Synchronization
 import UVTransport
+public import WebSocketProtocol
 
 /// A WebSocket server: listens on the addresses of its configuration, and serves the routes of its
 /// router.
 ///
 /// Run it alone or as a service of a `ServiceGroup`. On graceful shutdown it stops listening and
 /// drains its connections by ``ServerConfiguration/drain``; on cancellation it ends them at once.
-public final class Server: Service, Sendable {
+public final class Server: Service, TopicPublisher {
     private let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let state = Mutex(ServerState.new)

@@ -80,7 +80,7 @@ enum Schema {
             least `drain.spread`.
             """),
         Key(
-            "drain.close_code", Choice(Drain.closeCodes.map { ("\($0)", $0) }),
+            "drain.close_code", Choice(Drain.closeCodes.map { ("\($0.rawValue)", $0) }),
             \.server.drain.closeCode,
             "The close code at a stop: 1001 is going away, 1012 is service restart."),
     ]

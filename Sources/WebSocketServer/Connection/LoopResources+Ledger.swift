@@ -1,0 +1,18 @@
+extension Ledger {
+    /// Counts what the loops of a client or a server still hold after they have stopped.
+    ///
+    /// - Parameters:
+    ///   - loops: The resources of all loops.
+    ///   - handles: The open handles of all loops.
+    init(
+        of loops: [LoopResources], handles: Int, assemblies: ByteBudget, memory: ByteBudget,
+        contexts: ByteBudget
+    ) {
+        self.init(
+            handles: handles,
+            buffers: loops.reduce(0) { $0 + $1.assemblies.outstanding },
+            assemblyBytes: assemblies.bytesUsed, memoryBytes: memory.bytesUsed,
+            contextBytes: contexts.bytesUsed,
+            notes: loops.reduce(0) { $0 + $1.registry.noteCount })
+    }
+}
