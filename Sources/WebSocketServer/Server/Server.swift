@@ -3,7 +3,6 @@ public import PubSub
 public import ServiceLifecycle
 import Synchronization
 import UVTransport
-public import WebSocketProtocol
 
 /// A WebSocket server: listens on the addresses of its configuration, and serves the routes of its
 /// router.
