@@ -19,7 +19,7 @@ struct Ticker: Service {
     func run() async throws {
         // The group stops its services one after the other, the last one first: so the ticker ends
         // before the server lets its connections go.
-        try await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             var prices = ["APUS": 42.0, "PICA": 17.0, "CORVUS": 99.0]
             while !Task.isCancelled {
                 for (symbol, price) in prices {

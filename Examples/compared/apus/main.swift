@@ -44,7 +44,7 @@ struct Clock: Service {
     let rooms: Rooms
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 try? await Task.sleep(for: .seconds(1))
                 let line = Line(from: "clock", text: "\(Date.now)")
