@@ -20,6 +20,13 @@ static inline unsigned long apus_thread_word(void) {
     return (unsigned long)__builtin_thread_pointer();
 }
 
+// The runtime's address of the task that runs on this thread, or null. The Swift function for it,
+// `withUnsafeCurrentTask`, takes some 1,800 instructions: the layout of its result is not known.
+extern void *swift_task_getCurrent(void) __attribute__((swiftcall));
+static inline unsigned long apus_task_word(void) {
+    return (unsigned long)swift_task_getCurrent();
+}
+
 // The following functions on sockets avoid the C library's cancellation points, which our threads
 // don't need. Errors have the same form as libuv's.
 

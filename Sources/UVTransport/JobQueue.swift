@@ -10,7 +10,7 @@ import Synchronization
 final class JobQueue {
     /// The nanoseconds that jobs may run between two polls for events.
     private static let nanosecondsMax: UInt64 = 4_000_000
-    /// The number of jobs between two looks at the time, a power of two.
+    /// The number of jobs between two looks at the clock.
     private static let jobsPerLook = 4
     /// The number of looks at a manual clock after which the next poll comes.
     private static let looksMax = 1_024
@@ -18,13 +18,16 @@ final class JobQueue {
     private let mailbox = Mailbox()
     private let turn: UnsafeMutablePointer<TurnState>
     private let wakeUp: UnsafeMutablePointer<uv_async_t>
+    // Safety: no function of the queue calls back.
+    @exclusivity(unchecked) private var dueStorage = RingQueue<LoopWork>()
     private var taken: [LoopWork] = []
-    private var ready: [LoopWork] = []
+    /// The poll that the following three belong to, by the time of the loop's clock.
+    private var polledAt: UInt64 = 0
+    private var jobsSinceLook = 0
     /// The time at which the jobs that are due make way for the next poll; 0 before the first look
     /// at the clock.
     private var endsAt: UInt64 = 0
-    /// The poll that ``endsAt`` belongs to, by the time of the loop's clock.
-    private var polledAt: UInt64 = 0
+    private var isTimeOver = false
     /// The loop's own handles are closing, and can't be woken any more.
     private var isClosed = false
 
@@ -42,14 +45,19 @@ final class JobQueue {
         unsafe self.wakeUp = unsafe wakeUp
     }
 
-    var isEmpty: Bool { ready.isEmpty }
+    var isEmpty: Bool { due.isEmpty }
+
+    @inline(__always) private var due: RingQueue<LoopWork> {
+        _read { yield unsafe dueStorage }
+        _modify { yield unsafe &dueStorage }
+    }
 
     /// Whether work has been posted that ``takeMail()`` has not taken yet.
     var hasMail: Bool { !mailbox.isEmpty }
 
     /// Adds work that runs at the end of this turn.
     func add(_ work: LoopWork) {
-        ready.append(work)
+        due.append(work)
         unsafe turn.pointee.hasWork = true
     }
 
@@ -61,8 +69,8 @@ final class JobQueue {
     /// Makes the mailbox's work due in this turn.
     func takeMail() {
         mailbox.take(into: &taken)
-        ready.append(contentsOf: taken)
-        unsafe turn.pointee.hasWork = !ready.isEmpty
+        for work in taken { due.append(work) }
+        unsafe turn.pointee.hasWork = !due.isEmpty
         taken.removeAll(keepingCapacity: true)
     }
 
@@ -85,20 +93,12 @@ final class JobQueue {
     ///
     /// - Parameter now: The loop's clock, which stands still between two polls.
     func run(on executor: UnownedTaskExecutor, now: UInt64) {
-        // One poll may find events for many streams, each of which adds jobs. The first of them
-        // needs no check of the time.
         if !isTimed {
-            looksLeft = Self.looksMax
+            (looksLeft, jobsSinceLook, isTimeOver) = (Self.looksMax, 0, false)
         } else if now != polledAt {
-            (polledAt, endsAt) = (now, 0)
-        } else if isTimeOver() {
-            return wake()
+            (polledAt, jobsSinceLook, endsAt, isTimeOver) = (now, 0, 0, false)
         }
-        var next = 0
-        while next < ready.count {
-            if next & (Self.jobsPerLook - 1) == Self.jobsPerLook - 1, isTimeOver() { break }
-            let work = ready[next]
-            next += 1
+        while !isTimeOver, let work = due.popFirst() {
             switch work {
             case .job(let job):
                 // The executor is not passed as a serial one: then each call of a nonisolated
@@ -106,23 +106,27 @@ final class JobQueue {
                 unsafe job.runSynchronously(on: executor)
             case .closure(let closure): closure()
             }
+            jobsSinceLook &+= 1
+            if jobsSinceLook == Self.jobsPerLook { lookAtClock() }
         }
-        if next == ready.count {
-            ready.removeAll(keepingCapacity: true)
+        if due.isEmpty {
             unsafe turn.pointee.hasWork = false
         } else {
-            ready.removeFirst(next)
             wake()
         }
     }
 
-    private func isTimeOver() -> Bool {
+    /// Finds out whether the jobs have used up their time. One poll may find events for many
+    /// streams, each of which adds jobs, so the jobs of all are counted together.
+    private func lookAtClock() {
+        jobsSinceLook = 0
         if !isTimed {
             looksLeft -= 1
-            return looksLeft == 0
+            isTimeOver = looksLeft == 0
+            return
         }
         let time = uv_hrtime()
         if endsAt == 0 { endsAt = time + Self.nanosecondsMax }
-        return time > endsAt
+        isTimeOver = time > endsAt
     }
 }

@@ -179,7 +179,7 @@ extension Stream {
         let turn = unsafe loop.turn
         let count = unsafe turn.pointee.corkCount
         disownCork()
-        guard count > 0, unsafe isOpen || !hasFailed else { return }
+        guard count > 0, isOpen || !hasFailed else { return }
         // Safety: the cork holds this many bytes; a closed stream has no descriptor.
         guard let taken = unsafe checkSent(deliver(turn.pointee.cork, count)) else { return }
         if taken < count {

@@ -18,18 +18,18 @@ open class Stream: Handle, @unchecked Sendable {
     @exclusivity(unchecked) final var outbox: Outbox?
     /// The carrier of the bytes in place of a socket: `nil` for plain sockets, which pay a word for
     /// it, and one branch for each system call.
-    @exclusivity(unchecked) final var transport: StreamTransport?
+    final var transport: StreamTransport?
     /// The descriptor; -1 before the stream is given one, once it is closed, and if there is a
     /// ``transport``.
-    @exclusivity(unchecked) final var descriptor: Int32 = -1
-    @exclusivity(unchecked) private final var state: State = .open
+    final var descriptor: Int32 = -1
+    private final var state: State = .open
     /// A failed write has been noticed and will be reported at the end of the turn.
-    @exclusivity(unchecked) final var hasFailed = false
-    @exclusivity(unchecked) private final var isReading = false
+    final var hasFailed = false
+    private final var isReading = false
     /// The events that libuv polls for: bits of `uv_poll_event`.
-    @exclusivity(unchecked) private final var polled: UInt8 = 0
+    private final var polled: UInt8 = 0
     /// Whether reads go to ``readTarget()`` instead of the loop's shared buffer.
-    @exclusivity(unchecked) private final var wantsOwnReadBuffer = false
+    private final var wantsOwnReadBuffer = false
     /// The peer's last byte has been read, or the connection has failed.
     @exclusivity(unchecked) public final private(set) var hasEnded = false
 
@@ -53,7 +53,7 @@ open class Stream: Handle, @unchecked Sendable {
             closeHandle()
             throw TransportError(code: code, operation: "open a socket")
         }
-        unsafe self.descriptor = descriptor
+        self.descriptor = descriptor
         startPolling()
     }
 
@@ -96,24 +96,24 @@ open class Stream: Handle, @unchecked Sendable {
     }
 
     /// Sets whether the next reads ask ``readTarget()`` for their memory.
-    public final func setOwnReadBuffer(_ wanted: Bool) { unsafe wantsOwnReadBuffer = wanted }
+    public final func setOwnReadBuffer(_ wanted: Bool) { wantsOwnReadBuffer = wanted }
 
     /// Whether bytes can still be sent and received.
-    public final var isOpen: Bool { unsafe state == .open && !hasFailed }
+    public final var isOpen: Bool { state == .open && !hasFailed }
 
     /// Whether queued bytes are still sent: the stream is open, or finishing.
-    final var isSending: Bool { unsafe state != .closed && !hasFailed }
+    final var isSending: Bool { state != .closed && !hasFailed }
 
     /// Stops reading. The peer's next bytes wait in the kernel, which applies backpressure to the
     /// peer.
     ///
     /// Polling ends with the next event, not with this call, because reading often resumes before.
-    public final func stopPolling() { unsafe isReading = false }
+    public final func stopPolling() { isReading = false }
 
     /// Reads again after ``stopPolling()``.
     public final func startPolling() {
-        guard unsafe !isReading, unsafe state != .closed, unsafe !hasEnded else { return }
-        unsafe isReading = true
+        guard !isReading, state != .closed, unsafe !hasEnded else { return }
+        isReading = true
         updatePolling()
     }
 
@@ -121,15 +121,15 @@ open class Stream: Handle, @unchecked Sendable {
     // Not inlined, because an event seldom changes the polled events.
     @inline(never)
     final func updatePolling() {
-        var wanted: UInt8 = unsafe isReading ? Self.readable : 0
+        var wanted: UInt8 = isReading ? Self.readable : 0
         if unsafe (outbox != nil) { wanted |= Self.writable }
-        guard unsafe wanted != polled && state != .closed else { return }
+        guard wanted != polled && state != .closed else { return }
         if let poll = unsafe opened(as: uv_poll_t.self) {
-            unsafe polled = wanted
+            polled = wanted
             // With no events wanted, this stops polling.
             unsafe uv_poll_start(poll, Int32(wanted), onReady)
-        } else if let transport = unsafe transport {
-            unsafe polled = wanted
+        } else if let transport {
+            polled = wanted
             transport.wanted = StreamEvents(rawValue: wanted)
         }
     }
@@ -141,12 +141,12 @@ open class Stream: Handle, @unchecked Sendable {
         if status < 0 {
             // libuv has stopped polling. The next call on the socket reports the error; bytes that
             // came before it can still be read.
-            unsafe polled = 0
+            polled = 0
             ready = Self.readable | Self.writable
         }
         var isUnwanted = status < 0
         if ready & Self.readable != 0 {
-            if unsafe isReading {
+            if isReading {
                 let isDrained = readAvailable()
                 // An error that reading doesn't report would be polled again without end.
                 if status < 0, isDrained {
@@ -183,7 +183,7 @@ open class Stream: Handle, @unchecked Sendable {
                 return false
             }
             loop.endTurn()
-            guard unsafe isReading else { return false }
+            guard isReading else { return false }
             // Other streams have their turn. The unread bytes make the descriptor ready again.
             let now = loop.nanoseconds
             if began == 0 { began = now }
@@ -202,7 +202,7 @@ open class Stream: Handle, @unchecked Sendable {
     }
 
     private final func bufferForReading() -> UnsafeMutableRawBufferPointer {
-        if unsafe wantsOwnReadBuffer {
+        if wantsOwnReadBuffer {
             let target = unsafe readTarget()
             if target.count > 0 { return unsafe target }
         }
@@ -224,11 +224,11 @@ open class Stream: Handle, @unchecked Sendable {
 
     /// Reports a failed write after the code that wrote has returned.
     final func fail(_ code: Int32) {
-        guard unsafe !hasFailed, unsafe state != .closed else { return }
-        unsafe hasFailed = true
+        guard !hasFailed, state != .closed else { return }
+        hasFailed = true
         dropUnsent()
         loop.execute { [self] in
-            guard unsafe state != .closed else { return }
+            guard state != .closed else { return }
             if unsafe hasEnded {
                 // The subclass knows of the peer's end, and waits for the outbox, which is empty
                 // now.
@@ -243,9 +243,9 @@ open class Stream: Handle, @unchecked Sendable {
 
     /// Sends the queued bytes, then the end of the stream (FIN); reading continues.
     public final func finishWriting() {
-        guard unsafe state == .open else { return }
-        unsafe state = .finishing
-        if unsafe hasFailed { return }
+        guard state == .open else { return }
+        state = .finishing
+        if hasFailed { return }
         flushIfCorked()
         disownCork()
         if unsafe outbox == nil { shutDownWriting() }
@@ -253,29 +253,29 @@ open class Stream: Handle, @unchecked Sendable {
 
     /// Half-closes once nothing is queued.
     final func shutDownWritingIfFinishing() {
-        if unsafe state == .finishing, unsafe !hasFailed { shutDownWriting() }
+        if state == .finishing, !hasFailed { shutDownWriting() }
     }
 
     private final func shutDownWriting() {
-        if let transport = unsafe transport { return transport.finishSending() }
-        unsafe _ = shutdown(descriptor, Int32(SHUT_WR))
+        if let transport { return transport.finishSending() }
+        _ = shutdown(descriptor, Int32(SHUT_WR))
     }
 
     /// Closes at once; bytes that the kernel has not taken are dropped. ``closed()`` follows.
     public final func closeHandle() { closeHandle(reset: false) }
 
     private final func closeHandle(reset: Bool) {
-        guard unsafe state != .closed else { return }
+        guard state != .closed else { return }
         flushIfCorked()
-        unsafe state = .closed
-        unsafe isReading = false
+        state = .closed
+        isReading = false
         dropUnsent()
         startClosing()
         // libuv doesn't poll it any more.
-        if unsafe descriptor >= 0 { unsafe Glibc.close(descriptor) }
-        unsafe descriptor = -1
-        if let transport = unsafe transport {
-            unsafe self.transport = nil
+        if descriptor >= 0 { Glibc.close(descriptor) }
+        descriptor = -1
+        if let transport {
+            self.transport = nil
             transport.end(reset: reset)
         }
     }
@@ -286,7 +286,7 @@ open class Stream: Handle, @unchecked Sendable {
 
     /// Closes with a reset (RST), which also drops the bytes that the peer has not read.
     public final func resetHandle() {
-        guard unsafe state != .closed else { return }
+        guard state != .closed else { return }
         dropUnsent()
         if unsafe descriptor >= 0 {
             var abort = linger(l_onoff: 1, l_linger: 0)

@@ -46,13 +46,13 @@ extension Stream {
 
     /// The bytes that the kernel, or the transport, holds until the peer acknowledges them.
     final var unacknowledgedCount: Int {
-        if let transport = unsafe transport { return transport.unacknowledgedCount }
-        return unsafe Int(apus_unacknowledged(descriptor))
+        if let transport { return transport.unacknowledgedCount }
+        return Int(apus_unacknowledged(descriptor))
     }
 
     fileprivate final var acknowledgedCount: Int? {
-        if let transport = unsafe transport { return transport.acknowledgedCount }
-        let count = unsafe apus_acknowledged(descriptor)
+        if let transport { return transport.acknowledgedCount }
+        let count = apus_acknowledged(descriptor)
         return count < 0 ? nil : count
     }
 }

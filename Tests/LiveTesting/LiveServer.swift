@@ -1,3 +1,4 @@
+import Logging
 public import WebSocketServer
 
 /// A server that runs during one test, on a free port.

@@ -167,8 +167,8 @@ import LiveTesting
     func slowConsumer() async throws {
         let (slow, quick) = (Recorder(), Recorder())
         var router = Router()
-        router.webSocket("/slow") { _ in .accept(slow) }
-        router.webSocket("/quick") { _ in .accept(quick) }
+        router.upgrade("/slow") { _ in .accept(slow) }
+        router.upgrade("/quick") { _ in .accept(quick) }
         try await withTestServer(router) { app in
             let slowClient = try await app.upgraded("/slow")
             await slowClient.stall()

@@ -57,7 +57,7 @@ import Testing
 
     private static func router(_ recorder: Recorder) -> Router {
         var router = Router()
-        router.webSocket("/ws") { _ in .accept(Closer(recorder)) }
+        router.upgrade("/ws") { _ in .accept(Closer(recorder)) }
         router.webSocket("/echo") { connection in
             for try await message in connection.messages { try await connection.send(message) }
         }

@@ -33,7 +33,7 @@ import LiveTesting
     @Test("The result of a task becomes part of the handler's state")
     func result() async throws {
         var router = Router()
-        router.webSocket("/ws") { _ in .accept(Member()) }
+        router.upgrade("/ws") { _ in .accept(Member()) }
         try await withServer(router) { server in
             try await withClient { client in
                 let member = try await client.connect(to: server.url("/ws"))
@@ -73,7 +73,7 @@ import LiveTesting
 
     private static func router(_ runner: Runner) -> Router {
         var router = Router()
-        router.webSocket("/ws") { _ in .accept(runner) }
+        router.upgrade("/ws") { _ in .accept(runner) }
         return router
     }
 

@@ -13,7 +13,7 @@ import LiveTesting
             let all = request.queryValues(named: "a").map(\.string).joined(separator: ",")
             return .text("\(request.query(named: "a")?.string ?? "none") [\(all)]")
         }
-        router.webSocket("/upgrade") { request in
+        router.upgrade("/upgrade") { request in
             let all = request.queryValues(named: "a").map(\.string).joined(separator: ",")
             return .refuse(
                 .forbidden,

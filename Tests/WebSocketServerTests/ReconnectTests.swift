@@ -123,7 +123,7 @@ import LiveTesting
     func preparing() async throws {
         struct NoToken: Error {}
         var router = Router()
-        router.webSocket("/ws") { request in
+        router.upgrade("/ws") { request in
             guard request.head.headerFields[.authorization] == "Bearer 3" else {
                 return .refuse(.unauthorized, "no")
             }

@@ -8,7 +8,7 @@ import WebSocketTesting
         router.webSocket("/echo") { connection in
             for try await message in connection.messages { try await connection.send(message) }
         }
-        router.webSocket("/chat") { _ in .accept(Room()) }
+        router.upgrade("/chat") { _ in .accept(Room()) }
         router.get("/hello") { _ in .text("hello") }
         return router
     }

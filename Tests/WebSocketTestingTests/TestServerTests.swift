@@ -9,10 +9,10 @@ private var router: Router {
     router.webSocket("/echo") { connection in
         for try await message in connection.messages { try await connection.send(message) }
     }
-    router.webSocket("/chat/{room}") { request in
+    router.upgrade("/chat/{room}") { request in
         .accept(Chat(topic: "room/\(request.parameters["room"] ?? "")"))
     }
-    router.webSocket("/closed") { _ in .refuse(.forbidden, "members only") }
+    router.upgrade("/closed") { _ in .refuse(.forbidden, "members only") }
     router.get("/hello") { _ in .text("hello") }
     router.post("/length") { request in .text("\(request.body.count)") }
     return router

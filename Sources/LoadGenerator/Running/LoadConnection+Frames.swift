@@ -10,7 +10,7 @@ extension LoadConnection {
         var next = unsafe start
         var messages = 0
         while unsafe next < end || isInPayload && left == 0 {
-            if unsafe !isInPayload {
+            if !isInPayload {
                 // Whole messages whose contents are not checked are passed over together.
                 let passed = unsafe passMessages(
                     &next, end, atMost: worker.messagesUnseen(on: self, after: messages))
@@ -20,24 +20,24 @@ extension LoadConnection {
             }
             let count = unsafe min(left, end - next)
             let piece = unsafe UnsafeRawBufferPointer(start: next, count: count)
-            if unsafe firstByte & 0x08 != 0 {
+            if firstByte & 0x08 != 0 {
                 unsafe control.append(contentsOf: piece)
-            } else if unsafe keepsContents {
+            } else if keepsContents {
                 unsafe contents.append(contentsOf: piece)
             }
             unsafe next += count
-            unsafe left &-= count
-            if unsafe left > 0 { break }
-            unsafe isInPayload = false
-            if unsafe firstByte & 0x08 != 0 {
+            left &-= count
+            if left > 0 { break }
+            isInPayload = false
+            if firstByte & 0x08 != 0 {
                 guard receivedControl() else { return }
-            } else if unsafe firstByte & FrameHeader.fin != 0 {
-                if unsafe keepsContents { checkContents(worker, after: messages) }
-                unsafe messageByte = 0
+            } else if firstByte & FrameHeader.fin != 0 {
+                if keepsContents { checkContents(worker, after: messages) }
+                messageByte = 0
                 messages &+= 1
             }
         }
-        if messages > 0, unsafe phase == .open, let pool = unsafe worker.pool {
+        if messages > 0, phase == .open, let pool = worker.pool {
             worker.count(messages, on: self, now)
             advance(by: messages, in: pool)
             worker.answer(messages, on: self, now)
@@ -50,7 +50,7 @@ extension LoadConnection {
     private func passMessages(
         _ place: inout UnsafeRawPointer, _ end: UnsafeRawPointer, atMost limit: Int
     ) -> Int {
-        guard unsafe messageByte == 0, unsafe partial.isEmpty else { return 0 }
+        guard messageByte == 0, partial.isEmpty else { return 0 }
         let kindBits: UInt8 = unsafe worker.isCompressed ? ~FrameHeader.rsv1 : 0xFF
         var next = unsafe place
         var passed = 0
@@ -77,22 +77,22 @@ extension LoadConnection {
         _ next: inout UnsafeRawPointer, _ end: UnsafeRawPointer, after messages: Int
     ) -> Bool {
         while unsafe next < end {
-            unsafe partial.append(unsafe next.load(as: UInt8.self))
+            partial.append(unsafe next.load(as: UInt8.self))
             unsafe next += 1
-            guard unsafe partial.count >= 2 else { continue }
-            let length = unsafe partial[1] & FrameHeader.lengthBits
+            guard partial.count >= 2 else { continue }
+            let length = partial[1] & FrameHeader.lengthBits
             let size = length == 127 ? 10 : length == 126 ? 4 : 2
-            if unsafe partial.count < size { continue }
-            unsafe left =
-                unsafe size == 2 ? Int(length) : partial[2...].reduce(0) { $0 << 8 | Int($1) }
-            unsafe firstByte = partial[0]
-            let isMasked = unsafe partial[1] & FrameHeader.masked != 0
-            unsafe partial.removeAll(keepingCapacity: true)
+            if partial.count < size { continue }
+            left =
+                size == 2 ? Int(length) : partial[2...].reduce(0) { $0 << 8 | Int($1) }
+            firstByte = partial[0]
+            let isMasked = partial[1] & FrameHeader.masked != 0
+            partial.removeAll(keepingCapacity: true)
             if let fault = beginFrame(isMasked: isMasked, after: messages) {
                 fail(fault)
                 return false
             }
-            unsafe isInPayload = true
+            isInPayload = true
             return true
         }
         return false
@@ -102,25 +102,25 @@ extension LoadConnection {
     private func beginFrame(isMasked: Bool, after messages: Int) -> String? {
         let worker = unsafe self.worker
         if isMasked { return "a masked frame from the server" }
-        if unsafe left > 1 << 30 || left < 0 { return unsafe "a frame of \(left) bytes" }
-        let opcode = unsafe firstByte & FrameHeader.opcodeBits
-        let isCompressed = unsafe firstByte & FrameHeader.rsv1 != 0
-        if isCompressed, unsafe !worker.isCompressed {
+        if left > 1 << 30 || left < 0 { return "a frame of \(left) bytes" }
+        let opcode = firstByte & FrameHeader.opcodeBits
+        let isCompressed = firstByte & FrameHeader.rsv1 != 0
+        if isCompressed, !worker.isCompressed {
             return "a compressed frame, which was not agreed"
         }
         switch opcode {
         case 0:
-            if unsafe messageByte == 0 { return "a continuation of nothing" }
+            if messageByte == 0 { return "a continuation of nothing" }
         case 1, 2:
-            if unsafe messageByte != 0 { return "a message within a message" }
-            unsafe messageByte = firstByte
-            unsafe contents.removeAll(keepingCapacity: true)
-            unsafe keepsContents = worker.takeWantsContents(of: self, after: messages)
+            if messageByte != 0 { return "a message within a message" }
+            messageByte = firstByte
+            contents.removeAll(keepingCapacity: true)
+            keepsContents = worker.takeWantsContents(of: self, after: messages)
         case 8, 9, 10:
-            if unsafe left > FrameHeader.controlPayloadMax {
-                return unsafe "a control frame of \(left) bytes"
+            if left > FrameHeader.controlPayloadMax {
+                return "a control frame of \(left) bytes"
             }
-            unsafe control.removeAll(keepingCapacity: true)
+            control.removeAll(keepingCapacity: true)
         default: return "a frame with opcode \(opcode)"
         }
         return nil
@@ -128,13 +128,13 @@ extension LoadConnection {
 
     /// Handles a control frame. Returns false if the connection is over.
     private func receivedControl() -> Bool {
-        switch unsafe firstByte & FrameHeader.opcodeBits {
-        case Opcode.ping.rawValue: unsafe sendControl(.pong, control)
+        switch firstByte & FrameHeader.opcodeBits {
+        case Opcode.ping.rawValue: sendControl(.pong, control)
         case Opcode.close.rawValue:
             // In `closing`, this is the server's answer; the server closes the TCP connection next.
-            if unsafe phase == .open {
+            if phase == .open {
                 let code =
-                    unsafe control.count >= 2 ? Int(control[0]) << 8 | Int(control[1]) : 1_005
+                    control.count >= 2 ? Int(control[0]) << 8 | Int(control[1]) : 1_005
                 fail("closed by the server with code \(code)")
                 return false
             }
@@ -145,14 +145,14 @@ extension LoadConnection {
 
     /// Compares the message with the sent one.
     private func checkContents(_ worker: LoadWorker, after messages: Int) {
-        let pool = unsafe worker.pool!
-        var message: [UInt8]? = unsafe contents
-        if unsafe messageByte & FrameHeader.rsv1 != 0 {
-            message = unsafe worker.checker?.inflate(contents, limit: 1 << 30, after: context)
+        let pool = worker.pool!
+        var message: [UInt8]? = contents
+        if messageByte & FrameHeader.rsv1 != 0 {
+            message = worker.checker?.inflate(contents, limit: 1 << 30, after: context)
         }
-        let index = unsafe pool.index(replyIndex, after: messages)
-        let isText = unsafe messageByte & FrameHeader.opcodeBits == Opcode.text.rawValue
-        unsafe keepsContents = false
+        let index = pool.index(replyIndex, after: messages)
+        let isText = messageByte & FrameHeader.opcodeBits == Opcode.text.rawValue
+        keepsContents = false
         guard let message else { return worker.noteMismatch("a message that does not inflate") }
         let prefix = worker.plan.replyPrefix
         let sent = message.dropFirst(prefix.count)
@@ -161,9 +161,9 @@ extension LoadConnection {
             ? pool.messages.contains { sent.elementsEqual($0) }
             : sent.elementsEqual(pool.messages[index])
         if isExpected, message.starts(with: prefix), isText == pool.isText {
-            unsafe worker.tally.verified &+= 1
+            worker.tally.verified &+= 1
         } else {
-            let number = unsafe received + messages
+            let number = received + messages
             worker.noteMismatch(
                 "message \(number) of connection \(self.number) is not what was sent: "
                     + "\(message.count) bytes came back")

@@ -14,25 +14,25 @@ extension LoadConnection {
     func readHead(_ bytes: UnsafeRawBufferPointer) -> Int? {
         let worker = unsafe self.worker
         let known = worker.acceptedHead
-        if unsafe partial.isEmpty, !known.isEmpty, known.count <= bytes.count,
+        if partial.isEmpty, !known.isEmpty, known.count <= bytes.count,
             unsafe UnsafeRawBufferPointer(rebasing: bytes[..<known.count]).elementsEqual(known)
         {
             opened(worker)
             return known.count
         }
-        let before = unsafe partial.count
+        let before = partial.count
         unsafe partial.append(contentsOf: bytes)
-        guard let size = unsafe Self.headSize(partial) else {
-            if unsafe partial.count > Self.headSizeMax { fail("the answer's head does not end") }
+        guard let size = Self.headSize(partial) else {
+            if partial.count > Self.headSizeMax { fail("the answer's head does not end") }
             return nil
         }
-        let head = unsafe Array(partial.prefix(size))
-        unsafe partial.removeAll(keepingCapacity: true)
+        let head = Array(partial.prefix(size))
+        partial.removeAll(keepingCapacity: true)
         do throws(LoadError) {
             let agreement = try Self.check(head, worker)
             // A path of the publishers' own may have a different response.
             if !isPublisher || worker.plan.publishTarget == nil {
-                if worker.acceptedHead.isEmpty { unsafe worker.agreement = agreement }
+                if worker.acceptedHead.isEmpty { worker.agreement = agreement }
                 worker.acceptedHead = head
             }
         } catch {
@@ -44,7 +44,7 @@ extension LoadConnection {
     }
 
     private func opened(_ worker: LoadWorker) {
-        unsafe phase = .open
+        phase = .open
         worker.opened(self)
     }
 

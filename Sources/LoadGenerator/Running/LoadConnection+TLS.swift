@@ -11,7 +11,7 @@ extension LoadConnection {
         guard case .host(let host, _) = place else { return }
         do throws(TLSClient.Fault) {
             let tls = try TLSClient(context: context, host: host)
-            unsafe self.tls = tls
+            self.tls = tls
             _ = try tls.shakeHands()
             sendEncrypted(tls)
         } catch {
@@ -22,7 +22,7 @@ extension LoadConnection {
     func decrypt(_ bytes: UnsafeRawBufferPointer, _ tls: TLSClient) {
         unsafe tls.receive(bytes)
         do throws(TLSClient.Fault) {
-            if unsafe phase == .connecting {
+            if phase == .connecting {
                 let isEstablished = try tls.shakeHands()
                 sendEncrypted(tls)
                 guard isEstablished else { return }

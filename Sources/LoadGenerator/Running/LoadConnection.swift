@@ -22,46 +22,46 @@ final class LoadConnection: Stream, @unchecked Sendable {
     unowned(unsafe) let worker: LoadWorker
     let number: Int
     let isPublisher: Bool
-    @exclusivity(unchecked) var phase = Phase.connecting
+    var phase = Phase.connecting
     /// The time at which it began to connect.
-    @exclusivity(unchecked) var began: UInt64 = 0
+    var began: UInt64 = 0
     private var attempt: ConnectAttempt?
     /// The TLS layer between the socket and the frames, for `wss`.
-    @exclusivity(unchecked) var tls: TLSClient?
+    var tls: TLSClient?
 
     // MARK: - What was sent
 
     /// The index in the pool of the next message to send.
-    @exclusivity(unchecked) private var sendIndex = 0
-    @exclusivity(unchecked) private(set) var sent = 0
+    private var sendIndex = 0
+    private(set) var sent = 0
     /// The messages of an open loop that are due but not sent.
-    @exclusivity(unchecked) var owed = 0
+    var owed = 0
     /// The send time of each pending message: a ring with the worker's `inFlight` places.
     private let stamps: UnsafeMutablePointer<UInt64>
-    @exclusivity(unchecked) private var stampHead = 0
-    @exclusivity(unchecked) private var stampTail = 0
+    private var stampHead = 0
+    private var stampTail = 0
 
     // MARK: - What is being read
 
     /// The incomplete header, or the incomplete head of a response.
-    @exclusivity(unchecked) var partial: [UInt8] = []
-    @exclusivity(unchecked) var firstByte: UInt8 = 0
+    var partial: [UInt8] = []
+    var firstByte: UInt8 = 0
     /// The bytes of the payload that are still missing.
-    @exclusivity(unchecked) var left = 0
-    @exclusivity(unchecked) var isInPayload = false
+    var left = 0
+    var isInPayload = false
     /// The first byte of a message's first frame; 0 between messages.
-    @exclusivity(unchecked) var messageByte: UInt8 = 0
+    var messageByte: UInt8 = 0
     /// Whether the message's contents are collected in `contents`.
-    @exclusivity(unchecked) var keepsContents = false
-    @exclusivity(unchecked) var contents: [UInt8] = []
+    var keepsContents = false
+    var contents: [UInt8] = []
     /// The number of complete messages received.
-    @exclusivity(unchecked) var received = 0
+    var received = 0
     /// The index in the pool of the next message to come back.
-    @exclusivity(unchecked) private(set) var replyIndex = 0
+    private(set) var replyIndex = 0
     /// The payload of a control frame.
-    @exclusivity(unchecked) var control: [UInt8] = []
+    var control: [UInt8] = []
     /// The data that compressed messages may refer to. If present, all messages are inflated.
-    @exclusivity(unchecked) var context: ReplyContext?
+    var context: ReplyContext?
 
     init(worker: LoadWorker, number: Int, isPublisher: Bool) {
         unsafe self.worker = worker
@@ -76,12 +76,12 @@ final class LoadConnection: Stream, @unchecked Sendable {
     // MARK: - Opening
 
     func begin(_ address: ConnectAddress) {
-        unsafe began = Clocks.now
+        began = Clocks.now
         do throws(TransportError) {
             attempt = try connect(to: address) { [self] error in
                 attempt = nil
                 if let error { return fail("\(error)") }
-                guard unsafe phase == .connecting else { return }
+                guard phase == .connecting else { return }
                 if let context = unsafe worker.tls { return secure(context) }
                 requestUpgrade()
             }
@@ -92,7 +92,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
 
     /// Requests the upgrade, once the socket is connected and any TLS handshake done.
     func requestUpgrade() {
-        unsafe phase = .handshake
+        phase = .handshake
         let request = unsafe isPublisher ? worker.publisherRequest : worker.request
         unsafe request.withUnsafeBytes { unsafe transmit($0) }
     }
@@ -100,19 +100,19 @@ final class LoadConnection: Stream, @unchecked Sendable {
     // MARK: - Sending
 
     /// The number of messages sent and not answered.
-    var underWay: Int { unsafe sent &- received }
+    var underWay: Int { sent &- received }
 
     /// Sends the next messages, in as few writes as the pool allows.
     ///
     /// - Parameter now: The time, read once for a read and its answers.
     func send(_ count: Int, at now: UInt64) {
         let worker = unsafe self.worker
-        let pool = unsafe worker.pool!
+        let pool = worker.pool!
         if worker.keepsStamps {
             for _ in 0..<count {
                 unsafe stamps[stampTail] = now
-                unsafe stampTail &+= 1
-                if unsafe stampTail == worker.inFlight { unsafe stampTail = 0 }
+                stampTail &+= 1
+                if stampTail == worker.inFlight { stampTail = 0 }
             }
         }
         var rest = count
@@ -121,10 +121,10 @@ final class LoadConnection: Stream, @unchecked Sendable {
             unsafe transmit(run.bytes)
             unsafe worker.tally.wireOut &+= run.bytes.count
             unsafe rest &-= run.count
-            unsafe sendIndex = unsafe pool.index(sendIndex, after: run.count)
+            sendIndex = unsafe pool.index(sendIndex, after: run.count)
         }
-        unsafe sent &+= count
-        unsafe worker.tally.messagesOut &+= count
+        sent &+= count
+        worker.tally.messagesOut &+= count
     }
 
     /// Sends the messages that an open loop owes, within the limit of pending ones. A publisher may
@@ -132,9 +132,9 @@ final class LoadConnection: Stream, @unchecked Sendable {
     /// instead.
     func sendOwed() {
         let room = unsafe isPublisher ? (hasOutbox ? 0 : .max) : worker.inFlight &- underWay
-        let count = unsafe min(owed, room)
+        let count = min(owed, room)
         if count > 0 {
-            unsafe owed &-= count
+            owed &-= count
             // An open loop measures from the time at which a message was due.
             send(count, at: 0)
         }
@@ -148,14 +148,14 @@ final class LoadConnection: Stream, @unchecked Sendable {
 
     @inline(__always)
     private func transmit(_ bytes: UnsafeRawBufferPointer) {
-        if let tls = unsafe tls { return unsafe encrypt(bytes, tls) }
+        if let tls { return unsafe encrypt(bytes, tls) }
         unsafe writeNow(bytes)
     }
 
     // MARK: - Receiving
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer) {
-        if let tls = unsafe tls { return unsafe decrypt(UnsafeRawBufferPointer(bytes), tls) }
+        if let tls { return unsafe decrypt(UnsafeRawBufferPointer(bytes), tls) }
         unsafe receivedPlain(UnsafeRawBufferPointer(bytes))
     }
 
@@ -163,11 +163,11 @@ final class LoadConnection: Stream, @unchecked Sendable {
     func receivedPlain(_ bytes: UnsafeRawBufferPointer) {
         var start = bytes.baseAddress!
         let end = unsafe start + bytes.count
-        if unsafe phase == .handshake {
+        if phase == .handshake {
             guard let used = unsafe readHead(bytes) else { return }
             unsafe start += used
         }
-        if unsafe phase == .open || phase == .closing { unsafe readFrames(start, end) }
+        if phase == .open || phase == .closing { unsafe readFrames(start, end) }
     }
 
     /// Returns the send time of the oldest pending messages, and the number of those sent together.
@@ -177,8 +177,8 @@ final class LoadConnection: Stream, @unchecked Sendable {
         var count = 0
         repeat {
             count &+= 1
-            unsafe stampHead &+= 1
-            if unsafe stampHead == size { unsafe stampHead = 0 }
+            stampHead &+= 1
+            if stampHead == size { stampHead = 0 }
         } while unsafe count < limit && stamps[stampHead] == stamp
         return (stamp, count)
     }
@@ -186,7 +186,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
     /// Calls `body` for the pending messages, oldest first, once for each group sent together.
     func eachUnderWay(_ body: (_ stamp: UInt64, _ count: Int) -> Void) {
         let size = unsafe worker.inFlight
-        var index = unsafe stampHead
+        var index = stampHead
         var rest = min(underWay, size)
         while rest > 0 {
             let stamp = unsafe stamps[index]
@@ -202,29 +202,29 @@ final class LoadConnection: Stream, @unchecked Sendable {
     }
 
     func advance(by messages: Int, in pool: FramePool) {
-        unsafe received &+= messages
-        unsafe replyIndex = unsafe pool.index(replyIndex, after: messages)
+        received &+= messages
+        replyIndex = pool.index(replyIndex, after: messages)
     }
 
     /// Sets the index in the pool of the connection's first message.
     func start(at index: Int) {
-        unsafe sendIndex = index
-        unsafe replyIndex = index
+        sendIndex = index
+        replyIndex = index
     }
 
     // MARK: - The end
 
     func fail(_ detail: String) {
-        guard unsafe phase != .over else { return }
+        guard phase != .over else { return }
         unsafe worker.note("connection \(number): \(detail)")
         finish()
     }
 
     /// Closes at once with a reset, which leaves no port in TIME_WAIT.
     func finish() {
-        guard unsafe phase != .over else { return }
-        let wasOpen = unsafe phase == .open
-        unsafe phase = .over
+        guard phase != .over else { return }
+        let wasOpen = phase == .open
+        phase = .over
         attempt?.cancel()
         resetHandle()
         unsafe worker.ended(self, wasOpen: wasOpen)
@@ -235,7 +235,7 @@ final class LoadConnection: Stream, @unchecked Sendable {
     }
 
     func ended(_ detail: String) {
-        switch unsafe phase {
+        switch phase {
         case .closing: finish()
         case .over: break
         default: fail(detail)

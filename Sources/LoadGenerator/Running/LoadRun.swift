@@ -102,7 +102,7 @@ package struct LoadRun: Sendable {
         if plan.scenario != .connect { try await open(workers) }
         report.openingSeconds = Double(Clocks.now - opening) / 1e9
         report.agreement = await workers[0].onLoop { worker in
-            unsafe worker.agreement.map { _ in String(decoding: worker.acceptedHead, as: UTF8.self)
+            worker.agreement.map { _ in String(decoding: worker.acceptedHead, as: UTF8.self)
             }
         }.flatMap(LoadReport.extensionHeader)
         try await prepare(workers)
@@ -147,7 +147,7 @@ package struct LoadRun: Sendable {
     private func prepare(_ workers: [LoadWorker]) async throws {
         guard plan.scenario != .connect else { return }
         for worker in workers {
-            let agreement = await worker.onLoop { unsafe $0.agreement }
+            let agreement = await worker.onLoop { $0.agreement }
             // zlib can't compress with a window of 8 bits, so our messages are sent uncompressed.
             let bits = agreement.flatMap { $0.deflateWindowBits(as: .client) }
             let pool = FramePool(
@@ -260,7 +260,7 @@ package struct LoadRun: Sendable {
         var state = State()
         for worker in workers {
             let part = await worker.onLoop { worker in
-                unsafe State(
+                State(
                     open: worker.openCount, answered: worker.answeredCount,
                     messages: worker.tally.messages, errors: worker.tally.errors,
                     firstError: worker.tally.firstError,
@@ -286,5 +286,5 @@ extension LoadWorker {
     }
 
     /// The number of connections whose first message was answered.
-    var answeredCount: Int { connections.reduce(0) { unsafe $0 + min(1, $1.received) } }
+    var answeredCount: Int { connections.reduce(0) { $0 + min(1, $1.received) } }
 }

@@ -9,16 +9,16 @@ extension LoadWorker {
     @inline(__always)
     func messagesUnseen(on connection: LoadConnection, after messages: Int) -> Int {
         // A message before there is a pool is a greeting.
-        if unsafe connection.isPublisher || pool == nil { return .max }
-        if unsafe connection.context != nil || connection.received &+ messages == 0 { return 0 }
-        return unsafe sampleLeft &- messages
+        if connection.isPublisher || pool == nil { return .max }
+        if connection.context != nil || connection.received &+ messages == 0 { return 0 }
+        return sampleLeft &- messages
     }
 
     /// Returns whether the contents of the message that begins are compared.
     func takeWantsContents(of connection: LoadConnection, after messages: Int) -> Bool {
         guard messagesUnseen(on: connection, after: messages) <= 0 else { return false }
-        if unsafe sampleLeft <= messages {
-            unsafe sampleLeft = Self.sampleInterval + messages
+        if sampleLeft <= messages {
+            sampleLeft = Self.sampleInterval + messages
         }
         return true
     }
@@ -26,15 +26,15 @@ extension LoadWorker {
     /// Counts the complete messages of one read.
     func count(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
         if connection.isPublisher { return }
-        unsafe sampleLeft &-= messages
-        if unsafe isMeasuring {
-            unsafe tally.messages &+= messages
-            unsafe tally.payloadIn &+= pool.size(of: messages, from: connection.replyIndex)
+        sampleLeft &-= messages
+        if isMeasuring {
+            tally.messages &+= messages
+            tally.payloadIn &+= pool.size(of: messages, from: connection.replyIndex)
         }
         if plan.scenario == .fanout {
             countDeliveries(messages, on: connection, now)
-        } else if let schedule = unsafe schedule {
-            for number in unsafe connection.received..<connection.received &+ messages {
+        } else if let schedule {
+            for number in connection.received..<connection.received &+ messages {
                 record(now, since: schedule.due(number &* share &+ connection.number), 1)
             }
         } else {
@@ -50,12 +50,12 @@ extension LoadWorker {
 
     @inline(__always)
     private func record(_ now: UInt64, since: UInt64, _ count: UInt32) {
-        if unsafe isMeasuring { unsafe tally.record(now > since ? now &- since : 0, count) }
+        if isMeasuring { tally.record(now > since ? now &- since : 0, count) }
     }
 
     private func countDeliveries(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
-        let first = unsafe connection.received
-        if let schedule = unsafe schedule {
+        let first = connection.received
+        if let schedule {
             for number in first..<first &+ messages { record(now, since: schedule.due(number), 1) }
             return
         }
@@ -83,17 +83,17 @@ extension LoadWorker {
 
     /// Sends the next publications. Each publisher sends its share in one write.
     func publish(_ count: Int) {
-        guard unsafe isRunning else { return }
+        guard isRunning else { return }
         let fanout = fanout!
         let now = Clocks.now
         for _ in 0..<count {
-            unsafe connections[share + fanout.published % publishers].owed += 1
+            connections[share + fanout.published % publishers].owed += 1
             fanout.begin(now: now)
         }
         for index in 0..<publishers {
             let publisher = connections[share + index]
-            let owed = unsafe publisher.owed
-            unsafe publisher.owed = 0
+            let owed = publisher.owed
+            publisher.owed = 0
             if owed > 0 { publisher.send(owed, at: now) }
         }
     }

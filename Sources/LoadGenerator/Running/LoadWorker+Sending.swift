@@ -4,7 +4,7 @@ import UVTransport
 extension LoadWorker {
     /// Begins to send; `beginning` is a time of ``Clocks/now``.
     func start(beginning: UInt64) {
-        unsafe isRunning = true
+        isRunning = true
         if plan.spins { spinner = .start(loop: loop) { [unowned self] in turn() } }
         if let rate = plan.rate { return startSchedule(rate, beginning) }
         switch plan.scenario {
@@ -20,7 +20,7 @@ extension LoadWorker {
         let own = isFanout ? rate : rate * Double(share) / Double(plan.connections)
         guard own > 0 else { return }
         let schedule = Schedule(rate: own, beginning: beginning)
-        unsafe self.schedule = schedule
+        self.schedule = schedule
         guard !isFanout || isPublishing else { return }
         let isBatched = schedule.isBatched
         let interval = isBatched ? Schedule.batchPeriod : schedule.wait(at: Clocks.now)
@@ -28,7 +28,7 @@ extension LoadWorker {
             timer = try PrecisionTimer.start(loop: loop, interval: interval) { [unowned self] in
                 sendDue()
                 // The waits may differ, so each one is set anew.
-                if !isBatched { unsafe timer?.set(interval: self.schedule!.wait(at: Clocks.now)) }
+                if !isBatched { timer?.set(interval: self.schedule!.wait(at: Clocks.now)) }
             }
         } catch {
             note("\(error)")
@@ -37,21 +37,21 @@ extension LoadWorker {
 
     /// Sends the messages that have become due, within the limit of pending ones.
     private func sendDue() {
-        guard unsafe isRunning else { return }
-        let due = unsafe schedule!.take(now: Clocks.now)
+        guard isRunning else { return }
+        let due = schedule!.take(now: Clocks.now)
         if due.isEmpty { return }
         let first = plan.scenario == .fanout ? share : 0
         let senders = connections.count - first
-        for number in due { unsafe connections[first + number % senders].owed += 1 }
+        for number in due { connections[first + number % senders].owed += 1 }
         for number in due.prefix(senders) { connections[first + number % senders].sendOwed() }
     }
 
     /// Answers the messages that came back on a connection in one read.
     func answer(_ messages: Int, on connection: LoadConnection, _ now: UInt64) {
-        guard unsafe isRunning else { return }
+        guard isRunning else { return }
         switch plan.scenario {
         case .echo:
-            if unsafe schedule == nil {
+            if schedule == nil {
                 connection.send(messages, at: now)
             } else {
                 connection.sendOwed()

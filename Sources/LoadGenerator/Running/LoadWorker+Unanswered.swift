@@ -10,20 +10,20 @@ extension LoadWorker {
     ///
     /// A closed connection is counted as an error instead.
     func countUnanswered(_ now: UInt64, published: Int) {
-        guard unsafe isRunning else { return }
-        if unsafe schedule != nil { return countDue(now) }
-        let usual = unsafe tally.messages > 0 ? tally.latency.valueAtPercentile(99) : 0
+        guard isRunning else { return }
+        if schedule != nil { return countDue(now) }
+        let usual = tally.messages > 0 ? tally.latency.valueAtPercentile(99) : 0
         for connection in connections where !connection.isPublisher {
             switch plan.scenario {
-            case .echo where unsafe connection.phase == .open:
+            case .echo where connection.phase == .open:
                 connection.eachUnderWay { unanswered($1, since: $0, now, usual) }
-            case .fanout where unsafe connection.phase == .open:
-                let received = unsafe connection.received
+            case .fanout where connection.phase == .open:
+                let received = connection.received
                 for number in received..<max(received, published) {
                     unanswered(1, since: fanout!.sentAt(number), now, usual)
                 }
-            case .connect where unsafe connection.phase < .open:
-                unanswered(1, since: unsafe connection.began, now, usual)
+            case .connect where connection.phase < .open:
+                unanswered(1, since: connection.began, now, usual)
             default: break
             }
         }
@@ -34,32 +34,32 @@ extension LoadWorker {
     /// than `usual` are recorded.
     private func unanswered(_ count: Int, since: UInt64, _ now: UInt64, _ usual: UInt64) {
         let wait = now > since ? now - since : 0
-        unsafe tally.unanswered += count
-        unsafe tally.longestWait = unsafe max(tally.longestWait, wait)
-        if wait > usual { unsafe tally.record(wait, UInt32(truncatingIfNeeded: count)) }
+        tally.unanswered += count
+        tally.longestWait = max(tally.longestWait, wait)
+        if wait > usual { tally.record(wait, UInt32(truncatingIfNeeded: count)) }
     }
 
     /// Counts the messages of an open loop, from the times at which they were due.
     private func countDue(_ now: UInt64) {
-        let schedule = unsafe schedule!
+        let schedule = schedule!
         let isFanout = plan.scenario == .fanout
         let due = schedule.dueCount(at: now)
         for connection in connections
-        where unsafe !connection.isPublisher && connection.phase == .open {
+        where !connection.isPublisher && connection.phase == .open {
             // Finds the numbers in the schedule of the connection's messages.
             let (step, first) = isFanout ? (1, 0) : (share, connection.number)
-            let received = unsafe connection.received
+            let received = connection.received
             let waiting = (due - first + step - 1) / step - received
             guard waiting > 0 else { continue }
-            unsafe tally.unanswered += waiting
+            tally.unanswered += waiting
             // If there are very many, each recorded message stands for its neighbours.
             let each = (waiting - 1) / Self.unansweredMax + 1
             for start in stride(from: 0, to: waiting, by: each) {
                 let since = schedule.due((received + start) * step + first)
                 let wait = now > since ? now - since : 0
                 let count = UInt32(truncatingIfNeeded: min(each, waiting - start))
-                unsafe tally.longestWait = unsafe max(tally.longestWait, wait)
-                unsafe tally.record(wait, count)
+                tally.longestWait = max(tally.longestWait, wait)
+                tally.record(wait, count)
             }
         }
     }

@@ -27,19 +27,21 @@ final class LoadWorker: @unchecked Sendable {
     /// The worker of the publishing loop, which is the first.
     unowned var publishing: LoadWorker!
 
-    @exclusivity(unchecked) var tally = LoadTally()
-    @exclusivity(unchecked) var isMeasuring = false
-    @exclusivity(unchecked) var isRunning = false
+    // Safety: each read changes it several times, so there are no checks for exclusive access. No
+    // function of it calls back.
+    @exclusivity(unchecked) private var storedTally = LoadTally()
+    var isMeasuring = false
+    var isRunning = false
     /// The messages; set once the first connection is open and ``use(_:)`` was called.
-    @exclusivity(unchecked) var pool: FramePool!
+    var pool: FramePool!
     /// The negotiated parameters, the same for all connections.
-    @exclusivity(unchecked) var agreement: DeflateParameters?
+    var agreement: DeflateParameters?
     /// Whether messages may be compressed.
-    @exclusivity(unchecked) private(set) var isCompressed = false
+    private(set) var isCompressed = false
     /// The last response that was accepted.
     var acceptedHead: [UInt8] = []
-    @exclusivity(unchecked) var checker: ReplyChecker?
-    @exclusivity(unchecked) var schedule: Schedule?
+    var checker: ReplyChecker?
+    var schedule: Schedule?
 
     var connections: [LoadConnection] = []
     private(set) var openCount = 0
@@ -49,7 +51,7 @@ final class LoadWorker: @unchecked Sendable {
     private var handles = 0
     /// The number of messages until the next one whose contents are compared. There is none if the
     /// server's messages refer to earlier ones.
-    @exclusivity(unchecked) var sampleLeft = 0
+    var sampleLeft = 0
     /// The number of this loop's subscribers that have received each publication.
     var delivered: [Int] = []
     /// The next connection to send its message, for `idle`.
@@ -85,6 +87,12 @@ final class LoadWorker: @unchecked Sendable {
         if let fanout { delivered = Array(repeating: 0, count: fanout.capacity) }
     }
 
+    /// The counts so far.
+    @inline(__always) var tally: LoadTally {
+        _read { yield unsafe storedTally }
+        _modify { yield unsafe &storedTally }
+    }
+
     private static func request(
         _ handshake: ClientHandshake, _ plan: LoadPlan, target: String
     ) -> [UInt8] {
@@ -99,7 +107,7 @@ final class LoadWorker: @unchecked Sendable {
     var isPublishing: Bool { publishing === self }
 
     /// Whether connections record the send time of each message.
-    var keepsStamps: Bool { unsafe plan.scenario != .fanout && schedule == nil }
+    var keepsStamps: Bool { plan.scenario != .fanout && schedule == nil }
 
     // MARK: - Opening
 
@@ -131,11 +139,11 @@ final class LoadWorker: @unchecked Sendable {
     func opened(_ connection: LoadConnection) {
         handshakeSteps += 1
         if plan.scenario == .connect {
-            if unsafe isMeasuring {
-                unsafe tally.messages += 1
-                unsafe tally.record(Clocks.now - connection.began)
+            if isMeasuring {
+                tally.messages += 1
+                tally.record(Clocks.now - connection.began)
             }
-            unsafe connection.phase = .closing
+            connection.phase = .closing
             // 1000 is a normal closure.
             return connection.sendControl(.close, [0x03, 0xE8])
         }
@@ -156,7 +164,7 @@ final class LoadWorker: @unchecked Sendable {
     func closed(_ connection: LoadConnection) {
         handles -= 1
         handshakeSteps += 1
-        if plan.scenario == .connect, unsafe isRunning, unsafe tally.errors < Self.errorsMax {
+        if plan.scenario == .connect, isRunning, tally.errors < Self.errorsMax {
             replace(connection)
         }
     }
@@ -173,28 +181,28 @@ final class LoadWorker: @unchecked Sendable {
     static let errorsMax = 100
 
     func note(_ fault: String) {
-        unsafe tally.errors += 1
-        if unsafe tally.firstError == nil { unsafe tally.firstError = fault }
+        tally.errors += 1
+        if tally.firstError == nil { tally.firstError = fault }
     }
 
     /// Records that the contents of a message differ from the sent ones.
     func noteMismatch(_ fault: String) {
         note(fault)
-        if unsafe tally.firstMismatch == nil { unsafe tally.firstMismatch = fault }
+        if tally.firstMismatch == nil { tally.firstMismatch = fault }
     }
 
     // MARK: - Messages
 
     /// Sets the messages to send, made for the negotiated parameters.
     func use(_ pool: FramePool) {
-        unsafe self.pool = pool
-        if let agreement = unsafe agreement {
-            unsafe isCompressed = true
-            unsafe checker = ReplyChecker(windowBits: agreement.serverMaxWindowBits)
+        self.pool = pool
+        if let agreement {
+            isCompressed = true
+            checker = ReplyChecker(windowBits: agreement.serverMaxWindowBits)
             if !agreement.serverNoContextTakeover {
-                unsafe sampleLeft = .max
+                sampleLeft = .max
                 let context = ReplyContext(windowBits: agreement.serverMaxWindowBits)
-                unsafe connections.first { !$0.isPublisher }?.context = context
+                connections.first { !$0.isPublisher }?.context = context
             }
         }
         switch plan.scenario {
@@ -215,17 +223,17 @@ final class LoadWorker: @unchecked Sendable {
 
     /// Starts counting anew.
     func beginMeasuring() {
-        unsafe tally.reset()
+        tally.reset()
         cpuBefore = Clocks.threadCPU
         measuringSince = Clocks.now
         idleTime = 0
-        unsafe isMeasuring = true
+        isMeasuring = true
     }
 
     /// Handles the start of a turn of a loop that spins, before it looks for events.
     func turn() {
         let now = Clocks.now
-        let work = unsafe tally.wireIn &+ tally.wireOut &+ handshakeSteps
+        let work = tally.wireIn &+ tally.wireOut &+ handshakeSteps
         if work == workAtLastTurn { idleTime += now - lastTurn }
         workAtLastTurn = work
         lastTurn = now
@@ -235,10 +243,10 @@ final class LoadWorker: @unchecked Sendable {
     ///
     /// - Parameter published: The messages that a fan-out in a closed loop has sent.
     func endMeasuring(published: Int) -> (tally: LoadTally, cpu: UInt64) {
-        unsafe isMeasuring = false
+        isMeasuring = false
         countUnanswered(Clocks.now, published: published)
-        var result = unsafe tally
-        let average = unsafe pool.map(\.messageSizeAverage) ?? 0
+        var result = tally
+        let average = pool.map(\.messageSizeAverage) ?? 0
         result.payloadOut = Int(average * Double(result.messagesOut))
         if plan.scenario != .connect {
             result.payloadIn += result.messages * plan.replyPrefix.count
@@ -252,7 +260,7 @@ final class LoadWorker: @unchecked Sendable {
 
     /// Stops sending, and closes all connections.
     func stop() {
-        unsafe isRunning = false
+        isRunning = false
         timer?.close()
         timer = nil
         spinner?.close()

@@ -10,11 +10,11 @@ package struct ReaderCounter: ~Copyable {
     @inlinable @inline(__always)
     package func add(_ context: SharedContext?, readers: Int = 1) {
         guard let context else {
-            unsafe contexts.unknownReaders &+= readers
+            contexts.current.unknownReaders &+= readers
             return
         }
-        if unsafe context.epoch != contexts.epoch { contexts.addGroup(context) }
-        unsafe context.readers &+= readers
+        if context.notes.epoch != contexts.current.epoch { contexts.addGroup(context) }
+        context.notes.readers &+= readers
     }
 }
 
@@ -46,13 +46,13 @@ package struct PublicationEncoder: ~Copyable {
         after context: SharedContext?
     ) -> (frame: SharedFrame, context: SharedContext?) {
         guard let context else {
-            if let frame = unsafe contexts.unknownFrame {
-                return unsafe (frame, contexts.firstContext)
+            if let frame = contexts.current.unknownFrame {
+                return (frame, contexts.current.firstContext)
             }
             return contexts.encodeUnknown()
         }
-        if unsafe context.epoch == contexts.epoch, let frame = unsafe context.frame {
-            return unsafe (frame, context.next)
+        if context.notes.epoch == contexts.current.epoch, let frame = context.notes.frame {
+            return (frame, context.notes.next)
         }
         return contexts.encodeFirst(for: context)
     }

@@ -15,17 +15,30 @@ package final class SharedContext {
     let size: Int
     let hash: UInt64
     /// The next context in the table's bucket.
-    @exclusivity(unchecked) var nextInBucket: Unmanaged<SharedContext>?
+    var nextInBucket: Unmanaged<SharedContext>?
 
-    // Scratch space of `SharedContexts`, which a delivery reads here rather than in a dictionary.
+    /// What ``SharedContexts`` notes about a context for one publication. A delivery reads it here
+    /// rather than in a dictionary.
+    @usableFromInline
+    struct Notes {
+        /// The publication, by its number among those encoded, that the other values belong to.
+        @usableFromInline var epoch: UInt64 = 0
+        var group = 0
+        @usableFromInline var readers = 0
+        /// The frame for its readers and the context after it; `nil` between publications.
+        @usableFromInline var frame: SharedFrame?
+        @usableFromInline var next: SharedContext?
+    }
 
-    /// The publication, by its number among those encoded, that the other values belong to.
-    @exclusivity(unchecked) @usableFromInline var epoch: UInt64 = 0
-    @exclusivity(unchecked) var group = 0
-    @exclusivity(unchecked) @usableFromInline var readers = 0
-    /// The frame for its readers and the context after it; `nil` between publications.
-    @exclusivity(unchecked) @usableFromInline var frame: SharedFrame?
-    @exclusivity(unchecked) @usableFromInline var next: SharedContext?
+    // Safety: each delivery reads them, so there are no checks for exclusive access. No access
+    // contains another.
+    @exclusivity(unchecked) @usableFromInline var storedNotes = Notes()
+
+    @inlinable @inline(__always)
+    var notes: Notes {
+        _read { yield unsafe storedNotes }
+        _modify { yield unsafe &storedNotes }
+    }
 
     /// Creates a context that holds its parts.
     init(_ table: ContextTable, _ candidate: ContextTable.Candidate) {

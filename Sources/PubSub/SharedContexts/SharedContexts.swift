@@ -37,16 +37,34 @@ package final class SharedContexts {
     private let table: ContextTable
     private let window: UnsafeMutableRawBufferPointer
 
-    // The publication at hand. Read for each reader are `epoch`, `unknownFrame` and `firstContext`.
+    /// The part of the publication at hand that is read for each reader.
+    @usableFromInline
+    struct Current {
+        /// The number of publications begun.
+        @usableFromInline var epoch: UInt64 = 0
+        /// The number of readers counted whose windows' contents are unknown.
+        @usableFromInline var unknownReaders = 0
+        /// The frame for readers whose windows' contents are unknown.
+        @usableFromInline var unknownFrame: SharedFrame?
+        /// The context that holds this publication alone.
+        @usableFromInline var firstContext: SharedContext?
+    }
 
-    /// The number of publications begun.
-    @exclusivity(unchecked) @usableFromInline var epoch: UInt64 = 0
+    // Safety: no access contains another, so there are no checks for exclusive access.
+    @exclusivity(unchecked) @usableFromInline var storedCurrent = Current()
+
+    @inlinable @inline(__always)
+    var current: Current {
+        _read { yield unsafe storedCurrent }
+        _modify { yield unsafe &storedCurrent }
+    }
+
+    // The other parts of the publication at hand.
+
     private var publication: Publication?
     private var level = 1
     private var part: ContextPart.Pointer?
     private var plan = EncodingPlan()
-    /// The number of readers counted whose windows' contents are unknown.
-    @exclusivity(unchecked) @usableFromInline var unknownReaders = 0
     /// The contexts of the readers counted, each once, in the plan's order.
     private var groups: [SharedContext] = []
     /// The encodings after the last publication alone, in the plan's order.
@@ -57,10 +75,6 @@ package final class SharedContexts {
     private var plainFrame: SharedFrame?
     /// The frame that context takeover allows, for readers without a smaller one.
     private var takeoverFrame: SharedFrame?
-    /// The frame for readers whose windows' contents are unknown.
-    @exclusivity(unchecked) @usableFromInline var unknownFrame: SharedFrame?
-    /// The context that holds this publication alone.
-    @exclusivity(unchecked) @usableFromInline var firstContext: SharedContext?
 
     /// - Parameter windowBits: 9…15; a context fills 2 to the power of that. At most the distance
     ///   that `deflate` refers back, and no more than each peer's window holds.
@@ -117,9 +131,9 @@ package final class SharedContexts {
         begin(publication, level)
         count(ReaderCounter(self))
         if publication.payloadCount >= Self.payloadMin {
-            plan.unknownReaders = unsafe unknownReaders
+            plan.unknownReaders = current.unknownReaders
             for (index, context) in groups.enumerated() {
-                plan.groups[index].readers = unsafe context.readers
+                plan.groups[index].readers = context.notes.readers
             }
             plan.decide(payload: publication.payloadCount)
         }
@@ -130,17 +144,17 @@ package final class SharedContexts {
         precondition(self.publication == nil, "another publication is being encoded")
         self.publication = publication
         self.level = level
-        unsafe epoch += 1
+        current.epoch += 1
     }
 
     /// Forgets the publication at hand.
     func finish() {
         publication = nil
         plan.reset()
-        unsafe unknownReaders = 0
+        current.unknownReaders = 0
         for context in groups {
-            unsafe context.frame = nil
-            unsafe context.next = nil
+            context.notes.frame = nil
+            context.notes.next = nil
         }
         groups.removeAll(keepingCapacity: true)
         lastFrames.removeAll(keepingCapacity: true)
@@ -148,8 +162,8 @@ package final class SharedContexts {
         if !narrowFrames.isEmpty { narrowFrames.removeAll() }
         plainFrame = nil
         takeoverFrame = nil
-        unsafe unknownFrame = nil
-        unsafe firstContext = nil
+        current.unknownFrame = nil
+        current.firstContext = nil
         if let part = unsafe part { unsafe table.release(part) }
         unsafe part = nil
     }
@@ -160,15 +174,15 @@ package final class SharedContexts {
     @usableFromInline @inline(never)
     func addGroup(_ context: SharedContext) {
         let last = unsafe context.last
-        if unsafe last.pointee.epoch != epoch {
-            unsafe last.pointee.epoch = unsafe epoch
+        if unsafe last.pointee.epoch != current.epoch {
+            unsafe last.pointee.epoch = current.epoch
             unsafe last.pointee.slot = plan.lasts.count
             plan.lasts.append(.init())
             lastFrames.append(nil)
         }
-        unsafe context.epoch = unsafe epoch
-        unsafe context.group = groups.count
-        unsafe context.readers = 0
+        context.notes.epoch = current.epoch
+        context.notes.group = groups.count
+        context.notes.readers = 0
         groups.append(context)
         let slot = unsafe last.pointee.slot
         plan.groups.append(.init(last: slot, depth: plan.depth(last: slot)))
@@ -177,8 +191,8 @@ package final class SharedContexts {
     /// Returns the frame for the first reader of a group, and the context after it.
     @usableFromInline @inline(never)
     func encodeFirst(for context: SharedContext) -> (frame: SharedFrame, context: SharedContext?) {
-        if unsafe context.epoch != epoch { addGroup(context) }
-        let group = unsafe plan.groups[context.group]
+        if context.notes.epoch != current.epoch { addGroup(context) }
+        let group = plan.groups[context.notes.group]
         let frame: SharedFrame
         switch group.depth {
         case .deep: frame = unsafe compressed(after: context.copy(to: window))
@@ -190,8 +204,8 @@ package final class SharedContexts {
         case .standalone: frame = standaloneOrStored()
         }
         let next = frame.isCompressed ? self.context(after: context) : context
-        unsafe context.frame = frame
-        unsafe context.next = next
+        context.notes.frame = frame
+        context.notes.next = next
         return (frame, next)
     }
 
@@ -201,15 +215,15 @@ package final class SharedContexts {
     func encodeUnknown() -> (frame: SharedFrame, context: SharedContext?) {
         let frame = standaloneOrStored()
         if frame.isCompressed { _ = contextOfPublication() }
-        unsafe unknownFrame = frame
-        return unsafe (frame, firstContext)
+        current.unknownFrame = frame
+        return (frame, current.firstContext)
     }
 
     /// Returns the context that holds this publication alone.
     func contextOfPublication() -> SharedContext {
-        if let context = unsafe firstContext { return context }
+        if let context = current.firstContext { return context }
         let context = context(after: nil)
-        unsafe firstContext = context
+        current.firstContext = context
         return context
     }
 
@@ -281,10 +295,10 @@ package final class SharedContexts {
     private var shrinksAfterOthers: Bool {
         var largest: SharedContext?
         for (index, context) in groups.enumerated() where plan.groups[index].depth != .standalone {
-            if unsafe context.readers > largest?.readers ?? 0 { largest = context }
+            if context.notes.readers > largest?.notes.readers ?? 0 { largest = context }
         }
         guard let largest else { return true }
-        return unsafe (largest.frame ?? encodeFirst(for: largest).frame).isCompressed
+        return (largest.notes.frame ?? encodeFirst(for: largest).frame).isCompressed
     }
 
     /// Returns a block that isn't compressed, followed by the empty one's first byte (RFC 7692

@@ -245,7 +245,9 @@ public final class ReconnectingConnection: MessageSender {
             if case .over(.failed) = state.withLock({ $0.phase }) {
                 connection.connection.close(.goingAway)
             }
-            settings.onEvent(.disconnected(await connection.waitUntilClosed()))
+            var end = try? await connection.waitUntilClosed()
+            if end == nil { end = await connection.close(.goingAway) }
+            settings.onEvent(.disconnected(end!))
             return false
         }
         let retries = settings.policy.retries(after: end)

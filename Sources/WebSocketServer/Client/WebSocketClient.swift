@@ -281,7 +281,7 @@ public final class WebSocketClient: Sendable {
                 registry.isDraining = true
                 for connection in registry.snapshot() {
                     if connection.stage == .opening {
-                        _ = unsafe connection.opening?.drain(on: connection)
+                        _ = connection.opening?.drain(on: connection)
                         connection.terminate()
                     } else {
                         connection.beginClosing(.goingAway, "")

@@ -17,14 +17,14 @@ extension LoopCodecs {
         var reserve = reserve(for: agreed.parameters, role: .server, options: options)
         if !reserve.isNone, !takeMemory(reserve.total) {
             // §7.1.1.2: every client must accept `client_no_context_takeover` in a response.
-            unsafe counts.contextsRefused += 1
+            counts.contextsRefused += 1
             if compression.contextTakeover == .perConnection { policy.server = .off }
             policy.client = .off
             reserve = .init()
             guard let without = DeflateParameters.accept(offers, policy: policy) else { return nil }
             agreed = without
         }
-        unsafe counts.agreed += 1
+        counts.agreed += 1
         let made = self.compression(
             agreed.parameters, role: .server, options: options, reserved: reserve)
         return (made, agreed.response)
@@ -35,10 +35,10 @@ extension LoopCodecs {
     func take(_ parameters: DeflateParameters, options: SessionOptions) -> MessageCompression? {
         let reserve = reserve(for: parameters, role: .client, options: options)
         guard reserve.isNone || takeMemory(reserve.total) else {
-            unsafe counts.contextsRefused += 1
+            counts.contextsRefused += 1
             return nil
         }
-        unsafe counts.agreed += 1
+        counts.agreed += 1
         return compression(parameters, role: .client, options: options, reserved: reserve)
     }
 

@@ -10,21 +10,21 @@ import WebSocketProtocol
 final class LoopCodecs {
     /// The deflaters, one for each combination of parameters, created when first needed.
     final class SharedDeflater {
-        @exclusivity(unchecked) fileprivate var deflater: Deflater
+        fileprivate var deflater: Deflater
 
         fileprivate init(_ compression: Compression, windowBits: Int) {
-            unsafe deflater = Deflater(
+            deflater = Deflater(
                 engine: compression.deflateEngine, level: compression.level,
                 windowBits: windowBits, memoryLevel: compression.memoryLevel)
         }
     }
 
     final class SharedInflater {
-        @exclusivity(unchecked) fileprivate var inflater: Inflater
+        fileprivate var inflater: Inflater
 
         fileprivate init(engine: DeflateEngine) {
             // A window of 15 bits decompresses everything (RFC 7692 §7.1.2).
-            unsafe inflater = Inflater(engine: engine, windowBits: 15)
+            inflater = Inflater(engine: engine, windowBits: 15)
         }
     }
 
@@ -35,7 +35,7 @@ final class LoopCodecs {
         let windowBits: Int
     }
 
-    @exclusivity(unchecked) var counts = CompressionCounts()
+    var counts = CompressionCounts()
     let budget: ByteBudget
     /// The loop, whose clock measures the work; `nil` doesn't measure it.
     private let loop: EventLoop?
@@ -46,10 +46,10 @@ final class LoopCodecs {
     private var agreements: [AgreementKey: MessageCompression] = [:]
 
     /// The buffer for compressed messages.
-    @exclusivity(unchecked) private var deflated = unsafe UnsafeMutableRawBufferPointer(
+    private var deflated = unsafe UnsafeMutableRawBufferPointer(
         start: nil, count: 0)
     /// The buffer for decompressed messages.
-    @exclusivity(unchecked) private var inflated = unsafe AssemblyBuffer()
+    private var inflated = unsafe AssemblyBuffer()
 
     /// The partly decompressed message, until it is taken.
     private var paused: Inflation?
@@ -66,10 +66,10 @@ final class LoopCodecs {
 
     /// The counters so far, and the memory held now.
     var total: CompressionCounts {
-        var total = unsafe counts
+        var total = counts
         total.codecBytes = unsafe deflated.count + inflated.capacity
-        for shared in deflaters.values { unsafe total.codecBytes += shared.deflater.memorySize }
-        for shared in inflaters.values { unsafe total.codecBytes += shared.inflater.memorySize }
+        for shared in deflaters.values { total.codecBytes += shared.deflater.memorySize }
+        for shared in inflaters.values { total.codecBytes += shared.inflater.memorySize }
         return total
     }
 
@@ -78,13 +78,13 @@ final class LoopCodecs {
     /// Reserves the most memory that a connection's contexts can take; all of it, or none.
     func takeMemory(_ count: Int) -> Bool {
         guard budget.take(count) else { return false }
-        unsafe counts.contextBytesReserved += count
+        counts.contextBytesReserved += count
         return true
     }
 
     func giveMemory(_ count: Int) {
         budget.give(count)
-        unsafe counts.contextBytesReserved -= count
+        counts.contextBytesReserved -= count
     }
 
     // MARK: - Shared by connections
@@ -151,14 +151,14 @@ final class LoopCodecs {
             unsafe deflated = .allocate(byteCount: max(room, 4_096), alignment: 64)
         }
         let count = unsafe deflater.deflater.compress(payload, after: history, into: deflated)
-        unsafe counts.codecNanoseconds &+= now() &- started
+        counts.codecNanoseconds &+= now() &- started
         guard let count else {
-            unsafe counts.messagesSentIncompressible &+= 1
+            counts.messagesSentIncompressible &+= 1
             return nil
         }
-        unsafe counts.messagesDeflated &+= 1
-        unsafe counts.bytesBeforeDeflate &+= UInt64(payload.count)
-        unsafe counts.bytesAfterDeflate &+= UInt64(count)
+        counts.messagesDeflated &+= 1
+        counts.bytesBeforeDeflate &+= UInt64(payload.count)
+        counts.bytesAfterDeflate &+= UInt64(count)
         return unsafe UnsafeRawBufferPointer(rebasing: deflated[..<count])
     }
 
@@ -190,12 +190,12 @@ final class LoopCodecs {
                         &buffer, to: capacity, expected: capacity, isBrief: true)
                 })
         }
-        unsafe counts.codecNanoseconds &+= now() &- started
+        counts.codecNanoseconds &+= now() &- started
         switch outcome {
         case .done(let count):
-            unsafe counts.messagesInflated &+= 1
-            unsafe counts.bytesBeforeInflate &+= UInt64(payload.count)
-            unsafe counts.bytesAfterInflate &+= UInt64(count)
+            counts.messagesInflated &+= 1
+            counts.bytesBeforeInflate &+= UInt64(payload.count)
+            counts.bytesAfterInflate &+= UInt64(count)
             return unsafe .message(UnsafeRawBufferPointer(start: inflated.base, count: count))
         case .tooBig: return unsafe .tooBig
         case .corrupt: return unsafe .corrupt

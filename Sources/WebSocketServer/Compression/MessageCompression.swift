@@ -31,9 +31,9 @@ final class MessageCompression {
 
     /// A box for a history: an optional of a noncopyable type can't be borrowed.
     private final class Context {
-        @exclusivity(unchecked) var history: DeflateHistory
+        var history: DeflateHistory
 
-        init(windowBits: Int) { unsafe history = DeflateHistory(windowBits: windowBits) }
+        init(windowBits: Int) { history = DeflateHistory(windowBits: windowBits) }
     }
 
     init(
@@ -65,7 +65,7 @@ final class MessageCompression {
         if reserve.receiving > 0 {
             received = Context(windowBits: parameters.inflateWindowBits(as: role))
         }
-        unsafe codecs.counts.contexts += contextCount
+        codecs.counts.contexts += contextCount
     }
 
     private var contextCount: Int { (sent == nil ? 0 : 1) + (received == nil ? 0 : 1) }
@@ -103,15 +103,15 @@ final class MessageCompression {
     // MARK: - Memory
 
     private func keep(_ plain: UnsafeRawBufferPointer, in context: Context) {
-        let before = unsafe context.history.memorySize
+        let before = context.history.memorySize
         unsafe context.history.append(plain)
-        unsafe codecs.counts.contextBytes += context.history.memorySize - before
+        codecs.counts.contextBytes += context.history.memorySize - before
     }
 
     /// Counts a context that is about to be freed.
     private func discount(_ context: Context) {
-        unsafe codecs.counts.contexts -= 1
-        unsafe codecs.counts.contextBytes -= context.history.memorySize
+        codecs.counts.contexts -= 1
+        codecs.counts.contextBytes -= context.history.memorySize
     }
 
     /// Frees the context for sending: the next message is compressed on its own, which needs no
@@ -127,7 +127,7 @@ final class MessageCompression {
     private func resumeSending() {
         guard sent == nil, reserve.sending > 0, codecs.takeMemory(reserve.sending) else { return }
         sent = Context(windowBits: sendWindowBits)
-        unsafe codecs.counts.contexts += 1
+        codecs.counts.contexts += 1
     }
 
     /// Whether there is a context that ``releaseSendContext()`` would free.

@@ -1,10 +1,11 @@
 import UVTransport
-import WebSocketProtocol
+public import WebSocketProtocol
 
 /// The handler behind ``AsyncConnection`` and ``ClientConnection``: it queues messages for a task,
 /// which may run anywhere. A task on the connection's loop never hops.
 // Safety: each continuation is resumed once, when it is taken out.
 @safe
+@usableFromInline
 class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     // Safety: all state is touched on the connection's loop; a caller elsewhere hops there first.
 
@@ -12,15 +13,24 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     private static let waitingMax = 64
     private static let waitingBytesMax = 256 << 10
 
-    private var queue = MessageQueue()
+    // Safety: no function of the queue calls back.
+    @exclusivity(unchecked) private var queueStorage = MessageQueue()
     private var isPaused = false
     private var end: ConnectionEnd?
-    private var reader: UnsafeContinuation<Message?, Never>?
+    final private(set) var reader: UnsafeContinuation<Message?, Never>?
     /// The number of the reader's wait, so that a late cancellation ends no other wait.
     private var readNumber = 0
     private var waiters: [Waiter] = []
     /// The number of the latest waiter.
     private var waiterNumber = 0
+    /// The task that only ``onClose(_:code:reason:)`` cancels, until it ends. Its reads need no
+    /// cancellation handler.
+    final var ownTask: TaskIdentity?
+
+    @inline(__always) private final var queue: MessageQueue {
+        _read { yield unsafe queueStorage }
+        _modify { yield unsafe &queueStorage }
+    }
 
     /// A task that waits until the outbox has drained, or until the connection is over.
     @safe
@@ -32,8 +42,9 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     // MARK: - As a handler
 
-    func onOpen(_ connection: Connection) {}
+    @usableFromInline func onOpen(_ connection: Connection) {}
 
+    @usableFromInline
     final func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {
         let message = Message(payload, as: kind)
         if unsafe reader != nil {
@@ -53,8 +64,10 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         }
     }
 
+    @usableFromInline
     final func onDrain(_ connection: Connection) { resumeWaiters { !$0.awaitsEnd } }
 
+    @usableFromInline
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
         let isClean = connection.core.lifecycle.closing.received != nil
         let end = ConnectionEnd(code: code, reason: reason, isClean: isClean)
@@ -94,23 +107,62 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     // MARK: - For tasks
 
-    /// Returns a message that waits already, if called on the connection's loop: there is no need
-    /// to suspend then.
-    @inline(__always)
-    final func nextWaiting(on connection: Connection) -> Message? {
-        connection.core.loop.isCurrent ? takeWaiting(connection) : nil
+    /// The answer to a task that asks for a message.
+    @usableFromInline
+    enum Answer {
+        case message(Message)
+        /// There is none yet: the task is to pass a continuation to ``wait(_:)``.
+        case wait
+        /// There is none any more.
+        case end
+        /// The task must call ``nextElsewhere(on:isolation:)``.
+        case elsewhere
     }
 
-    private func takeWaiting(_ connection: Connection) -> Message? {
+    /// Answers a task that asks for a message. Code of other modules inlines the calls of this and
+    /// of ``wait(_:)``, so that a task on the connection's loop calls no `async` function for a
+    /// message: each such call costs a look for the executor of the task, which locks.
+    @usableFromInline
+    final func answer(on connection: Connection) -> Answer {
+        guard connection.core.loop.isCurrent else { return .elsewhere }
+        if let message = takeWaiting(connection) { return .message(message) }
+        guard let ownTask, TaskIdentity.current == ownTask else { return .elsewhere }
+        connection.core.taskRests()
+        return end != nil || Task.isCancelled ? .end : .wait
+    }
+
+    /// Resumes a continuation with the next message; `nil` at the end of the connection.
+    @usableFromInline
+    final func wait(_ continuation: UnsafeContinuation<Message?, Never>) {
+        unsafe precondition(reader == nil, "one task reads a connection's messages")
+        unsafe reader = unsafe continuation
+    }
+
+    @inline(__always)
+    private final func takeWaiting(_ connection: Connection) -> Message? {
         guard let message = queue.popFirst() else { return nil }
         connection.core.taskBegins()
-        if isPaused, queue.count <= Self.waitingMax / 2, queue.bytes <= Self.waitingBytesMax / 2 {
-            isPaused = false
-            connection.core.guards?.queuedSize = 0
-            connection.core.countMemory()
-            connection.resumeReading()
-        }
+        if isPaused { resumeReadingIfLow(connection) }
         return message
+    }
+
+    private final func resumeReadingIfLow(_ connection: Connection) {
+        guard queue.count <= Self.waitingMax / 2, queue.bytes <= Self.waitingBytesMax / 2 else {
+            return
+        }
+        isPaused = false
+        connection.core.guards?.queuedSize = 0
+        connection.core.countMemory()
+        connection.resumeReading()
+    }
+
+    /// Returns the next message to a task on another loop or thread, or to one that others may
+    /// cancel. It returns on the caller's executor, so the caller need not look for it.
+    @usableFromInline
+    final func nextElsewhere(
+        on connection: Connection, isolation: isolated (any Actor)? = #isolation
+    ) async -> Message? {
+        await next(on: connection)
     }
 
     /// Returns the next message; `nil` at the end of the connection, or when the task is cancelled.
@@ -123,16 +175,14 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     }
 
     private nonisolated(nonsending) func nextOnLoop(_ connection: Connection) async -> Message? {
+        assertIsOnLoop(connection)
         if let message = takeWaiting(connection) { return message }
         connection.core.taskRests()
         if end != nil || Task.isCancelled { return nil }
         readNumber += 1
         let number = readNumber
         return await withTaskCancellationHandler {
-            unsafe await withUnsafeContinuation {
-                unsafe precondition(reader == nil, "one task reads a connection's messages")
-                unsafe reader = unsafe $0
-            }
+            unsafe await withUnsafeContinuation { unsafe wait($0) }
         } onCancel: {
             // Not at once: this may run while the loop uses the state.
             connection.core.loop.execute { [self] in
@@ -143,6 +193,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
     /// Returns whether ``waitForDrain(on:)`` must follow a send: the outbox is full, or only the
     /// connection's loop knows whether it is.
+    @usableFromInline
     final func mustWait(
         after outcome: Connection.SendOutcome, on connection: Connection
     ) throws(ConnectionClosed) -> Bool {
@@ -156,6 +207,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     /// Waits until the messages that were handed over earlier are queued, and then, if the outbox
     /// is full, until it has drained. Throws ``ConnectionClosed``; `CancellationError` if the task
     /// is cancelled while the outbox is full.
+    @usableFromInline
     final func waitForDrain(on connection: Connection) async throws {
         try await withTaskExecutorPreference(connection.core.loop) {
             // The drain may have been reported before this task ran.
@@ -171,10 +223,17 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     /// before.
     final func waitForEnd(on connection: Connection) async -> ConnectionEnd? {
         await withTaskExecutorPreference(connection.core.loop) {
+            assertIsOnLoop(connection)
             connection.core.taskRests()
             if end == nil { await wait(awaitsEnd: true, on: connection) }
             return end
         }
+    }
+
+    /// Checks in debug builds that state is safe to use. Once the loop has stopped, its jobs run
+    /// elsewhere, and nothing changes the state any more.
+    private final func assertIsOnLoop(_ connection: Connection) {
+        assert(connection.core.loop.isCurrent || end != nil)
     }
 }
 

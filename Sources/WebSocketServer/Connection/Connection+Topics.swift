@@ -35,7 +35,7 @@ extension Connection: MessagePublisher {
     /// thread.
     public func unsubscribe(from topic: String) {
         core.onLoop { core in
-            guard let topics = core.resources.topics, let subscriber = unsafe core.subscriber else {
+            guard let topics = core.resources.topics, let subscriber = core.subscriber else {
                 return
             }
             topics.unsubscribe(subscriber, from: topic)
@@ -46,7 +46,7 @@ extension Connection: MessagePublisher {
     /// loop.
     public var subscriptions: [String] {
         precondition(core.loop.isCurrent, "subscriptions are read on the connection's loop")
-        return unsafe core.subscriber?.memberships.map(\.topic.name) ?? []
+        return core.subscriber?.memberships.map(\.topic.name) ?? []
     }
 
     public func publish(_ payload: RawSpan, as kind: MessageKind, to topic: String, key: String?) {

@@ -14,7 +14,7 @@ extension ConnectionCore {
         case .end(let action): performAnswer(action)
         case .sendClose(let code, let deadline):
             // Messages sent before the close still go out.
-            if let subscriber = unsafe subscriber {
+            if let subscriber {
                 resources.topics?.delivery.resume(subscriber, all: true)
             }
             resources.registry.closeReasons[id] = reason
@@ -72,7 +72,7 @@ extension ConnectionCore {
     /// reset, so that the memory of its outbox is available to others at once.
     func end(_ cause: ConnectionLifecycle.EndCause) {
         let (before, isTold) = (stage, canTell(cause))
-        let (queued, backlog) = unsafe (outboxCount, subscriber?.backlog)
+        let (queued, backlog) = (outboxCount, subscriber?.backlog)
         let action = lifecycle.end(cause, isTold: isTold, now: loop.now)
         if case .none = action { return }
         count(cause, isTold: isTold, from: before)
@@ -147,7 +147,7 @@ extension ConnectionCore {
             loop.execute { [self] in terminate(reset: true) }
         case .terminate: terminate()
         case .refuseRequest:
-            if unsafe opening?.shed(on: self) != true { terminate(reset: true) }
+            if opening?.shed(on: self) != true { terminate(reset: true) }
         }
     }
 

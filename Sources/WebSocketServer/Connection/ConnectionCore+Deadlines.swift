@@ -15,7 +15,7 @@ extension ConnectionCore {
         if let deadline { loop.schedule(self, at: deadline) } else { loop.cancel(self) }
     }
 
-    private var holdsContext: Bool { unsafe compression?.hasSendContext ?? false }
+    private var holdsContext: Bool { compression?.hasSendContext ?? false }
 
     /// Notes that part of a message is kept from now on.
     func beganAssembly() {
@@ -28,7 +28,7 @@ extension ConnectionCore {
             now: now, holdsContext: holdsContext, takesSome: { hasTakenSome() })
         switch action {
         case .none: break
-        case .continueHTTP: unsafe opening?.deadlinePassed(on: self)
+        case .continueHTTP: opening?.deadlinePassed(on: self)
         case .wait(let deadline): setStageDeadline(deadline)
         case .keep(let upkeep, let deadline):
             keepOpen(upkeep)
@@ -38,7 +38,7 @@ extension ConnectionCore {
     }
 
     private func keepOpen(_ upkeep: ConnectionLifecycle.Upkeep) {
-        if upkeep.contains(.releaseContext) { unsafe compression?.releaseSendContext() }
+        if upkeep.contains(.releaseContext) { compression?.releaseSendContext() }
         if upkeep.contains(.resumeReading) { setReadingPaused(false, .rate) }
         if upkeep.contains(.sendPing) {
             noteUndelivered()

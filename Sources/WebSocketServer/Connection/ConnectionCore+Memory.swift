@@ -6,7 +6,7 @@ extension ConnectionCore {
     /// The bytes that the peer makes the server hold for this connection, except for partly
     /// received messages.
     private var heldSize: Int {
-        unsafe outboxCount + (guards?.heldSize ?? 0) + (opening?.heldSize ?? 0)
+        outboxCount + (guards?.heldSize ?? 0) + (opening?.heldSize ?? 0)
     }
 
     /// The bytes that the peer makes the server hold for this connection.
@@ -17,9 +17,9 @@ extension ConnectionCore {
     func countMemory() {
         let held = stage == .over ? 0 : heldSize
         let size = held < 4_096 ? 0 : UInt32(clamping: held)
-        guard unsafe size != memoryCounted else { return }
-        let grown = unsafe Int(size) - Int(memoryCounted)
-        unsafe memoryCounted = size
+        guard size != memoryCounted else { return }
+        let grown = Int(size) - Int(memoryCounted)
+        memoryCounted = size
         resources.memory.add(grown)
         if grown > 0, !resources.memory.budget.hasRoom { resources.shedMemoryLater() }
     }

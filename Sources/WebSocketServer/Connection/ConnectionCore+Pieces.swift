@@ -113,7 +113,7 @@ extension ConnectionCore {
     /// Continues with the bytes that the connection has kept for a later turn.
     func takeTurn() {
         switch stage {
-        case .opening: unsafe opening?.takeTurn(on: self)
+        case .opening: opening?.takeTurn(on: self)
         case .open, .closing: receiveHeld()
         case .lingering, .over: break
         }
@@ -134,7 +134,7 @@ extension ConnectionCore {
         unsafe held.withUnsafeMutableBytes {
             if guards.hasRates {
                 unsafe receiveInPieces($0, of: Self.pieceSizeByRates)
-            } else if unsafe compression != nil {
+            } else if compression != nil {
                 unsafe receiveInPieces($0, of: Self.pieceSizeInflating)
             } else if unsafe !$0.isEmpty {
                 unsafe receiveInWindows($0)

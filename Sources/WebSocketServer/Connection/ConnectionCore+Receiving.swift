@@ -8,7 +8,7 @@ extension ConnectionCore {
 
     @inline(__always)
     func receive(_ bytes: UnsafeMutableRawBufferPointer) {
-        if unsafe bytes.count < Self.windowedSizeMin && guards == nil && compression == nil {
+        if bytes.count < Self.windowedSizeMin && guards == nil && compression == nil {
             unsafe receivePiece(bytes)
         } else {
             unsafe receiveMuch(bytes)
@@ -20,7 +20,7 @@ extension ConnectionCore {
     private func receiveMuch(_ bytes: UnsafeMutableRawBufferPointer) {
         if let guards, guards.hasRates {
             unsafe receiveInPieces(bytes, of: Self.pieceSizeByRates)
-        } else if unsafe compression != nil {
+        } else if compression != nil {
             unsafe receiveInflating(bytes)
         } else if unsafe bytes.count >= Self.windowedSizeMin
             && isInSharedReadBuffer(bytes.baseAddress!)
@@ -66,8 +66,8 @@ extension ConnectionCore {
         guard case .proceed = action else { return perform(action) }
         if unsafe readsDirectly || !session.isBetweenFrames {
             let endsLongFrame = unsafe readsDirectly && !isInSharedReadBuffer(base)
-            unsafe readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
-            unsafe setOwnReadBuffer(readsDirectly)
+            readsDirectly = unsafe session.wantsOwnReadBuffer || endsLongFrame
+            setOwnReadBuffer(readsDirectly)
         }
         pauseIfOutboxIsFull()
         return 0
@@ -91,7 +91,7 @@ extension ConnectionCore {
             lifecycle.receivedMessage()
         }
         if guards != nil { chargeRates(since: messages, payloads, read: read) }
-        if unsafe compression != nil { resources.codecs.trim(&resources.assemblies) }
+        if compression != nil { resources.codecs.trim(&resources.assemblies) }
     }
 
     /// Applies the peer's rates to the messages and bytes of a piece.

@@ -20,7 +20,7 @@ extension ConnectionCore {
         let payloadCount = payload.count
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
-        if unsafe payloadCount < Int(corkableSizeMax) {
+        if payloadCount < Int(corkableSizeMax) {
             // It fits, and so the longest form of a header is left out of the code.
             let count = Int(UInt16(truncatingIfNeeded: payloadCount))
             let size = FrameHeader.size(payload: count, isMasked: false)
@@ -71,7 +71,7 @@ extension ConnectionCore {
         _ plain: UnsafeRawBufferPointer, _ kind: MessageKind, compresses: Bool = true
     ) -> Connection.SendOutcome {
         if hasOutbox {
-            if let subscriber = unsafe subscriber, subscriber.hasBacklog,
+            if let subscriber, subscriber.hasBacklog,
                 let topics = resources.topics
             {
                 // Queued after the waiting publications, so that the order is kept.
@@ -95,7 +95,7 @@ extension ConnectionCore {
         lifecycle.sentMessage(now: loop.now)
         var payload = unsafe plain
         var firstByte = FrameHeader.fin | kind.rawValue
-        if compresses, unsafe plain.count >= Int(corkableSizeMax),
+        if compresses, plain.count >= Int(corkableSizeMax),
             let deflated = unsafe deflate(plain)
         {
             // From here on, it must be sent, because it is part of the context.
@@ -117,12 +117,12 @@ extension ConnectionCore {
     }
 
     private func deflate(_ payload: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-        guard let compression = unsafe compression, payload.count >= compression.threshold
+        guard let compression, payload.count >= compression.threshold
         else { return nil }
         let hadSendContext = compression.hasSendContext
         let deflated = unsafe compression.deflate(payload)
         // The peer's window now holds a message that is in no other peer's window.
-        if let subscriber = unsafe subscriber, unsafe deflated != nil {
+        if let subscriber, unsafe deflated != nil {
             subscriber.context = nil
         }
         // A context has begun, which is released once the connection is idle.

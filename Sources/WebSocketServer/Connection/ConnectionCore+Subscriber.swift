@@ -6,20 +6,20 @@ import WebSocketProtocol
 extension ConnectionCore: SubscriberConnection {
     /// Returns the connection's subscriber, which its first subscription creates.
     func makeSubscriber() -> Subscriber {
-        if let subscriber = unsafe subscriber { return subscriber }
+        if let subscriber { return subscriber }
         let made = Subscriber(
-            owner: self, mode: unsafe compression?.topicMode ?? .plain,
-            threshold: unsafe compression?.threshold ?? 0,
-            windowBits: unsafe compression?.sendWindowBits ?? 15,
-            level: unsafe compression?.level ?? 1)
-        unsafe subscriber = made
+            owner: self, mode: compression?.topicMode ?? .plain,
+            threshold: compression?.threshold ?? 0,
+            windowBits: compression?.sendWindowBits ?? 15,
+            level: compression?.level ?? 1)
+        subscriber = made
         return made
     }
 
     /// Discards the connection's backlog, and its share of the budget if its outbox is discarded
     /// too.
     func forgetBacklog(andOutbox: Bool = false) {
-        if let subscriber = unsafe subscriber {
+        if let subscriber {
             resources.topics?.delivery.slow.forget(subscriber, andOutbox: andOutbox)
         }
     }
@@ -31,7 +31,7 @@ extension ConnectionCore: SubscriberConnection {
             count: outboxCount, max: options.outboxMax, highWater: options.outboxHighWater)
     }
 
-    var corkOwner: Subscriber? { unsafe (loop.corkOwner as? ConnectionCore)?.subscriber }
+    var corkOwner: Subscriber? { (loop.corkOwner as? ConnectionCore)?.subscriber }
 
     func writeFrames(_ frames: UnsafeRawBufferPointer, count: Int, payloadCount: Int) {
         self.count(messages: count, payloadCount: payloadCount)

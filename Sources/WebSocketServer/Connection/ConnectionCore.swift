@@ -25,7 +25,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// The next reads take their memory from ``readTarget()``. The rest of a long frame is read
     /// straight into its message's memory. Behind a long frame, a short read finds the next header,
     /// so that few of the bytes after that must be copied.
-    @exclusivity(unchecked) var readsDirectly = false
+    var readsDirectly = false
     /// The verdict on its latest request.
     var admission = Admission.Verdict.admitted
     let resources: LoopResources
@@ -36,10 +36,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     @exclusivity(unchecked) var sink: ConnectionSink?
     @exclusivity(unchecked) var session: Session
     /// The state of permessage-deflate, if it was negotiated.
-    @exclusivity(unchecked) private(set) var compression: MessageCompression?
+    private(set) var compression: MessageCompression?
     /// The state for its topic subscriptions, if it has any.
-    @exclusivity(unchecked) var subscriber: Subscriber?
-    @exclusivity(unchecked) var opening: OpeningPhase?
+    var subscriber: Subscriber?
+    var opening: OpeningPhase?
     /// Its place among the connections of the server.
     var place = Place.none
     /// The position in the registry's list.
@@ -60,7 +60,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         self.role = role
         unsafe lifecycleStorage = ConnectionLifecycle(
             options: options, id: id, now: resources.loop.now)
-        unsafe self.opening = opening
+        self.opening = opening
         unsafe self.session = Session(role: role, limits: options.sessionLimits)
         super.init(loop: resources.loop)
         resources.registry.add(self)
@@ -109,18 +109,18 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     func becomeWebSocket(_ upgraded: Upgraded) {
         let handler = upgraded.handler
         let guards = ConnectionGuards.make(for: upgraded, now: loop.now)
-        unsafe compression = upgraded.compression
+        compression = upgraded.compression
         unsafe session = Session(
             role: role, limits: guards?.limits ?? upgraded.options.sessionLimits,
             allowsCompression: compression != nil)
-        unsafe opening = nil
+        opening = nil
         unsafe sink = ConnectionSink(connection: self, handler: handler)
         if let subprotocol = upgraded.subprotocol {
             resources.registry.subprotocols[id] = subprotocol
         }
         if role == .server {
-            let threshold = unsafe compression?.threshold ?? .max
-            unsafe corkableSizeMax = UInt16(clamping: threshold)
+            let threshold = compression?.threshold ?? .max
+            corkableSizeMax = UInt16(clamping: threshold)
         }
         lifecycle.open(upgraded.options, guards: guards, now: loop.now)
         resources.counters.opened += 1
@@ -150,7 +150,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     override func outboxShrank() {
         countMemory()
-        if let subscriber = unsafe subscriber, subscriber.outboxShare > 0 {
+        if let subscriber, subscriber.outboxShare > 0 {
             resources.topics?.delivery.slow.updateOutboxShare(
                 of: subscriber, outboxCount: outboxCount)
         }
@@ -159,9 +159,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         case .terminate: terminate()
         case .continueHTTP(let isLow):
             if isLow { setReadingPaused(false, .outbox) }
-            unsafe opening?.outboxShrank(isLow: isLow, on: self)
+            opening?.outboxShrank(isLow: isLow, on: self)
         case .sendBacklog:
-            if let subscriber = unsafe subscriber, subscriber.hasBacklog {
+            if let subscriber, subscriber.hasBacklog {
                 resources.topics?.delivery.resume(subscriber)
                 if subscriber.hasBacklog { return }
             }
@@ -177,7 +177,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let action = lifecycle.streamEnded(
             isEndOfFile: error.isEndOfFile, hasOutbox: outboxCount > 0, now: loop.now)
         guard case .terminate = action else { return perform(action) }
-        if stage == .opening { unsafe opening?.ended(error, on: self) }
+        if stage == .opening { opening?.ended(error, on: self) }
         terminate(reason: error.isEndOfFile ? "" : error.name)
     }
 
@@ -194,15 +194,15 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
-        unsafe opening?.terminated()
-        unsafe opening = nil
+        opening?.terminated()
+        opening = nil
         countMemory()
-        if let subscriber = unsafe subscriber {
+        if let subscriber {
             resources.topics?.leave(subscriber)
-            unsafe self.subscriber = nil
+            self.subscriber = nil
         }
-        unsafe compression?.end()
-        unsafe compression = nil
+        compression?.end()
+        compression = nil
         if reset { resetHandle() } else { closeHandle() }
     }
 

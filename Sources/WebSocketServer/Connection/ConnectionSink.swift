@@ -44,7 +44,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
     mutating func inflate(
         _ payload: UnsafeRawBufferPointer, limit: Int
     ) -> InflatedMessage {
-        guard let compression = unsafe connection.compression else { return unsafe .corrupt }
+        guard let compression = connection.compression else { return unsafe .corrupt }
         let paused = connection.guards?.inflation
         if paused != nil { connection.guards!.inflation = nil }
         let outcome = unsafe compression.inflate(

@@ -27,7 +27,7 @@ final class LoopResources: @unchecked Sendable {
     let codecs: LoopCodecs
     let memory: LoopMemory
     var maskingKeys: MaskingKeys
-    @exclusivity(unchecked) var turnQueue = TurnQueue()
+    var turnQueue = TurnQueue()
     /// The total nanoseconds of long reads and pipelined requests.
     var longReadNanoseconds: UInt64 = 0
     /// The resources of all loops of the server; set before there are connections.

@@ -62,8 +62,14 @@ extension MessageConnection {
 
 /// The messages of a ``MessageConnection``.
 public struct ConnectionMessages: AsyncSequence, Sendable {
-    let connection: Connection
-    let bridge: AsyncBridge
+    @usableFromInline let connection: Connection
+    @usableFromInline let bridge: AsyncBridge
+
+    @usableFromInline
+    init(connection: Connection, bridge: AsyncBridge) {
+        self.connection = connection
+        self.bridge = bridge
+    }
 
     /// Sends a message; waits while the outbox is above its high-water mark.
     nonisolated(nonsending) func send(_ message: Message) async throws {
@@ -73,24 +79,42 @@ public struct ConnectionMessages: AsyncSequence, Sendable {
     }
 
     public struct AsyncIterator: AsyncIteratorProtocol {
-        let connection: Connection
-        let bridge: AsyncBridge
+        @usableFromInline let connection: Connection
+        @usableFromInline let bridge: AsyncBridge
+
+        @usableFromInline
+        init(connection: Connection, bridge: AsyncBridge) {
+            self.connection = connection
+            self.bridge = bridge
+        }
 
         /// Returns the next message; `nil` at the end, and when the task is cancelled.
         public mutating func next() async throws -> Message? {
             await bridge.next(on: connection)
         }
 
-        /// Returns the next message for `for await`. It stays on the caller's executor, which
-        /// saves looking for one.
-        public mutating func next(
-            isolation actor: isolated (any Actor)?
+        /// Returns the next message for `for await`. It stays on the caller's executor.
+        // The optimizer knows that a `nonsending` function returns on the executor of its caller;
+        // behind one with an `isolated` parameter, the caller would look for it again. Inlined,
+        // since `AsyncBridge.answer(on:)` then isn't even called by an `async` function.
+        @inlinable
+        public nonisolated(nonsending) mutating func next(
+            isolation actor: (any Actor)?
         ) async throws(any Error) -> Message? {
-            if let message = bridge.nextWaiting(on: connection) { return message }
-            return await bridge.next(on: connection)
+            switch bridge.answer(on: connection) {
+            case .message(let message): return message
+            case .wait:
+                // Without the prefix, it would begin with a look for the executor.
+                return unsafe await _unsafeInheritExecutor_withUnsafeContinuation {
+                    unsafe bridge.wait($0)
+                }
+            case .end: return nil
+            case .elsewhere: return await bridge.nextElsewhere(on: connection)
+            }
         }
     }
 
+    @inlinable
     public func makeAsyncIterator() -> AsyncIterator {
         AsyncIterator(connection: connection, bridge: bridge)
     }

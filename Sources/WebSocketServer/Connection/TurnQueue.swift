@@ -68,7 +68,7 @@ extension LoopResources {
     /// further ahead of the subscribers.
     func isTurnOver() -> Bool {
         if let topics, topics.isDeliveryDue || topics.hub.isBehind { return true }
-        return unsafe turnQueue.isOver(
+        return turnQueue.isOver(
             now: loop.now, spent: codecs.counts.codecNanoseconds &+ longReadNanoseconds)
     }
 
@@ -81,35 +81,35 @@ extension LoopResources {
             serveTurnQueueLater()
             return !isShort
         }
-        return unsafe !isShort && !isWithinMessage && turnQueue.count > 0
+        return !isShort && !isWithinMessage && turnQueue.count > 0
     }
 
     /// Makes a connection continue in a later turn: ``ConnectionCore/takeTurn()``.
     func awaitTurn(_ connection: ConnectionCore) {
-        unsafe turnQueue.add(connection)
+        turnQueue.add(connection)
         serveTurnQueueLater()
     }
 
     private func serveTurnQueueLater() {
-        guard unsafe !turnQueue.isServiceDue else { return }
-        unsafe turnQueue.isServiceDue = true
+        guard !turnQueue.isServiceDue else { return }
+        turnQueue.isServiceDue = true
         loop.readSize = TurnQueue.readSize
         loop.executeLater { [self] in serveTurnQueue() }
     }
 
     private func serveTurnQueue() {
-        unsafe turnQueue.isServiceDue = false
+        turnQueue.isServiceDue = false
         let began = codecs.now()
         var assembling = 0
-        for _ in 0..<min(unsafe turnQueue.count, TurnQueue.resumedMax) {
+        for _ in 0..<min(turnQueue.count, TurnQueue.resumedMax) {
             guard assembling < TurnQueue.assemblingMax, !isTurnOver(),
-                let next = unsafe turnQueue.next()
+                let next = turnQueue.next()
             else { break }
             next.takeTurn()
             if unsafe next.stage == .open && !next.session.isBetweenMessages { assembling += 1 }
             if codecs.now() &- began > TurnQueue.nanosecondsMax { break }
         }
-        if unsafe turnQueue.count > 0 {
+        if turnQueue.count > 0 {
             serveTurnQueueLater()
         } else {
             loop.readSize = EventLoop.readBufferSize

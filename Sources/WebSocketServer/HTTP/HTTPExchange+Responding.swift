@@ -24,7 +24,7 @@ extension HTTPExchange {
                 response = warnings.response(to: error, of: request.head)
             }
             connection.onLoop { connection in
-                unsafe (connection.opening as? HTTPExchange)?.answer(response, on: connection)
+                (connection.opening as? HTTPExchange)?.answer(response, on: connection)
             }
         }
     }

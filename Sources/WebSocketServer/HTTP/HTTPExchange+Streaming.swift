@@ -72,7 +72,7 @@ final class ResponseStream {
             }
             connection.onLoop { connection in
                 guard connection.stage == .opening,
-                    let exchange = unsafe connection.opening as? HTTPExchange,
+                    let exchange = connection.opening as? HTTPExchange,
                     case .streaming(let stream) = exchange.state
                 else { return }
                 stream.send(part, exchange, on: connection)
@@ -130,7 +130,7 @@ final class ResponseStream {
     /// Gives the client time to take something. Meanwhile the connection may be evicted: otherwise
     /// clients that read a little at a time could use up all places.
     private func awaitReader(on connection: ConnectionCore) {
-        guard let exchange = unsafe connection.opening as? HTTPExchange else { return }
+        guard let exchange = connection.opening as? HTTPExchange else { return }
         connection.waitInPlace()
         connection.setStageDeadline(connection.loop.now + exchange.settings.handshakeTimeout)
     }

@@ -27,7 +27,7 @@ final class ProxyPreamble: OpeningPhase {
                 return connection.terminate(reason: ConnectionCore.tooManyConnections)
             }
             // Safety: the caller of this method holds this phase until it returns.
-            unsafe connection.opening = exchange
+            connection.opening = exchange
             exchange.begin(on: connection)
             let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...])
             if rest.count > 0 { unsafe exchange.received(rest, on: connection) }

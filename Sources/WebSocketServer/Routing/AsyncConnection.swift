@@ -11,7 +11,7 @@ public struct AsyncConnection: MessageConnection, MessagePublisher {
     public let request: UpgradeRequest
     /// The subprotocol that was negotiated in the opening handshake (RFC 6455 §1.9); `nil` if none.
     public let subprotocol: String?
-    let bridge: AsyncBridge
+    @usableFromInline let bridge: AsyncBridge
 
     /// Creates it on the connection's loop.
     init(_ connection: Connection, request: UpgradeRequest, bridge: AsyncBridge) {
@@ -21,6 +21,7 @@ public struct AsyncConnection: MessageConnection, MessagePublisher {
         subprotocol = connection.subprotocol
     }
 
+    @inlinable
     public var messages: ConnectionMessages {
         ConnectionMessages(connection: connection, bridge: bridge)
     }
@@ -28,6 +29,7 @@ public struct AsyncConnection: MessageConnection, MessagePublisher {
     // `send` is on the path of every message. So it isn't left to the generic methods, which other
     // modules can't specialize.
 
+    @inlinable
     public nonisolated(nonsending) func send(_ message: Message) async throws {
         if try bridge.mustWait(after: connection.send(message), on: connection) {
             try await bridge.waitForDrain(on: connection)
@@ -35,6 +37,7 @@ public struct AsyncConnection: MessageConnection, MessagePublisher {
     }
 
     /// Sends a text message. Waits while the outbox is above ``Limits/outboxHighWater``.
+    @inlinable
     public nonisolated(nonsending) func send(_ text: String) async throws {
         if try bridge.mustWait(after: connection.send(text), on: connection) {
             try await bridge.waitForDrain(on: connection)

@@ -17,6 +17,8 @@ final class TalkBridge: AsyncBridge, @unchecked Sendable {
     override func onOpen(_ connection: Connection) {
         let open = AsyncConnection(connection, request: request, bridge: self)
         task = connection.core.startTask { [talk] in
+            self.ownTask = TaskIdentity.current
+            defer { self.ownTask = nil }
             do {
                 try await talk(open)
                 connection.close(.normalClosure)

@@ -46,7 +46,7 @@ final class ConnectionDrain: TimerEntry {
     private func letGo(_ connection: ConnectionCore) {
         switch connection.stage {
         case .opening:
-            if unsafe connection.opening?.drain(on: connection) ?? true { connection.endOpening() }
+            if connection.opening?.drain(on: connection) ?? true { connection.endOpening() }
         case .open:
             connection.beginClosing(code, code == .goingAway ? "going away" : "service restart")
         case .closing, .lingering, .over: break

@@ -72,7 +72,7 @@ extension RunningServer {
 extension ConnectionCore {
     /// Whether the connection is open and has at least one subscription.
     fileprivate var isSubscriber: Bool {
-        guard stage == .open, let subscriber = unsafe subscriber else { return false }
+        guard stage == .open, let subscriber else { return false }
         return !subscriber.memberships.isEmpty
     }
 }

@@ -8,31 +8,31 @@ extension TopicDelivery {
         guard let topic = table[batch[0].topic],
             batch.allSatisfy({ $0.isSameTopic(as: batch[0]) })
         else { return .none }
-        findRuns(of: topic)
+        findRuns(of: topic, &runs)
         var rest = batch[...]
         while !rest.isEmpty {
             let part = rest.prefix(Self.countInRun(rest))
-            unsafe runs.encode(part, level: topic.level, contexts: contexts)
+            runs.encode(part, level: topic.level, contexts: contexts)
             sendRuns(part, of: topic)
             rest = rest.dropFirst(part.count)
         }
-        let modes = unsafe runs.modes
-        unsafe runs.removeAll()
+        let modes = runs.modes
+        runs.removeAll()
         return modes
     }
 
-    private func findRuns(of topic: Topic) {
-        unsafe runs.begin(for: topic)
+    private func findRuns(of topic: Topic, _ runs: inout PublicationRuns) {
+        runs.begin(for: topic)
         let entries = topic.entries
         let areAlike = topic.count(of: .plain) == entries.count
         for index in entries.indices {
             prefetchNext(entries, after: index)
             unsafe entries[index].subscriber._withUnsafeGuaranteedRef { subscriber in
-                if unsafe runs.modes.contains(subscriber.mode), takesNow(subscriber) {
-                    unsafe runs.add(subscriber)
+                if runs.modes.contains(subscriber.mode), takesNow(subscriber) {
+                    runs.add(subscriber)
                 }
             }
-            if areAlike, unsafe !runs.isEmpty { break }
+            if areAlike, !runs.isEmpty { break }
         }
     }
 
@@ -51,7 +51,7 @@ extension TopicDelivery {
         // A subscriber that joins or leaves meanwhile changes the topic's list, but not this copy.
         let entries = topic.entries
         // A copy, so that references are counted once and not for each subscriber.
-        let runs = unsafe self.runs
+        let runs = self.runs
         let payloadCount = publications.reduce(0) { $0 + $1.payloadCount }
         for index in entries.indices {
             prefetchNext(entries, after: index)
@@ -67,7 +67,7 @@ extension TopicDelivery {
                         queue(publications, of: topic, for: subscriber)
                         return resume(subscriber)
                     }
-                    unsafe deliveries &+= UInt64(publications.count)
+                    deliveries &+= UInt64(publications.count)
                     unsafe runs[place].bytes.withUnsafeBytes {
                         unsafe connection.writeFrames(
                             $0, count: publications.count, payloadCount: payloadCount)

@@ -77,7 +77,7 @@ extension TopicDelivery {
         case .own(let message, let kind, let compresses):
             connection.sendQueued(message, kind, compresses: compresses)
         case .publication(let waiting):
-            unsafe deliveries &+= 1
+            deliveries &+= 1
             let publication = waiting.publication
             if subscriber.mode == .ownContext { return connection.sendQueued(publication) }
             // The frame does not depend on other subscribers, so it is made once for all that wait

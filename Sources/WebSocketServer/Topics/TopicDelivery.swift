@@ -16,11 +16,16 @@ final class TopicDelivery<Consumer: SubscriberConnection> {
     /// The publications of the batch at hand that wait for a subscriber, by their ids.
     var waitingOfBatch: [UInt64: WaitingPublication] = [:]
 
-    // Each delivery touches these: without checks for exclusive access.
+    var runs = PublicationRuns()
+    var deliveries: UInt64 = 0
+    // Safety: each delivery of a batch changes them, so there are no checks for exclusive access. No
+    // function of theirs calls back.
+    @exclusivity(unchecked) private var storedFrames = FrameBatch()
 
-    @exclusivity(unchecked) var deliveries: UInt64 = 0
-    @exclusivity(unchecked) private var frames = FrameBatch()
-    @exclusivity(unchecked) var runs = PublicationRuns()
+    @inline(__always) private var frames: FrameBatch {
+        _read { yield unsafe storedFrames }
+        _modify { yield unsafe &storedFrames }
+    }
 
     init(contexts: SharedContexts, slow: SlowConsumers) {
         self.contexts = contexts
@@ -31,7 +36,7 @@ final class TopicDelivery<Consumer: SubscriberConnection> {
     var counts: TopicCounts {
         var counts = TopicCounts()
         counts.publications = publicationCount
-        counts.deliveries = unsafe deliveries
+        counts.deliveries = deliveries
         (counts.delayed, counts.dropped) = (slow.delayed, slow.dropped)
         counts.conflated = slow.conflated
         return counts
@@ -114,11 +119,11 @@ final class TopicDelivery<Consumer: SubscriberConnection> {
             queue(publication, of: topic, for: subscriber)
             return
         }
-        unsafe deliveries &+= 1
+        deliveries &+= 1
         if subscriber.mode == .ownContext {
             connection.sendMessage(publication)
             if gathers {
-                unsafe frames.addCorked(subscriber)
+                frames.addCorked(subscriber)
             } else {
                 flush(connection, subscriber)
             }
@@ -126,7 +131,7 @@ final class TopicDelivery<Consumer: SubscriberConnection> {
         }
         let frame = encoder.frame(for: subscriber)
         if gathers {
-            unsafe frames.add(frame, for: subscriber)
+            frames.add(frame, for: subscriber)
         } else {
             // The bytes are valid as long as the encoder.
             unsafe connection.writeFrames(
@@ -154,17 +159,17 @@ final class TopicDelivery<Consumer: SubscriberConnection> {
     /// Writes the frames of the batch, one connection after the other.
     private func flushAll() {
         // The messages in the cork leave together with their owner's frames, if those come first.
-        if let first = unsafe frames.subscribersToFlush.first,
+        if let first = frames.subscribersToFlush.first,
             let owner = first.withOwner(Consumer.self, { $0.corkOwner })
         {
             owner.withOwner(Consumer.self) { flush(owner, $0) }
         }
-        let subscribers = unsafe frames.subscribersToFlush
+        let subscribers = frames.subscribersToFlush
         for index in subscribers.indices {
             if index + 1 < subscribers.count { prefetchConnection(of: subscribers[index + 1]) }
             subscribers[index].withOwner(Consumer.self) { flush(subscribers[index], $0) }
         }
-        unsafe frames.removeAll()
+        frames.removeAll()
     }
 
     /// Writes the frames that the batch holds for a subscriber.
@@ -177,7 +182,7 @@ final class TopicDelivery<Consumer: SubscriberConnection> {
             guard connection.takesMessages else { return }
             var next: Int32? = first
             while let place = next {
-                let entry = unsafe frames[place]
+                let entry = frames[place]
                 unsafe connection.appendFrame(entry.bytes, payloadCount: entry.payloadCount)
                 next = entry.next
             }
