@@ -14,7 +14,7 @@ SECONDS ?= 60
 PUBLICATIONS ?= 1000000
 
 VENV := .build/venv
-SOURCES := Package.swift Sources Tests Benchmarks
+SOURCES := Package.swift Sources Tests Benchmarks Examples
 RACY := UVTransportTests,WebSocketServerTests,WebSocketTestingTests,RedisBrokerTests,RealtimeAppTests,LoadGeneratorTests
 # Builds and runs only the tests that APUS_TESTS names. A kept build manifest would not notice it.
 TEST_CHOSEN := swift test --test-product apusPackageTests --disable-build-manifest-caching
@@ -35,6 +35,11 @@ test: deps commit $(VENV)/installed ## run all Swift and pytest tests with a deb
 .PHONY: integration
 integration: build deps $(VENV)/installed ## run the pytest tests with a release build (PYTEST_ARGS='-k chat')
 	Tests/Integration/run $(PYTEST_ARGS)
+
+.PHONY: examples
+examples: deps commit $(VENV)/installed ## test the example with Hummingbird, too; its first build takes minutes
+	APUS_DEVELOPMENT=hummingbird swift build --disable-build-manifest-caching
+	APUS_DEVELOPMENT=hummingbird APUS_BIN=.build/debug/apus Tests/Integration/run -k test_examples
 
 .PHONY: soak
 soak: build deps $(VENV)/installed ## deliver a million publications to clients that come and go; minutes (PUBLICATIONS=N)

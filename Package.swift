@@ -26,6 +26,7 @@ let library: [SwiftSetting] =
 ///
 /// - `benchmarks`: the programs that count instructions.
 /// - `fuzzing`: the fuzz targets. They only link with libFuzzer (`Tests/Fuzzing/run`).
+/// - `hummingbird`: the example with Hummingbird, which is downloaded for it.
 let development = Set((Context.environment["APUS_DEVELOPMENT"] ?? "").split(separator: ","))
 
 /// What only the server `apus` needs. Without its trait, Swift Package Manager resolves no package
@@ -245,6 +246,47 @@ let package = Package(
             swiftSettings: common),
     ]
 )
+
+/// An example is compiled as a package of a user would be. `Examples/README.md` has a list.
+func example(
+    _ name: String, in folder: String, dependencies: [Target.Dependency] = []
+) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["WebSocketServer"] + dependencies, path: "Examples/\(folder)",
+        exclude: folder == "files" ? ["public"] : [],
+        swiftSettings: strict + [.swiftLanguageMode(.v6)])
+}
+
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+package.targets += [
+    example("example-chat", in: "chat"),
+    example("example-token", in: "token"),
+    example("example-rest", in: "rest"),
+    example("example-publisher", in: "publisher", dependencies: [lifecycle]),
+    example("example-files", in: "files"),
+    example("example-rooms", in: "compared/apus", dependencies: [lifecycle]),
+    .target(
+        name: "example-poll", dependencies: ["WebSocketServer"], path: "Examples/unit-test/Poll",
+        swiftSettings: strict + [.swiftLanguageMode(.v6)]),
+    .testTarget(
+        name: "example-poll-tests", dependencies: ["example-poll", "WebSocketTesting"],
+        path: "Examples/unit-test/PollTests",
+        swiftSettings: strict + [.swiftLanguageMode(.v6)]),
+]
+
+if development.contains("hummingbird") {
+    package.dependencies.append(
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"))
+    package.targets.append(
+        example(
+            "example-hummingbird", in: "hummingbird",
+            dependencies: [
+                lifecycle, .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+            ]))
+}
 
 if development.contains("benchmarks") {
     // Valgrind 3.19 fails on the shared Swift runtime. `--static-swift-stdlib` would compile all

@@ -20,13 +20,16 @@ public final class RecordingConnection: Sendable {
 
     /// Opens a connection, so that the handler's `onOpen` is called.
     ///
-    /// - Parameter configure: Changes the configuration of the server.
+    /// - Parameters:
+    ///   - handler: An expression that makes the handler. It is evaluated on the server's event loop,
+    ///     so that the handler may hold state.
+    ///   - configure: Changes the configuration of the server.
     public init(
-        to handler: some ConnectionHandler & Sendable,
+        to handler: @autoclosure @escaping @Sendable () -> any ConnectionHandler,
         configure: (inout ServerConfiguration) -> Void = { _ in }
     ) async throws {
         var router = Router()
-        router.upgrade("/") { _ in .accept(handler) }
+        router.upgrade("/") { _ in .accept(handler()) }
         broker = RecordingBroker()
         var configuration = ServerConfiguration()
         configure(&configuration)

@@ -16,7 +16,8 @@ import pytest
 from apus import ROOT, binary, clean_environment
 from docs_pages import CHECKED, Page, block_faults, link_faults, published_files
 
-NAMES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "Benchmarks/README.md"]
+NAMES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "Benchmarks/README.md",
+         "Examples/README.md"]
 NAMES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md"))
 README_WORDS = 800
 

@@ -4,7 +4,7 @@ public import PubSub
 import WebSocketProtocol
 
 /// A complete HTTP request.
-public struct Request: Sendable {
+public struct Request: TopicPublisher {
     /// The method, path and header fields, as received unless a ``Middleware`` has changed them.
     public var head: HTTPRequest
     /// The values of the route's parameters, percent-decoded; none if there is no route.
@@ -27,15 +27,6 @@ public struct Request: Sendable {
     /// Publishes a message to all subscribers of its topic, as ``Server/publish(_:)`` does: a route
     /// can't name the server, which is made after its router.
     public func publish(_ publication: Publication) async throws(BrokerError) {
-        try await publisher.publish(publication)
-    }
-
-    /// Publishes a text message. For `key` see ``Publication/key``.
-    public func publish(
-        _ text: String, to topic: String, key: String? = nil
-    ) async throws(BrokerError) {
-        let publication = unsafe Publication(
-            text.utf8Span.span.bytes, as: .text, to: topic, key: key)
         try await publisher.publish(publication)
     }
 }

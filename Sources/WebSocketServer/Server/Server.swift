@@ -3,14 +3,13 @@ public import PubSub
 public import ServiceLifecycle
 import Synchronization
 import UVTransport
-public import WebSocketProtocol
 
 /// A WebSocket server: listens on the addresses of its configuration, and serves the routes of its
 /// router.
 ///
 /// Run it alone or as a service of a `ServiceGroup`. On graceful shutdown it stops listening and
 /// drains its connections by ``ServerConfiguration/drain``; on cancellation it ends them at once.
-public final class Server: Service, Sendable {
+public final class Server: Service, TopicPublisher {
     private let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let state = Mutex(ServerState.new)
@@ -204,50 +203,6 @@ public final class Server: Service, Sendable {
     /// returned, every message is refused.
     public func publish(_ publication: Publication) async throws(BrokerError) {
         try await shared.publisher.publish(publication)
-    }
-
-    /// Publishes a text message to all subscribers of a topic; see ``publish(_:)``.
-    public func publish(
-        _ text: String, to topic: String, key: String? = nil
-    ) async throws(BrokerError) {
-        try await publish(Publication(text, to: topic, key: key))
-    }
-
-    /// Publishes a message to all subscribers of a topic; see ``publish(_:)``. Text must be UTF-8,
-    /// which is not checked here.
-    public func publish(
-        _ payload: RawSpan, as kind: MessageKind, to topic: String, key: String? = nil
-    ) async throws(BrokerError) {
-        try await publish(Publication(payload, as: kind, to: topic, key: key))
-    }
-
-    /// Publishes a message of bytes, such as `[UInt8]` or `Data`, to all subscribers of a topic,
-    /// binary by default; see ``publish(_:)``.
-    @inlinable
-    public func publish(
-        _ bytes: some Collection<UInt8>, as kind: MessageKind = .binary, to topic: String,
-        key: String? = nil
-    ) async throws(BrokerError) {
-        try await publish(Publication(bytes, as: kind, to: topic, key: key))
-    }
-
-    /// Encodes a value and publishes it to all subscribers of a topic, as a text message by
-    /// default; see ``publish(_:)``.
-    ///
-    /// - Throws: A `BrokerError`, or the encoder's error.
-    @inlinable
-    public func publish<Value: Encodable, Bytes: Collection<UInt8>>(
-        _ value: Value, as kind: MessageKind = .text, to topic: String, key: String? = nil,
-        using encode: (Value) throws -> Bytes
-    ) async throws {
-        try await publish(Publication(try encode(value), as: kind, to: topic, key: key))
-    }
-
-    /// Publishes a message to all subscribers of a topic; see ``publish(_:)``.
-    public func publish(
-        _ message: Message, to topic: String, key: String? = nil
-    ) async throws(BrokerError) {
-        try await publish(Publication(message.bytes, as: message.kind, to: topic, key: key))
     }
 
     /// Returns the topics that this server's connections subscribe to, with the numbers of their
