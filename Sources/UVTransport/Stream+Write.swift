@@ -200,14 +200,14 @@ extension Stream {
     /// Has the kernel or the transport take bytes. Returns how many, or a negative error code.
     @inline(__always)
     private final func deliver(_ bytes: UnsafeRawPointer, _ count: Int) -> Int {
-        if unsafe descriptor >= 0 { return unsafe apus_send(descriptor, bytes, count) }
+        if descriptor >= 0 { return unsafe apus_send(descriptor, bytes, count) }
         return unsafe deliverByTransport(bytes, count)
     }
 
     /// Has the kernel or the transport take several parts.
     @inline(__always)
     private final func deliver(_ parts: UnsafeMutableBufferPointer<iovec>) -> Int {
-        if unsafe descriptor >= 0 {
+        if descriptor >= 0 {
             return unsafe apus_send_parts(descriptor, parts.baseAddress!, parts.count)
         }
         var taken = 0

@@ -195,7 +195,7 @@ open class Stream: Handle, @unchecked Sendable {
     /// Returns the number of bytes read, 0 at the end of the stream, or a negative error code.
     @inline(__always)
     private final func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int {
-        if unsafe descriptor >= 0 {
+        if descriptor >= 0 {
             return unsafe apus_receive(descriptor, buffer.baseAddress!, buffer.count)
         }
         return unsafe receiveByTransport(into: buffer)
@@ -288,7 +288,7 @@ open class Stream: Handle, @unchecked Sendable {
     public final func resetHandle() {
         guard state != .closed else { return }
         dropUnsent()
-        if unsafe descriptor >= 0 {
+        if descriptor >= 0 {
             var abort = linger(l_onoff: 1, l_linger: 0)
             unsafe setsockopt(
                 descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))

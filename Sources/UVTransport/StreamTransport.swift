@@ -97,8 +97,8 @@ extension EventLoop {
 extension Stream {
     /// Sends and receives by a transport from now on, and starts reading.
     public final func adopt(_ transport: StreamTransport) {
-        precondition(unsafe isOpen && descriptor < 0 && self.transport == nil)
-        unsafe self.transport = transport
+        precondition(isOpen && descriptor < 0 && self.transport == nil)
+        self.transport = transport
         transport.attach(to: self)
         startPolling()
     }

@@ -16,9 +16,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     // class and their neighbours leave.
 
     /// The size in bytes from which on payloads may be compressed or bypass the cork.
-    @exclusivity(unchecked) private(set) var corkableSizeMax: UInt16 = 0
+    private(set) var corkableSizeMax: UInt16 = 0
     /// The bytes that ``countMemory()`` has counted.
-    @exclusivity(unchecked) var memoryCounted: UInt32 = 0
+    var memoryCounted: UInt32 = 0
     // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
     @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
     let role: Session.Role
@@ -171,7 +171,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     override func ended(_ error: TransportError) {
-        if error.isEndOfFile, stage == .opening, unsafe opening?.outlivesEnd(on: self) == true {
+        if error.isEndOfFile, stage == .opening, opening?.outlivesEnd(on: self) == true {
             return
         }
         let action = lifecycle.streamEnded(

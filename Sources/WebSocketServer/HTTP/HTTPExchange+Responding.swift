@@ -54,7 +54,7 @@ extension HTTPExchange {
                     isGranted: request.values[GrantedOrigin.self] == true)
             }
             connection.onLoop { connection in
-                unsafe (connection.opening as? HTTPExchange)?.answer(response, on: connection)
+                (connection.opening as? HTTPExchange)?.answer(response, on: connection)
             }
         }
     }

@@ -61,7 +61,7 @@ final class PendingUpgrade: @unchecked Sendable {
             // Not within the task, of which the connection would inherit what is local to it.
             guard isWaiting else { return }
             connection.loop.execute { [self] in
-                unsafe (connection.opening as? HTTPExchange)?.decided(self, on: connection)
+                (connection.opening as? HTTPExchange)?.decided(self, on: connection)
             }
         }
         isWaiting = response == nil
