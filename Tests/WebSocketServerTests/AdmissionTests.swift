@@ -110,10 +110,11 @@ import LiveTesting
         var evicted: [Member?] = []
         for _ in 0..<10 { evicted.append(try enter(admission, Member(Self.address(1)))) }
         #expect(
-            evicted[..<2].map(ObjectIdentifier.init) == network[..<2].map(ObjectIdentifier.init))
+            evicted[..<2].map { $0.map(ObjectIdentifier.init) }
+                == network[..<2].map(ObjectIdentifier.init))
         #expect(Set(evicted[2..<4].map { $0!.peer }) == [single.peer, network[2].peer])
         #expect(
-            evicted[4...].map(ObjectIdentifier.init)
+            evicted[4...].map { $0.map(ObjectIdentifier.init) }
                 == (proxied + [local]).map(ObjectIdentifier.init))
     }
 

@@ -36,9 +36,3 @@ public struct CORS: Middleware {
         return response
     }
 }
-
-/// Whether a middleware allows the page that sends a request, so that the server's own policy isn't
-/// asked.
-enum GrantedOrigin: RequestValueKey {
-    typealias Value = Bool
-}

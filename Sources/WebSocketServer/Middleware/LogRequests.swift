@@ -6,7 +6,7 @@ public import Logging
 /// bytes of the body, the client's address, and the request's identifier if there is a ``RequestID``.
 /// The duration of a streamed response ends where its body begins. A request whose client left
 /// before the response has `cancelled`.
-public struct LogRequests: Middleware {
+public struct LogRequests: LoggingMiddleware {
     private let level: Logger.Level
     /// The logger; `nil` before the server has given its own.
     private let logger: Logger?
@@ -22,8 +22,7 @@ public struct LogRequests: Middleware {
         self.level = level
     }
 
-    /// Returns the same log with a logger, if it has none yet.
-    func defaulting(to logger: Logger) -> LogRequests {
+    func defaulting(to logger: Logger) -> any Middleware {
         LogRequests(self.logger ?? logger, level: level)
     }
 

@@ -20,3 +20,9 @@ public struct RequestValues: Sendable {
         set { values[ObjectIdentifier(key)] = newValue }
     }
 }
+
+/// Whether a middleware allows the page that sends a request, so that the server's own policy isn't
+/// asked.
+enum GrantedOrigin: RequestValueKey {
+    typealias Value = Bool
+}

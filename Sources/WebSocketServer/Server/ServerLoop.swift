@@ -77,7 +77,7 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     /// Makes what was accepted a connection.
-    func accept(_ accepted: Accepted, from peer: SocketAddress) {
+    func accept(_ accepted: AcceptedStream, from peer: SocketAddress) {
         let proxies = shared.configuration.proxies
         let expectsHeader = proxies.proxyProtocol == .required
         if expectsHeader, !proxies.maySendProxyHeader(peer) {
@@ -104,7 +104,7 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Makes room for an accepted connection and counts it. Another connection may have to be
     /// evicted. Returns false if the new one is refused.
-    private func makeRoom(for accepted: Accepted, from peer: SocketAddress) -> Bool {
+    private func makeRoom(for accepted: AcceptedStream, from peer: SocketAddress) -> Bool {
         // The kernel gives out the lowest number that is free.
         let isShort = Int(accepted.descriptor) >= descriptors.end
         let entry = shared.admission.enter(peer, isShort: isShort)
@@ -185,7 +185,7 @@ final class ServerLoop: @unchecked Sendable {
 }
 
 /// A connection that was accepted: a socket, or a transport in memory.
-enum Accepted {
+enum AcceptedStream {
     case socket(_ ownedDescriptor: Int32)
     case transport(StreamTransport)
 

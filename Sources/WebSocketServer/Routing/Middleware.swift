@@ -36,6 +36,12 @@ public protocol Middleware: Sendable {
     ) async throws -> Response
 }
 
+/// A middleware that writes a log.
+protocol LoggingMiddleware: Middleware {
+    /// Returns the same middleware with a logger, if it has none yet.
+    func defaulting(to logger: Logger) -> any Middleware
+}
+
 /// The middleware around a route, from the outermost to the innermost.
 struct MiddlewareChain: Sendable {
     let middleware: [any Middleware]
@@ -45,7 +51,7 @@ struct MiddlewareChain: Sendable {
     init?(_ middleware: [any Middleware], _ warnings: ServerWarnings, _ logger: Logger) {
         if middleware.isEmpty { return nil }
         self.middleware = middleware.map { one in
-            (one as? LogRequests)?.defaulting(to: logger) ?? one
+            (one as? any LoggingMiddleware)?.defaulting(to: logger) ?? one
         }
         self.warnings = warnings
     }
