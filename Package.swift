@@ -33,6 +33,7 @@ let package = Package(
     products: [
         .library(name: "WebSocketServer", targets: ["WebSocketServer"]),
         .library(name: "RedisBroker", targets: ["RedisBroker"]),
+        .library(name: "WebSocketTesting", targets: ["WebSocketTesting"]),
         .executable(name: "apus", targets: ["apus"]),
     ],
     traits: [
@@ -114,7 +115,12 @@ let package = Package(
             ],
             resources: [.embedInCode("Page/index.html")], swiftSettings: library),
         .target(
-            name: "WebSocketTesting", dependencies: ["WebSocketServer"], swiftSettings: library),
+            name: "WebSocketTesting",
+            dependencies: [
+                "HTTPProtocol", "UVTransport", "WebSocketServer",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: library),
         .target(
             name: "LoadGenerator",
             dependencies: [
@@ -143,6 +149,10 @@ let package = Package(
         .executableTarget(
             name: "Example", dependencies: ["WebSocketServer"], path: "Tests/Example",
             swiftSettings: [.swiftLanguageMode(.v6)]),
+        // Servers on real sockets, their clients, and child processes, for our own tests.
+        .target(
+            name: "LiveTesting", dependencies: ["WebSocketServer", "WebSocketTesting"],
+            path: "Tests/LiveTesting", swiftSettings: library),
         // What test targets and fuzz targets share.
         .target(
             name: "TestSupport", dependencies: ["PubSub", "WebSocketProtocol", "CZlib"],
@@ -163,28 +173,35 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "PubSubTests",
-            dependencies: ["PubSub", "TestSupport", "WebSocketProtocol", "WebSocketTesting"],
+            dependencies: ["PubSub", "TestSupport", "WebSocketProtocol", "LiveTesting"],
             swiftSettings: common),
         .testTarget(
             name: "UVTransportTests",
-            dependencies: ["UVTransport", "CLibuv", "WebSocketServer", "WebSocketTesting"],
+            dependencies: ["UVTransport", "CLibuv", "WebSocketServer", "LiveTesting"],
             swiftSettings: common),
         .testTarget(
             name: "WebSocketServerTests",
             dependencies: [
                 "HTTPProtocol", "PubSub", "TestSupport", "UVTransport", "WebSocketProtocol",
-                "WebSocketServer", "WebSocketTesting", "CZlib",
+                "WebSocketServer", "LiveTesting", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: common),
         .testTarget(
-            name: "RedisProtocolTests", dependencies: ["RedisProtocol", "WebSocketTesting"],
+            name: "WebSocketTestingTests",
+            dependencies: [
+                "WebSocketServer", "WebSocketTesting",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: common),
+        .testTarget(
+            name: "RedisProtocolTests", dependencies: ["RedisProtocol", "LiveTesting"],
             swiftSettings: common),
         .testTarget(
             name: "RedisBrokerTests",
-            dependencies: ["RedisBroker", "WebSocketServer", "WebSocketTesting", "UVTransport"],
+            dependencies: ["RedisBroker", "WebSocketServer", "LiveTesting", "UVTransport"],
             swiftSettings: common),
         .testTarget(
             name: "AppInputTests", dependencies: ["AppInput", "HTTPProtocol"],
@@ -193,7 +210,7 @@ let package = Package(
             name: "RealtimeAppTests",
             dependencies: [
                 "AppInput", "HTTPProtocol", "RealtimeApp", "UVTransport", "WebSocketServer",
-                "WebSocketTesting",
+                "LiveTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "JWTKit", package: "jwt-kit"),
@@ -210,7 +227,7 @@ let package = Package(
         .testTarget(
             name: "ApusTests",
             dependencies: [
-                "apus", "LoadGenerator", "RedisBroker", "WebSocketServer", "WebSocketTesting",
+                "apus", "LoadGenerator", "RedisBroker", "WebSocketServer", "LiveTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

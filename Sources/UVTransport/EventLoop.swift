@@ -26,16 +26,22 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     public let turn: UnsafeMutablePointer<TurnState>
     let readBuffer: UnsafeMutableRawPointer
     @exclusivity(unchecked) private var reading = ReadAllowance()
-    private let jobs: JobQueue
+    let jobs: JobQueue
     let timers: LoopTimers
     private var isStopping = false
     private var turnWatch: TurnWatch?
+    /// The time of a loop whose clock a test moves; `nil` for the real time.
+    let manual: ManualClock?
+    /// The transports that are to look for events.
+    var signalled: [StreamTransport] = []
     private var joinable = uv_thread_t()
     /// The number of open handles: zero once everything is released.
     public internal(set) var openHandles = 0
 
-    init(index: Int) throws(TransportError) {
+    /// - Parameter isManual: Whether the clock stands still until ``advance(by:completion:)``.
+    init(index: Int, isManual: Bool = false) throws(TransportError) {
         self.index = index
+        manual = isManual ? ManualClock() : nil
         unsafe uv = .allocate(capacity: 1)
         var code = unsafe uv_loop_init(uv)
         if code < 0 {
@@ -45,9 +51,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe wakeUp = .allocate(capacity: 1)
         // The first handle of a loop needs a descriptor, so this may fail.
         code = unsafe uv_async_init(uv, wakeUp) { handle in
-            let loop = unsafe EventLoop.of(handle!.pointee.loop)
-            loop.jobs.takeMail()
-            loop.endTurn()
+            unsafe EventLoop.of(handle!.pointee.loop).wokenUp()
         }
         if code < 0 {
             unsafe uv_loop_close(uv)
@@ -61,8 +65,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe readBuffer = .allocate(byteCount: Self.readBufferSize, alignment: 64)
         unsafe uv_timer_init(uv, timer)
         unsafe uv_unref(UnsafeMutableRawPointer(timer).assumingMemoryBound(to: uv_handle_t.self))
-        unsafe jobs = JobQueue(turn: turn, wakeUp: wakeUp)
-        unsafe timers = LoopTimers(loop: uv, timer: timer)
+        unsafe jobs = JobQueue(turn: turn, wakeUp: wakeUp, isTimed: !isManual)
+        if let manual { unsafe uv.pointee.time = manual.time }
+        unsafe timers = LoopTimers(loop: uv, timer: timer, isManual: isManual)
         unsafe uv.pointee.data = unsafe Unmanaged.passUnretained(self).toOpaque()
     }
 
@@ -168,6 +173,19 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         turnWatch = unsafe TurnWatch(loop: uv, onTurn: onTurn)
     }
 
+    /// Runs what other threads, and transports, have woken the loop for.
+    private func wokenUp() {
+        // libuv has set the real time before it called back.
+        if let manual {
+            unsafe uv.pointee.time = manual.time
+            unsafe reading.forget()
+        }
+        jobs.takeMail()
+        endTurn()
+        if !signalled.isEmpty { dispatchSignals() }
+        if let manual { finishTurn(of: manual) }
+    }
+
     // MARK: - Jobs
 
     /// Runs a closure on the loop: at the end of this turn, or in a later one if called on another
@@ -244,6 +262,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The loop's clock in milliseconds: read once a turn, never goes back.
     @inlinable
     public var now: UInt64 { unsafe uv.pointee.time }
+
+    /// A monotonic clock in nanoseconds, which moves within a turn, too. A manual clock doesn't, so
+    /// that the time that work takes has no influence on a test.
+    public var nanoseconds: UInt64 { manual.map { $0.time * 1_000_000 } ?? uv_hrtime() }
+
+    /// Whether the clock only moves by ``advance(by:completion:)``; any thread.
+    public var isManual: Bool { manual != nil }
+
+    /// The seconds since 1970 of the system's clock, or of the manual one.
+    public var secondsSince1970: Int { manual?.secondsSince1970 ?? time(nil) }
 
     /// Schedules or moves an entry's deadline.
     public func schedule(_ entry: TimerEntry, at deadline: UInt64) {

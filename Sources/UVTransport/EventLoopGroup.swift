@@ -6,12 +6,14 @@ public final class EventLoopGroup: Sendable {
     public let loops: [EventLoop]
 
     /// Makes and starts `count` loops, `1...`, each with a thread.
-    public init(count: Int) throws(TransportError) {
+    ///
+    /// - Parameter isManual: Whether the loops' clocks stand still until a test moves them.
+    public init(count: Int, isManual: Bool = false) throws(TransportError) {
         precondition(count > 0)
         var loops: [EventLoop] = []
         do throws(TransportError) {
             for index in 0..<count {
-                let loop = try EventLoop(index: index)
+                let loop = try EventLoop(index: index, isManual: isManual)
                 do throws(TransportError) {
                     try loop.start()
                 } catch {

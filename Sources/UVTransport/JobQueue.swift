@@ -12,6 +12,8 @@ final class JobQueue {
     private static let nanosecondsMax: UInt64 = 4_000_000
     /// The number of jobs between two looks at the time, a power of two.
     private static let jobsPerLook = 4
+    /// The number of looks at a manual clock after which the next poll comes.
+    private static let looksMax = 1_024
 
     private let mailbox = Mailbox()
     private let turn: UnsafeMutablePointer<TurnState>
@@ -26,12 +28,24 @@ final class JobQueue {
     /// The loop's own handles are closing, and can't be woken any more.
     private var isClosed = false
 
-    init(turn: UnsafeMutablePointer<TurnState>, wakeUp: UnsafeMutablePointer<uv_async_t>) {
+    /// Whether jobs run for a limited time; otherwise it is a limited number of them, as a manual
+    /// clock wants it.
+    private let isTimed: Bool
+    private var looksLeft = 0
+
+    init(
+        turn: UnsafeMutablePointer<TurnState>, wakeUp: UnsafeMutablePointer<uv_async_t>,
+        isTimed: Bool
+    ) {
+        self.isTimed = isTimed
         unsafe self.turn = unsafe turn
         unsafe self.wakeUp = unsafe wakeUp
     }
 
     var isEmpty: Bool { ready.isEmpty }
+
+    /// Whether work has been posted that ``takeMail()`` has not taken yet.
+    var hasMail: Bool { !mailbox.isEmpty }
 
     /// Adds work that runs at the end of this turn.
     func add(_ work: LoopWork) {
@@ -73,7 +87,9 @@ final class JobQueue {
     func run(on executor: UnownedTaskExecutor, now: UInt64) {
         // One poll may find events for many streams, each of which adds jobs. The first of them
         // needs no check of the time.
-        if now != polledAt {
+        if !isTimed {
+            looksLeft = Self.looksMax
+        } else if now != polledAt {
             (polledAt, endsAt) = (now, 0)
         } else if isTimeOver() {
             return wake()
@@ -101,6 +117,10 @@ final class JobQueue {
     }
 
     private func isTimeOver() -> Bool {
+        if !isTimed {
+            looksLeft -= 1
+            return looksLeft == 0
+        }
         let time = uv_hrtime()
         if endsAt == 0 { endsAt = time + Self.nanosecondsMax }
         return time > endsAt

@@ -16,10 +16,17 @@ final class LoopTimers {
     /// turn.
     private var overdue: UInt64?
 
-    init(loop uv: UnsafeMutablePointer<uv_loop_t>, timer: UnsafeMutablePointer<uv_timer_t>) {
+    /// Whether a test moves the clock, and calls ``fire()``.
+    private let isManual: Bool
+
+    init(
+        loop uv: UnsafeMutablePointer<uv_loop_t>, timer: UnsafeMutablePointer<uv_timer_t>,
+        isManual: Bool
+    ) {
+        self.isManual = isManual
         unsafe self.uv = unsafe uv
         unsafe self.timer = unsafe timer
-        wheel = unsafe TimerWheel(now: uv_now(uv))
+        wheel = unsafe TimerWheel(now: uv.pointee.time)
     }
 
     private var now: UInt64 { unsafe uv.pointee.time }
@@ -40,7 +47,7 @@ final class LoopTimers {
     /// wheel is empty.
     private func arm() {
         // It is about to wake.
-        if overdue != nil { return }
+        if isManual || overdue != nil { return }
         guard let due = wheel.nextWakeUp() else {
             wakesAt = nil
             return
@@ -75,10 +82,23 @@ final class LoopTimers {
         } else {
             let limit = overdue ?? now
             overdue = nil
-            for entry in wheel.takeDue(now: limit) where wheel.beginFiring(entry) {
-                entry.deadlinePassed(now: now)
-            }
+            fire(upTo: limit)
             arm()
         }
     }
+
+    private func fire(upTo limit: UInt64) {
+        let now = self.now
+        for entry in wheel.takeDue(now: limit) where wheel.beginFiring(entry) {
+            entry.deadlinePassed(now: now)
+        }
+    }
+
+    // MARK: - For a manual clock
+
+    /// The time of the next deadline, or an earlier one.
+    var nextWakeUp: UInt64? { wheel.nextWakeUp() }
+
+    /// Enforces the deadlines that have passed by the manual clock.
+    func fire() { fire(upTo: now) }
 }

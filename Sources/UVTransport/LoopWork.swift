@@ -64,6 +64,12 @@ struct Mailbox: ~Copyable, @unchecked Sendable {
         unsafe pthread_mutex_unlock(lock)
     }
 
+    var isEmpty: Bool {
+        unsafe pthread_mutex_lock(lock)
+        defer { unsafe pthread_mutex_unlock(lock) }
+        return unsafe contents.pointee.work.isEmpty
+    }
+
     /// Refuses all later work.
     borrowing func close() {
         unsafe pthread_mutex_lock(lock)

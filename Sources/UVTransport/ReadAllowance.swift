@@ -22,6 +22,9 @@ struct ReadAllowance: ~Copyable {
         polledBytes &+= count
     }
 
+    /// Begins anew, for a poll that the clock doesn't tell from the one before.
+    mutating func forget() { polledBytes = 0 }
+
     /// Returns the size of the next read.
     @inline(__always)
     func next(now: UInt64) -> Int {

@@ -144,7 +144,7 @@ extension Stream {
             unsafe parts[1] = unsafe iovec(header)
             unsafe parts[2] = unsafe iovec(payload)
             let first = corked > 0 ? 0 : 1
-            return unsafe apus_send_parts(descriptor, parts.baseAddress! + first, 3 - first)
+            return unsafe deliver(UnsafeMutableBufferPointer(rebasing: parts[first...]))
         }
         if corked > 0 { disownCork() }
         guard let taken = checkSent(sent) else { return }
@@ -170,8 +170,7 @@ extension Stream {
             return outboxGrew()
         }
         // Safety: the caller vouches for the bytes.
-        guard let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress!, bytes.count))
-        else { return }
+        guard let taken = unsafe checkSent(deliver(bytes.baseAddress!, bytes.count)) else { return }
         if taken < bytes.count { unsafe keepUnsent([bytes], skipping: taken) }
     }
 
@@ -182,8 +181,7 @@ extension Stream {
         disownCork()
         guard count > 0, unsafe isOpen || !hasFailed else { return }
         // Safety: the cork holds this many bytes; a closed stream has no descriptor.
-        guard let taken = unsafe checkSent(apus_send(descriptor, turn.pointee.cork, count))
-        else { return }
+        guard let taken = unsafe checkSent(deliver(turn.pointee.cork, count)) else { return }
         if taken < count {
             unsafe keepUnsent(
                 [UnsafeRawBufferPointer(start: turn.pointee.cork, count: count)], skipping: taken)
@@ -197,6 +195,31 @@ extension Stream {
         {
             flush()
         }
+    }
+
+    /// Has the kernel or the transport take bytes. Returns how many, or a negative error code.
+    @inline(__always)
+    private final func deliver(_ bytes: UnsafeRawPointer, _ count: Int) -> Int {
+        if unsafe descriptor >= 0 { return unsafe apus_send(descriptor, bytes, count) }
+        return unsafe deliverByTransport(bytes, count)
+    }
+
+    /// Has the kernel or the transport take several parts.
+    @inline(__always)
+    private final func deliver(_ parts: UnsafeMutableBufferPointer<iovec>) -> Int {
+        if unsafe descriptor >= 0 {
+            return unsafe apus_send_parts(descriptor, parts.baseAddress!, parts.count)
+        }
+        var taken = 0
+        for index in parts.indices where unsafe parts[index].iov_len > 0 {
+            let part = unsafe parts[index]
+            let count = unsafe deliverByTransport(part.iov_base, part.iov_len)
+            // An error after a part was taken is found by the next call.
+            if count < 0 { return taken > 0 ? taken : count }
+            taken += count
+            if unsafe count < part.iov_len { break }
+        }
+        return taken
     }
 
     /// Returns the number of bytes taken, 0 when the kernel is full; `nil` after a failure, which
@@ -241,9 +264,9 @@ extension Stream {
                 unsafe outbox = nil
                 break
             }
-            guard
-                let taken = unsafe checkSent(apus_send(descriptor, bytes.baseAddress!, bytes.count))
-            else { return }
+            guard let taken = unsafe checkSent(deliver(bytes.baseAddress!, bytes.count)) else {
+                return
+            }
             unsafe outbox?.sentCount += taken
             if taken < bytes.count { break }
         }

@@ -16,7 +16,11 @@ open class Stream: Handle, @unchecked Sendable {
 
     /// The bytes that the kernel would not take yet; `nil` while there are none.
     @exclusivity(unchecked) final var outbox: Outbox?
-    /// The descriptor; -1 before the stream is given one, and once it is closed.
+    /// The carrier of the bytes in place of a socket: `nil` for plain sockets, which pay a word for
+    /// it, and one branch for each system call.
+    @exclusivity(unchecked) final var transport: StreamTransport?
+    /// The descriptor; -1 before the stream is given one, once it is closed, and if there is a
+    /// ``transport``.
     @exclusivity(unchecked) final var descriptor: Int32 = -1
     @exclusivity(unchecked) private final var state: State = .open
     /// A failed write has been noticed and will be reported at the end of the turn.
@@ -119,17 +123,20 @@ open class Stream: Handle, @unchecked Sendable {
     final func updatePolling() {
         var wanted: UInt8 = unsafe isReading ? Self.readable : 0
         if unsafe (outbox != nil) { wanted |= Self.writable }
-        guard unsafe wanted != polled && state != .closed,
-            let poll = unsafe opened(as: uv_poll_t.self)
-        else { return }
-        unsafe polled = wanted
-        // With no events wanted, this stops polling.
-        unsafe uv_poll_start(poll, Int32(wanted), onReady)
+        guard unsafe wanted != polled && state != .closed else { return }
+        if let poll = unsafe opened(as: uv_poll_t.self) {
+            unsafe polled = wanted
+            // With no events wanted, this stops polling.
+            unsafe uv_poll_start(poll, Int32(wanted), onReady)
+        } else if let transport = unsafe transport {
+            unsafe polled = wanted
+            transport.wanted = StreamEvents(rawValue: wanted)
+        }
     }
 
     /// Handles readiness for `events`, or an error, which is a negative `status`.
     @inline(never)
-    fileprivate final func didPoll(_ status: Int32, _ events: Int32) {
+    final func didPoll(_ status: Int32, _ events: Int32) {
         var ready = UInt8(truncatingIfNeeded: events)
         if status < 0 {
             // libuv has stopped polling. The next call on the socket reports the error; bytes that
@@ -163,7 +170,7 @@ open class Stream: Handle, @unchecked Sendable {
         var began: UInt64 = 0
         for _ in 0..<Self.readsMax {
             let buffer = unsafe bufferForReading()
-            let count = unsafe apus_receive(descriptor, buffer.baseAddress!, buffer.count)
+            let count = unsafe receive(into: buffer)
             guard count > 0 else {
                 if count == Int(UV_EAGAIN.rawValue) { return true }
                 let code = count == 0 ? UV_EOF.rawValue : Int32(count)
@@ -178,11 +185,20 @@ open class Stream: Handle, @unchecked Sendable {
             loop.endTurn()
             guard unsafe isReading else { return false }
             // Other streams have their turn. The unread bytes make the descriptor ready again.
-            let now = uv_hrtime()
+            let now = loop.nanoseconds
             if began == 0 { began = now }
             if now - began > Self.readNanosecondsMax { return false }
         }
         return false
+    }
+
+    /// Returns the number of bytes read, 0 at the end of the stream, or a negative error code.
+    @inline(__always)
+    private final func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        if unsafe descriptor >= 0 {
+            return unsafe apus_receive(descriptor, buffer.baseAddress!, buffer.count)
+        }
+        return unsafe receiveByTransport(into: buffer)
     }
 
     private final func bufferForReading() -> UnsafeMutableRawBufferPointer {
@@ -240,10 +256,15 @@ open class Stream: Handle, @unchecked Sendable {
         if unsafe state == .finishing, unsafe !hasFailed { shutDownWriting() }
     }
 
-    private final func shutDownWriting() { unsafe _ = shutdown(descriptor, Int32(SHUT_WR)) }
+    private final func shutDownWriting() {
+        if let transport = unsafe transport { return transport.finishSending() }
+        unsafe _ = shutdown(descriptor, Int32(SHUT_WR))
+    }
 
     /// Closes at once; bytes that the kernel has not taken are dropped. ``closed()`` follows.
-    public final func closeHandle() {
+    public final func closeHandle() { closeHandle(reset: false) }
+
+    private final func closeHandle(reset: Bool) {
         guard unsafe state != .closed else { return }
         flushIfCorked()
         unsafe state = .closed
@@ -253,20 +274,26 @@ open class Stream: Handle, @unchecked Sendable {
         // libuv doesn't poll it any more.
         if unsafe descriptor >= 0 { unsafe Glibc.close(descriptor) }
         unsafe descriptor = -1
+        if let transport = unsafe transport {
+            unsafe self.transport = nil
+            transport.end(reset: reset)
+        }
     }
 
     /// Whether the kernel holds sent bytes that the peer has not acknowledged. For a closed socket,
     /// the kernel keeps such bytes for minutes, in case the peer comes back.
-    public final var isUnacknowledged: Bool { unsafe apus_unacknowledged(descriptor) > 0 }
+    public final var isUnacknowledged: Bool { unacknowledgedCount > 0 }
 
     /// Closes with a reset (RST), which also drops the bytes that the peer has not read.
     public final func resetHandle() {
         guard unsafe state != .closed else { return }
         dropUnsent()
-        var abort = linger(l_onoff: 1, l_linger: 0)
-        unsafe setsockopt(
-            descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
-        closeHandle()
+        if unsafe descriptor >= 0 {
+            var abort = linger(l_onoff: 1, l_linger: 0)
+            unsafe setsockopt(
+                descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
+        }
+        closeHandle(reset: true)
     }
 }
 

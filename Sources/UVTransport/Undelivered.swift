@@ -41,10 +41,17 @@ extension Stream {
     /// the kernel counts the memory of the bytes that the peer has not read.
     public final var undeliveredCount: Int {
         let corked = unsafe ownsCork ? loop.turn.pointee.corkCount : 0
-        return unsafe corked + outboxCount + Int(apus_unacknowledged(descriptor))
+        return corked + outboxCount + unacknowledgedCount
+    }
+
+    /// The bytes that the kernel, or the transport, holds until the peer acknowledges them.
+    final var unacknowledgedCount: Int {
+        if let transport = unsafe transport { return transport.unacknowledgedCount }
+        return unsafe Int(apus_unacknowledged(descriptor))
     }
 
     fileprivate final var acknowledgedCount: Int? {
+        if let transport = unsafe transport { return transport.acknowledgedCount }
         let count = unsafe apus_acknowledged(descriptor)
         return count < 0 ? nil : count
     }

@@ -3,11 +3,13 @@ import Synchronization
 /// The error for an event that didn't happen in time.
 public struct DeadlineError: Error, CustomStringConvertible {
     public let description: String
+
+    package init(description: String) { self.description = description }
 }
 
 /// Waits for `operation`. Cancels it and throws ``DeadlineError`` after `limit`. Every wait in a
 /// test must have a deadline.
-public func within<Value: Sendable>(
+package func within<Value: Sendable>(
     _ limit: Duration = .seconds(120), _ what: String = "the operation",
     _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
@@ -60,24 +62,24 @@ private struct LatchState<Value: Sendable> {
 }
 
 /// Values that callbacks report and a test waits for.
-public final class Reports<Value: Sendable>: Sendable {
+package final class Reports<Value: Sendable>: Sendable {
     private let stream: AsyncStream<Value>
     private let continuation: AsyncStream<Value>.Continuation
     private let values = Mutex<[Value]>([])
 
-    public init() { (stream, continuation) = AsyncStream.makeStream() }
+    package init() { (stream, continuation) = AsyncStream.makeStream() }
 
     /// Adds a value; any thread.
-    public func add(_ value: Value) {
+    package func add(_ value: Value) {
         values.withLock { $0.append(value) }
         continuation.yield(value)
     }
 
     /// All values reported so far.
-    public var all: [Value] { values.withLock { $0 } }
+    package var all: [Value] { values.withLock { $0 } }
 
     /// Returns the next value that hasn't been returned. Only one task may call it.
-    public func next(within limit: Duration = .seconds(120)) async throws -> Value {
+    package func next(within limit: Duration = .seconds(120)) async throws -> Value {
         let stream = self.stream
         return try await WebSocketTesting.within(limit, "a report") {
             for await value in stream { return value }
@@ -87,7 +89,7 @@ public final class Reports<Value: Sendable>: Sendable {
 
     /// Returns the next value that fits. Earlier values are skipped.
     @discardableResult
-    public func next(
+    package func next(
         within limit: Duration = .seconds(120), where fits: (Value) -> Bool
     ) async throws -> Value {
         while true {

@@ -1,111 +1,300 @@
+import HTTPProtocol
+public import HTTPTypes
+import UVTransport
 public import WebSocketServer
 
-/// A server that runs during one test, on a free port.
-public struct TestServer: Sendable {
-    public let server: Server
-    /// The addresses on which the server listens.
-    public let addresses: [BoundAddress]
-
-    /// The port of the first address; 0 for a Unix-domain socket.
-    public var port: Int { addresses[0].port ?? 0 }
-
-    /// Returns the URL of a path for ``WebSocketClient``.
-    public func url(_ path: String) -> String {
-        switch addresses[0] {
-        case .ip: "ws://\(addresses[0])\(path)"
-        case .unix(let socket): "ws+unix:\(socket):\(path)"
-        }
-    }
-}
-
-/// The error for resources that a stopped server or client hasn't released.
-public struct LeakError: Error, CustomStringConvertible {
-    public let description: String
-}
-
-/// Runs a server during `body`, then stops it and checks that nothing is left: no handle, no
-/// buffer, no connection.
+/// A server in memory, which a test drives: the real router, HTTP, WebSockets, topics and limits,
+/// without sockets, and with a clock that moves only when the test moves it.
 ///
-/// - Parameters:
-///   - configure: Changes the configuration. By default, the server listens on a free port of
-///     127.0.0.1 with one loop, and drains connections without a delay.
-///   - body: Receives the running server. Its result is returned, and its error thrown.
-/// - Throws: ``LeakError``, and the errors of `body` and of the server.
-public func withServer<Value: Sendable>(
-    _ router: Router, broker: any Broker = MemoryBroker(), logger: Logger = .silent,
-    configure: (inout ServerConfiguration) -> Void = { _ in },
-    _ body: @escaping @Sendable (TestServer) async throws -> Value
-) async throws -> Value {
-    var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
-    configuration.loops = 1
-    configuration.drain.spread = .zero
-    configuration.drain.deadline = .seconds(5)
-    configuration.limits = .patient
-    configuration.heartbeat.interval = nil
-    configure(&configuration)
-    let (listening, continuation) = AsyncStream<[BoundAddress]>.makeStream()
-    let server = Server(
-        configuration: configuration, router: router, broker: broker, logger: logger
-    ) {
-        continuation.yield($0)
+/// ```swift
+/// let app = try await TestServer(router)
+/// let client = try await app.connect("/chat/7")
+/// await client.send("hello")
+/// #expect(try await client.receive() == Message("hello"))
+/// await app.advance(by: .seconds(30))
+/// try await app.stop()
+/// ```
+///
+/// The server, its clients, and `async` handlers run on one thread, one after the other. Each call
+/// returns when nothing is left to do there: a message that was sent has been handled, and the
+/// answers have come. So a test also sees that something did *not* happen, without waiting for
+/// real time. Only code that leaves the loop, such as a query of a database, may still run; calls
+/// such as ``TestClient/receive(within:)`` wait for its results.
+///
+/// Each run takes the same course. With a ``seed``, bytes are read and written in random pieces,
+/// which are the same for the same seed.
+public final class TestServer: Sendable {
+    /// The default limit of real time for what must come.
+    public static var patience: Duration { .seconds(30) }
+
+    /// The server, for its counters, topics and publications. It has no addresses.
+    public let server: Server
+    /// Decides how bytes are cut into pieces; `nil` leaves them whole.
+    public let seed: UInt64?
+    private let memory: MemoryServer
+    private let state: State
+
+    private var loop: EventLoop { memory.loop }
+
+    /// Starts a server.
+    ///
+    /// - Parameters:
+    ///   - configuration: The limits, timeouts and other settings. Addresses and the number of
+    ///     loops are ignored.
+    ///   - broker: Carries the publications. By default the topics are the server's own.
+    ///   - seed: Makes reads and writes of random sizes, the same for the same seed. Tests of
+    ///     protocols run with several.
+    public init(
+        _ router: Router, configuration: ServerConfiguration = ServerConfiguration(),
+        broker: any Broker = MemoryBroker(), logger: Logger? = nil, seed: UInt64? = nil
+    ) async throws {
+        let logger = logger ?? Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        memory = try await MemoryServer(
+            configuration: configuration, router: router, broker: broker, logger: logger)
+        server = memory.server
+        self.seed = seed
+        state = State(start: memory.loop.startTime)
     }
-    let running = Task {
-        defer { continuation.finish() }
-        try await server.run()
-    }
-    let result: Result<Value, any Error>
-    do {
-        var addresses = listening.makeAsyncIterator()
-        guard let bound = await addresses.next() else {
-            // The server couldn't listen: `running` throws the reason.
-            try await running.value
-            throw LeakError(description: "the server ended before it listened")
+
+    // MARK: - Time
+
+    /// Moves the clock, from one deadline to the next: heartbeats are sent, and timeouts pass, each
+    /// at its own time. Deadlines pass at the next multiple of 32 ms.
+    public func advance(by duration: Duration) async {
+        let milliseconds = UInt64(clamping: Int64(duration / .milliseconds(1)))
+        let loop = self.loop
+        await withCheckedContinuation { continuation in
+            let runs = loop.executeLater {
+                loop.advance(by: milliseconds) { continuation.resume() }
+            }
+            if !runs { continuation.resume() }
         }
-        result = .success(try await body(TestServer(server: server, addresses: bound)))
-    } catch {
-        result = .failure(error)
     }
-    server.stop()
-    try await running.value
-    let value = try result.get()
-    if let ledger = server.ledger, !ledger.isZero { throw LeakError(description: "\(ledger)") }
-    return value
+
+    /// The time by which the clock was moved so far.
+    public var elapsed: Duration {
+        get async {
+            let (loop, start) = (loop, state.start)
+            return await loop.perform { .milliseconds(Int64(loop.now - start)) }
+        }
+    }
+
+    /// Waits until nothing is left to do on the server's loop.
+    public func settle() async { await loop.perform {} }
+
+    // MARK: - Connections
+
+    /// Opens a WebSocket. Throws a ``ClientError`` if the server refuses it.
+    ///
+    /// - Parameters:
+    ///   - path: The path and query.
+    ///   - address: The client's IP address.
+    ///   - compression: The compression that the client offers.
+    public func connect(
+        _ path: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
+        from address: String = "192.0.2.1", compression: Compression = .off,
+        wire options: WireOptions = WireOptions()
+    ) async throws -> TestClient {
+        let peer = try Self.peer(address)
+        var settings = ConnectionOptions(
+            limits: Limits(), heartbeat: Heartbeat(), compression: compression)
+        // The server is tested, not the client, which takes everything and never pings.
+        settings.heartbeat.interval = nil
+        settings.limits.messageSizeMax = .bytes(1 << 40)
+        settings.limits.outboxMax = .bytes(1 << 40)
+        settings.limits.closeTimeout = .seconds(86_400)
+        settings.limits.handshakeTimeout = .seconds(86_400)
+        settings.limits.messageTimeout = .seconds(86_400)
+        let (loop, memory, state, seed) = (loop, memory, state, seed)
+        return try await withCheckedThrowingContinuation { continuation in
+            let runs = loop.executeLater { [settings] in
+                let wire = state.makeWire(loop, options, seed)
+                let inbox = Inbox(Arrivals(loop: loop))
+                memory.accept(wire.makeServerEnd(), from: peer)
+                memory.connect(
+                    wire.makeClientEnd(), path: path, nonce: state.nextNonce(),
+                    subprotocols: subprotocols, headerFields: headerFields, options: settings,
+                    handler: inbox
+                ) { result in
+                    let result = result.map { TestClient(wire, $0.0, $0.1, inbox) }
+                    loop.whenIdle {
+                        continuation.resume(with: result.mapError { $0 as any Error })
+                    }
+                }
+            }
+            precondition(runs, "the test server has been stopped")
+        }
+    }
+
+    /// Opens a connection for exact bytes.
+    ///
+    /// - Parameter address: The client's IP address.
+    public func open(
+        from address: String = "192.0.2.1", wire options: WireOptions = WireOptions()
+    ) async throws -> TestSocket {
+        let peer = try Self.peer(address)
+        let (loop, memory, state, seed) = (loop, memory, state, seed)
+        return await loop.perform {
+            let wire = state.makeWire(loop, options, seed)
+            let socket = TestSocket(wire)
+            socket.begin()
+            state.sockets.append(socket)
+            memory.accept(wire.makeServerEnd(), from: peer)
+            return socket
+        }
+    }
+
+    private static func peer(_ text: String) throws -> SocketAddress {
+        guard let address = IPAddress(text) else {
+            throw TestFailure(description: "\(text) is no IP address")
+        }
+        switch address {
+        case .v4(let number):
+            return SocketAddress(family: .ipv4, port: 49_152, high: 0, low: UInt64(number))
+        case .v6(let high, let low):
+            return SocketAddress(family: .ipv6, port: 49_152, high: high, low: low)
+        }
+    }
+
+    // MARK: - Requests
+
+    /// Sends a GET request, and returns the response.
+    public func get(_ path: String, headerFields: HTTPFields = [:]) async throws -> TestResponse {
+        try await request(.get, path, headerFields: headerFields)
+    }
+
+    /// Sends a request on a connection of its own, and returns the response. Throws
+    /// ``DeadlineError`` if none comes within `limit` of real time.
+    public func request(
+        _ method: HTTPRequest.Method, _ path: String, headerFields: HTTPFields = [:],
+        body: [UInt8] = [], from address: String = "192.0.2.1",
+        within limit: Duration = patience
+    ) async throws -> TestResponse {
+        let request = HTTPRequest(
+            method: method, scheme: "http", authority: "localhost",
+            path: path, headerFields: headerFields)
+        var bytes: [UInt8] = []
+        RequestEncoder.encode(request, body: body, into: &bytes)
+        let socket = try await open(from: address)
+        let response = try await socket.exchange(bytes, isHead: method == .head, within: limit)
+        await socket.close()
+        return response
+    }
+
+    /// Sends a request with a body of text, and returns the response.
+    public func request(
+        _ method: HTTPRequest.Method, _ path: String, headerFields: HTTPFields = [:],
+        body: String, from address: String = "192.0.2.1", within limit: Duration = patience
+    ) async throws -> TestResponse {
+        try await request(
+            method, path, headerFields: headerFields, body: [UInt8](body.utf8), from: address,
+            within: limit)
+    }
+
+    // MARK: - Transcript
+
+    /// Records what the server receives and sends from now on, see ``transcript``.
+    public func recordTranscript() async { await loop.perform { [state] in state.transcript = [] } }
+
+    /// What the server's program has received and sent, in order: every read and write, with its
+    /// time. Two runs with the same seed have the same transcript. Empty without
+    /// ``recordTranscript()``; connections that were open before aren't in it.
+    public var transcript: [TranscriptEntry] {
+        get async { await loop.perform { [state] in state.transcript ?? [] } }
+    }
+
+    // MARK: - The end
+
+    /// Cuts all connections, and stops the server. Throws ``TestFailure`` if the server has left
+    /// something open, such as memory of a connection.
+    public func stop() async throws {
+        await loop.perform { [state] in
+            for socket in state.sockets { socket.drop() }
+            state.sockets = []
+        }
+        if let leaks = try await memory.stop() { throw TestFailure(description: leaks) }
+    }
 }
 
-/// Runs `body` with a client, then shuts the client down and checks that nothing is left.
-public func withClient<Value: Sendable>(
-    loops: Int = 1, limits: Limits = .patient, heartbeat: Heartbeat? = nil,
-    compression: Compression = .off,
-    _ body: @escaping @Sendable (WebSocketClient) async throws -> Value
+/// Runs a ``TestServer`` during `body`, then stops it and checks that nothing is left open. For the
+/// other parameters see ``TestServer/init(_:configuration:broker:logger:seed:)``.
+///
+/// - Parameter configure: Changes the configuration.
+public func withTestServer<Value: Sendable>(
+    _ router: Router, broker: any Broker = MemoryBroker(), logger: Logger? = nil,
+    seed: UInt64? = nil, configure: (inout ServerConfiguration) -> Void = { _ in },
+    _ body: (TestServer) async throws -> Value
 ) async throws -> Value {
-    let client = try WebSocketClient(
-        loops: loops, limits: limits, heartbeat: heartbeat, compression: compression,
-        logger: .silent)
-    let result: Result<Value, any Error>
+    var configuration = ServerConfiguration()
+    configure(&configuration)
+    let app = try await TestServer(
+        router, configuration: configuration, broker: broker, logger: logger, seed: seed)
+    let value: Value
     do {
-        result = .success(try await body(client))
+        value = try await body(app)
     } catch {
-        result = .failure(error)
+        // The first error says more than a leak that follows from it.
+        try? await app.stop()
+        throw error
     }
-    await client.shutdown()
-    let value = try result.get()
-    if let ledger = client.ledger, !ledger.isZero { throw LeakError(description: "\(ledger)") }
+    try await app.stop()
     return value
 }
 
-extension Limits {
-    /// The default limits with long timeouts, because the peers in tests are slow on a busy
-    /// machine. Tests of timeouts set their own.
-    public static var patient: Limits {
-        var limits = Limits()
-        limits.handshakeTimeout = .seconds(120)
-        limits.authenticationTimeout = .seconds(120)
-        limits.closeTimeout = .seconds(120)
-        return limits
+/// The state of a ``TestServer``, for its loop.
+private final class State: @unchecked Sendable {
+    // Safety: touched on the loop only, except for `start`.
+    let start: UInt64
+    var sockets: [TestSocket] = []
+    var transcript: [TranscriptEntry]?
+    private var wires = 0
+    private var nonces = SplitMix(0)
+
+    init(start: UInt64) { self.start = start }
+
+    func makeWire(_ loop: EventLoop, _ options: WireOptions, _ seed: UInt64?) -> Wire {
+        wires += 1
+        let wire = Wire(number: wires, loop: loop, options: options, seed: seed)
+        guard transcript != nil else { return wire }
+        let number = wires
+        wire.toServer.onRead = { [unowned self] bytes in
+            note(number, .received, bytes, at: loop.now)
+        }
+        wire.toClient.onWrite = { [unowned self] bytes in
+            note(number, .sent, bytes, at: loop.now)
+        }
+        return wire
     }
+
+    private func note(
+        _ connection: Int, _ direction: TranscriptEntry.Direction, _ bytes: [UInt8],
+        at now: UInt64
+    ) {
+        transcript?.append(
+            TranscriptEntry(
+                time: .milliseconds(Int64(now - start)), connection: connection,
+                direction: direction, bytes: bytes))
+    }
+
+    func nextNonce() -> [UInt8] { (0..<16).map { _ in UInt8.random(in: 0...255, using: &nonces) } }
 }
 
-extension Logger {
-    /// A logger without output.
-    public static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+/// A read or write of the server, see ``TestServer/transcript``.
+public struct TranscriptEntry: Sendable, Hashable, CustomStringConvertible {
+    public enum Direction: Sendable { case received, sent }
+
+    /// The time on the server's clock, from the start of the test.
+    public let time: Duration
+    /// The number of the connection, see ``TestConnection/number``.
+    public let connection: Int
+    public let direction: Direction
+    public let bytes: [UInt8]
+
+    public var description: String {
+        let text = bytes.prefix(32).map {
+            0x20..<0x7F ~= $0 ? String(UnicodeScalar($0)) : "\\x\(String($0, radix: 16))"
+        }.joined()
+        let arrow = direction == .received ? ">" : "<"
+        return "\(time) #\(connection) \(arrow) \(bytes.count) bytes: \(text)"
+    }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import apus
 

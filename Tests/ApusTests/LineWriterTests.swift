@@ -1,7 +1,7 @@
 import Dispatch
 import Foundation
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import apus
 

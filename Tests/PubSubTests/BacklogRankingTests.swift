@@ -1,6 +1,6 @@
 import Testing
 import WebSocketProtocol
-import WebSocketTesting
+import LiveTesting
 
 @testable import PubSub
 

@@ -2,7 +2,7 @@ import Foundation
 import HTTPTypes
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import RealtimeApp
 
@@ -58,7 +58,7 @@ import WebSocketTesting
     }
 
     /// Asks for a route without a token.
-    private static func check(_ route: Listing.Route, _ server: TestServer) async throws {
+    private static func check(_ route: Listing.Route, _ server: LiveServer) async throws {
         let path = route.path.replacing("{client_id:int}", with: "1")
             .replacing("{topic}", with: "a").replacing("{channel}", with: "a")
         let client = try RawClient(to: server.addresses[0])

@@ -1,7 +1,7 @@
 import HTTPProtocol
 import HTTPTypes
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import AppInput
 @testable import RealtimeApp

@@ -1,7 +1,7 @@
 import Dispatch
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import RealtimeApp
 

@@ -1,7 +1,7 @@
 import RealtimeApp
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @Suite struct RealtimeAppTests {
     private let router = RealtimeApp(

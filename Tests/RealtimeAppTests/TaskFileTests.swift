@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import AppInput
 @testable import RealtimeApp

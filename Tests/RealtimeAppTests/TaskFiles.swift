@@ -1,7 +1,7 @@
 import Foundation
 import GRDB
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import AppInput
 @testable import RealtimeApp

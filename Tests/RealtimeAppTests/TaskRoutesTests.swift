@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import RealtimeApp
 
@@ -93,7 +93,7 @@ import WebSocketTesting
 }
 
 /// Waits until a topic has a subscriber.
-private func waitForSubscriber(_ topic: String, _ server: TestServer) async throws {
+private func waitForSubscriber(_ topic: String, _ server: LiveServer) async throws {
     try await within(.seconds(120), "a subscriber to \(topic)") {
         while await !server.server.topics().contains(where: { $0.name == topic }) {
             try Task.checkCancellation()
@@ -102,7 +102,7 @@ private func waitForSubscriber(_ topic: String, _ server: TestServer) async thro
 }
 
 /// Posts `body` to `/tasks`. Returns the status.
-private func post(_ body: String, to server: TestServer) async throws -> Int? {
+private func post(_ body: String, to server: LiveServer) async throws -> Int? {
     let head = try await ask(
         "POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)", server)
@@ -110,7 +110,7 @@ private func post(_ body: String, to server: TestServer) async throws -> Int? {
 }
 
 /// Returns the head of the response to a request.
-private func ask(_ request: String, _ server: TestServer) async throws -> String {
+private func ask(_ request: String, _ server: LiveServer) async throws -> String {
     let client = try RawClient(to: server.addresses[0])
     try await client.send(request)
     let head = try await client.read(through: [UInt8]("\r\n\r\n".utf8))

@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import Logging
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import AppInput
 @testable import RealtimeApp

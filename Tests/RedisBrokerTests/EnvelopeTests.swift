@@ -1,6 +1,6 @@
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import RedisBroker
 

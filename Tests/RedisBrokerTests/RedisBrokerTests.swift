@@ -3,7 +3,7 @@ import Logging
 import RedisBroker
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 /// The broker with a real Redis.
 @Suite(.serialized) struct RedisBrokerTests {

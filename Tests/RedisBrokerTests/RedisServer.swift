@@ -3,7 +3,7 @@ import Logging
 import RedisBroker
 import Synchronization
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 /// A real `redis-server` on its own Unix-domain socket, during one test.
 final class RedisServer: Sendable {

@@ -2,7 +2,7 @@ import CLibuv
 import Dispatch
 import Glibc
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import UVTransport
 

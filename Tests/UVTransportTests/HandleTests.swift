@@ -1,7 +1,7 @@
 import CLibuv
 import Glibc
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import UVTransport
 

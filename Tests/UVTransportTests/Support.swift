@@ -2,7 +2,7 @@ import CLibuv
 import Glibc
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import UVTransport
 

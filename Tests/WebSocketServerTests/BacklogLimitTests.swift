@@ -1,6 +1,6 @@
 import Testing
 import UVTransport
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -14,7 +14,7 @@ import WebSocketTesting
 
         /// Sends it more than the kernel accepts.
         init(
-            _ server: TestServer, _ recorder: Recorder, _ topic: String,
+            _ server: LiveServer, _ recorder: Recorder, _ topic: String,
             notOn loop: EventLoop? = nil
         ) async throws {
             var client = try await server.upgraded("/\(topic)", receiveBuffer: 4_096)
@@ -48,7 +48,7 @@ import WebSocketTesting
     private static let count = 16
 
     private static func publish(
-        _ number: Int, of size: Int = 64 << 10, to topic: String, at server: TestServer
+        _ number: Int, of size: Int = 64 << 10, to topic: String, at server: LiveServer
     ) async throws {
         let payload = [UInt8](repeating: UInt8(number), count: size)
         try await server.server.publish(

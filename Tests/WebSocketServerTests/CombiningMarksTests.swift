@@ -2,7 +2,7 @@ import HTTPProtocol
 import HTTPTypes
 import Testing
 import WebSocketProtocol
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

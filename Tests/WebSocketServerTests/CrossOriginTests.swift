@@ -1,6 +1,6 @@
 import HTTPTypes
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -51,7 +51,7 @@ struct CrossOriginTests {
     }
 
     private static func ask(
-        _ server: TestServer, _ request: String, origin: String?, _ fields: String = "",
+        _ server: LiveServer, _ request: String, origin: String?, _ fields: String = "",
         body: String? = nil
     ) async throws -> Head {
         let client = try server.raw()

@@ -1,7 +1,7 @@
 import Testing
 import UVTransport
 import WebSocketProtocol
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -15,7 +15,7 @@ import WebSocketTesting
 
     /// A connection that has been sent the frame, which is entirely in the kernel.
     private static func sent(
-        _ server: TestServer, _ recorder: Recorder
+        _ server: LiveServer, _ recorder: Recorder
     ) async throws -> (RawClient, Connection) {
         let client = try await server.upgraded(receiveBuffer: 4_096)
         let connection = try await recorder.connections.next()

@@ -1,7 +1,7 @@
 import Dispatch
 import Testing
 import UVTransport
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -48,7 +48,7 @@ import WebSocketTesting
         return router
     }
 
-    private static func join(_ server: TestServer, _ path: String) async throws -> RawClient {
+    private static func join(_ server: LiveServer, _ path: String) async throws -> RawClient {
         let client = try await server.upgraded(path)
         #expect(try await client.readFrame() == .text("ready"))
         return client

@@ -1,6 +1,6 @@
 import Testing
 import UVTransport
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

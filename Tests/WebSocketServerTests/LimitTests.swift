@@ -1,7 +1,7 @@
 import Testing
 import UVTransport
 import WebSocketProtocol
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

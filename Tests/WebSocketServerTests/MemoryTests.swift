@@ -3,7 +3,7 @@ import HTTPTypes
 import Testing
 import UVTransport
 import WebSocketProtocol
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -1,5 +1,5 @@
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 import UVTransport
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -1,6 +1,6 @@
 import HTTPTypes
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 import UVTransport
 import WebSocketProtocol
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

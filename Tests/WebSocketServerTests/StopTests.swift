@@ -1,7 +1,7 @@
 import Logging
 import ServiceLifecycle
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

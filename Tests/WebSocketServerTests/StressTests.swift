@@ -1,5 +1,5 @@
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -49,7 +49,7 @@ import WebSocketTesting
     }
 
     private static func live(
-        _ seed: UInt64, _ server: TestServer, _ client: WebSocketClient, _ lobby: Lobby
+        _ seed: UInt64, _ server: LiveServer, _ client: WebSocketClient, _ lobby: Lobby
     ) async throws {
         var random = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1
         func next(_ bound: UInt64) -> Int {

@@ -1,6 +1,6 @@
 import Testing
 import UVTransport
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -77,7 +77,7 @@ extension Connection {
     }
 }
 
-extension TestServer {
+extension LiveServer {
     func raw(receiveBuffer: Int? = nil) throws -> RawClient {
         try RawClient(to: addresses[0], receiveBuffer: receiveBuffer)
     }

@@ -1,5 +1,5 @@
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -81,7 +81,7 @@ import WebSocketTesting
 
     /// The slow ones read nothing until all others are done.
     private static func everything(
-        _ server: TestServer, _ client: WebSocketClient, _ relay: Relay
+        _ server: LiveServer, _ client: WebSocketClient, _ relay: Relay
     ) async throws {
         var slow: [RawClient] = []
         for index in Self.slow.indices {
@@ -119,7 +119,7 @@ import WebSocketTesting
 
     /// Publishes until the others end, no faster than the loops turn.
     private static func publish(
-        as publisher: Int, _ server: TestServer, while living: Locked<Int>
+        as publisher: Int, _ server: LiveServer, while living: Locked<Int>
     ) async throws {
         var chosen = SplitMix(UInt64(publisher))
         var number = 0
@@ -140,7 +140,7 @@ import WebSocketTesting
     /// receive echoes, and end in different ways. It also changes the subscriptions of others from
     /// this thread.
     private static func live(
-        _ publisher: Int, _ server: TestServer, _ client: WebSocketClient, _ relay: Relay
+        _ publisher: Int, _ server: LiveServer, _ client: WebSocketClient, _ relay: Relay
     ) async throws {
         var chosen = SplitMix(UInt64(publisher))
         var number = 0

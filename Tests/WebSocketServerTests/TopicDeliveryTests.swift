@@ -1,7 +1,7 @@
 import PubSub
 import Testing
 import WebSocketProtocol
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -2,7 +2,7 @@ import Dispatch
 import TestSupport
 import Testing
 import UVTransport
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

@@ -1,5 +1,5 @@
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -45,7 +45,7 @@ import WebSocketTesting
     }
 
     private static func run(
-        _ seed: UInt64, _ server: TestServer, _ client: WebSocketClient, _ recorder: Recorder
+        _ seed: UInt64, _ server: LiveServer, _ client: WebSocketClient, _ recorder: Recorder
     ) async throws {
         var random = SplitMix(seed)
         var members: [Member] = []

@@ -1,6 +1,6 @@
 import HTTPProtocol
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 

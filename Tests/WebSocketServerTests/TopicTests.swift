@@ -1,5 +1,5 @@
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import WebSocketServer
 
@@ -32,7 +32,7 @@ import WebSocketTesting
         return router
     }
 
-    private static func join(_ server: TestServer, _ topics: String) async throws -> RawClient {
+    private static func join(_ server: LiveServer, _ topics: String) async throws -> RawClient {
         let client = try await server.upgraded("/ws?\(topics)")
         #expect(try await client.readFrame() == .text("ready"))
         return client

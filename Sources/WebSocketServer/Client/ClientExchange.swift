@@ -43,27 +43,62 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         timeout: UInt64, completion: @escaping (Outcome) -> Void
     ) {
         self.completion = completion
-        if isCancelled { return complete(.cancelled, "cancelled") }
-        if resources.registry.isDraining { return complete(.shutDown, "the client is shut down") }
-        let connection = ConnectionCore(
-            resources: resources, peer: address.socketAddress, role: .client, options: options,
-            opening: self)
-        self.connection = connection
-        connection.setStageDeadline(connection.loop.now + timeout)
+        guard
+            let connection = makeConnection(
+                to: address.socketAddress, on: resources, options: options, timeout: timeout)
+        else { return }
         do {
             attempt = try connection.connect(to: address) { [self] error in
                 attempt = nil
                 if let error {
                     fail(.cannotConnect, "\(error)", underlying: error)
                 } else if connection.stage == .opening {
-                    var bytes: [UInt8] = []
-                    RequestEncoder.encode(request, body: [], into: &bytes)
-                    connection.sendRaw(bytes)
+                    sendRequest(on: connection)
                 }
             }
         } catch {
             fail(.cannotConnect, "\(error)", underlying: error)
         }
+    }
+
+    /// Starts the handshake on a transport instead of a socket.
+    func begin(
+        _ transport: StreamTransport, to peer: SocketAddress, on resources: LoopResources,
+        options: SessionOptions, timeout: UInt64, completion: @escaping (Outcome) -> Void
+    ) {
+        self.completion = completion
+        guard
+            let connection = makeConnection(
+                to: peer, on: resources, options: options, timeout: timeout)
+        else { return transport.close(reset: false) }
+        connection.adopt(transport)
+        sendRequest(on: connection)
+    }
+
+    /// Returns a connection to connect, with the deadline of the handshake; `nil` if it has failed.
+    private func makeConnection(
+        to peer: SocketAddress, on resources: LoopResources, options: SessionOptions,
+        timeout: UInt64
+    ) -> ConnectionCore? {
+        if isCancelled {
+            complete(.cancelled, "cancelled")
+            return nil
+        }
+        if resources.registry.isDraining {
+            complete(.shutDown, "the client is shut down")
+            return nil
+        }
+        let connection = ConnectionCore(
+            resources: resources, peer: peer, role: .client, options: options, opening: self)
+        self.connection = connection
+        connection.setStageDeadline(connection.loop.now + timeout)
+        return connection
+    }
+
+    private func sendRequest(on connection: ConnectionCore) {
+        var bytes: [UInt8] = []
+        RequestEncoder.encode(request, body: [], into: &bytes)
+        connection.sendRaw(bytes)
     }
 
     /// Cancels the handshake, on the loop.

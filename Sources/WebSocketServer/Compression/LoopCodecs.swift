@@ -1,4 +1,5 @@
 import Glibc
+import UVTransport
 import WebSocketProtocol
 
 /// The deflaters, inflaters and buffers of an event loop, which all its connections share.
@@ -36,6 +37,8 @@ final class LoopCodecs {
 
     @exclusivity(unchecked) var counts = CompressionCounts()
     let budget: ByteBudget
+    /// The loop, whose clock measures the work; `nil` doesn't measure it.
+    private let loop: EventLoop?
     /// The window bits of shared contexts: the server's setting, not that of a route.
     var publicationWindowBits = 15
     private var deflaters: [DeflaterKind: SharedDeflater] = [:]
@@ -54,7 +57,10 @@ final class LoopCodecs {
     /// The size above which a buffer is freed after the message.
     private static let keptSizeMax = 64 << 10
 
-    init(budget: ByteBudget) { self.budget = budget }
+    init(budget: ByteBudget, loop: EventLoop? = nil) {
+        self.budget = budget
+        self.loop = loop
+    }
 
     deinit { unsafe deflated.deallocate() }
 
@@ -138,14 +144,14 @@ final class LoopCodecs {
         _ payload: UnsafeRawBufferPointer, by deflater: SharedDeflater,
         after history: UnsafeRawBufferPointer
     ) -> UnsafeRawBufferPointer? {
-        let started = Self.now()
+        let started = now()
         let room = Deflater.room(for: payload.count)
         if unsafe deflated.count < room {
             unsafe deflated.deallocate()
             unsafe deflated = .allocate(byteCount: max(room, 4_096), alignment: 64)
         }
         let count = unsafe deflater.deflater.compress(payload, after: history, into: deflated)
-        unsafe counts.codecNanoseconds &+= Self.now() &- started
+        unsafe counts.codecNanoseconds &+= now() &- started
         guard let count else {
             unsafe counts.messagesSentIncompressible &+= 1
             return nil
@@ -166,7 +172,7 @@ final class LoopCodecs {
         after history: UnsafeRawBufferPointer, limit: Int, resuming paused: Inflation? = nil,
         assemblies: inout AssemblyPool
     ) -> InflatedMessage {
-        let started = Self.now()
+        let started = now()
         if let paused {
             unsafe assemblies.release(&inflated)
             unsafe swap(&inflated, &paused.output)
@@ -178,13 +184,13 @@ final class LoopCodecs {
         let outcome = unsafe withUnsafeMutablePointer(to: &assemblies) { assemblies in
             unsafe inflater.inflater.decompress(
                 payload, after: history, limit: limit, into: &inflated, resuming: paused,
-                isSliceOver: { Self.now() &- started > Self.sliceMax },
+                isSliceOver: { now() &- started > Self.sliceMax },
                 grow: { buffer, capacity in
                     unsafe assemblies.pointee.grow(
                         &buffer, to: capacity, expected: capacity, isBrief: true)
                 })
         }
-        unsafe counts.codecNanoseconds &+= Self.now() &- started
+        unsafe counts.codecNanoseconds &+= now() &- started
         switch outcome {
         case .done(let count):
             unsafe counts.messagesInflated &+= 1
@@ -236,12 +242,8 @@ final class LoopCodecs {
     /// turn.
     static let sliceMax: UInt64 = 2_000_000
 
-    /// Returns the time of a monotonic clock, in nanoseconds.
-    static func now() -> UInt64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-    }
+    /// Returns the time of the loop's monotonic clock, in nanoseconds.
+    func now() -> UInt64 { loop?.nanoseconds ?? 0 }
 }
 
 extension Compression {

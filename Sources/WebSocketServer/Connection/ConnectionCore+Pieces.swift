@@ -44,13 +44,13 @@ extension ConnectionCore {
     func receiveInPieces(_ bytes: UnsafeMutableRawBufferPointer, of pieceSize: Int) {
         let payloadsMax =
             unsafe resources.messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
-        let began = LoopCodecs.now()
+        let began = resources.codecs.now()
         var rest = unsafe bytes
         while unsafe !rest.isEmpty {
             // Paused by the handler, the rates or the outbox.
             if lifecycle.mustHold { return unsafe hold(rest) }
             if unsafe resources.messageCounts.pointee.bytesReceived >= payloadsMax
-                || resources.isTurnOver() || LoopCodecs.now() &- began > TurnQueue.shareMax
+                || resources.isTurnOver() || resources.codecs.now() &- began > TurnQueue.shareMax
             {
                 return unsafe holdForLater(rest)
             }
@@ -67,12 +67,12 @@ extension ConnectionCore {
     /// Receives many bytes, none of them compressed: window by window, as long as there is time.
     func receiveInWindows(_ bytes: UnsafeMutableRawBufferPointer) {
         if resources.isTurnOver() { return unsafe holdForLater(bytes) }
-        let began = LoopCodecs.now()
+        let began = resources.codecs.now()
         var last = began
         var rest = unsafe bytes
         while true {
             let unread = unsafe receivePiece(rest, window: Self.windowSize)
-            let now = LoopCodecs.now()
+            let now = resources.codecs.now()
             resources.longReadNanoseconds &+= now &- last
             last = now
             guard unread > 0, stage == .open || stage == .closing else { return }

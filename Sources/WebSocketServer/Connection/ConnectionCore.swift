@@ -55,7 +55,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         opening: OpeningPhase
     ) {
         self.resources = resources
-        self.id = ConnectionRegistry.nextID()
+        self.id = resources.registry.nextID()
         self.peer = peer
         self.role = role
         unsafe lifecycleStorage = ConnectionLifecycle(

@@ -10,6 +10,7 @@ final class ConnectionRegistry {
     var isDraining = false
     private var connections: [Unmanaged<ConnectionCore>] = unsafe []
     private var openStreams = 0
+    private var lastID: UInt64 = 0
     private var onEmpty: [() -> Void] = []
 
     // Values that few connections have are kept here by connection number, so that the others don't
@@ -25,9 +26,14 @@ final class ConnectionRegistry {
 
     private static let connectionCount = Atomic<UInt64>(0)
 
-    /// Returns a number that no other connection of the process has; any thread.
-    static func nextID() -> UInt64 {
-        connectionCount.wrappingAdd(1, ordering: .relaxed).newValue
+    /// Returns a number that no other connection of the process has. With a manual clock, a test
+    /// counts from 1, so that it is the same in each run.
+    func nextID() -> UInt64 {
+        if loop.isManual {
+            lastID += 1
+            return lastID
+        }
+        return Self.connectionCount.wrappingAdd(1, ordering: .relaxed).newValue
     }
 
     // MARK: - Connections

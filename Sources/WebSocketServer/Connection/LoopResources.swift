@@ -25,7 +25,7 @@ final class LoopResources: @unchecked Sendable {
     var assemblies: AssemblyPool
     let codecs: LoopCodecs
     let memory: LoopMemory
-    var maskingKeys = MaskingKeys()
+    var maskingKeys: MaskingKeys
     @exclusivity(unchecked) var turnQueue = TurnQueue()
     /// The total nanoseconds of long reads and pipelined requests.
     var longReadNanoseconds: UInt64 = 0
@@ -41,9 +41,10 @@ final class LoopResources: @unchecked Sendable {
         self.warnings = warnings
         self.admission = admission
         registry = ConnectionRegistry(loop: loop)
+        maskingKeys = MaskingKeys(isSeeded: loop.isManual)
         self.memory = LoopMemory(budget: memory)
         self.assemblies = AssemblyPool(budget: assemblies, memory: self.memory)
-        self.codecs = LoopCodecs(budget: contexts)
+        self.codecs = LoopCodecs(budget: contexts, loop: loop)
         unsafe messageCounts = .allocate(capacity: 1)
         unsafe messageCounts.initialize(to: MessageCounts())
     }

@@ -99,7 +99,7 @@ extension LoopResources {
 
     private func serveTurnQueue() {
         unsafe turnQueue.isServiceDue = false
-        let began = LoopCodecs.now()
+        let began = codecs.now()
         var assembling = 0
         for _ in 0..<min(unsafe turnQueue.count, TurnQueue.resumedMax) {
             guard assembling < TurnQueue.assemblingMax, !isTurnOver(),
@@ -107,7 +107,7 @@ extension LoopResources {
             else { break }
             next.takeTurn()
             if unsafe next.stage == .open && !next.session.isBetweenMessages { assembling += 1 }
-            if LoopCodecs.now() &- began > TurnQueue.nanosecondsMax { break }
+            if codecs.now() &- began > TurnQueue.nanosecondsMax { break }
         }
         if unsafe turnQueue.count > 0 {
             serveTurnQueueLater()

@@ -80,8 +80,10 @@ final class HTTPExchange: OpeningPhase {
             return bytes.count
         }
         var rest = unsafe bytes
-        let began = LoopCodecs.now()
-        defer { connection.resources.longReadNanoseconds &+= LoopCodecs.now() &- began }
+        let began = connection.resources.codecs.now()
+        defer {
+            connection.resources.longReadNanoseconds &+= connection.resources.codecs.now() &- began
+        }
         var isFirst = true
         // An event may need no bytes: the end of a request without content.
         while connection.stage == .opening {
@@ -96,7 +98,9 @@ final class HTTPExchange: OpeningPhase {
                 return rest.count
             }
             // A peer that asks for much at once is answered in several turns.
-            if !isFirst, rest.count > 0, LoopCodecs.now() &- began > TurnQueue.shareMax {
+            if !isFirst, rest.count > 0,
+                connection.resources.codecs.now() &- began > TurnQueue.shareMax
+            {
                 awaitTurn(on: connection)
                 return rest.count
             }

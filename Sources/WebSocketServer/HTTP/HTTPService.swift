@@ -1,5 +1,5 @@
-import Glibc
 import HTTPProtocol
+import UVTransport
 
 /// HTTP on one loop: the exchanges of its connections, and what these share. For that loop's
 /// thread.
@@ -11,9 +11,13 @@ final class HTTPService {
     /// fragment the heap, and cost a third of a kilobyte for each idle connection.
     private var spares: [HTTPExchange] = []
     private var dateText = ""
-    private var dateSecond: time_t = -1
+    private var dateSecond = -1
+    private let loop: EventLoop
 
-    init(_ settings: HTTPSettings) { self.settings = settings }
+    init(_ settings: HTTPSettings, loop: EventLoop) {
+        self.settings = settings
+        self.loop = loop
+    }
 
     /// Returns an exchange for a new connection.
     func makeExchange() -> HTTPExchange {
@@ -29,7 +33,7 @@ final class HTTPService {
 
     /// The value of the `Date` header, made once a second.
     var date: String {
-        let now = time(nil)
+        let now = loop.secondsSince1970
         if now != dateSecond {
             dateSecond = now
             dateText = HTTPDate.text(secondsSince1970: now)

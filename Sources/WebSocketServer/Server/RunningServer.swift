@@ -22,7 +22,8 @@ final class RunningServer: Sendable {
             for address in shared.configuration.addresses {
                 bound += try Self.bind(address, shared.configuration)
             }
-            group = try EventLoopGroup(count: shared.configuration.loops)
+            group = try EventLoopGroup(
+                count: shared.configuration.loops, isManual: shared.isClockManual)
         } catch {
             for socket in bound.flatMap(\.1) {
                 socket.removeFile()

@@ -33,6 +33,21 @@ public final class Server: Service, Sendable {
         self.onListening = onListening
     }
 
+    /// Creates a server without listeners, whose clock stands still until a test moves it.
+    init(
+        manualWith configuration: ServerConfiguration, router: Router, broker: any Broker,
+        logger: Logger, onStart: @escaping @Sendable () -> Void
+    ) {
+        var configuration = configuration
+        configuration.addresses = []
+        configuration.loops = 1
+        configuration.handlesSignals = false
+        shared = ServerShared(
+            configuration: configuration, router: router, broker: broker, logger: logger,
+            isClockManual: true)
+        onListening = { _ in onStart() }
+    }
+
     /// Listens and serves until graceful shutdown, ``stop()``, or cancellation.
     ///
     /// Throws when an address can't be listened on.

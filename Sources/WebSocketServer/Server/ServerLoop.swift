@@ -24,7 +24,7 @@ final class ServerLoop: @unchecked Sendable {
     init(number: Int, loop: EventLoop, shared: ServerShared) {
         self.number = number
         self.shared = shared
-        http = HTTPService(shared.http)
+        http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, memory: shared.memory,
             assemblies: shared.budget, contexts: shared.contextBudget,
@@ -55,9 +55,9 @@ final class ServerLoop: @unchecked Sendable {
                 let target = loops[turn % loops.count]
                 turn += 1
                 if target === self {
-                    accept(descriptor, from: peer)
+                    accept(.socket(descriptor), from: peer)
                 } else {
-                    target.loop.execute { target.accept(descriptor, from: peer) }
+                    target.loop.execute { target.accept(.socket(descriptor), from: peer) }
                 }
             } onError: { [self] error in
                 resources.counters.acceptErrors += 1
@@ -74,19 +74,15 @@ final class ServerLoop: @unchecked Sendable {
         listeners = []
     }
 
-    /// Makes an accepted descriptor a connection.
-    private func accept(_ descriptor: Int32, from peer: SocketAddress) {
+    /// Makes what was accepted a connection.
+    func accept(_ accepted: Accepted, from peer: SocketAddress) {
         let proxies = shared.configuration.proxies
         let expectsHeader = proxies.proxyProtocol == .required
         if expectsHeader, !proxies.maySendProxyHeader(peer) {
             shared.warnings.untrustedProxy.log(["peer": "\(peer)"])
-            Glibc.close(descriptor)
-            return
+            return accepted.close()
         }
-        guard makeRoom(for: descriptor, from: peer) else {
-            Glibc.close(descriptor)
-            return
-        }
+        guard makeRoom(for: accepted, from: peer) else { return accepted.close() }
         let exchange = http.makeExchange()
         if proxies.trusts(peer) { exchange.proxy = peer }
         let connection = ConnectionCore(
@@ -95,7 +91,7 @@ final class ServerLoop: @unchecked Sendable {
         connection.waitInPlace()
         resources.counters.accepted += 1
         do throws(TransportError) {
-            try connection.adopt(ownedDescriptor: descriptor)
+            try accepted.become(connection)
             exchange.begin(on: connection)
             if resources.registry.isDraining { connection.terminate() }
         } catch {
@@ -106,9 +102,9 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Makes room for an accepted connection and counts it. Another connection may have to be
     /// evicted. Returns false if the new one is refused.
-    private func makeRoom(for descriptor: Int32, from peer: SocketAddress) -> Bool {
+    private func makeRoom(for accepted: Accepted, from peer: SocketAddress) -> Bool {
         // The kernel gives out the lowest number that is free.
-        let isShort = Int(descriptor) >= shared.descriptors.end
+        let isShort = Int(accepted.descriptor) >= shared.descriptors.end
         let entry = shared.admission.enter(peer, isShort: isShort)
         if let evicted = entry.evicted {
             evicted.evict()
@@ -180,5 +176,30 @@ final class ServerLoop: @unchecked Sendable {
     func describe(_ nanoseconds: UInt64) -> Logger.Metadata {
         let tenths = (nanoseconds + 50_000) / 100_000
         return ["cpu_ms": "\(tenths / 10).\(tenths % 10)", "loop": "\(number)"]
+    }
+}
+
+/// A connection that was accepted: a socket, or a transport in memory.
+enum Accepted {
+    case socket(_ ownedDescriptor: Int32)
+    case transport(StreamTransport)
+
+    /// The socket's descriptor; -1 for a transport.
+    var descriptor: Int32 {
+        if case .socket(let descriptor) = self { descriptor } else { -1 }
+    }
+
+    func close() {
+        switch self {
+        case .socket(let descriptor): Glibc.close(descriptor)
+        case .transport(let transport): transport.close(reset: false)
+        }
+    }
+
+    func become(_ connection: ConnectionCore) throws(TransportError) {
+        switch self {
+        case .socket(let descriptor): try connection.adopt(ownedDescriptor: descriptor)
+        case .transport(let transport): connection.adopt(transport)
+        }
     }
 }

@@ -6,6 +6,8 @@ import UVTransport
 /// The state that all loops of one server read. It is fixed once the server runs.
 final class ServerShared: Sendable {
     let configuration: ServerConfiguration
+    /// Whether the loops' clocks stand still until a test moves them.
+    let isClockManual: Bool
     let http: HTTPSettings
     let logger: Logger
     let admission: Admission
@@ -29,8 +31,10 @@ final class ServerShared: Sendable {
     private let lastLedger = Mutex<Ledger?>(nil)
 
     init(
-        configuration: ServerConfiguration, router: Router, broker: any Broker, logger: Logger
+        configuration: ServerConfiguration, router: Router, broker: any Broker, logger: Logger,
+        isClockManual: Bool = false
     ) {
+        self.isClockManual = isClockManual
         self.broker = broker
         backlogBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)
         deliveryBudget = ByteBudget(max: configuration.topics.backlogMax.bytes)

@@ -12,6 +12,7 @@ final class LoopTopics {
     let delivery: TopicDelivery<ConnectionCore>
     private let options: TopicOptions
     private let number: Int
+    private let codecs: LoopCodecs
     private var subscriptions = 0
     /// The publications taken from the hub; those before ``nextArrived`` have been delivered.
     private var arrived: [Publication] = []
@@ -29,6 +30,7 @@ final class LoopTopics {
         self.hub = hub
         self.broker = broker
         self.options = options
+        self.codecs = codecs
         let deflater = PublicationDeflater(compression, codecs: codecs)
         delivery = TopicDelivery(
             contexts: unsafe SharedContexts(
@@ -112,9 +114,9 @@ final class LoopTopics {
     private func deliverArrived() {
         var began: UInt64 = 0
         while nextArrived < arrived.count {
-            if began > 0, LoopCodecs.now() &- began > Self.nanosecondsMax { return deliverLater() }
+            if began > 0, codecs.now() &- began > Self.nanosecondsMax { return deliverLater() }
             let end = endOfBatch()
-            if end < arrived.count, began == 0 { began = LoopCodecs.now() }
+            if end < arrived.count, began == 0 { began = codecs.now() }
             batch.append(contentsOf: arrived[nextArrived..<end])
             nextArrived = end
             delivery.deliver(batch)

@@ -2,7 +2,7 @@ import HTTPTypes
 import Logging
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import RealtimeApp
 
@@ -34,7 +34,7 @@ struct AuthorizationTests {
     }
 
     private static func post(
-        _ target: String, _ field: String, to server: TestServer
+        _ target: String, _ field: String, to server: LiveServer
     ) async throws -> (head: String, body: String) {
         let client = try server.raw()
         try await client.send(
@@ -131,6 +131,6 @@ struct AuthorizationTests {
     }
 }
 
-extension TestServer {
+extension LiveServer {
     fileprivate func raw() throws -> RawClient { try RawClient(to: addresses[0]) }
 }

@@ -2,7 +2,7 @@ import Foundation
 import HTTPProtocol
 import Logging
 import Testing
-import WebSocketTesting
+import LiveTesting
 
 @testable import RealtimeApp
 

@@ -3,7 +3,7 @@ import HTTPProtocol
 import Synchronization
 import Testing
 import WebSocketServer
-import WebSocketTesting
+import LiveTesting
 
 @testable import RealtimeApp
 

@@ -3,7 +3,7 @@ import Logging
 import Synchronization
 import Testing
 import UVTransport
-import WebSocketTesting
+import LiveTesting
 
 @testable import RealtimeApp
 

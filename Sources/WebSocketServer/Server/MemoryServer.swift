@@ -1,0 +1,123 @@
+package import HTTPTypes
+import HTTPProtocol
+package import UVTransport
+import WebSocketProtocol
+
+/// A server without sockets, for tests: its connections are transports in memory, and time passes
+/// only when the test moves the clock of its one loop.
+///
+/// Everything else is the real server. Its clients' connections are on the same loop, so that one
+/// thread does all the work, in the same order in each run.
+package final class MemoryServer: Sendable {
+    package let server: Server
+    private let running: RunningLoop
+    private let task: Task<Void, any Error>
+
+    /// Starts the server.
+    package init(
+        configuration: ServerConfiguration, router: Router, broker: any Broker, logger: Logger
+    ) async throws {
+        let (started, continuation) = AsyncStream<Void>.makeStream()
+        let server = Server(
+            manualWith: configuration, router: router, broker: broker, logger: logger
+        ) { continuation.yield() }
+        self.server = server
+        task = Task {
+            defer { continuation.finish() }
+            try await server.run()
+        }
+        for await _ in started { break }
+        guard let loop = server.runningLoops.first else {
+            // The task throws the reason.
+            try await task.value
+            throw ServerError(code: .cannotListen, underlying: CancellationError())
+        }
+        running = RunningLoop(loop, logger: logger)
+    }
+
+    deinit {
+        let clients = running.client
+        running.server.loop.execute { Self.end(clients) {} }
+        task.cancel()
+    }
+
+    /// The one loop of the server and its clients.
+    package var loop: EventLoop { running.server.loop }
+
+    /// Makes a server's connection of a transport, on the loop.
+    package func accept(_ transport: StreamTransport, from peer: SocketAddress) {
+        running.server.accept(.transport(transport), from: peer)
+    }
+
+    /// Makes a client's connection of a transport and does the opening handshake, on the loop.
+    ///
+    /// - Parameters:
+    ///   - nonce: The 16 bytes of `Sec-WebSocket-Key`.
+    ///   - completion: Called on the loop with the connection and the response.
+    package func connect(
+        _ transport: StreamTransport, path: String, nonce: [UInt8], subprotocols: [String],
+        headerFields: HTTPFields, options: ConnectionOptions, handler: any ConnectionHandler,
+        completion: @escaping (Result<(Connection, HTTPResponse), ClientError>) -> Void
+    ) {
+        let handshake = ClientHandshake(
+            nonce: nonce, subprotocols: subprotocols,
+            extensions: options.compression.offer.map { [$0] } ?? [])
+        let exchange = ClientExchange(
+            handshake: handshake,
+            request: handshake.request(
+                authority: "localhost", path: path, additional: headerFields),
+            handler: handler, limits: HTTPLimits(options.limits))
+        exchange.begin(
+            transport, to: .unix, on: running.client, options: SessionOptions(options),
+            timeout: options.limits.handshakeTimeout.milliseconds, completion: completion)
+    }
+
+    /// Ends all connections, and stops the server. Returns the error for what was left open, if
+    /// anything was.
+    package func stop() async throws -> String? {
+        let running = self.running
+        await withCheckedContinuation { continuation in
+            let runs = loop.execute { Self.end(running.client) { continuation.resume() } }
+            if !runs { continuation.resume() }
+        }
+        server.stop()
+        try await task.value
+        var ledgers: [String] = []
+        if let ledger = server.ledger, !ledger.isZero { ledgers.append("server: \(ledger)") }
+        let ledger = running.clientLedger
+        if !ledger.isZero { ledgers.append("clients: \(ledger)") }
+        return ledgers.isEmpty ? nil : ledgers.joined(separator: "; ")
+    }
+
+    /// Ends the connections of all clients, and calls back when none is left; on the loop.
+    private static func end(_ clients: LoopResources, done: @escaping () -> Void) {
+        clients.registry.isDraining = true
+        for connection in clients.registry.snapshot() { connection.terminate(reset: true) }
+        clients.registry.whenEmpty(done)
+    }
+}
+
+/// The loop of a ``MemoryServer``, and what its clients share.
+private final class RunningLoop: Sendable {
+    let server: ServerLoop
+    let client: LoopResources
+    private let memory = ByteBudget(max: .max / 4)
+    private let contexts = ByteBudget(max: .max / 4)
+    private let assemblies: ByteBudget
+
+    init(_ server: ServerLoop, logger: Logger) {
+        self.server = server
+        assemblies = ByteBudget(max: .max / 4, within: memory)
+        client = LoopResources(
+            loop: server.loop, logger: logger, warnings: ServerWarnings(logger: logger),
+            memory: memory, assemblies: assemblies, contexts: contexts, admission: nil)
+    }
+
+    /// The resources of the clients that are left; read once the loop has stopped.
+    var clientLedger: Ledger {
+        Ledger(
+            buffers: client.assemblies.outstanding, assemblyBytes: assemblies.bytesUsed,
+            memoryBytes: memory.bytesUsed, contextBytes: contexts.bytesUsed,
+            notes: client.registry.noteCount)
+    }
+}

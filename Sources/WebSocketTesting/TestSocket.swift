@@ -1,0 +1,177 @@
+import UVTransport
+
+/// A client's connection as bytes: for requests and frames that a well-behaved client doesn't send.
+// Safety: as its superclass.
+public final class TestSocket: TestConnection, @unchecked Sendable {
+    /// The bytes that the network hasn't taken yet.
+    private var unsent: [UInt8] = []
+    private var isFinishing = false
+    /// The received bytes that haven't been returned yet.
+    private var received: [UInt8] = []
+    private var outcome: SocketEnd?
+    private let arrivals: Arrivals
+
+    override init(_ wire: Wire) {
+        arrivals = Arrivals(loop: wire.loop)
+        super.init(wire)
+    }
+
+    /// Takes its end of the wire, on the loop.
+    func begin() {
+        toServer.onWritable = { [weak self] in self?.sendUnsent() }
+        toClient.onReadable = { [weak self] in self?.readAvailable() }
+    }
+
+    // MARK: - Sending
+
+    /// Sends bytes.
+    public func send(_ bytes: [UInt8]) async {
+        await loop.perform { [self] in
+            unsent += bytes
+            sendUnsent()
+        }
+    }
+
+    /// Sends the UTF-8 of a text.
+    public func send(_ text: String) async { await send([UInt8](text.utf8)) }
+
+    /// Sends the end of the stream (FIN). Reading is still possible.
+    public func finishSending() async {
+        await loop.perform { [self] in
+            isFinishing = true
+            sendUnsent()
+        }
+    }
+
+    /// Closes the connection. Unread bytes make that a reset.
+    public func close() async { await loop.perform { [self] in drop() } }
+
+    /// Closes the connection, on the loop.
+    func drop() {
+        if toClient.abandon() { toServer.reset() } else { toServer.finish() }
+        finish(.end)
+    }
+
+    private func sendUnsent() {
+        while !unsent.isEmpty {
+            guard let count = unsafe unsent.withUnsafeBytes({ unsafe toServer.write($0) }) else {
+                unsent = []
+                return
+            }
+            if toServer.isAbandoned { toClient.reset() }
+            if count == 0 { return }
+            unsent.removeFirst(count)
+        }
+        if isFinishing { toServer.finish() }
+    }
+
+    // MARK: - Receiving
+
+    /// Reads exactly `count` bytes. Throws ``SocketEnd`` if the stream ends before, and
+    /// ``DeadlineError`` if nothing comes within `limit` of real time.
+    public func read(
+        _ count: Int, within limit: Duration = TestServer.patience
+    ) async throws -> [UInt8] {
+        try await take(within: limit) { $0.count >= count ? count : nil }
+    }
+
+    /// Reads bytes up to and including `end`. Throws as ``read(_:within:)``.
+    public func read(
+        through end: [UInt8], within limit: Duration = TestServer.patience
+    ) async throws -> [UInt8] {
+        try await take(within: limit) { $0.firstRange(of: end)?.upperBound }
+    }
+
+    /// Reads everything up to the end of the stream. With `orReset`, a reset counts as the end.
+    public func readToEnd(
+        orReset: Bool = false, within limit: Duration = TestServer.patience
+    ) async throws -> [UInt8] {
+        try await wait(within: limit) { [self] in outcome != nil }
+        let (end, bytes) = await loop.perform { [self] in
+            defer { received = [] }
+            return (outcome!, received)
+        }
+        if end == .reset, !orReset { throw end }
+        return bytes
+    }
+
+    /// Returns the bytes that have come and were not read yet, without waiting.
+    public func readAvailable() async -> [UInt8] {
+        await loop.perform { [self] in
+            defer { received = [] }
+            return received
+        }
+    }
+
+    /// The way in which the server has ended the stream; `nil` while it is open.
+    public var end: SocketEnd? { get async { await loop.perform { [self] in outcome } } }
+
+    private func take(
+        within limit: Duration, _ size: @escaping @Sendable ([UInt8]) -> Int?
+    ) async throws -> [UInt8] {
+        await loop.perform {}
+        try await wait(within: limit) { [self] in size(received) != nil || outcome != nil }
+        let (bytes, end): ([UInt8]?, SocketEnd?) = await loop.perform { [self] in
+            guard let size = size(received) else { return (nil, outcome) }
+            defer { received.removeFirst(size) }
+            return (Array(received.prefix(size)), nil)
+        }
+        guard let bytes else { throw end ?? .end }
+        return bytes
+    }
+
+    private func wait(
+        within limit: Duration, until condition: @escaping @Sendable () -> Bool
+    ) async throws {
+        try await arrivals.wait(within: limit, "connection \(number)", until: condition)
+    }
+
+    private func readAvailable() {
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let outcome = unsafe buffer.withUnsafeMutableBytes { unsafe toClient.read(into: $0) }
+            switch outcome {
+            case .bytes(let count):
+                received += buffer.prefix(count)
+                arrivals.notify()
+            case .nothing: return
+            case .end: return finish(.end)
+            case .reset: return finish(.reset)
+            }
+        }
+    }
+
+    private func finish(_ end: SocketEnd) {
+        if outcome == nil { outcome = end }
+        arrivals.notify()
+    }
+
+    // MARK: - Requests
+
+    /// Sends a request, and returns its response.
+    func exchange(
+        _ request: [UInt8], isHead: Bool, within limit: Duration
+    ) async throws -> TestResponse {
+        await send(request)
+        var seen = 0
+        while true {
+            let (bytes, end) = await loop.perform { [self] in (received, outcome) }
+            if let response = try TestResponse(bytes, isHead: isHead, hasEnded: end == .end) {
+                return response
+            }
+            if let end { throw end }
+            seen = bytes.count
+            try await wait(within: limit) { [self, seen] in
+                received.count > seen || outcome != nil
+            }
+        }
+    }
+}
+
+/// The end of a ``TestSocket``'s stream.
+public enum SocketEnd: Error, Sendable, Hashable {
+    /// The server has sent its last byte.
+    case end
+    /// The server has reset the connection, or it was cut.
+    case reset
+}

@@ -1,0 +1,2 @@
+// Tests import only this module.
+@_exported public import WebSocketTesting
