@@ -80,11 +80,12 @@ let package = Package(
             name: "PubSub", dependencies: ["HTTPProtocol", "WebSocketProtocol"],
             swiftSettings: library),
         .target(name: "TLSFilter", dependencies: ["CLibSSL"], swiftSettings: library),
-        .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
+        .target(
+            name: "UVTransport", dependencies: ["CLibuv", "TLSFilter"], swiftSettings: library),
         .target(
             name: "WebSocketServer",
             dependencies: [
-                "HTTPProtocol", "PubSub", "WebSocketProtocol", "UVTransport",
+                "HTTPProtocol", "PubSub", "WebSocketProtocol", "TLSFilter", "UVTransport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -25,6 +25,7 @@ public struct Counters: Sendable, Equatable {
     public var compression = CompressionCounts()
     public var limits = LimitCounts()
     public var topics = TopicCounts()
+    public var tls = TLSCounts()
     /// The number of times that the broker lost its subscriptions, and of connections closed for
     /// that.
     public var brokerGaps = 0
@@ -82,6 +83,7 @@ public struct Counters: Sendable, Equatable {
         compression.add(other.compression)
         limits.add(other.limits)
         topics.add(other.topics)
+        tls.add(other.tls)
         brokerGaps += other.brokerGaps
         closedForGaps += other.closedForGaps
         publicationsRefused += other.publicationsRefused

@@ -101,6 +101,12 @@ extension Schema {
             \.server.limits.handshakeHeadersMax,
             "The number of header lines of a request."),
         Key(
+            "limits.handshakes.max", WholeNumber(1...1_000_000), \.server.limits.handshakesMax,
+            """
+            The number of TLS handshakes in progress. Beyond it, the oldest one is ended. Each \
+            event loop has an equal share.
+            """),
+        Key(
             "limits.body.max", Size(.bytes(0) ... .mebibytes(1_024)), \.server.limits.bodySizeMax,
             "The size of a request's body."),
         Key(
