@@ -181,10 +181,13 @@ let package = Package(
             dependencies: ["UVTransport", "CLibuv", "WebSocketServer", "LiveTesting"],
             swiftSettings: common),
         .testTarget(
+            name: "TLSFilterTests", dependencies: ["TLSFilter", "LiveTesting"],
+            swiftSettings: common),
+        .testTarget(
             name: "WebSocketServerTests",
             dependencies: [
-                "HTTPProtocol", "PubSub", "TestSupport", "UVTransport", "WebSocketProtocol",
-                "WebSocketServer", "LiveTesting", "CZlib",
+                "HTTPProtocol", "PubSub", "TestSupport", "TLSFilter", "UVTransport",
+                "WebSocketProtocol", "WebSocketServer", "LiveTesting", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),

@@ -45,14 +45,14 @@ package final class TLSServerContext: @unchecked Sendable {
                 for name in certificate.names { names.add(name, for: index) }
             }
         } catch {
-            for context in unsafe made { unsafe SSL_CTX_free(context) }
+            for unsafe context in unsafe made { unsafe SSL_CTX_free(context) }
             throw error
         }
         unsafe contexts = unsafe made
         self.names = names
         self.tickets = tickets
         let this = unsafe Unmanaged.passUnretained(self).toOpaque()
-        for context in unsafe contexts {
+        for unsafe context in unsafe contexts {
             unsafe _ = SSL_CTX_set_ex_data(context, 0, this)
             unsafe apus_ssl_on_server_name(context, onServerName, this)
             unsafe apus_ssl_on_ticket(context, onTicket)
@@ -61,7 +61,7 @@ package final class TLSServerContext: @unchecked Sendable {
         }
     }
 
-    deinit { for context in unsafe contexts { unsafe SSL_CTX_free(context) } }
+    deinit { for unsafe context in unsafe contexts { unsafe SSL_CTX_free(context) } }
 
     /// The context that sessions begin with.
     var first: OpaquePointer { unsafe contexts[0] }
@@ -144,10 +144,10 @@ private let onProtocols: SSL_CTX_alpn_select_cb_func = { _, chosen, size, offere
     let list = unsafe UnsafeBufferPointer(start: offered, count: Int(count))
     let wanted = "http/1.1".utf8
     var index = 0
-    while unsafe index < list.count {
+    while index < list.count {
         let length = unsafe Int(list[index])
         let end = index + 1 + length
-        guard unsafe end <= list.count else { break }
+        guard end <= list.count else { break }
         if unsafe list[(index + 1)..<end].elementsEqual(wanted) {
             unsafe chosen!.pointee = unsafe offered! + index + 1
             unsafe size!.pointee = UInt8(length)

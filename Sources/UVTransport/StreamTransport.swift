@@ -76,6 +76,9 @@ open class StreamTransport {
     /// The number of bytes that the peer has acknowledged so far; `nil` if that isn't known.
     open var acknowledgedCount: Int? { nil }
 
+    /// The bytes of memory that hold received bytes which can't be read yet.
+    open var heldSize: Int { 0 }
+
     /// Has the loop look at ``ready`` in a later turn.
     public final func signal() {
         guard !isSignalled, let stream else { return }
@@ -135,6 +138,9 @@ extension Stream {
         transport.attach(to: self)
         startPolling()
     }
+
+    /// The bytes of memory in which the transport holds received bytes; 0 for plain sockets.
+    public final var transportHeldSize: Int { unsafe transport?.heldSize ?? 0 }
 
     @inline(never)
     final func receiveByTransport(into buffer: UnsafeMutableRawBufferPointer) -> Int {

@@ -33,6 +33,9 @@ final class TLSTransport: StreamTransport {
     /// The most bytes before TLS that are read at once: those of TLS among them are copied.
     private static let preambleReadSize = 4 << 10
 
+    /// The size of OpenSSL's buffer for received records.
+    private static let recordBufferSize = 17 << 10
+
     let role: Role
     private let loop: EventLoop
     private var poll: SocketPoll?
@@ -53,6 +56,8 @@ final class TLSTransport: StreamTransport {
     /// Ciphertext that came with the bytes before TLS.
     private var early: ArraySlice<UInt8> = []
     private var failureCode: Int32 = 0
+    /// Whether the session holds a part of a record, or records that have not been read.
+    private var holdsRecord = false
 
     // The neighbours among the handshakes in progress.
     // Safety: a transport leaves the list before it goes.
@@ -327,8 +332,18 @@ final class TLSTransport: StreamTransport {
                 break
             }
         }
+        noteHeldSize(session)
         return total > 0 ? total : Int(UV_EAGAIN.rawValue)
     }
+
+    /// OpenSSL keeps its buffer while there is a part of a record in it.
+    private func noteHeldSize(_ session: TLSSession) {
+        guard session.hasBuffered != holdsRecord else { return }
+        holdsRecord.toggle()
+        stream?.transportHeldSizeChanged()
+    }
+
+    override var heldSize: Int { holdsRecord ? Self.recordBufferSize : 0 }
 
     /// Returns the end of the stream, or the error that ends it.
     private func end(_ session: TLSSession, _ result: Int) -> Int {

@@ -39,8 +39,8 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     /// Starts the handshake, on the loop of the resources. Calls `completion` exactly once.
     func begin(
-        _ address: ConnectAddress, on resources: LoopResources, options: SessionOptions,
-        timeout: UInt64, completion: @escaping (Outcome) -> Void
+        _ address: ConnectAddress, tls: TLSClientSettings? = nil, on resources: LoopResources,
+        options: SessionOptions, timeout: UInt64, completion: @escaping (Outcome) -> Void
     ) {
         self.completion = completion
         guard
@@ -48,7 +48,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
                 to: address.socketAddress, on: resources, options: options, timeout: timeout)
         else { return }
         do {
-            attempt = try connection.connect(to: address) { [self] error in
+            attempt = try connection.connect(to: address, tls: tls) { [self] error in
                 attempt = nil
                 if let error {
                     fail(.cannotConnect, "\(error)", underlying: error)
@@ -232,6 +232,9 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         if let refusal {
             return complete(
                 .failure(ClientError(refusal: refusal.response, body: refusal.body)))
+        }
+        if let failure = connection.tlsFailure {
+            return complete(.tlsFailed, "TLS: \(failure)", underlying: error)
         }
         complete(
             .handshakeFailed, "the server left before it answered: \(error)", underlying: error)

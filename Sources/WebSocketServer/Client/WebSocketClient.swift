@@ -17,6 +17,7 @@ public final class WebSocketClient: Sendable {
     private let contextBudget: ByteBudget
     private let defaults: ConnectionOptions
     private let options: SessionOptions
+    private let tls: ClientTLSContext
     private let next = Atomic<Int>(0)
     private let lastLedger = Mutex<Ledger?>(nil)
     private let isShutDown = Atomic<Bool>(false)
@@ -28,11 +29,12 @@ public final class WebSocketClient: Sendable {
     ///   - limits: The limits of each connection, and of the client as a whole.
     ///   - heartbeat: The heartbeat. `nil` sends no pings, because servers usually do.
     ///   - compression: The compression to offer. By default none is offered.
+    ///   - tls: The servers that `wss` URLs may lead to. By default, those that the system trusts.
     ///   - logger: Receives warnings and errors. Payloads are never logged.
     /// - Throws: ``ClientError/Code/cannotStart``.
     public init(
         loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
-        compression: Compression = .off,
+        compression: Compression = .off, tls: ClientTLS = ClientTLS(),
         logger: Logger = Logger(label: "apus.client")
     ) throws(ClientError) {
         do {
@@ -57,13 +59,15 @@ public final class WebSocketClient: Sendable {
         defaults = ConnectionOptions(
             limits: limits, heartbeat: heartbeat ?? .off, compression: compression)
         options = SessionOptions(defaults)
+        self.tls = ClientTLSContext(tls)
     }
 
     /// Connects, and returns a connection for `async` code.
     ///
     /// - Parameters:
-    ///   - url: `ws://host:port/path`, or `ws+unix:/run/apus.sock:/path`. The addresses of a host
-    ///     are tried one after the other, each for ``Limits/handshakeTimeout`` at most.
+    ///   - url: `ws://host:port/path`, `wss://host:port/path`, or `ws+unix:/run/apus.sock:/path`.
+    ///     The addresses of a host are tried one after the other, each for
+    ///     ``Limits/handshakeTimeout`` at most.
     ///   - subprotocols: The subprotocols to offer, in order of preference.
     ///   - headerFields: Header fields to send, such as `Origin` or `Authorization`.
     ///   - adjusting: Changes the client's limits, heartbeat or compression for this connection.
@@ -115,7 +119,8 @@ public final class WebSocketClient: Sendable {
         _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler,
         tunnel: String? = nil
     ) async throws(ClientError) -> (Connection, HTTPResponse) {
-        let url = try WebSocketURL(text, hasTLS: tunnel != nil)
+        let url = try WebSocketURL(text, hasTLS: true)
+        let tls = tunnel == nil ? try self.tls.settings(for: url) : nil
         guard subprotocols.allSatisfy(HeaderGrammar.isToken),
             Set(subprotocols).count == subprotocols.count
         else {
@@ -129,7 +134,7 @@ public final class WebSocketClient: Sendable {
         let place = tunnel.map(WebSocketURL.Place.unix) ?? url.place
         for address in try await place.addresses() {
             let exchange = Self.exchange(url, subprotocols, headerFields, handler, values)
-            switch await run(exchange, address, options, timeout) {
+            switch await run(exchange, address, tls, options, timeout) {
             case .success(let opened): return opened
             case .failure(let error):
                 failure = error
@@ -158,17 +163,17 @@ public final class WebSocketClient: Sendable {
     }
 
     private func run(
-        _ exchange: ClientExchange, _ address: ConnectAddress, _ options: SessionOptions,
-        _ timeout: UInt64
+        _ exchange: ClientExchange, _ address: ConnectAddress, _ tls: TLSClientSettings?,
+        _ options: SessionOptions, _ timeout: UInt64
     ) async -> ClientExchange.Outcome {
         let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
         let resources = loops[number % loops.count]
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let runs = resources.loop.execute {
-                    exchange.begin(address, on: resources, options: options, timeout: timeout) {
-                        continuation.resume(returning: $0)
-                    }
+                    exchange.begin(
+                        address, tls: tls, on: resources, options: options, timeout: timeout
+                    ) { continuation.resume(returning: $0) }
                 }
                 if !runs {
                     let error = ClientError(.shutDown, "the client is shut down")

@@ -7,6 +7,7 @@ extension ConnectionCore {
     /// received messages.
     private var heldSize: Int {
         unsafe outboxCount + (guards?.heldSize ?? 0) + (opening?.heldSize ?? 0)
+            + transportHeldSize
     }
 
     /// The bytes that the peer makes the server hold for this connection.
