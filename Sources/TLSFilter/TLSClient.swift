@@ -13,6 +13,11 @@ package final class TLSClient {
         package let description: String
         /// Whether the peer's certificate is the reason.
         package var isOfCertificate = false
+
+        package init(description: String, isOfCertificate: Bool = false) {
+            self.description = description
+            self.isOfCertificate = isOfCertificate
+        }
     }
 
     private static let readSize = 16 << 10

@@ -59,5 +59,5 @@ extension Stream {
     }
 
     /// The reason why TLS has failed; `nil` if it hasn't, or isn't spoken.
-    package final var tlsFailure: String? { unsafe (transport as? TLSTransport)?.failure }
+    package final var tlsFailure: TLSClient.Fault? { unsafe (transport as? TLSTransport)?.failure }
 }

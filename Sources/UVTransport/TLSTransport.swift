@@ -3,9 +3,6 @@ import Glibc
 import TLSFilter
 
 /// TLS between a stream and its socket. For its loop's thread.
-///
-/// A server makes the session with the client's first byte, so that silent connections cost little.
-/// A handshake goes on whether or not the stream reads.
 final class TLSTransport: StreamTransport {
     enum Phase: UInt8 {
         /// Bytes before TLS are passed on as they are, until ``beginTLS(after:)``.
@@ -29,7 +26,7 @@ final class TLSTransport: StreamTransport {
     /// turn.
     private static let recordsMax = 64
     /// The most bytes that a client may send for its handshake, its certificates included.
-    private static let handshakeSizeMax = 64 << 10
+    static let handshakeSizeMax = 64 << 10
     /// The most bytes before TLS that are read at once: those of TLS among them are copied.
     private static let preambleReadSize = 4 << 10
 
@@ -37,25 +34,26 @@ final class TLSTransport: StreamTransport {
     private static let recordBufferSize = 17 << 10
 
     let role: Role
-    private let loop: EventLoop
+    let loop: EventLoop
     private var poll: SocketPoll?
-    private(set) var session: TLSSession?
-    private(set) var phase: Phase
+    var session: TLSSession?
+    var phase: Phase
     /// The events of the socket that have not been used up.
-    private var readiness: StreamEvents = []
+    var readiness: StreamEvents = []
     /// The last read from the socket has brought fewer bytes than it could: there are no more.
-    private var isDrained = false
+    var isDrained = false
     /// More records of the same call follow the one that is written.
     private var moreFollows = false
     /// `close_notify` waits for room.
     private var owesFinish = false
     /// A step of the handshake waits for a later turn.
-    private var isDeferred = false
+    var isDeferred = false
     private var helloCheck = ClientHelloCheck()
-    private var handshakeSize = 0
+    private(set) var helloVerdict = ClientHelloCheck.Verdict.fine
+    private(set) var handshakeSize = 0
     /// Ciphertext that came with the bytes before TLS.
-    private var early: ArraySlice<UInt8> = []
-    private var failureCode: Int32 = 0
+    var early: ArraySlice<UInt8> = []
+    var failureCode: Int32 = 0
     /// Whether the session holds a part of a record, or records that have not been read.
     private var holdsRecord = false
 
@@ -63,7 +61,7 @@ final class TLSTransport: StreamTransport {
     // Safety: a transport leaves the list before it goes.
     unowned(unsafe) var older: TLSTransport?
     unowned(unsafe) var newer: TLSTransport?
-    private var isListed = false
+    var isListed = false
 
     /// Takes over a connected descriptor; on an error it is closed.
     ///
@@ -79,12 +77,16 @@ final class TLSTransport: StreamTransport {
         poll = try SocketPoll(loop: loop, ownedDescriptor: descriptor, transport: self)
     }
 
-    private var descriptor: Int32 { poll?.descriptor ?? -1 }
+    var descriptor: Int32 { poll?.descriptor ?? -1 }
 
     /// The reason why the session has failed; `nil` if it hasn't.
-    var failure: String? { session?.failure }
+    var failure: TLSClient.Fault? {
+        guard let session, let reason = session.failure else { return nil }
+        return TLSClient.Fault(
+            description: "TLS: \(reason)", isOfCertificate: session.isCertificateRefused)
+    }
 
-    private var handshakes: TLSHandshakes? {
+    var handshakes: TLSHandshakes? {
         if case .server(_, let handshakes) = role { handshakes } else { nil }
     }
 
@@ -108,7 +110,7 @@ final class TLSTransport: StreamTransport {
         updatePoll()
     }
 
-    private func updatePoll() {
+    func updatePoll() {
         var events: StreamEvents = []
         switch phase {
         case .preamble: events = wanted.intersection(.readable)
@@ -148,149 +150,6 @@ final class TLSTransport: StreamTransport {
         case .open: session?.hasBuffered == true ? readiness.union(.readable) : readiness
         case .refused: []
         case .failed: [.readable, .writable]
-        }
-    }
-
-    // MARK: - Handshake
-
-    private func start(_ make: () throws(TLSFailure) -> TLSSession) {
-        do throws(TLSFailure) {
-            session = try make()
-            phase = .handshake
-            if let handshakes {
-                isListed = true
-                handshakes.begin(self)
-            }
-        } catch {
-            fail(UV_ENOMEM.rawValue)
-        }
-    }
-
-    /// Starts TLS after the bytes before it.
-    ///
-    /// - Parameter bytes: Those that were received behind them.
-    func beginTLS(after bytes: UnsafeRawBufferPointer) {
-        precondition(phase == .preamble)
-        early = unsafe ArraySlice(bytes)
-        phase = .silent
-        // In a later turn: this is called from within a read.
-        if !early.isEmpty {
-            isDeferred = true
-            phase = .handshake
-            signal()
-        }
-        updatePoll()
-    }
-
-    /// Does the next step of the handshake, unless the turn's time for them is over.
-    private func advance() {
-        guard phase == .silent || phase == .handshake else { return }
-        guard handshakes?.hasTime(on: loop) ?? true else {
-            isDeferred = true
-            phase = .handshake
-            return signal()
-        }
-        isDeferred = false
-        if session == nil, case .server(let context, let handshakes) = role {
-            guard hasFirstByte() else { return }
-            handshakes.timed(on: loop) {
-                start { () throws(TLSFailure) in
-                    try TLSSession(accepting: context, wire: self)
-                }
-            }
-            guard phase == .handshake else { return }
-        }
-        guard let session else { return }
-        let result = handshakes?.timed(on: loop) { session.shakeHands() } ?? session.shakeHands()
-        switch result {
-        case 1:
-            unlist()
-            handshakes?.succeeded(isResumed: session.isResumed)
-            early = []
-            phase = .open
-            readiness.insert(.writable)
-            // The read that brought the last message may have brought more.
-            if session.hasBuffered || !isDrained { readiness.insert(.readable) }
-        case TLSSession.wouldBlock: break
-        default: refuse(session)
-        }
-    }
-
-    /// Whether the first byte is there. If the connection has ended before it, which is no failure,
-    /// the stream is told.
-    private func hasFirstByte() -> Bool {
-        if !early.isEmpty { return true }
-        var byte: UInt8 = 0
-        let flags = Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)
-        let count = unsafe recv(descriptor, &byte, 1, flags)
-        if count > 0 { return true }
-        if count < 0, errno == EAGAIN || errno == EINTR {
-            phase = .silent
-        } else {
-            fail(count == 0 ? UV_EOF.rawValue : UV_ECONNRESET.rawValue)
-        }
-        return false
-    }
-
-    /// Ends a handshake that has failed. OpenSSL has sent an alert.
-    private func refuse(_ session: TLSSession) {
-        unlist()
-        let isPlainText = helloVerdict == .plainText
-        if isPlainText {
-            handshakes?.sawPlainText()
-            if let answer = handshakes?.answerToPlainText {
-                unsafe answer.withUnsafeBytes {
-                    unsafe _ = apus_send(descriptor, $0.baseAddress!, $0.count)
-                }
-            }
-        } else {
-            handshakes?.failed(stream, failureReason(of: session))
-        }
-        guard case .server = role else { return fail(UV_EPROTO.rawValue) }
-        // A socket that is closed with unread bytes is reset, and the peer would lose the answer.
-        shutdown(descriptor, Int32(SHUT_WR))
-        self.session = nil
-        early = []
-        phase = .refused
-        discard()
-    }
-
-    private var helloVerdict = ClientHelloCheck.Verdict.fine
-
-    private func failureReason(of session: TLSSession) -> String {
-        if helloVerdict == .invalid { return "no ClientHello, or one that is too big" }
-        if handshakeSize > Self.handshakeSizeMax { return "the handshake is too big" }
-        return session.failure ?? "unknown"
-    }
-
-    /// Ends the handshake, because too many are in progress.
-    func giveUp() {
-        unlist()
-        session = nil
-        fail(UV_ECONNABORTED.rawValue)
-    }
-
-    private func unlist() {
-        guard isListed else { return }
-        isListed = false
-        handshakes?.end(self)
-    }
-
-    private func fail(_ code: Int32) {
-        phase = .failed
-        failureCode = code
-        signal()
-        updatePoll()
-    }
-
-    /// Discards what a refused peer sends, until it has closed.
-    private func discard() {
-        unsafe withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 16) { buffer in
-            for _ in 0..<16 {
-                let count = unsafe apus_receive(descriptor, buffer.baseAddress!, buffer.count)
-                if count == Int(UV_EAGAIN.rawValue) { return }
-                if count <= 0 { return fail(count == 0 ? UV_EOF.rawValue : Int32(count)) }
-            }
         }
     }
 

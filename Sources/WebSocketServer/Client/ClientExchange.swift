@@ -234,7 +234,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
                 .failure(ClientError(refusal: refusal.response, body: refusal.body)))
         }
         if let failure = connection.tlsFailure {
-            return complete(.tlsFailed, "TLS: \(failure)", underlying: error)
+            return complete(.tlsFailed, "\(failure)", underlying: failure)
         }
         complete(
             .handshakeFailed, "the server left before it answered: \(error)", underlying: error)

@@ -81,25 +81,22 @@ public final class WebSocketClient: Sendable {
     /// Connects like the other method, for a caller that wants to see pings and pongs.
     ///
     /// - Parameters:
-    ///   - tunnel: The path of a Unix-domain socket that leads to the server, used instead of the
-    ///     URL's address. The URL may then be `wss`, because the tunnel provides TLS.
     ///   - onControlFrame: Called on the connection's loop, and must not block. Pings are answered
     ///     without it.
     package func connect(
-        to url: String, subprotocols: [String], headerFields: HTTPFields, tunnel: String?,
+        to url: String, subprotocols: [String], headerFields: HTTPFields,
         onControlFrame: @escaping @Sendable (ControlFrame) -> Void
     ) async throws(ClientError) -> ClientConnection {
         let bridge = ObservingBridge(onControlFrame)
-        return try await connect(
-            to: url, subprotocols, headerFields, bridge, nil, tunnel: tunnel)
+        return try await connect(to: url, subprotocols, headerFields, bridge, nil)
     }
 
     private func connect(
         to url: String, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ bridge: AsyncBridge, _ adjusting: ConnectionOptions.Adjust?, tunnel: String? = nil
+        _ bridge: AsyncBridge, _ adjusting: ConnectionOptions.Adjust?
     ) async throws(ClientError) -> ClientConnection {
         let (connection, response) = try await open(
-            url, subprotocols, headerFields, adjusting, bridge, tunnel: tunnel)
+            url, subprotocols, headerFields, adjusting, bridge)
         return ClientConnection(connection: connection, response: response, bridge: bridge)
     }
 
@@ -116,11 +113,10 @@ public final class WebSocketClient: Sendable {
 
     private func open(
         _ text: String, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler,
-        tunnel: String? = nil
+        _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler
     ) async throws(ClientError) -> (Connection, HTTPResponse) {
         let url = try WebSocketURL(text, hasTLS: true)
-        let tls = tunnel == nil ? try self.tls.settings(for: url) : nil
+        let tls = try self.tls.settings(for: url)
         guard subprotocols.allSatisfy(HeaderGrammar.isToken),
             Set(subprotocols).count == subprotocols.count
         else {
@@ -131,8 +127,7 @@ public final class WebSocketClient: Sendable {
         let options = adjust == nil ? self.options : SessionOptions(values)
         let timeout = values.limits.handshakeTimeout.milliseconds
         var failure = ClientError(.cannotConnect, "\(text) has no address")
-        let place = tunnel.map(WebSocketURL.Place.unix) ?? url.place
-        for address in try await place.addresses() {
+        for address in try await url.addresses() {
             let exchange = Self.exchange(url, subprotocols, headerFields, handler, values)
             switch await run(exchange, address, tls, options, timeout) {
             case .success(let opened): return opened
