@@ -45,14 +45,15 @@ package final class TLSServerContext: @unchecked Sendable {
                 for name in certificate.names { names.add(name, for: index) }
             }
         } catch {
-            for unsafe context in unsafe made { unsafe SSL_CTX_free(context) }
+            for index in unsafe made.indices { unsafe SSL_CTX_free(made[index]) }
             throw error
         }
         unsafe contexts = unsafe made
         self.names = names
         self.tickets = tickets
         let this = unsafe Unmanaged.passUnretained(self).toOpaque()
-        for unsafe context in unsafe contexts {
+        for index in unsafe contexts.indices {
+            let context = unsafe contexts[index]
             unsafe _ = SSL_CTX_set_ex_data(context, 0, this)
             unsafe apus_ssl_on_server_name(context, onServerName, this)
             unsafe apus_ssl_on_ticket(context, onTicket)
@@ -61,7 +62,7 @@ package final class TLSServerContext: @unchecked Sendable {
         }
     }
 
-    deinit { for unsafe context in unsafe contexts { unsafe SSL_CTX_free(context) } }
+    deinit { for index in unsafe contexts.indices { unsafe SSL_CTX_free(contexts[index]) } }
 
     /// The context that sessions begin with.
     var first: OpaquePointer { unsafe contexts[0] }
@@ -182,10 +183,9 @@ private let onTicket:
     }
 
 /// Counts the handshake messages of a session.
-let onProgress:
-    @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { ssl, place, _ in
-        guard let data = unsafe SSL_get_ex_data(ssl, 0) else { return }
-        unsafe Unmanaged<TLSSession>.fromOpaque(data)._withUnsafeGuaranteedRef {
-            $0.progressed(place)
-        }
+let onProgress: @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { ssl, place, _ in
+    guard let data = unsafe SSL_get_ex_data(ssl, 0) else { return }
+    unsafe Unmanaged<TLSSession>.fromOpaque(data)._withUnsafeGuaranteedRef {
+        $0.progressed(place)
     }
+}

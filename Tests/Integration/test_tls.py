@@ -407,3 +407,21 @@ def test_the_proxy_protocol_comes_before_tls(secure, authority, cut):
             with contextlib.suppress(ssl.SSLWantReadError):
                 answer += client.tls.read(65_536)
         assert answer.startswith(b"HTTP/1.1 101")
+
+
+def test_apus_connect_over_tls(secure, authority):
+    server = secure()
+    url = f"wss://localhost:{server.port}/ws"
+
+    def talk(*options, trusting=True):
+        trust = {"SSL_CERT_FILE": str(authority.path)} if trusting else {}
+        return subprocess.run(
+            [apus.binary(), "connect", url, *options], input="hello\n", capture_output=True,
+            text=True, timeout=10, env=apus.clean_environment(**trust))
+
+    assert talk().stdout == "Message received: hello\n"
+    assert talk("--insecure", trusting=False).stdout == "Message received: hello\n"
+    refused = talk(trusting=False)
+    assert refused.returncode == 1
+    assert "the certificate is refused" in refused.stderr
+    assert "SSL_CERT_FILE" in refused.stderr

@@ -8,8 +8,9 @@ import struct
 import subprocess
 import time
 
+import apus
 import pytest
-from certificates import Authority, ManualClient, ask, connect, read_all, settings
+from certificates import Authority, ManualClient, ask, connect, settings
 from wire import TEXT, Wire, frame, upgrade_request
 
 
@@ -215,8 +216,63 @@ def test_reset_connections_leak_nothing(secure, authority):
         if number % 4 == 3:
             plain.recv(65_536)
         plain.close()
-    import apus
-
     apus.wait_until(lambda: server.sockets() <= before, "all sockets closed")
     still_serves(server, authority)
-    assert read_all
+
+
+def test_an_idle_connection_holds_no_buffers(secure, start, authority, record_property):
+    """OpenSSL's own state has some 13 KiB, and one of its buffers 16 KiB more."""
+    count = 400
+
+    def held(server, open_one):
+        def speak(client):
+            client.send(frame(TEXT, b"x" * 5_000))
+            client.frame()
+
+        first = [open_one() for _ in range(20)]
+        for client in first:
+            speak(client)
+        before = server.resident_bytes()
+        clients = [open_one() for _ in range(count)]
+        for client in clients:
+            speak(client)
+        size = (server.resident_bytes() - before) / count
+        for client in first + clients:
+            client.socket.close()
+        return size
+
+    encrypted, plain = secure(args=["--tools"]), start(args=["--tools"])
+    context = authority.context()
+
+    def open_encrypted():
+        client = Wire(connect(encrypted, context))
+        client.send(upgrade_request("/echo", f"localhost:{encrypted.port}"))
+        assert client.response().status == 101
+        return client
+
+    sizes = held(encrypted, open_encrypted), held(plain, lambda: Wire.to(plain, "/echo"))
+    record_property("bytes", sizes)
+    assert sizes[0] - sizes[1] < 20 << 10
+
+
+def test_parts_of_records_count_for_the_memory(secure, authority):
+    """A client that sends only a part of each record can't use up the memory."""
+    server = secure("limits.memory.max=1MiB", "limits.message.max=64KiB",
+                    "limits.assembly.max=64KiB", "server.loops=1", args=["--tools"])
+    context = authority.context()
+    plains = []
+    for _ in range(150):
+        client, plain = ManualClient(context), server.connect()
+        client.shake_hands(plain)
+        plain.sendall(client.encrypt(upgrade_request("/echo")))
+        plains.append((client, plain))
+    for client, plain in plains:
+        with contextlib.suppress(ConnectionError):
+            plain.sendall(client.encrypt(frame(TEXT, b"x" * 16_000))[:-1])
+    apus.wait_until(
+        lambda: server.stderr.wait_for(
+            lambda lines: any("memory is spent" in line for line in lines), 0.1),
+        "connections closed for their memory")
+    for _, plain in plains:
+        plain.close()
+    still_serves(server, authority)
