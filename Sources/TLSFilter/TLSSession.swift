@@ -29,6 +29,8 @@ package final class TLSSession {
     /// The handshake messages that a peer may send after the handshake, such as updates of its
     /// keys, and the bytes for which it may send one more.
     private static let messagesMax = 16
+    /// The steps that OpenSSL reports for one such message; as many again if it wants an answer.
+    private static let stepsPerMessage = 3
     private static let bytesPerMessage = 1 << 20
 
     private let ssl: OpaquePointer
@@ -38,7 +40,7 @@ package final class TLSSession {
     /// Whether the handshake is done.
     package private(set) var isEstablished = false
     private var hasBrokenRules = false
-    private var messagesAfterwards = 0
+    private var stepsAfterwards = 0
     private var bytesRead = 0
     /// The reason of an error.
     package private(set) var failure: String?
@@ -117,8 +119,9 @@ package final class TLSSession {
         if place & SSL_CB_HANDSHAKE_START != 0 { hasBrokenRules = true }
         // TLS 1.3: an update of keys, or another message that costs work.
         guard place & SSL_CB_LOOP != 0 else { return }
-        messagesAfterwards += 1
-        if messagesAfterwards > Self.messagesMax + bytesRead / Self.bytesPerMessage {
+        stepsAfterwards += 1
+        let messagesMax = Self.messagesMax + bytesRead / Self.bytesPerMessage
+        if stepsAfterwards > messagesMax * Self.stepsPerMessage {
             hasBrokenRules = true
         }
     }

@@ -155,6 +155,23 @@ def test_updates_of_keys_are_limited(secure, authority):
     still_serves(server, authority)
 
 
+def test_some_updates_of_keys_are_normal(secure, authority):
+    server = secure()
+    process = subprocess.Popen(
+        ["openssl", "s_client", "-tls1_3", "-connect", f"{server.host}:{server.port}"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    with process:
+        for line in (*["K"] * 3, "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r"):
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            time.sleep(0.02)
+        # The client ends when its input does.
+        answered = any("200 OK" in line for line in process.stdout)
+        process.stdin.close()
+    assert answered
+
+
 def test_a_huge_client_certificate_is_refused(start, authority, localhost):
     server = start(*settings(localhost), f"tls.client_ca={authority.path}")
     normal = authority.issue("client")

@@ -14,7 +14,8 @@ public final class TLSContext: Sendable {
     ///     first certificate for it, and otherwise the first one of all.
     ///   - clientCertificates: The certificates that clients must have. By default none.
     ///   - minimumVersion: The lowest version of TLS.
-    ///   - previous: The context that this one replaces. Clients can continue their sessions.
+    ///   - previous: The context that this one replaces. Clients can continue their sessions, unless
+    ///     they must have certificates, which are then verified anew.
     /// - Throws: ``TLSError``, if a file can't be read, or a key isn't that of its certificate.
     public init(
         certificates: [CertificateFiles], clientCertificates: ClientCertificates? = nil,
@@ -29,11 +30,14 @@ public final class TLSContext: Sendable {
                 read.append((certificate, files.certificate))
             }
             self.certificates = read
+            // A resumed session doesn't verify the client's certificate again.
+            let kept = clientCertificates == nil ? previous?.context.tickets : nil
+            let tickets = kept ?? TicketKeys()
             context = try TLSServerContext(
                 certificates: read.map(\.certificate), authority: clientCertificates?.authority,
                 clients: clientCertificates?.isRequired == false ? .optional : .required,
                 isTLS13Only: minimumVersion == .tls13,
-                tickets: previous?.context.tickets ?? TicketKeys())
+                tickets: tickets)
         } catch {
             throw TLSError(error)
         }
