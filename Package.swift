@@ -89,11 +89,12 @@ let package = Package(
             name: "PubSub", dependencies: ["HTTPProtocol", "WebSocketProtocol"],
             swiftSettings: library),
         .target(name: "TLSFilter", dependencies: ["CLibSSL"], swiftSettings: library),
-        .target(name: "UVTransport", dependencies: ["CLibuv"], swiftSettings: library),
+        .target(
+            name: "UVTransport", dependencies: ["CLibuv", "TLSFilter"], swiftSettings: library),
         .target(
             name: "WebSocketServer",
             dependencies: [
-                "HTTPProtocol", "PubSub", "WebSocketProtocol", "UVTransport",
+                "HTTPProtocol", "PubSub", "WebSocketProtocol", "TLSFilter", "UVTransport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -191,10 +192,13 @@ let package = Package(
             dependencies: ["UVTransport", "CLibuv", "WebSocketServer", "LiveTesting"],
             swiftSettings: common),
         .testTarget(
+            name: "TLSFilterTests", dependencies: ["TLSFilter", "LiveTesting"],
+            swiftSettings: common),
+        .testTarget(
             name: "WebSocketServerTests",
             dependencies: [
-                "HTTPProtocol", "PubSub", "TestSupport", "UVTransport", "WebSocketProtocol",
-                "WebSocketServer", "LiveTesting", "CZlib",
+                "HTTPProtocol", "PubSub", "TestSupport", "TLSFilter", "UVTransport",
+                "WebSocketProtocol", "WebSocketServer", "LiveTesting", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),

@@ -40,7 +40,18 @@ static inline long apus_send(int socket, const void *bytes, size_t count) {
     return taken < 0 ? -(long)errno : taken;
 }
 
-// The same of several parts, in one call.
+// The same of bytes that others follow at once: the kernel waits for those before it sends a packet
+// that isn't full.
+static inline long apus_send_more(int socket, const void *bytes, size_t count) {
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
+    long taken;
+    do {
+        taken = syscall(SYS_sendto, socket, bytes, count, flags, NULL, 0);
+    } while (taken < 0 && errno == EINTR);
+    return taken < 0 ? -(long)errno : taken;
+}
+
+// The same as apus_send of several parts, in one call.
 static inline long apus_send_parts(int socket, struct iovec *parts, size_t count) {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     long taken;

@@ -13,6 +13,11 @@ package final class TLSClient {
         package let description: String
         /// Whether the peer's certificate is the reason.
         package var isOfCertificate = false
+
+        package init(description: String, isOfCertificate: Bool = false) {
+            self.description = description
+            self.isOfCertificate = isOfCertificate
+        }
     }
 
     private static let readSize = 16 << 10
@@ -128,21 +133,28 @@ package final class TLSClient {
 // Safety: it owns the context, which OpenSSL lets threads share, and doesn't change it any more.
 @safe
 package final class TLSClientContext: @unchecked Sendable {
-    fileprivate let raw: OpaquePointer
+    let raw: OpaquePointer
 
     /// Creates a context for TLS 1.2 and later.
     ///
-    /// - Parameter trustsAny: Whether any certificate is accepted. Only for measurements and tests.
-    package init(trustsAny: Bool = false) throws(TLSClient.Fault) {
+    /// - Parameters:
+    ///   - trustsAny: Whether any certificate is accepted. Only for measurements and tests.
+    ///   - authority: A PEM file with the authorities to trust in place of the system's.
+    package init(trustsAny: Bool = false, authority: String? = nil) throws(TLSClient.Fault) {
         guard let raw = unsafe SSL_CTX_new(TLS_client_method()) else {
             throw TLSClient.Fault(description: "out of memory for TLS")
         }
         unsafe SSL_CTX_set_verify(raw, trustsAny ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nil)
-        guard unsafe apus_ssl_set_minimum_version(raw) == 1,
-            unsafe SSL_CTX_set_default_verify_paths(raw) == 1
-        else {
+        let isTrusting =
+            if let authority { unsafe SSL_CTX_load_verify_file(raw, authority) == 1 } else {
+                unsafe SSL_CTX_set_default_verify_paths(raw) == 1
+            }
+        guard unsafe apus_ssl_set_minimum_version(raw) == 1, isTrusting else {
+            ERR_clear_error()
             unsafe SSL_CTX_free(raw)
-            throw TLSClient.Fault(description: "no trusted certificates for TLS")
+            throw TLSClient.Fault(
+                description: authority.map { "\($0) can't be read as a PEM file of certificates" }
+                    ?? "no trusted certificates for TLS")
         }
         unsafe self.raw = unsafe raw
     }

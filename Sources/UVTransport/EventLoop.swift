@@ -119,7 +119,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         }
         // uv_async_send on a loop that is closed would abort.
         jobs.waitForWakers()
+        // libuv overwrites a closed loop, but tasks that outlive it still read its clock.
+        let last = now
         unsafe uv_loop_close(uv)
+        unsafe uv.pointee.time = last
     }
 
     /// Ends the loop, whose handles must have been closed; any thread. ``join()`` waits for its

@@ -8,11 +8,20 @@ extension Stream {
     public final func connect(
         to address: ConnectAddress, completion: @escaping (TransportError?) -> Void
     ) throws(TransportError) -> ConnectAttempt {
+        try connect(to: address, tls: nil, completion: completion)
+    }
+
+    /// Connects like the other method, and speaks TLS if there are settings for it. The handshake
+    /// follows the completion; what is sent before its end waits for it.
+    package final func connect(
+        to address: ConnectAddress, tls: TLSClientSettings?,
+        completion: @escaping (TransportError?) -> Void
+    ) throws(TransportError) -> ConnectAttempt {
         do throws(TransportError) {
             let descriptor = try address.beginConnecting()
             return try ConnectAttempt(
                 loop: loop, ownedDescriptor: descriptor, name: address.name
-            ) { [self] error in connected(descriptor, error, completion) }
+            ) { [self] error in connected(descriptor, error, tls, completion) }
         } catch {
             closeHandle()
             throw error
@@ -20,7 +29,8 @@ extension Stream {
     }
 
     private final func connected(
-        _ descriptor: Int32, _ error: TransportError?, _ completion: (TransportError?) -> Void
+        _ descriptor: Int32, _ error: TransportError?, _ tls: TLSClientSettings?,
+        _ completion: (TransportError?) -> Void
     ) {
         if let error {
             Glibc.close(descriptor)
@@ -31,7 +41,11 @@ extension Stream {
             completion(TransportError(code: UV_ECANCELED.rawValue, operation: "connect"))
         } else {
             do throws(TransportError) {
-                try adopt(ownedDescriptor: descriptor)
+                if let tls {
+                    try adopt(ownedDescriptor: descriptor, connecting: tls)
+                } else {
+                    try adopt(ownedDescriptor: descriptor)
+                }
                 completion(nil)
             } catch { completion(error) }
         }

@@ -210,16 +210,7 @@ extension Stream {
         if descriptor >= 0 {
             return unsafe apus_send_parts(descriptor, parts.baseAddress!, parts.count)
         }
-        var taken = 0
-        for index in parts.indices where unsafe parts[index].iov_len > 0 {
-            let part = unsafe parts[index]
-            let count = unsafe deliverByTransport(part.iov_base, part.iov_len)
-            // An error after a part was taken is found by the next call.
-            if count < 0 { return taken > 0 ? taken : count }
-            taken += count
-            if unsafe count < part.iov_len { break }
-        }
-        return taken
+        return unsafe deliverByTransport(parts)
     }
 
     /// Returns the number of bytes taken, 0 when the kernel is full; `nil` after a failure, which

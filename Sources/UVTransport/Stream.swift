@@ -77,6 +77,9 @@ open class Stream: Handle, @unchecked Sendable {
     /// writing failed after the peer's end; ``outboxCount`` bytes are left.
     open func outboxShrank() {}
 
+    /// Called when ``transportHeldSize`` has changed.
+    open func transportHeldSizeChanged() {}
+
     // MARK: - Reading
 
     /// The most bytes that the next read may bring.

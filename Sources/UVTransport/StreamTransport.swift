@@ -9,14 +9,46 @@ import CLibuv
 open class StreamTransport {
     /// The events that the stream waits for.
     final var wanted: StreamEvents = [] {
-        didSet { if !wanted.isEmpty { signal() } }
+        didSet {
+            wantedChanged()
+            if !wanted.isDisjoint(with: ready) { signal() }
+        }
     }
-    private final var stream: Stream?
+    final private(set) var stream: Stream?
     private final var isSignalled = false
 
     public init() {}
 
-    final func attach(to stream: Stream) { self.stream = stream }
+    final func attach(to stream: Stream) {
+        self.stream = stream
+        attached()
+    }
+
+    // MARK: - For subclasses of this module
+
+    /// Called when the transport has got its stream, whose loop it is on.
+    func attached() {}
+
+    /// Called in the turn that ``signal()`` has asked for.
+    func signalled() {}
+
+    /// Called when ``wanted`` has changed.
+    func wantedChanged() {}
+
+    /// Returns the number of bytes taken of several parts, or an error, as ``send(_:)`` does.
+    func send(parts: UnsafeMutableBufferPointer<iovec>) -> Int {
+        var taken = 0
+        for index in parts.indices where unsafe parts[index].iov_len > 0 {
+            let part = unsafe parts[index]
+            let count = unsafe send(
+                UnsafeRawBufferPointer(start: part.iov_base, count: part.iov_len))
+            // An error after a part was taken is found by the next call.
+            if count < 0 { return taken > 0 ? taken : count }
+            taken += count
+            if unsafe count < part.iov_len { break }
+        }
+        return taken
+    }
 
     // MARK: - For subclasses
 
@@ -29,7 +61,7 @@ open class StreamTransport {
     open func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int { 0 }
 
     /// Returns the number of bytes taken, which may be fewer than given, or an error: `UV_EAGAIN`
-    /// if there is no room.
+    /// if there is no room. The next call begins with the bytes that were not taken.
     open func send(_ bytes: UnsafeRawBufferPointer) -> Int { Int(UV_EPIPE.rawValue) }
 
     /// Sends the end of the stream after the bytes that were taken.
@@ -44,6 +76,9 @@ open class StreamTransport {
     /// The number of bytes that the peer has acknowledged so far; `nil` if that isn't known.
     open var acknowledgedCount: Int? { nil }
 
+    /// The bytes of memory that hold received bytes which can't be read yet.
+    open var heldSize: Int { 0 }
+
     /// Has the loop look at ``ready`` in a later turn.
     public final func signal() {
         guard !isSignalled, let stream else { return }
@@ -56,6 +91,7 @@ open class StreamTransport {
     /// Calls the stream back if it wants an event that has come.
     final func dispatch() {
         isSignalled = false
+        signalled()
         guard let stream else { return }
         let events = wanted.intersection(ready)
         guard !events.isEmpty else { return }
@@ -103,6 +139,9 @@ extension Stream {
         startPolling()
     }
 
+    /// The bytes of memory in which the transport holds received bytes; 0 for plain sockets.
+    public final var transportHeldSize: Int { unsafe transport?.heldSize ?? 0 }
+
     @inline(never)
     final func receiveByTransport(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         unsafe transport?.receive(into: buffer) ?? Int(UV_EBADF.rawValue)
@@ -112,5 +151,10 @@ extension Stream {
     final func deliverByTransport(_ bytes: UnsafeRawPointer, _ count: Int) -> Int {
         unsafe transport?.send(UnsafeRawBufferPointer(start: bytes, count: count))
             ?? Int(UV_EBADF.rawValue)
+    }
+
+    @inline(never)
+    final func deliverByTransport(_ parts: UnsafeMutableBufferPointer<iovec>) -> Int {
+        unsafe transport?.send(parts: parts) ?? Int(UV_EBADF.rawValue)
     }
 }

@@ -17,6 +17,7 @@ struct Apus: AsyncParsableCommand {
               apus config defaults > apus.yaml          write a file with every key
               apus users add ada --file users           add a user for POST /token
               export APUS_AUTH_JWT_SECRET=$(openssl rand -hex 32)
+              apus dev-certificate                      make a certificate for tests of TLS
               apus token --sub ada                      make a token for tests
               apus serve --tools --port 9000 &          start with /echo and /broadcast
               apus connect ws://127.0.0.1:9000/echo     talk to a server from the terminal
@@ -34,7 +35,7 @@ struct Apus: AsyncParsableCommand {
         version: Version.report(),
         subcommands: [
             ServeCommand.self, ConnectCommand.self, ConfigCommand.self, TokenCommand.self,
-            UsersCommand.self, BenchCommand.self,
+            UsersCommand.self, DevCertificateCommand.self, BenchCommand.self,
         ])
 
     /// Starts the program. Not `async`, because the runtime would already have opened descriptors

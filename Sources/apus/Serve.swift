@@ -14,9 +14,12 @@ import WebSocketServer
 ///
 /// - Throws: The error that kept the server from starting, or stopped it; exit status 78 for a
 ///   database that can't be used.
-func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async throws {
+func serve(
+    settings: Settings, tls: TLSContext?, log: StandardErrorLog, logger: Logger
+) async throws {
     var configuration = settings.server
     configuration.handlesSignals = true
+    configuration.tls = tls
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
     let tasks = try await openTasks(settings, log, logger)
@@ -36,7 +39,10 @@ func serve(settings: Settings, log: StandardErrorLog, logger: Logger) async thro
         configuration: configuration, router: app.router(), broker: broker, logger: logger
     ) {
         authentication.logStart($0)
-        for address in $0 { output.write(Array(announcement(of: address).utf8)) }
+        for address in $0 {
+            let line = announcement(of: address, isEncrypted: tls != nil)
+            output.write(Array(line.utf8))
+        }
     }
     do {
         try await server.run()
@@ -105,9 +111,10 @@ private func openTasks(
 }
 
 /// Returns the line that scripts and people wait for.
-private func announcement(of address: BoundAddress) -> String {
-    switch address {
-    case .ip: "listening on http://\(address)\n"
-    case .unix: "listening on http+\(address)\n"
+private func announcement(of address: BoundAddress, isEncrypted: Bool) -> String {
+    let scheme = isEncrypted ? "https" : "http"
+    return switch address {
+    case .ip: "listening on \(scheme)://\(address)\n"
+    case .unix: "listening on \(scheme)+\(address)\n"
     }
 }

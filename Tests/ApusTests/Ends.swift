@@ -56,6 +56,20 @@ struct Ends: Sendable, CustomTestStringConvertible {
             Ends(
                 "limits.memory.max", "1MiB to 1024GiB", accepted: ["1MiB", "1024GiB"],
                 refused: ["1048575", "1025GiB"]),
+            Ends("tls.certificate", "a path, or empty", accepted: ["", "a.pem"], refused: []),
+            Ends("tls.key", "a path, or empty", accepted: ["", "a.key"], refused: []),
+            Ends(
+                "tls.certificates", "a list of CERTIFICATE=KEY",
+                accepted: ["", "a.pem=a.key", "a=b , c=d"],
+                refused: ["a.pem", "=a.key", "a.pem=", "a=b,", "a=b=c"]),
+            Ends("tls.client_ca", "a path, or empty", accepted: ["", "a.pem"], refused: []),
+            Ends(
+                "tls.client_auth", "required or optional", accepted: ["required", "optional"],
+                refused: ["", "off"]),
+            Ends("tls.min_version", "1.2 or 1.3", accepted: ["1.2", "1.3"], refused: ["1.1", ""]),
+            Ends(
+                "limits.handshakes.max", "1 to 1000000", accepted: ["1", "1000000"],
+                refused: ["0", "1000001"]),
             Ends(
                 "limits.rate.messages", "0 (off) or 1 to 10000000",
                 accepted: ["0", "1", "10000000"],

@@ -33,6 +33,17 @@ struct Sample: Sendable, CustomTestStringConvertible {
                 $0.server.proxies.proxyProtocol == .required
             },
             Sample("server.tools", "true") { $0.tools },
+            Sample("tls.certificate", "a.pem") { $0.tls.certificate == "a.pem" },
+            Sample("tls.key", "a.key") { $0.tls.key == "a.key" },
+            Sample("tls.certificates", "b.pem=b.key, c.pem=c.key") {
+                $0.tls.certificates == [
+                    CertificateFiles(certificate: "b.pem", key: "b.key"),
+                    CertificateFiles(certificate: "c.pem", key: "c.key"),
+                ]
+            },
+            Sample("tls.client_ca", "ca.pem") { $0.tls.clientAuthority == "ca.pem" },
+            Sample("tls.client_auth", "optional") { !$0.tls.requiresClientCertificate },
+            Sample("tls.min_version", "1.3") { $0.tls.minimumVersion == .tls13 },
             Sample("limits.connections.max", "18") { $0.server.limits.connectionsMax == 18 },
             Sample("limits.connections.per_address", "19") {
                 $0.server.limits.connectionsPerAddressMax == 19
@@ -71,6 +82,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
                 $0.server.limits.handshakeSizeMax == .kibibytes(27)
             },
             Sample("limits.handshake.headers", "28") { $0.server.limits.handshakeHeadersMax == 28 },
+            Sample("limits.handshakes.max", "41") { $0.server.limits.handshakesMax == 41 },
             Sample("limits.body.max", "0") { $0.server.limits.bodySizeMax == .bytes(0) },
             Sample("limits.idle.timeout", "30d") {
                 $0.server.limits.idleTimeout == .seconds(30 * 86_400)

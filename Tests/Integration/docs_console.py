@@ -205,7 +205,9 @@ def output_fault(command, output):
 def parsed(line):
     """The object or array in a line of JSON; `None` if there is none."""
     try:
-        value = json.loads(line) if line.lstrip()[:1] in ("{", "[") else None
+        # curl ends no line, so what a program in the background logs may follow on it.
+        text = line.lstrip()
+        value = json.JSONDecoder().raw_decode(text)[0] if text[:1] in ("{", "[") else None
     except ValueError:
         return None
     return value

@@ -130,7 +130,7 @@ def test_a_terminal_client_tells_why_it_does_not_trust(authority, port):
     for word in ("the certificate is refused", "SSL_CERT_FILE", "--insecure"):
         assert word in done.stderr
     done = connect("wss://127.0.0.1:1/")
-    assert done.returncode == 1 and "127.0.0.1:1: Connection refused" in done.stderr
+    assert done.returncode == 1 and "127.0.0.1:1: connection refused" in done.stderr
 
 
 def test_a_server_without_tls_is_reported(start):

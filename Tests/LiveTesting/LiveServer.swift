@@ -76,11 +76,11 @@ public func withServer<Value: Sendable>(
 /// Runs `body` with a client, then shuts the client down and checks that nothing is left.
 public func withClient<Value: Sendable>(
     loops: Int = 1, limits: Limits = .patient, heartbeat: Heartbeat? = nil,
-    compression: Compression = .off,
+    compression: Compression = .off, tls: ClientTLS = ClientTLS(),
     _ body: @escaping @Sendable (WebSocketClient) async throws -> Value
 ) async throws -> Value {
     let client = try WebSocketClient(
-        loops: loops, limits: limits, heartbeat: heartbeat, compression: compression,
+        loops: loops, limits: limits, heartbeat: heartbeat, compression: compression, tls: tls,
         logger: .silent)
     let result: Result<Value, any Error>
     do {

@@ -324,4 +324,11 @@ import LiveTesting
         #expect(CoreAffinity.current == all)
         #expect(!CoreAffinity(cores: []).apply())
     }
+
+    @Test("A loop that has ended still tells its last time")
+    func lastTime() throws {
+        let group = try EventLoopGroup(count: 1)
+        _ = group.shutdown()
+        #expect(group.loops[0].now < .max)
+    }
 }

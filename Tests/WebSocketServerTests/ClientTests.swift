@@ -84,16 +84,6 @@ import LiveTesting
         }
     }
 
-    @Test("wss is refused by name")
-    func noTLS() async throws {
-        try await withClient { client in
-            let error = await #expect(throws: ClientError.self) {
-                try await client.connect(to: "wss://example.org/")
-            }
-            #expect(error?.code == .schemeNotSupported)
-        }
-    }
-
     @Test("Communicates over IPv4, IPv6 and Unix-domain sockets, with the negotiated subprotocol")
     func places() async throws {
         let path = "/tmp/apus-test-\(UInt32.random(in: 0 ... .max)).sock"

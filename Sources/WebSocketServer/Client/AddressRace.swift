@@ -1,3 +1,4 @@
+import TLSFilter
 import UVTransport
 
 /// The attempts to connect to one host, which may have several addresses (RFC 8305 §5).
@@ -13,6 +14,7 @@ final class AddressRace: TimerEntry, @unchecked Sendable {
     static let attemptDelay: UInt64 = 250
 
     private let addresses: [ConnectAddress]
+    private let tls: TLSClientSettings?
     private let options: SessionOptions
     private let timeout: UInt64
     private let attemptDelay: UInt64
@@ -26,14 +28,17 @@ final class AddressRace: TimerEntry, @unchecked Sendable {
 
     /// - Parameters:
     ///   - addresses: In the system's order of preference.
+    ///   - tls: The settings of TLS; `nil` is plain TCP.
     ///   - timeout: The time for all attempts together.
     ///   - makeExchange: Makes the exchange for an address.
     init(
-        _ addresses: [ConnectAddress], options: SessionOptions, timeout: Duration,
+        _ addresses: [ConnectAddress], tls: TLSClientSettings? = nil, options: SessionOptions,
+        timeout: Duration,
         attemptDelay: UInt64 = AddressRace.attemptDelay,
         makeExchange: @escaping () -> ClientExchange
     ) {
         self.addresses = Self.alternating(addresses) { $0.socketAddress.family }
+        self.tls = tls
         self.options = options
         self.attemptDelay = attemptDelay
         self.timeout = timeout.milliseconds
@@ -84,7 +89,7 @@ final class AddressRace: TimerEntry, @unchecked Sendable {
         let address = addresses[next]
         next += 1
         running.append(exchange)
-        exchange.begin(address, on: resources, options: options, deadline: deadline) {
+        exchange.begin(address, tls: tls, on: resources, options: options, deadline: deadline) {
             [self, unowned exchange] in
             connected(exchange)
         } completion: { [self, unowned exchange] in

@@ -9,8 +9,11 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
 
         /// The URL is malformed, or has a part that a WebSocket URL can't have.
         public static let invalidURL = Code(name: "invalidURL")
-        /// The URL's scheme is `wss`, and the client has no TLS.
+        /// The URL's scheme isn't supported.
         public static let schemeNotSupported = Code(name: "schemeNotSupported")
+        /// There is no TLS with the server: its certificate isn't trusted or is for another host,
+        /// or it doesn't speak TLS 1.2 or later.
+        public static let tlsFailed = Code(name: "tlsFailed")
         /// A subprotocol isn't a token (RFC 9110 §5.6.2), or is listed twice.
         public static let invalidSubprotocol = Code(name: "invalidSubprotocol")
         /// The host has no address, or no address accepts connections.

@@ -45,8 +45,8 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     ///   - onConnected: Called when the connection is made, before the request is sent.
     ///   - completion: Called exactly once.
     func begin(
-        _ address: ConnectAddress, on resources: LoopResources, options: SessionOptions,
-        deadline: UInt64, onConnected: @escaping () -> Void,
+        _ address: ConnectAddress, tls: TLSClientSettings? = nil, on resources: LoopResources,
+        options: SessionOptions, deadline: UInt64, onConnected: @escaping () -> Void,
         completion: @escaping (Outcome) -> Void
     ) {
         self.onConnected = onConnected
@@ -56,7 +56,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
                 to: address.socketAddress, on: resources, options: options, deadline: deadline)
         else { return }
         do {
-            attempt = try connection.connect(to: address) { [self] error in
+            attempt = try connection.connect(to: address, tls: tls) { [self] error in
                 attempt = nil
                 if let error {
                     fail(.cannotConnect, "\(error)", underlying: error)
@@ -238,6 +238,9 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         if let refusal {
             return complete(
                 .failure(ClientError(refusal: refusal.response, body: refusal.body)))
+        }
+        if let failure = connection.tlsFailure {
+            return complete(.tlsFailed, "\(failure)", underlying: failure)
         }
         complete(
             .handshakeFailed, "the server left before it answered: \(error)", underlying: error)

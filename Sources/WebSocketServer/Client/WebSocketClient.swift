@@ -19,6 +19,7 @@ public final class WebSocketClient: Sendable {
     private let configuration: ServerConfiguration
     private let defaults: ConnectionOptions
     private let options: SessionOptions
+    private let tls: ClientTLSContext
     private let next = Atomic<Int>(0)
     private let lastLedger = Mutex<Ledger?>(nil)
     private let isShutDown = Atomic<Bool>(false)
@@ -31,12 +32,13 @@ public final class WebSocketClient: Sendable {
     ///   - limits: The limits of each connection, and of the client as a whole.
     ///   - heartbeat: The heartbeat. `nil` sends no pings, because servers usually do.
     ///   - compression: The compression to offer. By default none is offered.
+    ///   - tls: The servers that `wss` URLs may lead to. By default, those that the system trusts.
     ///   - logger: Receives warnings and errors. Payloads are never logged.
     /// - Throws: ``ClientError/Code/invalidConfiguration`` with all invalid settings together, or
     ///   ``ClientError/Code/cannotStart``.
     public init(
         loops: Int = 1, limits: Limits = Limits(), heartbeat: Heartbeat? = nil,
-        compression: Compression = .off,
+        compression: Compression = .off, tls: ClientTLS = ClientTLS(),
         logger: Logger = Logger(label: "apus.client")
     ) throws(ClientError) {
         var configuration = ServerConfiguration()
@@ -69,14 +71,16 @@ public final class WebSocketClient: Sendable {
         defaults = ConnectionOptions(
             limits: limits, heartbeat: configuration.heartbeat, compression: compression)
         options = SessionOptions(defaults)
+        self.tls = ClientTLSContext(tls)
     }
 
     /// Connects, and returns a connection for `async` code.
     ///
     /// - Parameters:
-    ///   - url: `ws://host:port/path`, or `ws+unix:/run/apus.sock:/path`. If a host has several
-    ///     addresses, the next one is tried as soon as one fails, or 250 ms later while it doesn't
-    ///     answer (RFC 8305 §5). The first one that accepts a connection is used.
+    ///   - url: `ws://host:port/path`, `wss://host:port/path`, or `ws+unix:/run/apus.sock:/path`.
+    ///     If a host has several addresses, the next one is tried as soon as one fails, or 250 ms
+    ///     later while it doesn't answer (RFC 8305 §5). The first one that accepts a connection is
+    ///     used.
     ///   - subprotocols: The subprotocols to offer, in order of preference.
     ///   - headerFields: Header fields to send, such as `Origin` or `Authorization`.
     ///   - adjusting: Changes the client's limits, heartbeat or compression for this connection.
@@ -95,25 +99,22 @@ public final class WebSocketClient: Sendable {
     /// Connects like the other method, for a caller that wants to see pings and pongs.
     ///
     /// - Parameters:
-    ///   - tunnel: The path of a Unix-domain socket that leads to the server, used instead of the
-    ///     URL's address. The URL may then be `wss`, because the tunnel provides TLS.
     ///   - onControlFrame: Called on the connection's loop, and must not block. Pings are answered
     ///     without it.
     package func connect(
-        to url: String, subprotocols: [String], headerFields: HTTPFields, tunnel: String?,
+        to url: String, subprotocols: [String], headerFields: HTTPFields,
         onControlFrame: @escaping @Sendable (ControlFrame) -> Void
     ) async throws(ClientError) -> ClientConnection {
         let bridge = ObservingBridge(onControlFrame)
-        return try await connect(
-            to: url, subprotocols, headerFields, bridge, nil, tunnel: tunnel)
+        return try await connect(to: url, subprotocols, headerFields, bridge, nil)
     }
 
     func connect(
         to url: String, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ bridge: AsyncBridge, _ adjusting: ConnectionOptions.Adjust?, tunnel: String? = nil
+        _ bridge: AsyncBridge, _ adjusting: ConnectionOptions.Adjust?
     ) async throws(ClientError) -> ClientConnection {
         let (connection, response) = try await open(
-            url, subprotocols, headerFields, adjusting, bridge, tunnel: tunnel)
+            url, subprotocols, headerFields, adjusting, bridge)
         return ClientConnection(connection: connection, response: response, bridge: bridge)
     }
 
@@ -134,9 +135,10 @@ public final class WebSocketClient: Sendable {
     func open(
         _ text: String, _ subprotocols: [String], _ headerFields: HTTPFields,
         _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler,
-        tunnel: String? = nil, addresses: [ConnectAddress]? = nil
+        addresses: [ConnectAddress]? = nil
     ) async throws(ClientError) -> (Connection, HTTPResponse) {
-        let url = try WebSocketURL(text, hasTLS: tunnel != nil)
+        let url = try WebSocketURL(text, hasTLS: true)
+        let tls = try self.tls.settings(for: url)
         guard subprotocols.allSatisfy(HeaderGrammar.isToken),
             Set(subprotocols).count == subprotocols.count
         else {
@@ -149,12 +151,11 @@ public final class WebSocketClient: Sendable {
             adjust(&values)
         }
         let options = adjust == nil ? self.options : SessionOptions(values)
-        let place = tunnel.map(WebSocketURL.Place.unix) ?? url.place
         let (timeout, began) = (values.limits.handshakeTimeout, ContinuousClock.now)
         let found =
-            if let addresses { addresses } else { try await place.addresses(within: timeout) }
+            if let addresses { addresses } else { try await url.place.addresses(within: timeout) }
         let rest = max(.milliseconds(1), timeout - (.now - began))
-        let race = AddressRace(found, options: options, timeout: rest) {
+        let race = AddressRace(found, tls: tls, options: options, timeout: rest) {
             Self.exchange(url, subprotocols, headerFields, handler, values)
         }
         return try await run(race).get()

@@ -89,6 +89,10 @@ public struct Limits: Sendable {
     /// The number of header lines of a request. A request with more is answered 431. Default 64,
     /// `1 ... 1_000`.
     public var handshakeHeadersMax: Int = 64
+    /// The number of TLS handshakes in progress, from a client's first byte to its last message, over
+    /// the whole server. Beyond it, the oldest one is ended: an honest client takes only a few round
+    /// trips. Default 1,024, `1 ... 1_000_000`.
+    public var handshakesMax: Int = 1_024
     /// The size of a request's body. A larger one is answered 413. Default 64 KiB, `0 ... 1 GiB`.
     public var bodySizeMax: ByteCount = .kibibytes(64)
 

@@ -44,6 +44,8 @@ package enum RangedSettings {
         "limits.handshakeSizeMax", \.limits.handshakeSizeMax, .bytes(256) ... .mebibytes(2))
     package static let handshakeHeadersMax = RangedSetting(
         "limits.handshakeHeadersMax", \.limits.handshakeHeadersMax, 1...1_000)
+    package static let handshakesMax = RangedSetting(
+        "limits.handshakesMax", \.limits.handshakesMax, 1...1_000_000)
     package static let bodySizeMax = RangedSetting(
         "limits.bodySizeMax", \.limits.bodySizeMax, .bytes(0) ... .gibibytes(1))
     package static let idleTimeout = RangedSetting(
@@ -97,7 +99,8 @@ package enum RangedSettings {
         loops, backlog, slowTurn, connectionsMax, connectionsPerAddressMax, messageSizeMax,
         assemblySizeMax, memoryMax, messageTimeout, frameSizeMax, fragmentsMax, messageRateMax,
         byteRateMax, unauthenticatedMessageSizeMax, authenticationTimeout, outboxHighWater,
-        outboxMax, handshakeTimeout, handshakeSizeMax, handshakeHeadersMax, bodySizeMax,
+        outboxMax, handshakeTimeout, handshakeSizeMax, handshakeHeadersMax,
+        handshakesMax, bodySizeMax,
         idleTimeout, closeTimeout, heartbeatInterval, heartbeatTimeout, drainDelay, drainSpread,
         drainDeadline, compressionLevel, compressionMemoryLevel, compressionThreshold,
         serverWindowBits, clientWindowBits, compressionMemoryMax, contextIdleTimeout,

@@ -20,6 +20,8 @@ public struct ServerConfiguration: Sendable {
     public var heartbeat = Heartbeat()
     public var compression = Compression()
     public var topics = TopicOptions()
+    /// The certificates with which all ``addresses`` speak TLS. `nil`, the default, is plain TCP.
+    public var tls: TLSContext?
     public var drain = Drain()
     public var proxies = ProxyOptions()
     /// The web pages that may open WebSockets and send requests that change something. Pages of

@@ -6,7 +6,7 @@ extension ConnectionCore {
     /// The bytes that the peer makes the server hold for this connection, except for partly
     /// received messages.
     private var heldSize: Int {
-        outboxCount + (guards?.heldSize ?? 0) + (opening?.heldSize ?? 0)
+        outboxCount + (guards?.heldSize ?? 0) + (opening?.heldSize ?? 0) + transportHeldSize
     }
 
     /// The bytes that the peer makes the server hold for this connection.

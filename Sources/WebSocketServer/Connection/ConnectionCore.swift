@@ -148,6 +148,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
 
     override func outboxGrew() { countMemory() }
 
+    override func transportHeldSizeChanged() { countMemory() }
+
     override func outboxShrank() {
         countMemory()
         if let subscriber, subscriber.outboxShare > 0 {

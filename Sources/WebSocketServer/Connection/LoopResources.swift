@@ -19,6 +19,8 @@ final class LoopResources: @unchecked Sendable {
     let admission: Admission?
     /// The topics, if the loop is that of a server.
     var topics: LoopTopics?
+    /// The TLS handshakes; `nil` for clients.
+    var handshakes: TLSHandshakes?
     var counters = Counters()
     /// The counts for every message. They are behind a pointer, so that access needs no exclusivity
     /// check.
@@ -58,6 +60,7 @@ final class LoopResources: @unchecked Sendable {
         var total = counters
         unsafe total.messages = messageCounts.pointee
         total.compression = codecs.total
+        total.tls = tlsCounts
         if let topics {
             total.topics = topics.counts
             total.compression.sharedContexts = topics.delivery.contexts.liveContexts

@@ -25,6 +25,7 @@ public struct Counters: Sendable, Equatable {
     public internal(set) var compression = CompressionCounts()
     public internal(set) var limits = LimitCounts()
     public internal(set) var topics = TopicCounts()
+    public internal(set) var tls = TLSCounts()
     /// The number of times that the broker lost its subscriptions, and of connections closed for
     /// that.
     public internal(set) var brokerGaps = 0
@@ -82,6 +83,7 @@ public struct Counters: Sendable, Equatable {
         compression.add(other.compression)
         limits.add(other.limits)
         topics.add(other.topics)
+        tls.add(other.tls)
         brokerGaps += other.brokerGaps
         closedForGaps += other.closedForGaps
         publicationsRefused += other.publicationsRefused

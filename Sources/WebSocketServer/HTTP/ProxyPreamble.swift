@@ -30,6 +30,7 @@ final class ProxyPreamble: OpeningPhase {
             connection.opening = exchange
             exchange.begin(on: connection)
             let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...])
+            if unsafe connection.beginTLS(after: UnsafeRawBufferPointer(rest)) { return }
             if rest.count > 0 { unsafe exchange.received(rest, on: connection) }
         }
     }

@@ -194,6 +194,16 @@ public final class Server: Service, TopicPublisher {
     /// Begins a graceful stop; ``run()`` returns when it is done. Any thread; may be called again.
     public func stop() { stopper.stop() }
 
+    /// Replaces the certificates for new connections, to renew them for example. Open connections
+    /// keep theirs. Has an effect only while the server runs, and if it speaks TLS.
+    public func replaceTLS(with context: TLSContext) async {
+        guard shared.configuration.tls != nil, let server = running.withLock({ $0 }) else { return }
+        await server.onEachLoop { loop, done in
+            loop.tls = context
+            done()
+        }
+    }
+
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
     /// accepted it; a ``MemoryBroker`` does so at once. Throws if the broker refuses it, or if the
     /// loops still have to deliver more than ``TopicOptions/backlogMax``.

@@ -14,6 +14,8 @@ final class ServerLoop: @unchecked Sendable {
     private let shared: ServerShared
     private let http: HTTPService
     private let descriptors: Descriptors
+    /// The certificates for new connections; `nil` is plain TCP.
+    var tls: TLSContext?
     private var listeners: [Listener] = []
     private var signals: [SignalSource] = []
     /// The drain of the connections. It is kept here, because the timer wheel keeps nothing alive.
@@ -31,6 +33,9 @@ final class ServerLoop: @unchecked Sendable {
             loop: loop, logger: shared.logger, warnings: shared.warnings, memory: shared.memory,
             assemblies: shared.budget, contexts: shared.contextBudget,
             admission: shared.admission)
+        tls = shared.configuration.tls
+        resources.handshakes = Self.makeHandshakes(
+            shared.configuration, warnings: shared.warnings)
         resources.codecs.publicationWindowBits = shared.configuration.compression.serverWindowBits
     }
 
@@ -93,7 +98,7 @@ final class ServerLoop: @unchecked Sendable {
         connection.waitInPlace()
         resources.counters.accepted += 1
         do throws(TransportError) {
-            try accepted.become(connection)
+            try accepted.become(connection, tls: tls, awaitsPreamble: expectsHeader)
             exchange.begin(on: connection)
             if resources.registry.isDraining { connection.terminate() }
         } catch {
@@ -201,9 +206,18 @@ enum AcceptedStream {
         }
     }
 
-    func become(_ connection: ConnectionCore) throws(TransportError) {
+    /// - Parameter awaitsPreamble: Whether other bytes come before those of TLS.
+    func become(
+        _ connection: ConnectionCore, tls: TLSContext?, awaitsPreamble: Bool
+    ) throws(TransportError) {
         switch self {
-        case .socket(let descriptor): try connection.adopt(ownedDescriptor: descriptor)
+        case .socket(let descriptor):
+            guard let tls, let handshakes = connection.resources.handshakes else {
+                return try connection.adopt(ownedDescriptor: descriptor)
+            }
+            try connection.adopt(
+                ownedDescriptor: descriptor, accepting: tls.context, handshakes: handshakes,
+                awaitsPreamble: awaitsPreamble)
         case .transport(let transport): connection.adopt(transport)
         }
     }

@@ -25,6 +25,8 @@ struct ServerWarnings: Sendable {
     let untrustedProxy: LogThrottle
     /// The warnings about connections that don't begin with the PROXY protocol's header.
     let invalidPreamble: LogThrottle
+    /// The warnings about TLS handshakes that failed.
+    let failedTLS: LogThrottle
     /// The warnings about connections that read too slowly.
     let slowConsumer: LogThrottle
     /// The warnings about errors thrown by the closure that decides on an upgrade.
@@ -54,6 +56,7 @@ struct ServerWarnings: Sendable {
             logger: logger)
         invalidPreamble = LogThrottle(
             "refused: no header of the PROXY protocol", level: .info, logger: logger)
+        failedTLS = LogThrottle("TLS failed", level: .info, logger: logger)
         slowConsumer = LogThrottle("slow consumer disconnected", level: .info, logger: logger)
         failedUpgrade = LogThrottle("upgrade failed", level: .error, logger: logger)
         failedRequest = LogThrottle("request handler failed", level: .error, logger: logger)

@@ -22,7 +22,7 @@ struct CheckCommand: AsyncParsableCommand {
         discussion: """
             Reads what "apus serve" would read: the file, the environment variables APUS_… and \
             --set. All errors are printed together, each with its place, key, value and the \
-            allowed values. Then the files of auth.jwt.jwks and auth.users are read. Warns of \
+            allowed values. Then the files of auth.jwt.jwks, auth.users and tls are read. Warns of \
             environment variables that name no key, and of empty ones, which leave their key as \
             it is.
 
@@ -40,6 +40,7 @@ struct CheckCommand: AsyncParsableCommand {
         let logger = log.logger()
         loaded.logWarnings(logger)
         _ = try await readForCommand(loaded.settings.auth, log: log, logger: logger)
+        _ = try readTLSForCommand(loaded, log: log, logger: logger)
         print(report(on: loaded))
     }
 }

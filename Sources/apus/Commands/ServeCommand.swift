@@ -51,7 +51,8 @@ struct ServeCommand: AsyncParsableCommand {
         let loaded = try loadForCommand(sources)
         let logger = log.logger(level: loaded.settings.logLevel)
         loaded.logWarnings(logger)
-        try await serve(settings: loaded.settings, log: log, logger: logger)
+        let tls = try readTLSForCommand(loaded, log: log, logger: logger)
+        try await serve(settings: loaded.settings, tls: tls, log: log, logger: logger)
     }
 
     /// All sources to read. Options that are short for a `--set` come last and win.

@@ -2,6 +2,7 @@ import AppInput
 import HTTPProtocol
 import HTTPTypes
 import LoadGenerator
+import TLSFilter
 import WebSocketServer
 
 /// The report of `apus connect` on a connection's end, and the resulting exit status.
@@ -42,12 +43,17 @@ struct ConnectionReport {
     init(_ error: ClientError) {
         status = 1
         guard let response = error.response else {
-            text = error.detail.inOneLine
+            text = Self.text(of: error).inOneLine
             return
         }
         var text = "refused: the server answered \(response.status)".inOneLine
         if let detail = Self.detail(error.body) { text += ": \(detail.inOneLine)" }
         self.text = text + Self.advice(response)
+    }
+
+    /// Returns the reason of an error, with advice if it is TLS.
+    private static func text(of error: ClientError) -> String {
+        (error.underlying as? TLSClient.Fault)?.withAdvice ?? error.detail
     }
 
     /// Returns the explanation in a refusal's body: the detail of problem+json (RFC 9457 §3.1.4),

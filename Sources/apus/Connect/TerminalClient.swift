@@ -29,8 +29,6 @@ final class TerminalClient: Sendable {
         var isClosing = false
         var lastMessage = ContinuousClock.now
         var failure: String?
-        /// The TLS tunnel, for a `wss` URL.
-        var tunnel: TLSTunnel?
     }
 
     init(_ command: ConnectCommand) { self.command = command }
@@ -45,7 +43,7 @@ final class TerminalClient: Sendable {
         } catch let error as ClientError {
             if state.withLock({ $0.isInterrupted }) { return 130 }
             let report = ConnectionReport(error)
-            say(state.withLock { $0.tunnel?.failure } ?? report.text)
+            say(report.text)
             return report.status
         } catch {
             say("\(error)")
@@ -73,16 +71,12 @@ final class TerminalClient: Sendable {
         var logger = Logger(label: "apus") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
         let client = try WebSocketClient(
-            limits: limits, heartbeat: heartbeat, compression: compression, logger: logger)
-        let url = try webSocketURL(command.url)
-        let tunnel =
-            url.isEncrypted
-            ? try TLSTunnel(to: url, trustsAnyCertificate: command.insecure) : nil
-        state.withLock { $0.tunnel = tunnel }
+            limits: limits, heartbeat: heartbeat, compression: compression,
+            tls: ClientTLS(verifiesServer: !command.insecure), logger: logger)
         let connecting = Task { [self] in
             try await client.connect(
                 to: command.url, subprotocols: command.handshake.subprotocols,
-                headerFields: command.headerFields, tunnel: tunnel?.path,
+                headerFields: command.headerFields,
                 onControlFrame: { self.show($0) })
         }
         state.withLock {
@@ -232,7 +226,7 @@ final class TerminalClient: Sendable {
     /// Reports how the connection ended. Returns the exit status.
     private func report(_ end: ConnectionEnd) -> Int32 {
         let (isClosing, failure) = state.withLock {
-            ($0.isClosing, $0.failure ?? $0.tunnel?.failure)
+            ($0.isClosing, $0.failure)
         }
         let report = ConnectionReport(
             end, closedHere: isClosing, pongTimeout: Self.pongTimeout)

@@ -84,6 +84,12 @@ extension Schema {
             "limits.handshake.headers", RangedSettings.handshakeHeadersMax,
             "The number of header lines of a request."),
         Key(
+            "limits.handshakes.max", RangedSettings.handshakesMax,
+            """
+            The number of TLS handshakes in progress. Beyond it, the oldest one is ended. Each \
+            event loop has an equal share.
+            """),
+        Key(
             "limits.body.max", RangedSettings.bodySizeMax,
             "The size of a request's body."),
         Key(

@@ -15,6 +15,7 @@ struct Settings: Sendable {
     let routes: PerRoute<RouteSettings>
     let broker: BrokerSettings
     let auth: AuthenticationOptions
+    let tls: TLSSettings
 
     /// Creates the settings from a draft whose values are all within their ranges.
     init(_ draft: SettingsDraft) {
@@ -31,6 +32,7 @@ struct Settings: Sendable {
         self.routes = draft.routes
         self.broker = draft.broker
         self.auth = draft.auth
+        self.tls = draft.tls
     }
 }
 
@@ -51,5 +53,6 @@ struct SettingsDraft: Sendable {
     var routes = PerRoute(RouteSettings())
     var broker = BrokerSettings()
     var auth = AuthenticationOptions()
+    var tls = TLSSettings()
     var logLevel = Logger.Level.info
 }

@@ -1,0 +1,337 @@
+import CLibuv
+import Glibc
+import TLSFilter
+
+/// TLS between a stream and its socket. For its loop's thread.
+final class TLSTransport: StreamTransport {
+    enum Phase: UInt8 {
+        /// Bytes before TLS are passed on as they are, until ``beginTLS(after:)``.
+        case preamble
+        /// A server awaits the client's first byte.
+        case silent
+        case handshake
+        case open
+        /// The peer has been told that there will be no session. What it sends is discarded.
+        case refused
+        case failed
+    }
+
+    /// The role of this side, and what its session needs.
+    enum Role {
+        case server(TLSServerContext, TLSHandshakes)
+        case client(TLSClientContext, host: String)
+    }
+
+    /// The most records that one call reads, so that tiny ones don't take more than a share of the
+    /// turn.
+    private static let recordsMax = 64
+    /// The most bytes that a client may send for its handshake, its certificates included.
+    static let handshakeSizeMax = 64 << 10
+    /// The most bytes before TLS that are read at once: those of TLS among them are copied.
+    private static let preambleReadSize = 4 << 10
+
+    /// The size of OpenSSL's buffer for received records.
+    private static let recordBufferSize = 17 << 10
+
+    let role: Role
+    let loop: EventLoop
+    private var poll: SocketPoll?
+    var session: TLSSession?
+    var phase: Phase
+    /// The events of the socket that have not been used up.
+    var readiness: StreamEvents = []
+    /// The last read from the socket has brought fewer bytes than it could: there are no more.
+    var isDrained = false
+    /// More records of the same call follow the one that is written.
+    private var moreFollows = false
+    /// `close_notify` waits for room.
+    private var owesFinish = false
+    /// A step of the handshake waits for a later turn.
+    var isDeferred = false
+    private var helloCheck = ClientHelloCheck()
+    private(set) var helloVerdict = ClientHelloCheck.Verdict.fine
+    private(set) var handshakeSize = 0
+    /// Ciphertext that came with the bytes before TLS.
+    var early: ArraySlice<UInt8> = []
+    var failureCode: Int32 = 0
+    /// Whether the session holds a part of a record, or records that have not been read.
+    private var holdsRecord = false
+
+    // The neighbours among the handshakes in progress.
+    // Safety: a transport leaves the list before it goes.
+    unowned(unsafe) var older: TLSTransport?
+    unowned(unsafe) var newer: TLSTransport?
+    var isListed = false
+
+    /// Takes over a connected descriptor; on an error it is closed.
+    ///
+    /// - Parameter awaitsPreamble: Whether other bytes come before TLS.
+    init(
+        _ role: Role, loop: EventLoop, ownedDescriptor descriptor: Int32,
+        awaitsPreamble: Bool = false
+    ) throws(TransportError) {
+        self.role = role
+        self.loop = loop
+        phase = awaitsPreamble ? .preamble : .silent
+        super.init()
+        poll = try SocketPoll(loop: loop, ownedDescriptor: descriptor, transport: self)
+    }
+
+    var descriptor: Int32 { poll?.descriptor ?? -1 }
+
+    /// The reason why the session has failed; `nil` if it hasn't.
+    var failure: TLSClient.Fault? {
+        guard let session, let reason = session.failure else { return nil }
+        return TLSClient.Fault(
+            description: "TLS: \(reason)", isOfCertificate: session.isCertificateRefused)
+    }
+
+    var handshakes: TLSHandshakes? {
+        if case .server(_, let handshakes) = role { handshakes } else { nil }
+    }
+
+    // MARK: - Events
+
+    override func attached() {
+        if case .client(let context, let host) = role {
+            start { () throws(TLSFailure) in
+                try TLSSession(connecting: context, host: host, wire: self)
+            }
+            advance()
+        }
+        updatePoll()
+    }
+
+    override func wantedChanged() { updatePoll() }
+
+    override func signalled() {
+        guard isDeferred else { return }
+        advance()
+        updatePoll()
+    }
+
+    func updatePoll() {
+        var events: StreamEvents = []
+        switch phase {
+        case .preamble: events = wanted.intersection(.readable)
+        case .silent: events = .readable
+        case .handshake:
+            if !isDeferred { events = session?.waitsForOutput == true ? .writable : .readable }
+        case .open:
+            events = wanted
+            if owesFinish { events.insert(.writable) }
+        case .refused: events = .readable
+        case .failed: break
+        }
+        poll?.poll(for: events)
+    }
+
+    /// Handles readiness of the socket.
+    func polled(_ events: StreamEvents) {
+        // The stream may let go of the transport.
+        withExtendedLifetime(self) {
+            if events.contains(.readable) { isDrained = false }
+            readiness.formUnion(events)
+            switch phase {
+            case .silent, .handshake: advance()
+            case .refused: discard()
+            case .open: if owesFinish { finishSending() }
+            case .preamble, .failed: break
+            }
+            if !wanted.isDisjoint(with: ready) { dispatch() }
+            updatePoll()
+        }
+    }
+
+    override var ready: StreamEvents {
+        switch phase {
+        case .silent, .handshake: []
+        case .preamble: readiness.intersection(.readable)
+        case .open: session?.hasBuffered == true ? readiness.union(.readable) : readiness
+        case .refused: []
+        case .failed: [.readable, .writable]
+        }
+    }
+
+    // MARK: - As a transport
+
+    override func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        switch phase {
+        case .preamble:
+            let count = unsafe apus_receive(
+                descriptor, buffer.baseAddress!, min(buffer.count, Self.preambleReadSize))
+            if count < 0 { readiness.remove(.readable) }
+            return count
+        case .silent, .handshake, .refused: return Int(UV_EAGAIN.rawValue)
+        case .failed:
+            return failureCode == UV_EOF.rawValue ? 0 : Int(failureCode)
+        case .open: return unsafe read(into: buffer)
+        }
+    }
+
+    /// Reads records until the buffer is full or the socket is drained.
+    private func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        guard let session else { return Int(UV_EBADF.rawValue) }
+        var total = 0
+        for _ in 0..<Self.recordsMax {
+            let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[total...])
+            let count = unsafe session.read(into: rest)
+            guard count > 0 else {
+                if count == TLSSession.wouldBlock {
+                    readiness.remove(.readable)
+                } else if total == 0 {
+                    return end(session, count)
+                }
+                break
+            }
+            total += count
+            if total == buffer.count { break }
+            if isDrained, !session.hasBuffered {
+                readiness.remove(.readable)
+                break
+            }
+        }
+        noteHeldSize(session)
+        return total > 0 ? total : Int(UV_EAGAIN.rawValue)
+    }
+
+    /// OpenSSL keeps its buffer while there is a part of a record in it.
+    private func noteHeldSize(_ session: TLSSession) {
+        guard session.hasBuffered != holdsRecord else { return }
+        holdsRecord.toggle()
+        stream?.transportHeldSizeChanged()
+    }
+
+    override var heldSize: Int { holdsRecord ? Self.recordBufferSize : 0 }
+
+    /// Returns the end of the stream, or the error that ends it.
+    private func end(_ session: TLSSession, _ result: Int) -> Int {
+        if result == TLSSession.failed, let failure = session.failure {
+            handshakes?.failed(stream, failure)
+        }
+        if result != 0 { failureCode = Int32(result) }
+        return result
+    }
+
+    override func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+        unsafe send(bytes, isLast: true)
+    }
+
+    private func send(_ bytes: UnsafeRawBufferPointer, isLast: Bool) -> Int {
+        guard phase == .open, let session else {
+            return phase == .failed ? Int(UV_EPIPE.rawValue) : Int(UV_EAGAIN.rawValue)
+        }
+        var taken = 0
+        defer { moreFollows = false }
+        while taken < bytes.count {
+            let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[taken...])
+            moreFollows = !isLast || rest.count > TLSSession.recordSize
+            let count = unsafe session.write(rest)
+            if count <= 0 {
+                if count == TLSSession.wouldBlock { readiness.remove(.writable) }
+                return taken > 0 ? taken : (count == 0 ? Int(UV_EPIPE.rawValue) : count)
+            }
+            taken += count
+        }
+        return taken
+    }
+
+    /// Sends parts as few records: small ones are gathered.
+    override func send(parts: UnsafeMutableBufferPointer<iovec>) -> Int {
+        let total = unsafe parts.reduce(0) { unsafe $0 + $1.iov_len }
+        return unsafe withUnsafeTemporaryAllocation(
+            byteCount: TLSSession.recordSize, alignment: 16
+        ) { record in
+            var (taken, index, offset) = (0, 0, 0)
+            while taken < total {
+                var gathered = 0
+                while index < parts.count, gathered < record.count {
+                    let part = unsafe UnsafeRawBufferPointer(
+                        start: parts[index].iov_base, count: parts[index].iov_len)
+                    if gathered == 0, part.count - offset >= record.count { break }
+                    let count = min(record.count - gathered, part.count - offset)
+                    unsafe UnsafeMutableRawBufferPointer(rebasing: record[gathered...]).copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: part[offset..<(offset + count)]))
+                    gathered += count
+                    offset += count
+                    if offset == part.count { (index, offset) = (index + 1, 0) }
+                }
+                let piece: UnsafeRawBufferPointer
+                if gathered > 0 {
+                    unsafe piece = UnsafeRawBufferPointer(rebasing: record[..<gathered])
+                } else {
+                    let part = unsafe UnsafeRawBufferPointer(
+                        start: parts[index].iov_base, count: parts[index].iov_len)
+                    unsafe piece = UnsafeRawBufferPointer(rebasing: part[offset...])
+                    (index, offset) = (index + 1, 0)
+                }
+                let count = unsafe send(piece, isLast: taken + piece.count == total)
+                if count < 0 { return taken > 0 ? taken : count }
+                taken += count
+                if count < piece.count { break }
+            }
+            return taken
+        }
+    }
+
+    override func finishSending() {
+        if phase == .open, let session {
+            owesFinish = session.finish() == TLSSession.wouldBlock
+            if owesFinish { return updatePoll() }
+        }
+        shutdown(descriptor, Int32(SHUT_WR))
+        updatePoll()
+    }
+
+    override func close(reset: Bool) {
+        unlist()
+        if reset {
+            var abort = linger(l_onoff: 1, l_linger: 0)
+            unsafe setsockopt(
+                descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
+        } else if phase == .open, let session {
+            _ = session.finish()
+        }
+        session = nil
+        phase = .failed
+        poll?.close()
+        poll = nil
+    }
+
+    override var unacknowledgedCount: Int { Int(apus_unacknowledged(descriptor)) }
+
+    override var acknowledgedCount: Int? {
+        let count = apus_acknowledged(descriptor)
+        return count < 0 ? nil : count
+    }
+}
+
+extension TLSTransport: TLSWire {
+    func receiveCiphertext(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        let count: Int
+        if !early.isEmpty {
+            count = min(early.count, buffer.count)
+            unsafe early.prefix(count).withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+            early = early.dropFirst(count)
+        } else if isDrained {
+            return TLSSession.wouldBlock
+        } else {
+            count = unsafe apus_receive(descriptor, buffer.baseAddress!, buffer.count)
+            if count > 0 ? count < buffer.count : count == TLSSession.wouldBlock {
+                isDrained = true
+            }
+        }
+        guard phase == .handshake, count > 0, case .server = role else { return count }
+        handshakeSize += count
+        unsafe helloVerdict = helloCheck.check(
+            UnsafeRawBufferPointer(start: buffer.baseAddress, count: count))
+        let isFine = helloVerdict == .fine && handshakeSize <= Self.handshakeSizeMax
+        return isFine ? count : TLSSession.failed
+    }
+
+    func sendCiphertext(_ bytes: UnsafeRawBufferPointer) -> Int {
+        moreFollows
+            ? unsafe apus_send_more(descriptor, bytes.baseAddress!, bytes.count)
+            : unsafe apus_send(descriptor, bytes.baseAddress!, bytes.count)
+    }
+}
