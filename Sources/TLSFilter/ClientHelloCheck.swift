@@ -26,7 +26,7 @@ package struct ClientHelloCheck {
 
     /// Checks further bytes.
     package mutating func check(_ bytes: UnsafeRawBufferPointer) -> Verdict {
-        for byte in unsafe bytes {
+        for unsafe byte in unsafe bytes {
             if isDone { return .fine }
             let verdict = check(byte)
             guard verdict == .fine else { return verdict }

@@ -16,7 +16,7 @@ package final class TLSCertificate: @unchecked Sendable {
     /// Reads the files: the certificate first and the authorities that issued it after it, and its
     /// key.
     package init(certificate path: String, key keyPath: String) throws(TLSFailure) {
-        let read = try Self.readCertificates(path)
+        let read = unsafe try Self.readCertificates(path)
         unsafe certificate = unsafe read.first
         unsafe chain = unsafe read.chain
         names = unsafe Self.names(of: read.first)
@@ -51,10 +51,10 @@ package final class TLSCertificate: @unchecked Sendable {
 
     private static func date(_ seconds: Int) -> String {
         var time = time_t(seconds)
-        var parts = tm()
+        var parts = unsafe tm()
         unsafe gmtime_r(&time, &parts)
         func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
+        return unsafe "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
             + "\(two(parts.tm_hour)):\(two(parts.tm_min)) UTC"
     }
 
@@ -123,7 +123,7 @@ package final class TLSCertificate: @unchecked Sendable {
     private static func names(of certificate: OpaquePointer) -> [String] {
         var names: [String] = []
         if let raw = unsafe X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) {
-            let list = unsafe OpaquePointer(raw)
+            let list = OpaquePointer(raw)
             defer { unsafe apus_names_free(list) }
             for index in 0..<(unsafe apus_names_count(list)) {
                 if let name = unsafe text(of: apus_name_at(list, index)) { names.append(name) }
@@ -152,7 +152,7 @@ package final class TLSCertificate: @unchecked Sendable {
 
     private static func validity(of certificate: OpaquePointer) -> ClosedRange<Int> {
         func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int {
-            var parts = tm()
+            var parts = unsafe tm()
             guard unsafe ASN1_TIME_to_tm(time, &parts) == 1 else { return 0 }
             return unsafe timegm(&parts)
         }

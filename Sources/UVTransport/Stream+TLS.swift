@@ -51,7 +51,7 @@ extension Stream {
     ///
     /// - Parameter bytes: Those that were received behind the bytes before TLS.
     package final func beginTLS(after bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let tls = unsafe transport as? TLSTransport, tls.phase == .preamble else {
+        guard let tls = transport as? TLSTransport, tls.phase == .preamble else {
             return false
         }
         unsafe tls.beginTLS(after: bytes)
@@ -59,5 +59,5 @@ extension Stream {
     }
 
     /// The reason why TLS has failed; `nil` if it hasn't, or isn't spoken.
-    package final var tlsFailure: TLSClient.Fault? { unsafe (transport as? TLSTransport)?.failure }
+    package final var tlsFailure: TLSClient.Fault? { (transport as? TLSTransport)?.failure }
 }

@@ -140,7 +140,7 @@ extension Stream {
     }
 
     /// The bytes of memory in which the transport holds received bytes; 0 for plain sockets.
-    public final var transportHeldSize: Int { unsafe transport?.heldSize ?? 0 }
+    public final var transportHeldSize: Int { transport?.heldSize ?? 0 }
 
     @inline(never)
     final func receiveByTransport(into buffer: UnsafeMutableRawBufferPointer) -> Int {

@@ -197,7 +197,7 @@ public final class Server: Service, TopicPublisher {
     /// Replaces the certificates for new connections, to renew them for example. Open connections
     /// keep theirs. Has an effect only while the server runs, and if it speaks TLS.
     public func replaceTLS(with context: TLSContext) async {
-        guard shared.configuration.tls != nil, let server = running.withLock({ $0 }) else { return }
+        guard shared.configuration.tls != nil, let server = running else { return }
         await server.onEachLoop { loop, done in
             loop.tls = context
             done()

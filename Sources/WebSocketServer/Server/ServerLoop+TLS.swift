@@ -9,7 +9,7 @@ extension ServerLoop {
         _ configuration: ServerConfiguration, warnings: ServerWarnings
     ) -> TLSHandshakes {
         TLSHandshakes(
-            max: max(1, configuration.limits.handshakesMax / configuration.loops),
+            max: max(1, configuration.limits.handshakesMax / configuration.loopCount),
             answerToPlainText: answerToPlainText
         ) { stream, reason in
             let peer = (stream as? ConnectionCore)?.peer
