@@ -3,9 +3,9 @@ import WebSocketServer
 var router = Router()
 router.webSocket("/rooms/{room}") { member in  // async, on the connection's event loop
     let room = "rooms/\(member.request.parameters["room"]!)"
-    member.connection.subscribe(to: room)
+    member.subscribe(to: room)
     for try await message in member.messages {
-        member.connection.publish(message.text, to: room)
+        member.publish(message.text, to: room)
     }
 }
 try await Server(configuration: ServerConfiguration(), router: router).run()

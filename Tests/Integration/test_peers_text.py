@@ -67,7 +67,7 @@ ALLOWED = {
     "WebSocketServer/HTTP/HTTPExchange.swift": {
         "access(for: request.headerFields[.origin])": "origins, which are bytes there",
     },
-    "WebSocketServer/HTTP/HTTPExchange+Origin.swift": {"": "origins, tested by themselves"},
+    "WebSocketServer/Origins/OriginCheck.swift": {"": "origins, tested by themselves"},
     "WebSocketServer/Middleware/CORS.swift": {"headerFields[.allow]": OURS},
     "WebSocketServer/Routing/PathPattern.swift": {"": OURS},
     "WebSocketServer/Routing/Request.swift": {"[String: ExactString]": OURS},

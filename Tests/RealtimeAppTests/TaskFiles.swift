@@ -27,7 +27,9 @@ func withFolder(_ body: (String) async throws -> Void) async throws {
 func path(_ folder: String) -> String { "\(folder)/tasks.sqlite" }
 
 func open(_ folder: String, unansweredMax: Int = 1_024) async throws -> TaskStore {
-    try await TaskStore.open(path: path(folder), unansweredMax: unansweredMax, logger: .silent)
+    // As patient as the tests: on a busy machine, a lock may be held for long.
+    try await TaskStore.open(
+        path: path(folder), unansweredMax: unansweredMax, busyTimeout: 120, logger: .silent)
 }
 
 func list(_ store: TaskStore, _ page: TaskPage = TaskPage()) async throws -> [Listed] {

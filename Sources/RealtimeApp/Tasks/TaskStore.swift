@@ -9,8 +9,8 @@ import WebSocketServer
 /// A task is on the disk before its request is answered (WAL, `synchronous=FULL`): it survives the
 /// end of the process and a power failure. SQLite runs on its own threads.
 public final class TaskStore: Sendable {
-    /// The time that a writer waits for writers of other processes.
-    private static let busyTimeout: Double = 5
+    /// The seconds that a writer waits for writers of other processes.
+    static let busyTimeout: Double = 5
 
     let pool: DatabasePool
     let file: TaskFile
@@ -36,13 +36,14 @@ public final class TaskStore: Sendable {
     }
 
     static func open(
-        path: String, unansweredMax: Int, logger: Logger
+        path: String, unansweredMax: Int, busyTimeout: Double = busyTimeout, logger: Logger
     ) async throws(TaskStoreError) -> TaskStore {
         let deadline = ContinuousClock.now + .seconds(busyTimeout)
         while true {
             do {
                 return TaskStore(
-                    pool: try prepare(path), unansweredMax: unansweredMax, logger: logger)
+                    pool: try prepare(path, busyTimeout: busyTimeout),
+                    unansweredMax: unansweredMax, logger: logger)
             } catch {
                 // The switch to WAL doesn't wait for another server that switches at the same time.
                 let isBusy = (error as? DatabaseError)?.resultCode == .SQLITE_BUSY
@@ -54,7 +55,7 @@ public final class TaskStore: Sendable {
         }
     }
 
-    private static func prepare(_ path: String) throws -> DatabasePool {
+    private static func prepare(_ path: String, busyTimeout: Double) throws -> DatabasePool {
         var configuration = Configuration()
         configuration.busyMode = .timeout(busyTimeout)
         configuration.label = "tasks"

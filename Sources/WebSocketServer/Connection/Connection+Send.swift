@@ -94,7 +94,7 @@ extension Connection {
         unsafe payload.withUnsafeBytes { unsafe core.sendPlain($0, kind) }
     }
 
-    /// Sends one text message uncompressed; see ``sendUncompressed(_:as:)``.
+    /// Sends one text message uncompressed; see ``sendUncompressed(_:as:)-(RawSpan,_)``.
     @discardableResult
     public func sendUncompressed(_ text: String) -> SendOutcome {
         var text = text
@@ -102,7 +102,7 @@ extension Connection {
     }
 
     /// Sends one message of bytes uncompressed, binary by default; see
-    /// ``sendUncompressed(_:as:)``.
+    /// ``sendUncompressed(_:as:)-(RawSpan,_)``.
     @inlinable @discardableResult
     public func sendUncompressed(
         _ bytes: some Collection<UInt8>, as kind: MessageKind = .binary

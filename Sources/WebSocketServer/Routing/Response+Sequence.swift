@@ -11,7 +11,7 @@ extension Response {
     /// - Parameters:
     ///   - contentLength: The size of the whole body if it is known; otherwise the parts are sent in
     ///     chunks.
-    ///   - stream: The parts: `[UInt8]`, `Data`, or any other sequences of bytes. If it throws, the
+    ///   - parts: The parts: `[UInt8]`, `Data`, or any other sequences of bytes. If it throws, the
     ///     connection is reset. Not used for a HEAD request.
     public init<Parts: AsyncSequence & Sendable>(
         status: HTTPResponse.Status = .ok, headerFields: HTTPFields = [:],
