@@ -26,9 +26,9 @@ package struct ClientHelloCheck {
 
     /// Checks further bytes.
     package mutating func check(_ bytes: UnsafeRawBufferPointer) -> Verdict {
-        for unsafe byte in unsafe bytes {
+        for index in bytes.indices {
             if isDone { return .fine }
-            let verdict = check(byte)
+            let verdict = unsafe check(bytes[index])
             guard verdict == .fine else { return verdict }
             seen += 1
         }
