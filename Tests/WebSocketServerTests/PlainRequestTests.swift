@@ -168,7 +168,9 @@ import LiveTesting
 
     @Test("are answered 503 while the server drains, as an upgrade is")
     func draining() async throws {
-        try await withServer(Self.router()) { server in
+        try await withServer(Self.router()) {
+            $0.drain.deadline = .seconds(120)
+        } _: { server in
             let other = try await server.upgraded()
             // Their requests have begun, so that they are still answered.
             let requests = [Self.plain("GET", "/ws"), RawClient.upgradeRequest("/ws")]
@@ -177,6 +179,11 @@ import LiveTesting
                 // All but the last line's end, which is one character.
                 try await client.send(String(request.dropLast()))
             }
+            try await within {
+                while await server.server.counters().accepted < 3 { await Task.yield() }
+            }
+            let loop = try #require(await server.server.firstLoop)
+            for _ in 0..<10 { await loop.onLoop { _ in } }
             server.server.stop()
             _ = try await other.readFrame()
             var answers: [Answer] = []

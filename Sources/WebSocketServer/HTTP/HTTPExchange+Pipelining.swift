@@ -14,6 +14,7 @@ extension HTTPExchange {
         pipelined.removeAll()
         unsafe next.parse { unsafe receive($0, on: connection) }
         if !next.isEmpty { pipelined = next }
+        pauseReadingIfFull(on: connection)
         endIfClientHasFinished(on: connection)
     }
 

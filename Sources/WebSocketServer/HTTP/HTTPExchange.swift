@@ -76,7 +76,12 @@ final class HTTPExchange: OpeningPhase {
         let unread = unsafe receive(bytes, on: connection)
         guard unread > 0 else { return }
         unsafe pipelined.append(bytes.suffix(unread))
-        // Reading goes on while a request is answered: only so is the client's leaving noticed.
+        pauseReadingIfFull(on: connection)
+    }
+
+    /// Pauses reading while a request is answered and enough waits behind it. Until then, reading
+    /// goes on: only so is the client's leaving noticed.
+    func pauseReadingIfFull(on connection: ConnectionCore) {
         if isAnswering, pipelined.count >= PipelinedBytes.sizeMax {
             connection.setReadingPaused(true, .http)
         }

@@ -34,15 +34,14 @@ struct AssemblyPool: ~Copyable {
     private static let reserveMax = 32 << 20
     /// A buffer of this size may come from the reserve when the budget is used up.
     private static let smallSizeMax = 16 << 10
-    /// The largest buffer that counts as one of medium size.
+    /// The largest buffer that may use more of the reserve than those that hold much.
     private static let mediumSizeMax = 256 << 10
 
     /// Returns how much of the reserve a buffer may use. Larger buffers leave more of it, so that
     /// those who hold much can't make the messages of others fail.
     private func share(_ capacity: Int, isBrief: Bool, usesReserve: Bool) -> Int {
         if isBrief { return reserve }
-        if capacity <= Self.smallSizeMax { return reserve / 4 * 3 }
-        if !usesReserve { return 0 }
+        guard usesReserve || capacity <= Self.smallSizeMax else { return 0 }
         return capacity <= Self.mediumSizeMax ? reserve / 2 : reserve / 4
     }
 
