@@ -35,6 +35,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The transports that are to look for events.
     var signalled: [StreamTransport] = []
     private var joinable = uv_thread_t()
+    /// Whether there is a thread whose end nobody has waited for.
+    private var isUnjoined = false
     /// The number of open handles: zero once everything is released.
     public internal(set) var openHandles = 0
 
@@ -80,12 +82,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// Starts the thread, which owns the loop too; the loop then runs until ``stop()``.
     func start() throws(TransportError) {
         let context = unsafe Unmanaged.passRetained(self)
+        isUnjoined = true
         let code = unsafe uv_thread_create(
             &joinable,
             { context in
                 unsafe Unmanaged<EventLoop>.fromOpaque(context!).takeRetainedValue().run()
             }, context.toOpaque())
-        if code != 0 { unsafe context.release() }
+        if code != 0 {
+            isUnjoined = false
+            unsafe context.release()
+        }
         try TransportError.check(code, "start a thread")
     }
 
@@ -152,9 +158,14 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe uv_loop_close(uv)
     }
 
-    func join() { unsafe uv_thread_join(&joinable) }
+    func join() {
+        unsafe uv_thread_join(&joinable)
+        isUnjoined = false
+    }
 
     deinit {
+        // The thread itself may be the last that refers to the loop, and can't wait for its own end.
+        if isUnjoined { pthread_detach(joinable) }
         unsafe wakeUp.deallocate()
         unsafe timer.deallocate()
         unsafe turn.pointee.deallocate()
