@@ -17,17 +17,17 @@ struct Ticker: Service {
     let server: Server
 
     func run() async throws {
-        // The group stops its services one after the other, the last one first: so the ticker ends
-        // before the server lets its connections go.
+        // The group stops its services one after the other, beginning with the last one. So the
+        // ticker ends before the server closes its connections.
         await cancelWhenGracefulShutdown {
             var prices = ["APUS": 42.0, "PICA": 17.0, "CORVUS": 99.0]
             while !Task.isCancelled {
                 for (symbol, price) in prices {
                     let next = max(1, price + Double.random(in: -1...1))
                     prices[symbol] = next
-                    // Of several prices that wait for a slow consumer, it receives the latest of
-                    // each symbol: the key says which belong together. The server refuses a price
-                    // while too much waits; an error here would end the whole group.
+                    // A slow consumer receives only the latest price of each key. The server
+                    // refuses a price while too many publications wait to be delivered. An error
+                    // that leaves `run` would end the whole group, hence `try?`.
                     try? await server.publish(
                         Price(symbol: symbol, price: next), to: "prices", key: symbol,
                         using: JSONEncoder().encode)

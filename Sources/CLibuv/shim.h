@@ -40,8 +40,8 @@ static inline long apus_send(int socket, const void *bytes, size_t count) {
     return taken < 0 ? -(long)errno : taken;
 }
 
-// The same of bytes that others follow at once: the kernel waits for those before it sends a packet
-// that isn't full.
+// Sends as apus_send does, when more bytes follow at once: the kernel waits for these before it
+// sends a packet that isn't full.
 static inline long apus_send_more(int socket, const void *bytes, size_t count) {
     const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
     long taken;

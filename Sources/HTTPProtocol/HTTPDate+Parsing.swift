@@ -15,7 +15,8 @@ extension HTTPDate {
             let parts = words[1].split(separator: UInt8(ascii: "-")).map(Array.init)
             guard parts.count == 3, let short = number(parts[2], 2) else { return nil }
             let current = date(daysSince1970: now / 86_400).year
-            // A year more than 50 years in the future is the last one in the past with its digits.
+            // A year that seems to be more than 50 years in the future is the most recent past year
+            // with the same two digits (RFC 9110 §5.6.7).
             var year = current / 100 * 100 + short
             if year > current + 50 { year -= 100 }
             return seconds(year: year, parts[1], number(parts[0], 2), words[2])
@@ -55,7 +56,7 @@ extension HTTPDate {
             let second = number(parts[2], 2), hour < 24, minute < 60, second <= 60
         else { return nil }
         let days = daysSince1970(year: year, month: month, day: day)
-        // A day that its month doesn't have would be one of the next month.
+        // Refuses days such as February 30, which would be a day of the next month.
         guard date(daysSince1970: days) == (year, month, day) else { return nil }
         return days * 86_400 + hour * 3_600 + minute * 60 + second
     }

@@ -15,8 +15,8 @@ public import WebSocketServer
 /// A publication is accepted when Redis has answered and isn't a replica. It fails with
 /// ``BrokerError/Code/unavailable`` if there is no connection, if Redis doesn't answer within five
 /// seconds, if it is larger than 64 MiB, or if 16,384 publications or 64 MiB of them are pending.
-/// Publications before the end of the first attempt to connect wait for it; before the start they
-/// wait for the start, up to five seconds.
+/// A publication that is made before the start waits up to five seconds for the start. During the
+/// first attempt to connect, publications wait for its end.
 ///
 /// The broker closes its connection if the master becomes a replica, which is a gap, or if a new
 /// connection leads to a replica. Each attempt resolves the host name again. The role is known for

@@ -65,7 +65,7 @@ struct RedisBrokerState {
         return takeEarly()
     }
 
-    /// Returns what is to be stopped, and the publications that waited for a start.
+    /// Returns the core and the event loops to stop, and the publications that waited for a start.
     mutating func stop() -> (RedisCore?, EventLoopGroup?, [PendingPublication]) {
         defer { (core, group, isOver) = (nil, nil, true) }
         health = BrokerHealth(isReady: false, description: "stopped", gaps: health.gaps)

@@ -2,8 +2,9 @@ public import WebSocketProtocol
 
 /// The settings of a ``Server``. The server takes a copy; later changes have no effect.
 ///
-/// Making one reads and changes nothing of the process. Values that depend on the machine are `nil`
-/// and are derived when the server starts. ``validate()`` checks the ranges.
+/// Creating a configuration doesn't read or change anything of the process. Values that depend on
+/// the machine are `nil`, and the server derives them when it starts. ``validate()`` checks the
+/// ranges.
 public struct ServerConfiguration: Sendable {
     /// The addresses to listen on. Every event loop has a listening socket for each of them.
     public var addresses: [ListenAddress]

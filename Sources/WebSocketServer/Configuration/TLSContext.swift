@@ -1,7 +1,7 @@
 package import TLSFilter
 
-/// The certificates and settings with which a server speaks TLS 1.2 and 1.3. It is read once, and
-/// never changes: to renew a certificate, make another context and pass it to
+/// The certificates and settings with which a server speaks TLS 1.2 and 1.3. The files are read
+/// once, by the initializer. To renew a certificate, make another context and pass it to
 /// ``Server/replaceTLS(with:)``.
 public final class TLSContext: Sendable {
     package let context: TLSServerContext
@@ -10,12 +10,13 @@ public final class TLSContext: Sendable {
     /// Reads certificates and keys.
     ///
     /// - Parameters:
-    ///   - certificates: The files of one certificate or more. A client that names a host gets the
-    ///     first certificate for it, and otherwise the first one of all.
-    ///   - clientCertificates: The certificates that clients must have. By default none.
+    ///   - certificates: The files of one certificate or more. A client gets the first certificate
+    ///     for the host that it names. If it names none, or a host without a certificate, it gets
+    ///     the first one of all.
+    ///   - clientCertificates: The certificates that clients must have. Default none.
     ///   - minimumVersion: The lowest version of TLS.
-    ///   - previous: The context that this one replaces. Clients can continue their sessions, unless
-    ///     they must have certificates, which are then verified anew.
+    ///   - previous: The context that this one replaces. Clients can resume their sessions, unless
+    ///     they must have certificates: these are then verified again.
     /// - Throws: ``TLSError``, if a file can't be read, or a key isn't that of its certificate.
     public init(
         certificates: [CertificateFiles], clientCertificates: ClientCertificates? = nil,
@@ -43,7 +44,7 @@ public final class TLSContext: Sendable {
         }
     }
 
-    /// Returns a warning for each certificate that isn't valid at a time.
+    /// Returns a warning for each certificate that isn't valid at the given time.
     ///
     /// - Parameter seconds: The seconds since 1970.
     public func warnings(at seconds: Int) -> [TLSError] {
@@ -106,7 +107,7 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
 /// The number of TLS handshakes, by their result.
 public struct TLSCounts: Sendable, Equatable {
     public internal(set) var completed = 0
-    /// Those of the completed handshakes that continued an earlier session.
+    /// The completed handshakes that resumed an earlier session.
     public internal(set) var resumed = 0
     /// Failed handshakes, and sessions that an error has ended.
     public internal(set) var failed = 0

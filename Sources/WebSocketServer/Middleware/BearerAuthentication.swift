@@ -15,9 +15,9 @@ import HTTPTypes
 /// }
 /// ```
 ///
-/// It passes on an OPTIONS request that no route handles, since browsers send no token with a CORS
-/// preflight. Browsers can't send this header field with a WebSocket either: their pages pass a
-/// token as a subprotocol or as the first message.
+/// OPTIONS requests that no route handles need no token, because browsers send none with a CORS
+/// preflight. Browsers can't send this header field with a WebSocket either: pages send a token as
+/// a subprotocol or as the first message.
 public struct BearerAuthentication<Identity: Sendable>: Middleware, RequestValueKey {
     public typealias Value = Identity
 
@@ -25,9 +25,9 @@ public struct BearerAuthentication<Identity: Sendable>: Middleware, RequestValue
 
     /// Creates the middleware.
     ///
-    /// - Parameter identify: Returns the owner of a token, or `nil` if the token isn't valid. Tokens
-    ///   are compared by their bytes, such as `Array(token.utf8)`, or by a hash. A thrown
-    ///   ``Problem`` becomes the response.
+    /// - Parameter identify: Returns the owner of a token, or `nil` if the token isn't valid.
+    ///   Compare tokens as ``ExactString`` or by a hash, not as `String`. A thrown ``Problem``
+    ///   becomes the response.
     public init(_ identify: @escaping @Sendable (_ token: String) async throws -> Identity?) {
         self.identify = identify
     }

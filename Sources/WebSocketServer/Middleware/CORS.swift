@@ -2,9 +2,9 @@ import HTTPTypes
 
 /// Lets pages of further origins use routes (the Fetch standard, "CORS protocol").
 ///
-/// Beside ``ServerConfiguration/origins``, which hold for all routes, pages of these origins may
-/// send requests to the routes, open their WebSockets and read their responses. Credentials, such
-/// as cookies, are not allowed.
+/// Pages of these origins may send requests to the routes, open their WebSockets and read their
+/// responses. ``ServerConfiguration/origins`` still applies to all routes. Credentials, such as
+/// cookies, are not allowed.
 ///
 /// Browsers ask before some requests, by OPTIONS (a preflight). Only the middleware of the server's
 /// own router gets such requests, so add it there: `router.add(middleware: CORS(allowing: origins))`.

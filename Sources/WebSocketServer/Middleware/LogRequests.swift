@@ -4,8 +4,8 @@ public import Logging
 ///
 /// A line has the method, the path without its query, the status, the duration in milliseconds, the
 /// bytes of the body, the client's address, and the request's identifier if there is a ``RequestID``.
-/// The duration of a streamed response ends where its body begins. A request whose client left
-/// before the response has `cancelled`.
+/// The duration of a streamed response ends where its body begins. If the client left before the
+/// response, the line also has `cancelled`.
 public struct LogRequests: LoggingMiddleware {
     private let level: Logger.Level
     /// The logger; `nil` before the server has given its own.
@@ -40,7 +40,7 @@ public struct LogRequests: LoggingMiddleware {
             "bytes": response.stream == nil ? "\(response.body.count)" : "streamed",
         ]
         if Task.isCancelled { metadata["cancelled"] = "true" }
-        // The identifier was given outside of this middleware, or inside.
+        // `RequestID` may be outside of this middleware, or inside.
         let outer = request.values[RequestID.self]
         if let id = outer ?? response.headerFields[RequestID.fieldName] {
             metadata["request_id"] = "\(id)"

@@ -25,7 +25,7 @@ enum CrossOriginAccess: Sendable, Equatable {
         }
         guard let origin = allowedOrigin else { return }
         fields[.accessControlAllowOrigin] = origin
-        // So that a page can read Retry-After, say. Without credentials the asterisk is all names.
+        // Lets pages read fields such as Retry-After. Without credentials, `*` is all names.
         fields[.accessControlExposeHeaders] = fields[.accessControlExposeHeaders] ?? "*"
     }
 

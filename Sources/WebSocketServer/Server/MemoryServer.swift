@@ -44,7 +44,7 @@ package final class MemoryServer: Sendable {
     /// The one loop of the server and its clients.
     package var loop: EventLoop { running.server.loop }
 
-    /// Makes a server's connection of a transport, on the loop.
+    /// Makes a connection of the server from a transport. To be called on the loop.
     package func accept(_ transport: StreamTransport, from peer: SocketAddress) {
         running.server.accept(.transport(transport), from: peer)
     }

@@ -81,7 +81,7 @@ final class ServerLoop: @unchecked Sendable {
         listeners = []
     }
 
-    /// Makes what was accepted a connection.
+    /// Makes a connection of an accepted socket or transport.
     func accept(_ accepted: AcceptedStream, from peer: SocketAddress) {
         let proxies = shared.configuration.proxies
         let expectsHeader = proxies.proxyProtocol == .required
@@ -150,8 +150,8 @@ final class ServerLoop: @unchecked Sendable {
         signals = []
     }
 
-    /// Drains all connections as configured; calls back when none is left, and the handlers' tasks
-    /// have ended or may not be waited for any longer.
+    /// Drains all connections as configured. Calls back when none is left and the handlers' tasks
+    /// have ended, or the time to wait for these tasks is over.
     func drain(_ drain: Drain, done: @escaping () -> Void) {
         resources.registry.isDraining = true
         let drain = ConnectionDrain(loop: loop, registry: resources.registry, drain: drain)

@@ -34,7 +34,7 @@ struct AssemblyPool: ~Copyable {
     private static let reserveMax = 32 << 20
     /// A buffer of this size may come from the reserve when the budget is used up.
     private static let smallSizeMax = 16 << 10
-    /// The largest buffer that may use more of the reserve than those that hold much.
+    /// The largest buffer that may use half of the reserve. Larger ones may use a quarter.
     private static let mediumSizeMax = 256 << 10
 
     /// Returns how much of the reserve a buffer may use. Larger buffers leave more of it, so that

@@ -31,7 +31,7 @@ final class BlockingWorkers: @unchecked Sendable {
     /// The error if no thread can be started.
     struct NoThread: Error {}
 
-    /// Runs a blocking call on a thread of its own kind, and returns its result.
+    /// Runs a blocking call on one of the threads, and returns its result.
     func run<Value: Sendable>(
         _ call: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
