@@ -114,6 +114,33 @@ import LiveTesting
         }
     }
 
+    @Test("A task that is cancelled just after it was given a message ends no other task's wait")
+    func lateCancellation() async throws {
+        let (opened, received) = (Reports<AsyncConnection>(), Reports<Message>())
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            let (core, bridge) = (connection.connection.core, connection.bridge)
+            let other = Task { await connection.receive() }
+            try await connection.connection.until { _ in bridge.reader != nil }
+            // All in one turn of the loop, which handles the cancellation at the end of it.
+            #expect(core.loop.isCurrent)
+            other.cancel()
+            let first = [UInt8]("first".utf8)
+            bridge.onMessage(first.span.bytes, as: .text, from: connection.connection)
+            opened.add(connection)
+            for try await message in connection.messages { received.add(message) }
+            #expect(await other.value == Message("first"))
+        }
+        try await withServer(router) { server in
+            let client = try await server.upgraded()
+            let connection = try await opened.next()
+            try await connection.connection.until { _ in connection.bridge.reader != nil }
+            try await client.send(Frame.text("second").encoded())
+            #expect(try await received.next() == Message("second"))
+            await client.close()
+        }
+    }
+
     @Test("A handler's task that cancels itself reads no more")
     func cancelsItself() async throws {
         let received = Reports<Message>()
