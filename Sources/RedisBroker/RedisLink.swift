@@ -132,12 +132,12 @@ final class RedisLink: Stream, @unchecked Sendable {
                 self.onSecured = nil
                 onSecured?()
             }
-            let goesOn = try unsafe tls.read { bytes in
+            let continues = try unsafe tls.read { bytes in
                 if !isOver { unsafe receivePlain(bytes) }
             }
             if isOver { return }
             sendEncrypted(tls)
-            if !goesOn { end("Redis closed the connection") }
+            if !continues { end("Redis closed the connection") }
         } catch {
             // Sends the TLS alert for the peer before the close.
             sendEncrypted(tls)

@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 @testable import WebSocketServer
 
-/// What the lifecycle does as time passes.
+/// The actions of the lifecycle as time passes.
 @Suite("Connection deadlines") struct ConnectionDeadlineTests {
     typealias Lifecycle = ConnectionLifecycle
 
@@ -233,7 +233,7 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: Self.start + 120_001) != .keep(.resumeReading, next: nil))
     }
 
-    @Test("A peer above its rate is told so, if that is the policy", arguments: [false, true])
+    @Test("A peer above its rate is disconnected, if that is the policy", arguments: [false, true])
     func rateFault(byBytes: Bool) {
         var lifecycle = Self.lifecycle {
             $0.ratePolicy = .close

@@ -240,8 +240,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
 /// The way in which a connection ended.
 public struct ConnectionEnd: Sendable, Hashable {
-    /// The peer's close code (RFC 6455 §7.1.5); ours where the peer did not answer it, which says
-    /// more than the RFC's 1006; else 1006.
+    /// The peer's close code (RFC 6455 §7.1.5). If the peer sent none, the code of our own Close
+    /// frame, which says more than the RFC's 1006; 1006 if no Close frame was sent.
     public let code: CloseCode
     public let reason: String
     /// Whether the peer sent a Close frame.
