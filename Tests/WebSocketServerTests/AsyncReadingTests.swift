@@ -1,4 +1,5 @@
 import Testing
+import UVTransport
 import LiveTesting
 
 @testable import WebSocketServer
