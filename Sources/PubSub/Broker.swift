@@ -22,10 +22,11 @@
 /// ``subscribe(to:)``, once the other side knows of it. Calls may come from any thread, must not
 /// block, and must not call `receive` before they return, except ``publish(_:completion:)``.
 public protocol Broker: AnyObject, Sendable {
-    /// Starts the broker; called once, before anything but ``publish(_:completion:)``. `receive` takes the publications for
-    /// this server's subscribers. It returns an error if the server drops a publication because too
-    /// much is pending; the broker passes the error on to the publisher if it can. The broker keeps
-    /// trying to connect until ``stop()``; ``health`` tells whether it is usable.
+    /// Starts the broker; called once, before any method but ``publish(_:completion:)``. `receive`
+    /// takes the publications for this server's subscribers. It returns an error if the server
+    /// drops a publication because too much is pending; the broker passes the error on to the
+    /// publisher if it can. The broker keeps trying to connect until ``stop()``; ``health`` says
+    /// whether it is usable.
     func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?)
     /// Publishes. `completion` is called on any thread, with `nil` if the broker has accepted the
     /// publication.

@@ -99,7 +99,7 @@ final class RedisCore: TimerEntry, @unchecked Sendable {
 
     // MARK: - Health
 
-    // Each function updates the health first: whoever receives the event may read it.
+    // Each function updates the health first: the receiver of the event may read it.
 
     private func established() {
         let endsGap = isInGap

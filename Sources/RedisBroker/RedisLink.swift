@@ -21,7 +21,7 @@ final class RedisLink: Stream, @unchecked Sendable {
 
     private let commandTimeout: UInt64
     private var reader: ReplyReader
-    private var awaited = FIFO<Awaited>()
+    private var awaited = RingQueue<Awaited>()
     private var attempt: ConnectAttempt?
     /// The TLS session between the socket and the Redis protocol, if there is one.
     private let tls: TLSClient?
@@ -132,12 +132,12 @@ final class RedisLink: Stream, @unchecked Sendable {
                 self.onSecured = nil
                 onSecured?()
             }
-            let goesOn = try unsafe tls.read { bytes in
+            let continues = try unsafe tls.read { bytes in
                 if !isOver { unsafe receivePlain(bytes) }
             }
             if isOver { return }
             sendEncrypted(tls)
-            if !goesOn { end("Redis closed the connection") }
+            if !continues { end("Redis closed the connection") }
         } catch {
             // Sends the TLS alert for the peer before the close.
             sendEncrypted(tls)
@@ -186,29 +186,5 @@ final class RedisLink: Stream, @unchecked Sendable {
 
     override func deadlinePassed(now: UInt64) {
         end("Redis did not answer within \(commandTimeout) ms")
-    }
-}
-
-/// A queue, first in, first out.
-struct FIFO<Element> {
-    private var elements: [Element?] = []
-    private var start = 0
-
-    var count: Int { elements.count - start }
-    var first: Element? { start < elements.count ? elements[start] : nil }
-
-    mutating func append(_ element: Element) { elements.append(element) }
-
-    mutating func popFirst() -> Element? {
-        guard start < elements.count else { return nil }
-        let element = elements[start]
-        elements[start] = nil
-        start += 1
-        // Half of the array is used up. So each element is moved at most twice.
-        if start * 2 >= elements.count {
-            elements.removeFirst(start)
-            start = 0
-        }
-        return element
     }
 }

@@ -21,6 +21,9 @@ public struct RingQueue<Element> {
         filled &+= 1
     }
 
+    /// The first element; `nil` if there is none.
+    @inlinable public var first: Element? { filled > 0 ? slots[head] : nil }
+
     /// Moves the first element out; `nil` if there is none.
     @inlinable
     public mutating func popFirst() -> Element? {

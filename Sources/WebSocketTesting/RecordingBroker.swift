@@ -8,7 +8,7 @@ public final class RecordingBroker: Broker {
 
     public init() {}
 
-    /// What was published so far, in order, whether or not anybody subscribes to it.
+    /// All publications so far, in order, including those to topics without subscribers.
     public var publications: [RecordedPublication] { published.withLock { $0 } }
 
     public func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {

@@ -18,6 +18,7 @@ import LiveTesting
             } else {
                 #expect(queue.popFirst() == (twin.isEmpty ? nil : twin.removeFirst()))
             }
+            #expect(queue.first == twin.first)
             #expect(queue.count == twin.count)
             #expect(queue.isEmpty == twin.isEmpty)
             #expect(queue.capacity >= queue.count)

@@ -162,11 +162,12 @@ import LiveTesting
             logger: .silent)
         let member = Member(Self.address(1))
         #expect(try enter(shared.admission, member) == nil)
-        let spent = shared.memory.max + shared.memory.max / 8 + 1
+        let memory = shared.budgets.memory
+        let spent = memory.max + memory.max / 8 + 1
         for _ in 0..<2 {
-            shared.memory.add(spent)
+            memory.add(spent)
             #expect(shared.admission.judge(member) == .overHeadroom)
-            shared.memory.give(spent)
+            memory.give(spent)
             #expect(shared.admission.judge(member) == .admitted)
         }
     }

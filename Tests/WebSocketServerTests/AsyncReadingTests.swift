@@ -1,4 +1,5 @@
 import Testing
+import UVTransport
 import LiveTesting
 
 @testable import WebSocketServer
@@ -110,6 +111,33 @@ import LiveTesting
             #expect(try await ends.next())
             try await client.send(Frame.text("later").encoded())
             #expect(try await received.next() == Message("later"))
+            await client.close()
+        }
+    }
+
+    @Test("A task that is cancelled just after it was given a message ends no other task's wait")
+    func lateCancellation() async throws {
+        let (opened, received) = (Reports<AsyncConnection>(), Reports<Message>())
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            let (core, bridge) = (connection.connection.core, connection.bridge)
+            let other = Task { await connection.receive() }
+            try await connection.connection.until { _ in bridge.reader != nil }
+            // All in one turn of the loop, which handles the cancellation at the end of it.
+            #expect(core.loop.isCurrent)
+            other.cancel()
+            let first = [UInt8]("first".utf8)
+            bridge.onMessage(first.span.bytes, as: .text, from: connection.connection)
+            opened.add(connection)
+            for try await message in connection.messages { received.add(message) }
+            #expect(await other.value == Message("first"))
+        }
+        try await withServer(router) { server in
+            let client = try await server.upgraded()
+            let connection = try await opened.next()
+            try await connection.connection.until { _ in connection.bridge.reader != nil }
+            try await client.send(Frame.text("second").encoded())
+            #expect(try await received.next() == Message("second"))
             await client.close()
         }
     }

@@ -3,7 +3,7 @@ import WebSocketProtocol
 
 @testable import WebSocketServer
 
-/// What the lifecycle does as time passes.
+/// The actions of the lifecycle as time passes.
 @Suite("Connection deadlines") struct ConnectionDeadlineTests {
     typealias Lifecycle = ConnectionLifecycle
 
@@ -233,7 +233,7 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: Self.start + 120_001) != .keep(.resumeReading, next: nil))
     }
 
-    @Test("A peer above its rate is told so, if that is the policy", arguments: [false, true])
+    @Test("A peer above its rate is disconnected, if that is the policy", arguments: [false, true])
     func rateFault(byBytes: Bool) {
         var lifecycle = Self.lifecycle {
             $0.ratePolicy = .close
@@ -272,7 +272,7 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: due) == .timedOut(.authentication))
     }
 
-    @Test("Guards that hold bytes or rates stay when the peer has authenticated")
+    @Test("Guards that hold bytes, messages or rates stay when the peer has authenticated")
     func guardsStay() {
         var lifecycle = Self.lifecycle(awaitsAuthentication: true) { $0.messageRateMax = 1 }
         lifecycle.markAuthenticated()
@@ -283,6 +283,10 @@ import WebSocketProtocol
         lifecycle.markAuthenticated()
         #expect(lifecycle.guards?.takeUnparsed() == [1])
         #expect(lifecycle.guards?.takeUnparsed() == nil)
+        lifecycle = Self.lifecycle(awaitsAuthentication: true)
+        lifecycle.guards!.queuedSize = 1
+        lifecycle.markAuthenticated()
+        #expect(lifecycle.guards?.queuedSize == 1)
     }
 
     @Test("Guards for which nothing is due have no deadline")

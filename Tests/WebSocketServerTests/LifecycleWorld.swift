@@ -2,7 +2,7 @@
 
 /// Lifecycles for tests, and the times that they are given.
 enum LifecycleWorld {
-    /// When they begin: a time that ``CoarseTime`` holds exactly, as it does the intervals.
+    /// The time at which they begin. ``CoarseTime`` holds it exactly, as it does the intervals.
     static let start: UInt64 = 3_200_000
     static let closeTimeout: UInt64 = 3_200
 

@@ -142,7 +142,7 @@ import LiveTesting
     }
 
     @Test(
-        "One connection too many is told 1008, and past the headroom 503", arguments: [false, true])
+        "One connection too many gets 1008, and past the headroom 503", arguments: [false, true])
     func admission(isPerAddress: Bool) async throws {
         try await withTestServer(.echo) {
             if isPerAddress {

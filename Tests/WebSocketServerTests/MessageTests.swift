@@ -22,7 +22,7 @@ import LiveTesting
         return encoder
     }
 
-    /// What a handler sends, in the order of `expected`.
+    /// Sends messages by all methods, in the order of `expected`.
     private static func sendAll(on connection: Connection) throws {
         connection.send("text")
         connection.send("text".dropFirst())

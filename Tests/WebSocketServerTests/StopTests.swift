@@ -151,7 +151,7 @@ import LiveTesting
                 try await within { try await server.server.run() }
             }
             #expect(error?.code == .alreadyStarted)
-            // The first run goes on.
+            // The first run continues.
             let client = try await server.upgraded()
             await client.close()
             return server.server

@@ -62,6 +62,33 @@ import LiveTesting
         #expect(broker.cleanedBefore.value == 3)
     }
 
+    /// A handler that cleans up in a task once its connection is closed.
+    private final class Cleaner: ConnectionHandler, Sendable {
+        private let cleaned: Locked<Int>
+
+        init(_ cleaned: Locked<Int>) { self.cleaned = cleaned }
+
+        func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {}
+
+        func onClose(_ connection: Connection, code: CloseCode, reason: String) {
+            connection.task { [cleaned] in await TaskEndTests.cleanUp(cleaned) }
+        }
+    }
+
+    @Test("A stop waits for the tasks that handlers start by `Connection.task`")
+    func handlerTasks() async throws {
+        let cleaned = Locked(0)
+        let broker = LastService(cleaned)
+        var router = Router()
+        router.upgrade("/ws") { _ in .accept(Cleaner(cleaned)) }
+        try await withServer(router, broker: broker) { server in
+            let client = try await server.upgraded()
+            await client.close()
+        }
+        #expect(cleaned.value == 1)
+        #expect(broker.cleanedBefore.value == 1)
+    }
+
     @Test(
         "A request's handler is cancelled at the deadline, and has a moment to clean up",
         arguments: [false, true])

@@ -62,7 +62,7 @@ final class Waiting: Sendable {
 /// The state of a ``Waiting``; not nested in it, which Swift 6.3 miscompiles.
 private struct WaitingState {
     var count = 0
-    /// The number of tasks that may go on without waiting.
+    /// The number of tasks that may continue without waiting.
     var open = 0
     var waiting: [(number: Int, continuation: CheckedContinuation<Void, Never>)] = []
     /// The tasks that were cancelled before they waited.

@@ -28,9 +28,9 @@ extension LoadConnection {
                 guard isEstablished else { return }
                 requestUpgrade()
             }
-            let goesOn = try unsafe tls.read { unsafe receivedPlain($0) }
+            let continues = try unsafe tls.read { unsafe receivedPlain($0) }
             sendEncrypted(tls)
-            if !goesOn { ended("closed by the server") }
+            if !continues { ended("closed by the server") }
         } catch {
             // Sends the alert for the server before the close.
             sendEncrypted(tls)

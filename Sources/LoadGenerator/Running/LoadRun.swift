@@ -203,7 +203,7 @@ package struct LoadRun: Sendable {
         }
     }
 
-    /// Waits while progress is reported, until the time is over or going on is pointless.
+    /// Waits while progress is reported, until the time is over or waiting longer is pointless.
     private func pass(
         _ duration: Duration, _ phase: LoadProgress.Phase, _ workers: [LoadWorker]
     ) async -> LoadReport.Ending {

@@ -17,8 +17,8 @@ package final class SharedContext {
     /// The next context in the table's bucket.
     var nextInBucket: Unmanaged<SharedContext>?
 
-    /// What ``SharedContexts`` notes about a context for one publication. A delivery reads it here
-    /// rather than in a dictionary.
+    /// The notes of ``SharedContexts`` about a context for one publication. A delivery reads them
+    /// here rather than in a dictionary.
     @usableFromInline
     struct Notes {
         /// The publication, by its number among those encoded, that the other values belong to.

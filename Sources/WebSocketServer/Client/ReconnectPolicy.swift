@@ -84,8 +84,8 @@ public struct ConnectionAttempt: Sendable {
 
 /// A change of a ``ReconnectingConnection``.
 public enum ReconnectEvent: Sendable {
-    /// It is connected. What is sent on this connection at once precedes everything that is sent
-    /// on the ``ReconnectingConnection``.
+    /// A connection is made. Messages that are sent on it during this call precede all messages
+    /// that are sent on the ``ReconnectingConnection``.
     case connected(ClientConnection)
     /// The connection has ended.
     case disconnected(ConnectionEnd)

@@ -38,11 +38,14 @@ struct ReconnectState {
     var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
     var lastWaiter = 0
     var task: Task<Void, Never>?
+    /// The Close frame of the connection when it is closed for good: 1001 unless the program has
+    /// closed it.
+    var lastClose: (code: CloseCode, reason: String) = (.goingAway, "")
 
     var isOver: Bool { if case .over = phase { true } else { false } }
 }
 
-/// What a ``ReconnectingConnection`` is made from.
+/// The settings of a ``ReconnectingConnection``.
 struct ReconnectSettings: Sendable {
     var attempt: ConnectionAttempt
     var policy = ReconnectPolicy()

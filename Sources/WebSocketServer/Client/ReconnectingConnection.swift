@@ -72,8 +72,12 @@ public final class ReconnectingConnection: MessageSender {
     ///   - code: See ``Connection/close(_:reason:)``.
     ///   - reason: A text for people; cut to 123 bytes.
     public func close(_ code: CloseCode = .normalClosure, reason: String = "") async {
-        let connection = current
-        end(.closed)
+        var connection: ClientConnection?
+        // In one step, so that no connection is made between them, or closed with another code.
+        end(.closed) { state in
+            if case .connected(let current) = state.phase { connection = current }
+            state.lastClose = (code, reason)
+        }
         await connection?.close(code, reason: reason)
     }
 
@@ -161,9 +165,14 @@ public final class ReconnectingConnection: MessageSender {
         return waiters != nil
     }
 
-    /// Ends it: there is no further attempt.
-    private func end(_ end: ReconnectEnd) {
-        change { $0.phase = .over(end) }
+    /// Ends it: there is no further attempt. Calls `body` first, unless it is over already.
+    private func end(
+        _ end: ReconnectEnd, after body: (inout ReconnectState) -> Void = { _ in }
+    ) {
+        change { state in
+            body(&state)
+            state.phase = .over(end)
+        }
         state.withLock { $0.task }?.cancel()
     }
 
@@ -236,18 +245,10 @@ public final class ReconnectingConnection: MessageSender {
             state.unread.append(connection)
             if state.unread.count > ReconnectState.unreadMax { state.unread.removeFirst() }
         }
-        guard isWanted else {
-            settings.onEvent(.disconnected(await connection.close(.goingAway)))
-            return false
-        }
-        guard let end = await ends.first(where: { _ in true }) else {
-            // Closed by the program, which has ended the wait.
-            if case .over(.failed) = state.withLock({ $0.phase }) {
-                connection.connection.close(.goingAway)
-            }
-            var end = try? await connection.waitUntilClosed()
-            if end == nil { end = await connection.close(.goingAway) }
-            settings.onEvent(.disconnected(end!))
+        // The end of the reconnecting connection cancels this task, and so the wait.
+        guard isWanted, let end = await ends.first(where: { _ in true }) else {
+            let (code, reason) = state.withLock { $0.lastClose }
+            settings.onEvent(.disconnected(await connection.close(code, reason: reason)))
             return false
         }
         let retries = settings.policy.retries(after: end)

@@ -12,9 +12,7 @@ import WebSocketProtocol
 public final class WebSocketClient: Sendable {
     private let group: EventLoopGroup
     private let loops: [LoopResources]
-    private let budget: ByteBudget
-    private let memory: ByteBudget
-    private let contextBudget: ByteBudget
+    private let budgets: MemoryBudgets
     /// The settings of all connections; what only a server has is unused.
     private let configuration: ServerConfiguration
     private let defaults: ConnectionOptions
@@ -54,20 +52,13 @@ public final class WebSocketClient: Sendable {
         } catch {
             throw ClientError(.cannotStart, "\(error)", underlying: error)
         }
-        let memory = ByteBudget(
-            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
-        let budget = ByteBudget(
-            max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
-        let contextBudget = ByteBudget(max: compression.memoryMax.bytes)
+        let budgets = MemoryBudgets(limits, compression)
         let warnings = ServerWarnings(logger: logger)
         self.loops = group.loops.map {
             LoopResources(
-                loop: $0, logger: logger, warnings: warnings, memory: memory, assemblies: budget,
-                contexts: contextBudget, admission: nil)
+                loop: $0, logger: logger, warnings: warnings, budgets: budgets, admission: nil)
         }
-        self.budget = budget
-        self.memory = memory
-        self.contextBudget = contextBudget
+        self.budgets = budgets
         defaults = ConnectionOptions(
             limits: limits, heartbeat: configuration.heartbeat, compression: compression)
         options = SessionOptions(defaults)
@@ -255,9 +246,7 @@ public final class WebSocketClient: Sendable {
                 for resources in loops { tasks.addTask { await Self.close(resources) } }
             }
             let handles = group.shutdown()
-            let ledger = Ledger(
-                of: loops, handles: handles, assemblies: budget, memory: memory,
-                contexts: contextBudget)
+            let ledger = Ledger(of: loops, handles: handles, budgets: budgets)
             lastLedger.withLock { $0 = ledger }
         }
     }

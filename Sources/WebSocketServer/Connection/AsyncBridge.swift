@@ -18,7 +18,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     private var isPaused = false
     private var end: ConnectionEnd?
     final private(set) var reader: UnsafeContinuation<Message?, Never>?
-    /// The number of the reader's wait, so that a late cancellation ends no other wait.
+    /// The number of the reader's latest wait, so that a late cancellation ends no other wait.
     private var readNumber = 0
     private var waiters: [Waiter] = []
     /// The number of the latest waiter.
@@ -135,6 +135,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
     @usableFromInline
     final func wait(_ continuation: UnsafeContinuation<Message?, Never>) {
         unsafe precondition(reader == nil, "one task reads a connection's messages")
+        readNumber &+= 1
         unsafe reader = unsafe continuation
     }
 
@@ -179,8 +180,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         if let message = takeWaiting(connection) { return message }
         connection.core.taskRests()
         if end != nil || Task.isCancelled { return nil }
-        readNumber += 1
-        let number = readNumber
+        // That of the wait which begins now.
+        let number = readNumber &+ 1
         return await withTaskCancellationHandler {
             unsafe await withUnsafeContinuation { unsafe wait($0) }
         } onCancel: {
@@ -239,8 +240,8 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
 
 /// The way in which a connection ended.
 public struct ConnectionEnd: Sendable, Hashable {
-    /// The peer's close code (RFC 6455 §7.1.5); ours where the peer did not answer it, which says
-    /// more than the RFC's 1006; else 1006.
+    /// The peer's close code (RFC 6455 §7.1.5). If the peer sent none, the code of our own Close
+    /// frame, which says more than the RFC's 1006; 1006 if no Close frame was sent.
     public let code: CloseCode
     public let reason: String
     /// Whether the peer sent a Close frame.

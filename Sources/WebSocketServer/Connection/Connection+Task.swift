@@ -11,8 +11,9 @@ extension Connection {
     ///     }
     ///
     /// The task is cancelled when the connection is closed; one that is started in
-    /// ``ConnectionHandler/onClose(_:code:reason:)`` or later isn't. If the closure throws, the
-    /// error is logged and the connection closed with 1011, as for an `async` route.
+    /// ``ConnectionHandler/onClose(_:code:reason:)`` or later isn't. A stop of the server waits for
+    /// both, as it does for `async` routes. If the closure throws, the error is logged and the
+    /// connection closed with 1011, as for an `async` route.
     ///
     /// Further messages may arrive meanwhile, and their tasks may run at the same time: a client
     /// decides how many. ``pauseReading()`` before, and ``resumeReading()`` at the end, limit them
@@ -86,8 +87,8 @@ extension ConnectionCore {
         then body: @escaping (Value) -> Void
     ) {
         let tasks = registry.tasks[id] ?? ConnectionTasks()
-        let start = { [self] (number: Int) in
-            Task(executorPreference: loop) {
+        let start = { [self] (number: Int) -> Task<Void, Never> in
+            startTask {
                 let result: Value?
                 do {
                     result = try await operation()

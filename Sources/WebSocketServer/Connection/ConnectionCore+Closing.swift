@@ -143,7 +143,7 @@ extension ConnectionCore {
             forgetBacklog(andOutbox: true)
             dropUnsent()
             countMemory()
-            // The handler may be in the middle of a broadcast: it hears of the end afterwards.
+            // Later, since the handler may be in the middle of a broadcast.
             loop.execute { [self] in terminate(reset: true) }
         case .terminate: terminate()
         case .refuseRequest:
@@ -158,8 +158,8 @@ extension ConnectionCore {
     /// data could be lost with it.
     ///
     /// The wait lasts up to the close timeout. The timeout restarts while the peer receives queued
-    /// data, whose amount is bounded by the outbox and the kernel's buffer. The handler hears of the
-    /// end at once, because no more messages can be sent or received.
+    /// data, whose amount is bounded by the outbox and the kernel's buffer. The end is reported to
+    /// the handler in this turn, because no more messages can be sent or received.
     func linger(finishing: Bool) {
         guard let deadline = lifecycle.linger(now: loop.now) else { return }
         linger(until: deadline, finishing: finishing)

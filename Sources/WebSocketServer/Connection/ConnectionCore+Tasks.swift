@@ -6,7 +6,8 @@ import UVTransport
 /// RFC 6455 §5.5.1 allows the delay. The task has the close timeout from the time at which it took
 /// its last message: a task that took one long ago is not about to reply.
 extension ConnectionCore {
-    /// Runs a handler's `async` code in a task on the loop. A stop of the server waits for it.
+    /// Runs a handler's `async` code in a task on the loop, and is called there. A stop of the
+    /// server waits for it.
     @discardableResult
     func startTask(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
         resources.tasks.began()

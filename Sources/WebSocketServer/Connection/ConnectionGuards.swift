@@ -48,6 +48,9 @@ final class ConnectionGuards {
     /// The bytes of memory for input that is not parsed or taken yet.
     var heldSize: Int { unparsedBytes.capacity + queuedSize }
 
+    /// Whether the connection needs nothing that the guards hold.
+    var isEmpty: Bool { unparsedBytes.isEmpty && inflation == nil && queuedSize == 0 }
+
     func hold(_ bytes: UnsafeMutableRawBufferPointer) {
         unsafe unparsedBytes.append(contentsOf: bytes)
     }

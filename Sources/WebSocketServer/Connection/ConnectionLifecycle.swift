@@ -131,7 +131,7 @@ struct ConnectionLifecycle: ~Copyable {
     mutating func markAuthenticated() {
         guard let guards else { return }
         guards.authenticated(options)
-        if !options.hasRates, guards.unparsedBytes.isEmpty { self.guards = nil }
+        if !options.hasRates, guards.isEmpty { self.guards = nil }
     }
 
     // MARK: - Tasks

@@ -1,7 +1,7 @@
 import UVTransport
 
-/// The running tasks of one loop's `async` handlers, which a stop of the server waits for: they may
-/// still need what the program ends after the server. For that loop's thread.
+/// The running tasks of one loop's handlers, which a stop of the server waits for: they may still
+/// need what the program ends after the server. For that loop's thread.
 final class HandlerTasks: TimerEntry {
     /// The time that tasks have to react to their cancellation, even after the drain's deadline.
     private static let graceMilliseconds: UInt64 = 1_000

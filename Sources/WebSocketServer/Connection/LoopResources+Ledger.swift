@@ -4,15 +4,12 @@ extension Ledger {
     /// - Parameters:
     ///   - loops: The resources of all loops.
     ///   - handles: The open handles of all loops.
-    init(
-        of loops: [LoopResources], handles: Int, assemblies: ByteBudget, memory: ByteBudget,
-        contexts: ByteBudget
-    ) {
+    init(of loops: [LoopResources], handles: Int, budgets: MemoryBudgets) {
         self.init(
             handles: handles,
             buffers: loops.reduce(0) { $0 + $1.assemblies.outstanding },
-            assemblyBytes: assemblies.bytesUsed, memoryBytes: memory.bytesUsed,
-            contextBytes: contexts.bytesUsed,
+            assemblyBytes: budgets.assemblies.bytesUsed, memoryBytes: budgets.memory.bytesUsed,
+            contextBytes: budgets.contexts.bytesUsed,
             notes: loops.reduce(0) { $0 + $1.registry.noteCount })
     }
 }

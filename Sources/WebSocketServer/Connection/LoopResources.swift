@@ -36,8 +36,8 @@ final class LoopResources: @unchecked Sendable {
     var siblings: [LoopResources] = []
 
     init(
-        loop: EventLoop, logger: Logger, warnings: ServerWarnings, memory: ByteBudget,
-        assemblies: ByteBudget, contexts: ByteBudget, admission: Admission?
+        loop: EventLoop, logger: Logger, warnings: ServerWarnings, budgets: MemoryBudgets,
+        admission: Admission?
     ) {
         self.loop = loop
         self.logger = logger
@@ -46,9 +46,9 @@ final class LoopResources: @unchecked Sendable {
         registry = ConnectionRegistry(loop: loop)
         maskingKeys = MaskingKeys(isSeeded: loop.isManual)
         tasks = HandlerTasks(loop: loop)
-        self.memory = LoopMemory(budget: memory)
-        self.assemblies = AssemblyPool(budget: assemblies, memory: self.memory)
-        self.codecs = LoopCodecs(budget: contexts, loop: loop)
+        memory = LoopMemory(budget: budgets.memory)
+        assemblies = AssemblyPool(budget: budgets.assemblies, memory: memory)
+        codecs = LoopCodecs(budget: budgets.contexts, loop: loop)
         unsafe messageCounts = .allocate(capacity: 1)
         unsafe messageCounts.initialize(to: MessageCounts())
     }

@@ -1,7 +1,7 @@
 public import WebSocketProtocol
 
-/// What publishes messages to topics without waiting: ``Connection`` and ``AsyncConnection``. Other
-/// code publishes by the methods of ``Server``.
+/// A publisher to topics that doesn't wait for the broker: ``Connection`` and ``AsyncConnection``.
+/// Other code publishes by the methods of ``Server``.
 ///
 /// All methods may be called from any thread. `key` is the subject of the message:
 /// ``Publication/key``.

@@ -1,6 +1,6 @@
 public import WebSocketProtocol
 
-/// What sends messages to one peer and waits while the peer is slow to read: ``AsyncConnection``,
+/// A sender of messages to one peer that waits while the peer is slow to read: ``AsyncConnection``,
 /// ``ClientConnection`` and ``ReconnectingConnection``.
 public protocol MessageSender: Sendable {
     /// Sends a message. Waits while the outbox is above ``Limits/outboxHighWater``.

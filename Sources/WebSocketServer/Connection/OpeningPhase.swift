@@ -15,8 +15,8 @@ class OpeningPhase {
         preconditionFailure("overridden")
     }
 
-    /// Returns whether the phase goes on although the peer sends no more, since it still owes the
-    /// peer a response.
+    /// Returns whether the phase continues although the peer sends no more, because a response to
+    /// the peer is still pending.
     func outlivesEnd(on connection: ConnectionCore) -> Bool { false }
 
     /// Called when the connection is over before it became a WebSocket. Tasks are cancelled.

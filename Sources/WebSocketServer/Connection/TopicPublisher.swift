@@ -1,7 +1,7 @@
 public import PubSub
 public import WebSocketProtocol
 
-/// What publishes to topics and waits for the broker's answer: ``Server`` and ``Request``. The code
+/// A publisher to topics that waits for the broker's answer: ``Server`` and ``Request``. The code
 /// of a connection publishes without waiting: see ``MessagePublisher``.
 public protocol TopicPublisher: Sendable {
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has

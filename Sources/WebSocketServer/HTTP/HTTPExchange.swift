@@ -79,8 +79,8 @@ final class HTTPExchange: OpeningPhase {
         pauseReadingIfFull(on: connection)
     }
 
-    /// Pauses reading while a request is answered and enough waits behind it. Until then, reading
-    /// goes on: only so is the client's leaving noticed.
+    /// Pauses reading while a request is answered and enough waits behind it. Until then the
+    /// connection continues to read, because that is how it notices that the client has left.
     func pauseReadingIfFull(on connection: ConnectionCore) {
         if isAnswering, pipelined.count >= PipelinedBytes.sizeMax {
             connection.setReadingPaused(true, .http)

@@ -124,23 +124,20 @@ package final class MemoryServer: Sendable {
 private final class RunningLoop: Sendable {
     let server: ServerLoop
     let client: LoopResources
-    private let memory = ByteBudget(max: .max / 4)
-    private let contexts = ByteBudget(max: .max / 4)
-    private let assemblies: ByteBudget
+    private let budgets = MemoryBudgets(size: .max / 4)
 
     init(_ server: ServerLoop, logger: Logger) {
         self.server = server
-        assemblies = ByteBudget(max: .max / 4, within: memory)
         client = LoopResources(
             loop: server.loop, logger: logger, warnings: ServerWarnings(logger: logger),
-            memory: memory, assemblies: assemblies, contexts: contexts, admission: nil)
+            budgets: budgets, admission: nil)
     }
 
     /// The resources of the clients that are left; read once the loop has stopped.
     var clientLedger: Ledger {
         Ledger(
-            buffers: client.assemblies.outstanding, assemblyBytes: assemblies.bytesUsed,
-            memoryBytes: memory.bytesUsed, contextBytes: contexts.bytesUsed,
+            buffers: client.assemblies.outstanding, assemblyBytes: budgets.assemblies.bytesUsed,
+            memoryBytes: budgets.memory.bytesUsed, contextBytes: budgets.contexts.bytesUsed,
             notes: client.registry.noteCount)
     }
 }

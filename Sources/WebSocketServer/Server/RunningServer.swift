@@ -181,9 +181,7 @@ final class RunningServer: Sendable {
         loops[0].loop.execute { [loops] in loops[0].ignoreSignals() }
         let handles = group.shutdown()
         let resources = loops.map(\.resources)
-        var ledger = Ledger(
-            of: resources, handles: handles, assemblies: shared.budget, memory: shared.memory,
-            contexts: shared.contextBudget)
+        var ledger = Ledger(of: resources, handles: handles, budgets: shared.budgets)
         ledger.topics = resources.reduce(resources[0].topics?.hub.topicCount ?? 0) {
             $0 + ($1.topics?.delivery.leftovers ?? 0)
         }

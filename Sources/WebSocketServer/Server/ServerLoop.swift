@@ -30,8 +30,7 @@ final class ServerLoop: @unchecked Sendable {
         self.descriptors = descriptors
         http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
-            loop: loop, logger: shared.logger, warnings: shared.warnings, memory: shared.memory,
-            assemblies: shared.budget, contexts: shared.contextBudget,
+            loop: loop, logger: shared.logger, warnings: shared.warnings, budgets: shared.budgets,
             admission: shared.admission)
         tls = shared.configuration.tls
         resources.handshakes = Self.makeHandshakes(

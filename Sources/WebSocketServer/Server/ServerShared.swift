@@ -11,12 +11,7 @@ final class ServerShared: Sendable {
     let http: HTTPSettings
     let logger: Logger
     let admission: Admission
-    /// The bytes of partly received messages.
-    let budget: ByteBudget
-    /// All bytes that peers make the server hold.
-    let memory: ByteBudget
-    /// The bytes of compression contexts.
-    let contextBudget: ByteBudget
+    let budgets: MemoryBudgets
     let broker: any Broker
     /// The bytes that wait for slow consumers.
     let backlogBudget: ByteBudget
@@ -44,16 +39,12 @@ final class ServerShared: Sendable {
         http = HTTPSettings(
             configuration, router: router, publisher: publisher, warnings: warnings, logger: logger)
         let limits = configuration.limits
-        let memory = ByteBudget(
-            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
-        self.memory = memory
+        let budgets = MemoryBudgets(limits, configuration.compression)
+        self.budgets = budgets
         admission = Admission(
             max: limits.connectionsMax ?? RangedSettings.connectionsMax.range.upperBound,
             perAddressMax: limits.connectionsPerAddressMax,
-            proxies: configuration.proxies, isOverloaded: { memory.isOverrun })
-        budget = ByteBudget(
-            max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
-        contextBudget = ByteBudget(max: configuration.compression.memoryMax.bytes)
+            proxies: configuration.proxies, isOverloaded: { budgets.memory.isOverrun })
     }
 
     /// The resources left open when the server last stopped; `nil` before that.
