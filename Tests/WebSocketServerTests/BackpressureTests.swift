@@ -95,6 +95,33 @@ import LiveTesting
         }
     }
 
+    @Test("A pause of the application outlasts that of a full queue")
+    func ownPause() async throws {
+        let (opened, gate) = (Reports<Connection>(), Reports<Int>())
+        let received = Reports<Message>()
+        var router = Router()
+        router.webSocket("/ws") { connection in
+            opened.add(connection.connection)
+            _ = try await gate.next()
+            for try await message in connection.messages { received.add(message) }
+        }
+        try await withTestServer(router) { app in
+            let client = try await app.upgraded()
+            await client.send((0..<300).flatMap { RawClient.Frame.text("\($0)").encoded() })
+            let connection = try await opened.next()
+            #expect(await connection.onLoop { $0.pauseReasons == .queue })
+            connection.pauseReading()
+            gate.add(1)
+            try await connection.until { $0.pauseReasons == .application }
+            let count = received.all.count
+            #expect(count > 0 && count < 300)
+            connection.resumeReading()
+            for number in 0..<300 {
+                #expect(try await received.next() == Message("\(number)"))
+            }
+        }
+    }
+
     @Test("A slow async handler pauses reading, and loses no message")
     func slowHandler() async throws {
         let (opened, gate) = (Reports<Connection>(), Reports<Int>())
@@ -109,7 +136,7 @@ import LiveTesting
             let client = try await app.upgraded()
             await client.send((0..<300).flatMap { RawClient.Frame.text("\($0)").encoded() })
             let connection = try await opened.next()
-            #expect(await connection.onLoop { $0.pauseReasons.contains(.application) })
+            #expect(await connection.onLoop { $0.pauseReasons.contains(.queue) })
             gate.add(1)
             for number in 0..<300 {
                 #expect(try await received.next() == Message("\(number)"))

@@ -99,7 +99,7 @@ import WebSocketProtocol
 
     @Test(
         "A peer that isn't read from is never pinged or taken for dead",
-        arguments: [1, 8, 16, 32] as [UInt8])
+        arguments: [1, 8, 16, 32, 64] as [UInt8])
     func paused(reason: UInt8) {
         var lifecycle = Self.lifecycle()
         lifecycle.pause(for: Lifecycle.PauseReasons(rawValue: reason))

@@ -60,7 +60,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
             isPaused = true
             connection.core.ensureGuards().queuedSize = queue.bytes
             connection.core.countMemory()
-            connection.pauseReading()
+            connection.core.setReadingPaused(true, .queue)
         }
     }
 
@@ -154,7 +154,7 @@ class AsyncBridge: ConnectionHandler, @unchecked Sendable {
         isPaused = false
         connection.core.guards?.queuedSize = 0
         connection.core.countMemory()
-        connection.resumeReading()
+        connection.core.setReadingPaused(false, .queue)
     }
 
     /// Returns the next message to a task on another loop or thread, or to one that others may

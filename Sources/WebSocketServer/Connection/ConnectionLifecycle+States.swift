@@ -18,7 +18,7 @@ extension ConnectionLifecycle {
     /// The reasons why reading is paused; any one is enough.
     struct PauseReasons: OptionSet {
         let rawValue: UInt8
-        /// The application asked for it, or its queue of messages is full.
+        /// The application asked for it.
         static let application = PauseReasons(rawValue: 1)
         /// The outbox is above its high-water mark.
         static let outbox = PauseReasons(rawValue: 2)
@@ -30,6 +30,8 @@ extension ConnectionLifecycle {
         static let held = PauseReasons(rawValue: 16)
         /// The peer's Close frame came, and its answer waits for a task.
         static let peerClosed = PauseReasons(rawValue: 32)
+        /// The queue of messages for a task is full.
+        static let queue = PauseReasons(rawValue: 64)
     }
 
     // MARK: - Questions

@@ -298,7 +298,7 @@ struct ConnectionLifecycle: ~Copyable {
             liveness.beganAssembly(now: now)
         }
         // While reading is paused, a silent peer can't be told from a live one.
-        if !pauseReasons.isDisjoint(with: [.application, .rate, .held, .peerClosed]) {
+        if !pauseReasons.isDisjoint(with: [.application, .rate, .held, .peerClosed, .queue]) {
             liveness.received(now: now)
         }
         switch liveness.checkHeartbeat(options, now: now, takesSome: takesSome) {
