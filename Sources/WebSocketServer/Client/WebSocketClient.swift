@@ -235,8 +235,8 @@ public final class WebSocketClient: Sendable {
 
     /// Closes all connections with 1001, waits until they are closed, and stops the event loops.
     ///
-    /// That takes at most ``Limits/closeTimeout``, unless a server is still receiving queued
-    /// output. Calling it again has no effect.
+    /// That takes at most ``Limits/closeTimeout`` and a second for the tasks of handlers, unless a
+    /// server is still receiving queued output. Calling it again has no effect.
     public func shutdown() async {
         guard !isShutDown.exchange(true, ordering: .relaxed) else { return }
         for connection in reconnecting.withLock({ $0.values.map(\.self) }) { connection.shutDown() }
@@ -277,7 +277,9 @@ public final class WebSocketClient: Sendable {
                         connection.beginClosing(.goingAway, "")
                     }
                 }
-                registry.whenEmpty { continuation.resume() }
+                registry.whenEmpty {
+                    resources.tasks.wait(until: resources.loop.now) { continuation.resume() }
+                }
             }
         }
     }
