@@ -170,6 +170,7 @@ extension StopTests {
         var router = Router.echo
         router.get("/readyz") { .text("\($0.isDraining)") }
         var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
+        configuration.limits = .patient
         configuration.drain.delay = .seconds(600)
         let server = try Server(configuration: configuration, router: router, logger: .silent) {
             bound.add($0)

@@ -166,7 +166,9 @@ import LiveTesting
     @Test("A stop lets a decision finish, and then refuses it with 503")
     func drain() async throws {
         let waiting = Waiting()
-        try await withServer(Self.router(waiting)) { server in
+        try await withServer(Self.router(waiting)) {
+            $0.drain.deadline = .seconds(120)
+        } _: { server in
             let clients = [try server.raw(), try server.raw()]
             for (client, request) in zip(clients, [RawClient.upgradeRequest("/ws"), Self.plain]) {
                 try await client.send(request)
