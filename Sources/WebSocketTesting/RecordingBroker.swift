@@ -8,7 +8,7 @@ public final class RecordingBroker: Broker {
 
     public init() {}
 
-    /// What was published so far, in order, whether or not anybody subscribes to it.
+    /// The publications so far, in order, with or without subscribers.
     public var publications: [RecordedPublication] { published.withLock { $0 } }
 
     public func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {

@@ -62,7 +62,7 @@ public final class RecordingConnection: Sendable {
     /// a subscriber.
     public var sent: [Message] { get async { await client.allMessages } }
 
-    /// What was published so far.
+    /// The publications so far, of this and other connections.
     public var published: [RecordedPublication] { broker.publications }
 
     /// The topics that the connection subscribes to, sorted.
