@@ -16,8 +16,8 @@ final class Arrivals: @unchecked Sendable {
         if !waits.isEmpty { waits.removeAll { $0() } }
     }
 
-    /// Waits until the loop is idle and `look`, which is called on the loop, returns a value. Throws
-    /// ``DeadlineError`` after `limit` of real time, even if the loop is never idle.
+    /// Waits until the loop is idle and `look`, which is called on the loop, returns a value.
+    /// Throws ``DeadlineError`` after `limit` of real time, even if the loop is never idle.
     func wait<Value: Sendable>(
         within limit: Duration, _ what: String, for look: @escaping @Sendable () -> Value?
     ) async throws -> Value {
