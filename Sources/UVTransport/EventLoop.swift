@@ -113,13 +113,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
-    /// Gives closing handles and jobs their last turns after ``stop()``, so that no task waits
-    /// forever. The loop does not wait for handles that were left open, but counts them in
-    /// ``openHandles``.
+    /// Gives closing handles and jobs their last turns after ``stop()``, and calls back those that
+    /// wait for idleness, so that no task waits forever. The loop does not wait for handles that
+    /// were left open, but counts them in ``openHandles``.
     private func finishRunning() {
         var turns = 0
-        while turns < Self.lastTurns, unsafe uv_loop_alive(uv) != 0 || !jobs.isEmpty {
+        while turns < Self.lastTurns,
+            unsafe uv_loop_alive(uv) != 0 || !jobs.isEmpty || manual?.isAwaited == true
+        {
             unsafe uv_run(uv, UV_RUN_NOWAIT)
+            if let manual, manual.isAwaited { manual.takeWaiting()() }
             endTurn()
             turns += 1
         }

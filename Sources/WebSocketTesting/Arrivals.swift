@@ -16,8 +16,8 @@ final class Arrivals: @unchecked Sendable {
         if !waits.isEmpty { waits.removeAll { $0() } }
     }
 
-    /// Waits until `look`, which is called on the loop, returns a value. Throws ``DeadlineError``
-    /// after `limit` of real time.
+    /// Waits until the loop is idle and `look`, which is called on the loop, returns a value.
+    /// Throws ``DeadlineError`` after `limit` of real time, even if the loop is never idle.
     func wait<Value: Sendable>(
         within limit: Duration, _ what: String, for look: @escaping @Sendable () -> Value?
     ) async throws -> Value {
@@ -25,16 +25,17 @@ final class Arrivals: @unchecked Sendable {
         let loop = memory.loop
         let value: Value? = await withCheckedContinuation { continuation in
             let runs = loop.executeLater { [self] in
+                wait.begin(continuation, limit, on: loop, look)
+                let isDone = { wait.isOver || look().map { wait.end($0) } != nil }
                 loop.whenIdle { [self] in
-                    if let value = look() { return continuation.resume(returning: value) }
-                    wait.begin(continuation, limit, on: loop)
-                    waits.append { wait.isOver || look().map { wait.end($0) } != nil }
+                    if !isDone() { waits.append(isDone) }
                 }
             }
             if !runs { continuation.resume(returning: nil) }
         }
         if let value { return value }
-        if let value = await memory.perform(look) { return value }
+        // A stopped loop has looked no more.
+        if !loop.executeLater({}), let value = await memory.perform(look) { return value }
         throw DeadlineError(
             description:
                 "\(what): nothing came within \(limit) of real time; does the test have to "
@@ -51,12 +52,14 @@ private final class Wait<Value: Sendable>: @unchecked Sendable {
     var isOver: Bool { continuation == nil }
 
     func begin(
-        _ continuation: CheckedContinuation<Value?, Never>, _ limit: Duration, on loop: EventLoop
+        _ continuation: CheckedContinuation<Value?, Never>, _ limit: Duration, on loop: EventLoop,
+        _ look: @escaping @Sendable () -> Value?
     ) {
         self.continuation = continuation
         timer = Task {
             try await Task.sleep(for: limit)
-            if !loop.executeLater({ self.end(nil) }) { self.end(nil) }
+            let runs = loop.executeLater { if !self.isOver { self.end(look()) } }
+            if !runs { self.end(nil) }
         }
     }
 

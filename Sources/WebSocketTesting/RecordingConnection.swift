@@ -21,8 +21,8 @@ public final class RecordingConnection: Sendable {
     /// Opens a connection, so that the handler's `onOpen` is called.
     ///
     /// - Parameters:
-    ///   - handler: An expression that makes the handler. It is evaluated on the server's event loop,
-    ///     so that the handler may hold state.
+    ///   - handler: An expression that makes the handler. It is evaluated on the server's event
+    ///     loop, so that the handler may hold state.
     ///   - configure: Changes the configuration of the server.
     public init(
         to handler: @autoclosure @escaping @Sendable () -> any ConnectionHandler,
@@ -62,7 +62,7 @@ public final class RecordingConnection: Sendable {
     /// a subscriber.
     public var sent: [Message] { get async { await client.allMessages } }
 
-    /// All publications so far, in order.
+    /// The publications so far, of this and other connections.
     public var published: [RecordedPublication] { broker.publications }
 
     /// The topics that the connection subscribes to, sorted.

@@ -54,4 +54,6 @@ public struct TestResponse: Sendable {
 /// An error that a test's server or client has found.
 public struct TestFailure: Error, CustomStringConvertible {
     public let description: String
+
+    static let stopped = TestFailure(description: "the test server has been stopped")
 }

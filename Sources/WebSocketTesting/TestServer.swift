@@ -20,7 +20,8 @@ public import WebSocketServer
 /// returns when nothing is left to do there: a message that was sent has been handled, and the
 /// answers have come. So a test also sees that something did *not* happen, without waiting for
 /// real time. Only code that leaves the loop, such as a query of a database, may still run; calls
-/// such as ``TestClient/receive(within:)`` wait for its results.
+/// such as ``TestClient/receive(within:)`` wait for its results. A handler that works on the loop
+/// without end keeps the calls waiting, so give its test a time limit.
 ///
 /// Each run takes the same course. With a ``seed``, bytes are read and written in random pieces,
 /// which are the same for the same seed.
@@ -45,8 +46,10 @@ public final class TestServer: Sendable {
     ///   - configuration: The limits, timeouts and other settings. Addresses and the number of
     ///     loops are ignored.
     ///   - broker: Carries the publications. By default the topics are the server's own.
+    ///   - logger: By default, nothing is logged.
     ///   - seed: Makes reads and writes of random sizes, the same for the same seed. Tests of
     ///     protocols run with several.
+    /// - Throws: `ConfigurationErrors` and `RouteErrors`, as a `Server` does.
     public init(
         _ router: Router, configuration: ServerConfiguration = ServerConfiguration(),
         broker: any Broker = MemoryBroker(), logger: Logger? = nil, seed: UInt64? = nil
@@ -90,12 +93,17 @@ public final class TestServer: Sendable {
 
     // MARK: - Connections
 
-    /// Opens a WebSocket. Throws a ``ClientError`` if the server refuses it.
+    /// Opens a WebSocket.
     ///
     /// - Parameters:
     ///   - path: The path and query.
+    ///   - subprotocols: The subprotocols that the client offers, the preferred one first.
+    ///   - headerFields: Further fields of the request, such as `Authorization`.
     ///   - address: The client's IP address.
     ///   - compression: The compression that the client offers.
+    ///   - options: The properties of the connection.
+    /// - Throws: `ClientError` if the server refuses it; ``TestFailure`` if the address is invalid
+    ///   or the server was stopped.
     public func connect(
         _ path: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
         from address: String = "192.0.2.1", compression: Compression = .off,
@@ -129,19 +137,23 @@ public final class TestServer: Sendable {
                     }
                 }
             }
-            precondition(runs, "the test server has been stopped")
+            if !runs { continuation.resume(throwing: TestFailure.stopped) }
         }
     }
 
-    /// Opens a connection for exact bytes.
+    /// Opens a connection for exact bytes. Throws ``TestFailure`` if the address is invalid or the
+    /// server was stopped.
     ///
-    /// - Parameter address: The client's IP address.
+    /// - Parameters:
+    ///   - address: The client's IP address.
+    ///   - options: The properties of the connection.
     public func open(
         from address: String = "192.0.2.1", wire options: WireOptions = WireOptions()
     ) async throws -> TestSocket {
         let peer = try Self.peer(address)
         let (loop, memory, state, seed) = (loop, memory, state, seed)
-        return await memory.perform {
+        let socket = await memory.perform { () -> TestSocket? in
+            if state.isStopped { return nil }
             let wire = state.makeWire(loop, options, seed)
             let socket = TestSocket(wire, memory)
             socket.begin()
@@ -149,6 +161,8 @@ public final class TestServer: Sendable {
             memory.accept(wire.makeServerEnd(), from: peer)
             return socket
         }
+        guard let socket else { throw TestFailure.stopped }
+        return socket
     }
 
     private static func peer(_ text: String) throws -> SocketAddress {
@@ -165,13 +179,19 @@ public final class TestServer: Sendable {
 
     // MARK: - Requests
 
-    /// Sends a GET request, and returns the response.
+    /// Sends a GET request, and returns the response. Throws as `request` does.
     public func get(_ path: String, headerFields: HTTPFields = [:]) async throws -> TestResponse {
         try await request(.get, path, headerFields: headerFields)
     }
 
-    /// Sends a request on a connection of its own, and returns the response. Throws
-    /// ``DeadlineError`` if none comes within `limit` of real time.
+    /// Sends a request on a connection of its own, and returns the response.
+    ///
+    /// - Parameters:
+    ///   - path: The path and query.
+    ///   - address: The client's IP address.
+    /// - Throws: ``DeadlineError`` if no response comes within `limit` of real time; ``SocketEnd``
+    ///   if the connection ends before; ``TestFailure`` if the response or the address is invalid,
+    ///   or the server was stopped.
     public func request(
         _ method: HTTPRequest.Method, _ path: String, headerFields: HTTPFields = [:],
         body: [UInt8] = [], from address: String = "192.0.2.1",
@@ -188,7 +208,8 @@ public final class TestServer: Sendable {
         return response
     }
 
-    /// Sends a request with a body of text, and returns the response.
+    /// Sends a request with a body of text, and returns the response. Throws as the other
+    /// `request`.
     public func request(
         _ method: HTTPRequest.Method, _ path: String, headerFields: HTTPFields = [:],
         body: String, from address: String = "192.0.2.1", within limit: Duration = patience
@@ -205,9 +226,9 @@ public final class TestServer: Sendable {
         await memory.perform { [state] in state.transcript = [] }
     }
 
-    /// What the server's program has received and sent, in order: every read and write, with its
-    /// time. Two runs with the same seed have the same transcript. Empty without
-    /// ``recordTranscript()``; connections that were open before aren't in it.
+    /// The reads and writes of the server so far, in order, each with its time. Two runs with the
+    /// same seed have the same transcript. Empty without ``recordTranscript()``; connections that
+    /// were open before aren't in it.
     public var transcript: [TranscriptEntry] {
         get async { await memory.perform { [state] in state.transcript ?? [] } }
     }
@@ -227,6 +248,7 @@ public final class TestServer: Sendable {
     /// something open, such as memory of a connection.
     public func stop() async throws {
         await memory.perform { [state] in
+            state.isStopped = true
             for socket in state.sockets { socket.drop() }
             state.sockets = []
         }
@@ -234,35 +256,11 @@ public final class TestServer: Sendable {
     }
 }
 
-/// Runs a ``TestServer`` during `body`, then stops it and checks that nothing is left open. For the
-/// other parameters see ``TestServer/init(_:configuration:broker:logger:seed:)``.
-///
-/// - Parameter configure: Changes the configuration.
-public func withTestServer<Value: Sendable>(
-    _ router: Router, broker: any Broker = MemoryBroker(), logger: Logger? = nil,
-    seed: UInt64? = nil, configure: (inout ServerConfiguration) -> Void = { _ in },
-    _ body: (TestServer) async throws -> Value
-) async throws -> Value {
-    var configuration = ServerConfiguration()
-    configure(&configuration)
-    let app = try await TestServer(
-        router, configuration: configuration, broker: broker, logger: logger, seed: seed)
-    let value: Value
-    do {
-        value = try await body(app)
-    } catch {
-        // The first error says more than a leak that follows from it.
-        try? await app.stop()
-        throw error
-    }
-    try await app.stop()
-    return value
-}
-
 /// The state of a ``TestServer``, for its loop.
 private final class TestServerState: @unchecked Sendable {
     // Safety: touched on the loop only, except for `start`.
     let start: UInt64
+    var isStopped = false
     var sockets: [TestSocket] = []
     var transcript: [TranscriptEntry]?
     private var wires = 0

@@ -139,4 +139,17 @@ private final class Script: StreamTransport {
         #expect(order.value.suffix(2) == [5_001, 5_002])
         #expect(group.shutdown() == 0)
     }
+
+    @Test("calls back all that still wait for idleness when it is stopped")
+    func stopped() throws {
+        let group = try EventLoopGroup(count: 1, isManual: true)
+        let loop = group.loops[0]
+        let called = Locked(0)
+        loop.execute {
+            for _ in 0..<3 { loop.whenIdle { called.withLock { $0 += 1 } } }
+            loop.stop()
+        }
+        #expect(group.shutdown() == 0)
+        #expect(called.value == 3)
+    }
 }

@@ -160,7 +160,9 @@ import LiveTesting
     @Test("A stop sends its Close frame without waiting for a task")
     func stop() async throws {
         let gate = Reports<Int>()
-        try await withServer(Self.echo(gate)) { server in
+        try await withServer(Self.echo(gate)) {
+            $0.drain.deadline = .seconds(120)
+        } _: { server in
             let client = try await server.upgraded()
             try await client.send([Frame.text("one"), .close(4_001)].flatMap { $0.encoded() })
             server.server.stop()

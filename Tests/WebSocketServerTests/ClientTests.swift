@@ -157,10 +157,11 @@ import LiveTesting
             let url = "ws://127.0.0.1:\(socket.address.port)/"
             #expect(await Self.failure(client, url, limits) == .timedOut)
             socket.close()
-            #expect(await Self.failure(client, url, limits) == .cannotConnect)
-            #expect(await Self.failure(client, "ws+unix:/nowhere", limits) == .cannotConnect)
+            #expect(await Self.failure(client, url, .patient) == .cannotConnect)
+            #expect(await Self.failure(client, "ws+unix:/nowhere", .patient) == .cannotConnect)
             #expect(
-                await Self.failure(client, "ws://no-such-host.invalid/", limits) == .cannotConnect)
+                await Self.failure(client, "ws://no-such-host.invalid/", .patient) == .cannotConnect
+            )
             let error = await #expect(throws: ClientError.self) {
                 try await client.connect(to: url, subprotocols: ["a b"])
             }

@@ -167,7 +167,9 @@ import LiveTesting
         var router = Router()
         router.get("/") { _ in .text(text) }
         let reading = Locked<Task<String, any Error>?>(nil)
-        try await withServer(router) { server in
+        try await withServer(router) {
+            $0.drain.deadline = .seconds(120)
+        } _: { server in
             let client = try server.raw(receiveBuffer: 4_096)
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             let head = try await client.readHead()

@@ -118,11 +118,16 @@ private final class Greeter: ConnectionHandler {
     func refused() async throws {
         try await withServer(Self.router) {
             $0.proxies = Self.proxies(protocol: .required)
-            $0.limits.handshakeTimeout = .milliseconds(100)
         } _: { server in
             let stranger = try server.raw()
             try await stranger.send(Self.who())
             #expect(try await stranger.readToEnd(orReset: true) == [])
+            #expect(await server.server.counters().handshakeTimeouts == 0)
+        }
+        try await withServer(Self.router) {
+            $0.proxies = Self.proxies(protocol: .required)
+            $0.limits.handshakeTimeout = .milliseconds(100)
+        } _: { server in
             let silent = try server.raw()
             try await silent.send("PROXY TCP4 ")
             #expect(try await silent.readToEnd(orReset: true) == [])
@@ -170,6 +175,7 @@ extension StopTests {
         var router = Router.echo
         router.get("/readyz") { .text("\($0.isDraining)") }
         var configuration = ServerConfiguration(address: .hostname("127.0.0.1", port: 0))
+        configuration.limits = .patient
         configuration.drain.delay = .seconds(600)
         let server = try Server(configuration: configuration, router: router, logger: .silent) {
             bound.add($0)
@@ -207,6 +213,7 @@ extension StopTests {
                 #expect(try await upgraded.readFrame() == .close(1012, "service restart"))
                 goodbye.add(.now)
                 try await upgraded.send(.close(1012))
+                await upgraded.close()
             }
             start.withLock { $0 = .now }
         }

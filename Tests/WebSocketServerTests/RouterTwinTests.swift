@@ -169,8 +169,9 @@ extension Request {
             spec.shape.map { $0 == "..." ? "3" : $0 == "{}" ? "2" : $0 == ":int" ? "1" : "0" }
                 .joined()
         }
-        let fits = specs.enumerated().map { (number: $0, spec: $1, fit: fit($1.segments, path)) }
-            .sorted { (rank($0.spec), $0.number) < (rank($1.spec), $1.number) }
+        let fits = specs.enumerated()
+            .map { (number: $0, spec: $1, fit: fit($1.segments, path), rank: rank($1)) }
+            .sorted { ($0.rank, $0.number) < ($1.rank, $1.number) }
         let whole = fits.compactMap { one -> (text: String, spec: Spec, values: PathParameters)? in
             guard case .yes(let values) = one.fit else { return nil }
             return ("\(one.number)", one.spec, values)
@@ -201,7 +202,7 @@ extension Request {
     @Test("choose the same route and parameters, whatever the order of the routes")
     func choices() async {
         var random = SplitMix(17)
-        for _ in 0..<400 {
+        for _ in 0..<200 {
             let specs = Self.randomSpecs(&random)
             var router = Router()
             for (number, spec) in specs.enumerated() {
@@ -219,10 +220,11 @@ extension Request {
                 let answer = await table.answer(
                     method, path.map { ExactString($0) }, isUpgrade: isUpgrade)
                 let expected = Self.twin(specs, method, path, isUpgrade: isUpgrade)
-                #expect(
-                    answer == expected,
-                    "\(method) \(path) \(isUpgrade) of \(specs.map { "\($0.method?.rawValue ?? "WS") \($0.path)" })"
-                )
+                // An `#expect` would describe all its values each time.
+                if answer == expected { continue }
+                let routes = specs.map { "\($0.method?.rawValue ?? "WS") \($0.path)" }
+                Issue.record(
+                    "\(answer), not \(expected), to \(method) \(path) \(isUpgrade) of \(routes)")
             }
         }
     }
@@ -230,7 +232,7 @@ extension Request {
     @Test("A group is the same as its prefix before each path, at any depth")
     func groups() throws {
         var random = SplitMix(4)
-        for _ in 0..<300 {
+        for _ in 0..<100 {
             let specs = Self.randomSpecs(&random)
             var (plain, grouped) = (Router(), Router())
             for (number, spec) in specs.enumerated() {

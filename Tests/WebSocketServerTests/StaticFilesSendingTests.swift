@@ -134,7 +134,10 @@ import LiveTesting
             }
             await client.reset()
             try await within(.seconds(60), "the file to be closed") {
-                while openFiles(path) > 0 { try Task.checkCancellation() }
+                while openFiles(path) > 0 {
+                    try Task.checkCancellation()
+                    await Task.yield()
+                }
             }
         }
     }

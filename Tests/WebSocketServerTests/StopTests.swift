@@ -15,6 +15,7 @@ import LiveTesting
         try await withServer(.echo) {
             $0.loops = loops
             $0.drain.spread = .milliseconds(400)
+            $0.drain.deadline = .seconds(120)
         } _: { server in
             for _ in 0..<10 {
                 let client = try await server.upgraded()
@@ -26,6 +27,7 @@ import LiveTesting
                     arrivals.withLock { $0.append(.now) }
                     try await client.send(.close(1012))
                     _ = try await client.readToEnd()
+                    await client.close()
                 }
                 reading.withLock { $0.append(task) }
             }
@@ -95,7 +97,9 @@ import LiveTesting
             _ = try await gate.next()
             return .text("done")
         }
-        try await withServer(router) { server in
+        try await withServer(router) {
+            $0.drain.deadline = .seconds(120)
+        } _: { server in
             let client = try server.raw()
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             _ = try await began.next()
@@ -113,6 +117,7 @@ import LiveTesting
         configuration.loops = 2
         configuration.drain.spread = .seconds(600)
         configuration.drain.deadline = .seconds(600)
+        configuration.limits = .patient
         configuration.limits.closeTimeout = .seconds(600)
         let bound = Reports<[BoundAddress]>()
         let server = try Server(

@@ -51,11 +51,8 @@ import LiveTesting
     private static func live(
         _ seed: UInt64, _ server: LiveServer, _ client: WebSocketClient, _ lobby: Lobby
     ) async throws {
-        var random = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1
-        func next(_ bound: UInt64) -> Int {
-            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Int((random >> 33) % bound)
-        }
+        var random = SplitMix(seed)
+        func next(_ bound: UInt64) -> Int { Int(random.next() % bound) }
         for _ in 0..<8 {
             let connection = try await client.connect(to: server.url("/ws"))
             let reading = Task { while await connection.receive() != nil {} }

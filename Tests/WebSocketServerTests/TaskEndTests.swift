@@ -1,18 +1,16 @@
 import Testing
+import UVTransport
 import LiveTesting
 
 @testable import WebSocketServer
 
 /// The tasks of `async` handlers end before the server does, and end when they are cancelled.
 @Suite("The end of async tasks") struct TaskEndTests {
-    /// Waits until the task is cancelled.
-    private static func waitForCancellation() async throws {
-        while true { try await Task.sleep(for: .seconds(600)) }
-    }
-
-    /// Takes some time, even in a cancelled task.
-    private static func cleanUp(_ cleaned: Locked<Int>) async {
-        await Task { try? await Task.sleep(for: .milliseconds(100)) }.value
+    /// Cleans up, even in a cancelled task, once the stop of the server waits for the task.
+    private static func cleanUp(_ cleaned: Locked<Int>, on loop: LoopResources) async throws {
+        try await within(.seconds(120), "a stop that waits for tasks") {
+            while await !loop.onLoop({ $0.tasks.isScheduled }) { try Task.checkCancellation() }
+        }
         cleaned.withLock { $0 += 1 }
     }
 
@@ -47,10 +45,11 @@ import LiveTesting
         router.webSocket("/ws") { connection in
             opened.add(1)
             for try await _ in connection.messages {}
-            await Self.cleanUp(cleaned)
+            try await Self.cleanUp(cleaned, on: connection.connection.core.resources)
         }
         try await withServer(router, broker: broker) {
             $0.loops = loops
+            $0.drain.deadline = .seconds(120)
         } _: { server in
             for _ in 0..<3 {
                 let client = try await server.upgraded()
@@ -93,13 +92,12 @@ import LiveTesting
         "A request's handler is cancelled at the deadline, and has a moment to clean up",
         arguments: [false, true])
     func requests(isStreamed: Bool) async throws {
-        let (cleaned, began) = (Locked(0), Reports<Int>())
+        let (cleaned, waiting, loop) = (Locked(0), Waiting(), Locked<LoopResources?>(nil))
         let wait: @Sendable () async throws -> Void = {
-            began.add(1)
             do {
-                try await Self.waitForCancellation()
+                try await waiting.wait()
             } catch {
-                await Self.cleanUp(cleaned)
+                if let loop = loop.value { try await Self.cleanUp(cleaned, on: loop) }
                 throw error
             }
         }
@@ -117,9 +115,11 @@ import LiveTesting
         try await withServer(router) {
             $0.drain.deadline = .milliseconds(50)
         } _: { server in
+            let first = await server.server.firstLoop
+            loop.withLock { $0 = first }
             let client = try server.raw()
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            _ = try await began.next()
+            _ = try await waiting.begun.next()
         }
         #expect(cleaned.value == 1)
     }
@@ -152,7 +152,7 @@ import LiveTesting
         var router = Router()
         router.webSocket("/ws") { connection in
             opened.add(connection)
-            try await Self.waitForCancellation()
+            try await Waiting().wait()
         }
         try await withServer(router) {
             $0.limits.outboxMax = .mebibytes(16)
@@ -187,7 +187,7 @@ import LiveTesting
         var router = Router()
         router.webSocket("/ws") { connection in
             opened.add(connection)
-            try await Self.waitForCancellation()
+            try await Waiting().wait()
         }
         try await withServer(router) { server in
             try await withClient { client in

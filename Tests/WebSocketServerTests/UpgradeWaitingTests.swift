@@ -84,21 +84,20 @@ import LiveTesting
         try await withServer(Self.router(waiting, kind)) { server in
             let client = try server.raw()
             let frame = RawClient.Frame(first: 0x82, payload: .init(repeating: 1, count: 60_000))
-            let bytes = frame.encoded(key: [0, 0, 0, 0])
+            let bytes = (0..<20).flatMap { _ in frame.encoded(key: [0, 0, 0, 0]) }
             try await client.send(RawClient.upgradeRequest("/ws"))
             _ = try await waiting.begun.next()
-            let sending = Task { for _ in 0..<20 { try await client.send(bytes) } }
+            let sending = Task { try await client.send(bytes) }
             try await server.until { $0.pauseReasons.contains(.http) }
             let loop = try #require(await server.server.firstLoop)
             let held = await loop.onLoop { $0.registry.snapshot().map(\.memoryHeld).max() ?? 0 }
             #expect(held <= 2 * (PipelinedBytes.sizeMax + EventLoop.readBufferSize))
             waiting.open()
-            // The client's thread sends, so another task can't read meanwhile; the server takes
-            // everything as long as its echoes fit.
-            _ = sending
+            // The client's one thread can't read meanwhile. The kernel's buffers have room for all
+            // echoes, so the server takes everything.
+            try await sending.value
             #expect(try await client.readHead().hasPrefix("HTTP/1.1 101 "))
             for _ in 0..<20 { #expect(try await client.readFrame() == frame) }
-            try await sending.value
             await client.close()
         }
     }
@@ -147,16 +146,22 @@ import LiveTesting
     func deadline() async throws {
         let waiting = Waiting()
         let log = LogRecorder()
-        try await withServer(Self.router(waiting), logger: log.logger) {
+        try await withTestServer(Self.router(waiting), logger: log.logger) {
             $0.limits.handshakeTimeout = .milliseconds(100)
-        } _: { server in
+        } _: { app in
             for request in [RawClient.upgradeRequest("/ws"), Self.plain] {
-                let client = try server.raw()
-                try await client.send(request)
-                let response = try await client.readResponse()
-                #expect(response.head.hasPrefix("HTTP/1.1 503 "))
-                #expect(response.head.contains("Retry-After: "))
-                #expect(response.body.contains("took too long to decide"))
+                let client = try await app.open()
+                await client.send(request)
+                _ = try await waiting.begun.next()
+                await app.advance(by: .milliseconds(64))
+                #expect(await client.hasNothing)
+                #expect(waiting.cancelled.all.count == waiting.begun.all.count - 1)
+                await app.advance(by: .milliseconds(64))
+                let head = try await client.readHead()
+                #expect(head.hasPrefix("HTTP/1.1 503 "))
+                #expect(head.contains("Retry-After: "))
+                let body = String(decoding: await client.readAvailable(), as: UTF8.self)
+                #expect(body.contains("took too long to decide"))
                 _ = try await waiting.cancelled.next()
             }
         }
@@ -166,7 +171,9 @@ import LiveTesting
     @Test("A stop lets a decision finish, and then refuses it with 503")
     func drain() async throws {
         let waiting = Waiting()
-        try await withServer(Self.router(waiting)) { server in
+        try await withServer(Self.router(waiting)) {
+            $0.drain.deadline = .seconds(120)
+        } _: { server in
             let clients = [try server.raw(), try server.raw()]
             for (client, request) in zip(clients, [RawClient.upgradeRequest("/ws"), Self.plain]) {
                 try await client.send(request)

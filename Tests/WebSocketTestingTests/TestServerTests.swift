@@ -137,6 +137,17 @@ private final class Chat: ConnectionHandler, Sendable {
         }
     }
 
+    @Test("A stopped server opens no connection, and its clients learn of their end")
+    func stopped() async throws {
+        let app = try await TestServer(router)
+        let client = try await app.connect("/echo")
+        try await app.stop()
+        await #expect(throws: TestFailure.self) { _ = try await app.open() }
+        await #expect(throws: TestFailure.self) { _ = try await app.connect("/echo") }
+        await #expect(throws: TestFailure.self) { _ = try await app.get("/hello") }
+        await #expect(throws: TestEnd.self) { _ = try await client.receive() }
+    }
+
     @Test("A server that is let go without a stop ends by itself")
     func abandoned() async throws {
         let app = try await TestServer(router)
