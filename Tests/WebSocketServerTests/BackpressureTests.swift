@@ -107,16 +107,23 @@ import LiveTesting
         }
         try await withTestServer(router) { app in
             let client = try await app.upgraded()
-            await client.send((0..<300).flatMap { RawClient.Frame.text("\($0)").encoded() })
+            func send(_ numbers: Range<Int>) async {
+                await client.send(numbers.flatMap { RawClient.Frame.text("\($0)").encoded() })
+            }
+            await send(0..<300)
             let connection = try await opened.next()
             #expect(await connection.onLoop { $0.pauseReasons == .queue })
             connection.pauseReading()
+            // Stays unread while either reason holds.
+            await send(300..<400)
             gate.add(1)
-            try await connection.until { $0.pauseReasons == .application }
-            let count = received.all.count
-            #expect(count > 0 && count < 300)
-            connection.resumeReading()
             for number in 0..<300 {
+                #expect(try await received.next() == Message("\(number)"))
+            }
+            try await connection.until { $0.pauseReasons == .application }
+            #expect(received.all.isEmpty)
+            connection.resumeReading()
+            for number in 300..<400 {
                 #expect(try await received.next() == Message("\(number)"))
             }
         }

@@ -43,7 +43,7 @@ import LiveTesting
             let one = Self.bomb(1 << 20)
             let all = (0..<100).flatMap { _ in one }
             try await client.send(all)
-            try await connection.until { $0.pauseReasons.contains([.application, .held]) }
+            try await connection.until { $0.pauseReasons.contains([.queue, .held]) }
             let bytes = await connection.onLoop {
                 $0.resources.messageCounts.pointee.bytesReceived
             }

@@ -70,7 +70,9 @@ import LiveTesting
         func onMessage(_ payload: RawSpan, as kind: MessageKind, from connection: Connection) {}
 
         func onClose(_ connection: Connection, code: CloseCode, reason: String) {
-            connection.task { [cleaned] in await TaskEndTests.cleanUp(cleaned) }
+            connection.task { [cleaned] in
+                try await TaskEndTests.cleanUp(cleaned, on: connection.core.resources)
+            }
         }
     }
 
@@ -80,7 +82,9 @@ import LiveTesting
         let broker = LastService(cleaned)
         var router = Router()
         router.upgrade("/ws") { _ in .accept(Cleaner(cleaned)) }
-        try await withServer(router, broker: broker) { server in
+        try await withServer(router, broker: broker) {
+            $0.drain.deadline = .seconds(120)
+        } _: { server in
             let client = try await server.upgraded()
             await client.close()
         }
