@@ -40,6 +40,9 @@ final class TLSTransport: StreamTransport {
     var phase: Phase
     /// The events of the socket that have not been used up.
     var readiness: StreamEvents = []
+    /// The events that wait for the opposite one of the socket: for an update of keys, OpenSSL may
+    /// have to write before it can read on, or read before it can write on.
+    private var crossed: StreamEvents = []
     /// The last read from the socket has brought fewer bytes than it could: there are no more.
     var isDrained = false
     /// More records of the same call follow the one that is written.
@@ -118,8 +121,9 @@ final class TLSTransport: StreamTransport {
         case .handshake:
             if !isDeferred { events = session?.waitsForOutput == true ? .writable : .readable }
         case .open:
-            events = wanted
-            if owesFinish { events.insert(.writable) }
+            events = wanted.subtracting(crossed)
+            if owesFinish || crossed.contains(.readable) { events.insert(.writable) }
+            if crossed.contains(.writable) { events.insert(.readable) }
         case .refused: events = .readable
         case .failed: break
         }
@@ -131,7 +135,8 @@ final class TLSTransport: StreamTransport {
         // The stream may let go of the transport.
         withExtendedLifetime(self) {
             if events.contains(.readable) { isDrained = false }
-            readiness.formUnion(events)
+            readiness.formUnion(events.union(crossed))
+            crossed = []
             switch phase {
             case .silent, .handshake: advance()
             case .refused: discard()
@@ -147,7 +152,8 @@ final class TLSTransport: StreamTransport {
         switch phase {
         case .silent, .handshake: []
         case .preamble: readiness.intersection(.readable)
-        case .open: session?.hasBuffered == true ? readiness.union(.readable) : readiness
+        // Not what OpenSSL holds: a part of a record can't be read before the rest arrives.
+        case .open: readiness
         case .refused: []
         case .failed: [.readable, .writable]
         }
@@ -178,7 +184,7 @@ final class TLSTransport: StreamTransport {
             let count = unsafe session.read(into: rest)
             guard count > 0 else {
                 if count == TLSSession.wouldBlock {
-                    readiness.remove(.readable)
+                    block(.readable, crosses: session.waitsForOutput)
                 } else if total == 0 {
                     return end(session, count)
                 }
@@ -193,6 +199,16 @@ final class TLSTransport: StreamTransport {
         }
         noteHeldSize(session)
         return total > 0 ? total : Int(UV_EAGAIN.rawValue)
+    }
+
+    /// Notes that an event is used up.
+    ///
+    /// - Parameter crosses: Whether the opposite event has to come first.
+    private func block(_ event: StreamEvents, crosses: Bool) {
+        readiness.remove(event)
+        guard crosses != crossed.contains(event) else { return }
+        crossed.formSymmetricDifference(event)
+        updatePoll()
     }
 
     /// OpenSSL keeps its buffer while there is a part of a record in it.
@@ -228,7 +244,9 @@ final class TLSTransport: StreamTransport {
             moreFollows = !isLast || rest.count > TLSSession.recordSize
             let count = unsafe session.write(rest)
             if count <= 0 {
-                if count == TLSSession.wouldBlock { readiness.remove(.writable) }
+                if count == TLSSession.wouldBlock {
+                    block(.writable, crosses: !session.waitsForOutput)
+                }
                 return taken > 0 ? taken : (count == 0 ? Int(UV_EPIPE.rawValue) : count)
             }
             taken += count

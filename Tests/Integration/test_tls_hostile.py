@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import socket
 import ssl
 import struct
@@ -204,6 +205,23 @@ def test_a_damaged_record_ends_the_connection(secure, authority):
         plain.sendall(record)
         ended(plain)
     still_serves(server, authority)
+
+
+def test_a_part_of_a_record_costs_no_time(secure, authority):
+    """The loop sleeps until the rest of the record arrives."""
+    server = secure("server.loops=1")
+    client = ManualClient(authority.context())
+    with server.connect() as plain:
+        client.shake_hands(plain)
+        assert plain.recv(65_536), "the session's ticket ends the handshake"
+        record = client.encrypt(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        plain.sendall(record[:-1])
+        before = server.cpu_seconds()
+        readable, _, _ = select.select([plain], [], [], 1)
+        assert not readable, "there is no answer before the last byte"
+        assert server.cpu_seconds() - before < 0.3, "it spins"
+        plain.sendall(record[-1:])
+        assert ended(plain)
 
 
 def test_a_crowd_of_tiny_records_takes_turns(secure, authority):
