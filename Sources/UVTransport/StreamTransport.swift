@@ -88,10 +88,15 @@ open class StreamTransport {
 
     // MARK: - For the stream and its loop
 
-    /// Calls the stream back if it wants an event that has come.
-    final func dispatch() {
+    /// Begins the turn that ``signal()`` has asked for.
+    final func signalDue() {
         isSignalled = false
         signalled()
+        dispatch()
+    }
+
+    /// Calls the stream back if it wants an event that has come.
+    final func dispatch() {
         guard let stream else { return }
         let events = wanted.intersection(ready)
         guard !events.isEmpty else { return }
@@ -126,7 +131,7 @@ extension EventLoop {
     func dispatchSignals() {
         let due = signalled
         signalled = []
-        for transport in due { transport.dispatch() }
+        for transport in due { transport.signalDue() }
     }
 }
 
