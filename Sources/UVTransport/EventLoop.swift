@@ -35,6 +35,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The transports that are to look for events.
     var signalled: [StreamTransport] = []
     private var joinable = uv_thread_t()
+    /// Whether the thread has been started, and ``join()`` hasn't waited for its end.
+    private var isJoinable = false
     /// The number of open handles: zero once everything is released.
     public internal(set) var openHandles = 0
 
@@ -87,6 +89,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             }, context.toOpaque())
         if code != 0 { unsafe context.release() }
         try TransportError.check(code, "start a thread")
+        isJoinable = true
     }
 
     private func run() {
@@ -117,6 +120,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             endTurn()
             turns += 1
         }
+        // They refer back to the loop.
+        signalled = []
         // uv_async_send on a loop that is closed would abort.
         jobs.waitForWakers()
         // libuv overwrites a closed loop, but tasks that outlive it still read its clock.
@@ -152,9 +157,14 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         unsafe uv_loop_close(uv)
     }
 
-    func join() { unsafe uv_thread_join(&joinable) }
+    func join() {
+        unsafe uv_thread_join(&joinable)
+        isJoinable = false
+    }
 
     deinit {
+        // Otherwise the thread's stack would stay. It may be this very thread.
+        if isJoinable { pthread_detach(joinable) }
         unsafe wakeUp.deallocate()
         unsafe timer.deallocate()
         unsafe turn.pointee.deallocate()
