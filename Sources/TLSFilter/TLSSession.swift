@@ -108,6 +108,8 @@ package final class TLSSession {
         wireEnd = .flowing
         let code = unsafe SSL_do_handshake(ssl)
         guard code == 1 else { return result(of: code) }
+        // Such as that of an unknown ticket. It isn't the reason of a later end.
+        ERR_clear_error()
         isEstablished = true
         return 1
     }
