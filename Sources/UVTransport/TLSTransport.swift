@@ -46,7 +46,7 @@ final class TLSTransport: StreamTransport {
     /// The last read from the socket has brought fewer bytes than it could: there are no more.
     var isDrained = false
     /// More records of the same call follow the one that is written.
-    private var moreFollows = false
+    var moreFollows = false
     /// `close_notify` waits for room.
     private var owesFinish = false
     /// A step of the handshake waits for a later turn.
@@ -204,7 +204,7 @@ final class TLSTransport: StreamTransport {
     /// Notes that an event is used up.
     ///
     /// - Parameter crosses: Whether the opposite event has to come first.
-    private func block(_ event: StreamEvents, crosses: Bool) {
+    func block(_ event: StreamEvents, crosses: Bool) {
         readiness.remove(event)
         guard crosses != crossed.contains(event) else { return }
         crossed.formSymmetricDifference(event)
@@ -233,63 +233,8 @@ final class TLSTransport: StreamTransport {
         unsafe send(bytes, isLast: true)
     }
 
-    private func send(_ bytes: UnsafeRawBufferPointer, isLast: Bool) -> Int {
-        guard phase == .open, let session else {
-            return phase == .failed ? Int(UV_EPIPE.rawValue) : Int(UV_EAGAIN.rawValue)
-        }
-        var taken = 0
-        defer { moreFollows = false }
-        while taken < bytes.count {
-            let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[taken...])
-            moreFollows = !isLast || rest.count > TLSSession.recordSize
-            let count = unsafe session.write(rest)
-            if count <= 0 {
-                if count == TLSSession.wouldBlock {
-                    block(.writable, crosses: !session.waitsForOutput)
-                }
-                return taken > 0 ? taken : (count == 0 ? Int(UV_EPIPE.rawValue) : count)
-            }
-            taken += count
-        }
-        return taken
-    }
-
-    /// Sends parts as few records: small ones are gathered.
     override func send(parts: UnsafeMutableBufferPointer<iovec>) -> Int {
-        let total = unsafe parts.reduce(0) { unsafe $0 + $1.iov_len }
-        return unsafe withUnsafeTemporaryAllocation(
-            byteCount: TLSSession.recordSize, alignment: 16
-        ) { record in
-            var (taken, index, offset) = (0, 0, 0)
-            while taken < total {
-                var gathered = 0
-                while index < parts.count, gathered < record.count {
-                    let part = unsafe UnsafeRawBufferPointer(
-                        start: parts[index].iov_base, count: parts[index].iov_len)
-                    if gathered == 0, part.count - offset >= record.count { break }
-                    let count = min(record.count - gathered, part.count - offset)
-                    unsafe UnsafeMutableRawBufferPointer(rebasing: record[gathered...]).copyMemory(
-                        from: UnsafeRawBufferPointer(rebasing: part[offset..<(offset + count)]))
-                    gathered += count
-                    offset += count
-                    if offset == part.count { (index, offset) = (index + 1, 0) }
-                }
-                let piece: UnsafeRawBufferPointer
-                if gathered > 0 {
-                    unsafe piece = UnsafeRawBufferPointer(rebasing: record[..<gathered])
-                } else {
-                    let part = unsafe UnsafeRawBufferPointer(
-                        start: parts[index].iov_base, count: parts[index].iov_len)
-                    unsafe piece = UnsafeRawBufferPointer(rebasing: part[offset...])
-                    (index, offset) = (index + 1, 0)
-                }
-                let count = unsafe send(piece, isLast: taken + piece.count == total)
-                if count < 0 { return taken > 0 ? taken : count }
-                taken += count
-                if count < piece.count { break }
-            }
-            return taken
-        }
+        unsafe sendGathered(parts)
     }
 
     override func finishSending() {
