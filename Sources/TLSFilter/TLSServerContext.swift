@@ -97,7 +97,7 @@ package final class TLSServerContext: @unchecked Sendable {
         return unsafe context
     }
 
-    /// Has clients present a certificate of an authority.
+    /// Asks clients for a certificate of an authority.
     private static func demand(
         _ clients: ClientCertificates, of authority: String, in context: OpaquePointer
     ) throws(TLSFailure) {

@@ -79,7 +79,7 @@ open class StreamTransport {
     /// The bytes of memory that hold received bytes which can't be read yet.
     open var heldSize: Int { 0 }
 
-    /// Has the loop look at ``ready`` in a later turn.
+    /// Makes the loop check ``ready`` in a later turn.
     public final func signal() {
         guard !isSignalled, let stream else { return }
         isSignalled = true
@@ -122,7 +122,7 @@ public struct StreamEvents: OptionSet, Sendable {
 }
 
 extension EventLoop {
-    /// Has a transport look for events in a later turn.
+    /// Makes a transport check for events in a later turn.
     func signal(_ transport: StreamTransport) {
         signalled.append(transport)
         wake()

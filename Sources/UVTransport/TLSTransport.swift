@@ -5,13 +5,14 @@ import TLSFilter
 /// TLS between a stream and its socket. For its loop's thread.
 final class TLSTransport: StreamTransport {
     enum Phase: UInt8 {
-        /// Bytes before TLS are passed on as they are, until ``beginTLS(after:)``.
+        /// The bytes before TLS pass unchanged, until ``beginTLS(after:)``.
         case preamble
         /// A server awaits the client's first byte.
         case silent
         case handshake
         case open
-        /// The peer has been told that there will be no session. What it sends is discarded.
+        /// The handshake has failed, and the peer has an alert or another answer. Further bytes of
+        /// the peer are discarded.
         case refused
         case failed
     }
@@ -27,7 +28,7 @@ final class TLSTransport: StreamTransport {
     private static let recordsMax = 64
     /// The most bytes that a client may send for its handshake, its certificates included.
     static let handshakeSizeMax = 64 << 10
-    /// The most bytes before TLS that are read at once: those of TLS among them are copied.
+    /// The most bytes before TLS that one read returns. Bytes of TLS among them have to be copied.
     private static let preambleReadSize = 4 << 10
 
     /// The size of OpenSSL's buffer for received records.
@@ -43,13 +44,13 @@ final class TLSTransport: StreamTransport {
     /// The events that wait for the opposite one of the socket: for an update of keys, OpenSSL may
     /// have to write before it can read on, or read before it can write on.
     private var crossed: StreamEvents = []
-    /// The last read from the socket has brought fewer bytes than it could: there are no more.
+    /// Whether the last read has emptied the socket: it returned fewer bytes than it could.
     var isDrained = false
-    /// More records of the same call follow the one that is written.
+    /// Whether further records of the same call follow the one that is written.
     var moreFollows = false
-    /// `close_notify` waits for room.
+    /// Whether `close_notify` waits for room in the socket.
     private var owesFinish = false
-    /// A step of the handshake waits for a later turn.
+    /// Whether a step of the handshake waits for a later turn.
     var isDeferred = false
     private var helloCheck = ClientHelloCheck()
     private(set) var helloVerdict = ClientHelloCheck.Verdict.fine

@@ -109,7 +109,7 @@ def test_the_oldest_handshake_makes_room(secure, authority):
     for _ in range(30):
         client, plain = ManualClient(context), server.connect()
         plain.sendall(client.hello())
-        assert plain.recv(65_536), "the handshake goes on"
+        assert plain.recv(65_536), "the server answers the hello"
         stalled.append(plain)
     still_serves(server, authority)
     for plain in stalled[:20]:
