@@ -16,26 +16,6 @@ from websockets.sync.client import connect as websockets_connect
 from wire import BINARY, CLOSE, TEXT, Wire, frame, upgrade_request
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def localhost(authority):
-    """Returns the files of a certificate for localhost."""
-    return authority.issue("localhost", "127.0.0.1")
-
-
-@pytest.fixture
-def secure(start, localhost):
-    """Starts servers with the certificate of localhost."""
-    def start_one(*others, **options):
-        return start(*settings(localhost, *others), **options)
-
-    return start_one
-
-
 def openssl_client(server, *options, sent=""):
     """Returns the output of `openssl s_client`, both streams."""
     result = subprocess.run(

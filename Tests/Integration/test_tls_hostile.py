@@ -11,26 +11,8 @@ import time
 
 import apus
 import pytest
-from certificates import Authority, ManualClient, ask, connect, settings
+from certificates import ManualClient, ask, connect, settings
 from wire import TEXT, Wire, frame, upgrade_request
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def localhost(authority):
-    return authority.issue("localhost", "127.0.0.1")
-
-
-@pytest.fixture
-def secure(start, localhost):
-    def start_one(*others, **options):
-        return start(*settings(localhost, *others), **options)
-
-    return start_one
 
 
 def still_serves(server, authority):
