@@ -71,6 +71,25 @@ def test_garbage_ends_the_connection(secure, authority, data):
     still_serves(server, authority)
 
 
+def test_a_handshake_in_tiny_records_is_limited(secure, authority):
+    """With a record for each byte, an allowed ClientHello has more bytes than a handshake may."""
+    server = secure()
+    size = 16_000
+    hello = b"\x01" + size.to_bytes(3, "big") + bytes(size)
+
+    def record(piece):
+        return b"\x16\x03\x01" + len(piece).to_bytes(2, "big") + piece
+
+    data = record(hello[:4]) + b"".join(record(bytes([byte])) for byte in hello[4:])
+    with server.connect() as plain:
+        plain.sendall(data)
+        plain.shutdown(socket.SHUT_WR)
+        ended(plain)
+    assert server.stderr.wait_for(
+        lambda lines: any("the handshake is too big" in line for line in lines), 5)
+    still_serves(server, authority)
+
+
 @pytest.mark.parametrize("sent", ["nothing", "a byte", "half a hello", "a hello"])
 def test_a_stalled_handshake_times_out(secure, authority, sent):
     server = secure("limits.handshake.timeout=300ms")
