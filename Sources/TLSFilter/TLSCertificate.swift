@@ -99,7 +99,7 @@ package final class TLSCertificate: @unchecked Sendable {
         defer { unsafe BIO_free(file) }
         var isEncrypted = false
         let key = unsafe withUnsafeMutablePointer(to: &isEncrypted) { flag in
-            // Asked for the password of an encrypted key, which there is none of.
+            // OpenSSL asks for a password only if the key is encrypted. There is none.
             unsafe PEM_read_bio_PrivateKey(
                 file, nil,
                 { _, _, _, flag in
@@ -118,7 +118,7 @@ package final class TLSCertificate: @unchecked Sendable {
             "no private key is in it: a PEM file has -----BEGIN PRIVATE KEY-----", file: path)
     }
 
-    // MARK: - What it says
+    // MARK: - Contents
 
     private static func names(of certificate: OpaquePointer) -> [String] {
         var names: [String] = []

@@ -114,6 +114,8 @@ package final class TLSClient {
     }
 
     private var fault: Fault {
+        // The next session of this thread would take a remaining error for its own.
+        defer { ERR_clear_error() }
         let verdict = unsafe SSL_get_verify_result(ssl)
         if unsafe SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE, verdict != Int(X509_V_OK) {
             let text = unsafe String(cString: X509_verify_cert_error_string(verdict))

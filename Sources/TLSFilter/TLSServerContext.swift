@@ -1,4 +1,5 @@
 import CLibSSL
+import Glibc
 
 /// The state that all TLS sessions of a server share: certificates, ciphers, and the keys of
 /// tickets.
@@ -69,7 +70,7 @@ package final class TLSServerContext: @unchecked Sendable {
 
     /// Returns the context with the certificate for a name.
     func context(for name: UnsafePointer<CChar>) -> OpaquePointer? {
-        let bytes = unsafe UnsafeRawBufferPointer(start: name, count: strlenOf(name))
+        let bytes = unsafe UnsafeRawBufferPointer(start: name, count: strlen(name))
         return unsafe names.find(bytes).map { unsafe contexts[$0] }
     }
 
@@ -96,7 +97,7 @@ package final class TLSServerContext: @unchecked Sendable {
         return unsafe context
     }
 
-    /// Has clients present a certificate of an authority.
+    /// Asks clients for a certificate of an authority.
     private static func demand(
         _ clients: ClientCertificates, of authority: String, in context: OpaquePointer
     ) throws(TLSFailure) {
@@ -116,12 +117,6 @@ package final class TLSServerContext: @unchecked Sendable {
         let data = unsafe SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0)
         return unsafe Unmanaged<TLSServerContext>.fromOpaque(data!).takeUnretainedValue()
     }
-}
-
-private func strlenOf(_ text: UnsafePointer<CChar>) -> Int {
-    var count = 0
-    while unsafe text[count] != 0 { count += 1 }
-    return count
 }
 
 // Safety of all: a session keeps its context object alive.

@@ -37,6 +37,8 @@ package final class TLSSession {
     private let context: AnyObject
     unowned let wire: any TLSWire
     fileprivate var wireEnd = WireState.flowing
+    /// The error code of a wire that has failed.
+    fileprivate var wireError = TLSSession.failed
     /// Whether the handshake is done.
     package private(set) var isEstablished = false
     private var hasBrokenRules = false
@@ -108,6 +110,8 @@ package final class TLSSession {
         wireEnd = .flowing
         let code = unsafe SSL_do_handshake(ssl)
         guard code == 1 else { return result(of: code) }
+        // Such as that of an unknown ticket. It isn't the reason of a later end.
+        ERR_clear_error()
         isEstablished = true
         return 1
     }
@@ -189,7 +193,9 @@ package final class TLSSession {
             ERR_clear_error()
             failure = failure ?? "the connection ended without notice"
             return Self.truncated
-        case .failed: break
+        case .failed:
+            failure = failure ?? describeError()
+            return wireError
         }
         failure = failure ?? describeError()
         return Self.failed
@@ -257,6 +263,7 @@ extension TLSSession {
             unsafe apus_bio_retry_read(bio)
         } else {
             wireEnd = got == 0 ? .ended : .failed
+            wireError = got
         }
         return got == 0 ? 0 : -1
     }
@@ -271,6 +278,7 @@ extension TLSSession {
             unsafe apus_bio_retry_write(bio)
         } else {
             wireEnd = .failed
+            wireError = sent < 0 ? sent : Self.failed
         }
         return -1
     }

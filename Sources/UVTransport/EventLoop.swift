@@ -32,7 +32,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var turnWatch: TurnWatch?
     /// The time of a loop whose clock a test moves; `nil` for the real time.
     let manual: ManualClock?
-    /// The transports that are to look for events.
+    /// The transports that check for events in the next turn.
     var signalled: [StreamTransport] = []
     private var joinable = uv_thread_t()
     /// Whether there is a thread whose end nobody has waited for.
@@ -126,6 +126,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             endTurn()
             turns += 1
         }
+        // They refer back to the loop.
+        signalled = []
         // uv_async_send on a loop that is closed would abort.
         jobs.waitForWakers()
         // libuv overwrites a closed loop, but tasks that outlive it still read its clock.
@@ -190,7 +192,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         turnWatch = unsafe TurnWatch(loop: uv, onTurn: onTurn)
     }
 
-    /// Runs what other threads, and transports, have woken the loop for.
+    /// Runs the work of other threads, and calls back the transports that have asked for a turn.
     private func wokenUp() {
         // libuv has set the real time before it called back.
         if let manual {

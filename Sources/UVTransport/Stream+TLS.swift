@@ -47,9 +47,9 @@ extension Stream {
         }
     }
 
-    /// Starts TLS after the bytes before it. Returns false if the stream doesn't await it.
+    /// Starts TLS after the preamble. Returns false if the stream doesn't await it.
     ///
-    /// - Parameter bytes: Those that were received behind the bytes before TLS.
+    /// - Parameter bytes: The bytes that were received together with the preamble, after it.
     package final func beginTLS(after bytes: UnsafeRawBufferPointer) -> Bool {
         guard let tls = transport as? TLSTransport, tls.phase == .preamble else {
             return false
@@ -58,6 +58,6 @@ extension Stream {
         return true
     }
 
-    /// The reason why TLS has failed; `nil` if it hasn't, or isn't spoken.
+    /// The reason why TLS has failed; `nil` if it hasn't, or the connection doesn't use it.
     package final var tlsFailure: TLSClient.Fault? { (transport as? TLSTransport)?.failure }
 }

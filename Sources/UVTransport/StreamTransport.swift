@@ -79,7 +79,7 @@ open class StreamTransport {
     /// The bytes of memory that hold received bytes which can't be read yet.
     open var heldSize: Int { 0 }
 
-    /// Has the loop look at ``ready`` in a later turn.
+    /// Makes the loop check ``ready`` in a later turn.
     public final func signal() {
         guard !isSignalled, let stream else { return }
         isSignalled = true
@@ -88,10 +88,15 @@ open class StreamTransport {
 
     // MARK: - For the stream and its loop
 
-    /// Calls the stream back if it wants an event that has come.
-    final func dispatch() {
+    /// Begins the turn that ``signal()`` has asked for.
+    final func signalDue() {
         isSignalled = false
         signalled()
+        dispatch()
+    }
+
+    /// Calls the stream back if it wants an event that has come.
+    final func dispatch() {
         guard let stream else { return }
         let events = wanted.intersection(ready)
         guard !events.isEmpty else { return }
@@ -117,7 +122,7 @@ public struct StreamEvents: OptionSet, Sendable {
 }
 
 extension EventLoop {
-    /// Has a transport look for events in a later turn.
+    /// Makes a transport check for events in a later turn.
     func signal(_ transport: StreamTransport) {
         signalled.append(transport)
         wake()
@@ -126,7 +131,7 @@ extension EventLoop {
     func dispatchSignals() {
         let due = signalled
         signalled = []
-        for transport in due { transport.dispatch() }
+        for transport in due { transport.signalDue() }
     }
 }
 

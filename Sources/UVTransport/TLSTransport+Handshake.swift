@@ -2,7 +2,7 @@ import CLibuv
 import Glibc
 import TLSFilter
 
-/// The handshake of a transport, which goes on whether or not the stream reads.
+/// The handshake of a transport. It continues even while the stream has paused reading.
 ///
 /// A server makes the session with the client's first byte, so that silent connections cost little.
 extension TLSTransport {
@@ -19,9 +19,9 @@ extension TLSTransport {
         }
     }
 
-    /// Starts TLS after the bytes before it.
+    /// Starts TLS after the preamble.
     ///
-    /// - Parameter bytes: Those that were received behind them.
+    /// - Parameter bytes: The bytes that were received together with the preamble, after it.
     func beginTLS(after bytes: UnsafeRawBufferPointer) {
         precondition(phase == .preamble)
         early = unsafe ArraySlice(bytes)
@@ -35,7 +35,8 @@ extension TLSTransport {
         updatePoll()
     }
 
-    /// Does the next step of the handshake, unless the turn's time for them is over.
+    /// Does the next step of the handshake, or defers it if handshakes have used up their share of
+    /// this turn.
     func advance() {
         guard phase == .silent || phase == .handshake else { return }
         guard handshakes?.hasTime(on: loop) ?? true else {
@@ -69,8 +70,8 @@ extension TLSTransport {
         }
     }
 
-    /// Whether the first byte is there. If the connection has ended before it, which is no failure,
-    /// the stream is told.
+    /// Returns whether the first byte has arrived. If the connection has ended before it, which
+    /// isn't a failed handshake, reports the end to the stream.
     private func hasFirstByte() -> Bool {
         if !early.isEmpty { return true }
         var byte: UInt8 = 0

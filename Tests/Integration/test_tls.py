@@ -6,7 +6,6 @@ import re
 import socket
 import ssl
 import subprocess
-import threading
 
 import apus
 import certificates
@@ -14,26 +13,6 @@ import pytest
 from certificates import Authority, ManualClient, ask, connect, settings
 from websockets.sync.client import connect as websockets_connect
 from wire import BINARY, CLOSE, TEXT, Wire, frame, upgrade_request
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def localhost(authority):
-    """Returns the files of a certificate for localhost."""
-    return authority.issue("localhost", "127.0.0.1")
-
-
-@pytest.fixture
-def secure(start, localhost):
-    """Starts servers with the certificate of localhost."""
-    def start_one(*others, **options):
-        return start(*settings(localhost, *others), **options)
-
-    return start_one
 
 
 def openssl_client(server, *options, sent=""):
@@ -176,12 +155,13 @@ def test_client_certificates(start, authority, localhost, tmp_path):
     client = authority.issue("client")
     stranger = Authority(tmp_path, "Somebody else").issue("stranger")
     server = start(*settings(localhost), f"tls.client_ca={authority.path}")
-    with connect(server, authority.context(client=client)) as connection:
+    context = authority.context(client=client)
+    with connect(server, context) as connection:
         assert ask(connection).startswith(b"HTTP/1.1 200")
         session = connection.session
-    with connect(server, authority.context(client=client), session=None) as connection:
+    with connect(server, context, session=session) as connection:
+        assert connection.session_reused
         assert ask(connection).startswith(b"HTTP/1.1 200")
-    assert session
     for certificate in (None, stranger):
         with pytest.raises(ssl.SSLError), connect(
             server, authority.context(client=certificate)
@@ -282,13 +262,11 @@ def test_a_certificate_for_development(start, tmp_path):
 # Traffic
 
 
-def test_large_messages_to_a_slow_reader(secure, authority):
+def test_a_large_message_to_a_late_reader(secure, authority):
     server = secure("limits.outbox.max=64MiB", "limits.message.max=16MiB", args=["--tools"])
     payload = os.urandom(8 << 20)
     client = wire(server, authority.context(), "/echo")
-    sender = threading.Thread(target=client.send, args=(frame(BINARY, payload),))
-    sender.start()
-    sender.join()
+    client.send(frame(BINARY, payload))
     received = client.frame()
     assert received.payload == payload
     client.socket.close()

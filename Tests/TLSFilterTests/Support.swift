@@ -41,6 +41,8 @@ final class Pipe: TLSWire {
     /// The most bytes of one read.
     var readMax = Int.max
     var hasEnded = false
+    /// The error code of all further calls.
+    var error: Int?
     weak var other: Pipe?
 
     static func pair() -> (Pipe, Pipe) {
@@ -51,6 +53,7 @@ final class Pipe: TLSWire {
     }
 
     func receiveCiphertext(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        if let error { return error }
         if arrived.isEmpty { return hasEnded ? 0 : TLSSession.wouldBlock }
         let count = min(arrived.count, buffer.count, readMax)
         buffer.copyBytes(from: arrived.prefix(count))
@@ -59,6 +62,7 @@ final class Pipe: TLSWire {
     }
 
     func sendCiphertext(_ bytes: UnsafeRawBufferPointer) -> Int {
+        if let error { return error }
         guard let other else { return TLSSession.failed }
         let count = min(bytes.count, roomMax - other.arrived.count)
         if count <= 0 { return TLSSession.wouldBlock }

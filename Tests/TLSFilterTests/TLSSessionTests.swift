@@ -77,6 +77,16 @@ struct TLSSessionTests {
         #expect(both.client.readAll().result == TLSSession.truncated)
     }
 
+    @Test("An error of the wire is returned as it is")
+    func wireError() throws {
+        let folder = try TestFolder()
+        let both = try sessions(folder)
+        #expect(both.shakeHands() == (1, 1))
+        both.serverEnd.error = -110
+        #expect(both.server.readAll() == ([], -110))
+        #expect(both.server.failure != nil)
+    }
+
     @Test("A session holds received bytes only until they are read")
     func buffers() throws {
         let folder = try TestFolder()

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("TLS handshakes")
 struct TLSHandshakesTests {
-    @Test("Handshakes get a share of a turn, and go on in the next one")
+    @Test("Handshakes get a share of a turn, and continue in the next one")
     func time() async throws {
         let group = try EventLoopGroup(count: 1)
         let loop = group.loops[0]

@@ -80,8 +80,8 @@ final class ConnectionTasks {
 }
 
 extension ConnectionCore {
-    /// Starts a task on the loop. Its result stays there, and so does `body`, which therefore
-    /// needn't be `Sendable`.
+    /// Starts a task on the loop. `body` gets the result there, so neither leaves the loop, and
+    /// `body` needn't be `Sendable`.
     fileprivate func startTask<Value: Sendable>(
         _ operation: @escaping @Sendable () async throws -> Value,
         then body: @escaping (Value) -> Void

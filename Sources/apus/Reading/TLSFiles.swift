@@ -7,9 +7,7 @@ extension TLSSettings {
     /// Reads the files. Returns `nil` without any.
     ///
     /// - Parameter origins: The places where keys were set, for errors.
-    func read(
-        origins: [String: Origin], replacing previous: TLSContext? = nil
-    ) throws(Fault) -> TLSContext? {
+    func read(origins: [String: Origin]) throws(Fault) -> TLSContext? {
         guard let certificate else {
             let others: [(String, Bool)] = [
                 ("tls.key", key != nil), ("tls.certificates", !certificates.isEmpty),
@@ -30,7 +28,7 @@ extension TLSSettings {
                 clientCertificates: clientAuthority.map {
                     ClientCertificates(authority: $0, isRequired: requiresClientCertificate)
                 },
-                minimumVersion: minimumVersion, replacing: previous)
+                minimumVersion: minimumVersion)
         } catch {
             throw Fault(origins, key: name(of: error.file), "\(error)")
         }
