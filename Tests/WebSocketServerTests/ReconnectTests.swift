@@ -67,11 +67,8 @@ import LiveTesting
         return router
     }
 
-    private static func closedPort() throws -> String {
-        let socket = try ListeningSocket.listen(host: "127.0.0.1", port: 0, count: 1, backlog: 8)
-        defer { socket[0][0].close() }
-        return "ws://127.0.0.1:\(socket[0][0].address.port)/ws"
-    }
+    /// Refuses connections: unlike a port that was just closed, another test can't be given it.
+    private static let closedPort = "ws://127.0.0.1:1/ws"
 
     @Test("Messages continue over reconnections, until a final close code")
     func messages() async throws {
@@ -101,7 +98,7 @@ import LiveTesting
         let observer = Observer()
         var policy = ReconnectPolicy()
         policy.attemptsMax = 3
-        let settings = observer.settings(try Self.closedPort(), policy)
+        let settings = observer.settings(Self.closedPort, policy)
         try await withClient { client in
             let connection = client.reconnecting(settings)
             let error = await #expect(throws: ClientError.self) {
@@ -209,7 +206,7 @@ import LiveTesting
     @Test("It ends while it waits for the next attempt", arguments: Ending.allCases)
     func ending(_ ending: Ending) async throws {
         let observer = Observer(gate: AsyncStream { _ in })
-        let settings = observer.settings(try Self.closedPort())
+        let settings = observer.settings(Self.closedPort)
         try await withClient { client in
             let connection = client.reconnecting(settings)
             let reading = Task {
