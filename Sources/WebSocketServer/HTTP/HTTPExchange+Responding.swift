@@ -104,6 +104,7 @@ extension HTTPExchange {
     func send(
         _ response: Response, isHead: Bool, keepAlive: Bool, on connection: ConnectionCore
     ) {
+        count(response.status, on: connection)
         var fields = response.headerFields
         access.add(to: &fields)
         let message = HTTPResponse(status: response.status, headerFields: fields)
@@ -120,6 +121,11 @@ extension HTTPExchange {
                 into: &output)
         }
         connection.sendRaw(output)
+    }
+
+    /// Counts a response for the route of the request.
+    func count(_ status: HTTPResponse.Status, on connection: ConnectionCore) {
+        connection.resources.routes[route].responses.add(status.code)
     }
 
     /// Answers a request whose head is known. If it has content, the connection ends, since the

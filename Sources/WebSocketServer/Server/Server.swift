@@ -10,7 +10,7 @@ import UVTransport
 /// Run it alone or as a service of a `ServiceGroup`. On graceful shutdown it stops listening and
 /// drains its connections by ``ServerConfiguration/drain``; on cancellation it ends them at once.
 public final class Server: Service, TopicPublisher {
-    private let shared: ServerShared
+    let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let state = Mutex(ServerState.new)
     private let stopper = Stopper()
@@ -106,7 +106,7 @@ public final class Server: Service, TopicPublisher {
         }
     }
 
-    private var running: RunningServer? {
+    var running: RunningServer? {
         state.withLock { if case .running(let server) = $0 { server } else { nil } }
     }
 
