@@ -97,7 +97,7 @@ public struct RealtimeApp: Sendable {
         addTasks(to: &router)
 
         router.get("/") { _ in Page.response }
-        addHealth(to: &router)
+        addHealth(to: &router) { $0.isDraining ? Self.drainingFault : nil }
         addChannels(to: &router)
 
         if hasTools {

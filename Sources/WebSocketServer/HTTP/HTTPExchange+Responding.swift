@@ -11,7 +11,7 @@ extension HTTPExchange {
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed),
+            isDraining: settings.isDraining,
             publisher: settings.publisher)
         body = []
         beginResponding(to: head, isContentUnread: false, on: connection)
@@ -42,7 +42,7 @@ extension HTTPExchange {
         var request = Request(
             head: head.request, parameters: PathParameters(), query: head.query, body: [],
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed),
+            isDraining: settings.isDraining,
             publisher: settings.publisher)
         if case .options = reason { request.isUnroutedOptions = true }
         beginResponding(

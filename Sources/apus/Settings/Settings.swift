@@ -16,6 +16,7 @@ struct Settings: Sendable {
     let broker: BrokerSettings
     let auth: AuthenticationOptions
     let tls: TLSSettings
+    let admin: AdminSettings
 
     /// Creates the settings from a draft whose values are all within their ranges.
     init(_ draft: SettingsDraft) {
@@ -33,6 +34,7 @@ struct Settings: Sendable {
         self.broker = draft.broker
         self.auth = draft.auth
         self.tls = draft.tls
+        self.admin = draft.admin
     }
 }
 
@@ -54,5 +56,6 @@ struct SettingsDraft: Sendable {
     var broker = BrokerSettings()
     var auth = AuthenticationOptions()
     var tls = TLSSettings()
+    var admin = AdminSettings()
     var logLevel = Logger.Level.info
 }
