@@ -25,8 +25,8 @@ func adminRouter(_ context: AdminContext) -> Router {
         protection.append(
             BearerAuthentication { isEqualInConstantTime($0, token) ? AdminAccess() : nil })
     }
-    router.group(middleware: protection) { _ in
-        // One line for the routes of each part, which need the token.
+    router.group(middleware: protection) { router in
+        addMetrics(to: &router, of: server)
     }
     return router
 }
