@@ -135,6 +135,8 @@ def test_renegotiation_is_refused(secure):
     assert "RENEGOTIATING" in result.stdout + result.stderr
     assert "HTTP/1.1" not in result.stdout
     assert result.returncode != 0
+    assert server.stderr.wait_for(
+        lambda lines: any("the peer renegotiates" in line for line in lines), 5)
 
 
 @contextlib.contextmanager
