@@ -6,7 +6,9 @@ import UVTransport
 extension Connection: MessagePublisher {
     /// The outcome of a subscription.
     public enum SubscribeOutcome: Sendable, Hashable {
+        /// Later publications are sent to the connection.
         case subscribed
+        /// The connection subscribed to the topic before.
         case alreadySubscribed
         /// Empty, longer than ``TopicOptions/nameSizeMax``, or with control characters.
         case invalidName
