@@ -26,8 +26,9 @@ public struct Compression: Sendable, Hashable {
     public var isEnabled = true
     /// The compression library. Default ``Engine/automatic``.
     public var engine = Engine.automatic
-    /// The level, from 1 (fastest) to 9 (smallest), as in zlib. A publication to subscribers on
-    /// several routes is compressed once, at the highest of their levels. Default 1.
+    /// The level, as in zlib: 1 is the fastest, 9 makes the smallest messages. A publication to
+    /// subscribers on several routes is compressed once, at the highest of their levels. Default 1,
+    /// `1...9`.
     public var level = 1
     /// zlib's `memLevel` for compression, `1...9`: a deflater takes 2^(level + 9) bytes. Default 5.
     public var memoryLevel = 5
