@@ -74,7 +74,8 @@ public final class Publication: @unchecked Sendable {
         unsafe UnsafeRawBufferPointer(rebasing: frame.suffix(payloadCount))
     }
 
-    /// Calls `body` with the payload, which is valid until the call returns.
+    /// Calls `body` with the payload, which is valid until the call returns. Returns its result,
+    /// and throws its error.
     public func withPayload<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
         try unsafe body(RawSpan(_unsafeBytes: payload))
     }

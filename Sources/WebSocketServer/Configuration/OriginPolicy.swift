@@ -10,10 +10,12 @@ import HTTPProtocol
 /// their CORS preflights, unless a route handles OPTIONS.
 public struct OriginPolicy: Sendable, Hashable {
     /// Whether every origin is allowed, including `null`, the origin of files and sandboxed frames.
+    /// Default false.
     public var allowsAny: Bool
     /// Whether origins are allowed whose host and port are those of the request's `Host`.
+    /// Default false, but true in ``sameOrigin``.
     public var allowsSameOrigin: Bool
-    /// The patterns of further allowed origins.
+    /// The patterns of further allowed origins. Default none.
     public var patterns: [Pattern]
 
     /// Creates a policy, which allows no origin that isn't given. Requests without an `Origin` are

@@ -45,7 +45,7 @@ extension Connection: MessagePublisher {
     }
 
     /// The topics that the connection subscribes to, in no particular order. On the connection's
-    /// loop.
+    /// loop; traps elsewhere.
     public var subscriptions: [String] {
         precondition(core.loop.isCurrent, "subscriptions are read on the connection's loop")
         return core.subscriber?.memberships.map(\.topic.name) ?? []
