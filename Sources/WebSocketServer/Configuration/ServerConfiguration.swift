@@ -6,7 +6,8 @@ public import WebSocketProtocol
 /// the machine are `nil`, and the server derives them when it starts. ``validate()`` checks the
 /// ranges.
 public struct ServerConfiguration: Sendable {
-    /// The addresses to listen on. Every event loop has a listening socket for each of them.
+    /// The addresses to listen on, one or more. Every event loop has a listening socket for each of
+    /// them. Default 127.0.0.1, port 8080.
     public var addresses: [ListenAddress]
 
     /// The number of event loops, each with a thread of its own. `nil` means one for each core that
@@ -17,13 +18,19 @@ public struct ServerConfiguration: Sendable {
     /// kernel caps it at `net.core.somaxconn`. Default 4,096, `1...65535`.
     public var backlog: Int = 4_096
 
+    /// The limits on what clients may use. Routes may have others: ``ConnectionOptions``.
     public var limits = Limits()
+    /// The heartbeat of WebSockets. Routes may have another one.
     public var heartbeat = Heartbeat()
+    /// The compression of messages. Routes may have other settings.
     public var compression = Compression()
+    /// The limits of topics, and the treatment of slow consumers.
     public var topics = TopicOptions()
     /// The certificates with which all ``addresses`` speak TLS. `nil`, the default, is plain TCP.
     public var tls: TLSContext?
+    /// The way in which a graceful stop closes the connections.
     public var drain = Drain()
+    /// The trusted proxies in front of the server. Default none.
     public var proxies = ProxyOptions()
     /// The web pages that may open WebSockets and send requests that change something. Pages of
     /// listed origins may also read responses (CORS). Default: the server's own pages.
@@ -38,7 +45,8 @@ public struct ServerConfiguration: Sendable {
     /// rest of the program. Default false: a `ServiceGroup` or the program handles signals.
     public var handlesSignals = false
 
-    /// Creates a configuration for one address, with the defaults for everything else.
+    /// Creates a configuration for one address, with the defaults for everything else. Set
+    /// ``addresses`` to listen on several.
     public init(address: ListenAddress = .hostname("127.0.0.1", port: 8080)) {
         self.addresses = [address]
     }
@@ -70,6 +78,7 @@ public struct Heartbeat: Sendable {
     /// before the ping. Default 10 s, `100 ms ... 1 h`.
     public var timeout: Duration = .seconds(10)
 
+    /// Creates the default heartbeat.
     public init() {}
 }
 
@@ -84,8 +93,9 @@ public struct Drain: Sendable {
     /// The time after which connections that are still open are reset, at least ``spread``.
     /// Default 30 s, `0 s ... 1 h`.
     public var deadline: Duration = .seconds(30)
-    /// The close code. Default 1012 (service restart: reconnect); 1001 (going away) also fits.
+    /// The close code: 1012 (service restart: reconnect) or 1001 (going away). Default 1012.
     public var closeCode = CloseCode.serviceRestart
 
+    /// Creates the default settings.
     public init() {}
 }

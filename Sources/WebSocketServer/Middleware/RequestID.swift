@@ -3,15 +3,17 @@ import HTTPTypes
 /// Gives each request an identifier for logs: the client's `X-Request-ID` if it is valid, or else a
 /// random one. The response has it in the same header field.
 ///
-/// Routes and further middleware read it as `request.values[RequestID.self]`. A valid identifier has
-/// 1 to 128 ASCII letters, digits, and `-`, `_`, `.`, `:`, `+`, `/`, `=`. A client can choose it, so
-/// it proves nothing.
+/// Routes and further middleware read it as `request.values[RequestID.self]`. A valid identifier
+/// has 1 to 128 ASCII letters, digits, and `-`, `_`, `.`, `:`, `+`, `/`, `=`. A client can choose
+/// it, so it proves nothing.
 public struct RequestID: Middleware, RequestValueKey {
+    /// The identifier.
     public typealias Value = String
 
     static let fieldName = HTTPField.Name("X-Request-ID")!
     private static let sizeMax = 128
 
+    /// Creates the middleware.
     public init() {}
 
     public func handle(

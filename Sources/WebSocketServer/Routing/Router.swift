@@ -8,14 +8,15 @@ public import HTTPTypes
 /// an integer, an integer over text, and text over the rest of a path.
 ///
 /// Requests without a route are answered 404, those whose path has routes for other methods only
-/// 405, and those whose `{name:int}` isn't an integer 422. OPTIONS is answered with the methods of a
-/// path, unless a route handles it.
+/// 405, and those whose `{name:int}` isn't an integer 422. OPTIONS is answered with the methods of
+/// a path, unless a route handles it.
 ///
 /// Invalid paths and repeated routes are errors, which ``validate()`` reports.
 public struct Router: Sendable {
     /// A closure that decides on an upgrade. It runs on the connection's event loop and must not
     /// block it, but may await, such as a token's look-up in a database. Its task is cancelled when
     /// the client leaves, and after ``Limits/handshakeTimeout``, when the client is answered 503.
+    /// A thrown ``Problem`` refuses the upgrade; any other error is logged and answered 500.
     ///
     /// It also decides on plain GET and HEAD requests of its path, which are answered with the
     /// refusal, or else 426: browsers hide from a page why an upgrade was refused, so the page asks
@@ -168,6 +169,7 @@ public struct Router: Sendable {
     ///   - middleware: The middleware around the routes, from the outermost to the innermost; all
     ///     of it is within the middleware of this router.
     ///   - add: Adds the routes.
+    /// - Throws: The error of `add`.
     public mutating func group(
         _ prefix: String = "/", middleware: [any Middleware] = [],
         _ add: (inout Router) throws -> Void
