@@ -64,7 +64,10 @@ public struct Connection: Sendable, Hashable {
 
     /// The bytes that were sent and that the kernel has not taken yet. On the connection's loop
     /// only.
-    public var outboxCount: Int { core.outboxCount }
+    public var outboxCount: Int {
+        precondition(core.loop.isCurrent, "the outbox is counted on the connection's loop")
+        return core.outboxCount
+    }
 
     public static func == (a: Connection, b: Connection) -> Bool { a.core === b.core }
     public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(core)) }
