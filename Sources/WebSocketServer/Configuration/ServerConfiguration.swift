@@ -17,6 +17,14 @@ public struct ServerConfiguration: Sendable {
     /// kernel caps it at `net.core.somaxconn`. Default 4,096, `1...65535`.
     public var backlog: Int = 4_096
 
+    /// Whether a socket for `::`, all IPv6 addresses, accepts IPv4 connections too. Default false.
+    public var isDualStack = false
+    /// The access to the files of Unix-domain sockets.
+    public var unixSockets = UnixSocketOptions()
+    /// The names in `Host` for which the server answers. Default: those of the loopback addresses
+    /// on listeners there, any elsewhere.
+    public var names = HostPolicy.automatic
+
     public var limits = Limits()
     public var heartbeat = Heartbeat()
     public var compression = Compression()
@@ -24,6 +32,7 @@ public struct ServerConfiguration: Sendable {
     /// The certificates with which all ``addresses`` speak TLS. `nil`, the default, is plain TCP.
     public var tls: TLSContext?
     public var drain = Drain()
+    public var overload = OverloadOptions()
     public var proxies = ProxyOptions()
     /// The web pages that may open WebSockets and send requests that change something. Pages of
     /// listed origins may also read responses (CORS). Default: the server's own pages.
@@ -32,6 +41,9 @@ public struct ServerConfiguration: Sendable {
     /// The CPU time of one turn of an event loop beyond which the turn is logged. `nil` turns the
     /// measurement off; it costs two system calls a turn. Default `nil`, `1 ms ... 1 h`.
     public var slowTurn: Duration?
+
+    /// The access log; `nil`, the default, is none.
+    public var accessLog: AccessLogOptions?
 
     /// Whether SIGTERM and SIGINT stop the server: gracefully the first time, at once the second.
     /// After the server has stopped they are ignored, so that a late signal doesn't interrupt the
@@ -56,6 +68,18 @@ public enum ListenAddress: Sendable, Hashable {
     /// A Unix-domain socket. A stale socket file is replaced; any other file in its place is an
     /// error. The file is removed when the server stops.
     case unix(path: String)
+}
+
+/// The access to the file of a Unix-domain socket, set before anyone can connect.
+public struct UnixSocketOptions: Sendable, Hashable {
+    /// The permission bits; `nil`, the default, leaves them to the umask. Clients need the
+    /// permission to write. `0...0o777`.
+    public var mode: Int?
+    /// The group, by name or number; `nil`, the default, is that of the process. The process must
+    /// be a member of it, or privileged.
+    public var group: String?
+
+    public init() {}
 }
 
 /// The heartbeat by which dead peers are found (RFC 6455 §5.5.2).

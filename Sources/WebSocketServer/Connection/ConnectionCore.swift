@@ -196,6 +196,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
+        if resources.access != nil { opening?.logEnd(reason: reason, on: self) }
         opening?.terminated()
         opening = nil
         countMemory()
@@ -216,7 +217,21 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         guard handler !== NoHandler.shared, let code = lifecycle.reportEnd() else { return }
         resources.counters.closed(code)
         resources.registry.endTasks(of: id)
-        let given = resources.registry.closeReasons.removeValue(forKey: id)
-        handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
+        let given = resources.registry.closeReasons.removeValue(forKey: id) ?? reason
+        logClose(code, reason: given)
+        handler.onClose(Connection(core: self), code: code, reason: given)
+    }
+
+    private func logClose(_ code: CloseCode, reason: String) {
+        resources.logger.debug(
+            "connection closed",
+            metadata: [
+                "connection": "\(id)", "peer": "\(peer)", "code": "\(code.rawValue)",
+                "reason": "\(reason)",
+            ])
+        guard let access = resources.access else { return }
+        access.logWebSocket(
+            resources.registry.accessEntries.removeValue(forKey: id), connection: id, peer: peer,
+            code: code.rawValue, reason: reason, traffic: traffic)
     }
 }

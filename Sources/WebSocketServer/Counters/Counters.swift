@@ -15,9 +15,14 @@ public struct Counters: Sendable, Equatable {
     public internal(set) var refusedByLimit = 0
     public internal(set) var refusedByHeadroom = 0
     public internal(set) var refusedAtAccept = 0
+    /// The requests answered 503, and the connections closed when they were accepted, because the
+    /// server was overloaded: see ``OverloadOptions``.
+    public internal(set) var refusedByOverload = 0
     /// The connections evicted for newer ones: they awaited a request, had not authenticated, or
     /// were being closed.
     public internal(set) var evicted = 0
+    /// The number of requests refused with 421, because their `Host` isn't one of the server's.
+    public internal(set) var misdirected = 0
     /// The number of failed attempts to accept, for example because descriptors have run out.
     public internal(set) var acceptErrors = 0
 
@@ -65,6 +70,8 @@ public struct Counters: Sendable, Equatable {
         refusedByHeadroom += other.refusedByHeadroom
         refusedAtAccept += other.refusedAtAccept
         evicted += other.evicted
+        refusedByOverload += other.refusedByOverload
+        misdirected += other.misdirected
         acceptErrors += other.acceptErrors
         messages.messagesReceived += other.messages.messagesReceived
         messages.messagesSent += other.messages.messagesSent

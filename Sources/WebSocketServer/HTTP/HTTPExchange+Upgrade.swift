@@ -107,8 +107,13 @@ extension HTTPExchange {
         var output: [UInt8] = []
         ResponseEncoder.encodeUpgrade(response, into: &output)
         connection.sendRaw(output)
+        noteRequestID(in: accepted.headerFields)
+        if let accessEntry {
+            connection.resources.registry.accessEntries[connection.id] = accessEntry
+        }
         if isRefused {
             connection.resources.counters.refusedByLimit += 1
+            connection.resources.warnings.crowded.log(["peer": "\(connection.peer)"], kind: 1_008)
             connection.becomeWebSocket(
                 Upgraded(handler: NoHandler.refused, options: settings.sessionOptions))
             connection.beginClosing(.policyViolation, ConnectionCore.tooManyConnections)

@@ -20,6 +20,9 @@ public struct Request: TopicPublisher {
     public let remoteAddress: String
     /// Whether the server has begun to stop: ``Server/isDraining``.
     public let isDraining: Bool
+    /// Whether the server refuses new connections because it is overloaded:
+    /// ``Server/isOverloaded``.
+    public internal(set) var isOverloaded = false
     let publisher: Publisher
     /// Whether this is an OPTIONS request that no route handles, so that the server itself does.
     var isUnroutedOptions = false

@@ -41,10 +41,12 @@ struct RouteTable: Sendable {
     }
 
     private let entries: [Entry]
+    private let alwaysServed: [PathPattern]
     /// The middleware around requests that no route answers; `nil` if there is none.
     let unmatched: MiddlewareChain?
 
     init(_ router: Router, origins: OriginCheck, warnings: ServerWarnings, logger: Logger) {
+        alwaysServed = router.alwaysServed
         unmatched = MiddlewareChain(router.middleware, warnings, logger)
         entries = router.routes.map { route in
             let chain = MiddlewareChain(
@@ -59,6 +61,21 @@ struct RouteTable: Sendable {
             }
             return Entry(pattern: route.pattern, target: target)
         }
+    }
+
+    /// Returns whether a request is served even while the server is overloaded.
+    func isAlwaysServed(_ head: RequestHead) -> Bool {
+        alwaysServed.contains { pattern in
+            if case .yes = pattern.match(head.pathSegments) { true } else { false }
+        }
+    }
+
+    /// Returns the pattern of the first route whose path a request has; `nil` if there is none.
+    func pattern(of head: RequestHead) -> String? {
+        let entry = entries.first { entry in
+            if case .yes = entry.pattern.match(head.pathSegments) { true } else { false }
+        }
+        return head.isServerWide ? nil : entry?.pattern.text
     }
 
     /// Finds the route of a request.

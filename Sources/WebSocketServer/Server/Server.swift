@@ -171,6 +171,10 @@ public final class Server: Service, TopicPublisher {
             metadata: [
                 "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
                 "loops": "\(shared.configuration.loopCount)",
+            ])
+        shared.logger.debug(
+            "limits",
+            metadata: [
                 "connections.max": "\(shared.admission.max)",
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
@@ -234,6 +238,10 @@ public final class Server: Service, TopicPublisher {
     /// Whether a stop has begun: true from then on, also during ``Drain/delay``, while all requests
     /// are still served. Health checks of load balancers should report it.
     public var isDraining: Bool { shared.http.isStopping.load(ordering: .relaxed) }
+
+    /// Whether the server refuses new connections because it is overloaded: see
+    /// ``OverloadOptions``. Health checks of load balancers should report it.
+    public var isOverloaded: Bool { shared.overload.isOverloaded }
 
     /// The loops while the server runs, for tests.
     var runningLoops: [ServerLoop] { running?.loops ?? [] }
