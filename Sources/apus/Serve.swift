@@ -7,7 +7,7 @@ import ServiceLifecycle
 import UVTransport
 import WebSocketServer
 
-/// Serves with `settings` until a signal or an error stops it.
+/// Serves with the configuration until a signal or an error stops it.
 ///
 /// Prints `listening on URL` to standard output for each listener once it accepts connections. A
 /// slow reader of this output or of the log never blocks an event loop.
@@ -15,8 +15,9 @@ import WebSocketServer
 /// - Throws: The error that kept the server from starting, or stopped it; exit status 78 for a
 ///   database that can't be used.
 func serve(
-    settings: Settings, tls: TLSContext?, log: StandardErrorLog, logger: Logger
+    _ loaded: Loaded, tls: TLSContext?, log: StandardErrorLog, logger: Logger
 ) async throws {
+    let settings = loaded.settings
     var configuration = settings.server
     configuration.handlesSignals = true
     configuration.tls = tls
@@ -45,8 +46,9 @@ func serve(
             output.write(Array(line.utf8))
         }
     }
+    let admin = AdminContext(server: server, app: app, loaded: loaded)
     do {
-        try await server.run()
+        try await withAdminListener(admin, logger: logger) { try await server.run() }
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }
         throw StartFailure(error: cause)

@@ -145,7 +145,7 @@ def test_a_stopping_server_is_not_ready(start):
         wire.send(b"\r\n")
         answer = wire.response()
         assert answer.status == 503
-        assert json.loads(answer.body)["faults"] == ["the server is stopping"]
+        assert json.loads(answer.body)["faults"] == ["the server is stopping or drained"]
     assert server.wait(30) == 0
 
 

@@ -51,6 +51,8 @@ class OpeningPhase {
 
 /// The result of a connection's opening handshake.
 struct Upgraded {
+    /// The number of its route in ``LoopResources/routes``.
+    var route = 0
     var handler: any ConnectionHandler
     var options: SessionOptions
     var subprotocol: String?

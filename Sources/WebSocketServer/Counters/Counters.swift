@@ -73,10 +73,7 @@ public struct Counters: Sendable, Equatable {
         refusedByOverload += other.refusedByOverload
         misdirected += other.misdirected
         acceptErrors += other.acceptErrors
-        messages.messagesReceived += other.messages.messagesReceived
-        messages.messagesSent += other.messages.messagesSent
-        messages.bytesReceived += other.messages.bytesReceived
-        messages.bytesSent += other.messages.bytesSent
+        messages.add(other.messages)
         pingsSent += other.pingsSent
         pingsReceived += other.pingsReceived
         pongsReceived += other.pongsReceived
@@ -105,6 +102,13 @@ public struct MessageCounts: Sendable, Equatable {
     public internal(set) var bytesSent: UInt64 = 0
 
     init() {}
+
+    mutating func add(_ other: MessageCounts) {
+        messagesReceived &+= other.messagesReceived
+        messagesSent &+= other.messagesSent
+        bytesReceived &+= other.bytesReceived
+        bytesSent &+= other.bytesSent
+    }
 }
 
 /// The number of times that peers exceeded a limit, by kind.

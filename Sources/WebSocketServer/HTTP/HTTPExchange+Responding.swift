@@ -11,7 +11,7 @@ extension HTTPExchange {
         var request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed),
+            isDraining: settings.isDraining,
             publisher: settings.publisher)
         request.isOverloaded = settings.overload.isOverloaded
         body = []
@@ -43,7 +43,7 @@ extension HTTPExchange {
         var request = Request(
             head: head.request, parameters: PathParameters(), query: head.query, body: [],
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed),
+            isDraining: settings.isDraining,
             publisher: settings.publisher)
         if case .options = reason { request.isUnroutedOptions = true }
         beginResponding(
@@ -108,6 +108,7 @@ extension HTTPExchange {
         _ response: Response, isHead: Bool, keepAlive: Bool, reason: String? = nil,
         on connection: ConnectionCore
     ) {
+        count(response.status, on: connection)
         var fields = response.headerFields
         access.add(to: &fields)
         let message = HTTPResponse(status: response.status, headerFields: fields)
@@ -130,6 +131,11 @@ extension HTTPExchange {
                 response.status, bytes: isHead ? 0 : response.body.count, reason: reason,
                 on: connection)
         }
+    }
+
+    /// Counts a response for the route of the request.
+    func count(_ status: HTTPResponse.Status, on connection: ConnectionCore) {
+        connection.resources.routes[route].responses.add(status.code)
     }
 
     /// Answers a request whose head is known. If it has content, the connection ends, since the

@@ -18,6 +18,7 @@ extension HTTPExchange {
         }
         var keepAlive = keepAlive
         if case .untilClose = framing { keepAlive = false }
+        count(response.status, on: connection)
         var fields = response.headerFields
         access.add(to: &fields)
         var output: [UInt8] = []

@@ -44,6 +44,10 @@ final class HTTPExchange: OpeningPhase {
     var accessEntry: AccessEntry?
     /// The number of requests, invalid ones included.
     var requestCount = 0
+    /// The number of the route that the current request is for; 0 for none.
+    var route = 0
+    /// The time of the current request's first byte, by the loop's clock in nanoseconds.
+    private(set) var requestBegan: UInt64 = 0
     /// The task of the handler or middleware that is at work.
     var task: Task<Void, Never>?
     /// The milliseconds since the client sent its last byte, when it was probed last.
@@ -79,6 +83,7 @@ final class HTTPExchange: OpeningPhase {
     func begin(on connection: ConnectionCore) {
         connection.waitInPlace(as: proxy)
         access = settings.origins.access(for: nil)
+        route = 0
         connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
     }
 
@@ -116,6 +121,7 @@ final class HTTPExchange: OpeningPhase {
         }
         var rest = unsafe bytes
         let began = connection.resources.codecs.now()
+        if parser.isIdle { requestBegan = began }
         defer {
             connection.resources.longReadNanoseconds &+= connection.resources.codecs.now() &- began
         }
@@ -184,12 +190,15 @@ final class HTTPExchange: OpeningPhase {
         if refuseIfOverloaded(head, isUpgrade: isUpgrade, on: connection) { return }
         switch settings.routes.find(head, isUpgrade: isUpgrade) {
         case .webSocket(let route, let parameters):
+            self.route = route.number
             let pending = PendingUpgrade(head, route, parameters, settings)
             unsafe decide(pending, &rest, on: connection)
         case .upgradeRequired(let route, let parameters):
+            self.route = route.number
             let pending = PendingUpgrade(head, route, parameters, settings, isPlain: true)
             unsafe decide(pending, &rest, on: connection)
-        case .respond(let respond, let parameters, let hasMiddleware):
+        case .respond(let respond, let parameters, let number, let hasMiddleware):
+            route = number
             if request.method.changesState, !hasMiddleware,
                 let fault = settings.originCheck.fault(of: request)
             {

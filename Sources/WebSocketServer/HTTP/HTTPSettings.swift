@@ -19,6 +19,8 @@ final class HTTPSettings: Sendable {
     private let adjustedOptions: [SessionOptions]
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isStopping = Atomic<Bool>(false)
+    /// Upgrades are refused, see ``Server/drain()``.
+    let isDrained = Atomic<Bool>(false)
 
     init(
         _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
@@ -41,6 +43,11 @@ final class HTTPSettings: Sendable {
         }
         limits = HTTPLimits(configuration.limits)
         handshakeTimeout = configuration.limits.handshakeTimeout.milliseconds
+    }
+
+    /// Whether load balancers should send clients elsewhere.
+    var isDraining: Bool {
+        isStopping.load(ordering: .relaxed) || isDrained.load(ordering: .relaxed)
     }
 
     func options(of route: Router.OptionsIndex?) -> SessionOptions {

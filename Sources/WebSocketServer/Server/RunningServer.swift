@@ -12,6 +12,8 @@ final class RunningServer: Sendable {
     /// The bound addresses, with the chosen port in place of port 0.
     let addresses: [BoundAddress]
     private let sockets: [[ListeningSocket]]
+    /// What each loop has answered last to ``statistics()``.
+    let readings: Mutex<[LoopReading]>
     private let filesAreRemoved = Atomic<Bool>(false)
 
     /// Binds every address, then starts accepting on every loop.
@@ -39,6 +41,7 @@ final class RunningServer: Sendable {
             ServerLoop(
                 number: $0.offset, loop: $0.element, shared: shared, descriptors: descriptors)
         }
+        readings = Mutex(loops.map { $0.resources.reading })
         let resources = loops.map(\.resources)
         for one in resources { one.siblings = resources }
         let hub = Hub(
@@ -116,8 +119,9 @@ final class RunningServer: Sendable {
         }
     }
 
-    /// Measures the loops' turns, if the configuration asks for it.
+    /// Measures the loops' turns; also their processor time, if the configuration asks for it.
     private func watchTurns() {
+        for loop in loops { loop.loop.execute { loop.beginMeasuring() } }
         guard let limit = shared.configuration.slowTurn else { return }
         let nanosecondsMax = UInt64(limit / .nanoseconds(1))
         for loop in loops {

@@ -31,11 +31,14 @@ final class ServerLoop: @unchecked Sendable {
         http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, budgets: shared.budgets,
-            admission: shared.admission)
+            admission: shared.admission, routeCount: shared.http.routes.count)
         tls = shared.configuration.tls
         resources.access = shared.configuration.accessLog.map { AccessLog($0, loop: loop) }
         resources.handshakes = Self.makeHandshakes(
             shared.configuration, warnings: shared.warnings)
+        resources.handshakes?.onSuccess = { [unowned resources] in
+            resources.tlsHandshakes.record(nanoseconds: $0)
+        }
         resources.codecs.publicationWindowBits = shared.configuration.compression.serverWindowBits
     }
 
@@ -196,6 +199,13 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     // MARK: - Turns
+
+    /// Starts the measurements that a loop always makes; before it listens.
+    func beginMeasuring() {
+        loop.measureTurns { [resources] milliseconds in
+            resources.turns.record(nanoseconds: milliseconds * 1_000_000)
+        }
+    }
 
     /// Measures the turns, and logs those that take more than `nanosecondsMax`.
     func watchTurns(nanosecondsMax: UInt64) {

@@ -53,7 +53,7 @@ struct ServeCommand: AsyncParsableCommand {
         let logger = log.logger()
         loaded.logWarnings(logger)
         let tls = try readTLSForCommand(loaded, log: log, logger: logger)
-        try await serve(settings: loaded.settings, tls: tls, log: log, logger: logger)
+        try await serve(loaded, tls: tls, log: log, logger: logger)
     }
 
     /// All sources to read. Options that are short for a `--set` come last and win.

@@ -86,7 +86,7 @@ struct Key: Sendable {
 
     /// Returns `value` in a form that may be printed.
     func shown(_ value: String) -> String {
-        if isSecret { return "<secret>" }
-        return value.isEmpty ? "\"\"" : value
+        if value.isEmpty { return "\"\"" }
+        return isSecret ? "<secret>" : value
     }
 }

@@ -16,6 +16,7 @@ struct Settings: Sendable {
     let broker: BrokerSettings
     let auth: AuthenticationOptions
     let tls: TLSSettings
+    let admin: AdminSettings
 
     /// Creates the settings from a draft whose values are all within their ranges.
     init(_ draft: SettingsDraft) {
@@ -38,6 +39,7 @@ struct Settings: Sendable {
         self.broker = draft.broker
         self.auth = draft.auth
         self.tls = draft.tls
+        self.admin = draft.admin
     }
 }
 
@@ -60,4 +62,5 @@ struct SettingsDraft: Sendable {
     var auth = AuthenticationOptions()
     var tls = TLSSettings()
     var log = LoggingSettings()
+    var admin = AdminSettings()
 }
