@@ -174,7 +174,7 @@ def test_client_certificates(start, authority, localhost, tmp_path):
             server, authority.context(client=certificate)
         ) as connection:
             # With TLS 1.3, the client learns of it only now.
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert not connection.recv(1)
     optional = start(
         *settings(localhost), f"tls.client_ca={authority.path}", "tls.client_auth=optional")

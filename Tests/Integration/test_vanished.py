@@ -75,10 +75,10 @@ def test_idle(start, peers, beside_vanished):
 
 HALF_REQUESTS = {
     "nothing": b"",
-    "half a head": b"GET /ws HTTP/1.1\r\nHost: a\r\nUpg",
-    "half a body": b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{",
-    "one request, and half of the next": b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /",
-    "requests, but no answer read": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 20,
+    "half a head": b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpg",
+    "half a body": b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
+    "one request, and half of the next": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /",
+    "requests, but no answer read": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20,
 }
 
 

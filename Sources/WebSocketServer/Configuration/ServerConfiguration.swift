@@ -18,6 +18,14 @@ public struct ServerConfiguration: Sendable {
     /// kernel caps it at `net.core.somaxconn`. Default 4,096, `1...65535`.
     public var backlog: Int = 4_096
 
+    /// Whether a socket for `::`, all IPv6 addresses, accepts IPv4 connections too. Default false.
+    public var isDualStack = false
+    /// The access to the files of Unix-domain sockets.
+    public var unixSockets = UnixSocketOptions()
+    /// The names in `Host` for which the server answers. Default: those of the loopback addresses
+    /// on listeners there, any elsewhere.
+    public var names = HostPolicy.automatic
+
     /// The limits on what clients may use. Routes may have others: ``ConnectionOptions``.
     public var limits = Limits()
     /// The heartbeat of WebSockets. Routes may have another one.
@@ -30,6 +38,8 @@ public struct ServerConfiguration: Sendable {
     public var tls: TLSContext?
     /// The way in which a graceful stop closes the connections.
     public var drain = Drain()
+    /// The signs of overload, at which new connections are refused.
+    public var overload = OverloadOptions()
     /// The trusted proxies in front of the server. Default none.
     public var proxies = ProxyOptions()
     /// The web pages that may open WebSockets and send requests that change something. Pages of
@@ -39,6 +49,9 @@ public struct ServerConfiguration: Sendable {
     /// The CPU time of one turn of an event loop beyond which the turn is logged. `nil` turns the
     /// measurement off; it costs two system calls a turn. Default `nil`, `1 ms ... 1 h`.
     public var slowTurn: Duration?
+
+    /// The access log; `nil`, the default, is none.
+    public var accessLog: AccessLogOptions?
 
     /// Whether SIGTERM and SIGINT stop the server: gracefully the first time, at once the second.
     /// After the server has stopped they are ignored, so that a late signal doesn't interrupt the
@@ -64,6 +77,18 @@ public enum ListenAddress: Sendable, Hashable {
     /// A Unix-domain socket. A stale socket file is replaced; any other file in its place is an
     /// error. The file is removed when the server stops.
     case unix(path: String)
+}
+
+/// The access to the file of a Unix-domain socket, set before anyone can connect.
+public struct UnixSocketOptions: Sendable, Hashable {
+    /// The permission bits; `nil`, the default, leaves them to the umask. Clients need the
+    /// permission to write. `0...0o777`.
+    public var mode: Int?
+    /// The group, by name or number; `nil`, the default, is that of the process. The process must
+    /// be a member of it, or privileged.
+    public var group: String?
+
+    public init() {}
 }
 
 /// The heartbeat by which dead peers are found (RFC 6455 §5.5.2).

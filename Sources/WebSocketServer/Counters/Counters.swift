@@ -25,9 +25,14 @@ public struct Counters: Sendable, Equatable {
     /// The number of connections that were closed when they were accepted, because there was no
     /// room for them.
     public internal(set) var refusedAtAccept = 0
+    /// The number of requests answered 503, and of connections closed when they were accepted,
+    /// because the server was overloaded: see ``OverloadOptions``.
+    public internal(set) var refusedByOverload = 0
     /// The number of connections that were evicted for newer ones: they awaited a request, had not
     /// authenticated, or were being closed.
     public internal(set) var evicted = 0
+    /// The number of requests refused with 421, because their `Host` isn't one of the server's.
+    public internal(set) var misdirected = 0
     /// The number of failed attempts to accept, for example because descriptors have run out.
     public internal(set) var acceptErrors = 0
 
@@ -90,11 +95,10 @@ public struct Counters: Sendable, Equatable {
         refusedByHeadroom += other.refusedByHeadroom
         refusedAtAccept += other.refusedAtAccept
         evicted += other.evicted
+        refusedByOverload += other.refusedByOverload
+        misdirected += other.misdirected
         acceptErrors += other.acceptErrors
-        messages.messagesReceived += other.messages.messagesReceived
-        messages.messagesSent += other.messages.messagesSent
-        messages.bytesReceived += other.messages.bytesReceived
-        messages.bytesSent += other.messages.bytesSent
+        messages.add(other.messages)
         pingsSent += other.pingsSent
         pingsReceived += other.pingsReceived
         pongsReceived += other.pongsReceived
@@ -128,6 +132,13 @@ public struct MessageCounts: Sendable, Equatable {
     public internal(set) var bytesSent: UInt64 = 0
 
     init() {}
+
+    mutating func add(_ other: MessageCounts) {
+        messagesReceived &+= other.messagesReceived
+        messagesSent &+= other.messagesSent
+        bytesReceived &+= other.bytesReceived
+        bytesSent &+= other.bytesSent
+    }
 }
 
 /// The number of times that peers exceeded a limit, by kind.

@@ -19,13 +19,18 @@ public struct RequestID: Middleware, RequestValueKey {
     public func handle(
         _ request: Request, next: (Request) async throws -> Response
     ) async throws -> Response {
-        let given = request.head.headerFields[values: Self.fieldName]
-        let id = given.count == 1 && Self.isValid(given[0]) ? given[0] : Self.makeID()
+        let id = Self.given(in: request.head.headerFields) ?? Self.makeID()
         var request = request
         request.values[RequestID.self] = id
         var response = try await next(request)
         response.headerFields[Self.fieldName] = id
         return response
+    }
+
+    /// Returns the valid identifier in header fields; `nil` if there is none, or several.
+    static func given(in fields: HTTPFields) -> String? {
+        let given = fields[values: fieldName]
+        return given.count == 1 && isValid(given[0]) ? given[0] : nil
     }
 
     private static func isValid(_ id: String) -> Bool {

@@ -18,8 +18,11 @@ public struct Request: TopicPublisher {
     /// The client's IP address without a port, taken from the connection or from a trusted proxy
     /// (``ProxyOptions``).
     public let remoteAddress: String
-    /// Whether the server has begun to stop: ``Server/isDraining``.
+    /// Whether the server is stopping or drained: ``Server/isDraining``.
     public let isDraining: Bool
+    /// Whether the server refuses new connections because it is overloaded:
+    /// ``Server/isOverloaded``.
+    public internal(set) var isOverloaded = false
     let publisher: Publisher
     /// Whether this is an OPTIONS request that no route handles, so that the server itself does.
     var isUnroutedOptions = false

@@ -65,6 +65,8 @@ public struct Router: Sendable {
     private(set) var middleware: [any Middleware] = []
     /// The errors in the paths of routes and groups.
     private(set) var pathErrors: [String] = []
+    /// The paths that are served while the server is overloaded.
+    private(set) var alwaysServed: [PathPattern] = []
     /// The path of the group, which begins all paths in it; empty for a server's router.
     private let prefix: String
 
@@ -190,6 +192,7 @@ public struct Router: Sendable {
         let first = adjustments.count
         adjustments += group.adjustments
         pathErrors += group.pathErrors
+        alwaysServed += group.alwaysServed
         for var route in group.routes {
             if case .upgrade(let decide, let index?) = route.target {
                 route.target = .upgrade(decide, first + index)
@@ -200,14 +203,27 @@ public struct Router: Sendable {
     }
 
     private mutating func add(_ path: String, _ target: Target) {
+        if let pattern = pattern(path) { insert(Route(pattern: pattern, target: target)) }
+    }
+
+    /// Returns the pattern of a path in this group. Records an error if the path is invalid.
+    private mutating func pattern(_ path: String) -> PathPattern? {
         // A relative path is an error of its own, and must not become part of the prefix.
         let full =
             path == "/" && !prefix.isEmpty ? prefix : path.hasPrefix("/") ? prefix + path : path
         do throws(PatternError) {
-            insert(Route(pattern: try PathPattern(full), target: target))
+            return try PathPattern(full)
         } catch {
             pathErrors.append("\(full): \(error.reason)")
+            return nil
         }
+    }
+
+    /// Serves requests for a path also while the server is overloaded and refuses those of other
+    /// new connections: see ``OverloadOptions``. For health checks, which should say so themselves
+    /// (``Request/isOverloaded``).
+    public mutating func serveAlways(_ path: String) {
+        if let pattern = pattern(path) { alwaysServed.append(pattern) }
     }
 
     /// Inserts a route behind those of the same precedence.

@@ -10,7 +10,7 @@ import UVTransport
 /// Run it alone or as a service of a `ServiceGroup`. On graceful shutdown it stops listening and
 /// drains its connections by ``ServerConfiguration/drain``; on cancellation it ends them at once.
 public final class Server: Service, TopicPublisher {
-    private let shared: ServerShared
+    let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let state = Mutex(ServerState.new)
     private let stopper = Stopper()
@@ -106,7 +106,7 @@ public final class Server: Service, TopicPublisher {
         }
     }
 
-    private var running: RunningServer? {
+    var running: RunningServer? {
         state.withLock { if case .running(let server) = $0 { server } else { nil } }
     }
 
@@ -171,6 +171,10 @@ public final class Server: Service, TopicPublisher {
             metadata: [
                 "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
                 "loops": "\(shared.configuration.loopCount)",
+            ])
+        shared.logger.debug(
+            "limits",
+            metadata: [
                 "connections.max": "\(shared.admission.max)",
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
@@ -231,12 +235,28 @@ public final class Server: Service, TopicPublisher {
     /// The resources that were left open when the server stopped; `nil` before.
     package var ledger: Ledger? { shared.ledger }
 
-    /// Whether a stop has begun: true from then on, also during ``Drain/delay``, while all requests
-    /// are still served. Health checks of load balancers should report it.
-    public var isDraining: Bool { shared.http.isStopping.load(ordering: .relaxed) }
+    /// Whether load balancers should send clients elsewhere, which health checks should report. True
+    /// once a stop has begun, also during ``Drain/delay``, while all requests are still served; and
+    /// between ``drain()`` and ``undrain()``.
+    public var isDraining: Bool { shared.http.isDraining }
+
+    /// Whether the server runs, and so listens unless it is stopping.
+    public var isRunning: Bool { running != nil }
+
+    /// Whether the server refuses new connections because it is overloaded: see
+    /// ``OverloadOptions``. Health checks of load balancers should report it.
+    public var isOverloaded: Bool { shared.overload.isOverloaded }
 
     /// The loops while the server runs, for tests.
     var runningLoops: [ServerLoop] { running?.loops ?? [] }
+
+    /// Sets whether upgrades are refused.
+    func setDrained(_ isDrained: Bool) {
+        let wasDrained = shared.http.isDrained.exchange(isDrained, ordering: .relaxed)
+        guard isDrained != wasDrained else { return }
+        shared.logger.notice(
+            isDrained ? "drained: upgrades are refused" : "in service again: upgrades are accepted")
+    }
 
     /// The number of open connections, including those that aren't WebSockets (yet).
     public var connectionCount: Int { shared.admission.current.total }
