@@ -93,7 +93,7 @@ static inline long apus_acknowledged(int socket) {
     return (long)info.bytes_acknowledged;
 }
 
-// The bytes that a TCP socket has received, those that its peer has acknowledged, and the smoothed
+// The bytes that a TCP socket has received and sent, each counted once, and the smoothed
 // round-trip time in microseconds. Returns false where the kernel doesn't count them, as for a
 // Unix-domain socket.
 static inline _Bool apus_traffic(int socket, unsigned long *received, unsigned long *sent,
