@@ -21,6 +21,7 @@ func serve(
     var configuration = settings.server
     configuration.handlesSignals = true
     configuration.tls = tls
+    configuration.accessLog = settings.log.accessOptions(log)
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
     let tasks = try await openTasks(settings, log, logger)
@@ -45,9 +46,11 @@ func serve(
             output.write(Array(line.utf8))
         }
     }
-    let admin = AdminContext(server: server, app: app, loaded: loaded)
+    let admin = AdminContext(
+        server: server, app: app, loaded: { loaded }, settings: loaded.settings.admin,
+        logger: logger)
     do {
-        try await withAdminListener(admin, logger: logger) { try await server.run() }
+        try await withAdminListener(admin) { try await server.run() }
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }
         throw StartFailure(error: cause)
@@ -66,6 +69,10 @@ private struct StartFailure: Error, CustomStringConvertible {
             "Another program listens there. Choose another path: server.socket."
         case "EADDRINUSE":
             "Another program listens there. Choose another port with --port; 0 is any free port."
+        case "ENOENT" where error.operation.contains("the group"):
+            "There is no such group. Check server.socket_group."
+        case "EPERM" where error.operation.contains("the group"):
+            "The user of this process must be a member of that group. Check server.socket_group."
         case "EACCES" where error.operation.contains("unix:"):
             "This user may not write into the folder of server.socket."
         case "EACCES":

@@ -21,6 +21,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     private(set) var corkableSizeMax: UInt16 = 0
     /// The bytes that ``countMemory()`` has counted.
     var memoryCounted: UInt32 = 0
+    /// The time when the connection was accepted.
+    let began: CoarseTime
     // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
     @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
     let role: Session.Role
@@ -64,6 +66,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         self.id = resources.registry.nextID()
         self.peer = peer
         self.role = role
+        began = CoarseTime(resources.loop.now)
         unsafe lifecycleStorage = ConnectionLifecycle(
             options: options, id: id, now: resources.loop.now)
         self.opening = opening
@@ -93,7 +96,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     /// The number of its route in ``LoopResources/routes``.
-    private var route: Int { unsafe messageCounts - resources.messageCounts }
+    var route: Int { unsafe messageCounts - resources.messageCounts }
 
     var subprotocol: String? { resources.registry.subprotocols[id] }
 
@@ -207,6 +210,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
+        if resources.access != nil { opening?.logEnd(reason: reason, on: self) }
         opening?.terminated()
         opening = nil
         countMemory()
@@ -228,7 +232,21 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.counters.closed(code)
         resources.routes[route].closed += 1
         resources.registry.endTasks(of: id)
-        let given = resources.registry.closeReasons.removeValue(forKey: id)
-        handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
+        let given = resources.registry.closeReasons.removeValue(forKey: id) ?? reason
+        logClose(code, reason: given)
+        handler.onClose(Connection(core: self), code: code, reason: given)
+    }
+
+    private func logClose(_ code: CloseCode, reason: String) {
+        resources.logger.debug(
+            "connection closed",
+            metadata: [
+                "connection": "\(id)", "peer": "\(peer)", "code": "\(code.rawValue)",
+                "reason": "\(reason)",
+            ])
+        guard let access = resources.access else { return }
+        access.logWebSocket(
+            resources.registry.accessEntries.removeValue(forKey: id), connection: id, peer: peer,
+            code: code.rawValue, reason: reason, traffic: StreamTraffic(of: self))
     }
 }

@@ -16,7 +16,7 @@ extension Server {
     func statistics(patience: Duration) async -> ServerStatistics {
         let readings = await running?.read(patience) ?? []
         var statistics = ServerStatistics(
-            broker: shared.broker.health, isDraining: isDraining)
+            broker: shared.broker.health, isDraining: isDraining, isOverloaded: isOverloaded)
         statistics.routes = shared.http.routes.list.map {
             RouteStatistics(method: $0.method, path: $0.path, isWebSocket: $0.isWebSocket)
         }

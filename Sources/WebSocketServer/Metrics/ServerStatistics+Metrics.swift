@@ -32,12 +32,12 @@ extension ServerStatistics {
         list.counter("connections_accepted_total", "Accepted connections.", counters.accepted)
         list.counter(
             "connections_refused_total",
-            "Connections that a limit of connections refused: when they were accepted, with 503, or "
-                + "with 1008 after the upgrade.",
+            "Refused connections and upgrades: when they were accepted, with 503 because of the "
+                + "headroom or of overload, or with 1008 because of a limit of connections.",
             by: "reason",
             [
                 ("accept", counters.refusedAtAccept), ("headroom", counters.refusedByHeadroom),
-                ("limit", counters.refusedByLimit),
+                ("limit", counters.refusedByLimit), ("overload", counters.refusedByOverload),
             ])
         list.counter(
             "connections_evicted_total", "Waiting connections that were closed for newer ones.",
@@ -48,6 +48,9 @@ extension ServerStatistics {
         list.gauge(
             "server_draining", "1 once a stop has begun or the server is drained, else 0.",
             isDraining ? 1 : 0)
+        list.gauge(
+            "server_overloaded", "1 while new connections are refused because of the load, else 0.",
+            isOverloaded ? 1 : 0)
     }
 
     /// The routes of WebSockets.
@@ -111,6 +114,9 @@ extension ServerStatistics {
             "HTTP responses, by the route of the request (none if there was no route). A 101 is an "
                 + "accepted upgrade.",
             routed + Self.samples(unroutedResponses, method: "other", route: "none"))
+        list.counter(
+            "http_misdirected_total", "Requests refused because their Host is no name of the server.",
+            counters.misdirected)
         list.counter(
             "http_timeouts_total", "Requests that did not arrive in time, and responses not read.",
             counters.handshakeTimeouts)
