@@ -2,12 +2,14 @@
 
 import pathlib
 import re
+import ssl
 import subprocess
 import time
 import urllib.error
 
 import pytest
 from apus import ROOT, wait_until
+from certificates import ask, connect
 from deflate import DeflateWire, bomb, deflate
 from metrics import ADMIN, TABLE, Scrape, all_families, fetch, table, text_of
 from wire import BINARY, CLOSE, CONTINUATION, Wire, close_payload, frame, upgrade_request
@@ -210,6 +212,30 @@ def test_publications_and_their_deliveries_count(serve):
         assert scrape("apus_websocket_messages_sent_total", route="/ws/redis/{channel}") == 6
     settled(server, "apus_topics", 0)
     assert Scrape(server)("apus_broker_ready") == 1
+
+
+def test_tls_handshakes_count_by_result(secure, authority):
+    server = secure(ADMIN, "server.loops=2")
+    session, context = None, authority.context(maximum_version=ssl.TLSVersion.TLSv1_2)
+    for _ in range(2):
+        with connect(server, context, session=session) as one:
+            session = one.session
+            assert ask(one).startswith(b"HTTP/1.1 200")
+    with Wire.to(server) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert wire.response().status == 400
+    with Wire.to(server) as wire:
+        wire.send(b"\x16\x03\x01\x00\x05wrong")
+        wire.ends()
+    scrape = settled(server, "apus_tls_handshakes_total", 1, result="failed")
+    assert scrape("apus_tls_handshakes_total", result="completed") == 2
+    assert scrape("apus_tls_handshakes_total", result="plain_text") == 1
+    assert scrape("apus_tls_sessions_resumed_total") == 1
+    assert scrape("apus_tls_handshake_duration_seconds_count") == 2
+    assert scrape("apus_tls_handshake_duration_seconds_sum") > 0
+    assert scrape("apus_tls_handshakes_in_progress") == 0
+    # The refusal of plain text isn't a response to a request.
+    assert scrape("apus_http_requests_total") == 2
 
 
 # Refusals

@@ -37,8 +37,7 @@ public struct ServerMetrics: Service {
 
     /// Reports at once, at each interval, and a last time on graceful shutdown or cancellation.
     public func run() async {
-        // An error would be that of a task that is cancelled before it begins.
-        try? await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             var reporter = MetricsReporter(prefix: prefix, factory: factory)
             repeat {
                 await report(by: &reporter)

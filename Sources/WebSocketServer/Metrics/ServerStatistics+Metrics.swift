@@ -115,7 +115,8 @@ extension ServerStatistics {
                 + "accepted upgrade.",
             routed + Self.samples(unroutedResponses, method: "other", route: "none"))
         list.counter(
-            "http_misdirected_total", "Requests refused because their Host is no name of the server.",
+            "http_misdirected_total",
+            "Requests refused because their Host is no name of the server.",
             counters.misdirected)
         list.counter(
             "http_timeouts_total", "Requests that did not arrive in time, and responses not read.",
