@@ -7,7 +7,7 @@ import WebSocketProtocol
 /// Its ``lifecycle`` decides what happens; the connection performs it. Its memory determines the
 /// cost of an idle connection, so it is one object, without members that only some connections
 /// need. Members are for the connection's loop unless marked otherwise.
-// Safety: `resources` owns the counts that it points to, and outlives the connection.
+// Safety: its pointer is to counts that outlive it.
 @safe
 final class ConnectionCore: Stream, @unchecked Sendable {
     typealias Stage = ConnectionLifecycle.Stage
@@ -35,6 +35,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     let resources: LoopResources
     /// The counts for every message: those of its route on this loop. They are behind a pointer, so
     /// that access needs no exclusivity check.
+    // Safety: `resources` owns them, and outlives its connections.
     private(set) var messageCounts: UnsafeMutablePointer<MessageCounts>
     /// Delivers to the handler. It refers back to the connection until
     /// ``terminate(reason:reset:)``.
