@@ -93,6 +93,25 @@ static inline long apus_acknowledged(int socket) {
     return (long)info.bytes_acknowledged;
 }
 
+// The bytes that a TCP socket has received, those that its peer has acknowledged, and the smoothed
+// round-trip time in microseconds. Returns false where the kernel doesn't count them, as for a
+// Unix-domain socket.
+static inline _Bool apus_traffic(int socket, unsigned long *received, unsigned long *acknowledged,
+                                 unsigned int *round_trip) {
+    struct {
+        unsigned char states[8];
+        unsigned int counts[24];
+        unsigned long long pacing_rate, pacing_rate_max, bytes_acknowledged, bytes_received;
+    } info;
+    socklen_t size = sizeof info;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 || size < sizeof info)
+        return 0;
+    *received = info.bytes_received;
+    *acknowledged = info.bytes_acknowledged;
+    *round_trip = info.counts[15];
+    return 1;
+}
+
 // Has the processor fetch memory that is about to be used; any address will do.
 static inline void apus_prefetch(const void *memory) { __builtin_prefetch(memory); }
 

@@ -46,9 +46,11 @@ func serve(
             output.write(Array(line.utf8))
         }
     }
-    let admin = AdminContext(server: server, app: app, loaded: loaded)
+    let admin = AdminContext(
+        server: server, app: app, loaded: { loaded }, settings: loaded.settings.admin,
+        logger: logger, log: log.settings)
     do {
-        try await withAdminListener(admin, logger: logger) { try await server.run() }
+        try await withAdminListener(admin) { try await server.run() }
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }
         throw StartFailure(error: cause)

@@ -1,3 +1,4 @@
+public import HTTPProtocol
 public import WebSocketProtocol
 import UVTransport
 
@@ -21,6 +22,22 @@ public struct Connection: Sendable, Hashable {
     public var subprotocol: String? {
         precondition(core.loop.isCurrent, "a subprotocol is read on the connection's loop")
         return core.subprotocol
+    }
+
+    /// The user that the application has named with ``setUser(_:)``; `nil` if none, or if the
+    /// connection is closed. On the connection's loop.
+    public var user: ExactString? {
+        precondition(core.loop.isCurrent, "a user is read on the connection's loop")
+        return core.resources.registry.users[core.id]
+    }
+
+    /// Names the user that the connection belongs to, for ``Server/connections(where:limit:)``;
+    /// `nil` for none. Any thread.
+    public func setUser(_ user: ExactString?) {
+        core.onLoop { core in
+            guard core.stage != .over else { return }
+            core.resources.registry.users[core.id] = user
+        }
     }
 
     /// Sends a ping; any thread. `payload` is cut to 125 bytes, the most that a ping can hold

@@ -19,6 +19,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     private(set) var corkableSizeMax: UInt16 = 0
     /// The bytes that ``countMemory()`` has counted.
     var memoryCounted: UInt32 = 0
+    /// The time when the connection was accepted.
+    let began: CoarseTime
     // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
     @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
     let role: Session.Role
@@ -63,6 +65,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         self.id = resources.registry.nextID()
         self.peer = peer
         self.role = role
+        began = CoarseTime(resources.loop.now)
         unsafe lifecycleStorage = ConnectionLifecycle(
             options: options, id: id, now: resources.loop.now)
         self.opening = opening
@@ -92,7 +95,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     }
 
     /// The number of its route in ``LoopResources/routes``.
-    private var route: Int { unsafe messageCounts - resources.messageCounts }
+    var route: Int { unsafe messageCounts - resources.messageCounts }
 
     var subprotocol: String? { resources.registry.subprotocols[id] }
 
@@ -243,6 +246,6 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         guard let access = resources.access else { return }
         access.logWebSocket(
             resources.registry.accessEntries.removeValue(forKey: id), connection: id, peer: peer,
-            code: code.rawValue, reason: reason, traffic: traffic)
+            code: code.rawValue, reason: reason, traffic: StreamTraffic(of: self))
     }
 }

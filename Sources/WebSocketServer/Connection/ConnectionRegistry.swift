@@ -1,3 +1,4 @@
+import HTTPProtocol
 import Synchronization
 import UVTransport
 
@@ -17,6 +18,7 @@ final class ConnectionRegistry {
     // pay for them.
     var subprotocols: [UInt64: String] = [:]
     var closeReasons: [UInt64: String] = [:]
+    var users: [UInt64: ExactString] = [:]
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     var delayedAnswers: [UInt64: DelayedAnswer] = [:]
     var tasks: [UInt64: ConnectionTasks] = [:]
@@ -43,6 +45,12 @@ final class ConnectionRegistry {
 
     var isEmpty: Bool { unsafe connections.isEmpty }
 
+    var count: Int { unsafe connections.count }
+
+    /// Returns the connection at a position of the list. When a connection is removed, the last one
+    /// takes its position.
+    subscript(index: Int) -> ConnectionCore { unsafe connections[index].takeUnretainedValue() }
+
     /// Returns all connections as a copy, so that work on them may change the list.
     func snapshot() -> [ConnectionCore] {
         unsafe connections.map { unsafe $0.takeUnretainedValue() }
@@ -66,6 +74,7 @@ final class ConnectionRegistry {
             unsafe last._withUnsafeGuaranteedRef { $0.listIndex = Int32(index) }
         }
         if !subprotocols.isEmpty { subprotocols[connection.id] = nil }
+        if !users.isEmpty { users[connection.id] = nil }
         clearDeadline(of: connection.id)
         endDelayedAnswer(of: connection.id)
         endTasks(of: connection.id)
@@ -92,8 +101,8 @@ final class ConnectionRegistry {
 
     /// The number of entries that are kept for connections; 0 once there is none.
     var noteCount: Int {
-        closeReasons.count + subprotocols.count + deadlines.count + delayedAnswers.count
-            + undelivered.count + tasks.count + accessEntries.count
+        closeReasons.count + subprotocols.count + users.count + deadlines.count
+            + delayedAnswers.count + undelivered.count + tasks.count + accessEntries.count
     }
 
     func clearDeadline(of connection: UInt64) {

@@ -43,8 +43,8 @@ final class AccessLog {
             fields["code"] = .stringConvertible(code)
             if !reason.isEmpty { fields["reason"] = "\(reason)" }
             if let traffic {
-                fields["bytes_received"] = .stringConvertible(traffic.received)
-                fields["bytes_sent"] = .stringConvertible(traffic.sent)
+                fields["bytes_received"] = .stringConvertible(traffic.bytesReceived)
+                fields["bytes_sent"] = .stringConvertible(traffic.bytesSent)
             }
         }
     }

@@ -7,12 +7,15 @@ import WebSocketServer
 /// - Throws: The error of `body`, or the one that kept the admin listener from starting; then
 ///   `body` isn't called.
 func withAdminListener(
-    _ context: AdminContext, logger: Logger, run body: () async throws -> Void
+    _ context: AdminContext, run body: () async throws -> Void
 ) async throws {
+    let logger = context.logger
     guard let address = context.settings.listen else { return try await body() }
     let (started, continuation) = AsyncStream<Void>.makeStream()
+    let dashboard = Dashboard()
     let admin = try Server(
-        configuration: adminConfiguration(address), router: adminRouter(context), logger: logger
+        configuration: adminConfiguration(address),
+        router: adminRouter(context, dashboard: dashboard), logger: quieted(logger)
     ) { addresses in
         for address in addresses {
             logger.info("the admin listener is ready", metadata: ["url": "http://\(address)"])
@@ -28,6 +31,10 @@ func withAdminListener(
         isStarted = true
         break
     }
+    let sampling = Task {
+        if isStarted { await dashboard.run(on: admin, observing: context.server) }
+    }
+    defer { sampling.cancel() }
     do {
         if isStarted { try await body() }
     } catch {
@@ -40,6 +47,36 @@ func withAdminListener(
         try await running.value
     } catch let error as ServerError {
         throw AdminStartFailure(error: error)
+    }
+}
+
+/// Returns a logger that leaves out the start and the end of the admin listener, which would look
+/// like those of the server.
+private func quieted(_ logger: Logger) -> Logger {
+    Logger(label: logger.label) { _ in AdminLogHandler(base: logger.handler) }
+}
+
+/// The log of the admin listener's own server, without records of level `info`.
+private struct AdminLogHandler: LogHandler {
+    var base: any LogHandler
+
+    var logLevel: Logger.Level {
+        get { base.logLevel }
+        set { base.logLevel = newValue }
+    }
+
+    var metadata: Logger.Metadata {
+        get { base.metadata }
+        set { base.metadata = newValue }
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { base[metadataKey: key] }
+        set { base[metadataKey: key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        if event.level != .info { base.log(event: event) }
     }
 }
 

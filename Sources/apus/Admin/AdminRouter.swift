@@ -1,3 +1,4 @@
+import Logging
 import RealtimeApp
 import WebSocketServer
 
@@ -6,13 +7,17 @@ struct AdminContext: Sendable {
     /// The public server, which the admin listener asks and controls.
     let server: Server
     let app: RealtimeApp
-    let loaded: Loaded
-
-    var settings: AdminSettings { loaded.settings.admin }
+    /// Returns the configuration in effect.
+    let loaded: @Sendable () -> Loaded
+    /// The settings of the admin listener, as they were when it started.
+    let settings: AdminSettings
+    let logger: Logger
+    /// The settings of the log, of which the level can be changed.
+    let log: LogSettings
 }
 
 /// Returns the routes of the admin listener.
-func adminRouter(_ context: AdminContext) -> Router {
+func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
     var router = Router()
     router.add(middleware: AdminHostCheck(context.settings))
     let server = context.server
@@ -21,13 +26,19 @@ func adminRouter(_ context: AdminContext) -> Router {
         if server.isDraining { return RealtimeApp.drainingFault }
         return server.isOverloaded ? RealtimeApp.overloadFault : nil
     }
+    dashboard.add(to: &router, token: context.settings.token)
     var protection: [any Middleware] = []
     if let token = context.settings.token {
         protection.append(
             BearerAuthentication { isEqualInConstantTime($0, token) ? AdminAccess() : nil })
     }
-    router.group(middleware: protection) { _ in
+    router.group(middleware: protection) { router in
         // One line for the routes of each part, which need the token.
+        AdminConnectionRoutes.add(to: &router, server, context.logger)
+        AdminTopicRoutes.add(
+            to: &router, server, topics: context.loaded().settings.server.topics)
+        AdminServerRoutes.add(to: &router, context)
+        LogLevelRoutes.add(to: &router, context.log, context.logger)
     }
     return router
 }
