@@ -28,10 +28,8 @@ def echoes_at(host, port):
 def places(server, count):
     """Returns the host and port of each `listening on` line."""
     server.addresses = server.wait_for_listeners(count)
-    return [
-        (host.strip("[]"), int(port))
-        for host, _, port in (address.rpartition(":") for address in server.addresses)
-    ]
+    split = [address.rpartition(":") for address in server.addresses]
+    return [(host.strip("[]"), int(port)) for host, _, port in split if host]
 
 
 @pytest.mark.parametrize("loops", ["1", "2"])
@@ -61,7 +59,7 @@ def test_several_addresses_and_a_socket_are_served(start, tmp_path):
     server = start(f"server.host=127.0.0.1, 127.0.0.2, ::1, unix:{path}", "server.loops=2")
     found = places(server, 4)
     assert server.addresses[3] == str(path)
-    for place in found[:3]:
+    for place in found:
         echoes_at(*place)
     with wire_at(path) as wire:
         wire.send_text("x")

