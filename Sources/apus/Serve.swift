@@ -48,7 +48,7 @@ func serve(
     }
     let admin = AdminContext(
         server: server, app: app, loaded: { loaded }, settings: loaded.settings.admin,
-        logger: logger)
+        logger: logger, log: log.settings)
     do {
         try await withAdminListener(admin) { try await server.run() }
     } catch let error as ServerError {
