@@ -3,7 +3,7 @@ import CLibuv
 /// The bytes of a TCP connection as the kernel counts them, TLS and the headers of frames included.
 package struct StreamTraffic: Sendable {
     package let bytesReceived: UInt64
-    /// The bytes that the peer has acknowledged.
+    /// The bytes that were sent, each counted once.
     package let bytesSent: UInt64
     package let roundTripMicroseconds: UInt32
 

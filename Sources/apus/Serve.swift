@@ -21,6 +21,7 @@ func serve(
     var configuration = settings.server
     configuration.handlesSignals = true
     configuration.tls = tls
+    configuration.accessLog = settings.log.accessOptions(log)
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
     let tasks = try await openTasks(settings, log, logger)
@@ -68,6 +69,10 @@ private struct StartFailure: Error, CustomStringConvertible {
             "Another program listens there. Choose another path: server.socket."
         case "EADDRINUSE":
             "Another program listens there. Choose another port with --port; 0 is any free port."
+        case "ENOENT" where error.operation.contains("the group"):
+            "There is no such group. Check server.socket_group."
+        case "EPERM" where error.operation.contains("the group"):
+            "The user of this process must be a member of that group. Check server.socket_group."
         case "EACCES" where error.operation.contains("unix:"):
             "This user may not write into the folder of server.socket."
         case "EACCES":

@@ -7,6 +7,8 @@ import WebSocketProtocol
 /// Its ``lifecycle`` decides what happens; the connection performs it. Its memory determines the
 /// cost of an idle connection, so it is one object, without members that only some connections
 /// need. Members are for the connection's loop unless marked otherwise.
+// Safety: its pointer is to counts that outlive it.
+@safe
 final class ConnectionCore: Stream, @unchecked Sendable {
     typealias Stage = ConnectionLifecycle.Stage
     typealias PauseReasons = ConnectionLifecycle.PauseReasons
@@ -209,6 +211,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
+        if resources.access != nil { opening?.logEnd(reason: reason, on: self) }
         opening?.terminated()
         opening = nil
         countMemory()
@@ -230,7 +233,21 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.counters.closed(code)
         resources.routes[route].closed += 1
         resources.registry.endTasks(of: id)
-        let given = resources.registry.closeReasons.removeValue(forKey: id)
-        handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
+        let given = resources.registry.closeReasons.removeValue(forKey: id) ?? reason
+        logClose(code, reason: given)
+        handler.onClose(Connection(core: self), code: code, reason: given)
+    }
+
+    private func logClose(_ code: CloseCode, reason: String) {
+        resources.logger.debug(
+            "connection closed",
+            metadata: [
+                "connection": "\(id)", "peer": "\(peer)", "code": "\(code.rawValue)",
+                "reason": "\(reason)",
+            ])
+        guard let access = resources.access else { return }
+        access.logWebSocket(
+            resources.registry.accessEntries.removeValue(forKey: id), connection: id, peer: peer,
+            code: code.rawValue, reason: reason, traffic: StreamTraffic(of: self))
     }
 }

@@ -22,6 +22,8 @@ final class ConnectionRegistry {
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     var delayedAnswers: [UInt64: DelayedAnswer] = [:]
     var tasks: [UInt64: ConnectionTasks] = [:]
+    /// The requests that have become WebSockets, for the access log.
+    var accessEntries: [UInt64: AccessEntry] = [:]
     /// The bytes that peers had yet to take when they were recorded.
     private(set) var undelivered: [UInt64: Undelivered] = [:]
 
@@ -100,8 +102,7 @@ final class ConnectionRegistry {
     /// The number of entries that are kept for connections; 0 once there is none.
     var noteCount: Int {
         closeReasons.count + subprotocols.count + users.count + deadlines.count
-            + delayedAnswers.count
-            + undelivered.count + tasks.count
+            + delayedAnswers.count + undelivered.count + tasks.count + accessEntries.count
     }
 
     func clearDeadline(of connection: UInt64) {

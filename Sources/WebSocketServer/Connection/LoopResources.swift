@@ -21,6 +21,10 @@ final class LoopResources: @unchecked Sendable {
     var topics: LoopTopics?
     /// The TLS handshakes; `nil` for clients.
     var handshakes: TLSHandshakes?
+    /// The load of the loop; `nil` if it isn't measured.
+    var load: LoopLoad?
+    /// The access log; `nil` if there is none.
+    var access: AccessLog?
     var counters = Counters()
     /// The counts of each route, in the order of the router, behind those without a route.
     var routes: [RouteCounts]

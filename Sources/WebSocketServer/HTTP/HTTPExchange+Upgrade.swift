@@ -107,11 +107,16 @@ extension HTTPExchange {
         var output: [UInt8] = []
         ResponseEncoder.encodeUpgrade(response, into: &output)
         connection.sendRaw(output)
+        noteRequestID(in: accepted.headerFields)
+        if let accessEntry {
+            connection.resources.registry.accessEntries[connection.id] = accessEntry
+        }
         count(response.status, on: connection)
         connection.resources.openingHandshakes.record(
             nanoseconds: connection.resources.codecs.now() &- requestBegan)
         if isRefused {
             connection.resources.counters.refusedByLimit += 1
+            connection.resources.warnings.crowded.log(["peer": "\(connection.peer)"], kind: 1_008)
             connection.becomeWebSocket(
                 Upgraded(
                     route: route, handler: NoHandler.refused, options: settings.sessionOptions))

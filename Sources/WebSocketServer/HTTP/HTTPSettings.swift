@@ -6,6 +6,7 @@ import Synchronization
 final class HTTPSettings: Sendable {
     let routes: RouteTable
     let publisher: Publisher
+    let overload: Overload
     let origins: OriginPolicy
     let originCheck: OriginCheck
     let proxies: ProxyOptions
@@ -23,9 +24,10 @@ final class HTTPSettings: Sendable {
 
     init(
         _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
-        warnings: ServerWarnings, logger: Logger
+        overload: Overload, warnings: ServerWarnings, logger: Logger
     ) {
         self.publisher = publisher
+        self.overload = overload
         origins = configuration.origins
         originCheck = OriginCheck(origins: configuration.origins, logger: logger)
         routes = RouteTable(router, origins: originCheck, warnings: warnings, logger: logger)

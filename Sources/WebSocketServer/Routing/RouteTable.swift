@@ -43,6 +43,7 @@ struct RouteTable: Sendable {
     }
 
     private let entries: [Entry]
+    private let alwaysServed: [PathPattern]
     /// The number of routes.
     var count: Int { entries.count }
     /// The method and path of every route, by its number, and whether it is a WebSocket's.
@@ -58,6 +59,7 @@ struct RouteTable: Sendable {
     let unmatched: MiddlewareChain?
 
     init(_ router: Router, origins: OriginCheck, warnings: ServerWarnings, logger: Logger) {
+        alwaysServed = router.alwaysServed
         unmatched = MiddlewareChain(router.middleware, warnings, logger)
         entries = router.routes.enumerated().map { index, route in
             let chain = MiddlewareChain(
@@ -75,6 +77,21 @@ struct RouteTable: Sendable {
             }
             return Entry(pattern: route.pattern, target: target)
         }
+    }
+
+    /// Returns whether a request is served even while the server is overloaded.
+    func isAlwaysServed(_ head: RequestHead) -> Bool {
+        alwaysServed.contains { pattern in
+            if case .yes = pattern.match(head.pathSegments) { true } else { false }
+        }
+    }
+
+    /// Returns the pattern of the first route whose path a request has; `nil` if there is none.
+    func pattern(of head: RequestHead) -> String? {
+        let entry = entries.first { entry in
+            if case .yes = entry.pattern.match(head.pathSegments) { true } else { false }
+        }
+        return head.isServerWide ? nil : entry?.pattern.text
     }
 
     /// Finds the route of a request.

@@ -51,6 +51,7 @@ final class RunningServer: Sendable {
         for loop in loops { loop.makeTopics(hub: hub) }
         watchRefusals()
         watchTurns()
+        watchLoad(descriptors)
         startBroker(hub)
         for loop in loops {
             // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.
@@ -101,13 +102,18 @@ final class RunningServer: Sendable {
         case .hostname(let host, let port):
             try ListeningSocket.listen(
                 host: host, port: port, count: configuration.loopCount,
-                backlog: configuration.backlog
+                backlog: configuration.backlog, isDualStack: configuration.isDualStack
             ).map { (.ip(host: $0[0].address.host, port: Int($0[0].address.port)), $0) }
         case .unix(let path):
             [
                 (
                     .unix(path: path),
-                    [try ListeningSocket.listen(unix: path, backlog: configuration.backlog)]
+                    [
+                        try ListeningSocket.listen(
+                            unix: path, backlog: configuration.backlog,
+                            mode: configuration.unixSockets.mode.map { UInt32($0) },
+                            group: configuration.unixSockets.group)
+                    ]
                 )
             ]
         }
@@ -120,6 +126,25 @@ final class RunningServer: Sendable {
         let nanosecondsMax = UInt64(limit / .nanoseconds(1))
         for loop in loops {
             loop.loop.execute { loop.watchTurns(nanosecondsMax: nanosecondsMax) }
+        }
+    }
+
+    /// Measures the load, unless a test moves the clock.
+    private func watchLoad(_ descriptors: Descriptors) {
+        let options = shared.configuration.overload
+        guard options.isEnabled, !shared.isClockManual else { return }
+        let memory = options.memoryThresholds(available: availableMemory())
+        let descriptorThresholds = options.descriptorThresholds(descriptors)
+        let limit = descriptors.limit
+        for loop in loops {
+            loop.loop.execute {
+                loop.watchLoad(
+                    process: loop.number > 0
+                        ? nil
+                        : ProcessLoad(
+                            memory: memory, descriptors: descriptorThresholds,
+                            descriptorLimit: limit))
+            }
         }
     }
 
@@ -183,6 +208,7 @@ final class RunningServer: Sendable {
     /// Stops the loops, which must have no connections any more, and reports leaks.
     func stopLoops() {
         loops[0].loop.execute { [loops] in loops[0].ignoreSignals() }
+        for loop in loops { loop.loop.execute { loop.resources.load?.stop() } }
         let handles = group.shutdown()
         let resources = loops.map(\.resources)
         var ledger = Ledger(of: resources, handles: handles, budgets: shared.budgets)

@@ -171,6 +171,10 @@ public final class Server: Service, TopicPublisher {
             metadata: [
                 "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
                 "loops": "\(shared.configuration.loopCount)",
+            ])
+        shared.logger.debug(
+            "limits",
+            metadata: [
                 "connections.max": "\(shared.admission.max)",
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
@@ -239,6 +243,10 @@ public final class Server: Service, TopicPublisher {
     /// Whether the server runs, and so listens unless it is stopping.
     public var isRunning: Bool { running != nil }
 
+    /// Whether the server refuses new connections because it is overloaded: see
+    /// ``OverloadOptions``. Health checks of load balancers should report it.
+    public var isOverloaded: Bool { shared.overload.isOverloaded }
+
     /// The loops while the server runs, for tests.
     var runningLoops: [ServerLoop] { running?.loops ?? [] }
 
@@ -256,10 +264,13 @@ public final class Server: Service, TopicPublisher {
 
 /// An address that a server listens on.
 public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
+    /// An IPv4 or IPv6 address, the latter without brackets. If port 0 was configured, the port is
+    /// the one that the kernel has chosen.
     case ip(host: String, port: Int)
+    /// The path of a Unix-domain socket.
     case unix(path: String)
 
-    /// The port, `nil` for a Unix-domain socket.
+    /// The port; `nil` for a Unix-domain socket.
     public var port: Int? {
         if case .ip(_, let port) = self { port } else { nil }
     }
@@ -275,6 +286,7 @@ public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
 
 /// The reason why a server could not run.
 public struct ServerError: Error, Sendable, CustomStringConvertible {
+    /// The kind of an error.
     public struct Code: Sendable, Hashable {
         private let name: String
         /// Another process listens there.
@@ -285,7 +297,9 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let alreadyStarted = Code(name: "alreadyStarted")
     }
 
+    /// The kind of the error.
     public let code: Code
+    /// The problem and what to do, for people.
     public let description: String
     /// The cause, unless ``code`` says it all.
     public let underlying: (any Error)?

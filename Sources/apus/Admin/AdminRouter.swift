@@ -21,7 +21,8 @@ func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
     let server = context.server
     context.app.addHealth(to: &router) { _ in
         if !server.isRunning { return "the server is starting" }
-        return server.isDraining ? RealtimeApp.drainingFault : nil
+        if server.isDraining { return RealtimeApp.drainingFault }
+        return server.isOverloaded ? RealtimeApp.overloadFault : nil
     }
     dashboard.add(to: &router, token: context.settings.token)
     var protection: [any Middleware] = []

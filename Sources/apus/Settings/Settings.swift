@@ -8,8 +8,8 @@ struct Settings: Sendable {
     let server: ServerConfiguration
     /// Whether `/echo` and `/broadcast` are served, for conformance and load tools.
     let tools: Bool
-    /// The level below which records are dropped.
-    let logLevel: Logger.Level
+    let log: LoggingSettings
+    var logLevel: Logger.Level { log.level }
     /// The SQLite file of the tasks; `nil` if there are no tasks.
     let tasksDatabase: String?
     let routes: PerRoute<RouteSettings>
@@ -24,11 +24,16 @@ struct Settings: Sendable {
         if let path = draft.socket {
             server.addresses = [.unix(path: path)]
         } else {
-            server.addresses = [.hostname(draft.host, port: draft.port)]
+            server.addresses = draft.hosts.map { host in
+                switch host {
+                case .name(let name): .hostname(name, port: draft.port)
+                case .socket(let path): .unix(path: path)
+                }
+            }
         }
         self.server = server
         self.tools = draft.tools
-        self.logLevel = draft.logLevel
+        self.log = draft.log
         self.tasksDatabase = draft.tasksDatabase
         self.routes = draft.routes
         self.broker = draft.broker
@@ -43,10 +48,10 @@ struct Settings: Sendable {
 /// Defaults that exist in the library too are taken from `ServerConfiguration`, which alone defines
 /// them.
 struct SettingsDraft: Sendable {
-    var host = "127.0.0.1"
+    var hosts = [ListeningPlace.name("127.0.0.1")]
     /// The port to listen on; 0 picks a free one.
     var port = 8080
-    /// The path of a socket to listen on instead of `host` and `port`.
+    /// The path of a socket to listen on instead of `hosts` and `port`.
     var socket: String?
     /// All other settings of the library; ``Settings`` fills in the addresses.
     var server = ServerConfiguration()
@@ -56,6 +61,6 @@ struct SettingsDraft: Sendable {
     var broker = BrokerSettings()
     var auth = AuthenticationOptions()
     var tls = TLSSettings()
+    var log = LoggingSettings()
     var admin = AdminSettings()
-    var logLevel = Logger.Level.info
 }
