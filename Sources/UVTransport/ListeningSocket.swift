@@ -6,8 +6,12 @@ import Glibc
 package struct ListeningSocket: Sendable {
     package let descriptor: Int32
     package let address: SocketAddress
-    /// The file of a Unix-domain socket.
+    /// The file of a Unix-domain socket, if it is to be removed with the socket.
     let file: SocketFile?
+    /// Whether another process has bound the socket.
+    package var isInherited = false
+    /// The path of an inherited Unix-domain socket.
+    package var path: String?
 
     /// Binds one address `count` times with `SO_REUSEPORT`, once for each loop; a name that
     /// resolves to several addresses is bound on each. Port 0 picks one port for all of them.

@@ -20,6 +20,9 @@ func serve(
     var configuration = settings.server
     configuration.handlesSignals = true
     configuration.tls = tls
+    let succession = try Succession(settings, logger: logger)
+    defer { succession.end() }
+    configuration.addresses = succession.addresses
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
     let tasks = try await openTasks(settings, log, logger)
@@ -39,13 +42,16 @@ func serve(
         configuration: configuration, router: app.router(), broker: broker, logger: logger
     ) {
         authentication.logStart($0)
+        succession.listening()
         for address in $0 {
             let line = announcement(of: address, isEncrypted: tls != nil)
             output.write(Array(line.utf8))
         }
     }
+    succession.attach(server)
     do {
         try await server.run()
+        try succession.check()
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }
         throw StartFailure(error: cause)

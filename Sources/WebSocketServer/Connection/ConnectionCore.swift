@@ -124,6 +124,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         lifecycle.open(upgraded.options, guards: guards, now: loop.now)
         resources.counters.opened += 1
+        resources.registry.setEndOfLife(lifecycle.endOfLife(now: loop.now), of: id)
         scheduleHeartbeat()
         handler.onOpen(Connection(core: self))
         updateReading()

@@ -8,6 +8,8 @@ final class ConnectionRegistry {
     private let loop: EventLoop
     /// Whether new connections are refused and old ones are drained.
     var isDraining = false
+    /// Whether requests to become a WebSocket are refused, because the server stops.
+    var refusesUpgrades = false
     private var connections: [Unmanaged<ConnectionCore>] = unsafe []
     private var openStreams = 0
     private var lastID: UInt64 = 0
@@ -20,6 +22,8 @@ final class ConnectionRegistry {
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     var delayedAnswers: [UInt64: DelayedAnswer] = [:]
     var tasks: [UInt64: ConnectionTasks] = [:]
+    /// The times at which connections are closed, if their lifetime is limited.
+    private(set) var endsOfLife: [UInt64: UInt64] = [:]
     /// The bytes that peers had yet to take when they were recorded.
     private(set) var undelivered: [UInt64: Undelivered] = [:]
 
@@ -68,6 +72,7 @@ final class ConnectionRegistry {
         endDelayedAnswer(of: connection.id)
         endTasks(of: connection.id)
         setUndelivered(nil, of: connection.id)
+        setEndOfLife(nil, of: connection.id)
     }
 
     /// Counts out a connection whose descriptor is closed. If it was the last one, calls `onLast`
@@ -91,7 +96,7 @@ final class ConnectionRegistry {
     /// The number of entries that are kept for connections; 0 once there is none.
     var noteCount: Int {
         closeReasons.count + subprotocols.count + deadlines.count + delayedAnswers.count
-            + undelivered.count + tasks.count
+            + undelivered.count + tasks.count + endsOfLife.count
     }
 
     func clearDeadline(of connection: UInt64) {
@@ -110,6 +115,15 @@ final class ConnectionRegistry {
     func endTasks(of connection: UInt64) {
         guard !tasks.isEmpty, let ended = tasks.removeValue(forKey: connection) else { return }
         ended.cancel()
+    }
+
+    /// The time at which a connection is closed; `.max` if its lifetime isn't limited.
+    func endOfLife(of connection: UInt64) -> UInt64 {
+        endsOfLife.isEmpty ? .max : endsOfLife[connection] ?? .max
+    }
+
+    func setEndOfLife(_ value: UInt64?, of connection: UInt64) {
+        if value != nil || !endsOfLife.isEmpty { endsOfLife[connection] = value }
     }
 
     func setUndelivered(_ value: Undelivered?, of connection: UInt64) {

@@ -38,6 +38,8 @@ public struct Counters: Sendable, Equatable {
     public internal(set) var pongsReceived = 0
     public internal(set) var heartbeatTimeouts = 0
     public internal(set) var idleTimeouts = 0
+    /// The number of connections that were closed at the end of their lifetime.
+    public internal(set) var lifetimesOver = 0
     public internal(set) var handshakeTimeouts = 0
     public internal(set) var closeTimeouts = 0
     public internal(set) var slowConsumers = 0
@@ -75,6 +77,7 @@ public struct Counters: Sendable, Equatable {
         pongsReceived += other.pongsReceived
         heartbeatTimeouts += other.heartbeatTimeouts
         idleTimeouts += other.idleTimeouts
+        lifetimesOver += other.lifetimesOver
         handshakeTimeouts += other.handshakeTimeouts
         closeTimeouts += other.closeTimeouts
         slowConsumers += other.slowConsumers

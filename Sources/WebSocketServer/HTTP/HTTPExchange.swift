@@ -27,6 +27,8 @@ final class HTTPExchange: OpeningPhase {
     unowned let service: HTTPService
     private(set) var parser: RequestParser
     var state = State.head
+    /// Whether the connection has had no request yet.
+    private var isNew = true
     /// The content of the request that is arriving.
     var body: [UInt8] = []
     var pipelined = PipelinedBytes()
@@ -51,6 +53,7 @@ final class HTTPExchange: OpeningPhase {
     func reset() {
         parser = RequestParser(limits: settings.limits)
         state = .head
+        isNew = true
         awaitsTurn = false
         proxy = nil
     }
@@ -150,6 +153,7 @@ final class HTTPExchange: OpeningPhase {
         on connection: ConnectionCore
     ) {
         connection.resources.counters.requests += 1
+        isNew = false
         let request = head.request
         connection.judgeRequest(for: client(of: request.headerFields))
         access = settings.origins.access(for: request.headerFields[.origin])
@@ -246,6 +250,14 @@ final class HTTPExchange: OpeningPhase {
     }
 
     override func terminated() { cancelTasks() }
+
+    override var isArriving: Bool {
+        switch state {
+        case .head: isNew || !parser.isIdle
+        case .deciding(let pending): !pending.isPlain
+        case .body, .responding, .streaming, .finished: false
+        }
+    }
 
     override func drain(on connection: ConnectionCore) -> Bool {
         switch state {

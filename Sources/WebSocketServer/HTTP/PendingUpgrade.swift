@@ -79,7 +79,9 @@ final class PendingUpgrade: @unchecked Sendable {
             return .refused(failure(error, on: connection))
         }
         // A stop may have begun meanwhile.
-        if connection.resources.registry.isDraining { return .refused(Self.goingAway.response) }
+        if connection.resources.registry.refusesUpgrades {
+            return .refused(Self.goingAway.response)
+        }
         accepted.headerFields = response.headerFields
         return .accepted(accepted)
     }
@@ -105,7 +107,7 @@ final class PendingUpgrade: @unchecked Sendable {
         accepted = nil
         do {
             let handshake = try check(isGranted: values[GrantedOrigin.self] == true)
-            if connection.resources.registry.isDraining { throw Self.goingAway }
+            if connection.resources.registry.refusesUpgrades { throw Self.goingAway }
             let upgrade = UpgradeRequest(
                 head: request, parameters: parameters, query: head.query, values: values,
                 subprotocols: handshake.subprotocols, remoteAddress: connection.peer.host,

@@ -4,7 +4,7 @@ import WebSocketServer
 /// The list of all configuration keys, in the order of the shipped file.
 enum Schema {
     static let keys: [Key] =
-        server + tls + limits + heartbeatAndDrain + compression + topics + broker + proxies + tasks
+        server + handover + tls + limits + heartbeatAndDrain + compression + topics + broker + proxies + tasks
         + auth + routes + logging
 
     static func key(named name: String) -> Key? { byName[name] }

@@ -16,6 +16,8 @@ struct Settings: Sendable {
     let broker: BrokerSettings
     let auth: AuthenticationOptions
     let tls: TLSSettings
+    /// The path of the socket for the hand-over to a successor.
+    let handover: String?
 
     /// Creates the settings from a draft whose values are all within their ranges.
     init(_ draft: SettingsDraft) {
@@ -33,6 +35,7 @@ struct Settings: Sendable {
         self.broker = draft.broker
         self.auth = draft.auth
         self.tls = draft.tls
+        self.handover = draft.handover
     }
 }
 
@@ -54,5 +57,6 @@ struct SettingsDraft: Sendable {
     var broker = BrokerSettings()
     var auth = AuthenticationOptions()
     var tls = TLSSettings()
+    var handover: String?
     var logLevel = Logger.Level.info
 }
