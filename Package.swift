@@ -155,7 +155,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: common),
+            resources: [.embedInCode("Admin/Page/dashboard.html")], swiftSettings: common),
 
         // The README's example, so that it compiles.
         .executableTarget(

@@ -1,5 +1,5 @@
 import HTTPTypes
-import WebSocketServer
+public import WebSocketServer
 
 /// The answer to `GET /readyz`: whether this server accepts traffic, and the reasons if it doesn't.
 struct Readiness: Encodable {
@@ -15,10 +15,12 @@ struct Readiness: Encodable {
     let faults: [String]
     let broker: Broker
 
-    /// - Parameter tasksFault: The error of the tasks' database, if any.
-    init(broker health: BrokerHealth, tasksFault: String?, isDraining: Bool) {
+    /// - Parameters:
+    ///   - tasksFault: The error of the tasks' database, if any.
+    ///   - serverFault: The reason why the server takes no traffic, if any.
+    init(broker health: BrokerHealth, tasksFault: String?, serverFault: String?) {
         var faults: [String] = []
-        if isDraining { faults.append("the server is stopping") }
+        if let serverFault { faults.append(serverFault) }
         if !health.isReady { faults.append("broker: \(health.description)") }
         if let tasksFault { faults.append("tasks.database: \(tasksFault)") }
         status = faults.isEmpty ? "ready" : "not ready"
@@ -28,14 +30,26 @@ struct Readiness: Encodable {
 }
 
 extension RealtimeApp {
+    /// The reason of a server that is stopping or drained, for people.
+    public static let drainingFault = "the server is stopping or drained"
+
+    /// The reason of a server that refuses new connections for its load, for people.
+    public static let overloadFault = "the server is overloaded and refuses new connections"
+
     /// Adds `GET /healthz`, which shows that the server is running, and `GET /readyz`.
-    func addHealth(to router: inout Router) {
+    ///
+    /// - Parameter serverFault: Returns the reason why the server takes no traffic, if any.
+    public func addHealth(
+        to router: inout Router, serverFault: @escaping @Sendable (Request) -> String?
+    ) {
+        router.serveAlways("/healthz")
+        router.serveAlways("/readyz")
         router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
         let (broker, tasks) = (self.broker, self.tasks)
         router.get("/readyz") { request in
             let readiness = Readiness(
                 broker: broker.health, tasksFault: await tasks?.file.faultFound(),
-                isDraining: request.isDraining)
+                serverFault: serverFault(request))
             var response = Response.encoding(
                 readiness, status: readiness.faults.isEmpty ? .ok : .serviceUnavailable)
             response.headerFields[.cacheControl] = "no-store"

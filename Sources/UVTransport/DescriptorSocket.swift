@@ -145,7 +145,7 @@ package final class DescriptorSocket: Sendable {
                     var message = unsafe msghdr()
                     unsafe message.msg_iov = unsafe part
                     unsafe message.msg_iovlen = 1
-                    unsafe message.msg_control = unsafe control.baseAddress
+                    unsafe message.msg_control = control.baseAddress
                     unsafe message.msg_controllen = Self.controlSpace
                     return unsafe body(&message, control.baseAddress!)
                 }

@@ -7,7 +7,7 @@ import ServiceLifecycle
 import UVTransport
 import WebSocketServer
 
-/// Serves with `settings` until a signal or an error stops it.
+/// Serves with the configuration until a signal or an error stops it.
 ///
 /// Prints `listening on URL` to standard output for each listener once it accepts connections. A
 /// slow reader of this output or of the log never blocks an event loop.
@@ -15,14 +15,16 @@ import WebSocketServer
 /// - Throws: The error that kept the server from starting, or stopped it; exit status 78 for a
 ///   database that can't be used.
 func serve(
-    settings: Settings, tls: TLSContext?, log: StandardErrorLog, logger: Logger
+    _ loaded: Loaded, tls: TLSContext?, log: StandardErrorLog, logger: Logger
 ) async throws {
+    let settings = loaded.settings
     var configuration = settings.server
     configuration.handlesSignals = true
     configuration.tls = tls
     let succession = try Succession(settings, logger: logger)
     defer { succession.end() }
     configuration.addresses = succession.addresses
+    configuration.accessLog = settings.log.accessOptions(log)
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
     let tasks = try await openTasks(settings, log, logger)
@@ -49,8 +51,11 @@ func serve(
         }
     }
     succession.attach(server)
+    let admin = AdminContext(
+        server: server, app: app, loaded: { loaded }, settings: loaded.settings.admin,
+        logger: logger)
     do {
-        try await server.run()
+        try await withAdminListener(admin, succession) { try await server.run() }
         try succession.check()
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }
@@ -70,6 +75,10 @@ private struct StartFailure: Error, CustomStringConvertible {
             "Another program listens there. Choose another path: server.socket."
         case "EADDRINUSE":
             "Another program listens there. Choose another port with --port; 0 is any free port."
+        case "ENOENT" where error.operation.contains("the group"):
+            "There is no such group. Check server.socket_group."
+        case "EPERM" where error.operation.contains("the group"):
+            "The user of this process must be a member of that group. Check server.socket_group."
         case "EACCES" where error.operation.contains("unix:"):
             "This user may not write into the folder of server.socket."
         case "EACCES":

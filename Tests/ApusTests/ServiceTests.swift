@@ -12,7 +12,7 @@ import WebSocketServer
     func activation() throws {
         let given = try ActivatedSockets.find(
             in: ["LISTEN_FDS": "2", "LISTEN_PID": "7", "LISTEN_FDNAMES": "a:b"], process: 7)
-        #expect(given?.descriptors == [3, 4])
+        #expect(given?.descriptors == [3, 4] && given?.names == "a:b")
         #expect(
             given?.addresses == [.inherited(descriptor: 3), .inherited(descriptor: 4)])
         let others: [[String: String]] = [

@@ -139,6 +139,7 @@ def test_a_successor_that_dies_before_it_is_ready(generations, path):
     old = generations()
     asking, lines, descriptors = received_offer(path)
     assert lines[0] == "apus handover 1"
+    assert lines[1] == "handover" and lines[2].startswith("public "), lines
     # The socket of the hand-over itself, and one for each loop.
     assert len(descriptors) == 3
     for descriptor in descriptors[1:]:
@@ -209,6 +210,33 @@ def test_a_new_address_is_listened_on_and_the_old_one_closed(generations):
         echoes(wire)
     with pytest.raises(OSError):
         old.connect()
+
+
+def test_the_admin_listener_is_handed_over_too(generations):
+    port = port_that_no_client_gets()
+
+    def connections():
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+            asking = Wire(plain)
+            asking.send(b"GET /admin/connections HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            response = asking.response()
+            assert response.status == 200
+            return response.body
+
+    old = generations(f"admin.listen=127.0.0.1:{port}", "drain.spread=0s", "drain.deadline=60s")
+    with Wire.to(old, "/ws/42") as wire:
+        assert b"/ws/42" in connections()
+        new = generations(f"admin.listen=127.0.0.1:{port}")
+        closing = wire.close_frame()
+        # The predecessor still has a connection, and leaves the admin listener to the successor.
+        wait_logged(new, "took over")
+        for _ in range(10):
+            assert b"/ws/42" not in connections()
+        wire.send_frame(CLOSE, closing.payload[:2])
+        wire.ends()
+    assert old.wait(5) == 0
+    assert b"/ws/42" not in connections()
+    new.stop()
 
 
 def test_the_delay_of_a_stop_is_skipped(generations):

@@ -104,7 +104,7 @@ def test_a_delayed_stop_serves_clients_until_a_second_signal(start):
                 assert wire.text() == "Message received: x"
             for path, status in (("/healthz", 200), ("/readyz", 503)):
                 with Wire.to(server) as asking:
-                    asking.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                    asking.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                     assert asking.response().status == status
             server.signal(signal.SIGTERM)
             assert server.wait(30) == 0

@@ -47,6 +47,7 @@ final class TokenBoundHandler: ConnectionHandler {
     func onOpen(_ connection: Connection) {
         guard let identity else { return }
         watch(connection, until: identity.end)
+        connection.setUser(identity.subject)
         handler?.onOpen(connection)
     }
 
@@ -81,6 +82,7 @@ final class TokenBoundHandler: ConnectionHandler {
             watch(connection, until: new.end)
             if isFirst {
                 connection.markAuthenticated()
+                connection.setUser(new.subject)
                 let handler = make(new)
                 self.handler = handler
                 handler.onOpen(connection)

@@ -86,6 +86,7 @@ extension ConnectionCore {
         guard lifecycle.mayAwaitAuthentication else { return }
         guard holdPlace() else {
             resources.counters.refusedByLimit += 1
+            resources.warnings.crowded.log(["peer": "\(peer)"], kind: 1_008)
             return beginClosing(.policyViolation, Self.tooManyConnections)
         }
         lifecycle.markAuthenticated()

@@ -1,3 +1,4 @@
+import HTTPProtocol
 import Synchronization
 import UVTransport
 
@@ -19,11 +20,14 @@ final class ConnectionRegistry {
     // pay for them.
     var subprotocols: [UInt64: String] = [:]
     var closeReasons: [UInt64: String] = [:]
+    var users: [UInt64: ExactString] = [:]
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     var delayedAnswers: [UInt64: DelayedAnswer] = [:]
     var tasks: [UInt64: ConnectionTasks] = [:]
     /// The times at which connections are closed, if their lifetime is limited.
     private(set) var endsOfLife: [UInt64: UInt64] = [:]
+    /// The requests that have become WebSockets, for the access log.
+    var accessEntries: [UInt64: AccessEntry] = [:]
     /// The bytes that peers had yet to take when they were recorded.
     private(set) var undelivered: [UInt64: Undelivered] = [:]
 
@@ -44,6 +48,12 @@ final class ConnectionRegistry {
     // MARK: - Connections
 
     var isEmpty: Bool { unsafe connections.isEmpty }
+
+    var count: Int { unsafe connections.count }
+
+    /// Returns the connection at a position of the list. When a connection is removed, the last one
+    /// takes its position.
+    subscript(index: Int) -> ConnectionCore { unsafe connections[index].takeUnretainedValue() }
 
     /// Returns all connections as a copy, so that work on them may change the list.
     func snapshot() -> [ConnectionCore] {
@@ -68,6 +78,7 @@ final class ConnectionRegistry {
             unsafe last._withUnsafeGuaranteedRef { $0.listIndex = Int32(index) }
         }
         if !subprotocols.isEmpty { subprotocols[connection.id] = nil }
+        if !users.isEmpty { users[connection.id] = nil }
         clearDeadline(of: connection.id)
         endDelayedAnswer(of: connection.id)
         endTasks(of: connection.id)
@@ -95,8 +106,9 @@ final class ConnectionRegistry {
 
     /// The number of entries that are kept for connections; 0 once there is none.
     var noteCount: Int {
-        closeReasons.count + subprotocols.count + deadlines.count + delayedAnswers.count
-            + undelivered.count + tasks.count + endsOfLife.count
+        closeReasons.count + subprotocols.count + users.count + deadlines.count
+            + delayedAnswers.count + undelivered.count + tasks.count + accessEntries.count
+            + endsOfLife.count
     }
 
     func clearDeadline(of connection: UInt64) {

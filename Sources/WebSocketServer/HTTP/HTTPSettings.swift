@@ -6,6 +6,7 @@ import Synchronization
 final class HTTPSettings: Sendable {
     let routes: RouteTable
     let publisher: Publisher
+    let overload: Overload
     let origins: OriginPolicy
     let originCheck: OriginCheck
     let proxies: ProxyOptions
@@ -18,12 +19,15 @@ final class HTTPSettings: Sendable {
     private let adjustedOptions: [SessionOptions]
     /// A stop has begun; connections may still be served, see ``Drain/delay``.
     let isStopping = Atomic<Bool>(false)
+    /// Upgrades are refused, see ``Server/drain()``.
+    let isDrained = Atomic<Bool>(false)
 
     init(
         _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
-        warnings: ServerWarnings, logger: Logger
+        overload: Overload, warnings: ServerWarnings, logger: Logger
     ) {
         self.publisher = publisher
+        self.overload = overload
         origins = configuration.origins
         originCheck = OriginCheck(origins: configuration.origins, logger: logger)
         routes = RouteTable(router, origins: originCheck, warnings: warnings, logger: logger)
@@ -39,6 +43,11 @@ final class HTTPSettings: Sendable {
         }
         limits = HTTPLimits(configuration.limits)
         handshakeTimeout = configuration.limits.handshakeTimeout.milliseconds
+    }
+
+    /// Whether load balancers should send clients elsewhere.
+    var isDraining: Bool {
+        isStopping.load(ordering: .relaxed) || isDrained.load(ordering: .relaxed)
     }
 
     func options(of route: Router.OptionsIndex?) -> SessionOptions {

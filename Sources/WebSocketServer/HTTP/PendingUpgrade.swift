@@ -79,9 +79,7 @@ final class PendingUpgrade: @unchecked Sendable {
             return .refused(failure(error, on: connection))
         }
         // A stop may have begun meanwhile.
-        if connection.resources.registry.refusesUpgrades {
-            return .refused(Self.goingAway.response)
-        }
+        if refusesUpgrades(on: connection) { return .refused(Self.goingAway.response) }
         accepted.headerFields = response.headerFields
         return .accepted(accepted)
     }
@@ -94,7 +92,7 @@ final class PendingUpgrade: @unchecked Sendable {
         let request = Request(
             head: head.request, parameters: parameters, query: head.query, body: [],
             remoteAddress: connection.peer.host,
-            isDraining: settings.isStopping.load(ordering: .relaxed),
+            isDraining: settings.isDraining,
             publisher: settings.publisher)
         return await middleware.respond(to: request) { request in
             await decide(request.head, request.values, on: connection)
@@ -107,7 +105,7 @@ final class PendingUpgrade: @unchecked Sendable {
         accepted = nil
         do {
             let handshake = try check(isGranted: values[GrantedOrigin.self] == true)
-            if connection.resources.registry.refusesUpgrades { throw Self.goingAway }
+            if refusesUpgrades(on: connection) { throw Self.goingAway }
             let upgrade = UpgradeRequest(
                 head: request, parameters: parameters, query: head.query, values: values,
                 subprotocols: handshake.subprotocols, remoteAddress: connection.peer.host,
@@ -170,6 +168,11 @@ final class PendingUpgrade: @unchecked Sendable {
             ])
         }
         return Response(problem: .internalServerError)
+    }
+
+    /// Returns whether the server is stopping or drained.
+    private func refusesUpgrades(on connection: ConnectionCore) -> Bool {
+        connection.resources.registry.refusesUpgrades || settings.isDrained.load(ordering: .relaxed)
     }
 
     private static let goingAway = Problem(

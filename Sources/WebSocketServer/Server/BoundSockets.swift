@@ -18,12 +18,15 @@ struct BoundSockets: Sendable {
         case .hostname(let host, let port):
             let groups = try ListeningSocket.listen(
                 host: host, port: port, count: configuration.loopCount,
-                backlog: configuration.backlog)
+                backlog: configuration.backlog, isDualStack: configuration.isDualStack)
             all += groups.map {
                 BoundSockets(configured: address, address: BoundAddress(of: $0[0]), sockets: $0)
             }
         case .unix(let path):
-            let socket = try ListeningSocket.listen(unix: path, backlog: configuration.backlog)
+            let socket = try ListeningSocket.listen(
+                unix: path, backlog: configuration.backlog,
+                mode: configuration.unixSockets.mode.map { UInt32($0) },
+                group: configuration.unixSockets.group)
             all.append(
                 BoundSockets(
                     configured: address, address: .unix(path: path), sockets: [socket]))

@@ -12,6 +12,8 @@ final class RunningServer: Sendable {
     /// The bound addresses, with the chosen port in place of port 0.
     let addresses: [BoundAddress]
     private let bound: [BoundSockets]
+    /// What each loop has answered last to ``statistics()``.
+    let readings: Mutex<[LoopReading]>
     private let filesAreRemoved = Atomic<Bool>(false)
     /// Whether another process has the listening sockets, too, and goes on accepting.
     private let isHandedOver = Atomic<Bool>(false)
@@ -38,6 +40,7 @@ final class RunningServer: Sendable {
             ServerLoop(
                 number: $0.offset, loop: $0.element, shared: shared, descriptors: descriptors)
         }
+        readings = Mutex(loops.map { $0.resources.reading })
         let resources = loops.map(\.resources)
         for one in resources { one.siblings = resources }
         let hub = Hub(
@@ -47,6 +50,7 @@ final class RunningServer: Sendable {
         for loop in loops { loop.makeTopics(hub: hub) }
         watchRefusals()
         watchTurns()
+        watchLoad(descriptors)
         startBroker(hub)
         for loop in loops {
             for (group, sockets) in bound.enumerated() {
@@ -91,12 +95,32 @@ final class RunningServer: Sendable {
             ])
     }
 
-    /// Measures the loops' turns, if the configuration asks for it.
+    /// Measures the loops' turns; also their processor time, if the configuration asks for it.
     private func watchTurns() {
+        for loop in loops { loop.loop.execute { loop.beginMeasuring() } }
         guard let limit = shared.configuration.slowTurn else { return }
         let nanosecondsMax = UInt64(limit / .nanoseconds(1))
         for loop in loops {
             loop.loop.execute { loop.watchTurns(nanosecondsMax: nanosecondsMax) }
+        }
+    }
+
+    /// Measures the load, unless a test moves the clock.
+    private func watchLoad(_ descriptors: Descriptors) {
+        let options = shared.configuration.overload
+        guard options.isEnabled, !shared.isClockManual else { return }
+        let memory = options.memoryThresholds(available: availableMemory())
+        let descriptorThresholds = options.descriptorThresholds(descriptors)
+        let limit = descriptors.limit
+        for loop in loops {
+            loop.loop.execute {
+                loop.watchLoad(
+                    process: loop.number > 0
+                        ? nil
+                        : ProcessLoad(
+                            memory: memory, descriptors: descriptorThresholds,
+                            descriptorLimit: limit))
+            }
         }
     }
 
@@ -195,6 +219,7 @@ final class RunningServer: Sendable {
     /// Stops the loops, which must have no connections any more, and reports leaks.
     func stopLoops() {
         loops[0].loop.execute { [loops] in loops[0].ignoreSignals() }
+        for loop in loops { loop.loop.execute { loop.resources.load?.stop() } }
         let handles = group.shutdown()
         let resources = loops.map(\.resources)
         var ledger = Ledger(of: resources, handles: handles, budgets: shared.budgets)

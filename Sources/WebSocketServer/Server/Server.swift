@@ -10,7 +10,7 @@ import UVTransport
 /// Run it alone or as a service of a `ServiceGroup`. On graceful shutdown it stops listening and
 /// drains its connections by ``ServerConfiguration/drain``; on cancellation it ends them at once.
 public final class Server: Service, TopicPublisher {
-    private let shared: ServerShared
+    let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let state = Mutex(ServerState.new)
     let stopper = Stopper()
@@ -171,6 +171,10 @@ public final class Server: Service, TopicPublisher {
             metadata: [
                 "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
                 "loops": "\(shared.configuration.loopCount)",
+            ])
+        shared.logger.debug(
+            "limits",
+            metadata: [
                 "connections.max": "\(shared.admission.max)",
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
@@ -231,12 +235,28 @@ public final class Server: Service, TopicPublisher {
     /// The resources that were left open when the server stopped; `nil` before.
     package var ledger: Ledger? { shared.ledger }
 
-    /// Whether a stop has begun: true from then on, also during ``Drain/delay``, while all requests
-    /// are still served. Health checks of load balancers should report it.
-    public var isDraining: Bool { shared.http.isStopping.load(ordering: .relaxed) }
+    /// Whether load balancers should send clients elsewhere, which health checks should report. True
+    /// once a stop has begun, also during ``Drain/delay``, while all requests are still served; and
+    /// between ``drain()`` and ``undrain()``.
+    public var isDraining: Bool { shared.http.isDraining }
+
+    /// Whether the server runs, and so listens unless it is stopping.
+    public var isRunning: Bool { running != nil }
+
+    /// Whether the server refuses new connections because it is overloaded: see
+    /// ``OverloadOptions``. Health checks of load balancers should report it.
+    public var isOverloaded: Bool { shared.overload.isOverloaded }
 
     /// The loops while the server runs, for tests.
     var runningLoops: [ServerLoop] { running?.loops ?? [] }
+
+    /// Sets whether upgrades are refused.
+    func setDrained(_ isDrained: Bool) {
+        let wasDrained = shared.http.isDrained.exchange(isDrained, ordering: .relaxed)
+        guard isDrained != wasDrained else { return }
+        shared.logger.notice(
+            isDrained ? "drained: upgrades are refused" : "in service again: upgrades are accepted")
+    }
 
     /// The number of open connections, including those that aren't WebSockets (yet).
     public var connectionCount: Int { shared.admission.current.total }
@@ -244,10 +264,13 @@ public final class Server: Service, TopicPublisher {
 
 /// An address that a server listens on.
 public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
+    /// An IPv4 or IPv6 address, the latter without brackets. If port 0 was configured, the port is
+    /// the one that the kernel has chosen.
     case ip(host: String, port: Int)
+    /// The path of a Unix-domain socket.
     case unix(path: String)
 
-    /// The port, `nil` for a Unix-domain socket.
+    /// The port; `nil` for a Unix-domain socket.
     public var port: Int? {
         if case .ip(_, let port) = self { port } else { nil }
     }
@@ -263,6 +286,7 @@ public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
 
 /// The reason why a server could not run.
 public struct ServerError: Error, Sendable, CustomStringConvertible {
+    /// The kind of an error.
     public struct Code: Sendable, Hashable {
         private let name: String
         /// Another process listens there.
@@ -273,7 +297,9 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let alreadyStarted = Code(name: "alreadyStarted")
     }
 
+    /// The kind of the error.
     public let code: Code
+    /// The problem and what to do, for people.
     public let description: String
     /// The cause, unless ``code`` says it all.
     public let underlying: (any Error)?

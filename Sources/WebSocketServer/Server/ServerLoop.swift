@@ -31,10 +31,14 @@ final class ServerLoop: @unchecked Sendable {
         http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, budgets: shared.budgets,
-            admission: shared.admission)
+            admission: shared.admission, routeCount: shared.http.routes.count)
         tls = shared.configuration.tls
+        resources.access = shared.configuration.accessLog.map { AccessLog($0, loop: loop) }
         resources.handshakes = Self.makeHandshakes(
             shared.configuration, warnings: shared.warnings)
+        resources.handshakes?.onSuccess = { [unowned resources] in
+            resources.tlsHandshakes.record(nanoseconds: $0)
+        }
         resources.codecs.publicationWindowBits = shared.configuration.compression.serverWindowBits
     }
 
@@ -58,14 +62,17 @@ final class ServerLoop: @unchecked Sendable {
     ///   - loops: The loops that accepted connections go to, in turn.
     func listen(on socket: ListeningSocket, group: Int, for loops: [ServerLoop]) {
         var turn = 0
+        let names = HostCheck(shared.configuration, listener: socket.address)
         do {
             let listener = try Listener(loop: loop, socket: socket) { [self] descriptor, peer in
                 let target = loops[turn % loops.count]
                 turn += 1
                 if target === self {
-                    accept(.socket(descriptor), from: peer)
+                    accept(.socket(descriptor), from: peer, names: names)
                 } else {
-                    target.loop.execute { target.accept(.socket(descriptor), from: peer) }
+                    target.loop.execute {
+                        target.accept(.socket(descriptor), from: peer, names: names)
+                    }
                 }
             } onError: { [self] error in
                 resources.counters.acceptErrors += 1
@@ -75,6 +82,17 @@ final class ServerLoop: @unchecked Sendable {
         } catch {
             shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// Starts to measure the load.
+    ///
+    /// - Parameter process: The gauges of the process, on one loop only.
+    func watchLoad(process: ProcessLoad?) {
+        let load = LoopLoad(
+            number: number, loop: loop, options: shared.configuration.overload,
+            overload: shared.overload, process: process, logger: shared.logger)
+        resources.load = load
+        load.start()
     }
 
     func closeListeners() {
@@ -96,15 +114,25 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     /// Makes a connection of an accepted socket or transport.
-    func accept(_ accepted: AcceptedStream, from peer: SocketAddress) {
+    ///
+    /// - Parameter names: The check of the names in its requests; `nil` accepts any.
+    func accept(_ accepted: AcceptedStream, from peer: SocketAddress, names: HostCheck? = nil) {
         let proxies = shared.configuration.proxies
         let expectsHeader = proxies.proxyProtocol == .required
         if expectsHeader, !proxies.maySendProxyHeader(peer) {
             shared.warnings.untrustedProxy.log(["peer": "\(peer)"])
             return accepted.close()
         }
+        let load = resources.load?.level ?? .normal
+        if load == .extreme {
+            resources.counters.refusedByOverload += 1
+            shared.warnings.overloaded.log(["peer": "\(peer)"])
+            return accepted.close()
+        }
         guard makeRoom(for: accepted, from: peer) else { return accepted.close() }
         let exchange = http.makeExchange()
+        exchange.names = names
+        exchange.isRefusable = load > .normal
         if proxies.trusts(peer) { exchange.proxy = peer }
         let connection = ConnectionCore(
             resources: resources, peer: peer, role: .server, options: shared.http.sessionOptions,
@@ -191,6 +219,13 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     // MARK: - Turns
+
+    /// Starts the measurements that a loop always makes; before it listens.
+    func beginMeasuring() {
+        loop.measureTurns { [resources] milliseconds in
+            resources.turns.record(nanoseconds: milliseconds * 1_000_000)
+        }
+    }
 
     /// Measures the turns, and logs those that take more than `nanosecondsMax`.
     func watchTurns(nanosecondsMax: UInt64) {

@@ -22,6 +22,7 @@ final class ServerShared: Sendable {
     /// gap. Set until the loops have caught up.
     let isOverloaded = Atomic<Bool>(false)
     let warnings: ServerWarnings
+    let overload: Overload
     private let lastLedger = Mutex<Ledger?>(nil)
 
     init(
@@ -36,8 +37,10 @@ final class ServerShared: Sendable {
         publisher = Publisher(broker: broker, budget: deliveryBudget)
         self.logger = logger
         warnings = ServerWarnings(logger: logger)
+        overload = Overload(configuration.overload, loopCount: configuration.loopCount)
         http = HTTPSettings(
-            configuration, router: router, publisher: publisher, warnings: warnings, logger: logger)
+            configuration, router: router, publisher: publisher, overload: overload,
+            warnings: warnings, logger: logger)
         let limits = configuration.limits
         let budgets = MemoryBudgets(limits, configuration.compression)
         self.budgets = budgets

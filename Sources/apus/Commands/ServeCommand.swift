@@ -49,10 +49,11 @@ struct ServeCommand: AsyncParsableCommand {
         let log = StandardErrorLog()
         defer { log.finish() }
         let loaded = try loadForCommand(sources)
-        let logger = log.logger(level: loaded.settings.logLevel)
+        log.settings.apply(loaded.settings.log)
+        let logger = log.logger()
         loaded.logWarnings(logger)
         let tls = try readTLSForCommand(loaded, log: log, logger: logger)
-        try await serve(settings: loaded.settings, tls: tls, log: log, logger: logger)
+        try await serve(loaded, tls: tls, log: log, logger: logger)
     }
 
     /// All sources to read. Options that are short for a `--set` come last and win.

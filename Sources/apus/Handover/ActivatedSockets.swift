@@ -9,6 +9,8 @@ struct ActivatedSockets: Sendable, Equatable {
     private static let countMax = 4_096
 
     let descriptors: [Int32]
+    /// The names that the service manager gives them, for the log.
+    var names = ""
 
     /// The addresses in place of those of the configuration. The service manager owns the files of
     /// Unix-domain sockets.
@@ -33,7 +35,9 @@ struct ActivatedSockets: Sendable, Equatable {
                     """)
         }
         if count == 0 { return nil }
-        return ActivatedSockets(descriptors: (0..<Int32(count)).map { first + $0 })
+        return ActivatedSockets(
+            descriptors: (0..<Int32(count)).map { first + $0 },
+            names: environment["LISTEN_FDNAMES"] ?? "")
     }
 }
 

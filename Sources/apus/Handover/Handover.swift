@@ -14,10 +14,6 @@ final class Handover: Sendable {
     private let predecessor: Predecessor?
     /// The socket on which successors are awaited.
     private let listening: ListeningSocket
-    /// The addresses in the configuration of sockets that were taken over.
-    private let original: [Int32: String]
-    /// The addresses for this process to listen on.
-    let addresses: [ListenAddress]
     private let wakeUp: DescriptorPair
     /// Whether the path is this process's: neither a predecessor's yet, nor a successor's already.
     private let ownsPath: Atomic<Bool>
@@ -26,25 +22,37 @@ final class Handover: Sendable {
     /// Takes over from the process that listens at a path, if there is one.
     ///
     /// - Throws: ``HandoverError`` or ``TransportError`` if the path can't be used.
-    init(path: String, addresses: [ListenAddress], logger: Logger) throws {
+    init(path: String, logger: Logger) throws {
         self.path = path
         self.logger = logger
         predecessor = try Predecessor.find(at: path)
         if let predecessor {
             listening = try .inherited(predecessor.handover, removesFile: true)
-            (self.addresses, original) = predecessor.addresses(for: addresses, logger: logger)
+            logger.info(
+                "taking over from a running process",
+                metadata: [
+                    "process": "\(predecessor.process)",
+                    "sockets": "\(predecessor.listeners.count)",
+                ])
         } else {
-            listening = try .listen(unix: path, backlog: 8)
-            // Later connections need the permission; earlier ones are checked by their user.
-            chmod(path, 0o600)
-            (self.addresses, original) = (addresses, [:])
+            listening = try .listen(unix: path, backlog: 8, mode: 0o600)
         }
         ownsPath = Atomic(predecessor == nil)
         wakeUp = try DescriptorPair()
     }
 
+    /// Returns the addresses for a server of this process to listen on, with the sockets of the
+    /// predecessor as far as it has the same. To be called once for each server.
+    func addresses(
+        for configured: [ListenAddress], of role: HandoverMessage.Listening.Role
+    ) -> [ListenAddress] {
+        predecessor?.addresses(for: configured, of: role) ?? configured
+    }
+
     /// Tells the predecessor that the server accepts connections, and waits for a successor.
-    func begin(_ server: Server) {
+    ///
+    /// - Parameter admin: The server of the admin listener, which is handed over, too.
+    func begin(_ server: Server, admin: Server?) {
         Thread.detachNewThread { [self] in
             if let predecessor {
                 guard predecessor.replace() else {
@@ -65,7 +73,7 @@ final class Handover: Sendable {
                 guard let successor = DescriptorSocket.accept(from: listening.descriptor) else {
                     continue
                 }
-                if handOver(server, to: successor) { return }
+                if handOver(server, admin, to: successor) { return }
             }
         }
     }
@@ -90,7 +98,7 @@ final class Handover: Sendable {
 
     /// Hands over to a process that has connected. Returns false if it fails: then this process
     /// serves on.
-    private func handOver(_ server: Server, to socket: DescriptorSocket) -> Bool {
+    private func handOver(_ server: Server, _ admin: Server?, to socket: DescriptorSocket) -> Bool {
         guard let peer = socket.peer, peer.user == geteuid() else {
             logger.warning(
                 "refused a hand-over to a process of another user", metadata: ["path": "\(path)"])
@@ -98,11 +106,14 @@ final class Handover: Sendable {
         }
         do {
             socket.setTimeout(seconds: HandoverMessage.timeout)
-            let sockets = try wait { try await server.duplicateListeners() }
-            defer { for descriptor in sockets.flatMap(\.owned) { close(descriptor) } }
+            let sockets = try duplicates(of: server, as: .open)
+            let ofAdmin = try admin.map { try duplicates(of: $0, as: .admin) } ?? []
+            defer { for each in sockets + ofAdmin { close(each.descriptor) } }
             // The server stops: a successor makes sockets of its own.
             if sockets.isEmpty { return false }
-            try offer(sockets).send(on: socket)
+            try HandoverMessage.Offer(
+                handover: listening.descriptor, listeners: sockets + ofAdmin
+            ).send(on: socket)
             socket.setTimeout(seconds: HandoverMessage.readyTimeout)
             guard try socket.receive(1) == [HandoverMessage.ready] else {
                 throw HandoverError.unknownVersion
@@ -119,20 +130,27 @@ final class Handover: Sendable {
         logger.notice(
             "handed over the listening sockets to another process",
             metadata: ["process": "\(peer.process)"])
+        // At once, so that the figures that it reports are those of the successor.
+        admin?.handOver()
         server.handOver()
         return true
     }
 
-    private func offer(_ sockets: [ListeningDescriptors]) -> HandoverMessage.Offer {
-        var offer = HandoverMessage.Offer(handover: listening.descriptor, listeners: [])
-        for group in sockets {
+    /// Returns second descriptors of a server's sockets, which the caller owns.
+    private func duplicates(
+        of server: Server, as role: HandoverMessage.Listening.Role
+    ) throws -> [HandoverMessage.Listening] {
+        let groups = try wait { try await server.duplicateListeners() }
+        return groups.flatMap { group in
             var text = "\(group.address)"
             if case .inherited(let descriptor, _) = group.address {
-                text = original[descriptor] ?? text
+                let taken = predecessor?.listeners.first { $0.descriptor == descriptor }
+                text = taken?.address ?? text
             }
-            offer.listeners += group.owned.map { (text, $0) }
+            return group.owned.map {
+                HandoverMessage.Listening(role: role, address: text, descriptor: $0)
+            }
         }
-        return offer
     }
 
     /// Waits on this thread, which no task runs on, for the result of a task.

@@ -19,17 +19,27 @@ enum HandoverMessage {
     private static let sizeMax: UInt32 = 1 << 20
     private static let greeting = "apus handover 1"
 
+    /// A socket that listens.
+    struct Listening: Sendable {
+        /// The server that it is for.
+        enum Role: String, Sendable, CaseIterable { case open = "public", admin }
+
+        let role: Role
+        /// The address in the configuration, as text.
+        let address: String
+        let descriptor: Int32
+    }
+
     /// The descriptors that are handed over.
     struct Offer: Sendable {
         /// The socket by which the successor hands over in turn.
         var handover: Int32
-        /// The public listening sockets: the text of their address in the configuration, and the
-        /// descriptor.
-        var listeners: [(address: String, descriptor: Int32)]
+        /// The listening sockets, each with the text of its address in the configuration.
+        var listeners: [Listening]
 
         func send(on socket: DescriptorSocket) throws(TransportError) {
             var lines = [greeting, "handover"]
-            lines += listeners.map { "listen \($0.address)" }
+            lines += listeners.map { "\($0.role.rawValue) \($0.address)" }
             let text = Array(lines.joined(separator: "\n").utf8)
             let size = UInt32(text.count)
             try socket.send((0..<4).map { UInt8(truncatingIfNeeded: size >> (24 - 8 * $0)) } + text)
@@ -49,9 +59,16 @@ enum HandoverMessage {
                 throw HandoverError.unknownVersion
             }
             let handover = try socket.receiveDescriptor()
-            var listeners: [(String, Int32)] = []
-            for line in lines where line.hasPrefix("listen ") {
-                listeners.append((String(line.dropFirst(7)), try socket.receiveDescriptor()))
+            var listeners: [Listening] = []
+            for line in lines {
+                let words = line.split(separator: " ", maxSplits: 1)
+                guard words.count == 2, let role = Listening.Role(rawValue: String(words[0])) else {
+                    throw HandoverError.unknownVersion
+                }
+                listeners.append(
+                    Listening(
+                        role: role, address: String(words[1]),
+                        descriptor: try socket.receiveDescriptor()))
             }
             return Offer(handover: handover, listeners: listeners)
         }

@@ -1,5 +1,4 @@
 import Glibc
-import Logging
 import UVTransport
 import WebSocketServer
 
@@ -9,7 +8,7 @@ final class Predecessor: Sendable {
     /// The socket by which this process hands over in turn.
     let handover: Int32
     private let socket: DescriptorSocket
-    private let listeners: [(address: String, descriptor: Int32)]
+    let listeners: [HandoverMessage.Listening]
 
     private init(process: Int32, socket: DescriptorSocket, offer: HandoverMessage.Offer) {
         self.process = process
@@ -32,6 +31,12 @@ final class Predecessor: Sendable {
                 process: peer.process, socket: socket, offer: try .receive(from: socket))
         } catch let error as TransportError where error.isEndOfFile || error.isConnectionReset {
             return nil
+        } catch let error as TransportError where error.name == "EAGAIN" {
+            throw HandoverError(
+                description: """
+                    server.handover: the process that listens at \(path) doesn't answer. Stop it \
+                    first.
+                    """)
         } catch {
             throw HandoverError(
                 description: "server.handover: \(path) can't be used: \(error)")
@@ -39,29 +44,23 @@ final class Predecessor: Sendable {
     }
 
     /// Returns the addresses of a configuration, with the predecessor's sockets in place of those
-    /// that it listens on. Other sockets of the predecessor are closed.
+    /// that it listens on. Its other sockets for the same server are closed.
     func addresses(
-        for configured: [ListenAddress], logger: Logger
-    ) -> (addresses: [ListenAddress], original: [Int32: String]) {
-        var unused = listeners
-        var original: [Int32: String] = [:]
+        for configured: [ListenAddress], of role: HandoverMessage.Listening.Role
+    ) -> [ListenAddress] {
+        var unused = listeners.filter { $0.role == role }
         var addresses: [ListenAddress] = []
         for address in configured {
             let text = "\(address)"
             let found = unused.filter { $0.address == text }
             unused.removeAll { $0.address == text }
             if found.isEmpty { addresses.append(address) }
-            for listener in found {
-                original[listener.descriptor] = text
-                addresses.append(
-                    .inherited(descriptor: listener.descriptor, removesFile: address.isPath))
+            addresses += found.map {
+                .inherited(descriptor: $0.descriptor, removesFile: address.isPath)
             }
         }
         for listener in unused { close(listener.descriptor) }
-        logger.info(
-            "taking over from a running process",
-            metadata: ["process": "\(process)", "sockets": "\(original.count)"])
-        return (addresses, original)
+        return addresses
     }
 
     /// Tells the predecessor that this process accepts connections. Returns whether it goes.

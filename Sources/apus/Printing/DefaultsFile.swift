@@ -14,8 +14,8 @@ extension Schema {
             "# An empty variable counts as unset. To set an empty value, use the file or --set KEY=.",
             "#",
             "# A size is a whole number of bytes, or one with KiB, MiB or GiB. A duration is a whole",
-            "# number with ms, s, m, h or d. Lists are separated by commas. All keys are read once,",
-            "# when the server starts.",
+            "# number with ms, s, m, h or d. Lists are separated by commas, or YAML lists. All keys are",
+            "# read once, when the server starts.",
         ]
         var open: [Substring] = []
         for key in keys {

@@ -10,7 +10,7 @@ struct CrossCheck: Sendable {
     let holds: @Sendable (SettingsDraft) -> Bool
 
     static let all: [CrossCheck] =
-        ofServer + [ofSecret] + RealtimeApp.Route.allCases.map(ofRoute)
+        ofServer + [ofSecret, ofAdmin] + RealtimeApp.Route.allCases.map(ofRoute)
 
     /// Returns the rule that a route's messages must fit into the memory for all of them, like
     /// those of the server.

@@ -19,6 +19,9 @@ struct Key: Sendable {
     /// Whether the value must never be printed.
     let isSecret: Bool
 
+    /// Whether the value may also be a list in a YAML file.
+    let takesList: Bool
+
     /// The name of the library's setting with the same range, if there is one.
     let setting: String?
 
@@ -35,6 +38,7 @@ struct Key: Sendable {
         self.accepted = kind.accepted
         self.initial = kind.write(SettingsDraft()[keyPath: path])
         self.isSecret = isSecret
+        self.takesList = kind is any ListKind
         self.setting = nil
         self.read = { (text, draft) throws(Rejection) in
             draft[keyPath: path] = try kind.parse(text)
@@ -57,6 +61,7 @@ struct Key: Sendable {
         self.accepted = setting.isOptional ? optional.accepted : kind.accepted
         self.initial = optional.write(setting.value(ServerConfiguration()))
         self.isSecret = false
+        self.takesList = false
         self.setting = setting.name
         self.read = { (text, draft) throws(Rejection) in
             let value = setting.isOptional ? try optional.parse(text) : try kind.parse(text)
@@ -81,7 +86,7 @@ struct Key: Sendable {
 
     /// Returns `value` in a form that may be printed.
     func shown(_ value: String) -> String {
-        if isSecret { return "<secret>" }
-        return value.isEmpty ? "\"\"" : value
+        if value.isEmpty { return "\"\"" }
+        return isSecret ? "<secret>" : value
     }
 }
