@@ -7,6 +7,8 @@ import WebSocketProtocol
 /// Its ``lifecycle`` decides what happens; the connection performs it. Its memory determines the
 /// cost of an idle connection, so it is one object, without members that only some connections
 /// need. Members are for the connection's loop unless marked otherwise.
+// Safety: its pointer is to counts that outlive it.
+@safe
 final class ConnectionCore: Stream, @unchecked Sendable {
     typealias Stage = ConnectionLifecycle.Stage
     typealias PauseReasons = ConnectionLifecycle.PauseReasons

@@ -7,7 +7,7 @@ extension LoopResources {
         var reading = LoopReading()
         reading.counters = total
         reading.routes = routes
-        reading.messages = unsafe routes.indices.map { unsafe messageCounts[$0] }
+        reading.messages = routes.indices.map { unsafe messageCounts[$0] }
         reading.openingHandshakes = openingHandshakes
         reading.tlsHandshakes = tlsHandshakes
         reading.turns = turns
