@@ -192,6 +192,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         turnWatch = unsafe TurnWatch(loop: uv, onTurn: onTurn)
     }
 
+    /// Stops calling back after each turn; on the loop's thread.
+    public func stopWatchingTurns() {
+        turnWatch?.close()
+        turnWatch = nil
+    }
+
     /// Runs the work of other threads, and calls back the transports that have asked for a turn.
     private func wokenUp() {
         // libuv has set the real time before it called back.

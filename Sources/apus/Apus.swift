@@ -17,6 +17,7 @@ struct Apus: AsyncParsableCommand {
               apus config defaults > apus.yaml          write a file with every key
               apus users add ada --file users           add a user for POST /token
               export APUS_AUTH_JWT_SECRET=$(openssl rand -hex 32)
+              apus reload --pid 4711                    read the configuration again
               apus dev-certificate                      make a certificate for tests of TLS
               apus token --sub ada                      make a token for tests
               apus serve --tools --port 9000 &          start with /echo and /broadcast
@@ -34,7 +35,8 @@ struct Apus: AsyncParsableCommand {
             """,
         version: Version.report(),
         subcommands: [
-            ServeCommand.self, ConnectCommand.self, ConfigCommand.self, TokenCommand.self,
+            ServeCommand.self, ReloadCommand.self, ConnectCommand.self, ConfigCommand.self,
+            TokenCommand.self,
             UsersCommand.self, DevCertificateCommand.self, BenchCommand.self,
         ])
 

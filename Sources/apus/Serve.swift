@@ -15,29 +15,21 @@ import WebSocketServer
 /// - Throws: The error that kept the server from starting, or stopped it; exit status 78 for a
 ///   database that can't be used.
 func serve(
-    _ loaded: Loaded, tls: TLSContext?, log: StandardErrorLog, logger: Logger
+    _ loaded: Loaded, from sources: Sources, tls: TLSContext?, reloads: ReloadRequests,
+    log: StandardErrorLog, logger: Logger
 ) async throws {
     let settings = loaded.settings
-    var configuration = settings.server
-    configuration.handlesSignals = true
-    configuration.tls = tls
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
     let tasks = try await openTasks(settings, log, logger)
     defer { tasks?.close() }
-    let app = RealtimeApp(
-        logger: logger, broker: broker, topics: configuration.topics, tasks: tasks,
-        authentication: authentication, tools: settings.tools, version: Version.number,
-        options: ConnectionOptions(
-            limits: configuration.limits, heartbeat: configuration.heartbeat,
-            compression: configuration.compression)
-    ) {
-        [routes = settings.routes] route, options in routes[route].adjust(&options)
-    }
+    let application = Application(broker: broker, tasks: tasks, logger: logger)
+    let app = application.features(settings, authentication)
     let output = LineWriter(descriptor: STDOUT_FILENO)
     defer { output.finish(within: .milliseconds(100)) }
     let server = try Server(
-        configuration: configuration, router: app.router(), broker: broker, logger: logger
+        configuration: application.configuration(settings, tls: tls), router: app.router(),
+        broker: broker, logger: logger
     ) {
         authentication.logStart($0)
         for address in $0 {
@@ -45,9 +37,18 @@ func serve(
             output.write(Array(line.utf8))
         }
     }
-    let admin = AdminContext(server: server, app: app, loaded: loaded)
+    let admin = AdminContext(server: server, app: app, loaded: loaded, reloads: reloads)
+    let reloader = Reloader(
+        sources: sources, application: application, server: server, log: log, logger: logger)
+    let state = Reloader.State(draft: loaded.draft, authentication: authentication, tls: tls)
     do {
-        try await withAdminListener(admin, logger: logger) { try await server.run() }
+        try await withAdminListener(admin, logger: logger) {
+            let reloading = Task { await reloader.run(reloads, from: state) }
+            defer { reloads.finish() }
+            try await server.run()
+            reloads.finish()
+            await reloading.value
+        }
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }
         throw StartFailure(error: cause)

@@ -11,11 +11,12 @@ import pytest
 COMMANDS = (
     "", "serve", "connect", "config", "config check", "config defaults", "token", "users",
     "users add", "users remove", "users list", "bench", "bench echo", "bench fanout", "bench idle",
-    "bench connect", "bench compare",
+    "bench connect", "bench compare", "reload",
 )
 # Examples that can't be run here, by what they contain, and the reason.
 NOT_RUN = {
     "//staging.example/": "there is no such server",
+    "apus reload --pid": "there is no such process; test_reload.py has it",
     "--no-input": "it runs until Ctrl-C; test_connect.py has it",
 }
 

@@ -82,7 +82,8 @@ extension HTTPExchange {
             case .talk(let talk): TalkBridge(request: accepted.request, talk: talk)
             }
         var upgraded = Upgraded(
-            handler: handler, options: accepted.options,
+            // A reload may have happened since the route decided.
+            handler: handler, options: settings.options(replacing: accepted.options),
             subprotocol: acceptance.subprotocol.flatMap {
                 accepted.request.subprotocol(among: [$0])
             },

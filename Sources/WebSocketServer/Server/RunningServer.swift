@@ -47,10 +47,10 @@ final class RunningServer: Sendable {
             deliverRest: { resources[$0].topics?.deliverRest() })
         for loop in loops { loop.makeTopics(hub: hub) }
         watchRefusals()
-        watchTurns()
         startBroker(hub)
         for loop in loops {
             // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.
+            loop.loop.execute { loop.watchTurns() }
             for group in sockets where loop.number < group.count {
                 let targets = group.count < loops.count ? loops : [loop]
                 loop.loop.execute { loop.listen(on: group[loop.number], for: targets) }
@@ -80,15 +80,10 @@ final class RunningServer: Sendable {
     private static func fitConnections(
         of shared: ServerShared, to descriptors: Descriptors
     ) {
-        let max = shared.admission.fit(descriptors: descriptors.leftForConnections)
-        guard let wanted = shared.configuration.limits.connectionsMax, max < wanted else { return }
-        shared.logger.warning(
-            "connections.max is more than there are file descriptors for, and is lowered",
-            metadata: [
-                "connections.max": "\(wanted)", "lowered_to": "\(max)",
-                "descriptors": "\(descriptors.limit)",
-                "reserved": "\(descriptors.reserved)",
-            ])
+        _ = shared.admission.fit(descriptors: descriptors.leftForConnections)
+        shared.warnOfLoweredConnections([
+            "descriptors": "\(descriptors.limit)", "reserved": "\(descriptors.reserved)",
+        ])
     }
 
     private static func bind(
@@ -107,15 +102,6 @@ final class RunningServer: Sendable {
                     [try ListeningSocket.listen(unix: path, backlog: configuration.backlog)]
                 )
             ]
-        }
-    }
-
-    /// Measures the loops' turns, if the configuration asks for it.
-    private func watchTurns() {
-        guard let limit = shared.configuration.slowTurn else { return }
-        let nanosecondsMax = UInt64(limit / .nanoseconds(1))
-        for loop in loops {
-            loop.loop.execute { loop.watchTurns(nanosecondsMax: nanosecondsMax) }
         }
     }
 
@@ -192,6 +178,14 @@ final class RunningServer: Sendable {
         if !ledger.isZero {
             shared.logger.error("something was left open", metadata: ["ledger": "\(ledger)"])
         }
+    }
+
+    // MARK: - Settings
+
+    /// Has each loop take over the present settings at one of its turns. Returns when all have, and
+    /// their open connections, too.
+    func takeSettings() async {
+        await onEachLoop { loop, done in loop.takeSettings(done: done) }
     }
 
     // MARK: - Questions to all loops

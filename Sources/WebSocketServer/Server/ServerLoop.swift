@@ -11,11 +11,9 @@ final class ServerLoop: @unchecked Sendable {
     /// The position among the server's loops.
     let number: Int
     let resources: LoopResources
-    private let shared: ServerShared
-    private let http: HTTPService
+    let shared: ServerShared
+    let http: HTTPService
     private let descriptors: Descriptors
-    /// The certificates for new connections; `nil` is plain TCP.
-    var tls: TLSContext?
     private var listeners: [Listener] = []
     private var signals: [SignalSource] = []
     /// The drain of the connections. It is kept here, because the timer wheel keeps nothing alive.
@@ -23,6 +21,8 @@ final class ServerLoop: @unchecked Sendable {
     /// The nanoseconds of processor time that the longest turn has taken, if turns are measured.
     /// Must be read only after the loop has stopped.
     private(set) var longestTurn: UInt64 = 0
+    /// The nanoseconds beyond which a turn is logged.
+    private var slowTurnNanoseconds: UInt64 = 0
 
     init(number: Int, loop: EventLoop, shared: ServerShared, descriptors: Descriptors) {
         self.number = number
@@ -32,10 +32,9 @@ final class ServerLoop: @unchecked Sendable {
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, budgets: shared.budgets,
             admission: shared.admission)
-        tls = shared.configuration.tls
-        resources.handshakes = Self.makeHandshakes(
-            shared.configuration, warnings: shared.warnings)
-        resources.codecs.publicationWindowBits = shared.configuration.compression.serverWindowBits
+        let configuration = http.settings.configuration
+        resources.handshakes = Self.makeHandshakes(configuration, warnings: shared.warnings)
+        resources.codecs.publicationWindowBits = configuration.compression.serverWindowBits
     }
 
     /// The loop itself; any thread.
@@ -43,10 +42,11 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Makes the loop's part of the topics; before it listens.
     func makeTopics(hub: Hub) {
+        let configuration = http.settings.configuration
         resources.topics = LoopTopics(
             number: number, hub: hub, broker: shared.broker,
-            options: shared.configuration.topics, budget: shared.backlogBudget,
-            compression: shared.configuration.compression, codecs: resources.codecs)
+            options: configuration.topics, budget: shared.backlogBudget,
+            compression: configuration.compression, codecs: resources.codecs)
     }
 
     // MARK: - Accepting
@@ -82,22 +82,24 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Makes a connection of an accepted socket or transport.
     func accept(_ accepted: AcceptedStream, from peer: SocketAddress) {
-        let proxies = shared.configuration.proxies
+        let settings = http.settings
+        let proxies = settings.proxies
         let expectsHeader = proxies.proxyProtocol == .required
         if expectsHeader, !proxies.maySendProxyHeader(peer) {
             shared.warnings.untrustedProxy.log(["peer": "\(peer)"])
             return accepted.close()
         }
-        guard makeRoom(for: accepted, from: peer) else { return accepted.close() }
+        guard let entry = makeRoom(for: accepted, from: peer) else { return accepted.close() }
         let exchange = http.makeExchange()
         if proxies.trusts(peer) { exchange.proxy = peer }
         let connection = ConnectionCore(
-            resources: resources, peer: peer, role: .server, options: shared.http.sessionOptions,
+            resources: resources, peer: peer, role: .server, options: settings.sessionOptions,
             opening: expectsHeader ? ProxyPreamble(for: exchange) : exchange)
-        connection.waitInPlace()
+        connection.waitInPlace(entry: entry)
         resources.counters.accepted += 1
         do throws(TransportError) {
-            try accepted.become(connection, tls: tls, awaitsPreamble: expectsHeader)
+            try accepted.become(
+                connection, tls: settings.configuration.tls, awaitsPreamble: expectsHeader)
             exchange.begin(on: connection)
             if resources.registry.isDraining { connection.terminate() }
         } catch {
@@ -107,8 +109,10 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     /// Makes room for an accepted connection and counts it. Another connection may have to be
-    /// evicted. Returns false if the new one is refused.
-    private func makeRoom(for accepted: AcceptedStream, from peer: SocketAddress) -> Bool {
+    /// evicted. Returns `nil` if the new one is refused.
+    private func makeRoom(
+        for accepted: AcceptedStream, from peer: SocketAddress
+    ) -> Admission.Entry? {
         // The kernel gives out the lowest number that is free.
         let isShort = Int(accepted.descriptor) >= descriptors.end
         let entry = shared.admission.enter(peer, isShort: isShort)
@@ -116,14 +120,14 @@ final class ServerLoop: @unchecked Sendable {
             evicted.evict()
             shared.warnings.evicted.log()
         }
-        guard entry.verdict == .noRoom else { return true }
+        guard entry.verdict == .noRoom else { return entry }
         resources.counters.refusedAtAccept += 1
         if isShort {
             shared.warnings.short.log(["limit": "\(descriptors.limit)"])
         } else {
             shared.warnings.unplaced.log(["peer": "\(peer)"])
         }
-        return false
+        return nil
     }
 
     // MARK: - Stopping
@@ -172,11 +176,15 @@ final class ServerLoop: @unchecked Sendable {
 
     // MARK: - Turns
 
-    /// Measures the turns, and logs those that take more than `nanosecondsMax`.
-    func watchTurns(nanosecondsMax: UInt64) {
+    /// Measures the turns and logs slow ones, if the configuration asks for it.
+    func watchTurns() {
+        guard let limit = http.settings.configuration.slowTurn else {
+            return loop.stopWatchingTurns()
+        }
+        slowTurnNanoseconds = UInt64(limit / .nanoseconds(1))
         loop.watchTurns { [self] nanoseconds in
             longestTurn = max(longestTurn, nanoseconds)
-            guard nanoseconds > nanosecondsMax else { return }
+            guard nanoseconds > slowTurnNanoseconds else { return }
             shared.warnings.slowTurn.log(describe(nanoseconds), kind: Int32(number))
         }
     }

@@ -7,6 +7,7 @@ struct AdminContext: Sendable {
     let server: Server
     let app: RealtimeApp
     let loaded: Loaded
+    let reloads: ReloadRequests
 
     var settings: AdminSettings { loaded.settings.admin }
 }
@@ -25,7 +26,8 @@ func adminRouter(_ context: AdminContext) -> Router {
         protection.append(
             BearerAuthentication { isEqualInConstantTime($0, token) ? AdminAccess() : nil })
     }
-    router.group(middleware: protection) { _ in
+    router.group(middleware: protection) { router in
+        addReload(context.reloads, to: &router)
         // One line for the routes of each part, which need the token.
     }
     return router

@@ -46,13 +46,16 @@ struct ServeCommand: AsyncParsableCommand {
     var tools = false
 
     func run() async throws {
+        let reloads = ReloadRequests()
         let log = StandardErrorLog()
         defer { log.finish() }
+        let sources = self.sources
         let loaded = try loadForCommand(sources)
         let logger = log.logger(level: loaded.settings.logLevel)
         loaded.logWarnings(logger)
         let tls = try readTLSForCommand(loaded, log: log, logger: logger)
-        try await serve(loaded, tls: tls, log: log, logger: logger)
+        try await serve(
+            loaded, from: sources, tls: tls, reloads: reloads, log: log, logger: logger)
     }
 
     /// All sources to read. Options that are short for a `--set` come last and win.

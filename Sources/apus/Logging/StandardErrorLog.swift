@@ -1,12 +1,15 @@
 import Dispatch
 import Glibc
 import Logging
+import Synchronization
 
 /// The program's log on standard error. No event loop ever waits for it.
 final class StandardErrorLog: Sendable {
     private static let label = "apus"
 
     private let writer: LineWriter
+    /// The lowest level that is logged.
+    let level = LogLevel()
 
     init() {
         ignoreVanishedReaders()
@@ -21,11 +24,10 @@ final class StandardErrorLog: Sendable {
     }
 
     func logger(level: Logger.Level = .info) -> Logger {
-        var logger = Logger(label: Self.label) { [writer] in
-            LineLogHandler(label: $0, writer: writer)
+        self.level.value = level
+        return Logger(label: Self.label) { [writer, level = self.level] in
+            LineLogHandler(label: $0, writer: writer, level: level)
         }
-        logger.logLevel = level
-        return logger
     }
 
     /// Writes an error that keeps the command from going on, unchanged, after the lines logged so
@@ -43,12 +45,19 @@ final class StandardErrorLog: Sendable {
 struct LineLogHandler: LogHandler {
     let label: String
     let writer: LineWriter
-    var logLevel = Logger.Level.info
+    private let level: LogLevel
     var metadata = Logger.Metadata()
 
-    init(label: String, writer: LineWriter) {
+    init(label: String, writer: LineWriter, level: LogLevel = LogLevel()) {
         self.label = label
         self.writer = writer
+        self.level = level
+    }
+
+    /// The level of the log. A reload may change it, for all loggers at once.
+    var logLevel: Logger.Level {
+        get { level.value }
+        set { level.value = newValue }
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -58,5 +67,19 @@ struct LineLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         writer.write(LogLine.encode(event, label: label, metadata: metadata, at: time(nil)))
+    }
+}
+
+/// The lowest level that is logged; any thread.
+final class LogLevel: Sendable {
+    private let rank = Atomic<Int>(LogLevel.rank(.info))
+
+    var value: Logger.Level {
+        get { Logger.Level.allCases[rank.load(ordering: .relaxed)] }
+        set { rank.store(Self.rank(newValue), ordering: .relaxed) }
+    }
+
+    private static func rank(_ level: Logger.Level) -> Int {
+        Logger.Level.allCases.firstIndex(of: level) ?? 0
     }
 }
