@@ -14,6 +14,7 @@ struct AdminContext: Sendable {
     let logger: Logger
     /// The settings of the log, of which the level can be changed.
     let log: LogSettings
+    let reloads: ReloadRequests
 }
 
 /// Returns the routes of the admin listener.
@@ -39,6 +40,7 @@ func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
             to: &router, server, topics: context.loaded().settings.server.topics)
         AdminServerRoutes.add(to: &router, context)
         addMetrics(to: &router, of: server)
+        addReload(context.reloads, to: &router)
         LogLevelRoutes.add(to: &router, context.log, context.logger)
     }
     return router
