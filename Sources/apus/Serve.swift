@@ -21,6 +21,9 @@ func serve(
     var configuration = settings.server
     configuration.handlesSignals = true
     configuration.tls = tls
+    let succession = try Succession(settings, logger: logger)
+    defer { succession.end() }
+    configuration.addresses = succession.addresses
     configuration.accessLog = settings.log.accessOptions(log)
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
@@ -41,16 +44,19 @@ func serve(
         configuration: configuration, router: app.router(), broker: broker, logger: logger
     ) {
         authentication.logStart($0)
+        succession.listening()
         for address in $0 {
             let line = announcement(of: address, isEncrypted: tls != nil)
             output.write(Array(line.utf8))
         }
     }
+    succession.attach(server)
     let admin = AdminContext(
         server: server, app: app, loaded: { loaded }, settings: loaded.settings.admin,
-        logger: logger)
+        logger: logger, log: log.settings)
     do {
-        try await withAdminListener(admin) { try await server.run() }
+        try await withAdminListener(admin, succession) { try await server.run() }
+        try succession.check()
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }
         throw StartFailure(error: cause)

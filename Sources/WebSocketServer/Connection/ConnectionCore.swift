@@ -137,6 +137,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         lifecycle.open(upgraded.options, guards: guards, now: loop.now)
         resources.counters.opened += 1
+        resources.registry.setEndOfLife(lifecycle.endOfLife(now: loop.now), of: id)
         resources.routes[upgraded.route].opened += 1
         unsafe messageCounts = unsafe resources.messageCounts + upgraded.route
         scheduleHeartbeat()

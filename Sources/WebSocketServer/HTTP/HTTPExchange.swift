@@ -278,6 +278,14 @@ final class HTTPExchange: OpeningPhase {
 
     override func terminated() { cancelTasks() }
 
+    override var isArriving: Bool {
+        switch state {
+        case .head: requestCount == 0 || !parser.isIdle
+        case .deciding(let pending): !pending.isPlain
+        case .body, .responding, .streaming, .finished: false
+        }
+    }
+
     override func logEnd(reason: String, on connection: ConnectionCore) {
         logUnanswered(reason: reason, on: connection)
     }

@@ -24,7 +24,8 @@ final class HTTPSettings: Sendable {
 
     init(
         _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
-        overload: Overload, warnings: ServerWarnings, logger: Logger
+        overload: Overload = Overload(OverloadOptions(), loopCount: 1), warnings: ServerWarnings,
+        logger: Logger
     ) {
         self.publisher = publisher
         self.overload = overload

@@ -13,9 +13,9 @@ public final class Server: Service, TopicPublisher {
     let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let state = Mutex(ServerState.new)
-    private let stopper = Stopper()
+    let stopper = Stopper()
     /// A stopper that ends ``Drain/delay`` early.
-    private let skipDrainDelay = Stopper()
+    let skipDrainDelay = Stopper()
 
     /// Creates a server that doesn't listen yet. Nothing of the process changes before ``run()``.
     ///
@@ -319,23 +319,23 @@ enum ServerState {
     case over
 }
 
-/// A latch that many tasks may release and one waits for.
+/// A latch that many tasks may release and wait for.
 final class Stopper: Sendable {
     private let state = Mutex(StopperState())
 
     func stop() {
-        let waiter = state.withLock { state in
+        let waiters = state.withLock { state in
             state.isStopped = true
-            defer { state.waiter = nil }
-            return state.waiter
+            defer { state.waiters = [] }
+            return state.waiters
         }
-        waiter?.resume()
+        for waiter in waiters { waiter.resume() }
     }
 
     func wait() async {
         await withCheckedContinuation { continuation in
             let isStopped = state.withLock { state in
-                if !state.isStopped { state.waiter = continuation }
+                if !state.isStopped { state.waiters.append(continuation) }
                 return state.isStopped
             }
             if isStopped { continuation.resume() }
@@ -346,5 +346,5 @@ final class Stopper: Sendable {
 /// The state of a ``Stopper``; not nested in it, which Swift 6.3 miscompiles.
 struct StopperState {
     var isStopped = false
-    var waiter: CheckedContinuation<Void, Never>?
+    var waiters: [CheckedContinuation<Void, Never>] = []
 }

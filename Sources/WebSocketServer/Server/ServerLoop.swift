@@ -16,7 +16,7 @@ final class ServerLoop: @unchecked Sendable {
     private let descriptors: Descriptors
     /// The certificates for new connections; `nil` is plain TCP.
     var tls: TLSContext?
-    private var listeners: [Listener] = []
+    private var listeners: [(group: Int, listener: Listener)] = []
     private var signals: [SignalSource] = []
     /// The drain of the connections. It is kept here, because the timer wheel keeps nothing alive.
     private var drain: ConnectionDrain?
@@ -57,8 +57,10 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Starts to accept on a socket.
     ///
-    /// - Parameter loops: The loops that accepted connections go to, in turn.
-    func listen(on socket: ListeningSocket, for loops: [ServerLoop]) {
+    /// - Parameters:
+    ///   - group: The position of the socket's address among those of the server.
+    ///   - loops: The loops that accepted connections go to, in turn.
+    func listen(on socket: ListeningSocket, group: Int, for loops: [ServerLoop]) {
         var turn = 0
         let names = HostCheck(shared.configuration, listener: socket.address)
         do {
@@ -76,7 +78,7 @@ final class ServerLoop: @unchecked Sendable {
                 resources.counters.acceptErrors += 1
                 shared.warnings.unaccepted.log(["error": "\(error)"], kind: error.code)
             }
-            listeners.append(listener)
+            listeners.append((group, listener))
         } catch {
             shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
         }
@@ -94,8 +96,21 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     func closeListeners() {
-        for listener in listeners { listener.close() }
+        for (_, listener) in listeners { listener.close() }
         listeners = []
+    }
+
+    /// Returns second descriptors of the listening sockets, which the caller owns, each with the
+    /// position of its address.
+    func duplicateListeners() throws(TransportError) -> [(group: Int, descriptor: Int32)] {
+        var copies: [(Int, Int32)] = []
+        do throws(TransportError) {
+            for (group, listener) in listeners { copies.append((group, try listener.duplicate())) }
+        } catch {
+            for (_, descriptor) in copies { close(descriptor) }
+            throw error
+        }
+        return copies
     }
 
     /// Makes a connection of an accepted socket or transport.
@@ -179,8 +194,12 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Drains all connections as configured. Calls back when none is left and the handlers' tasks
     /// have ended, or the time to wait for these tasks is over.
-    func drain(_ drain: Drain, done: @escaping () -> Void) {
+    ///
+    /// - Parameter admitsUpgrades: Whether clients that have just connected become WebSockets, so
+    ///   that they receive a close code. Otherwise, they are refused.
+    func drain(_ drain: Drain, admitsUpgrades: Bool, done: @escaping () -> Void) {
         resources.registry.isDraining = true
+        resources.registry.refusesUpgrades = !admitsUpgrades
         let drain = ConnectionDrain(loop: loop, registry: resources.registry, drain: drain)
         self.drain = drain
         resources.registry.whenEmpty { [self] in
@@ -194,6 +213,7 @@ final class ServerLoop: @unchecked Sendable {
     /// does.
     func cut(done: @escaping () -> Void) {
         resources.registry.isDraining = true
+        resources.registry.refusesUpgrades = true
         for connection in resources.registry.snapshot() { connection.terminate() }
         resources.registry.whenEmpty { [self] in resources.tasks.wait(until: loop.now, then: done) }
     }

@@ -12,6 +12,8 @@ struct AdminContext: Sendable {
     /// The settings of the admin listener, as they were when it started.
     let settings: AdminSettings
     let logger: Logger
+    /// The settings of the log, of which the level can be changed.
+    let log: LogSettings
 }
 
 /// Returns the routes of the admin listener.
@@ -35,6 +37,8 @@ func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
         AdminConnectionRoutes.add(to: &router, server, context.logger)
         AdminTopicRoutes.add(to: &router, context)
         AdminServerRoutes.add(to: &router, context)
+        addMetrics(to: &router, of: server)
+        LogLevelRoutes.add(to: &router, context.log, context.logger)
     }
     return router
 }
