@@ -6,8 +6,12 @@ import Glibc
 package struct ListeningSocket: Sendable {
     package let descriptor: Int32
     package let address: SocketAddress
-    /// The file of a Unix-domain socket.
+    /// The file of a Unix-domain socket, if it is to be removed with the socket.
     let file: SocketFile?
+    /// Whether another process has bound the socket.
+    package var isInherited = false
+    /// The path of an inherited Unix-domain socket.
+    package var path: String?
 
     /// The number of times that a free port is looked for which all addresses of a name have.
     private static let freePortAttemptsMax = 16

@@ -24,6 +24,10 @@ struct Ends: Sendable, CustomTestStringConvertible {
         [
             Ends("server.port", "0 to 65535", accepted: ["0", "65535"], refused: ["-1", "65536"]),
             Ends(
+                "server.handover", "up to 107 bytes",
+                accepted: ["", String(repeating: "h", count: 107)],
+                refused: [String(repeating: "h", count: 108)]),
+            Ends(
                 "server.socket", "up to 107 bytes",
                 accepted: ["", String(repeating: "s", count: 107)],
                 refused: [String(repeating: "s", count: 108)]),
@@ -164,6 +168,9 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "limits.idle.timeout", "0s (never) or 10ms to 30d",
                 accepted: ["0s", "10ms", "30d"],
                 refused: ["9ms", "2592000001ms"]),
+            Ends(
+                "limits.lifetime", "0s (unlimited) or 10ms to 30d",
+                accepted: ["0s", "10ms", "30d"], refused: ["9ms", "2592000001ms"]),
             Ends(
                 "limits.close.timeout", "10ms to 1h", accepted: ["10ms", "1h"],
                 refused: ["9ms", "3600001ms"]),

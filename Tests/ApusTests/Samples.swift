@@ -31,6 +31,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("server.socket", "/run/a.sock") {
                 $0.server.addresses == [.unix(path: "/run/a.sock")]
             },
+            Sample("server.handover", "/run/h.sock") { $0.handover == "/run/h.sock" },
             Sample("server.loops", "256") { $0.server.loops == 256 },
             Sample("server.backlog", "17") { $0.server.backlog == 17 },
             Sample("server.proxy_protocol", "required") {
@@ -97,6 +98,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("limits.idle.timeout", "30d") {
                 $0.server.limits.idleTimeout == .seconds(30 * 86_400)
             },
+            Sample("limits.lifetime", "1d") { $0.server.limits.lifetime == .seconds(86_400) },
             Sample("limits.close.timeout", "31s") { $0.server.limits.closeTimeout == .seconds(31) },
             Sample("heartbeat.interval", "0s") { $0.server.heartbeat.interval == nil },
             Sample("heartbeat.timeout", "33m") { $0.server.heartbeat.timeout == .seconds(33 * 60) },

@@ -99,6 +99,11 @@ public struct Limits: Sendable {
     /// The time without messages in either direction after which a WebSocket connection is closed
     /// with 1001. Pings and pongs don't count. `nil` means never. Default `nil`, `10 ms ... 30 d`.
     public var idleTimeout: Duration?
+    /// The time after which a server closes a WebSocket connection with 1012 (service restart:
+    /// reconnect), so that clients spread over all instances again. It is up to a tenth shorter for
+    /// each connection, so that clients that connected together don't leave together. Clients
+    /// ignore it. `nil` means never. Default `nil`, `10 ms ... 30 d`.
+    public var lifetime: Duration?
     /// The time in which the peer must answer a Close frame, and must close its side of the TCP
     /// connection after the last byte was sent. It starts again whenever the peer has received some
     /// of the queued output. Default 5 s, `10 ms ... 1 h`.

@@ -50,6 +50,8 @@ package enum RangedSettings {
         "limits.bodySizeMax", \.limits.bodySizeMax, .bytes(0) ... .gibibytes(1))
     package static let idleTimeout = RangedSetting(
         "limits.idleTimeout", optional: \.limits.idleTimeout, .milliseconds(10) ... .days(30))
+    package static let lifetime = RangedSetting(
+        "limits.lifetime", optional: \.limits.lifetime, .milliseconds(10) ... .days(30))
     package static let closeTimeout = RangedSetting(
         "limits.closeTimeout", \.limits.closeTimeout, .milliseconds(10) ... .hours(1))
 
@@ -114,7 +116,8 @@ package enum RangedSettings {
         byteRateMax, unauthenticatedMessageSizeMax, authenticationTimeout, outboxHighWater,
         outboxMax, handshakeTimeout, handshakeSizeMax, handshakeHeadersMax,
         handshakesMax, bodySizeMax,
-        idleTimeout, closeTimeout, heartbeatInterval, heartbeatTimeout, drainDelay, drainSpread,
+        idleTimeout, lifetime, closeTimeout, heartbeatInterval, heartbeatTimeout, drainDelay,
+        drainSpread,
         drainDeadline, overloadLoopLag, overloadOnset, overloadMemory, overloadFreeDescriptors,
         overloadRecovery, compressionLevel, compressionMemoryLevel, compressionThreshold,
         serverWindowBits, clientWindowBits, compressionMemoryMax, contextIdleTimeout,

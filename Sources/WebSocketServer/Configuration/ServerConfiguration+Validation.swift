@@ -119,6 +119,11 @@ extension ListenAddress {
             return ConfigurationError(
                 name: "addresses", value: "the path \"\(path)\"",
                 allowed: "paths of 1 to \(Self.pathSizeMax) bytes without NUL")
+        case .inherited(let descriptor, _):
+            if descriptor >= 0 { return nil }
+            return ConfigurationError(
+                name: "addresses", value: "the descriptor \(descriptor)",
+                allowed: "descriptors of 0 and more")
         }
     }
 }

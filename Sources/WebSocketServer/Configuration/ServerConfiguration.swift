@@ -77,6 +77,13 @@ public enum ListenAddress: Sendable, Hashable {
     /// A Unix-domain socket. A stale socket file is replaced; any other file in its place is an
     /// error. The file is removed when the server stops.
     case unix(path: String)
+    /// A TCP or Unix-domain socket that listens already, such as one that a service manager has
+    /// passed to this process. The server takes the descriptor over as soon as it listens, and
+    /// closes it when it stops. Sockets of the same address are shared out among the event loops.
+    ///
+    /// - Parameter removesFile: Whether the file of a Unix-domain socket is removed when the server
+    ///   stops. It usually belongs to the process that has bound the socket.
+    case inherited(descriptor: Int32, removesFile: Bool = false)
 }
 
 /// The access to the file of a Unix-domain socket, set before anyone can connect.

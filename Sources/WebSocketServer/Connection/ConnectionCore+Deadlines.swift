@@ -8,7 +8,10 @@ extension ConnectionCore {
 
     /// Schedules the next check of an open connection: for a ping, its pong, or idleness.
     func scheduleHeartbeat() {
-        schedule(lifecycle.nextDeadline(holdsContext: holdsContext, now: loop.now))
+        schedule(
+            lifecycle.nextDeadline(
+                holdsContext: holdsContext, endOfLife: resources.registry.endOfLife(of: id),
+                now: loop.now))
     }
 
     private func schedule(_ deadline: UInt64?) {
@@ -25,7 +28,8 @@ extension ConnectionCore {
     /// Performs the actions that are due at `now`.
     func passDeadline(now: UInt64) {
         let action = lifecycle.tick(
-            now: now, holdsContext: holdsContext, takesSome: { hasTakenSome() })
+            now: now, holdsContext: holdsContext,
+            endOfLife: resources.registry.endOfLife(of: id), takesSome: { hasTakenSome() })
         switch action {
         case .none: break
         case .continueHTTP: opening?.deadlinePassed(on: self)
@@ -49,6 +53,9 @@ extension ConnectionCore {
 
     private func timedOut(_ timeout: ConnectionLifecycle.Timeout) {
         switch timeout {
+        case .lifetime:
+            resources.counters.lifetimesOver += 1
+            beginClosing(.serviceRestart, "lifetime")
         case .idle:
             resources.counters.idleTimeouts += 1
             beginClosing(.goingAway, "idle timeout")
@@ -70,6 +77,22 @@ extension ConnectionCore {
             resources.counters.closeTimeouts += 1
             // A peer that is gone gets no more; one that only doesn't answer has all that was sent.
             terminate(reason: "close timeout", reset: isUnacknowledged)
+        }
+    }
+
+    /// Takes over other options, after a reload: limits, rates and timers hold from now on. The
+    /// compression that was negotiated stays.
+    func replaceOptions(_ options: SessionOptions) {
+        lifecycle.replaceOptions(options, now: loop.now)
+        switch stage {
+        case .opening: opening?.settingsChanged()
+        case .open:
+            // The limits before authentication are the guards' own, which have changed already.
+            if guards?.limits == nil {
+                unsafe session.replaceLimits(by: options.sessionLimits)
+            }
+            scheduleHeartbeat()
+        case .closing, .lingering, .over: break
         }
     }
 

@@ -99,6 +99,11 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// The number of its route in ``LoopResources/routes``.
     var route: Int { unsafe messageCounts - resources.messageCounts }
 
+    /// Counts from now on in the present block of counts.
+    func moveCounts(from old: UnsafeMutablePointer<MessageCounts>) {
+        unsafe messageCounts = unsafe resources.messageCounts + (messageCounts - old)
+    }
+
     var subprotocol: String? { resources.registry.subprotocols[id] }
 
     /// Runs `body` now on the loop, or later from another thread; any thread.
@@ -137,6 +142,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         lifecycle.open(upgraded.options, guards: guards, now: loop.now)
         resources.counters.opened += 1
+        resources.registry.setEndOfLife(lifecycle.endOfLife(now: loop.now), of: id)
         resources.routes[upgraded.route].opened += 1
         unsafe messageCounts = unsafe resources.messageCounts + upgraded.route
         scheduleHeartbeat()

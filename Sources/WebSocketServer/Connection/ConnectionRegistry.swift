@@ -9,6 +9,8 @@ final class ConnectionRegistry {
     private let loop: EventLoop
     /// Whether new connections are refused and old ones are drained.
     var isDraining = false
+    /// Whether requests to become a WebSocket are refused, because the server stops.
+    var refusesUpgrades = false
     private var connections: [Unmanaged<ConnectionCore>] = unsafe []
     private var openStreams = 0
     private var lastID: UInt64 = 0
@@ -22,6 +24,8 @@ final class ConnectionRegistry {
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     var delayedAnswers: [UInt64: DelayedAnswer] = [:]
     var tasks: [UInt64: ConnectionTasks] = [:]
+    /// The times at which connections are closed, if their lifetime is limited.
+    private(set) var endsOfLife: [UInt64: UInt64] = [:]
     /// The requests that have become WebSockets, for the access log.
     var accessEntries: [UInt64: AccessEntry] = [:]
     /// The bytes that peers had yet to take when they were recorded.
@@ -79,6 +83,7 @@ final class ConnectionRegistry {
         endDelayedAnswer(of: connection.id)
         endTasks(of: connection.id)
         setUndelivered(nil, of: connection.id)
+        setEndOfLife(nil, of: connection.id)
     }
 
     /// Counts out a connection whose descriptor is closed. If it was the last one, calls `onLast`
@@ -103,6 +108,7 @@ final class ConnectionRegistry {
     var noteCount: Int {
         closeReasons.count + subprotocols.count + users.count + deadlines.count
             + delayedAnswers.count + undelivered.count + tasks.count + accessEntries.count
+            + endsOfLife.count
     }
 
     func clearDeadline(of connection: UInt64) {
@@ -121,6 +127,15 @@ final class ConnectionRegistry {
     func endTasks(of connection: UInt64) {
         guard !tasks.isEmpty, let ended = tasks.removeValue(forKey: connection) else { return }
         ended.cancel()
+    }
+
+    /// The time at which a connection is closed; `.max` if its lifetime isn't limited.
+    func endOfLife(of connection: UInt64) -> UInt64 {
+        endsOfLife.isEmpty ? .max : endsOfLife[connection] ?? .max
+    }
+
+    func setEndOfLife(_ value: UInt64?, of connection: UInt64) {
+        if value != nil || !endsOfLife.isEmpty { endsOfLife[connection] = value }
     }
 
     func setUndelivered(_ value: Undelivered?, of connection: UInt64) {

@@ -29,9 +29,16 @@ class OpeningPhase {
     /// Called when the connection is over before it became a WebSocket. Tasks are cancelled.
     func terminated() {}
 
+    /// Whether the client has only just connected: its first request, or the answer to its opening
+    /// handshake, is still to come.
+    var isArriving: Bool { false }
+
     /// Drains the connection. Returns whether it is to be ended at once because no request is in
     /// progress.
     func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }
+
+    /// Called when the server's settings have been replaced.
+    func settingsChanged() {}
 
     /// Releases received bytes, because memory is used up. Returns false if the connection is to be
     /// reset.

@@ -63,6 +63,8 @@ public struct Counters: Sendable, Equatable {
     public internal(set) var heartbeatTimeouts = 0
     /// The number of connections closed with 1001 because of ``Limits/idleTimeout``.
     public internal(set) var idleTimeouts = 0
+    /// The number of connections closed with 1012 at the end of their ``Limits/lifetime``.
+    public internal(set) var lifetimesOver = 0
     /// The number of connections whose request, or whose client, took longer than
     /// ``Limits/handshakeTimeout``. Kept-alive connections without a further request count, too.
     public internal(set) var handshakeTimeouts = 0
@@ -104,6 +106,7 @@ public struct Counters: Sendable, Equatable {
         pongsReceived += other.pongsReceived
         heartbeatTimeouts += other.heartbeatTimeouts
         idleTimeouts += other.idleTimeouts
+        lifetimesOver += other.lifetimesOver
         handshakeTimeouts += other.handshakeTimeouts
         closeTimeouts += other.closeTimeouts
         slowConsumers += other.slowConsumers

@@ -11,32 +11,31 @@ final class RunningServer: Sendable {
     let loops: [ServerLoop]
     /// The bound addresses, with the chosen port in place of port 0.
     let addresses: [BoundAddress]
-    private let sockets: [[ListeningSocket]]
+    private let bound: [BoundSockets]
     /// What each loop has answered last to ``statistics()``.
     let readings: Mutex<[LoopReading]>
     private let filesAreRemoved = Atomic<Bool>(false)
+    /// Whether another process has the listening sockets, too, and goes on accepting.
+    private let isHandedOver = Atomic<Bool>(false)
 
     /// Binds every address, then starts accepting on every loop.
     init(shared: ServerShared) throws(TransportError) {
         self.shared = shared
-        var bound: [(BoundAddress, [ListeningSocket])] = []
+        var bound: [BoundSockets] = []
         do throws(TransportError) {
             for address in shared.configuration.addresses {
-                bound += try Self.bind(address, shared.configuration)
+                try BoundSockets.bind(address, shared.configuration, into: &bound)
             }
             group = try EventLoopGroup(
                 count: shared.configuration.loopCount, isManual: shared.isClockManual)
         } catch {
-            for socket in bound.flatMap(\.1) {
-                socket.removeFile()
-                socket.close()
-            }
+            for sockets in bound { sockets.giveUp() }
             throw error
         }
         let descriptors = Descriptors()
         Self.fitConnections(of: shared, to: descriptors)
-        sockets = bound.map(\.1)
-        addresses = bound.map(\.0)
+        self.bound = bound
+        addresses = bound.map(\.address)
         loops = group.loops.enumerated().map {
             ServerLoop(
                 number: $0.offset, loop: $0.element, shared: shared, descriptors: descriptors)
@@ -50,14 +49,18 @@ final class RunningServer: Sendable {
             deliverRest: { resources[$0].topics?.deliverRest() })
         for loop in loops { loop.makeTopics(hub: hub) }
         watchRefusals()
-        watchTurns()
         watchLoad(descriptors)
         startBroker(hub)
         for loop in loops {
-            // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.
-            for group in sockets where loop.number < group.count {
-                let targets = group.count < loops.count ? loops : [loop]
-                loop.loop.execute { loop.listen(on: group[loop.number], for: targets) }
+            loop.loop.execute {
+                loop.beginMeasuring()
+                loop.watchTurns()
+            }
+            for (group, sockets) in bound.enumerated() {
+                let targets = sockets.isEven(over: loops.count) ? [loop] : loops
+                for socket in sockets.sockets(of: loop.number, among: loops.count) {
+                    loop.loop.execute { loop.listen(on: socket, group: group, for: targets) }
+                }
             }
         }
     }
@@ -84,49 +87,10 @@ final class RunningServer: Sendable {
     private static func fitConnections(
         of shared: ServerShared, to descriptors: Descriptors
     ) {
-        let max = shared.admission.fit(descriptors: descriptors.leftForConnections)
-        guard let wanted = shared.configuration.limits.connectionsMax, max < wanted else { return }
-        shared.logger.warning(
-            "connections.max is more than there are file descriptors for, and is lowered",
-            metadata: [
-                "connections.max": "\(wanted)", "lowered_to": "\(max)",
-                "descriptors": "\(descriptors.limit)",
-                "reserved": "\(descriptors.reserved)",
-            ])
-    }
-
-    private static func bind(
-        _ address: ListenAddress, _ configuration: ServerConfiguration
-    ) throws(TransportError) -> [(BoundAddress, [ListeningSocket])] {
-        switch address {
-        case .hostname(let host, let port):
-            try ListeningSocket.listen(
-                host: host, port: port, count: configuration.loopCount,
-                backlog: configuration.backlog, isDualStack: configuration.isDualStack
-            ).map { (.ip(host: $0[0].address.host, port: Int($0[0].address.port)), $0) }
-        case .unix(let path):
-            [
-                (
-                    .unix(path: path),
-                    [
-                        try ListeningSocket.listen(
-                            unix: path, backlog: configuration.backlog,
-                            mode: configuration.unixSockets.mode.map { UInt32($0) },
-                            group: configuration.unixSockets.group)
-                    ]
-                )
-            ]
-        }
-    }
-
-    /// Measures the loops' turns; also their processor time, if the configuration asks for it.
-    private func watchTurns() {
-        for loop in loops { loop.loop.execute { loop.beginMeasuring() } }
-        guard let limit = shared.configuration.slowTurn else { return }
-        let nanosecondsMax = UInt64(limit / .nanoseconds(1))
-        for loop in loops {
-            loop.loop.execute { loop.watchTurns(nanosecondsMax: nanosecondsMax) }
-        }
+        _ = shared.admission.fit(descriptors: descriptors.leftForConnections)
+        shared.warnOfLoweredConnections([
+            "descriptors": "\(descriptors.limit)", "reserved": "\(descriptors.reserved)",
+        ])
     }
 
     /// Measures the load, unless a test moves the clock.
@@ -173,8 +137,10 @@ final class RunningServer: Sendable {
     /// The files go first, and only once: when the sockets are closed, a successor may listen
     /// there.
     func closeListeners() async {
-        if !filesAreRemoved.exchange(true, ordering: .relaxed) {
-            for socket in sockets.joined() { socket.removeFile() }
+        if !isHandedOver.load(ordering: .relaxed),
+            !filesAreRemoved.exchange(true, ordering: .relaxed)
+        {
+            for socket in bound.flatMap(\.sockets) { socket.removeFile() }
         }
         // On each loop, after it has started to listen: a stop may come that soon.
         await onEachLoop { loop, done in
@@ -187,7 +153,40 @@ final class RunningServer: Sendable {
     /// have ended or the deadline has passed.
     func drain(_ drain: Drain) async {
         await closeListeners()
-        await onEachLoop { $0.drain(drain, done: $1) }
+        let isHandedOver = isHandedOver.load(ordering: .relaxed)
+        await onEachLoop { $0.drain(drain, admitsUpgrades: isHandedOver, done: $1) }
+    }
+
+    // MARK: - A successor
+
+    /// Records that another process has the listening sockets, too: their files stay, and clients
+    /// that this process has accepted last are served before they are drained.
+    func handOver() { isHandedOver.store(true, ordering: .relaxed) }
+
+    /// Returns second descriptors of all listening sockets, which the caller owns, by the address
+    /// in the configuration. There are none once the listeners are closed.
+    func duplicateListeners() async throws(TransportError) -> [ListeningDescriptors] {
+        let copies = Mutex<[Int: [Int32]]>([:])
+        let failure = Mutex<TransportError?>(nil)
+        // On the listeners' own loops, which may close them at any time.
+        await onEachLoop { loop, done in
+            do throws(TransportError) {
+                for (group, descriptor) in try loop.duplicateListeners() {
+                    copies.withLock { $0[group, default: []].append(descriptor) }
+                }
+            } catch {
+                failure.withLock { $0 = error }
+            }
+            done()
+        }
+        let all = copies.withLock { $0 }
+        if let error = failure.withLock({ $0 }) {
+            for descriptor in all.values.joined() { close(descriptor) }
+            throw error
+        }
+        return all.sorted { $0.key < $1.key }.map {
+            ListeningDescriptors(address: bound[$0.key].configured, owned: $0.value)
+        }
     }
 
     /// Ends all connections now. Their handlers' tasks have a moment to end.
@@ -222,6 +221,14 @@ final class RunningServer: Sendable {
         if !ledger.isZero {
             shared.logger.error("something was left open", metadata: ["ledger": "\(ledger)"])
         }
+    }
+
+    // MARK: - Settings
+
+    /// Has each loop take over the present settings at one of its turns. Returns when all have, and
+    /// their open connections, too.
+    func takeSettings() async {
+        await onEachLoop { loop, done in loop.takeSettings(done: done) }
     }
 
     // MARK: - Questions to all loops

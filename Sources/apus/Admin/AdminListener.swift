@@ -7,14 +7,14 @@ import WebSocketServer
 /// - Throws: The error of `body`, or the one that kept the admin listener from starting; then
 ///   `body` isn't called.
 func withAdminListener(
-    _ context: AdminContext, run body: () async throws -> Void
+    _ context: AdminContext, _ succession: Succession, run body: () async throws -> Void
 ) async throws {
     let logger = context.logger
     guard let address = context.settings.listen else { return try await body() }
     let (started, continuation) = AsyncStream<Void>.makeStream()
     let dashboard = Dashboard()
     let admin = try Server(
-        configuration: adminConfiguration(address),
+        configuration: adminConfiguration(succession.adminAddresses(address)),
         router: adminRouter(context, dashboard: dashboard), logger: quieted(logger)
     ) { addresses in
         for address in addresses {
@@ -22,6 +22,7 @@ func withAdminListener(
         }
         continuation.yield()
     }
+    succession.attach(admin: admin)
     let running = Task {
         defer { continuation.finish() }
         try await admin.run()
@@ -81,8 +82,9 @@ private struct AdminLogHandler: LogHandler {
 }
 
 /// Returns the configuration of the admin listener's own server.
-private func adminConfiguration(_ address: AdminAddress) -> ServerConfiguration {
-    var configuration = ServerConfiguration(address: .hostname(address.host, port: address.port))
+private func adminConfiguration(_ addresses: [ListenAddress]) -> ServerConfiguration {
+    var configuration = ServerConfiguration()
+    configuration.addresses = addresses
     configuration.loops = 1
     configuration.limits.connectionsMax = 64
     configuration.limits.messageSizeMax = .kibibytes(64)

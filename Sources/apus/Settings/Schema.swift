@@ -4,8 +4,8 @@ import WebSocketServer
 /// The list of all configuration keys, in the order of the shipped file.
 enum Schema {
     static let keys: [Key] =
-        server + listening + tls + limits + heartbeatAndDrain + overload + compression + topics
-        + broker + proxies + tasks + auth + routes + logging + admin
+        server + listening + handover + tls + limits + heartbeatAndDrain + overload + compression
+        + topics + broker + proxies + tasks + auth + routes + logging + admin
 
     static func key(named name: String) -> Key? { byName[name] }
 

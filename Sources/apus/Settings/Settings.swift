@@ -16,6 +16,8 @@ struct Settings: Sendable {
     let broker: BrokerSettings
     let auth: AuthenticationOptions
     let tls: TLSSettings
+    /// The path of the socket for the hand-over to a successor.
+    let handover: String?
     let admin: AdminSettings
 
     /// Creates the settings from a draft whose values are all within their ranges.
@@ -39,6 +41,7 @@ struct Settings: Sendable {
         self.broker = draft.broker
         self.auth = draft.auth
         self.tls = draft.tls
+        self.handover = draft.handover
         self.admin = draft.admin
     }
 }
@@ -61,6 +64,7 @@ struct SettingsDraft: Sendable {
     var broker = BrokerSettings()
     var auth = AuthenticationOptions()
     var tls = TLSSettings()
+    var handover: String?
     var log = LoggingSettings()
     var admin = AdminSettings()
 }
