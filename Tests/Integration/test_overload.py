@@ -92,7 +92,7 @@ def test_memory(start):
         # Each is to hold a message of a mebibyte that lacks its last byte.
         message = frame(TEXT, b"x" * (1 << 20))[:-1]
         holders = [crowd.enter_context(Wire.to(server, "/ws")) for _ in range(100)]
-        while (before := server.resident_bytes()) < limit << 20:
+        while (before := server.resident_bytes()) < (limit + 2) << 20:
             holders.pop().send(message)
             wait_until(lambda: server.resident_bytes() >= before + (900 << 10), "it is held")
         wait_until(lambda: not is_ready(server), "the overload is noticed")
