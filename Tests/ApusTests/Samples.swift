@@ -41,8 +41,8 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("server.dual_stack", "true") { $0.server.isDualStack },
             Sample("server.socket_mode", "0660") { $0.server.unixSockets.mode == 0o660 },
             Sample("server.socket_group", "www") { $0.server.unixSockets.group == "www" },
-            Sample("server.names", "*.example.com") {
-                $0.server.names == HostPolicy.Pattern("*.example.com").map { .only([$0]) }
+            Sample("server.names", "app.example.com") {
+                $0.server.names == HostPolicy.Pattern("app.example.com").map { .only([$0]) }
             },
             Sample("tls.certificate", "a.pem") { $0.tls.certificate == "a.pem" },
             Sample("tls.key", "a.key") { $0.tls.key == "a.key" },
