@@ -11,7 +11,8 @@ package struct RequestParser: ~Copyable {
         case failed(HTTPFault)
     }
 
-    private let limits: HTTPLimits
+    /// The limits, which may be replaced while the parser is idle.
+    package var limits: HTTPLimits
     private var phase = Phase.head
     private var lines = LineReader()
     private var builder = RequestHeadBuilder()

@@ -94,7 +94,7 @@ package final class Topic {
     }
 
     package let name: String
-    package let policy: SlowSubscriberPolicy
+    package var policy: SlowSubscriberPolicy
     package fileprivate(set) var entries: ContiguousArray<Entry> = []
     /// The number of subscribers by mode, at the mode's raw value.
     private var counts: [4 of Int] = [0, 0, 0, 0]

@@ -195,6 +195,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         turnWatch = unsafe TurnWatch(loop: uv, onTurn: onTurn)
     }
 
+    /// Stops calling back after each turn; on the loop's thread.
+    public func stopWatchingTurns() {
+        turnWatch?.close()
+        turnWatch = nil
+    }
+
     /// Measures the duration of every turn until the loop stops, in milliseconds. On the loop's
     /// thread; has no effect with a manual clock. It reads the clock once a turn.
     public func measureTurns(_ onTurn: @escaping (_ milliseconds: UInt64) -> Void) {

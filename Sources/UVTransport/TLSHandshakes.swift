@@ -23,7 +23,8 @@ public final class TLSHandshakes {
         public var evicted = 0
     }
 
-    private let max: Int
+    /// The most handshakes in progress.
+    public var max: Int
     /// The bytes that a client gets in answer to plain text.
     let answerToPlainText: [UInt8]
     private let onFailure: (Stream, String) -> Void

@@ -27,7 +27,7 @@ package struct Session: ~Copyable {
         case ended
     }
 
-    @usableFromInline package let limits: SessionLimits
+    @usableFromInline package private(set) var limits: SessionLimits
     @usableFromInline let role: Role
     /// Whether permessage-deflate was negotiated, so that RSV1 may mark a message as compressed
     /// (RFC 7692 §6).
@@ -66,6 +66,9 @@ package struct Session: ~Copyable {
         unsafe control?.deallocate()
         unsafe assert(assembly.base == nil, "release a session's buffer before letting it go")
     }
+
+    /// Takes over other limits, from the next frame on.
+    package mutating func replaceLimits(by other: SessionLimits) { limits = other }
 
     /// Whether no header, frame or message is partly received.
     package var isBetweenMessages: Bool {

@@ -17,6 +17,7 @@ struct Apus: AsyncParsableCommand {
               apus config defaults > apus.yaml          write a file with every key
               apus users add ada --file users           add a user for POST /token
               export APUS_AUTH_JWT_SECRET=$(openssl rand -hex 32)
+              apus reload --pid 4711                    read the configuration again
               apus dev-certificate                      make a certificate for tests of TLS
               apus token --sub ada                      make a token for tests
               export APUS_ADMIN_LISTEN=127.0.0.1:8081   have an admin listener
@@ -36,8 +37,9 @@ struct Apus: AsyncParsableCommand {
             """,
         version: Version.report(),
         subcommands: [
-            ServeCommand.self, ConnectCommand.self, ConfigCommand.self, TokenCommand.self,
-            UsersCommand.self, AdminCommand.self, DevCertificateCommand.self, BenchCommand.self,
+            ServeCommand.self, ReloadCommand.self, ConnectCommand.self, ConfigCommand.self,
+            TokenCommand.self, UsersCommand.self, AdminCommand.self, DevCertificateCommand.self,
+            BenchCommand.self,
         ])
 
     /// Starts the program. Not `async`, because the runtime would already have opened descriptors

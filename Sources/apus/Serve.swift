@@ -15,33 +15,25 @@ import WebSocketServer
 /// - Throws: The error that kept the server from starting, or stopped it; exit status 78 for a
 ///   database that can't be used.
 func serve(
-    _ loaded: Loaded, tls: TLSContext?, log: StandardErrorLog, logger: Logger
+    _ loaded: Loaded, from sources: Sources, tls: TLSContext?, reloads: ReloadRequests,
+    log: StandardErrorLog, logger: Logger
 ) async throws {
     let settings = loaded.settings
-    var configuration = settings.server
-    configuration.handlesSignals = true
-    configuration.tls = tls
     let succession = try Succession(settings, logger: logger)
     defer { succession.end() }
-    configuration.addresses = succession.addresses
-    configuration.accessLog = settings.log.accessOptions(log)
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
     let tasks = try await openTasks(settings, log, logger)
     defer { tasks?.close() }
-    let app = RealtimeApp(
-        logger: logger, broker: broker, topics: configuration.topics, tasks: tasks,
-        authentication: authentication, tools: settings.tools, version: Version.number,
-        options: ConnectionOptions(
-            limits: configuration.limits, heartbeat: configuration.heartbeat,
-            compression: configuration.compression)
-    ) {
-        [routes = settings.routes] route, options in routes[route].adjust(&options)
-    }
+    let application = Application(
+        broker: broker, tasks: tasks, addresses: succession.addresses,
+        accessLog: settings.log.accessOptions(log), logger: logger)
+    let app = application.features(settings, authentication)
     let output = LineWriter(descriptor: STDOUT_FILENO)
     defer { output.finish(within: .milliseconds(100)) }
     let server = try Server(
-        configuration: configuration, router: app.router(), broker: broker, logger: logger
+        configuration: application.configuration(settings, tls: tls), router: app.router(),
+        broker: broker, logger: logger
     ) {
         authentication.logStart($0)
         succession.listening()
@@ -51,11 +43,22 @@ func serve(
         }
     }
     succession.attach(server)
+    let reloader = Reloader(
+        sources: sources, application: application, server: server, log: log, logger: logger,
+        succession: succession,
+        state: Reloader.State(
+            loaded: loaded, authentication: authentication, tls: tls))
     let admin = AdminContext(
-        server: server, app: app, loaded: { loaded }, settings: loaded.settings.admin,
-        logger: logger)
+        server: server, app: app, loaded: { reloader.loaded }, settings: settings.admin,
+        logger: logger, log: log.settings, reloads: reloads)
     do {
-        try await withAdminListener(admin, succession) { try await server.run() }
+        try await withAdminListener(admin, succession) {
+            let reloading = Task { await reloader.run(reloads) }
+            defer { reloads.finish() }
+            try await server.run()
+            reloads.finish()
+            await reloading.value
+        }
         try succession.check()
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }

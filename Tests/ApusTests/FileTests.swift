@@ -48,7 +48,7 @@ struct FileTests {
     func markdown() {
         let rows = Schema.markdownTable.split(separator: "\n")
         #expect(rows.count == Schema.keys.count + 2)
-        #expect(rows.allSatisfy { row in row.count { $0 == "|" } == 5 })
+        #expect(rows.allSatisfy { row in row.count { $0 == "|" } == 6 })
     }
 
     @Test(

@@ -11,13 +11,14 @@ import pytest
 COMMANDS = (
     "", "serve", "connect", "config", "config check", "config defaults", "token", "users",
     "users add", "users remove", "users list", "admin", "admin connections", "admin disconnect",
-    "admin topics", "admin publish", "admin config", "admin drain", "admin undrain", "bench", "bench echo", "bench fanout", "bench idle",
-    "bench connect", "bench compare",
+    "admin topics", "admin publish", "admin config", "admin drain", "admin undrain", "bench",
+    "bench echo", "bench fanout", "bench idle", "bench connect", "bench compare", "reload",
 )
 PORTS = ("8080", "8081", "9000")
 # Examples that can't be run here, by what they contain, and the reason.
 NOT_RUN = {
     "//staging.example/": "there is no such server",
+    "apus reload --pid": "there is no such process; test_reload.py has it",
     "--no-input": "it runs until Ctrl-C; test_connect.py has it",
 }
 

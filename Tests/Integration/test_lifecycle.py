@@ -132,16 +132,11 @@ def echoes(server):
 
 
 def test_ready_is_printed_once_on_standard_output_and_the_rest_on_standard_error(start):
-    server = start("limits.fragments.max=77", "limits.idle.timeout=9m", args=["--loops", "1"])
+    server = start(args=["--loops", "1"])
     server.stop()
     assert server.stdout.text() == f"listening on http://{server.authority}"
     [start_line] = [line for line in server.stderr.lines if line.endswith(" listening")]
-    words = f" {start_line}"
-    for known in ("loops=1", "fragments.max=77", "frame.max=1048576", "message.max=1048576",
-                  "outbox.max=1048576", "assembly.max=268435456", "connections.per_address=off"):
-        assert f" {known} " in words, start_line
-    for name in ("connections.max", "handshake.timeout", "heartbeat", "idle.timeout"):
-        assert f" {name}=" in words, start_line
+    assert f" addresses={server.authority} loops=1 " in start_line
 
 
 def test_the_same_port_can_be_used_again_at_once():

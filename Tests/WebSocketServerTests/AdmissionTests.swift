@@ -293,8 +293,7 @@ import LiveTesting
             let current = admission.current
             #expect(current.total == open.count)
             #expect(current.waiting == open.count { !$0.holds })
-            let counted = perAddressMax == nil ? [] : Set(open.compactMap(\.key))
-            #expect(current.addresses == counted.count)
+            #expect(current.addresses == Set(open.compactMap(\.key)).count)
         }
     }
 }

@@ -44,7 +44,7 @@ import Testing
                     for _ in 0..<4 { _ = try await kept.readFrame() }
                 }
             }
-            try await within(seconds: 30) {
+            try await within(.seconds(30)) {
                 while !server.server.isOverloaded { await Task.yield() }
             }
             let refused = try await get("/page")
@@ -54,7 +54,7 @@ import Testing
             work.cancel()
             // The open connection was served all the time.
             try await work.value
-            try await within(seconds: 30) {
+            try await within(.seconds(30)) {
                 while server.server.isOverloaded { await Task.yield() }
             }
             #expect(try await get("/page").hasSuffix("page"))

@@ -10,26 +10,34 @@ public struct Authentication: Sendable {
     let options: AuthenticationOptions
     /// The verifier of tokens; `nil` if no key is configured.
     let authenticator: Authenticator?
+    /// The verifier for open connections, which a reload replaces.
+    let current: CurrentAuthenticator
     let users: UserDirectory?
     let signIns: SignInLimits
-    let workers = PasswordWorkers()
+    let workers: PasswordWorkers
     let logger: Logger
     let refusedSignIns: LogThrottle
 
     /// Returns the default: no feature requires a token, and none is accepted.
     public static func none(logger: Logger) -> Authentication {
-        Authentication(AuthenticationOptions(), authenticator: nil, users: nil, logger: logger)
+        Authentication(
+            AuthenticationOptions(), authenticator: nil, users: nil, replacing: nil, logger: logger)
     }
 
     /// Reads the files that `options` refers to. Throws if one is missing or invalid.
+    ///
+    /// - Parameter previous: The authentication that this one is to replace. Its counts of attempts
+    ///   to sign in go on, unless their limits have changed. It remains in use until ``begin()``.
     public init(
-        _ options: AuthenticationOptions, logger: Logger
+        _ options: AuthenticationOptions, replacing previous: Authentication? = nil, logger: Logger
     ) async throws(AuthenticationFault) {
-        try await self.init(options, logger: logger, now: Authenticator.systemClock)
+        try await self.init(
+            options, replacing: previous, logger: logger, now: Authenticator.systemClock)
     }
 
     init(
-        _ options: AuthenticationOptions, logger: Logger, now: @escaping Authenticator.Clock
+        _ options: AuthenticationOptions, replacing previous: Authentication? = nil,
+        logger: Logger, now: @escaping Authenticator.Clock
     ) async throws(AuthenticationFault) {
         guard options.hasKeys || options.requiredFor.isEmpty else {
             throw AuthenticationFault(
@@ -45,20 +53,30 @@ public struct Authentication: Sendable {
         if let path = options.usersPath {
             users = try UserDirectory(path: path, logger: logger)
         }
-        self.init(options, authenticator: authenticator, users: users, logger: logger)
+        self.init(
+            options, authenticator: authenticator, users: users, replacing: previous,
+            logger: logger)
     }
 
     private init(
         _ options: AuthenticationOptions, authenticator: Authenticator?, users: UserDirectory?,
-        logger: Logger
+        replacing previous: Authentication?, logger: Logger
     ) {
         self.options = options
         self.authenticator = authenticator
         self.users = users
         self.logger = logger
         refusedSignIns = LogThrottle("sign-in refused", level: .info, logger: logger)
-        signIns = SignInLimits(options)
+        current = previous?.current ?? CurrentAuthenticator(authenticator)
+        workers = previous?.workers ?? PasswordWorkers()
+        let hasSameLimits =
+            previous?.options.attemptsPerAddress == options.attemptsPerAddress
+            && previous?.options.attemptsPerUser == options.attemptsPerUser
+        signIns = hasSameLimits ? previous?.signIns ?? SignInLimits(options) : SignInLimits(options)
     }
+
+    /// Verifies the new tokens of connections that the replaced authentication has admitted.
+    public func begin() { current.replace(by: authenticator) }
 
     /// Returns a new token; `nil` without a secret to sign it.
     public func mint(
@@ -134,14 +152,14 @@ public struct Authentication: Sendable {
         _ handler: @escaping (Identity) -> any ConnectionHandler
     ) throws(Problem) -> UpgradeDecision {
         let source = TokenSource(request, acceptsQuery: options.acceptsQuery)
-        if source.token == nil, options.acceptsFirstMessage(on: route), let authenticator {
+        if source.token == nil, options.acceptsFirstMessage(on: route), authenticator != nil {
             return .accept(
-                TokenBoundHandler(authenticator, logger, handler), subprotocol: source.subprotocol,
+                TokenBoundHandler(current, logger, handler), subprotocol: source.subprotocol,
                 awaitsAuthentication: true)
         }
         let identity = try verify(source.token, of: request.remoteAddress)
         return .accept(
-            TokenBoundHandler(try required(), logger, identity, handler(identity)),
+            TokenBoundHandler(current, logger, identity, handler(identity)),
             subprotocol: source.subprotocol)
     }
 

@@ -14,7 +14,7 @@ extension CloseCode {
 /// meant for this handler and isn't passed on. It is the first message if the peer must still
 /// authenticate. Later messages renew the token of the same `sub` before it expires.
 final class TokenBoundHandler: ConnectionHandler {
-    private let authenticator: Authenticator
+    private let authenticator: CurrentAuthenticator
     private let logger: Logger
     private let make: (Identity) -> any ConnectionHandler
     /// The identity; `nil` until the peer's first message.
@@ -24,7 +24,7 @@ final class TokenBoundHandler: ConnectionHandler {
 
     /// Creates a handler for a connection whose first message must contain a token.
     init(
-        _ authenticator: Authenticator, _ logger: Logger,
+        _ authenticator: CurrentAuthenticator, _ logger: Logger,
         _ make: @escaping (Identity) -> any ConnectionHandler
     ) {
         self.authenticator = authenticator
@@ -34,7 +34,7 @@ final class TokenBoundHandler: ConnectionHandler {
 
     /// Creates a handler for a connection with a verified token.
     init(
-        _ authenticator: Authenticator, _ logger: Logger, _ identity: Identity,
+        _ authenticator: CurrentAuthenticator, _ logger: Logger, _ identity: Identity,
         _ handler: any ConnectionHandler
     ) {
         self.authenticator = authenticator

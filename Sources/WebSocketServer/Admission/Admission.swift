@@ -38,12 +38,13 @@ final class Admission: Sendable {
     struct Entry {
         /// ``Verdict/admitted`` or ``Verdict/noRoom``; requests are judged when they arrive.
         let verdict: Verdict
+        /// The key that the connection is counted for.
+        let key: UInt64?
         /// The connection that is evicted for the new one. It isn't counted any more; the caller
         /// has to call its ``AdmissionMember/evict()``.
         let evicted: (any AdmissionMember)?
     }
 
-    private let proxies: ProxyOptions
     private let isOverloaded: @Sendable () -> Bool
     private let state: Mutex<AdmissionState>
 
@@ -53,9 +54,18 @@ final class Admission: Sendable {
         max: Int, perAddressMax: Int?, proxies: ProxyOptions = ProxyOptions(),
         isOverloaded: @escaping @Sendable () -> Bool = { false }
     ) {
-        self.proxies = proxies
         self.isOverloaded = isOverloaded
-        state = Mutex(AdmissionState(max: max, perAddressMax: perAddressMax))
+        state = Mutex(AdmissionState(max: max, perAddressMax: perAddressMax, proxies: proxies))
+    }
+
+    /// Takes over the limits of another configuration. Connections that exceed a lowered limit
+    /// stay, and count for the address for which they were counted before.
+    func update(max: Int, perAddressMax: Int?, proxies: ProxyOptions) {
+        state.withLock { state in
+            state.max = min(max, state.descriptorMax)
+            state.perAddressMax = perAddressMax
+            state.proxies = proxies
+        }
     }
 
     /// The limit of all connections.
@@ -64,7 +74,8 @@ final class Admission: Sendable {
     /// Lowers the limit of all connections to what `count` descriptors allow, and returns it.
     func fit(descriptors count: Int) -> Int {
         state.withLock { state in
-            state.max = min(state.max, Headroom.limit(forDescriptors: count))
+            state.descriptorMax = Headroom.limit(forDescriptors: count)
+            state.max = min(state.max, state.descriptorMax)
             return state.max
         }
     }
@@ -76,26 +87,34 @@ final class Admission: Sendable {
     /// - Parameter isShort: Descriptors run short. Then the connection is refused, and another one
     ///   is evicted, so that there is room for the next.
     func enter(_ peer: SocketAddress, isShort: Bool = false) -> Entry {
-        let key = keyOfNewcomer(peer)
         let isOverloaded = self.isOverloaded()
         return state.withLock {
-            $0.enter(key, isOverloaded: isOverloaded, isShort: isShort)
+            $0.enter($0.keyOfNewcomer(peer), isOverloaded: isOverloaded, isShort: isShort)
         }
     }
 
     /// Makes a connection wait: for its first or next request, or for its end.
     ///
-    /// - Parameter address: The address for which it is counted from this call on; `nil` leaves it
-    ///   unchanged.
-    func wait(_ member: some AdmissionMember, as address: SocketAddress? = nil) {
-        let new = address.map { key(of: $0) }
-        switch member.place {
-        case .none: member.place = state.withLock { $0.add(member, keyOfNewcomer(member.peer)) }
-        case .held:
-            let old = key(of: member.peer)
-            member.place = state.withLock { $0.release(member, from: old, to: new ?? old) }
-        case .waiting(let slot):
-            if let new { member.place = state.withLock { $0.move(member, at: slot, to: new) } }
+    /// - Parameters:
+    ///   - address: The address for which it is counted from this call on; `nil` leaves it
+    ///     unchanged.
+    ///   - entry: The entry of a new connection.
+    func wait(
+        _ member: some AdmissionMember, as address: SocketAddress? = nil, entry: Entry? = nil
+    ) {
+        let peer = member.peer
+        let place = member.place
+        member.place = state.withLock { state in
+            let new = address.map { state.key(of: $0) }
+            switch place {
+            case .none:
+                return state.add(member, entry.map(\.key) ?? state.keyOfNewcomer(peer))
+            case .held(let isCounted):
+                let old = isCounted ? peer.clientKey : nil
+                return state.release(member, from: old, to: new ?? old)
+            case .waiting(let slot):
+                return new.map { state.move(member, at: slot, to: $0) } ?? place
+            }
         }
         if let address { member.peer = address }
     }
@@ -115,38 +134,29 @@ final class Admission: Sendable {
     /// Gives a waiting connection a place to hold. Returns false if none is left, or if the
     /// connection has been evicted.
     func hold(_ member: some AdmissionMember) -> Bool {
-        guard case .waiting(let slot) = member.place else { return member.place == .held }
-        guard state.withLock({ $0.hold(member, at: slot) }) else { return false }
-        member.place = .held
-        return true
+        switch member.place {
+        case .none: return false
+        case .held: return true
+        case .waiting(let slot):
+            guard let place = state.withLock({ $0.hold(member, at: slot) }) else { return false }
+            member.place = place
+            return true
+        }
     }
 
     /// Counts a connection out.
     func leave(_ member: some AdmissionMember) {
         switch member.place {
         case .none: return
-        case .held:
-            let key = key(of: member.peer)
+        case .held(let isCounted):
+            let key = isCounted ? member.peer.clientKey : nil
             state.withLock { $0.leave(heldBy: key) }
         case .waiting(let slot): state.withLock { $0.leave(member, at: slot) }
         }
         member.place = .none
     }
 
-    /// Returns the key that a connection is counted for; `nil` for a trusted proxy, since a proxy
-    /// has the connections of many clients.
-    private func key(of peer: SocketAddress) -> UInt64? {
-        proxies.trusts(peer) ? nil : peer.clientKey
-    }
-
-    /// Returns the key of a new connection; `nil` if the PROXY protocol's header must still name
-    /// the client.
-    private func keyOfNewcomer(_ peer: SocketAddress) -> UInt64? {
-        proxies.proxyProtocol == .required ? nil : key(of: peer)
-    }
-
-    /// The current counts: open connections, those of them that wait, and addresses, which are
-    /// counted only if they have a limit.
+    /// The current counts: open connections, those of them that wait, and their addresses.
     var current: (total: Int, waiting: Int, addresses: Int) {
         state.withLock { ($0.all.open, $0.waiting.count, $0.addresses.count) }
     }
@@ -166,5 +176,6 @@ enum Place: Sendable, Equatable {
     case none
     /// It may be evicted. It has been if another connection has its slot.
     case waiting(slot: Int32)
-    case held
+    /// It is in use. It is counted for its address, unless that is one of a trusted proxy.
+    case held(isCounted: Bool)
 }

@@ -1,24 +1,41 @@
+import UVTransport
+
 /// The state of ``Admission``, which guards it by a lock.
 struct AdmissionState {
     typealias Verdict = Admission.Verdict
 
     /// The limit of all connections.
     var max: Int
-    let perAddressMax: Int?
+    /// The most that the file descriptors allow.
+    var descriptorMax = Int.max
+    var perAddressMax: Int?
+    var proxies: ProxyOptions
     private(set) var all = PlaceCounts()
-    /// The places in use by address, counted only if addresses have a limit.
+    /// The places in use by address. They are counted even without a limit, because a reload may
+    /// set one.
     private(set) var addresses: [UInt64: PlaceCounts] = [:]
     private(set) var waiting = WaitingPlaces()
 
-    init(max: Int, perAddressMax: Int?) {
+    init(max: Int, perAddressMax: Int?, proxies: ProxyOptions) {
         self.max = max
         self.perAddressMax = perAddressMax
+        self.proxies = proxies
+    }
+
+    /// Returns the key that a connection is counted for; `nil` for a trusted proxy, since a proxy
+    /// has the connections of many clients.
+    func key(of peer: SocketAddress) -> UInt64? { proxies.trusts(peer) ? nil : peer.clientKey }
+
+    /// Returns the key of a new connection; `nil` if the PROXY protocol's header must still name
+    /// the client.
+    func keyOfNewcomer(_ peer: SocketAddress) -> UInt64? {
+        proxies.proxyProtocol == .required ? nil : key(of: peer)
     }
 
     /// Counts a new connection in, for a key or for none, unless there is no room.
     mutating func enter(_ key: UInt64?, isOverloaded: Bool, isShort: Bool) -> Admission.Entry {
         if let perAddressMax, let key, let counts = addresses[key], counts.isFull(perAddressMax) {
-            return Admission.Entry(verdict: .noRoom, evicted: nil)
+            return Admission.Entry(verdict: .noRoom, key: key, evicted: nil)
         }
         // No further connection is served while the server is overloaded; there is room for some
         // that receive a refusal.
@@ -28,11 +45,11 @@ struct AdmissionState {
             evicted = waiting.takeOldestOfLargest()
             if let evicted { count(evicted.key, open: -1) }
             if isShort || evicted == nil {
-                return Admission.Entry(verdict: .noRoom, evicted: evicted?.member)
+                return Admission.Entry(verdict: .noRoom, key: key, evicted: evicted?.member)
             }
         }
         count(key, open: 1)
-        return Admission.Entry(verdict: .admitted, evicted: evicted?.member)
+        return Admission.Entry(verdict: .admitted, key: key, evicted: evicted?.member)
     }
 
     mutating func add(_ member: any AdmissionMember, _ key: UInt64?) -> Place {
@@ -66,11 +83,13 @@ struct AdmissionState {
         return Swift.max(byAll, addresses[key, default: PlaceCounts()].verdict(perAddressMax))
     }
 
-    mutating func hold(_ member: any AdmissionMember, at slot: Int32) -> Bool {
-        guard judge(member, at: slot) == .admitted else { return false }
-        count(waiting.key(at: slot), held: 1)
+    /// Returns the place that a waiting connection holds from now on; `nil` if none is left.
+    mutating func hold(_ member: any AdmissionMember, at slot: Int32) -> Place? {
+        guard judge(member, at: slot) == .admitted else { return nil }
+        let key = waiting.key(at: slot)
+        count(key, held: 1)
         waiting.remove(at: slot)
-        return true
+        return .held(isCounted: key != nil)
     }
 
     mutating func leave(heldBy key: UInt64?) { count(key, open: -1, held: -1) }
@@ -84,7 +103,7 @@ struct AdmissionState {
     private mutating func count(_ key: UInt64?, open: Int = 0, held: Int = 0) {
         all.open += open
         all.held += held
-        guard perAddressMax != nil, let key else { return }
+        guard let key else { return }
         var counts = addresses[key] ?? PlaceCounts()
         counts.open += open
         counts.held += held

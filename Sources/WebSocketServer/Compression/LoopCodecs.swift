@@ -119,6 +119,9 @@ final class LoopCodecs {
         return shared
     }
 
+    /// Forgets the shared objects of connections, after a reload. Open connections keep theirs.
+    func forgetAgreements() { agreements = [:] }
+
     func deflater(_ compression: Compression, windowBits: Int) -> SharedDeflater {
         let kind = DeflaterKind(
             engine: compression.engine, level: compression.level,

@@ -3,7 +3,7 @@
 final class PublicationDeflater {
     // A loop's codecs outlive its topics.
     private unowned let codecs: LoopCodecs
-    private var compression: Compression
+    var compression: Compression
 
     init(_ compression: Compression, codecs: LoopCodecs) {
         self.compression = compression

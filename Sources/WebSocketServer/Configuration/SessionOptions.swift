@@ -3,8 +3,11 @@ import WebSocketProtocol
 
 /// The limits and timers of one kind of connection, in the units of the message path.
 ///
-/// Made once from the configuration (or once a route), shared by all its connections.
+/// Made once from the configuration (or once a route), shared by all its connections. A reload
+/// gives them other options.
 final class SessionOptions: Sendable {
+    /// The path of the route that has adjusted them; `nil` if none has.
+    let route: String?
     let sessionLimits: SessionLimits
     /// The limits of a connection that has not authenticated.
     let unauthenticatedLimits: SessionLimits
@@ -27,8 +30,11 @@ final class SessionOptions: Sendable {
     let contextIdleTimeout: UInt64
     let messageTimeout: UInt64
 
-    /// - Parameter isServer: Whether the connections are accepted ones, whose lifetime may be limited.
-    init(_ options: ConnectionOptions, isServer: Bool = true) {
+    /// - Parameters:
+    ///   - isServer: Whether the connections are accepted ones, whose lifetime may be limited.
+    ///   - route: The path of the route; `nil` if the options are of no route.
+    init(_ options: ConnectionOptions, isServer: Bool = true, route: String? = nil) {
+        self.route = route
         let limits = options.limits
         sessionLimits = SessionLimits(
             frameSizeMax: (limits.frameSizeMax ?? limits.messageSizeMax).bytes,

@@ -80,6 +80,22 @@ extension ConnectionCore {
         }
     }
 
+    /// Takes over other options, after a reload: limits, rates and timers hold from now on. The
+    /// compression that was negotiated stays.
+    func replaceOptions(_ options: SessionOptions) {
+        lifecycle.replaceOptions(options, now: loop.now)
+        switch stage {
+        case .opening: opening?.settingsChanged()
+        case .open:
+            // The limits before authentication are the guards' own, which have changed already.
+            if guards?.limits == nil {
+                unsafe session.replaceLimits(by: options.sessionLimits)
+            }
+            scheduleHeartbeat()
+        case .closing, .lingering, .over: break
+        }
+    }
+
     /// Lifts the limits of a peer that had not authenticated. The usual limits hold from its next
     /// frame on.
     func markAuthenticated() {

@@ -8,8 +8,8 @@ extension ConnectionCore: AdmissionMember {
 
     /// Waits for a request, or for the end, and may be evicted meanwhile. The connection is counted
     /// for `address` from now on, if one is given.
-    func waitInPlace(as address: SocketAddress? = nil) {
-        resources.admission?.wait(self, as: address)
+    func waitInPlace(as address: SocketAddress? = nil, entry: Admission.Entry? = nil) {
+        resources.admission?.wait(self, as: address, entry: entry)
     }
 
     /// Holds a place while the connection is in use. Returns false if none is left.

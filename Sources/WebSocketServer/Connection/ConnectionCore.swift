@@ -99,6 +99,11 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// The number of its route in ``LoopResources/routes``.
     var route: Int { unsafe messageCounts - resources.messageCounts }
 
+    /// Counts from now on in the present block of counts.
+    func moveCounts(from old: UnsafeMutablePointer<MessageCounts>) {
+        unsafe messageCounts = unsafe resources.messageCounts + (messageCounts - old)
+    }
+
     var subprotocol: String? { resources.registry.subprotocols[id] }
 
     /// Runs `body` now on the loop, or later from another thread; any thread.

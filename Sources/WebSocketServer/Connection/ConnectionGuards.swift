@@ -63,6 +63,16 @@ final class ConnectionGuards {
 
     // MARK: - Rates and authentication
 
+    /// Takes over the rates of other options, with full buckets, and the limits of a peer that has
+    /// not authenticated.
+    func replaceOptions(_ options: SessionOptions, changesRates: Bool, now: UInt64) {
+        limits?.raise(to: options.unauthenticatedLimits)
+        guard changesRates else { return }
+        messages =
+            options.messageRateMax > 0 ? TokenBucket(rate: options.messageRateMax, now: now) : nil
+        bytes = options.byteRateMax > 0 ? TokenBucket(rate: options.byteRateMax, now: now) : nil
+    }
+
     var hasRates: Bool { messages != nil || bytes != nil }
 
     /// The next time at which something is due; `.max` if nothing is.

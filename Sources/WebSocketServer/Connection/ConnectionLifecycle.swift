@@ -43,6 +43,17 @@ struct ConnectionLifecycle: ~Copyable {
         pauseReasons.remove(.http)
     }
 
+    /// Takes over other options, after a reload. Deadlines that are set stay as they are until the
+    /// next one is set.
+    mutating func replaceOptions(_ new: SessionOptions, now: UInt64) {
+        let changesRates =
+            new.messageRateMax != options.messageRateMax || new.byteRateMax != options.byteRateMax
+        options = new
+        guard stage == .open else { return }
+        if changesRates, new.hasRates { _ = ensureGuards() }
+        guards?.replaceOptions(new, changesRates: changesRates, now: now)
+    }
+
     // MARK: - Traffic
 
     /// Records that bytes have been received.

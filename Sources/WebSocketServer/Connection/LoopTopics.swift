@@ -10,7 +10,8 @@ final class LoopTopics {
     /// any.
     var onPublishResult: (@Sendable (BrokerError?) -> Void)?
     let delivery: TopicDelivery<ConnectionCore>
-    private let options: TopicOptions
+    private var options: TopicOptions
+    private let deflater: PublicationDeflater
     private let number: Int
     private let codecs: LoopCodecs
     private var subscriptions = 0
@@ -32,6 +33,7 @@ final class LoopTopics {
         self.options = options
         self.codecs = codecs
         let deflater = PublicationDeflater(compression, codecs: codecs)
+        self.deflater = deflater
         delivery = TopicDelivery(
             contexts: unsafe SharedContexts(
                 windowBits: compression.serverWindowBits, deflate: deflater.deflate),
@@ -42,6 +44,18 @@ final class LoopTopics {
         var counts = delivery.counts
         counts.subscriptions = subscriptions
         return counts
+    }
+
+    /// Takes over other options, after a reload. Publications that wait keep their policies. The
+    /// window of shared contexts stays, because connections have agreed to it.
+    func replaceOptions(_ options: TopicOptions, compression: Compression) {
+        let changesPolicies =
+            options.rules != self.options.rules
+            || options.slowSubscribers != self.options.slowSubscribers
+        self.options = options
+        deflater.compression = compression
+        guard changesPolicies else { return }
+        for topic in delivery.table.all { topic.policy = options.policy(of: topic.name) }
     }
 
     // MARK: - Subscribing

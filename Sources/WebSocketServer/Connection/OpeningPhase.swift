@@ -37,6 +37,9 @@ class OpeningPhase {
     /// progress.
     func drain(on connection: ConnectionCore) -> Bool { preconditionFailure("overridden") }
 
+    /// Called when the server's settings have been replaced.
+    func settingsChanged() {}
+
     /// Releases received bytes, because memory is used up. Returns false if the connection is to be
     /// reset.
     func shed(on connection: ConnectionCore) -> Bool { false }

@@ -22,7 +22,6 @@ final class HTTPExchange: OpeningPhase {
         case finished
     }
 
-    let settings: HTTPSettings
     /// The service; unowned, because it owns the exchanges that are not in use.
     unowned let service: HTTPService
     private(set) var parser: RequestParser
@@ -55,9 +54,10 @@ final class HTTPExchange: OpeningPhase {
 
     init(service: HTTPService) {
         self.service = service
-        settings = service.settings
         parser = RequestParser(limits: service.settings.limits)
     }
+
+    var settings: HTTPSettings { service.settings }
 
     /// Makes the exchange one for a new connection.
     func reset() {
@@ -81,10 +81,18 @@ final class HTTPExchange: OpeningPhase {
 
     /// Starts the clock of the next request. Until it has come, the connection may be evicted.
     func begin(on connection: ConnectionCore) {
+        takeLimits()
         connection.waitInPlace(as: proxy)
         access = settings.origins.access(for: nil)
         route = 0
         connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
+    }
+
+    override func settingsChanged() { takeLimits() }
+
+    /// Takes over the present limits for the next request. One that is arriving keeps its own.
+    private func takeLimits() {
+        if parser.isIdle { parser.limits = settings.limits }
     }
 
     override func received(_ bytes: UnsafeMutableRawBufferPointer, on connection: ConnectionCore) {

@@ -6,7 +6,8 @@ import UVTransport
 final class HTTPService {
     private static let sparesMax = 256
 
-    let settings: HTTPSettings
+    /// The settings, which a reload replaces.
+    var settings: HTTPSettings
     /// The exchanges that upgraded connections have left, for new connections. Freeing them would
     /// fragment the heap, and cost a third of a kilobyte for each idle connection.
     private var spares: [HTTPExchange] = []

@@ -172,7 +172,8 @@ final class PendingUpgrade: @unchecked Sendable {
 
     /// Returns whether the server is stopping or drained.
     private func refusesUpgrades(on connection: ConnectionCore) -> Bool {
-        connection.resources.registry.refusesUpgrades || settings.isDrained.load(ordering: .relaxed)
+        connection.resources.registry.refusesUpgrades
+            || settings.flags.isDrained.load(ordering: .relaxed)
     }
 
     private static let goingAway = Problem(

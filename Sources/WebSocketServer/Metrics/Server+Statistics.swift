@@ -9,10 +9,15 @@ extension Server {
     /// If a loop doesn't answer within a second, the figures of its last answer are returned for it
     /// (``LoopStatistics/lag``). While the server doesn't run, all counts are 0.
     public func statistics() async -> ServerStatistics {
-        let readings = await running?.read() ?? []
+        await statistics(patience: .seconds(1))
+    }
+
+    /// Returns the figures, with a time that each loop has for its answer.
+    func statistics(patience: Duration) async -> ServerStatistics {
+        let readings = await running?.read(patience) ?? []
         var statistics = ServerStatistics(
-            broker: shared.broker.health, isDraining: isDraining)
-        statistics.routes = shared.http.routes.list.map {
+            broker: shared.broker.health, isDraining: isDraining, isOverloaded: isOverloaded)
+        statistics.routes = shared.http.routes.numbers.routes.map {
             RouteStatistics(method: $0.method, path: $0.path, isWebSocket: $0.isWebSocket)
         }
         for reading in readings { statistics.add(reading) }
@@ -65,12 +70,9 @@ extension ServerStatistics {
 }
 
 extension RunningServer {
-    /// The time that a loop has for its answer.
-    private static let patience = Duration.seconds(1)
-
     /// Returns the figures of all loops. A loop that doesn't answer in time is represented by its
     /// last answer, so that no count goes down.
-    fileprivate func read() async -> [LoopReading] {
+    fileprivate func read(_ patience: Duration) async -> [LoopReading] {
         let asked = ContinuousClock.now
         let answers = Answers(loops.count)
         for loop in loops {
@@ -85,7 +87,7 @@ extension RunningServer {
             if !runs { answers.add(loop.number) }
         }
         let timer = Task {
-            try? await Task.sleep(for: Self.patience)
+            try? await Task.sleep(for: patience)
             answers.stop()
         }
         let missing = await answers.wait()

@@ -15,6 +15,7 @@ public struct ServerStatistics: Sendable {
     /// The number of responses by status to requests that no route answers: those without a route,
     /// invalid ones, and those that a limit of connections refuses.
     public internal(set) var unroutedResponses: [Int: Int] = [:]
+    /// The event loops.
     public internal(set) var loops: [LoopStatistics] = []
 
     /// The bytes that peers make the server hold: ``Limits/memoryMax``.
@@ -44,10 +45,13 @@ public struct ServerStatistics: Sendable {
     public internal(set) var broker: BrokerHealth
     /// Whether a stop has begun: ``Server/isDraining``.
     public internal(set) var isDraining: Bool
+    /// Whether new connections are refused because of the load: ``Server/isOverloaded``.
+    public internal(set) var isOverloaded: Bool
 
-    init(broker: BrokerHealth, isDraining: Bool) {
+    init(broker: BrokerHealth, isDraining: Bool, isOverloaded: Bool) {
         self.broker = broker
         self.isDraining = isDraining
+        self.isOverloaded = isOverloaded
     }
 }
 
@@ -69,12 +73,15 @@ public struct ConnectionFigures: Sendable, Equatable {
 
 /// The figures of one route.
 public struct RouteStatistics: Sendable, Equatable {
+    /// The method; GET for a WebSocket.
     public let method: HTTPRequest.Method
     /// The path as it was given to the router, such as `/rooms/{room}`.
     public let path: String
+    /// Whether the route decides on upgrades.
     public let isWebSocket: Bool
-    /// The number of WebSocket connections that were opened, and of those that are open.
+    /// The number of WebSocket connections that were opened.
     public internal(set) var opened = 0
+    /// The number of WebSocket connections that are open.
     public internal(set) var open = 0
     /// The messages of its WebSocket connections.
     public internal(set) var messages = MessageCounts()

@@ -242,10 +242,10 @@ public struct Router: Sendable {
     }
 
     /// The paths of the routes that adjust the server's settings, with their adjustments.
-    var adjustedPaths: [(path: String, adjust: ConnectionOptions.Adjust)] {
+    var adjustedPaths: [(path: String, index: OptionsIndex, adjust: ConnectionOptions.Adjust)] {
         routes.compactMap { route in
             guard case .upgrade(_, let index?) = route.target else { return nil }
-            return (route.pattern.text, adjustments[index])
+            return (route.pattern.text, index, adjustments[index])
         }
     }
 }

@@ -49,10 +49,13 @@ final class RunningServer: Sendable {
             deliverRest: { resources[$0].topics?.deliverRest() })
         for loop in loops { loop.makeTopics(hub: hub) }
         watchRefusals()
-        watchTurns()
         watchLoad(descriptors)
         startBroker(hub)
         for loop in loops {
+            loop.loop.execute {
+                loop.beginMeasuring()
+                loop.watchTurns()
+            }
             for (group, sockets) in bound.enumerated() {
                 let targets = sockets.isEven(over: loops.count) ? [loop] : loops
                 for socket in sockets.sockets(of: loop.number, among: loops.count) {
@@ -84,25 +87,10 @@ final class RunningServer: Sendable {
     private static func fitConnections(
         of shared: ServerShared, to descriptors: Descriptors
     ) {
-        let max = shared.admission.fit(descriptors: descriptors.leftForConnections)
-        guard let wanted = shared.configuration.limits.connectionsMax, max < wanted else { return }
-        shared.logger.warning(
-            "connections.max is more than there are file descriptors for, and is lowered",
-            metadata: [
-                "connections.max": "\(wanted)", "lowered_to": "\(max)",
-                "descriptors": "\(descriptors.limit)",
-                "reserved": "\(descriptors.reserved)",
-            ])
-    }
-
-    /// Measures the loops' turns; also their processor time, if the configuration asks for it.
-    private func watchTurns() {
-        for loop in loops { loop.loop.execute { loop.beginMeasuring() } }
-        guard let limit = shared.configuration.slowTurn else { return }
-        let nanosecondsMax = UInt64(limit / .nanoseconds(1))
-        for loop in loops {
-            loop.loop.execute { loop.watchTurns(nanosecondsMax: nanosecondsMax) }
-        }
+        _ = shared.admission.fit(descriptors: descriptors.leftForConnections)
+        shared.warnOfLoweredConnections([
+            "descriptors": "\(descriptors.limit)", "reserved": "\(descriptors.reserved)",
+        ])
     }
 
     /// Measures the load, unless a test moves the clock.
@@ -233,6 +221,14 @@ final class RunningServer: Sendable {
         if !ledger.isZero {
             shared.logger.error("something was left open", metadata: ["ledger": "\(ledger)"])
         }
+    }
+
+    // MARK: - Settings
+
+    /// Has each loop take over the present settings at one of its turns. Returns when all have, and
+    /// their open connections, too.
+    func takeSettings() async {
+        await onEachLoop { loop, done in loop.takeSettings(done: done) }
     }
 
     // MARK: - Questions to all loops

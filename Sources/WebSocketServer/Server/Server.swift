@@ -66,6 +66,8 @@ public final class Server: Service, TopicPublisher {
     public func run() async throws {
         let server = try start()
         defer { state.withLock { $0 = .over } }
+        // The settings may have been replaced while the loops were made.
+        await server.takeSettings()
         if shared.configuration.handlesSignals { await watchSignals(server) }
         logStart(server)
         onListening(server.addresses)
@@ -74,7 +76,7 @@ public final class Server: Service, TopicPublisher {
         } onCancelOrGracefulShutdown: { [stopper] in
             stopper.stop()
         }
-        shared.http.isStopping.store(true, ordering: .relaxed)
+        shared.flags.isStopping.store(true, ordering: .relaxed)
         if !Task.isCancelled { await delayDrain() }
         if Task.isCancelled {
             await server.cut()
@@ -199,13 +201,14 @@ public final class Server: Service, TopicPublisher {
     public func stop() { stopper.stop() }
 
     /// Replaces the certificates for new connections, to renew them for example. Open connections
-    /// keep theirs. Has an effect only while the server runs, and if it speaks TLS.
+    /// keep theirs. Has an effect only if the server speaks TLS.
     public func replaceTLS(with context: TLSContext) async {
-        guard shared.configuration.tls != nil, let server = running else { return }
-        await server.onEachLoop { loop, done in
-            loop.tls = context
-            done()
+        shared.replaceSettings { configuration, router in
+            var changed = configuration
+            if changed.tls != nil { changed.tls = context }
+            return (changed, router)
         }
+        await running?.takeSettings()
     }
 
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
@@ -238,7 +241,7 @@ public final class Server: Service, TopicPublisher {
     /// Whether load balancers should send clients elsewhere, which health checks should report. True
     /// once a stop has begun, also during ``Drain/delay``, while all requests are still served; and
     /// between ``drain()`` and ``undrain()``.
-    public var isDraining: Bool { shared.http.isDraining }
+    public var isDraining: Bool { shared.flags.isDraining }
 
     /// Whether the server runs, and so listens unless it is stopping.
     public var isRunning: Bool { running != nil }
@@ -252,7 +255,7 @@ public final class Server: Service, TopicPublisher {
 
     /// Sets whether upgrades are refused.
     func setDrained(_ isDrained: Bool) {
-        let wasDrained = shared.http.isDrained.exchange(isDrained, ordering: .relaxed)
+        let wasDrained = shared.flags.isDrained.exchange(isDrained, ordering: .relaxed)
         guard isDrained != wasDrained else { return }
         shared.logger.notice(
             isDrained ? "drained: upgrades are refused" : "in service again: upgrades are accepted")

@@ -9,7 +9,7 @@ extension ServerLoop {
         _ configuration: ServerConfiguration, warnings: ServerWarnings
     ) -> TLSHandshakes {
         TLSHandshakes(
-            max: max(1, configuration.limits.handshakesMax / configuration.loopCount),
+            max: handshakesMax(configuration),
             answerToPlainText: answerToPlainText
         ) { stream, reason in
             let peer = (stream as? ConnectionCore)?.peer
@@ -17,6 +17,11 @@ extension ServerLoop {
                 "peer": "\(peer.map { "\($0)" } ?? "unknown")", "reason": "\(reason)",
             ])
         }
+    }
+
+    /// Returns the share of one loop in the limit of handshakes.
+    static func handshakesMax(_ configuration: ServerConfiguration) -> Int {
+        max(1, configuration.limits.handshakesMax / configuration.loopCount)
     }
 
     /// The response to a request in plain text on a connection that should be TLS.

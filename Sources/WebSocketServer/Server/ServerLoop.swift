@@ -11,11 +11,9 @@ final class ServerLoop: @unchecked Sendable {
     /// The position among the server's loops.
     let number: Int
     let resources: LoopResources
-    private let shared: ServerShared
-    private let http: HTTPService
+    let shared: ServerShared
+    let http: HTTPService
     private let descriptors: Descriptors
-    /// The certificates for new connections; `nil` is plain TCP.
-    var tls: TLSContext?
     private var listeners: [(group: Int, listener: Listener)] = []
     private var signals: [SignalSource] = []
     /// The drain of the connections. It is kept here, because the timer wheel keeps nothing alive.
@@ -23,6 +21,8 @@ final class ServerLoop: @unchecked Sendable {
     /// The nanoseconds of processor time that the longest turn has taken, if turns are measured.
     /// Must be read only after the loop has stopped.
     private(set) var longestTurn: UInt64 = 0
+    /// The nanoseconds beyond which a turn is logged.
+    private var slowTurnNanoseconds: UInt64 = 0
 
     init(number: Int, loop: EventLoop, shared: ServerShared, descriptors: Descriptors) {
         self.number = number
@@ -31,15 +31,14 @@ final class ServerLoop: @unchecked Sendable {
         http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, budgets: shared.budgets,
-            admission: shared.admission, routeCount: shared.http.routes.count)
-        tls = shared.configuration.tls
-        resources.access = shared.configuration.accessLog.map { AccessLog($0, loop: loop) }
-        resources.handshakes = Self.makeHandshakes(
-            shared.configuration, warnings: shared.warnings)
+            admission: shared.admission, routeCount: http.settings.routes.numbers.count)
+        let configuration = http.settings.configuration
+        resources.access = configuration.accessLog.map { AccessLog($0, loop: loop) }
+        resources.handshakes = Self.makeHandshakes(configuration, warnings: shared.warnings)
         resources.handshakes?.onSuccess = { [unowned resources] in
             resources.tlsHandshakes.record(nanoseconds: $0)
         }
-        resources.codecs.publicationWindowBits = shared.configuration.compression.serverWindowBits
+        resources.codecs.publicationWindowBits = configuration.compression.serverWindowBits
     }
 
     /// The loop itself; any thread.
@@ -47,10 +46,11 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Makes the loop's part of the topics; before it listens.
     func makeTopics(hub: Hub) {
+        let configuration = http.settings.configuration
         resources.topics = LoopTopics(
             number: number, hub: hub, broker: shared.broker,
-            options: shared.configuration.topics, budget: shared.backlogBudget,
-            compression: shared.configuration.compression, codecs: resources.codecs)
+            options: configuration.topics, budget: shared.backlogBudget,
+            compression: configuration.compression, codecs: resources.codecs)
     }
 
     // MARK: - Accepting
@@ -117,7 +117,8 @@ final class ServerLoop: @unchecked Sendable {
     ///
     /// - Parameter names: The check of the names in its requests; `nil` accepts any.
     func accept(_ accepted: AcceptedStream, from peer: SocketAddress, names: HostCheck? = nil) {
-        let proxies = shared.configuration.proxies
+        let settings = http.settings
+        let proxies = settings.proxies
         let expectsHeader = proxies.proxyProtocol == .required
         if expectsHeader, !proxies.maySendProxyHeader(peer) {
             shared.warnings.untrustedProxy.log(["peer": "\(peer)"])
@@ -129,18 +130,19 @@ final class ServerLoop: @unchecked Sendable {
             shared.warnings.overloaded.log(["peer": "\(peer)"])
             return accepted.close()
         }
-        guard makeRoom(for: accepted, from: peer) else { return accepted.close() }
+        guard let entry = makeRoom(for: accepted, from: peer) else { return accepted.close() }
         let exchange = http.makeExchange()
         exchange.names = names
         exchange.isRefusable = load > .normal
         if proxies.trusts(peer) { exchange.proxy = peer }
         let connection = ConnectionCore(
-            resources: resources, peer: peer, role: .server, options: shared.http.sessionOptions,
+            resources: resources, peer: peer, role: .server, options: settings.sessionOptions,
             opening: expectsHeader ? ProxyPreamble(for: exchange) : exchange)
-        connection.waitInPlace()
+        connection.waitInPlace(entry: entry)
         resources.counters.accepted += 1
         do throws(TransportError) {
-            try accepted.become(connection, tls: tls, awaitsPreamble: expectsHeader)
+            try accepted.become(
+                connection, tls: settings.configuration.tls, awaitsPreamble: expectsHeader)
             exchange.begin(on: connection)
             if resources.registry.isDraining { connection.terminate() }
         } catch {
@@ -150,8 +152,10 @@ final class ServerLoop: @unchecked Sendable {
     }
 
     /// Makes room for an accepted connection and counts it. Another connection may have to be
-    /// evicted. Returns false if the new one is refused.
-    private func makeRoom(for accepted: AcceptedStream, from peer: SocketAddress) -> Bool {
+    /// evicted. Returns `nil` if the new one is refused.
+    private func makeRoom(
+        for accepted: AcceptedStream, from peer: SocketAddress
+    ) -> Admission.Entry? {
         // The kernel gives out the lowest number that is free.
         let isShort = Int(accepted.descriptor) >= descriptors.end
         let entry = shared.admission.enter(peer, isShort: isShort)
@@ -159,14 +163,14 @@ final class ServerLoop: @unchecked Sendable {
             evicted.evict()
             shared.warnings.evicted.log()
         }
-        guard entry.verdict == .noRoom else { return true }
+        guard entry.verdict == .noRoom else { return entry }
         resources.counters.refusedAtAccept += 1
         if isShort {
             shared.warnings.short.log(["limit": "\(descriptors.limit)"])
         } else {
             shared.warnings.unplaced.log(["peer": "\(peer)"])
         }
-        return false
+        return nil
     }
 
     // MARK: - Stopping
@@ -227,11 +231,15 @@ final class ServerLoop: @unchecked Sendable {
         }
     }
 
-    /// Measures the turns, and logs those that take more than `nanosecondsMax`.
-    func watchTurns(nanosecondsMax: UInt64) {
+    /// Measures the turns and logs slow ones, if the configuration asks for it.
+    func watchTurns() {
+        guard let limit = http.settings.configuration.slowTurn else {
+            return loop.stopWatchingTurns()
+        }
+        slowTurnNanoseconds = UInt64(limit / .nanoseconds(1))
         loop.watchTurns { [self] nanoseconds in
             longestTurn = max(longestTurn, nanoseconds)
-            guard nanoseconds > nanosecondsMax else { return }
+            guard nanoseconds > slowTurnNanoseconds else { return }
             shared.warnings.slowTurn.log(describe(nanoseconds), kind: Int32(number))
         }
     }

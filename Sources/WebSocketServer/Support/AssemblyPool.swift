@@ -19,7 +19,7 @@ struct AssemblyPool: ~Copyable {
     let budget: ByteBudget
     private let memory: LoopMemory
     /// The bytes by which the budget may be exceeded for buffers that are small or lent briefly.
-    private let reserve: Int
+    private var reserve: Int { min(budget.max / 8, Self.reserveMax) }
     private var kept: [(base: UnsafeMutableRawPointer, capacity: Int)] = unsafe []
     private var keptBytes = 0
     /// The number of buffers that are lent; reported by ``Ledger``.
@@ -28,7 +28,6 @@ struct AssemblyPool: ~Copyable {
     init(budget: ByteBudget, memory: LoopMemory) {
         self.budget = budget
         self.memory = memory
-        reserve = min(budget.max / 8, Self.reserveMax)
     }
 
     private static let reserveMax = 32 << 20

@@ -5,12 +5,18 @@ import Synchronization
 /// Bytes that count against a budget count against its parent, too.
 final class ByteBudget: Sendable {
     private let used = Atomic<Int>(0)
-    let max: Int
+    private let limit: Atomic<Int>
     private let parent: ByteBudget?
 
     init(max: Int, within parent: ByteBudget? = nil) {
-        self.max = max
+        limit = Atomic(max)
         self.parent = parent
+    }
+
+    /// The most bytes that may be used. A reload may lower it below the bytes in use.
+    var max: Int {
+        get { limit.load(ordering: .relaxed) }
+        set { limit.store(newValue, ordering: .relaxed) }
     }
 
     var bytesUsed: Int { used.load(ordering: .relaxed) }

@@ -9,11 +9,16 @@ struct MemoryBudgets: Sendable {
 
     /// Creates the budgets of a configuration. Each of them has room for one message at least.
     init(_ limits: Limits, _ compression: Compression) {
-        memory = ByteBudget(
-            max: max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes)
-        assemblies = ByteBudget(
-            max: max(limits.assemblySizeMax, limits.messageSizeMax).bytes, within: memory)
-        contexts = ByteBudget(max: compression.memoryMax.bytes)
+        self.init(size: 0)
+        update(limits, compression)
+    }
+
+    /// Takes over the sizes of another configuration. Memory in use beyond them is shed when more
+    /// is needed.
+    func update(_ limits: Limits, _ compression: Compression) {
+        memory.max = max(limits.memoryMax, limits.assemblySizeMax, limits.messageSizeMax).bytes
+        assemblies.max = max(limits.assemblySizeMax, limits.messageSizeMax).bytes
+        contexts.max = compression.memoryMax.bytes
     }
 
     /// Creates budgets of one size.

@@ -12,6 +12,9 @@ struct AdminContext: Sendable {
     /// The settings of the admin listener, as they were when it started.
     let settings: AdminSettings
     let logger: Logger
+    /// The settings of the log, of which the level can be changed.
+    let log: LogSettings
+    let reloads: ReloadRequests
 }
 
 /// Returns the routes of the admin listener.
@@ -36,6 +39,9 @@ func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
         AdminTopicRoutes.add(
             to: &router, server, topics: context.loaded().settings.server.topics)
         AdminServerRoutes.add(to: &router, context)
+        addMetrics(to: &router, of: server)
+        addReload(context.reloads, to: &router)
+        LogLevelRoutes.add(to: &router, context.log, context.logger)
     }
     return router
 }

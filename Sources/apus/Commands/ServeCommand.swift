@@ -46,14 +46,17 @@ struct ServeCommand: AsyncParsableCommand {
     var tools = false
 
     func run() async throws {
+        let reloads = ReloadRequests()
         let log = StandardErrorLog()
         defer { log.finish() }
+        let sources = self.sources
         let loaded = try loadForCommand(sources)
         log.settings.apply(loaded.settings.log)
         let logger = log.logger()
         loaded.logWarnings(logger)
         let tls = try readTLSForCommand(loaded, log: log, logger: logger)
-        try await serve(loaded, tls: tls, log: log, logger: logger)
+        try await serve(
+            loaded, from: sources, tls: tls, reloads: reloads, log: log, logger: logger)
     }
 
     /// All sources to read. Options that are short for a `--set` come last and win.

@@ -14,8 +14,8 @@ extension Schema {
             "# An empty variable counts as unset. To set an empty value, use the file or --set KEY=.",
             "#",
             "# A size is a whole number of bytes, or one with KiB, MiB or GiB. A duration is a whole",
-            "# number with ms, s, m, h or d. Lists are separated by commas, or YAML lists. All keys are",
-            "# read once, when the server starts.",
+            "# number with ms, s, m, h or d. Lists are separated by commas, or YAML lists. A reload reads",
+            "# all keys again; docs/reload.md says which of them need a restart.",
         ]
         var open: [Substring] = []
         for key in keys {
@@ -43,10 +43,12 @@ extension Schema {
             let initial = key.initial.isEmpty ? "empty" : "`\(key.initial)`"
             // Markdown would turn URLs into links.
             let allowed = key.accepted.contains("://") ? "`\(key.accepted)`" : key.accepted
-            let cells = ["`\(key.name)`", initial, allowed, key.summary]
+            let cells = [
+                "`\(key.name)`", initial, allowed, key.effect.rawValue, key.summary,
+            ]
             return "| \(cells.joined(separator: " | ")) |"
         }
-        let head = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
+        let head = ["| key | default | allowed | reload | meaning |", "|---|---|---|---|---|"]
         return (head + rows).joined(separator: "\n") + "\n"
     }
 }

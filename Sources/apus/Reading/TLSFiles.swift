@@ -6,8 +6,12 @@ import WebSocketServer
 extension TLSSettings {
     /// Reads the files. Returns `nil` without any.
     ///
-    /// - Parameter origins: The places where keys were set, for errors.
-    func read(origins: [String: Origin]) throws(Fault) -> TLSContext? {
+    /// - Parameters:
+    ///   - origins: The places where keys were set, for errors.
+    ///   - previous: The context that the new one replaces.
+    func read(
+        origins: [String: Origin], replacing previous: TLSContext? = nil
+    ) throws(Fault) -> TLSContext? {
         guard let certificate else {
             let others: [(String, Bool)] = [
                 ("tls.key", key != nil), ("tls.certificates", !certificates.isEmpty),
@@ -28,7 +32,7 @@ extension TLSSettings {
                 clientCertificates: clientAuthority.map {
                     ClientCertificates(authority: $0, isRequired: requiresClientCertificate)
                 },
-                minimumVersion: minimumVersion)
+                minimumVersion: minimumVersion, replacing: previous)
         } catch {
             throw Fault(origins, key: name(of: error.file), "\(error)")
         }
@@ -48,7 +52,7 @@ extension TLSSettings {
 
 extension Fault {
     /// Creates an error of a key, with the place where it was set.
-    fileprivate init(_ origins: [String: Origin], key: String, _ problem: String) {
+    init(_ origins: [String: Origin], key: String, _ problem: String) {
         if let origin = origins[key] {
             self.init(origin, key: key, problem)
         } else {
@@ -70,10 +74,17 @@ func readTLSForCommand(
         log.complain(ConfigurationFaults(faults: [error]).description + "\n")
         throw ExitCode(78)
     }
-    for warning in context?.warnings(at: Int(Date().timeIntervalSince1970)) ?? [] {
-        logger.warning(
-            "\(settings.name(of: warning.file)): the certificate \(warning.problem)",
-            metadata: ["file": "\(warning.file ?? "")"])
-    }
+    settings.logWarnings(of: context, logger)
     return context
+}
+
+extension TLSSettings {
+    /// Logs a warning for each certificate that isn't valid now.
+    func logWarnings(of context: TLSContext?, _ logger: Logger) {
+        for warning in context?.warnings(at: Int(Date().timeIntervalSince1970)) ?? [] {
+            logger.warning(
+                "\(name(of: warning.file)): the certificate \(warning.problem)",
+                metadata: ["file": "\(warning.file ?? "")"])
+        }
+    }
 }

@@ -1,10 +1,10 @@
 import WebSocketServer
 
-/// One configuration key: its name, kind, default and place in the settings. All keys are read
-/// once, at the start.
+/// One configuration key: its name, kind, default and place in the settings. All keys are read at
+/// the start, and again by each reload.
 ///
-/// To add one, add it to ``Schema/keys``; reading, validation, suggestions, `config defaults`
-/// and its Markdown table follow.
+/// To add one, add it to ``Schema/keys``, and the effect of its changes to ``Effect``. Reading,
+/// validation, suggestions, `config defaults` and its Markdown table follow.
 struct Key: Sendable {
     /// The name, such as `limits.message.max`: sections separated by dots, words joined by
     /// underscores.
@@ -27,6 +27,8 @@ struct Key: Sendable {
 
     private let read: @Sendable (String, inout SettingsDraft) throws(Rejection) -> Void
     private let text: @Sendable (SettingsDraft) -> String
+    private let equals: @Sendable (SettingsDraft, SettingsDraft) -> Bool
+    private let carry: @Sendable (SettingsDraft, inout SettingsDraft) -> Void
 
     init<K: Kind>(
         _ name: String, _ kind: K,
@@ -44,6 +46,8 @@ struct Key: Sendable {
             draft[keyPath: path] = try kind.parse(text)
         }
         self.text = { kind.write($0[keyPath: path]) }
+        self.equals = { $0[keyPath: path] == $1[keyPath: path] }
+        self.carry = { $1[keyPath: path] = $0[keyPath: path] }
     }
 
     /// Creates the key of a setting of the library, with its range, default and place.
@@ -68,6 +72,8 @@ struct Key: Sendable {
             setting.set(value, &draft.server)
         }
         self.text = { optional.write(setting.value($0.server)) }
+        self.equals = { setting.value($0.server) == setting.value($1.server) }
+        self.carry = { setting.set(setting.value($0.server), &$1.server) }
     }
 
     /// The environment variable: `APUS_LIMITS_MESSAGE_MAX` for `limits.message.max`.
@@ -83,6 +89,12 @@ struct Key: Sendable {
 
     /// Returns the value in `draft` in canonical form, which may be a secret.
     func value(in draft: SettingsDraft) -> String { text(draft) }
+
+    /// Returns whether both drafts have the same value, secrets and all.
+    func isEqual(in draft: SettingsDraft, _ other: SettingsDraft) -> Bool { equals(draft, other) }
+
+    /// Copies the value of one draft to another.
+    func copy(from draft: SettingsDraft, to other: inout SettingsDraft) { carry(draft, &other) }
 
     /// Returns `value` in a form that may be printed.
     func shown(_ value: String) -> String {

@@ -3,7 +3,7 @@ import WebSocketServer
 
 /// A kind of value: its notation, its valid values, and its printed form.
 protocol Kind: Sendable {
-    associatedtype Value: Sendable
+    associatedtype Value: Sendable & Equatable
 
     /// The allowed values in words, for error messages, the file's comments and the table.
     var accepted: String { get }

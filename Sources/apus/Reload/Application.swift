@@ -1,0 +1,38 @@
+import Logging
+import RealtimeApp
+import WebSocketServer
+
+/// The parts of the program that last as long as the server. It makes the others, which a reload
+/// replaces.
+struct Application: Sendable {
+    let broker: any Broker
+    let tasks: TaskStore?
+    /// The addresses to listen on, which may be sockets of the service manager or a predecessor.
+    let addresses: [ListenAddress]
+    let accessLog: AccessLogOptions?
+    let logger: Logger
+
+    /// Returns the features with these settings.
+    func features(_ settings: Settings, _ authentication: Authentication) -> RealtimeApp {
+        let server = settings.server
+        return RealtimeApp(
+            logger: logger, broker: broker, topics: server.topics, tasks: tasks,
+            authentication: authentication, tools: settings.tools, version: Version.number,
+            options: ConnectionOptions(
+                limits: server.limits, heartbeat: server.heartbeat,
+                compression: server.compression)
+        ) {
+            [routes = settings.routes] route, options in routes[route].adjust(&options)
+        }
+    }
+
+    /// Returns the configuration of the public server with these settings.
+    func configuration(_ settings: Settings, tls: TLSContext?) -> ServerConfiguration {
+        var configuration = settings.server
+        configuration.handlesSignals = true
+        configuration.tls = tls
+        configuration.addresses = addresses
+        configuration.accessLog = accessLog
+        return configuration
+    }
+}
