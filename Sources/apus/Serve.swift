@@ -21,6 +21,7 @@ func serve(
     let settings = loaded.settings
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
+    await authentication.fetchKeys()
     let tasks = try await openTasks(settings, log, logger)
     defer { tasks?.close() }
     let application = Application(broker: broker, tasks: tasks, logger: logger)

@@ -339,15 +339,29 @@ def test_turning_tls_on_needs_a_restart(reloadable, tmp_path):
 # Signals and commands
 
 
-def test_twenty_reloads_lose_no_message(reloadable):
-    one = reloadable()
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
+def test_twenty_reloads_lose_no_message(reloadable, tmp_path, encrypted):
+    authority = certificates.Authority(tmp_path)
+    files = {}
+    if encrypted:
+        paths = authority.issue("localhost")
+        files = {"tls.certificate": paths[0], "tls.key": paths[1]}
+    one = reloadable(files)
     sizes = itertools.cycle(["1KiB", "2KiB"])
     stop = threading.Event()
     failures, counts = [], []
 
+    def connected():
+        if not encrypted:
+            return Wire.to(one.server, "/echo")
+        wire = Wire(certificates.connect(one.server, authority.context()))
+        wire.send(upgrade_request("/echo", "localhost"))
+        assert wire.response().status == 101
+        return wire
+
     def talk():
         try:
-            with Wire.to(one.server, "/echo") as wire:
+            with connected() as wire:
                 number = 0
                 while not stop.is_set():
                     batch = [b"%d" % (number + offset) for offset in range(20)]
@@ -362,7 +376,10 @@ def test_twenty_reloads_lose_no_message(reloadable):
     for thread in threads:
         thread.start()
     for _ in range(20):
-        one.reload({"limits.message.max": next(sizes), "limits.rate.messages": 100_000})
+        if encrypted:
+            authority.issue("localhost")
+        keys = {"limits.message.max": next(sizes), "limits.rate.messages": 100_000}
+        one.reload(files | keys)
     stop.set()
     for thread in threads:
         thread.join(10)

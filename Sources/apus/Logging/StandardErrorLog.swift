@@ -46,6 +46,7 @@ struct LineLogHandler: LogHandler {
     let label: String
     let writer: LineWriter
     private let level: LogLevel
+    private var ownLevel: Logger.Level?
     var metadata = Logger.Metadata()
 
     init(label: String, writer: LineWriter, level: LogLevel = LogLevel()) {
@@ -54,10 +55,11 @@ struct LineLogHandler: LogHandler {
         self.level = level
     }
 
-    /// The level of the log. A reload may change it, for all loggers at once.
+    /// The level of the log, which a reload may change for all loggers at once, unless this one has
+    /// been given its own.
     var logLevel: Logger.Level {
-        get { level.value }
-        set { level.value = newValue }
+        get { ownLevel ?? level.value }
+        set { ownLevel = newValue }
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

@@ -36,6 +36,7 @@ enum Effect: String, Sendable, Encodable {
         // The new tokens of open connections are verified with them, too.
         ("auth.jwt", .atOnce),
         ("auth", .newConnections),
+        ("publish", .newConnections),
         ("origins", .newConnections),
         ("routes.*.first_message", .newConnections),
         ("routes.*.message", .atOnce),

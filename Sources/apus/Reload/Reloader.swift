@@ -58,6 +58,7 @@ struct Reloader: Sendable {
         let (changes, effective) = KeyChange.find(from: state.draft, to: loaded.draft)
         let settings = Settings(effective)
         let new = try await readFiles(settings, loaded.origins, replacing: state)
+        await new.authentication.fetchKeys()
         do {
             try await server.update(
                 application.configuration(settings, tls: new.tls),

@@ -5,7 +5,7 @@ import WebSocketServer
 enum Schema {
     static let keys: [Key] =
         server + tls + limits + heartbeatAndDrain + compression + topics + broker + proxies + tasks
-        + auth + routes + logging + admin
+        + auth + publish + routes + logging + admin
 
     static func key(named name: String) -> Key? { byName[name] }
 
