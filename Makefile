@@ -110,6 +110,11 @@ docs-keys: deps-build commit ## update the table of keys in docs/configuration.m
 	swift build --product apus
 	python3 Tests/Integration/docs_keys.py .build/debug/apus docs/configuration.md
 
+.PHONY: docs-metrics
+docs-metrics: deps-build commit ## update the table of metrics in docs/metrics.md
+	swift build --product apus
+	APUS_BIN=.build/debug/apus python3 Tests/Integration/metrics.py docs/metrics.md
+
 .PHONY: docs
 docs: deps-build ## write the reference documentation of the library into .build/docs
 	swift build --target WebSocketServer

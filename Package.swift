@@ -52,6 +52,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
@@ -95,6 +96,7 @@ let package = Package(
             name: "WebSocketServer",
             dependencies: [
                 "HTTPProtocol", "PubSub", "WebSocketProtocol", "TLSFilter", "UVTransport",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -155,7 +157,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: common),
+            resources: [.embedInCode("Admin/Page/dashboard.html")], swiftSettings: common),
 
         // The README's example, so that it compiles.
         .executableTarget(
@@ -200,6 +202,7 @@ let package = Package(
                 "HTTPProtocol", "PubSub", "TestSupport", "TLSFilter", "UVTransport",
                 "WebSocketProtocol", "WebSocketServer", "LiveTesting", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -2,6 +2,7 @@
 #pragma once
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -90,6 +91,29 @@ static inline long apus_acknowledged(int socket) {
     if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 || size < sizeof info)
         return -1;
     return (long)info.bytes_acknowledged;
+}
+
+// The bytes that a TCP socket has received and sent, each counted once, and the smoothed
+// round-trip time in microseconds. Returns false where the kernel doesn't count them, as for a
+// Unix-domain socket.
+static inline _Bool apus_traffic(int socket, unsigned long *received, unsigned long *sent,
+                                 unsigned int *round_trip) {
+    struct {
+        unsigned char states[8];
+        unsigned int counts[24];
+        unsigned long long pacing_rate, pacing_rate_max, bytes_acknowledged, bytes_received;
+        unsigned int segment_counts[6];
+        unsigned long long delivery_rate, times[3];
+        unsigned int delivered[2];
+        unsigned long long bytes_sent, bytes_sent_again;
+    } info;
+    socklen_t size = sizeof info;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 || size < sizeof info)
+        return 0;
+    *received = info.bytes_received;
+    *sent = info.bytes_sent - info.bytes_sent_again;
+    *round_trip = info.counts[15];
+    return 1;
 }
 
 // Has the processor fetch memory that is about to be used; any address will do.

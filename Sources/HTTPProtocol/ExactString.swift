@@ -11,6 +11,7 @@ public struct ExactString: Hashable, Sendable {
     /// The text, for output and for APIs that need a `String`. Don't compare it.
     public let string: String
 
+    /// Creates a text that is compared by its bytes.
     @inlinable
     public init(_ string: String) { self.string = string }
 
@@ -24,6 +25,7 @@ public struct ExactString: Hashable, Sendable {
     @inlinable
     public var utf8: String.UTF8View { string.utf8 }
 
+    /// Whether there are no bytes.
     @inlinable
     public var isEmpty: Bool { string.isEmpty }
 

@@ -69,6 +69,7 @@ public struct BrokerHealth: Sendable, Hashable {
     /// The number of gaps so far.
     public var gaps: Int
 
+    /// Creates a state.
     public init(isReady: Bool, description: String, gaps: Int = 0) {
         self.isReady = isReady
         self.description = description
@@ -88,6 +89,7 @@ extension Broker {
 
 /// The reason why a broker has not accepted a publication.
 public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The kind of an error.
     public struct Code: Sendable, Hashable {
         private let name: String
         /// The broker can't be reached, has refused, or has too much to do. The publication is
@@ -100,9 +102,12 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
     /// This server's loops are too far behind with earlier publications.
     package static let overloaded = BrokerError(.unavailable, "too much waits to be delivered")
 
+    /// The kind of the error.
     public let code: Code
+    /// The problem, for people; contains no secrets.
     public let description: String
 
+    /// Creates an error.
     public init(_ code: Code, _ description: String) {
         self.code = code
         self.description = description

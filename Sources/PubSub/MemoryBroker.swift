@@ -5,6 +5,7 @@ import Synchronization
 public final class MemoryBroker: Broker {
     private let state = Mutex(MemoryBrokerState.new)
 
+    /// Creates a broker for one server.
     public init() {}
 
     public func start(_ receive: @escaping @Sendable (BrokerEvent) -> BrokerError?) {

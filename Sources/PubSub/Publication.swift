@@ -6,7 +6,9 @@ public import WebSocketProtocol
 // Safety: it owns the frame's memory, which only the initializer writes.
 @safe
 public final class Publication: @unchecked Sendable {
+    /// The name of the topic.
     public let topic: String
+    /// Text or binary.
     public let kind: MessageKind
     /// The subject of the message, on topics that keep only the last publication of each key for
     /// slow consumers; `nil` if it concerns the topic as a whole.
@@ -72,7 +74,8 @@ public final class Publication: @unchecked Sendable {
         unsafe UnsafeRawBufferPointer(rebasing: frame.suffix(payloadCount))
     }
 
-    /// Calls `body` with the payload, which is valid until the call returns.
+    /// Calls `body` with the payload, which is valid until the call returns. Returns its result,
+    /// and throws its error.
     public func withPayload<Result>(_ body: (RawSpan) throws -> Result) rethrows -> Result {
         try unsafe body(RawSpan(_unsafeBytes: payload))
     }

@@ -1,6 +1,8 @@
 /// A topic that has subscribers.
 public struct TopicStatistics: Sendable, Hashable {
+    /// The name of the topic.
     public let name: String
+    /// The number of its subscribers on this server; at least 1.
     public let subscribers: Int
 
     package init(name: String, subscribers: Int) {

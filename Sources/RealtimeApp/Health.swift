@@ -33,12 +33,17 @@ extension RealtimeApp {
     /// The reason of a server that is stopping or drained, for people.
     public static let drainingFault = "the server is stopping or drained"
 
+    /// The reason of a server that refuses new connections for its load, for people.
+    public static let overloadFault = "the server is overloaded and refuses new connections"
+
     /// Adds `GET /healthz`, which shows that the server is running, and `GET /readyz`.
     ///
     /// - Parameter serverFault: Returns the reason why the server takes no traffic, if any.
     public func addHealth(
         to router: inout Router, serverFault: @escaping @Sendable (Request) -> String?
     ) {
+        router.serveAlways("/healthz")
+        router.serveAlways("/readyz")
         router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
         let (broker, tasks) = (self.broker, self.tasks)
         router.get("/readyz") { request in

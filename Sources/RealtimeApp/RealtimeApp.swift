@@ -97,7 +97,10 @@ public struct RealtimeApp: Sendable {
         addTasks(to: &router)
 
         router.get("/") { _ in Page.response }
-        addHealth(to: &router) { $0.isDraining ? Self.drainingFault : nil }
+        addHealth(to: &router) { request in
+            if request.isDraining { return Self.drainingFault }
+            return request.isOverloaded ? Self.overloadFault : nil
+        }
         addChannels(to: &router)
 
         if hasTools {

@@ -6,26 +6,31 @@
 /// User, password and path may be percent-encoded. They must be if they contain `@`, `:`, `/`, `?`,
 /// `#` or `%`.
 public struct RedisURL: Sendable, Hashable {
+    /// The place of a Redis server.
     public enum Place: Sendable, Hashable {
         /// A name or an address; IPv6 without its brackets.
         case host(String, port: Int)
+        /// The path of a Unix-domain socket, at most 107 bytes.
         case unix(path: String)
     }
 
     /// The reason why a URL is invalid; it completes the sentence "The URL …". It quotes nothing of
     /// the URL, which may contain a password.
     public struct Fault: Error, Sendable, Hashable {
+        /// The reason, such as "must begin with redis://".
         public let problem: String
     }
 
+    /// The place of the server. The port is 6379 if the URL has none.
     public let place: Place
     /// Whether the connection is encrypted, with the server's certificate verified.
     public let isEncrypted: Bool
     /// An ACL user of Redis 6 and later; `nil` means the default user.
     public let user: String?
+    /// The password; `nil` if there is no login.
     public let password: String?
     /// The database, which is selected after the login. It doesn't matter for publications: all
-    /// databases share the channels.
+    /// databases share the channels. 0 if the URL has none, `0...65_535`.
     public let database: Int
 
     static let portDefault = 6379
@@ -33,6 +38,9 @@ public struct RedisURL: Sendable, Hashable {
     /// The longest path in `sockaddr_un.sun_path`, without its terminating zero.
     static let pathSizeMax = 107
 
+    /// Parses a URL.
+    ///
+    /// - Throws: ``Fault`` if the text isn't such a URL.
     public init(_ text: String) throws(Fault) {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
             throw Fault(problem: "has spaces or control characters; percent-encode them")

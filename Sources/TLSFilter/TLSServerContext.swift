@@ -178,9 +178,9 @@ private let onTicket:
     }
 
 /// Counts the handshake messages of a session.
-let onProgress: @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { ssl, place, _ in
+let onProgress: @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { ssl, place, value in
     guard let data = unsafe SSL_get_ex_data(ssl, 0) else { return }
     unsafe Unmanaged<TLSSession>.fromOpaque(data)._withUnsafeGuaranteedRef {
-        $0.progressed(place)
+        $0.progressed(place, value)
     }
 }

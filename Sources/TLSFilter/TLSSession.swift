@@ -32,6 +32,11 @@ package final class TLSSession {
     /// The steps that OpenSSL reports for one such message; as many again if it wants an answer.
     private static let stepsPerMessage = 3
     private static let bytesPerMessage = 1 << 20
+    /// The bytes of the wire, at least two records, after which a call returns even if no plaintext
+    /// was among them.
+    fileprivate static let callSizeMax = 36 << 10
+    /// The value of the alert `no_renegotiation`, a warning (RFC 5246 §7.2.2).
+    private static let noRenegotiation: Int32 = 1 << 8 | 100
 
     private let ssl: OpaquePointer
     private let context: AnyObject
@@ -41,7 +46,9 @@ package final class TLSSession {
     fileprivate var wireError = TLSSession.failed
     /// Whether the handshake is done.
     package private(set) var isEstablished = false
-    private var hasBrokenRules = false
+    fileprivate var hasBrokenRules = false
+    /// The bytes that the current call has read from the wire.
+    fileprivate var callSize = 0
     private var stepsAfterwards = 0
     private var bytesRead = 0
     /// The reason of an error.
@@ -107,7 +114,7 @@ package final class TLSSession {
 
     /// Continues the handshake. Returns 1 once it is done, ``wouldBlock`` or an error.
     package func shakeHands() -> Int {
-        wireEnd = .flowing
+        beginCall()
         let code = unsafe SSL_do_handshake(ssl)
         guard code == 1 else { return result(of: code) }
         // Such as that of an unknown ticket. It isn't the reason of a later end.
@@ -116,11 +123,20 @@ package final class TLSSession {
         return 1
     }
 
-    /// Called by OpenSSL for each step of a handshake.
-    func progressed(_ place: Int32) {
+    private func beginCall() {
+        wireEnd = .flowing
+        callSize = 0
+    }
+
+    /// Called by OpenSSL for each step of a handshake, and for each alert.
+    func progressed(_ place: Int32, _ value: Int32) {
         guard isEstablished else { return }
-        // TLS 1.2: a renegotiation, which is refused (RFC 7457 §2.9).
+        // TLS 1.2: a renegotiation, which is refused (RFC 7457 §2.9). As a server, OpenSSL only
+        // answers it with a warning, and would do so again and again.
         if place & SSL_CB_HANDSHAKE_START != 0 { hasBrokenRules = true }
+        if place & SSL_CB_ALERT != 0, place & SSL_CB_WRITE != 0, value == Self.noRenegotiation {
+            hasBrokenRules = true
+        }
         // TLS 1.3: an update of keys, or another message that costs work.
         guard place & SSL_CB_LOOP != 0 else { return }
         stepsAfterwards += 1
@@ -136,7 +152,7 @@ package final class TLSSession {
     /// ``wouldBlock`` or an error.
     package func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         if hasBrokenRules { return breakOff() }
-        wireEnd = .flowing
+        beginCall()
         let size = Int32(clamping: buffer.count)
         let count = unsafe SSL_read(ssl, buffer.baseAddress, size)
         guard count > 0 else { return result(of: count) }
@@ -151,7 +167,7 @@ package final class TLSSession {
     /// error. After ``wouldBlock``, the next call must begin with the same bytes, and have at least
     /// as many of them: the record waits, encrypted.
     package func write(_ bytes: UnsafeRawBufferPointer) -> Int {
-        wireEnd = .flowing
+        beginCall()
         let size = Int32(min(bytes.count, Self.recordSize))
         let count = unsafe SSL_write(ssl, bytes.baseAddress, size)
         return count > 0 ? Int(count) : result(of: count)
@@ -163,7 +179,7 @@ package final class TLSSession {
     /// Sends `close_notify` (RFC 8446 §6.1). Returns ``wouldBlock`` if the wire has no room.
     package func finish() -> Int {
         guard isEstablished, failure == nil else { return 0 }
-        wireEnd = .flowing
+        beginCall()
         let code = unsafe SSL_shutdown(ssl)
         ERR_clear_error()
         return code < 0 && wireEnd == .waitsForOutput ? Self.wouldBlock : 0
@@ -255,9 +271,18 @@ extension TLSSession {
     fileprivate func receive(
         _ bio: OpaquePointer, _ buffer: UnsafeMutablePointer<CChar>, _ count: Int
     ) -> Int32 {
-        let got = unsafe wire.receiveCiphertext(
-            into: UnsafeMutableRawBufferPointer(start: buffer, count: count))
-        if got > 0 { return Int32(got) }
+        // OpenSSL reads until there is plaintext, however many other records a peer sends. The
+        // event loop comes back for bytes that stay in the wire.
+        let isOver = hasBrokenRules || callSize >= Self.callSizeMax
+        let got =
+            isOver
+            ? Self.wouldBlock
+            : unsafe wire.receiveCiphertext(
+                into: UnsafeMutableRawBufferPointer(start: buffer, count: count))
+        if got > 0 {
+            callSize += got
+            return Int32(got)
+        }
         if got == Self.wouldBlock {
             wireEnd = .waitsForInput
             unsafe apus_bio_retry_read(bio)

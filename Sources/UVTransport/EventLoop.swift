@@ -30,6 +30,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     let timers: LoopTimers
     private var isStopping = false
     private var turnWatch: TurnWatch?
+    private var turnMeter: TurnMeter?
     /// The time of a loop whose clock a test moves; `nil` for the real time.
     let manual: ManualClock?
     /// The transports that check for events in the next turn.
@@ -145,6 +146,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             jobs.close()
             turnWatch?.close()
             turnWatch = nil
+            turnMeter?.close()
+            turnMeter = nil
             unsafe uv_close(
                 UnsafeMutableRawPointer(wakeUp).assumingMemoryBound(to: uv_handle_t.self), nil)
             unsafe uv_close(
@@ -197,6 +200,20 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         turnWatch?.close()
         turnWatch = nil
     }
+
+    /// Measures the duration of every turn until the loop stops, in milliseconds. On the loop's
+    /// thread; has no effect with a manual clock. It reads the clock once a turn.
+    public func measureTurns(_ onTurn: @escaping (_ milliseconds: UInt64) -> Void) {
+        guard turnMeter == nil, !isStopping, !isManual else { return }
+        turnMeter = unsafe TurnMeter(loop: uv, onTurn: onTurn)
+    }
+
+    /// The processor time that the loop's thread has used, in nanoseconds. On that thread.
+    public var cpuNanoseconds: UInt64 { isManual ? 0 : TurnWatch.threadTime() }
+
+    /// The number of jobs that wait for a later turn, without those that other threads have just
+    /// posted.
+    public var pendingJobs: Int { jobs.count }
 
     /// Runs the work of other threads, and calls back the transports that have asked for a turn.
     private func wokenUp() {

@@ -47,6 +47,9 @@ final class JobQueue {
 
     var isEmpty: Bool { due.isEmpty }
 
+    /// The number of jobs that are due.
+    var count: Int { due.count }
+
     @inline(__always) private var due: RingQueue<LoopWork> {
         _read { yield unsafe dueStorage }
         _modify { yield unsafe &dueStorage }

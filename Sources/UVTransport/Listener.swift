@@ -13,7 +13,7 @@ package final class Listener: Handle {
     private static let backOffMilliseconds: UInt64 = 100
 
     package let address: SocketAddress
-    private let descriptor: Int32
+    let descriptor: Int32
     private let onAccept: (_ ownedDescriptor: Int32, SocketAddress) -> Void
     private let onError: (TransportError) -> Void
 

@@ -7,9 +7,13 @@ extension ListeningSocket {
     ///
     /// If two processes do so at the same time, one succeeds, and the other fails because the
     /// address is in use.
-    package static func listen(unix path: String, backlog: Int) throws(TransportError)
-        -> ListeningSocket
-    {
+    ///
+    /// - Parameters:
+    ///   - mode: The permission bits of the file; `nil` leaves them to the umask.
+    ///   - group: The group of the file, by name or number; `nil` is that of the process.
+    package static func listen(
+        unix path: String, backlog: Int, mode: UInt32? = nil, group: String? = nil
+    ) throws(TransportError) -> ListeningSocket {
         let address = try RawAddress.unix(path)
         let operation = "listen on unix:\(path)"
         // The lock is held from the check of the existing file until the new socket listens. Before
@@ -20,14 +24,53 @@ extension ListeningSocket {
         let descriptor = try makeSocket(AF_UNIX, operation)
         guard
             unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) == 0,
-            let file = SocketFile(at: path),
-            Glibc.listen(descriptor, Int32(backlog)) == 0
+            let file = SocketFile(at: path)
         else {
             let error = TransportError.lastSystemError(operation)
             Glibc.close(descriptor)
             throw error
         }
+        do throws(TransportError) {
+            try setAccess(to: path, mode: mode, group: group)
+            guard Glibc.listen(descriptor, Int32(backlog)) == 0 else {
+                throw .lastSystemError(operation)
+            }
+        } catch {
+            unsafe unlink(path)
+            Glibc.close(descriptor)
+            throw error
+        }
         return ListeningSocket(descriptor: descriptor, address: .unix, file: file)
+    }
+
+    /// Sets the access to a socket's file. Nobody can connect before the socket listens.
+    private static func setAccess(
+        to path: String, mode: UInt32?, group: String?
+    ) throws(TransportError) {
+        if let group {
+            let operation = "give the socket unix:\(path) to the group \(group)"
+            guard let number = groupNumber(of: group) else {
+                throw TransportError(code: UV_ENOENT.rawValue, operation: operation)
+            }
+            if unsafe lchown(path, uid_t.max, number) != 0 { throw .lastSystemError(operation) }
+        }
+        if let mode, unsafe chmod(path, mode) != 0 {
+            throw .lastSystemError("set the mode of unix:\(path)")
+        }
+    }
+
+    /// Looks up a group; `nil` if there is none of that name.
+    private static func groupNumber(of name: String) -> gid_t? {
+        if let number = gid_t(name) { return number }
+        var entry = unsafe group()
+        var found: UnsafeMutablePointer<group>?
+        var buffer = [CChar](repeating: 0, count: 64 << 10)
+        // Safety: `buffer` holds what `entry` refers to, and outlives it.
+        return unsafe buffer.withUnsafeMutableBufferPointer { buffer in
+            let code = unsafe getgrnam_r(
+                name, &entry, buffer.baseAddress!, buffer.count, &found)
+            return unsafe code == 0 && found != nil ? entry.gr_gid : nil
+        }
     }
 
     private static func removeStale(

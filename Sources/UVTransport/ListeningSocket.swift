@@ -6,30 +6,80 @@ import Glibc
 package struct ListeningSocket: Sendable {
     package let descriptor: Int32
     package let address: SocketAddress
-    /// The file of a Unix-domain socket.
+    /// The file of a Unix-domain socket, if it is to be removed with the socket.
     let file: SocketFile?
+    /// Whether another process has bound the socket.
+    package var isInherited = false
+    /// The path of an inherited Unix-domain socket.
+    package var path: String?
+
+    /// The number of times that a free port is looked for which all addresses of a name have.
+    private static let freePortAttemptsMax = 16
 
     /// Binds one address `count` times with `SO_REUSEPORT`, once for each loop; a name that
     /// resolves to several addresses is bound on each. Port 0 picks one port for all of them.
+    /// `localhost` is 127.0.0.1 and ::1, as far as the machine has them (RFC 6761 §6.3).
+    ///
+    /// - Parameter isDualStack: Whether `::` accepts IPv4 connections too.
     package static func listen(
-        host: String, port: Int, count: Int, backlog: Int
+        host: String, port: Int, count: Int, backlog: Int, isDualStack: Bool = false
+    ) throws(TransportError) -> [[ListeningSocket]] {
+        let isLocalhost = host.utf8.map(\.lowercasedLetter).elementsEqual("localhost".utf8)
+        var addresses: [RawAddress] = []
+        for name in isLocalhost ? ["127.0.0.1", "::1"] : [host] {
+            // The file of hosts may name an address twice.
+            for address in try RawAddress.resolve(name, port: port)
+            where !addresses.contains(where: { $0.isSame(as: address) }) {
+                addresses.append(address)
+            }
+        }
+        var attempts = 1
+        while true {
+            do throws(TransportError) {
+                return try bindAll(
+                    addresses, named: host, port: port, count: count, backlog: backlog,
+                    isDualStack: isDualStack, skipsMissing: isLocalhost)
+            } catch {
+                // Another program may have the port that was free at the first address.
+                guard port == 0, error.isAddressInUse, attempts < freePortAttemptsMax else {
+                    throw error
+                }
+                attempts += 1
+            }
+        }
+    }
+
+    /// - Parameter skipsMissing: Whether addresses that the machine doesn't have are left out, as
+    ///   long as one is left.
+    private static func bindAll(
+        _ addresses: [RawAddress], named host: String, port: Int, count: Int, backlog: Int,
+        isDualStack: Bool, skipsMissing: Bool
     ) throws(TransportError) -> [[ListeningSocket]] {
         var groups: [[ListeningSocket]] = []
-        do {
+        var missing: TransportError?
+        do throws(TransportError) {
             var chosen = port
-            for address in try RawAddress.resolve(host, port: port) {
+            for address in addresses {
                 groups.append([])
                 for _ in 0..<count {
                     var address = address
                     if chosen != 0 { address.setPort(UInt16(chosen)) }
-                    let socket = try bind(
-                        address, named: "\(host):\(chosen)", backlog: backlog,
-                        // The first socket finds out whether another process has the port.
-                        exclusively: groups[groups.count - 1].isEmpty)
-                    chosen = Int(socket.address.port)
-                    groups[groups.count - 1].append(socket)
+                    do throws(TransportError) {
+                        let socket = try bind(
+                            address, named: "\(host):\(chosen)", backlog: backlog,
+                            // The first socket finds out whether another process has the port.
+                            exclusively: groups[groups.count - 1].isEmpty,
+                            isDualStack: isDualStack && address.isAnyIPv6)
+                        chosen = Int(socket.address.port)
+                        groups[groups.count - 1].append(socket)
+                    } catch  where skipsMissing && error.isAddressMissing {
+                        missing = error
+                        break
+                    }
                 }
+                if groups[groups.count - 1].isEmpty { groups.removeLast() }
             }
+            if groups.isEmpty, let missing { throw missing }
         } catch {
             for socket in groups.joined() { Glibc.close(socket.descriptor) }
             throw error
@@ -54,15 +104,19 @@ package struct ListeningSocket: Sendable {
     }
 
     private static func bind(
-        _ address: RawAddress, named name: String, backlog: Int, exclusively: Bool
+        _ address: RawAddress, named name: String, backlog: Int, exclusively: Bool,
+        isDualStack: Bool
     ) throws(TransportError) -> ListeningSocket {
         let operation = "listen on \(name)"
         if exclusively, address.port != 0 {
             // `SO_REUSEPORT` would let this process silently share a port with another process of
             // the same user.
-            Glibc.close(try makeBoundSocket(address, sharesPort: false, operation))
+            Glibc.close(
+                try makeBoundSocket(
+                    address, sharesPort: false, isDualStack: isDualStack, operation))
         }
-        let descriptor = try makeBoundSocket(address, sharesPort: true, operation)
+        let descriptor = try makeBoundSocket(
+            address, sharesPort: true, isDualStack: isDualStack, operation)
         var yes: Int32 = 1
         // Accepted sockets inherit it: one system call less for each connection.
         unsafe setsockopt(
@@ -84,7 +138,7 @@ package struct ListeningSocket: Sendable {
     }
 
     private static func makeBoundSocket(
-        _ address: RawAddress, sharesPort: Bool, _ operation: String
+        _ address: RawAddress, sharesPort: Bool, isDualStack: Bool, _ operation: String
     ) throws(TransportError) -> Int32 {
         let descriptor = try makeSocket(address.family, operation)
         var yes: Int32 = 1
@@ -92,7 +146,8 @@ package struct ListeningSocket: Sendable {
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, size)
         if sharesPort { unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &yes, size) }
         if address.family == AF_INET6 {
-            unsafe setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &yes, size)
+            var isOnlyIPv6: Int32 = isDualStack ? 0 : 1
+            unsafe setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &isOnlyIPv6, size)
         }
         guard
             unsafe address.withSockaddr({ unsafe Glibc.bind(descriptor, $0, address.length) }) == 0
@@ -113,9 +168,34 @@ extension RawAddress {
         }
     }
 
+    /// Whether the address is `::`, all of the machine's.
+    var isAnyIPv6: Bool {
+        let address = SocketAddress(storage)
+        return address.family == .ipv6 && address.high == 0 && address.low == 0
+    }
+
+    /// Returns whether two addresses are the same.
+    func isSame(as other: RawAddress) -> Bool {
+        guard length == other.length else { return false }
+        return unsafe withUnsafeBytes(of: storage) { own in
+            unsafe withUnsafeBytes(of: other.storage) { unsafe own.elementsEqual($0) }
+        }
+    }
+
     mutating func setPort(_ port: UInt16) {
         unsafe withUnsafeMutableBytes(of: &storage) {
             unsafe $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
         }
     }
+}
+
+extension TransportError {
+    /// Whether this machine doesn't have an address, or no addresses of its family.
+    fileprivate var isAddressMissing: Bool {
+        code == UV_EADDRNOTAVAIL.rawValue || code == UV_EAFNOSUPPORT.rawValue
+    }
+}
+
+extension UInt8 {
+    fileprivate var lowercasedLetter: UInt8 { 0x41...0x5A ~= self ? self | 0x20 : self }
 }

@@ -28,9 +28,13 @@ public final class TLSHandshakes {
     /// The bytes that a client gets in answer to plain text.
     let answerToPlainText: [UInt8]
     private let onFailure: (Stream, String) -> Void
+    /// Called with the nanoseconds that a completed handshake took, from the client's first byte to
+    /// its last message.
+    public var onSuccess: (UInt64) -> Void = { _ in }
 
     public private(set) var counts = Counts()
-    private(set) var inProgress = 0
+    /// The number of handshakes in progress.
+    public private(set) var inProgress = 0
     // Safety: a transport leaves the list before it goes.
     private unowned(unsafe) var oldest: TLSTransport?
     private unowned(unsafe) var newest: TLSTransport?
@@ -92,8 +96,10 @@ public final class TLSHandshakes {
         unsafe transport.newer = nil
     }
 
-    func succeeded(isResumed: Bool) {
+    /// Counts a handshake that began at `began` by the loop's clock in nanoseconds.
+    func succeeded(isResumed: Bool, began: UInt64, on loop: EventLoop) {
         counts.completed += 1
+        onSuccess(loop.nanoseconds &- began)
         if isResumed { counts.resumed += 1 }
     }
 

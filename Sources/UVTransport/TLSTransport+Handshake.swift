@@ -12,6 +12,7 @@ extension TLSTransport {
             phase = .handshake
             if let handshakes {
                 isListed = true
+                handshakeBegan = loop.nanoseconds
                 handshakes.begin(self)
             }
         } catch {
@@ -59,7 +60,8 @@ extension TLSTransport {
         switch result {
         case 1:
             unlist()
-            handshakes?.succeeded(isResumed: session.isResumed)
+            handshakes?.succeeded(
+                isResumed: session.isResumed, began: handshakeBegan, on: loop)
             early = []
             phase = .open
             readiness.insert(.writable)

@@ -57,6 +57,8 @@ final class TLSTransport: StreamTransport {
     private(set) var handshakeSize = 0
     /// Ciphertext that came with the bytes before TLS.
     var early: ArraySlice<UInt8> = []
+    /// The time of the client's first byte, by the loop's clock in nanoseconds.
+    var handshakeBegan: UInt64 = 0
     var failureCode: Int32 = 0
     /// Whether the session holds a part of a record, or records that have not been read.
     private var holdsRecord = false

@@ -41,7 +41,7 @@ final class TurnWatch {
 
     deinit { unsafe handle.deallocate() }
 
-    private static func threadTime() -> UInt64 {
+    static func threadTime() -> UInt64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

@@ -68,5 +68,6 @@ package enum Opcode: UInt8, Sendable {
 public enum MessageKind: UInt8, Sendable, Hashable {
     /// Text, validated as UTF-8.
     case text = 1
+    /// Any bytes.
     case binary = 2
 }

@@ -68,7 +68,10 @@ public struct BrokerConformance: Sendable {
         }
     }
 
-    /// Runs all checks, and stops the brokers.
+    /// Runs all checks, and stops the brokers. It may be called once.
+    ///
+    /// - Throws: ``Fault`` if a broker violates a requirement; ``DeadlineError`` if it doesn't
+    ///   deliver in time; `BrokerError` if it refuses a publication.
     public func run() async throws {
         try await takesEarlyPublications()
         try await carriesAnything()

@@ -1,11 +1,12 @@
 import Synchronization
 public import WebSocketServer
 
-/// A broker in memory that records what is published.
+/// A broker in memory that records what is published. All members may be used from any thread.
 public final class RecordingBroker: Broker {
     private let broker = MemoryBroker()
     private let published = Mutex<[RecordedPublication]>([])
 
+    /// Creates a broker for one server.
     public init() {}
 
     /// All publications so far, in order, including those to topics without subscribers.
@@ -30,11 +31,14 @@ public final class RecordingBroker: Broker {
 
 /// A publication that a ``RecordingBroker`` has received.
 public struct RecordedPublication: Sendable, Hashable {
+    /// The name of the topic.
     public let topic: String
+    /// The message.
     public let message: Message
-    /// See `Publication.key`.
+    /// The subject of the message: `Publication.key`.
     public let key: String?
 
+    /// Creates a publication, to compare recorded ones with.
     public init(_ message: Message, to topic: String, key: String? = nil) {
         self.topic = topic
         self.message = message

@@ -24,6 +24,7 @@ public final class RecordingConnection: Sendable {
     ///   - handler: An expression that makes the handler. It is evaluated on the server's event
     ///     loop, so that the handler may hold state.
     ///   - configure: Changes the configuration of the server.
+    /// - Throws: `ConfigurationErrors` if the configuration is invalid.
     public init(
         to handler: @autoclosure @escaping @Sendable () -> any ConnectionHandler,
         configure: (inout ServerConfiguration) -> Void = { _ in }
@@ -50,7 +51,8 @@ public final class RecordingConnection: Sendable {
         await client.send(bytes, as: kind)
     }
 
-    /// Closes the connection as the peer does, so that the handler's `onClose` is called.
+    /// Closes the connection as the peer does, so that the handler's `onClose` is called. Throws
+    /// ``DeadlineError`` if the connection isn't closed within ``TestServer/patience``.
     public func close(_ code: CloseCode = .normalClosure, reason: String = "") async throws {
         try await client.close(code, reason: reason)
     }

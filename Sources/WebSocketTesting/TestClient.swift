@@ -36,7 +36,8 @@ public final class TestClient: TestConnection, @unchecked Sendable {
     /// Sends a ping.
     public func ping(_ payload: [UInt8] = []) async { await perform { $0.ping(payload) } }
 
-    /// Sends a Close frame, and returns how the connection has ended.
+    /// Sends a Close frame, and returns how the connection has ended. Throws as
+    /// ``waitUntilClosed(within:)``.
     @discardableResult
     public func close(
         _ code: CloseCode = .normalClosure, reason: String = ""
@@ -79,7 +80,8 @@ public final class TestClient: TestConnection, @unchecked Sendable {
     /// The way in which the connection has ended; `nil` while it is open.
     public var end: TestEnd? { get async { await memory.perform { [inbox] in inbox.end } } }
 
-    /// Waits for the end of the connection, at most for `limit` of real time.
+    /// Waits for the end of the connection, and returns it. Throws ``DeadlineError`` after `limit`
+    /// of real time.
     public func waitUntilClosed(
         within limit: Duration = TestServer.patience
     ) async throws -> TestEnd {
@@ -94,8 +96,10 @@ public struct TestEnd: Error, Sendable, Hashable {
     /// The server's close code, or the client's if the server didn't answer; 1006 if the connection
     /// broke (RFC 6455 §7.1.5).
     public let code: CloseCode
+    /// The reason in the Close frame of that code; empty if there is none.
     public let reason: String
 
+    /// Creates an end, to compare others with.
     public init(_ code: CloseCode, _ reason: String = "") {
         self.code = code
         self.reason = reason

@@ -53,9 +53,10 @@ public struct WireOptions: Sendable {
     /// Default 256 KiB, `1...`.
     public var capacity = 256 << 10
     /// The most bytes of one read or write; `nil` for no limit. 1 gives every byte its own event.
-    /// A ``TestServer`` with a seed makes smaller pieces, too.
+    /// A ``TestServer`` with a seed makes smaller pieces, too. Default `nil`.
     public var pieceSizeMax: Int?
 
+    /// Creates the default properties.
     public init() {}
 }
 

@@ -3,11 +3,14 @@ public import HTTPTypes
 
 /// A response of a ``TestServer``.
 public struct TestResponse: Sendable {
+    /// The status.
     public var status: HTTPResponse.Status
+    /// The header fields.
     public var headerFields: HTTPFields
+    /// The body without its framing; empty if there is none.
     public var body: [UInt8]
 
-    /// The body as UTF-8.
+    /// The body as UTF-8. Invalid UTF-8 is repaired.
     public var text: String { String(decoding: body, as: UTF8.self) }
 
     /// Parses a complete response, behind interim ones; `nil` if it isn't complete.

@@ -26,14 +26,15 @@ public import WebSocketServer
 /// Each run takes the same course. With a ``seed``, bytes are read and written in random pieces,
 /// which are the same for the same seed.
 public final class TestServer: Sendable {
-    /// The default limit of real time for what must come.
+    /// The default limit of real time for what must come: 30 s.
     public static var patience: Duration { .seconds(30) }
-    /// The resolution of the server's timers: a deadline passes at the first tick at or after it.
+    /// The resolution of the server's timers, 32 ms: a deadline passes at the first tick at or
+    /// after it.
     public static var tick: Duration { .milliseconds(32) }
 
     /// The server, for its counters, topics and publications. It has no addresses.
     public let server: Server
-    /// Decides how bytes are cut into pieces; `nil` leaves them whole.
+    /// The number that decides how bytes are cut into pieces; `nil` leaves them whole.
     public let seed: UInt64?
     private let memory: MemoryServer
     private let state: TestServerState

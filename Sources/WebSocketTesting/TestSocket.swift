@@ -85,7 +85,9 @@ public final class TestSocket: TestConnection, @unchecked Sendable {
         }
     }
 
-    /// Reads everything up to the end of the stream. With `orReset`, a reset counts as the end.
+    /// Reads everything up to the end of the stream. With `orReset`, a reset counts as the end;
+    /// otherwise, ``SocketEnd/reset`` is thrown. Throws ``DeadlineError`` after `limit` of real
+    /// time.
     public func readToEnd(
         orReset: Bool = false, within limit: Duration = TestServer.patience
     ) async throws -> [UInt8] {

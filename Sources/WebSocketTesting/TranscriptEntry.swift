@@ -1,12 +1,20 @@
 /// A read or write of the server, see ``TestServer/transcript``.
 public struct TranscriptEntry: Sendable, Hashable, CustomStringConvertible {
-    public enum Direction: Sendable { case received, sent }
+    /// The direction of the bytes, as the server sees it.
+    public enum Direction: Sendable {
+        /// The server has read the bytes.
+        case received
+        /// The server has written the bytes.
+        case sent
+    }
 
     /// The time on the server's clock, from the start of the test.
     public let time: Duration
     /// The number of the connection, see ``TestConnection/number``.
     public let connection: Int
+    /// The direction of the bytes.
     public let direction: Direction
+    /// The bytes of one read or write.
     public let bytes: [UInt8]
 
     public var description: String {

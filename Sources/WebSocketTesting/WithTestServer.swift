@@ -5,6 +5,8 @@ public import WebSocketServer
 /// other parameters see ``TestServer/init(_:configuration:broker:logger:seed:)``.
 ///
 /// - Parameter configure: Changes the configuration.
+/// - Returns: The result of `body`.
+/// - Throws: The error of `body`, or else that of the start or of ``TestServer/stop()``.
 public func withTestServer<Value: Sendable>(
     _ router: Router, broker: any Broker = MemoryBroker(), logger: Logger? = nil,
     seed: UInt64? = nil, configure: (inout ServerConfiguration) -> Void = { _ in },

@@ -20,8 +20,10 @@ struct Apus: AsyncParsableCommand {
               apus reload --pid 4711                    read the configuration again
               apus dev-certificate                      make a certificate for tests of TLS
               apus token --sub ada                      make a token for tests
+              export APUS_ADMIN_LISTEN=127.0.0.1:8081   have an admin listener
               apus serve --tools --port 9000 &          start with /echo and /broadcast
               apus connect ws://127.0.0.1:9000/echo     talk to a server from the terminal
+              apus admin connections                    list the connections of that server
               apus bench echo ws://127.0.0.1:9000/echo  put load on a server, and measure
               apus --generate-completion-script bash    completions for bash, zsh or fish
 
@@ -36,8 +38,8 @@ struct Apus: AsyncParsableCommand {
         version: Version.report(),
         subcommands: [
             ServeCommand.self, ReloadCommand.self, ConnectCommand.self, ConfigCommand.self,
-            TokenCommand.self,
-            UsersCommand.self, DevCertificateCommand.self, BenchCommand.self,
+            TokenCommand.self, UsersCommand.self, AdminCommand.self, DevCertificateCommand.self,
+            BenchCommand.self,
         ])
 
     /// Starts the program. Not `async`, because the runtime would already have opened descriptors

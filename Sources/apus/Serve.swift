@@ -19,12 +19,15 @@ func serve(
     log: StandardErrorLog, logger: Logger
 ) async throws {
     let settings = loaded.settings
+    let succession = try Succession(settings, logger: logger)
+    defer { succession.end() }
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
     await authentication.fetchKeys()
     let tasks = try await openTasks(settings, log, logger)
     defer { tasks?.close() }
-    let application = Application(broker: broker, tasks: tasks, logger: logger)
+    let application = Application(
+        broker: broker, tasks: tasks, addresses: succession.addresses, log: log, logger: logger)
     let app = application.features(settings, authentication)
     let output = LineWriter(descriptor: STDOUT_FILENO)
     defer { output.finish(within: .milliseconds(100)) }
@@ -33,23 +36,30 @@ func serve(
         broker: broker, logger: logger
     ) {
         authentication.logStart($0)
+        succession.listening()
         for address in $0 {
             let line = announcement(of: address, isEncrypted: tls != nil)
             output.write(Array(line.utf8))
         }
     }
-    let admin = AdminContext(server: server, app: app, loaded: loaded, reloads: reloads)
+    succession.attach(server)
+    let current = CurrentConfiguration(loaded)
+    let admin = AdminContext(
+        server: server, app: app, loaded: { current.loaded }, settings: loaded.settings.admin,
+        logger: logger, log: log.settings, reloads: reloads)
     let reloader = Reloader(
-        sources: sources, application: application, server: server, log: log, logger: logger)
-    let state = Reloader.State(draft: loaded.draft, authentication: authentication, tls: tls)
+        sources: sources, application: application, server: server, current: current,
+        log: log.settings, logger: logger)
+    let state = Reloader.State(authentication: authentication, tls: tls)
     do {
-        try await withAdminListener(admin, logger: logger) {
+        try await withAdminListener(admin, succession) {
             let reloading = Task { await reloader.run(reloads, from: state) }
             defer { reloads.finish() }
             try await server.run()
             reloads.finish()
             await reloading.value
         }
+        try succession.check()
     } catch let error as ServerError {
         guard let cause = error.underlying as? TransportError else { throw error }
         throw StartFailure(error: cause)
@@ -68,6 +78,10 @@ private struct StartFailure: Error, CustomStringConvertible {
             "Another program listens there. Choose another path: server.socket."
         case "EADDRINUSE":
             "Another program listens there. Choose another port with --port; 0 is any free port."
+        case "ENOENT" where error.operation.contains("the group"):
+            "There is no such group. Check server.socket_group."
+        case "EPERM" where error.operation.contains("the group"):
+            "The user of this process must be a member of that group. Check server.socket_group."
         case "EACCES" where error.operation.contains("unix:"):
             "This user may not write into the folder of server.socket."
         case "EACCES":

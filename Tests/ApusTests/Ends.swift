@@ -24,6 +24,10 @@ struct Ends: Sendable, CustomTestStringConvertible {
         [
             Ends("server.port", "0 to 65535", accepted: ["0", "65535"], refused: ["-1", "65536"]),
             Ends(
+                "server.handover", "up to 107 bytes",
+                accepted: ["", String(repeating: "h", count: 107)],
+                refused: [String(repeating: "h", count: 108)]),
+            Ends(
                 "server.socket", "up to 107 bytes",
                 accepted: ["", String(repeating: "s", count: 107)],
                 refused: [String(repeating: "s", count: 108)]),
@@ -165,6 +169,9 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 accepted: ["0s", "10ms", "30d"],
                 refused: ["9ms", "2592000001ms"]),
             Ends(
+                "limits.lifetime", "0s (unlimited) or 10ms to 30d",
+                accepted: ["0s", "10ms", "30d"], refused: ["9ms", "2592000001ms"]),
+            Ends(
                 "limits.close.timeout", "10ms to 1h", accepted: ["10ms", "1h"],
                 refused: ["9ms", "3600001ms"]),
             Ends(
@@ -194,6 +201,28 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "log.level", "trace, debug, info, notice, warning, error or critical",
                 accepted: ["trace", "critical"], refused: ["verbose", "INFO", ""]),
             Ends(
+                "log.format", "text or json", accepted: ["text", "json"], refused: ["JSON", ""]),
+            Ends("log.access", "true or false", accepted: ["true", "false"], refused: ["on"]),
+            Ends(
+                "log.access_rate", "0 (no limit) or 1 to 1000000", accepted: ["0", "1", "1000000"],
+                refused: ["-1", "1000001"]),
+            Ends(
+                "overload.enabled", "true or false", accepted: ["true", "false"],
+                refused: ["off"]),
+            Ends(
+                "overload.loop_lag", "0s (off) or 50ms to 1m", accepted: ["0s", "50ms", "1m"],
+                refused: ["49ms", "60001ms"]),
+            Ends("overload.onset", "0s to 1h", accepted: ["0s", "1h"], refused: ["3600001ms"]),
+            Ends(
+                "overload.memory", "1MiB to 1024GiB", accepted: ["0", "1MiB", "1024GiB"],
+                refused: ["1048575"]),
+            Ends(
+                "overload.descriptors", "0 (from RLIMIT_NOFILE) or 1 to 10000000",
+                accepted: ["0", "1", "10000000"], refused: ["-1", "10000001"]),
+            Ends(
+                "overload.recovery", "100ms to 1h", accepted: ["100ms", "1h"],
+                refused: ["99ms", "3600001ms"]),
+            Ends(
                 "log.slow_turn", "0s (off) or 1ms to 1h", accepted: ["0s", "1ms", "1h"],
                 refused: ["3600001ms"]),
             Ends(
@@ -202,6 +231,27 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "server.host", "an IPv4 address",
                 accepted: ["::", "0.0.0.0", "fe80::1%eth0", "localhost", "a-b.example", "my_box"],
                 refused: ["", "localhost:80", "[::1]", "999.0.0.1", "a b", "-a", "a..b"]),
+            Ends(
+                "server.host", "a list of IPv4 addresses",
+                accepted: ["127.0.0.1, ::1", "unix:/run/a.sock", "localhost, unix:a.sock"],
+                refused: [
+                    "127.0.0.1,", "::1, ::1", "unix:", "unix:\(String(repeating: "a", count: 108))",
+                ]
+            ),
+            Ends(
+                "server.dual_stack", "true or false", accepted: ["true", "false"],
+                refused: ["yes"]),
+            Ends(
+                "server.socket_mode", "octal digits", accepted: ["", "0", "660", "0777"],
+                refused: ["0888", "01000", "rw", "-1", "0o660"]),
+            Ends("server.socket_group", "a group", accepted: ["", "www-data", "33"], refused: []),
+            Ends(
+                "server.names", "a list of host names",
+                accepted: ["", "*", "app.example.com", "*.example.com, xn--mnchen-3ya.example"],
+                refused: [
+                    "app.example.com:8080", "münchen.example", "a, ", "*, a.example", "a..b",
+                    "http://a.example", "[::1]",
+                ]),
         ] + Ends.auth + RealtimeApp.Route.allCases.flatMap(Ends.ofRoute)
 
     private static func ofRoute(_ route: RealtimeApp.Route) -> [Ends] {

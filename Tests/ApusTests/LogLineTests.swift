@@ -101,7 +101,8 @@ struct LogLineTests {
     func valueSemantics() {
         let log = StandardErrorLog()
         defer { log.finish() }
-        var first = log.logger(level: .debug)
+        var first = log.logger()
+        first.logLevel = .debug
         first[metadataKey: "only-on"] = "first"
         var second = first
         second.logLevel = .error

@@ -22,17 +22,28 @@ struct Sample: Sendable, CustomTestStringConvertible {
 
     static let all: [Sample] =
         [
-            Sample("server.host", "::1") { $0.server.addresses == [.hostname("::1", port: 8080)] },
+            Sample("server.host", "::1, unix:/run/a.sock") {
+                $0.server.addresses == [
+                    .hostname("::1", port: 8080), .unix(path: "/run/a.sock"),
+                ]
+            },
             Sample("server.port", "0") { $0.server.addresses == [.hostname("127.0.0.1", port: 0)] },
             Sample("server.socket", "/run/a.sock") {
                 $0.server.addresses == [.unix(path: "/run/a.sock")]
             },
+            Sample("server.handover", "/run/h.sock") { $0.handover == "/run/h.sock" },
             Sample("server.loops", "256") { $0.server.loops == 256 },
             Sample("server.backlog", "17") { $0.server.backlog == 17 },
             Sample("server.proxy_protocol", "required") {
                 $0.server.proxies.proxyProtocol == .required
             },
             Sample("server.tools", "true") { $0.tools },
+            Sample("server.dual_stack", "true") { $0.server.isDualStack },
+            Sample("server.socket_mode", "0660") { $0.server.unixSockets.mode == 0o660 },
+            Sample("server.socket_group", "www") { $0.server.unixSockets.group == "www" },
+            Sample("server.names", "*.example.com") {
+                $0.server.names == HostPolicy.Pattern("*.example.com").map { .only([$0]) }
+            },
             Sample("tls.certificate", "a.pem") { $0.tls.certificate == "a.pem" },
             Sample("tls.key", "a.key") { $0.tls.key == "a.key" },
             Sample("tls.certificates", "b.pem=b.key, c.pem=c.key") {
@@ -88,6 +99,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("limits.idle.timeout", "30d") {
                 $0.server.limits.idleTimeout == .seconds(30 * 86_400)
             },
+            Sample("limits.lifetime", "1d") { $0.server.limits.lifetime == .seconds(86_400) },
             Sample("limits.close.timeout", "31s") { $0.server.limits.closeTimeout == .seconds(31) },
             Sample("heartbeat.interval", "0s") { $0.server.heartbeat.interval == nil },
             Sample("heartbeat.timeout", "33m") { $0.server.heartbeat.timeout == .seconds(33 * 60) },
@@ -95,6 +107,16 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("drain.spread", "14s") { $0.server.drain.spread == .seconds(14) },
             Sample("drain.deadline", "1h") { $0.server.drain.deadline == .seconds(3_600) },
             Sample("drain.close_code", "1001") { $0.server.drain.closeCode == 1001 },
+            Sample("overload.enabled", "false") { !$0.server.overload.isEnabled },
+            Sample("overload.loop_lag", "201ms") {
+                $0.server.overload.loopLag == .milliseconds(201)
+            },
+            Sample("overload.onset", "202ms") { $0.server.overload.onset == .milliseconds(202) },
+            Sample("overload.memory", "203MiB") { $0.server.overload.memory == .mebibytes(203) },
+            Sample("overload.descriptors", "204") { $0.server.overload.freeDescriptors == 204 },
+            Sample("overload.recovery", "205ms") {
+                $0.server.overload.recovery == .milliseconds(205)
+            },
             Sample("compression.enabled", "false") { !$0.server.compression.isEnabled },
             Sample("compression.engine", "zlib") { $0.server.compression.engine == .zlib },
             Sample("compression.level", "6") { $0.server.compression.level == 6 },
@@ -151,7 +173,10 @@ struct Sample: Sendable, CustomTestStringConvertible {
             },
         ]
         + auth + RealtimeApp.Route.allCases.flatMap(Sample.ofRoute) + [
-            Sample("log.level", "warning") { $0.logLevel == .warning },
+            Sample("log.level", "warning") { $0.log.level == .warning },
+            Sample("log.format", "json") { $0.log.format == .json },
+            Sample("log.access", "true") { $0.log.hasAccess },
+            Sample("log.access_rate", "206") { $0.log.accessRate == 206 },
             Sample("log.slow_turn", "38ms") { $0.server.slowTurn == .milliseconds(38) },
         ]
 

@@ -107,8 +107,12 @@ class Apus:
 
     log_reader = Lines
 
-    def __init__(self, *settings, args=(), environment=None, descriptors=None, ready=True):
-        command = [binary(), "serve", *args]
+    def __init__(
+        self, *settings, args=(), environment=None, descriptors=None, ready=True, prefix=(),
+        inherited=(),
+    ):
+        # `prefix` is a program that replaces itself by the server; it gets these descriptors.
+        command = [*prefix, binary(), "serve", *args]
         if not any(arg in ("--port", "--config") for arg in args):
             command += ["--port", "0"]
         for setting in settings:
@@ -124,6 +128,7 @@ class Apus:
             text=True,
             errors="replace",
             env=clean_environment(**own | (environment or {})),
+            pass_fds=inherited,
             preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)),
         )
         self.pid = self.process.pid
@@ -239,11 +244,13 @@ class Apus:
         self._folder.cleanup()
 
 
-def run(*args, environment=None, seconds=10):
-    """Runs `apus ARGS` to its end. A server has no tasks, unless ARGS name a database."""
+def run(*args, environment=None, seconds=10, prefix=()):
+    """Runs `apus ARGS` to its end. A server has no tasks, unless ARGS name a database. `prefix` is a
+    program that replaces itself by it.
+    """
     own = ["--set", "tasks.database="] if args[0] == "serve" else []
     return subprocess.run(
-        [binary(), args[0], *own, *args[1:]],
+        [*prefix, binary(), args[0], *own, *args[1:]],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -13,6 +13,7 @@ import tempfile
 import symbol_graphs
 
 PRODUCT = "WebSocketServer"
+CATALOGUE = symbol_graphs.SOURCES / PRODUCT / f"{PRODUCT}.docc"
 # A parameter whose name says it all has no sentence of its own.
 ACCEPTED = re.compile(r"warning: Parameter '\w+' is missing documentation")
 
@@ -21,10 +22,10 @@ def convert(build, output):
     """Writes the documentation of the library, and returns DocC's warnings."""
     with tempfile.TemporaryDirectory() as name:
         graphs = pathlib.Path(name)
-        symbol_graphs.extract(PRODUCT, build, graphs)
+        symbol_graphs.extract(PRODUCT, build, graphs, extends=True)
         done = subprocess.run(
             [
-                "docc", "convert", str(symbol_graphs.SOURCES / PRODUCT / f"{PRODUCT}.docc"),
+                "docc", "convert", str(CATALOGUE),
                 "--additional-symbol-graph-dir", str(graphs), "--output-path", str(output),
                 "--fallback-display-name", PRODUCT, "--fallback-bundle-identifier", PRODUCT,
             ],

@@ -212,6 +212,9 @@ def link_fault(page, target, published):
         port_is_valid = url.port is None or url.port > 0
     except ValueError as error:
         return str(error)
+    if url.scheme == "doc" and page.path.parent.suffix == ".docc":
+        article = page.path.parent / f"{url.path}.md"
+        return None if article.exists() else "no such article"
     if url.scheme or url.netloc:
         if url.scheme not in ("http", "https"):
             return "an external link begins with https:// or http://"

@@ -87,7 +87,7 @@ def test_no_token_ever_reaches_the_log(start, client):
             answer(server, text, path=path)
             answer(server, path=path, Sec_WebSocket_Protocol=f"bearer, {text}")
             with Wire.to(server) as wire:
-                wire.send(f"GET {path}?token={text} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                wire.send(f"GET {path}?token={text} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 wire.response()
         waiting = client(server, PATH)
         waiting.send(message(text))

@@ -1,12 +1,14 @@
 """`apus bench` with `wss`, against PyPI's `websockets` with a certificate of a test authority."""
 
+import asyncio
+import queue
 import ssl
 import subprocess
 import threading
 
 import apus
 import pytest
-from websockets.sync.server import serve
+from websockets.asyncio.server import serve
 
 QUICK = ("--duration", "300ms", "--warmup", "0s", "--connections", "4")
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
@@ -31,23 +33,33 @@ def authority(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port(authority):
-    """Returns the URL of an encrypted echo server on that `localhost`. It serves one test, because
-    it ends when a client resets its connection before it is accepted.
-    """
-    def echo(connection):
-        for message in connection:
-            connection.send(message)
+    """Returns the port of an encrypted echo server on that `localhost`.
 
+    With asyncio, since the server with threads uses each connection from two threads at once, and
+    Python's `ssl` loses data then.
+    """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority / "certificate.pem", authority / "key.pem")
-    with serve(echo, "127.0.0.1", 0, ssl=context) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.socket.getsockname()[1]
-        server.shutdown()
-        thread.join()
+    ports = queue.Queue()
+    stop = asyncio.Event()
+
+    async def echo(connection):
+        async for message in connection:
+            await connection.send(message)
+
+    async def run():
+        async with serve(echo, "127.0.0.1", 0, ssl=context) as server:
+            ports.put((server.sockets[0].getsockname()[1], asyncio.get_running_loop()))
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    number, loop = ports.get(timeout=10)
+    yield number
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
 
 
 def bench(scenario, url, *args, trusting=None):

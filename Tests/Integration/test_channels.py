@@ -134,7 +134,7 @@ def test_a_stopping_server_is_not_ready(start):
     server = start("server.loops=1", "drain.spread=10s", "drain.deadline=20s")
     with Wire.to(server) as wire:
         # The head is on its way when the stop begins, so the connection is still answered.
-        wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n")
+        wire.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n")
         # They have been read, because a later request on the only loop has been answered.
         assert readiness(server)[0]
         server.signal(15)

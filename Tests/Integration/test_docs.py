@@ -19,6 +19,8 @@ from docs_pages import CHECKED, Page, block_faults, link_faults, published_files
 NAMES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "Benchmarks/README.md",
          "Examples/README.md"]
 NAMES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md"))
+# The articles of the reference documentation.
+NAMES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "Sources").glob("*/*.docc/*.md"))
 README_WORDS = 800
 
 page_of = functools.cache(lambda name: Page(ROOT / name, ROOT))

@@ -3,7 +3,7 @@
 import docs_keys
 import docs_swift
 import pytest
-from docs_pages import anchor, block_faults, link_faults
+from docs_pages import Page, anchor, block_faults, link_faults
 from docs_sample import page  # noqa: F401, a fixture
 
 KNOWN = {
@@ -62,6 +62,7 @@ def test_good_links_pass(page, link):
         ("[a](https://host:port/)", "Port"),
         ("[a](htps://example.com)", "begins with"),
         ("[a](mailto:me@example.com)", "begins with"),
+        ("<doc:Article>", "begins with"),
         ("[a][b]", "no definition"),
         ("[a][b]\n\n[b]: none.md", "no such file"),
         ('<img src="none.svg">', "no such file"),
@@ -79,6 +80,16 @@ def test_a_link_to_a_file_that_git_ignores_is_found(page):
     made = page("[a](other.md)", "[b](image.svg)", "[c](../docs)")
     (fault,) = link_faults(made, {made.root / "docs/other.md"})
     assert fault.startswith("docs/page.md:2: Git ignores")
+
+
+def test_articles_link_to_articles_of_their_catalogue(tmp_path):
+    catalogue = tmp_path / "Library.docc"
+    catalogue.mkdir()
+    (catalogue / "There.md").write_text("# There\n")
+    here = catalogue / "Here.md"
+    here.write_text("# Here\n\n- <doc:There>\n- <doc:Nowhere>\n")
+    (fault,) = link_faults(Page(here, tmp_path))
+    assert fault == "Library.docc/Here.md:4: no such article: 'doc:Nowhere'"
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,7 @@ def test_an_idle_connection_is_closed_before_the_server_closes_it(program):
         clients = [Wire(haproxy.socket(), seconds=30) for _ in range(2)]
         for number in (1, 2):
             for name, client in zip("ab", clients):
-                client.send(f"GET /{name}{number} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                client.send(f"GET /{name}{number} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 assert client.response().status == 200
         # No client's connection is used for another client: it could be about to close.
         assert keeping.connections == [[b"/a1", b"/a2"], [b"/b1", b"/b2"]]

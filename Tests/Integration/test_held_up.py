@@ -30,11 +30,11 @@ def held_up(server):
 
 BODY = b'{"title": "a task without an id"}'
 HEAD = (
-    b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
 REQUESTS = {
-    "a request": (b"", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+    "a request": (b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
     "the rest of a head": (b"GET /healthz HTTP/1.1\r\nHo", b"st: a\r\n\r\n", 200),
     "content": (HEAD % len(BODY), BODY, 422),
     "the rest of content": (HEAD % len(BODY) + BODY[:5], BODY[5:], 422),
@@ -50,7 +50,7 @@ def test_a_request_that_arrived_in_time_is_answered(start, name, loops):
     wires = [Wire.to(server) for _ in range(4)]
     for wire in wires:
         # After the answer, the time of the next request begins.
-        wire.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" + begun)
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + begun)
         assert wire.response().status == 200
     with held_up(server):
         for wire in wires:

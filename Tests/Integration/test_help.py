@@ -10,9 +10,11 @@ import pytest
 
 COMMANDS = (
     "", "serve", "connect", "config", "config check", "config defaults", "token", "users",
-    "users add", "users remove", "users list", "bench", "bench echo", "bench fanout", "bench idle",
+    "users add", "users remove", "users list", "admin", "admin connections", "admin disconnect",
+    "admin topics", "admin publish", "admin config", "admin drain", "admin undrain", "bench", "bench echo", "bench fanout", "bench idle",
     "bench connect", "bench compare", "reload",
 )
+PORTS = ("8080", "8081", "9000")
 # Examples that can't be run here, by what they contain, and the reason.
 NOT_RUN = {
     "//staging.example/": "there is no such server",
@@ -85,7 +87,7 @@ class Shell:
 
     def __init__(self, folder):
         self.folder = folder
-        self.ports = {name: str(apus.port_that_no_client_gets()) for name in ("8080", "9000")}
+        self.ports = {name: str(apus.port_that_no_client_gets()) for name in PORTS}
         self.exports = {}
         self.servers = []
 

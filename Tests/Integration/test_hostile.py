@@ -66,7 +66,7 @@ def open_many(stack, server, count, path="/ws", **options):
 def test_a_thousand_heads_that_arrive_slowly(start, under_attack):
     """One byte per second each, until the handshake timeout closes them."""
     server = start("limits.handshake.timeout=2s")
-    head = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: never ends"
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: never ends"
     with under_attack(server, rss_mib=16) as stack, selectors.DefaultSelector() as selector:
         for _ in range(1_000):
             sock = stack.enter_context(server.connect())
@@ -183,12 +183,12 @@ def test_a_stopped_process_is_noticed(start, client, under_attack):
         watcher.close()
 
 
-POST = b"POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n"
+POST = b"POST /publish/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n"
 DEFLATING = upgrade_request(Sec_WebSocket_Extensions="permessage-deflate")
 
 STATES = {
     "with nothing sent": b"",
-    "in the head": b"GET /ws HTTP/1.1\r\nHost: a\r\nUpg",
+    "in the head": b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpg",
     "in a request's body": POST + b"half",
     "after the upgrade": upgrade_request(),
     "in a frame's head": upgrade_request() + b"\x81",
@@ -200,7 +200,7 @@ STATES = {
     "with answers under way": upgrade_request() + frame(BINARY, b"x" * 60_000) * 4,
     "in closing, begun by us": upgrade_request() + frame(CLOSE, close_payload(1000)),
     "in closing, begun by the server": upgrade_request() + frame(0x3),
-    "with an answer under way": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 20,
+    "with an answer under way": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20,
 }
 
 

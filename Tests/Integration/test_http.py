@@ -283,11 +283,11 @@ def test_a_refused_client_that_waits_for_100_is_answered_at_once(server, target,
 
 # Request smuggling: each probe contains a second request, whose 200 must never be sent.
 
-SMUGGLED = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+SMUGGLED = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def post(*headers, body="", target="/healthz"):
-    return "\r\n".join([f"POST {target} HTTP/1.1", "Host: a", *headers, "", body])
+    return "\r\n".join([f"POST {target} HTTP/1.1", "Host: localhost", *headers, "", body])
 
 
 def chunks(body):
@@ -325,17 +325,17 @@ PROBES = {
     "NUL in a value": (post("X: a\0b"), 400),
     "an empty name": (post(": a"), 400),
     "no colon": (post("X"), 400),
-    "no Host": (post().replace("Host: a\r\n", ""), 400),
+    "no Host": (post().replace("Host: localhost\r\n", ""), 400),
     "two Hosts": (post("Host: b"), 400),
-    "bad percent-encoding": ("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    "NUL in the path": ("GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    "a space in the path": ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "bad percent-encoding": ("GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "NUL in the path": ("GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "a space in the path": ("GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     "no version": ("GET /\r\n\r\n", 400),
-    "a later version": ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
-    "a version in lower case": ("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
-    "a method that is no token": ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    "an unknown method": ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    "a method in lower case": ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    "a later version": ("GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505),
+    "a version in lower case": ("GET / http/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "a method that is no token": ("G(T / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "an unknown method": ("BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+    "a method in lower case": ("get / HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
     "a tunnel": ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", 501),
     "the greeting of HTTP/2": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     "a chunk size that is none": (chunks("zz\r\n"), 400),
@@ -358,12 +358,12 @@ def test_a_smuggling_probe_is_refused_and_the_connection_ends(server, probe):
 @pytest.mark.parametrize(
     "request_bytes, status",
     [
-        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9_000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 64 + b"\r\n", 431),
-        (b"POST /healthz HTTP/1.1\r\nHost: a\r\nExpect: 1\r\nContent-Length: 1\r\n\r\n", 417),
-        (b"POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n", 413),
-        (b"POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n\r\nhi", 411),
+        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 9_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: a\r\n" * 64 + b"\r\n", 431),
+        (b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: 1\r\nContent-Length: 1\r\n\r\n", 417),
+        (b"POST /publish/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999\r\n\r\n", 413),
+        (b"POST /publish/x HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\r\nhi", 411),
     ],
     ids=["a long target", "a long header", "many headers", "an unknown expectation", "a long body",
          "a body without a length"],
@@ -378,7 +378,7 @@ def test_a_request_beyond_a_limit_is_refused_with_its_status(server, request_byt
     "sent",
     [
         "G",
-        "GET / HTTP/1.1\r\nHost: a\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n",
         post("Content-Length: 10", target="/publish/x", body="half"),
         chunks("a\r\nhalf"),
     ],

@@ -104,7 +104,7 @@ def test_a_delayed_stop_serves_clients_until_a_second_signal(start):
                 assert wire.text() == "Message received: x"
             for path, status in (("/healthz", 200), ("/readyz", 503)):
                 with Wire.to(server) as asking:
-                    asking.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                    asking.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                     assert asking.response().status == status
             server.signal(signal.SIGTERM)
             assert server.wait(30) == 0
@@ -132,16 +132,11 @@ def echoes(server):
 
 
 def test_ready_is_printed_once_on_standard_output_and_the_rest_on_standard_error(start):
-    server = start("limits.fragments.max=77", "limits.idle.timeout=9m", args=["--loops", "1"])
+    server = start(args=["--loops", "1"])
     server.stop()
     assert server.stdout.text() == f"listening on http://{server.authority}"
     [start_line] = [line for line in server.stderr.lines if line.endswith(" listening")]
-    words = f" {start_line}"
-    for known in ("loops=1", "fragments.max=77", "frame.max=1048576", "message.max=1048576",
-                  "outbox.max=1048576", "assembly.max=268435456", "connections.per_address=off"):
-        assert f" {known} " in words, start_line
-    for name in ("connections.max", "handshake.timeout", "heartbeat", "idle.timeout"):
-        assert f" {name}=" in words, start_line
+    assert f" addresses={server.authority} loops=1 " in start_line
 
 
 def test_the_same_port_can_be_used_again_at_once():

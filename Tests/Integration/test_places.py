@@ -118,7 +118,7 @@ def test_connections_of_a_trusted_proxy_stay(start):
         ended(silent(stack, server, 300), 260)
         for number, wire in enumerate(kept):
             for _ in range(2):
-                request = f"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.{number}"
+                request = f"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.{number}"
                 wire.send(f"{request}\r\n\r\n".encode())
                 assert wire.response().status == 200
 

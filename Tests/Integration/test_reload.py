@@ -164,7 +164,7 @@ def test_a_request_on_a_connection_that_is_kept_open(reloadable):
     one = reloadable()
     page = {"Origin": "https://a.example", "X-Long": "x" * 2_000}
     with Wire.to(one.server) as kept:
-        kept.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        kept.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert kept.response().status == 200
         one.reload({"origins.allowed": "any", "limits.handshake.size": "1KiB"})
         kept.send(upgrade_request("/echo", one.server.authority, **page))
@@ -184,13 +184,10 @@ def test_compression(reloadable):
         assert open_one.recv(timeout=5) == text
 
 
-def test_routes(reloadable):
+def test_the_command_line_wins(reloadable):
     one = reloadable()
-    with Wire.to(one.server, "/echo") as open_one:
-        one.reload({"server.tools": "false"})
-        # The command line wins.
-        assert answer(one.server, path="/echo").status == 101
-        assert echoes(open_one)
+    assert "changed=0 need_restart=0" in one.reload({"server.tools": "false"})[-1]
+    assert answer(one.server, path="/echo").status == 101
 
 
 def test_proxies(reloadable):

@@ -191,7 +191,7 @@ def attempt(server):
     body = urlencode({"grant_type": "password", "username": "ada", "password": "wrong"})
     wire = Wire.to(server)
     wire.socket.settimeout(60)
-    request = f"POST /token HTTP/1.1\r\nHost: a\r\nContent-Type: {FORM}\r\n"
+    request = f"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
     wire.send(f"{request}Content-Length: {len(body)}\r\n\r\n{body}".encode())
     return wire
 

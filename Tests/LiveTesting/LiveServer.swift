@@ -29,7 +29,7 @@ public struct LeakError: Error, CustomStringConvertible {
 ///
 /// - Parameters:
 ///   - configure: Changes the configuration. By default, the server listens on a free port of
-///     127.0.0.1 with one loop, and drains connections without a delay.
+///     127.0.0.1 with one loop, answers to any name, and drains connections without a delay.
 ///   - body: Receives the running server. Its result is returned, and its error thrown.
 /// - Throws: ``LeakError``, and the errors of `body` and of the server.
 public func withServer<Value: Sendable>(
@@ -43,6 +43,8 @@ public func withServer<Value: Sendable>(
     configuration.drain.deadline = .seconds(5)
     configuration.limits = .patient
     configuration.heartbeat.interval = nil
+    // The clients of tests name any host.
+    configuration.names = .any
     configure(&configuration)
     let (listening, continuation) = AsyncStream<[BoundAddress]>.makeStream()
     let server = try Server(

@@ -48,7 +48,7 @@ struct CombiningMarksTests {
                 }
                 let found = router.table.find(.get, head.pathSegments, isUpgrade: false)
                 switch found {
-                case .respond(_, let parameters, _):
+                case .respond(_, let parameters, _, _):
                     #expect(parameters["name"] != "lobby")
                     #expect(parameters == parameters)
                 case .unmatched(.wrongType(_, let value)):

@@ -243,6 +243,7 @@ import LiveTesting
         configuration.limits.handshakeTimeout = .seconds(60)
         configuration.limits.closeTimeout = .seconds(60)
         configuration.limits.idleTimeout = nil
+        configuration.limits.lifetime = nil
         configuration.heartbeat.timeout = .seconds(60)
         configuration.drain = Drain()
         configuration.drain.spread = .zero

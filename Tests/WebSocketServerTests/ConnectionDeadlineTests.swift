@@ -193,6 +193,55 @@ import WebSocketProtocol
         #expect(Self.tick(&lifecycle, at: Self.start + 160_000) == .timedOut(.idle))
     }
 
+    // MARK: - Lifetime
+
+    @Test("A connection ends with its lifetime, however much it says")
+    func lifetime() {
+        var lifecycle = Self.lifecycle { $0.lifetime = .seconds(3_600) }
+        let end = lifecycle.endOfLife(now: Self.start)!
+        #expect((3_240_000...3_600_000).contains(end - Self.start))
+        #expect(
+            lifecycle.nextDeadline(holdsContext: false, endOfLife: end, now: end - 1) == end)
+        var now = Self.start
+        while now + 20_000 < end {
+            now += 20_000
+            _ = lifecycle.received(now: now)
+            lifecycle.receivedMessage()
+            let action = lifecycle.tick(now: now, holdsContext: false, endOfLife: end) { true }
+            guard case .keep([], let next?) = action else {
+                Issue.record("not kept")
+                return
+            }
+            #expect(next <= end)
+        }
+        let action = lifecycle.tick(now: end, holdsContext: false, endOfLife: end) { true }
+        #expect(action == .timedOut(.lifetime))
+        // Once it is closed for that, the time to answer the Close frame counts.
+        _ = lifecycle.close(.serviceRestart, now: end)
+        let late = lifecycle.tick(now: end + 5_000, holdsContext: false, endOfLife: end) { false }
+        #expect(late == .timedOut(.close))
+    }
+
+    @Test("Connections made together end apart, in the last tenth of their lifetime")
+    func lifetimes() {
+        let options = LifecycleWorld.options { $0.lifetime = .seconds(1_000) }
+        let ends = (1...1_000).map { id in
+            ConnectionLifecycle(options: options, id: id, now: Self.start)
+                .endOfLife(now: Self.start)! - Self.start
+        }
+        #expect(ends.allSatisfy { 900_000 < $0 && $0 <= 1_000_000 })
+        for part in 0..<10 {
+            let from = 900_000 + UInt64(part) * 10_000
+            #expect(ends.count { from < $0 && $0 <= from + 10_000 } < 200)
+        }
+        let unlimited = ConnectionLifecycle(
+            options: LifecycleWorld.options(), id: 1, now: Self.start)
+        #expect(unlimited.endOfLife(now: Self.start) == nil)
+        var client = ConnectionOptions()
+        client.limits.lifetime = .seconds(1)
+        #expect(SessionOptions(client, isServer: false).lifetime == 0)
+    }
+
     @Test("A compression context is released once the connection is idle")
     func context() {
         var lifecycle = LifecycleWorld.lifecycle(in: .open)

@@ -144,6 +144,13 @@ import LiveTesting
             ]
         ),
         (
+            .tickAtEndOfLife,
+            [
+                ("HTTP", .opening), ("timed out: lifetime", .open), ("timed out: close", .closing),
+                ("timed out: close", .lingering), ("none", .over),
+            ]
+        ),
+        (
             .drained,
             [
                 ("none", .opening), ("report", .open), ("none", .closing), ("none", .lingering),
@@ -180,16 +187,19 @@ import LiveTesting
                 $0.messageRateMax = 4
             }
             var (now, reports) = (LifecycleWorld.start, 0)
+            let endOfLife = now + .random(in: 0...800_000, using: &generator)
             for _ in 0..<40 {
                 let before = lifecycle.stage
                 switch Int.random(in: 0..<10, using: &generator) {
                 case 0..<6:
                     now += .random(in: 0...20_000, using: &generator)
                     let action = lifecycle.tick(
-                        now: now, holdsContext: .random(using: &generator),
+                        now: now, holdsContext: .random(using: &generator), endOfLife: endOfLife,
                         takesSome: { .random(using: &generator) })
                     switch action {
-                    case .keep(_, let next?): #expect(next > now)
+                    case .keep(_, let next?): #expect(next > now && next <= endOfLife)
+                    case .keep(_, nil): Issue.record("the end of its life is forgotten")
+                    case .timedOut(.lifetime): #expect(now >= endOfLife)
                     case .wait(let deadline): #expect(deadline > now)
                     default: break
                     }

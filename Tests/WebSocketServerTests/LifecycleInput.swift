@@ -13,7 +13,7 @@ extension ConnectionLifecycleTests {
         case linger
         case endOfFile, endOfFileWithOutbox, failure
         case terminate
-        case tick, tickWhileTaking
+        case tick, tickWhileTaking, tickAtEndOfLife
         case drained, rate
 
         /// Gives the input to a lifecycle, and describes the action that it returns.
@@ -39,6 +39,8 @@ extension ConnectionLifecycleTests {
             case .terminate: return lifecycle.terminate() ? "terminate" : "none"
             case .tick: return tick(&lifecycle, takesSome: false)
             case .tickWhileTaking: return tick(&lifecycle, takesSome: true)
+            case .tickAtEndOfLife:
+                return tick(&lifecycle, takesSome: false, endOfLife: LifecycleWorld.start)
             case .drained:
                 lifecycle.reportedBackpressure()
                 return lifecycle.drained() ? "report" : "none"
@@ -75,10 +77,12 @@ extension ConnectionLifecycleTests {
 
         /// The tick of a deadline that has just been passed.
         private func tick(
-            _ lifecycle: inout ConnectionLifecycle, takesSome: Bool
+            _ lifecycle: inout ConnectionLifecycle, takesSome: Bool, endOfLife: UInt64 = .max
         ) -> String {
             let now = LifecycleWorld.start
-            switch lifecycle.tick(now: now, holdsContext: false, takesSome: { takesSome }) {
+            let action = lifecycle.tick(
+                now: now, holdsContext: false, endOfLife: endOfLife, takesSome: { takesSome })
+            switch action {
             case .none: return "none"
             case .continueHTTP: return "HTTP"
             case .wait(let deadline):

@@ -80,7 +80,7 @@ import LiveTesting
                     let there = (0..<count).map { "\($0)" }
                     let back = there.reversed().map { "-\($0)" }
                     guard
-                        case .respond(let respond, _, let hasMiddleware) =
+                        case .respond(let respond, _, _, let hasMiddleware) =
                             router.table.find(.get, ["a", "b"], isUpgrade: false)
                     else { throw DeadlineError() }
                     #expect(hasMiddleware == (count > 0))

@@ -33,7 +33,7 @@ extension RouteTable {
         _ method: HTTPRequest.Method, _ path: [ExactString], isUpgrade: Bool = false
     ) async -> RouterAnswer {
         switch find(method, path, isUpgrade: isUpgrade) {
-        case .respond(let respond, let parameters, _):
+        case .respond(let respond, let parameters, _, _):
             let response = try? await respond(.sample(method))
             return .routed(String(decoding: response?.body ?? [], as: UTF8.self), parameters)
         case .webSocket(let upgrade, let parameters):

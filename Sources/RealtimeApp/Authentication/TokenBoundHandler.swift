@@ -53,6 +53,7 @@ final class TokenBoundHandler: ConnectionHandler {
         guard let identity else { return }
         guard enter(identity, connection) else { return }
         watch(connection, until: identity.end)
+        connection.setUser(identity.subject)
         handler?.onOpen(connection)
     }
 
@@ -98,6 +99,7 @@ final class TokenBoundHandler: ConnectionHandler {
             if isFirst {
                 guard enter(new, connection) else { return }
                 connection.markAuthenticated()
+                connection.setUser(new.subject)
                 let handler = make(new)
                 self.handler = handler
                 handler.onOpen(connection)

@@ -4,13 +4,15 @@ import UVTransport
 
 /// The servers that a ``WebSocketClient`` trusts when it connects to a `wss` URL.
 public struct ClientTLS: Sendable, Hashable {
-    /// A PEM file with the authorities to trust in place of the system's. `nil`, the default, trusts
-    /// those of OpenSSL, which the environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` change.
+    /// A PEM file with the authorities to trust in place of the system's. `nil`, the default,
+    /// trusts those of OpenSSL, which the environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR`
+    /// change.
     public var authority: String?
     /// Whether the server's certificate is verified, and must be for the URL's host. Default true.
     /// False is only for tests: anyone in the network can then read and change the messages.
     public var verifiesServer: Bool
 
+    /// Creates the settings. The file is read when the first `wss` URL needs it.
     public init(authority: String? = nil, verifiesServer: Bool = true) {
         self.authority = authority
         self.verifiesServer = verifiesServer

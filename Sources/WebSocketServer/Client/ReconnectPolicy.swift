@@ -3,11 +3,11 @@ public import WebSocketProtocol
 
 /// The rules of a ``ReconnectingConnection``: when the next attempt is made, and when none is.
 public struct ReconnectPolicy: Sendable {
-    /// The delay before the first attempt after a loss; it doubles with each further failure.
-    /// Default 500 ms.
+    /// The delay before the first attempt after a loss; it doubles with each further failure. Each
+    /// delay is shortened at random by up to a half. Default 500 ms.
     public var delayMin: Duration = .milliseconds(500)
     /// The longest delay. A connection that lasted that long makes the next delay ``delayMin``
-    /// again. Default 30 s.
+    /// again. A `Retry-After` of the server is respected up to this delay. Default 30 s.
     public var delayMax: Duration = .seconds(30)
     /// The number of failed attempts in a row after which the client gives up; `nil` for no limit.
     /// Default `nil`, `1...`.

@@ -88,7 +88,8 @@ public final class ReconnectingConnection: MessageSender {
         public struct AsyncIterator: AsyncIteratorProtocol {
             let connection: ReconnectingConnection
 
-            /// Returns the next message; `nil` at the end, and when the task is cancelled.
+            /// Returns the next message; `nil` at the end, and when the task is cancelled. Throws
+            /// if the client gives up: see ``ReconnectingConnection/messages-swift.property``.
             public mutating func next() async throws -> Message? {
                 try await connection.nextMessage()
             }

@@ -61,7 +61,7 @@ public final class WebSocketClient: Sendable {
         self.budgets = budgets
         defaults = ConnectionOptions(
             limits: limits, heartbeat: configuration.heartbeat, compression: compression)
-        options = SessionOptions(defaults)
+        options = SessionOptions(defaults, isServer: false)
         self.tls = ClientTLSContext(tls)
     }
 
@@ -141,7 +141,7 @@ public final class WebSocketClient: Sendable {
             if !errors.isEmpty { throw ClientError(errors) }
             adjust(&values)
         }
-        let options = adjust == nil ? self.options : SessionOptions(values)
+        let options = adjust == nil ? self.options : SessionOptions(values, isServer: false)
         let (timeout, began) = (values.limits.handshakeTimeout, ContinuousClock.now)
         let found =
             if let addresses { addresses } else { try await url.place.addresses(within: timeout) }

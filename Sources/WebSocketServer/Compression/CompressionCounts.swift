@@ -1,36 +1,42 @@
 /// The counters of permessage-deflate, in both directions.
 public struct CompressionCounts: Sendable, Equatable {
-    /// The connections that negotiated compression, and those of them that got no context takeover
-    /// because ``Compression/memoryMax`` was spent.
+    /// The number of connections that negotiated compression.
     public internal(set) var agreed = 0
+    /// The number of them that got no context because ``Compression/memoryMax`` was used up.
     public internal(set) var contextsRefused = 0
-    /// The current contexts, each of one direction of a connection, and their memory in bytes.
+    /// The number of current contexts, each of one direction of a connection.
     public internal(set) var contexts = 0
+    /// The current memory of these contexts, in bytes.
     public internal(set) var contextBytes = 0
     /// The bytes of ``Compression/memoryMax`` that are reserved: the most that the current contexts
     /// can grow to.
     public internal(set) var contextBytesReserved = 0
-    /// The current contexts that subscribers share, and their memory in bytes.
+    /// The number of current contexts that subscribers share.
     public internal(set) var sharedContexts = 0
+    /// The current memory of the shared contexts, in bytes.
     public internal(set) var sharedContextBytes = 0
     /// The current memory of the event loops' deflaters, inflaters and buffers, in bytes.
     public internal(set) var codecBytes = 0
 
-    /// The messages compressed, and the bytes of their payloads before and after. A publication
-    /// counts once for each of its encodings, however many connections receive it.
+    /// The number of compressed messages. A publication counts once for each of its encodings,
+    /// however many connections receive it.
     public internal(set) var messagesDeflated: UInt64 = 0
+    /// The bytes of their payloads before compression.
     public internal(set) var bytesBeforeDeflate: UInt64 = 0
+    /// The bytes of their payloads after compression.
     public internal(set) var bytesAfterDeflate: UInt64 = 0
-    /// The messages that were sent uncompressed because compression didn't make them smaller.
+    /// The number of messages that were sent uncompressed because compression didn't make them
+    /// smaller.
     public internal(set) var messagesSentIncompressible: UInt64 = 0
 
-    /// The compressed messages received, and the bytes of their payloads before and after
-    /// decompression.
+    /// The number of compressed messages that were received.
     public internal(set) var messagesInflated: UInt64 = 0
+    /// The bytes of their payloads before decompression.
     public internal(set) var bytesBeforeInflate: UInt64 = 0
+    /// The bytes of their payloads after decompression.
     public internal(set) var bytesAfterInflate: UInt64 = 0
 
-    /// The time spent compressing and decompressing.
+    /// The time spent compressing and decompressing, in nanoseconds.
     public internal(set) var codecNanoseconds: UInt64 = 0
 
     init() {}

@@ -5,6 +5,7 @@ public struct Compression: Sendable, Hashable {
         /// The faster library for ``Compression/level``: Intel's ISA-L at levels 1 to 3, if the
         /// build includes it (the package trait `ISAL`, on by default), otherwise zlib.
         case automatic
+        /// zlib at all levels, for both directions.
         case zlib
     }
 
@@ -16,15 +17,18 @@ public struct Compression: Sendable, Hashable {
         /// share one compressed frame: the ratio of real context takeover, with nearly no memory
         /// per connection. Messages to a single connection are compressed on their own.
         case shared
-        /// The last bytes sent are kept for each connection, within ``Compression/memoryMax``.
+        /// The last bytes sent are kept for each connection, within ``Compression/memoryMax``: up
+        /// to a window and an eighth, which is 4.5 KiB with 12 window bits.
         case perConnection
     }
 
     /// Whether compression is offered (client) or accepted (server). Default true.
     public var isEnabled = true
+    /// The compression library. Default ``Engine/automatic``.
     public var engine = Engine.automatic
-    /// The level, from 1 (fastest) to 9 (smallest), as in zlib. A publication to subscribers on
-    /// several routes is compressed once, at the highest of their levels. Default 1.
+    /// The level, as in zlib: 1 is the fastest, 9 makes the smallest messages. A publication to
+    /// subscribers on several routes is compressed once, at the highest of their levels. Default 1,
+    /// `1...9`.
     public var level = 1
     /// zlib's `memLevel` for compression, `1...9`: a deflater takes 2^(level + 9) bytes. Default 5.
     public var memoryLevel = 5
@@ -39,7 +43,7 @@ public struct Compression: Sendable, Hashable {
     public var clientWindowBits = 15
     /// The context takeover of messages that this side sends. Default ``ContextTakeover/shared``.
     public var contextTakeover = ContextTakeover.shared
-    /// Whether the peer's messages may refer to its earlier ones. That takes up to 32 KiB for each
+    /// Whether the peer's messages may refer to its earlier ones. That takes up to 36 KiB for each
     /// connection, within ``memoryMax``. Default false.
     public var allowsPeerContextTakeover = false
     /// The memory of the contexts of all connections together. When it is used up, new connections
@@ -49,6 +53,7 @@ public struct Compression: Sendable, Hashable {
     /// for received messages can't be freed. Default 60 s, `1 s ... 1 d`.
     public var contextIdleTimeout: Duration = .seconds(60)
 
+    /// Creates the default settings, with compression turned on.
     public init() {}
 
     /// A value with compression turned off.

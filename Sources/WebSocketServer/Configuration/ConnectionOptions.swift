@@ -7,11 +7,13 @@ public struct ConnectionOptions: Sendable {
     /// The limits. Only those on messages, frames, rates, the outbox, idle time and closing apply
     /// to a route; those on handshakes and on the whole server don't.
     public var limits: Limits
+    /// The heartbeat.
     public var heartbeat: Heartbeat
     /// The compression settings. ``Compression/memoryMax`` always applies to the whole server, and
     /// so do the engine, memory level and window with which publications are compressed.
     public var compression: Compression
 
+    /// Creates the settings of a route, with the defaults for all that isn't given.
     public init(
         limits: Limits = Limits(), heartbeat: Heartbeat = Heartbeat(),
         compression: Compression = Compression()

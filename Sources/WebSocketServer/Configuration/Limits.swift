@@ -62,9 +62,9 @@ public struct Limits: Sendable {
     /// The treatment of a connection that exceeds its rates. Default ``RatePolicy/pause``.
     public var ratePolicy = RatePolicy.pause
 
-    /// The size of a message's payload until ``Connection/markAuthenticated()`` is called, on routes
-    /// that await authentication. A larger message is closed with 1009. Default 16 KiB,
-    /// `1 ... 1 MiB`.
+    /// The size of a message's payload until ``Connection/markAuthenticated()`` is called, on
+    /// routes that await authentication. A larger message is closed with 1009. Default 16 KiB, `1
+    /// ... 1 MiB`.
     public var unauthenticatedMessageSizeMax: ByteCount = .kibibytes(16)
     /// The time in which such a connection must authenticate. Beyond it, the connection is closed
     /// with 3000. Default 10 s, `10 ms ... 1 h`.
@@ -89,9 +89,9 @@ public struct Limits: Sendable {
     /// The number of header lines of a request. A request with more is answered 431. Default 64,
     /// `1 ... 1_000`.
     public var handshakeHeadersMax: Int = 64
-    /// The number of TLS handshakes in progress, from a client's first byte to its last message, over
-    /// the whole server. Beyond it, the oldest one is ended: an honest client takes only a few round
-    /// trips. Default 1,024, `1 ... 1_000_000`.
+    /// The number of TLS handshakes in progress, from a client's first byte to its last message,
+    /// over the whole server. Beyond it, the oldest one is ended: an honest client takes only a few
+    /// round trips. Default 1,024, `1 ... 1_000_000`.
     public var handshakesMax: Int = 1_024
     /// The size of a request's body. A larger one is answered 413. Default 64 KiB, `0 ... 1 GiB`.
     public var bodySizeMax: ByteCount = .kibibytes(64)
@@ -99,6 +99,11 @@ public struct Limits: Sendable {
     /// The time without messages in either direction after which a WebSocket connection is closed
     /// with 1001. Pings and pongs don't count. `nil` means never. Default `nil`, `10 ms ... 30 d`.
     public var idleTimeout: Duration?
+    /// The time after which a server closes a WebSocket connection with 1012 (service restart:
+    /// reconnect), so that clients spread over all instances again. It is up to a tenth shorter for
+    /// each connection, so that clients that connected together don't leave together. Clients
+    /// ignore it. `nil` means never. Default `nil`, `10 ms ... 30 d`.
+    public var lifetime: Duration?
     /// The time in which the peer must answer a Close frame, and must close its side of the TCP
     /// connection after the last byte was sent. It starts again whenever the peer has received some
     /// of the queued output. Default 5 s, `10 ms ... 1 h`.
@@ -112,16 +117,22 @@ public struct Limits: Sendable {
         case close
     }
 
+    /// Creates the default limits.
     public init() {}
 }
 
-/// A number of bytes.
+/// A number of bytes, such as `.kibibytes(64)`.
 public struct ByteCount: Sendable, Hashable, Comparable {
+    /// The number of bytes.
     public var bytes: Int
 
+    /// Creates a number of bytes.
     public init(_ bytes: Int) { self.bytes = bytes }
+    /// Returns a number of bytes.
     public static func bytes(_ count: Int) -> ByteCount { ByteCount(count) }
+    /// Returns a number of kibibytes, of 1,024 bytes each.
     public static func kibibytes(_ count: Int) -> ByteCount { ByteCount(count << 10) }
+    /// Returns a number of mebibytes, of 1,048,576 bytes each.
     public static func mebibytes(_ count: Int) -> ByteCount { ByteCount(count << 20) }
 
     public static func < (a: ByteCount, b: ByteCount) -> Bool { a.bytes < b.bytes }

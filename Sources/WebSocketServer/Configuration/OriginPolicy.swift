@@ -10,12 +10,16 @@ import HTTPProtocol
 /// their CORS preflights, unless a route handles OPTIONS.
 public struct OriginPolicy: Sendable, Hashable {
     /// Whether every origin is allowed, including `null`, the origin of files and sandboxed frames.
+    /// Default false.
     public var allowsAny: Bool
     /// Whether origins are allowed whose host and port are those of the request's `Host`.
+    /// Default false, but true in ``sameOrigin``.
     public var allowsSameOrigin: Bool
-    /// The patterns of further allowed origins.
+    /// The patterns of further allowed origins. Default none.
     public var patterns: [Pattern]
 
+    /// Creates a policy, which allows no origin that isn't given. Requests without an `Origin` are
+    /// always accepted.
     public init(
         allowsAny: Bool = false, allowsSameOrigin: Bool = false, patterns: [Pattern] = []
     ) {
@@ -24,7 +28,10 @@ public struct OriginPolicy: Sendable, Hashable {
         self.patterns = patterns
     }
 
+    /// The policy that allows every page. Then any page that a user visits can use the server with
+    /// the user's cookies and network.
     public static let any = OriginPolicy(allowsAny: true)
+    /// The policy that allows only the server's own pages: the default of a server.
     public static let sameOrigin = OriginPolicy(allowsSameOrigin: true)
 
     /// An origin, such as `https://app.example.com` or `http://localhost:5173`, or all subdomains

@@ -13,20 +13,24 @@ public struct ProxyOptions: Sendable {
     /// Whether connections begin with a PROXY protocol header. Default ``PROXYProtocol/off``.
     public var proxyProtocol = PROXYProtocol.off
 
+    /// A header field that lists the addresses which a request came through.
     public enum Header: Sendable, Hashable {
+        /// `X-Forwarded-For`: addresses, separated by commas.
         case xForwardedFor
-        /// RFC 7239.
+        /// `Forwarded` (RFC 7239).
         case forwarded
     }
 
     /// The use of HAProxy's PROXY protocol, versions 1 and 2.
     public enum PROXYProtocol: Sendable, Hashable {
+        /// Connections begin with the client's own bytes.
         case off
         /// Every connection must begin with a header and come from a ``trusted`` proxy, or it is
         /// closed. If ``trusted`` is empty, every peer is trusted.
         case required
     }
 
+    /// Creates the default settings: no proxy is trusted.
     public init() {}
 
     func trusts(_ peer: SocketAddress) -> Bool { trusted.contains { $0.contains(peer) } }

@@ -50,6 +50,8 @@ package enum RangedSettings {
         "limits.bodySizeMax", \.limits.bodySizeMax, .bytes(0) ... .gibibytes(1))
     package static let idleTimeout = RangedSetting(
         "limits.idleTimeout", optional: \.limits.idleTimeout, .milliseconds(10) ... .days(30))
+    package static let lifetime = RangedSetting(
+        "limits.lifetime", optional: \.limits.lifetime, .milliseconds(10) ... .days(30))
     package static let closeTimeout = RangedSetting(
         "limits.closeTimeout", \.limits.closeTimeout, .milliseconds(10) ... .hours(1))
 
@@ -65,6 +67,19 @@ package enum RangedSettings {
         "drain.spread", \.drain.spread, .zero ... .hours(1))
     package static let drainDeadline = RangedSetting(
         "drain.deadline", \.drain.deadline, .zero ... .hours(1))
+
+    // MARK: - Overload
+
+    package static let overloadLoopLag = RangedSetting(
+        "overload.loopLag", optional: \.overload.loopLag, .milliseconds(50) ... .seconds(60))
+    package static let overloadOnset = RangedSetting(
+        "overload.onset", \.overload.onset, .zero ... .hours(1))
+    package static let overloadMemory = RangedSetting(
+        "overload.memory", optional: \.overload.memory, .mebibytes(1) ... .gibibytes(1_024))
+    package static let overloadFreeDescriptors = RangedSetting(
+        "overload.freeDescriptors", optional: \.overload.freeDescriptors, 1...10_000_000)
+    package static let overloadRecovery = RangedSetting(
+        "overload.recovery", \.overload.recovery, .milliseconds(100) ... .hours(1))
 
     // MARK: - Compression
 
@@ -101,8 +116,10 @@ package enum RangedSettings {
         byteRateMax, unauthenticatedMessageSizeMax, authenticationTimeout, outboxHighWater,
         outboxMax, handshakeTimeout, handshakeSizeMax, handshakeHeadersMax,
         handshakesMax, bodySizeMax,
-        idleTimeout, closeTimeout, heartbeatInterval, heartbeatTimeout, drainDelay, drainSpread,
-        drainDeadline, compressionLevel, compressionMemoryLevel, compressionThreshold,
+        idleTimeout, lifetime, closeTimeout, heartbeatInterval, heartbeatTimeout, drainDelay,
+        drainSpread,
+        drainDeadline, overloadLoopLag, overloadOnset, overloadMemory, overloadFreeDescriptors,
+        overloadRecovery, compressionLevel, compressionMemoryLevel, compressionThreshold,
         serverWindowBits, clientWindowBits, compressionMemoryMax, contextIdleTimeout,
         topicsPerConnectionMax, topicNameSizeMax, topicBacklogMax,
     ]

@@ -58,6 +58,12 @@ extension ServerConfiguration {
                     name: "drain.closeCode", value: "\(drain.closeCode.rawValue)",
                     allowed: Drain.closeCodes.map { "\($0.rawValue)" }.joined(separator: " or ")))
         }
+        if let mode = unixSockets.mode, !UnixSocketOptions.modes.contains(mode) {
+            errors.append(
+                ConfigurationError(
+                    name: "unixSockets.mode", value: "0o" + String(mode, radix: 8),
+                    allowed: "0o0 to 0o777"))
+        }
         return errors + rangeErrors
     }
 
@@ -113,8 +119,17 @@ extension ListenAddress {
             return ConfigurationError(
                 name: "addresses", value: "the path \"\(path)\"",
                 allowed: "paths of 1 to \(Self.pathSizeMax) bytes without NUL")
+        case .inherited(let descriptor, _):
+            if descriptor >= 0 { return nil }
+            return ConfigurationError(
+                name: "addresses", value: "the descriptor \(descriptor)",
+                allowed: "descriptors of 0 and more")
         }
     }
+}
+
+extension UnixSocketOptions {
+    package static let modes = 0...0o777
 }
 
 extension Drain {

@@ -19,17 +19,21 @@ final class SessionOptions: Sendable {
     /// The marks of the outbox in bytes.
     let outboxHighWater: Int
     let outboxMax: Int
-    /// The timers in milliseconds. 0 turns off the first two: the ping interval and the idle
-    /// timeout.
+    /// The timers in milliseconds. 0 turns off the first three: the ping interval, the idle timeout
+    /// and the lifetime.
     let pingInterval: UInt64
     let idleTimeout: UInt64
+    let lifetime: UInt64
     let pongTimeout: UInt64
     let closeTimeout: UInt64
     let authenticationTimeout: UInt64
     let contextIdleTimeout: UInt64
     let messageTimeout: UInt64
 
-    init(_ options: ConnectionOptions, route: String? = nil) {
+    /// - Parameters:
+    ///   - isServer: Whether the connections are accepted ones, whose lifetime may be limited.
+    ///   - route: The path of the route that has adjusted the options.
+    init(_ options: ConnectionOptions, isServer: Bool = true, route: String? = nil) {
         self.route = route
         let limits = options.limits
         sessionLimits = SessionLimits(
@@ -50,6 +54,7 @@ final class SessionOptions: Sendable {
         pingInterval = options.heartbeat.interval?.milliseconds ?? 0
         pongTimeout = options.heartbeat.timeout.milliseconds
         idleTimeout = limits.idleTimeout?.milliseconds ?? 0
+        lifetime = isServer ? limits.lifetime?.milliseconds ?? 0 : 0
         messageTimeout = limits.messageTimeout.milliseconds
         closeTimeout = limits.closeTimeout.milliseconds
         authenticationTimeout = limits.authenticationTimeout.milliseconds

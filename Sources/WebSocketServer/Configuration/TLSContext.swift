@@ -61,6 +61,7 @@ public struct CertificateFiles: Sendable, Hashable {
     /// The file with the private key, which must not be encrypted.
     public var key: String
 
+    /// Creates the paths of the files. ``TLSContext`` reads them.
     public init(certificate: String, key: String) {
         self.certificate = certificate
         self.key = key
@@ -75,6 +76,7 @@ public struct ClientCertificates: Sendable, Hashable {
     /// certificate always is. Default true.
     public var isRequired: Bool
 
+    /// Creates a requirement. ``TLSContext`` reads the file.
     public init(authority: String, isRequired: Bool = true) {
         self.authority = authority
         self.isRequired = isRequired
@@ -106,16 +108,18 @@ public struct TLSError: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// The number of TLS handshakes, by their result.
 public struct TLSCounts: Sendable, Equatable {
+    /// The completed handshakes.
     public internal(set) var completed = 0
     /// The completed handshakes that resumed an earlier session.
     public internal(set) var resumed = 0
-    /// Failed handshakes, and sessions that an error has ended.
+    /// The failed handshakes, and sessions that an error has ended.
     public internal(set) var failed = 0
-    /// Connections that began with a request in plain text.
+    /// The connections that began with a request in plain text.
     public internal(set) var plainText = 0
-    /// Handshakes that were ended because ``Limits/handshakesMax`` was exceeded.
+    /// The handshakes that were ended because ``Limits/handshakesMax`` was exceeded.
     public internal(set) var evicted = 0
 
+    /// Creates counters that are zero.
     public init() {}
 
     mutating func add(_ other: TLSCounts) {

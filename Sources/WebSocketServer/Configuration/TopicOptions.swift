@@ -19,13 +19,17 @@ public struct TopicOptions: Sendable {
     /// ``GapPolicy/keep``.
     public var onGap = GapPolicy.keep
 
+    /// Creates the default settings.
     public init() {}
 
-    /// A policy for topics whose names begin with the bytes of `prefix`.
+    /// A policy for topics whose names begin with the bytes of ``prefix``.
     public struct Rule: Sendable, Hashable {
+        /// The beginning of the names; an empty one matches all topics.
         public var prefix: String
+        /// The policy of these topics.
         public var policy: SlowSubscriberPolicy
 
+        /// Creates a rule.
         public init(prefix: String, policy: SlowSubscriberPolicy) {
             self.prefix = prefix
             self.policy = policy

@@ -243,6 +243,7 @@ public struct ConnectionEnd: Sendable, Hashable {
     /// The peer's close code (RFC 6455 §7.1.5). If the peer sent none, the code of our own Close
     /// frame, which says more than the RFC's 1006; 1006 if no Close frame was sent.
     public let code: CloseCode
+    /// The reason in that Close frame, for people; empty if there is none.
     public let reason: String
     /// Whether the peer sent a Close frame.
     package var isClean = true

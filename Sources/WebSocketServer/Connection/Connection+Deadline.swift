@@ -22,8 +22,14 @@ extension Connection {
     private static let delayMax = Duration.seconds(30 * 86_400)
 
     /// Calls `body` once on the connection's loop after `delay`, or up to 32 ms later. A connection
-    /// has one such deadline: a new one replaces it. It is cancelled when the connection closes. On
-    /// the connection's loop. A delay of more than 30 days counts as 30 days.
+    /// has one such deadline: a new one replaces it. It is cancelled when the connection closes.
+    ///
+    /// On the connection's loop; traps elsewhere. ``MessageConnection/setDeadline(after:_:)`` works
+    /// from any thread.
+    ///
+    /// - Parameters:
+    ///   - delay: At most 30 days; a longer delay counts as 30 days.
+    ///   - body: Called on the connection's loop, so it may use the handler's state.
     public func setDeadline(after delay: Duration, _ body: @escaping (Connection) -> Void) {
         precondition(core.loop.isCurrent, "a deadline is set on the connection's loop")
         clearDeadline()
@@ -35,7 +41,7 @@ extension Connection {
         core.loop.schedule(deadline, at: core.loop.now + milliseconds)
     }
 
-    /// Cancels the deadline, if there is one. On the connection's loop.
+    /// Cancels the deadline, if there is one. On the connection's loop; traps elsewhere.
     public func clearDeadline() {
         precondition(core.loop.isCurrent, "a deadline is cleared on the connection's loop")
         core.resources.registry.clearDeadline(of: core.id)

@@ -36,7 +36,7 @@ extension Connection {
     ///         connection.send("Hello \(name)")
     ///     }
     ///
-    /// To be called on the connection's loop, such as in a handler.
+    /// To be called on the connection's loop, such as in a handler; traps elsewhere.
     ///
     /// - Parameters:
     ///   - operation: It captures `Sendable` values only.

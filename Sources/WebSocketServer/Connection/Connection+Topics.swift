@@ -6,7 +6,9 @@ import UVTransport
 extension Connection: MessagePublisher {
     /// The outcome of a subscription.
     public enum SubscribeOutcome: Sendable, Hashable {
+        /// Later publications are sent to the connection.
         case subscribed
+        /// The connection subscribed to the topic before.
         case alreadySubscribed
         /// Empty, longer than ``TopicOptions/nameSizeMax``, or with control characters.
         case invalidName
@@ -43,7 +45,7 @@ extension Connection: MessagePublisher {
     }
 
     /// The topics that the connection subscribes to, in no particular order. On the connection's
-    /// loop.
+    /// loop; traps elsewhere.
     public var subscriptions: [String] {
         precondition(core.loop.isCurrent, "subscriptions are read on the connection's loop")
         return core.subscriber?.memberships.map(\.topic.name) ?? []

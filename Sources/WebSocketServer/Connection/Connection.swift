@@ -1,3 +1,4 @@
+public import HTTPProtocol
 public import WebSocketProtocol
 import UVTransport
 
@@ -17,10 +18,26 @@ public struct Connection: Sendable, Hashable {
     public var remoteAddress: String { core.peer.host }
 
     /// The subprotocol that was negotiated in the opening handshake (RFC 6455 §1.9); `nil` if none,
-    /// or if the connection is closed. On the connection's loop.
+    /// or if the connection is closed. On the connection's loop; traps elsewhere.
     public var subprotocol: String? {
         precondition(core.loop.isCurrent, "a subprotocol is read on the connection's loop")
         return core.subprotocol
+    }
+
+    /// The user that the application has named with ``setUser(_:)``; `nil` if none, or if the
+    /// connection is closed. On the connection's loop.
+    public var user: ExactString? {
+        precondition(core.loop.isCurrent, "a user is read on the connection's loop")
+        return core.resources.registry.users[core.id]
+    }
+
+    /// Names the user that the connection belongs to, for ``Server/connections(where:limit:)``;
+    /// `nil` for none. Any thread.
+    public func setUser(_ user: ExactString?) {
+        core.onLoop { core in
+            guard core.stage != .over else { return }
+            core.resources.registry.users[core.id] = user
+        }
     }
 
     /// Sends a ping; any thread. `payload` is cut to 125 bytes, the most that a ping can hold
@@ -62,8 +79,12 @@ public struct Connection: Sendable, Hashable {
         core.onLoop { core in core.setReadingPaused(false, .application) }
     }
 
-    /// The bytes that were sent and that the kernel has not taken yet. On the connection's loop.
-    public var outboxCount: Int { core.outboxCount }
+    /// The bytes that were sent and that the kernel has not taken yet. On the connection's loop
+    /// only.
+    public var outboxCount: Int {
+        precondition(core.loop.isCurrent, "the outbox is counted on the connection's loop")
+        return core.outboxCount
+    }
 
     public static func == (a: Connection, b: Connection) -> Bool { a.core === b.core }
     public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(core)) }

@@ -8,7 +8,10 @@ extension ConnectionCore {
 
     /// Schedules the next check of an open connection: for a ping, its pong, or idleness.
     func scheduleHeartbeat() {
-        schedule(lifecycle.nextDeadline(holdsContext: holdsContext, now: loop.now))
+        schedule(
+            lifecycle.nextDeadline(
+                holdsContext: holdsContext, endOfLife: resources.registry.endOfLife(of: id),
+                now: loop.now))
     }
 
     private func schedule(_ deadline: UInt64?) {
@@ -25,7 +28,8 @@ extension ConnectionCore {
     /// Performs the actions that are due at `now`.
     func passDeadline(now: UInt64) {
         let action = lifecycle.tick(
-            now: now, holdsContext: holdsContext, takesSome: { hasTakenSome() })
+            now: now, holdsContext: holdsContext,
+            endOfLife: resources.registry.endOfLife(of: id), takesSome: { hasTakenSome() })
         switch action {
         case .none: break
         case .continueHTTP: opening?.deadlinePassed(on: self)
@@ -49,6 +53,9 @@ extension ConnectionCore {
 
     private func timedOut(_ timeout: ConnectionLifecycle.Timeout) {
         switch timeout {
+        case .lifetime:
+            resources.counters.lifetimesOver += 1
+            beginClosing(.serviceRestart, "lifetime")
         case .idle:
             resources.counters.idleTimeouts += 1
             beginClosing(.goingAway, "idle timeout")
@@ -95,6 +102,7 @@ extension ConnectionCore {
         guard lifecycle.mayAwaitAuthentication else { return }
         guard holdPlace() else {
             resources.counters.refusedByLimit += 1
+            resources.warnings.crowded.log(["peer": "\(peer)"], kind: 1_008)
             return beginClosing(.policyViolation, Self.tooManyConnections)
         }
         lifecycle.markAuthenticated()

@@ -43,13 +43,13 @@ extension ConnectionCore {
 
     func receiveInPieces(_ bytes: UnsafeMutableRawBufferPointer, of pieceSize: Int) {
         let payloadsMax =
-            unsafe resources.messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
+            unsafe messageCounts.pointee.bytesReceived + Self.payloadsPerTurn
         let began = resources.codecs.now()
         var rest = unsafe bytes
         while unsafe !rest.isEmpty {
             // Paused by the handler, the rates or the outbox.
             if lifecycle.mustHold { return unsafe hold(rest) }
-            if unsafe resources.messageCounts.pointee.bytesReceived >= payloadsMax
+            if unsafe messageCounts.pointee.bytesReceived >= payloadsMax
                 || resources.isTurnOver() || resources.codecs.now() &- began > TurnQueue.shareMax
             {
                 return unsafe holdForLater(rest)

@@ -37,8 +37,8 @@ extension ConnectionCore {
     func receivePiece(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
         let (messages, payloads) = unsafe (
-            resources.messageCounts.pointee.messagesReceived,
-            resources.messageCounts.pointee.bytesReceived
+            messageCounts.pointee.messagesReceived,
+            messageCounts.pointee.bytesReceived
         )
         let action = unsafe session.receive(base, count: bytes.count, into: &sink!)
         account(since: messages, payloads, read: bytes.count)
@@ -50,8 +50,8 @@ extension ConnectionCore {
     func receivePiece(_ bytes: UnsafeMutableRawBufferPointer, window: Int) -> Int {
         guard let base = bytes.baseAddress else { return 0 }
         let (messages, payloads) = unsafe (
-            resources.messageCounts.pointee.messagesReceived,
-            resources.messageCounts.pointee.bytesReceived
+            messageCounts.pointee.messagesReceived,
+            messageCounts.pointee.bytesReceived
         )
         let action = unsafe session.receive(
             base, count: bytes.count, window: window, into: &sink!)
@@ -76,8 +76,8 @@ extension ConnectionCore {
     /// Continues with a message that takes more than a turn to inflate.
     func resumeInflating() {
         let (messages, payloads) = unsafe (
-            resources.messageCounts.pointee.messagesReceived,
-            resources.messageCounts.pointee.bytesReceived
+            messageCounts.pointee.messagesReceived,
+            messageCounts.pointee.bytesReceived
         )
         let action = unsafe session.resume(into: &sink!)
         account(since: messages, payloads, read: 0)
@@ -87,7 +87,7 @@ extension ConnectionCore {
     /// Counts what a piece has added to `messages` and `payloads`, the counts before it.
     @inline(__always)
     private func account(since messages: UInt64, _ payloads: UInt64, read: Int) {
-        if unsafe resources.messageCounts.pointee.messagesReceived != messages {
+        if unsafe messageCounts.pointee.messagesReceived != messages {
             lifecycle.receivedMessage()
         }
         if guards != nil { chargeRates(since: messages, payloads, read: read) }
@@ -96,7 +96,7 @@ extension ConnectionCore {
 
     /// Applies the peer's rates to the messages and bytes of a piece.
     private func chargeRates(since messages: UInt64, _ bytes: UInt64, read: Int) {
-        let counts = unsafe resources.messageCounts.pointee
+        let counts = unsafe messageCounts.pointee
         let action = lifecycle.charge(
             messages: counts.messagesReceived - messages,
             // A message that inflates to nothing counts with the bytes that were read.

@@ -16,7 +16,7 @@ extension ConnectionCore {
     {
         guard loop.isCurrent else { return unsafe sendFromElsewhere(payload, kind) }
         guard stage == .open else { return .dropped }
-        let counts = unsafe resources.messageCounts
+        let counts = unsafe messageCounts
         let payloadCount = payload.count
         unsafe counts.pointee.messagesSent &+= 1
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
@@ -47,8 +47,8 @@ extension ConnectionCore {
             return unsafe sendFromElsewhere(payload, kind, compresses: false)
         }
         guard stage == .open else { return .dropped }
-        unsafe resources.messageCounts.pointee.messagesSent &+= 1
-        unsafe resources.messageCounts.pointee.bytesSent &+= UInt64(payload.count)
+        unsafe messageCounts.pointee.messagesSent &+= 1
+        unsafe messageCounts.pointee.bytesSent &+= UInt64(payload.count)
         return unsafe sendSlowly(payload, kind, compresses: false)
     }
 

@@ -69,7 +69,7 @@ extension ConnectionCore: SubscriberConnection {
 
     @inline(__always)
     private func count(messages: Int, payloadCount: Int) {
-        let counts = unsafe resources.messageCounts
+        let counts = unsafe messageCounts
         unsafe counts.pointee.messagesSent &+= UInt64(messages)
         unsafe counts.pointee.bytesSent &+= UInt64(payloadCount)
     }

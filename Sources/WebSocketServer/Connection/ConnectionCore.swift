@@ -7,6 +7,8 @@ import WebSocketProtocol
 /// Its ``lifecycle`` decides what happens; the connection performs it. Its memory determines the
 /// cost of an idle connection, so it is one object, without members that only some connections
 /// need. Members are for the connection's loop unless marked otherwise.
+// Safety: its pointer is to counts that outlive it.
+@safe
 final class ConnectionCore: Stream, @unchecked Sendable {
     typealias Stage = ConnectionLifecycle.Stage
     typealias PauseReasons = ConnectionLifecycle.PauseReasons
@@ -19,6 +21,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     private(set) var corkableSizeMax: UInt16 = 0
     /// The bytes that ``countMemory()`` has counted.
     var memoryCounted: UInt32 = 0
+    /// The time when the connection was accepted.
+    let began: CoarseTime
     // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
     @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
     let role: Session.Role
@@ -29,6 +33,10 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     /// The verdict on its latest request.
     var admission = Admission.Verdict.admitted
     let resources: LoopResources
+    /// The counts for every message: those of its route on this loop. They are behind a pointer, so
+    /// that access needs no exclusivity check.
+    // Safety: `resources` owns them, and outlives its connections.
+    private(set) var messageCounts: UnsafeMutablePointer<MessageCounts>
     /// Delivers to the handler. It refers back to the connection until
     /// ``terminate(reason:reset:)``.
     // Safety of both: only `receive` of this class mutates them. It isn't called recursively, and
@@ -55,9 +63,11 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         opening: OpeningPhase
     ) {
         self.resources = resources
+        unsafe messageCounts = unsafe resources.messageCounts
         self.id = resources.registry.nextID()
         self.peer = peer
         self.role = role
+        began = CoarseTime(resources.loop.now)
         unsafe lifecycleStorage = ConnectionLifecycle(
             options: options, id: id, now: resources.loop.now)
         self.opening = opening
@@ -85,6 +95,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         if unsafe sink == nil { return NoHandler.shared }
         return unsafe sink!.currentHandler()
     }
+
+    /// The number of its route in ``LoopResources/routes``.
+    var route: Int { unsafe messageCounts - resources.messageCounts }
 
     var subprotocol: String? { resources.registry.subprotocols[id] }
 
@@ -124,6 +137,9 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         }
         lifecycle.open(upgraded.options, guards: guards, now: loop.now)
         resources.counters.opened += 1
+        resources.registry.setEndOfLife(lifecycle.endOfLife(now: loop.now), of: id)
+        resources.routes[upgraded.route].opened += 1
+        unsafe messageCounts = unsafe resources.messageCounts + upgraded.route
         scheduleHeartbeat()
         handler.onOpen(Connection(core: self))
         updateReading()
@@ -196,6 +212,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         resources.registry.remove(self)
         reportEnd(reason: reason)
         unsafe sink = nil
+        if resources.access != nil { opening?.logEnd(reason: reason, on: self) }
         opening?.terminated()
         opening = nil
         countMemory()
@@ -215,8 +232,23 @@ final class ConnectionCore: Stream, @unchecked Sendable {
         let handler = self.handler
         guard handler !== NoHandler.shared, let code = lifecycle.reportEnd() else { return }
         resources.counters.closed(code)
+        resources.routes[route].closed += 1
         resources.registry.endTasks(of: id)
-        let given = resources.registry.closeReasons.removeValue(forKey: id)
-        handler.onClose(Connection(core: self), code: code, reason: given ?? reason)
+        let given = resources.registry.closeReasons.removeValue(forKey: id) ?? reason
+        logClose(code, reason: given)
+        handler.onClose(Connection(core: self), code: code, reason: given)
+    }
+
+    private func logClose(_ code: CloseCode, reason: String) {
+        resources.logger.debug(
+            "connection closed",
+            metadata: [
+                "connection": "\(id)", "peer": "\(peer)", "code": "\(code.rawValue)",
+                "reason": "\(reason)",
+            ])
+        guard let access = resources.access else { return }
+        access.logWebSocket(
+            resources.registry.accessEntries.removeValue(forKey: id), connection: id, peer: peer,
+            code: code.rawValue, reason: reason, traffic: StreamTraffic(of: self))
     }
 }

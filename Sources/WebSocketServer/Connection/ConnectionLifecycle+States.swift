@@ -48,13 +48,21 @@ extension ConnectionLifecycle {
 
     /// Returns the time at which an open connection is to be checked again; `nil` if there is none.
     ///
-    /// - Parameter holdsContext: Whether the connection holds a compression context, which is
-    ///   released when it is idle.
-    func nextDeadline(holdsContext: Bool, now: UInt64) -> UInt64? {
+    /// - Parameters:
+    ///   - holdsContext: Whether the connection holds a compression context, which is released when
+    ///     it is idle.
+    ///   - endOfLife: The time at which the connection is closed, however alive it is; `.max` if
+    ///     there is none. Few servers limit it, so it is kept elsewhere.
+    func nextDeadline(holdsContext: Bool, endOfLife: UInt64 = .max, now: UInt64) -> UInt64? {
         let next = min(
             liveness.nextDeadline(options, holdsContext: holdsContext, now: now),
-            guards?.nextDeadline ?? .max)
+            guards?.nextDeadline ?? .max, endOfLife)
         return next == .max ? nil : next
+    }
+
+    /// Returns the end of the life of a connection that opens now; `nil` if it isn't limited.
+    func endOfLife(now: UInt64) -> UInt64? {
+        options.lifetime > 0 ? now + liveness.lifetime(options) : nil
     }
 
     /// Whether messages are delivered although our Close frame is sent.
@@ -183,7 +191,7 @@ extension ConnectionLifecycle {
     }
 
     /// The event that has not happened in time.
-    enum Timeout { case idle, authentication, message, heartbeat, close }
+    enum Timeout { case lifetime, idle, authentication, message, heartbeat, close }
 
     /// The action when a deadline has passed.
     enum TickAction: Equatable {

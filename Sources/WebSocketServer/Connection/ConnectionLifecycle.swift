@@ -270,15 +270,17 @@ struct ConnectionLifecycle: ~Copyable {
     /// Handles a deadline that has passed.
     ///
     /// - Parameters:
-    ///   - holdsContext: As for ``nextDeadline(holdsContext:)``.
+    ///   - holdsContext, endOfLife: As for ``nextDeadline(holdsContext:endOfLife:now:)``.
     ///   - takesSome: Finds out whether the peer has taken some of its outbox. Called at most once,
     ///     and only if the answer matters.
     mutating func tick(
-        now: UInt64, holdsContext: Bool, takesSome: () -> Bool
+        now: UInt64, holdsContext: Bool, endOfLife: UInt64 = .max, takesSome: () -> Bool
     ) -> TickAction {
         switch stage {
         case .opening: return .continueHTTP
-        case .open: return tickOpen(now: now, holdsContext: holdsContext, takesSome: takesSome)
+        case .open:
+            return tickOpen(
+                now: now, holdsContext: holdsContext, endOfLife: endOfLife, takesSome: takesSome)
         case .closing, .lingering:
             // A peer that reads slowly gets all that was sent, and our Close frame.
             if takesSome() { return .wait(until: now + options.closeTimeout) }
@@ -289,8 +291,9 @@ struct ConnectionLifecycle: ~Copyable {
     }
 
     private mutating func tickOpen(
-        now: UInt64, holdsContext: Bool, takesSome: () -> Bool
+        now: UInt64, holdsContext: Bool, endOfLife: UInt64, takesSome: () -> Bool
     ) -> TickAction {
+        if now >= endOfLife { return .timedOut(.lifetime) }
         if liveness.isIdle(options, now: now) { return .timedOut(.idle) }
         var upkeep: Upkeep = []
         if holdsContext, liveness.isContextIdle(options, now: now) {
@@ -318,6 +321,7 @@ struct ConnectionLifecycle: ~Copyable {
         case .peerIsDead: return .timedOut(.heartbeat)
         }
         let holdsContext = holdsContext && !upkeep.contains(.releaseContext)
-        return .keep(upkeep, next: nextDeadline(holdsContext: holdsContext, now: now))
+        let next = nextDeadline(holdsContext: holdsContext, endOfLife: endOfLife, now: now)
+        return .keep(upkeep, next: next)
     }
 }

@@ -1,3 +1,4 @@
+import HTTPProtocol
 import Synchronization
 import UVTransport
 
@@ -8,6 +9,8 @@ final class ConnectionRegistry {
     private let loop: EventLoop
     /// Whether new connections are refused and old ones are drained.
     var isDraining = false
+    /// Whether requests to become a WebSocket are refused, because the server stops.
+    var refusesUpgrades = false
     private var connections: [Unmanaged<ConnectionCore>] = unsafe []
     private var openStreams = 0
     private var lastID: UInt64 = 0
@@ -17,9 +20,14 @@ final class ConnectionRegistry {
     // pay for them.
     var subprotocols: [UInt64: String] = [:]
     var closeReasons: [UInt64: String] = [:]
+    var users: [UInt64: ExactString] = [:]
     var deadlines: [UInt64: ConnectionDeadline] = [:]
     var delayedAnswers: [UInt64: DelayedAnswer] = [:]
     var tasks: [UInt64: ConnectionTasks] = [:]
+    /// The times at which connections are closed, if their lifetime is limited.
+    private(set) var endsOfLife: [UInt64: UInt64] = [:]
+    /// The requests that have become WebSockets, for the access log.
+    var accessEntries: [UInt64: AccessEntry] = [:]
     /// The bytes that peers had yet to take when they were recorded.
     private(set) var undelivered: [UInt64: Undelivered] = [:]
 
@@ -40,6 +48,12 @@ final class ConnectionRegistry {
     // MARK: - Connections
 
     var isEmpty: Bool { unsafe connections.isEmpty }
+
+    var count: Int { unsafe connections.count }
+
+    /// Returns the connection at a position of the list. When a connection is removed, the last one
+    /// takes its position.
+    subscript(index: Int) -> ConnectionCore { unsafe connections[index].takeUnretainedValue() }
 
     /// Returns all connections as a copy, so that work on them may change the list.
     func snapshot() -> [ConnectionCore] {
@@ -64,10 +78,12 @@ final class ConnectionRegistry {
             unsafe last._withUnsafeGuaranteedRef { $0.listIndex = Int32(index) }
         }
         if !subprotocols.isEmpty { subprotocols[connection.id] = nil }
+        if !users.isEmpty { users[connection.id] = nil }
         clearDeadline(of: connection.id)
         endDelayedAnswer(of: connection.id)
         endTasks(of: connection.id)
         setUndelivered(nil, of: connection.id)
+        setEndOfLife(nil, of: connection.id)
     }
 
     /// Counts out a connection whose descriptor is closed. If it was the last one, calls `onLast`
@@ -90,8 +106,9 @@ final class ConnectionRegistry {
 
     /// The number of entries that are kept for connections; 0 once there is none.
     var noteCount: Int {
-        closeReasons.count + subprotocols.count + deadlines.count + delayedAnswers.count
-            + undelivered.count + tasks.count
+        closeReasons.count + subprotocols.count + users.count + deadlines.count
+            + delayedAnswers.count + undelivered.count + tasks.count + accessEntries.count
+            + endsOfLife.count
     }
 
     func clearDeadline(of connection: UInt64) {
@@ -110,6 +127,15 @@ final class ConnectionRegistry {
     func endTasks(of connection: UInt64) {
         guard !tasks.isEmpty, let ended = tasks.removeValue(forKey: connection) else { return }
         ended.cancel()
+    }
+
+    /// The time at which a connection is closed; `.max` if its lifetime isn't limited.
+    func endOfLife(of connection: UInt64) -> UInt64 {
+        endsOfLife.isEmpty ? .max : endsOfLife[connection] ?? .max
+    }
+
+    func setEndOfLife(_ value: UInt64?, of connection: UInt64) {
+        if value != nil || !endsOfLife.isEmpty { endsOfLife[connection] = value }
     }
 
     func setUndelivered(_ value: Undelivered?, of connection: UInt64) {

@@ -17,7 +17,7 @@ struct ConnectionSink: ~Copyable, SessionSink {
 
     @inline(__always)
     mutating func message(_ payload: UnsafeRawBufferPointer, kind: MessageKind) {
-        let counts = unsafe connection.resources.messageCounts
+        let counts = unsafe connection.messageCounts
         unsafe counts.pointee.messagesReceived &+= 1
         unsafe counts.pointee.bytesReceived &+= UInt64(payload.count)
         unsafe handler.onMessage(

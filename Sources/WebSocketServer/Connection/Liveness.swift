@@ -8,14 +8,15 @@ struct Liveness {
     private(set) var pingSent: CoarseTime
     /// The time when the incomplete message began; ``CoarseTime/never`` if there is none.
     private var assemblyBegan = CoarseTime.never
-    /// The reduction of the ping interval, in 10,240ths.
-    private let pingShortening: UInt16
+    /// The reduction of the ping interval and of the lifetime, in 10,240ths.
+    private let shortening: UInt16
     /// A ping has been sent, and no byte has come since.
     private(set) var awaitsPong = false
 
-    /// - Parameter id: The connection's number, by which the pings of connections are spread.
+    /// - Parameter id: The connection's number, by which the pings and the ends of connections are
+    ///   spread.
     init(id: UInt64, now: UInt64) {
-        pingShortening = UInt16((id &* 0x9E37_79B9_7F4A_7C15) >> 32 & 1_023)
+        shortening = UInt16((id &* 0x9E37_79B9_7F4A_7C15) >> 32 & 1_023)
         lastReceived = CoarseTime(now)
         lastMessage = CoarseTime(now)
         pingSent = CoarseTime(now)
@@ -64,7 +65,15 @@ struct Liveness {
     /// Returns the interval between pings, shortened by up to a tenth. The reduction is constant
     /// for each connection, and keeps connections made together from pinging together.
     func pingInterval(_ options: SessionOptions) -> UInt64 {
-        max(1, options.pingInterval - options.pingInterval * UInt64(pingShortening) / 10_240)
+        shortened(options.pingInterval)
+    }
+
+    /// Returns the lifetime, shortened by up to a tenth, so that connections made together don't
+    /// end together.
+    func lifetime(_ options: SessionOptions) -> UInt64 { shortened(options.lifetime) }
+
+    private func shortened(_ interval: UInt64) -> UInt64 {
+        max(1, interval - interval * UInt64(shortening) / 10_240)
     }
 
     func isIdle(_ options: SessionOptions, now: UInt64) -> Bool {

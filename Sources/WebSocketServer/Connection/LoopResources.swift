@@ -21,9 +21,14 @@ final class LoopResources: @unchecked Sendable {
     var topics: LoopTopics?
     /// The TLS handshakes; `nil` for clients.
     var handshakes: TLSHandshakes?
+    /// The load of the loop; `nil` if it isn't measured.
+    var load: LoopLoad?
+    /// The access log; `nil` if there is none.
+    var access: AccessLog?
     var counters = Counters()
-    /// The counts for every message. They are behind a pointer, so that access needs no exclusivity
-    /// check.
+    /// The counts of each route, in the order of the router, behind those without a route.
+    var routes: [RouteCounts]
+    /// The messages of each route, in the order of ``routes``.
     let messageCounts: UnsafeMutablePointer<MessageCounts>
     var assemblies: AssemblyPool
     let codecs: LoopCodecs
@@ -32,12 +37,16 @@ final class LoopResources: @unchecked Sendable {
     var turnQueue = TurnQueue()
     /// The total nanoseconds of long reads and pipelined requests.
     var longReadNanoseconds: UInt64 = 0
+    /// The time from the first byte of a request to its 101.
+    var openingHandshakes = TimeHistogram.handshakes
+    var tlsHandshakes = TimeHistogram.handshakes
+    var turns = TimeHistogram.turns
     /// The resources of all loops of the server; set before there are connections.
     var siblings: [LoopResources] = []
 
     init(
         loop: EventLoop, logger: Logger, warnings: ServerWarnings, budgets: MemoryBudgets,
-        admission: Admission?
+        admission: Admission?, routeCount: Int = 0
     ) {
         self.loop = loop
         self.logger = logger
@@ -49,8 +58,9 @@ final class LoopResources: @unchecked Sendable {
         memory = LoopMemory(budget: budgets.memory)
         assemblies = AssemblyPool(budget: budgets.assemblies, memory: memory)
         codecs = LoopCodecs(budget: budgets.contexts, loop: loop)
-        unsafe messageCounts = .allocate(capacity: 1)
-        unsafe messageCounts.initialize(to: MessageCounts())
+        routes = Array(repeating: RouteCounts(), count: routeCount + 1)
+        unsafe messageCounts = .allocate(capacity: routeCount + 1)
+        unsafe messageCounts.initialize(repeating: MessageCounts(), count: routeCount + 1)
     }
 
     deinit { unsafe messageCounts.deallocate() }
@@ -58,7 +68,7 @@ final class LoopResources: @unchecked Sendable {
     /// The counts so far.
     var total: Counters {
         var total = counters
-        unsafe total.messages = messageCounts.pointee
+        for route in routes.indices { unsafe total.messages.add(messageCounts[route]) }
         total.compression = codecs.total
         total.tls = tlsCounts
         if let topics {

@@ -1,7 +1,8 @@
 public import WebSocketProtocol
 
-/// A whole message, kept.
+/// A whole message, with a copy of its payload.
 public struct Message: Sendable, Hashable {
+    /// Text or binary.
     public let kind: MessageKind
     /// The payload. That of a received text message is valid UTF-8.
     public let bytes: [UInt8]

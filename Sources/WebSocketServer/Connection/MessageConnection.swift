@@ -88,12 +88,14 @@ public struct ConnectionMessages: AsyncSequence, Sendable {
             self.bridge = bridge
         }
 
-        /// Returns the next message; `nil` at the end, and when the task is cancelled.
+        /// Returns the next message; `nil` at the end, and when the task is cancelled. It throws no
+        /// error.
         public mutating func next() async throws -> Message? {
             await bridge.next(on: connection)
         }
 
-        /// Returns the next message for `for await`. It stays on the caller's executor.
+        /// Returns the next message for `for await`; see ``next()``. It stays on the caller's
+        /// executor.
         // The optimizer knows that a `nonsending` function returns on the executor of its caller;
         // behind one with an `isolated` parameter, the caller would look for it again. Inlined,
         // since `AsyncBridge.answer(on:)` then isn't even called by an `async` function.

@@ -6,8 +6,10 @@ public import WebSocketProtocol
 /// All methods may be called from any thread. `key` is the subject of the message:
 /// ``Publication/key``.
 public protocol MessagePublisher {
-    /// Publishes a message to all subscribers of a topic, this connection included if it is one.
-    /// Text must be UTF-8, which is not checked here.
+    /// Publishes a message to all subscribers of a topic, this connection included if it is one;
+    /// any thread. Text must be UTF-8, which is not checked here. Nor is the topic's name: nobody
+    /// can subscribe to an invalid one. The connection of a client has no topics, and publishes
+    /// nothing.
     ///
     /// A publication that the broker refuses is lost. It is counted
     /// (``Counters/publicationsRefused``), and a warning is logged every ten seconds at most.

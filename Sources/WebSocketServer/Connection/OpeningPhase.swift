@@ -19,8 +19,19 @@ class OpeningPhase {
     /// the peer is still pending.
     func outlivesEnd(on connection: ConnectionCore) -> Bool { false }
 
+    /// Logs the end of the connection before it became a WebSocket, for the access log: the request
+    /// that has no response yet, or that there was none.
+    func logEnd(reason: String, on connection: ConnectionCore) {
+        connection.resources.access?.logConnection(
+            connection.id, peer: connection.peer, reason: reason)
+    }
+
     /// Called when the connection is over before it became a WebSocket. Tasks are cancelled.
     func terminated() {}
+
+    /// Whether the client has only just connected: its first request, or the answer to its opening
+    /// handshake, is still to come.
+    var isArriving: Bool { false }
 
     /// Drains the connection. Returns whether it is to be ended at once because no request is in
     /// progress.
@@ -47,6 +58,8 @@ class OpeningPhase {
 
 /// The result of a connection's opening handshake.
 struct Upgraded {
+    /// The number of its route in ``LoopResources/routes``.
+    var route = 0
     var handler: any ConnectionHandler
     var options: SessionOptions
     var subprotocol: String?

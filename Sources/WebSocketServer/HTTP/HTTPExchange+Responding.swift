@@ -8,15 +8,16 @@ extension HTTPExchange {
     /// Handles a complete request: asks its handler for the response.
     func receivedAll(on connection: ConnectionCore) {
         guard case .body(let head, let respond, let parameters) = state else { return }
-        let request = Request(
+        var request = Request(
             head: head.request, parameters: parameters, query: head.query, body: body,
             remoteAddress: connection.peer.host,
             isDraining: settings.isDraining,
             publisher: settings.publisher)
+        request.isOverloaded = settings.overload.isOverloaded
         body = []
         beginResponding(to: head, isContentUnread: false, on: connection)
         let warnings = connection.resources.warnings
-        task = connection.startTask {
+        task = connection.startTask { [request] in
             let response: Response
             do {
                 response = try await respond(request)
@@ -101,9 +102,13 @@ extension HTTPExchange {
 
     /// Sends a whole response. All responses but a 101 are sent here, with the header fields that
     /// browsers need.
+    ///
+    /// - Parameter reason: The reason of a refusal, for the access log.
     func send(
-        _ response: Response, isHead: Bool, keepAlive: Bool, on connection: ConnectionCore
+        _ response: Response, isHead: Bool, keepAlive: Bool, reason: String? = nil,
+        on connection: ConnectionCore
     ) {
+        count(response.status, on: connection)
         var fields = response.headerFields
         access.add(to: &fields)
         let message = HTTPResponse(status: response.status, headerFields: fields)
@@ -120,16 +125,30 @@ extension HTTPExchange {
                 into: &output)
         }
         connection.sendRaw(output)
+        if connection.resources.access != nil {
+            noteRequestID(in: response.headerFields)
+            logAccess(
+                response.status, bytes: isHead ? 0 : response.body.count, reason: reason,
+                on: connection)
+        }
+    }
+
+    /// Counts a response for the route of the request.
+    func count(_ status: HTTPResponse.Status, on connection: ConnectionCore) {
+        connection.resources.routes[route].responses.add(status.code)
     }
 
     /// Answers a request whose head is known. If it has content, the connection ends, since the
     /// content isn't read.
-    func reply(_ response: Response, to head: RequestHead, on connection: ConnectionCore) {
+    func reply(
+        _ response: Response, to head: RequestHead, reason: String? = nil,
+        on connection: ConnectionCore
+    ) {
         let keepAlive =
             head.keepAlive && !head.bodyFraming.hasContent
             && !connection.resources.registry.isDraining
         let isHead = head.request.method == .head
-        send(response, isHead: isHead, keepAlive: keepAlive, on: connection)
+        send(response, isHead: isHead, keepAlive: keepAlive, reason: reason, on: connection)
         guard keepAlive else { return finish(connection) }
         // The parser's `.end` of this request follows and finds nothing to answer.
         begin(on: connection)
@@ -138,7 +157,8 @@ extension HTTPExchange {
     // MARK: - Refusals
 
     func refuse(_ fault: HTTPFault, _ head: RequestHead, on connection: ConnectionCore) {
-        reply(Response(problem: fault), to: head, on: connection)
+        logRefusal(fault, on: connection)
+        reply(Response(problem: fault), to: head, reason: fault.detail, on: connection)
     }
 
     /// Whether the current request is a HEAD, as far as that is known.
@@ -152,7 +172,11 @@ extension HTTPExchange {
         if let origin = parser.origin {
             access = settings.origins.access(for: origin)
         }
-        send(Response(problem: fault), isHead: isHead, keepAlive: false, on: connection)
+        requestCount &+= 1
+        logRefusal(fault, on: connection)
+        send(
+            Response(problem: fault), isHead: isHead, keepAlive: false, reason: fault.detail,
+            on: connection)
         finish(connection)
     }
 

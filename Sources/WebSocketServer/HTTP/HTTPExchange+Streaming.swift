@@ -18,6 +18,7 @@ extension HTTPExchange {
         }
         var keepAlive = keepAlive
         if case .untilClose = framing { keepAlive = false }
+        count(response.status, on: connection)
         var fields = response.headerFields
         access.add(to: &fields)
         var output: [UInt8] = []
@@ -25,7 +26,8 @@ extension HTTPExchange {
             HTTPResponse(status: response.status, headerFields: fields),
             framing, keepAlive: keepAlive, date: service.date, into: &output)
         connection.sendRaw(output)
-        let stream = ResponseStream(source, framing, keepAlive: keepAlive)
+        noteRequestID(in: response.headerFields)
+        let stream = ResponseStream(source, response.status, framing, keepAlive: keepAlive)
         state = .streaming(stream)
         stream.pull(on: connection)
     }
@@ -34,6 +36,9 @@ extension HTTPExchange {
 /// The rest of a response that is sent in parts, each asked for when there is room for it.
 final class ResponseStream {
     private let source: Response.Stream
+    let status: HTTPResponse.Status
+    /// The bytes of the content so far.
+    private(set) var bytesSent = 0
     private let isChunked: Bool
     /// The bytes that are still to come; `nil` if the content's length isn't known.
     private var left: Int?
@@ -43,9 +48,11 @@ final class ResponseStream {
     private var task: Task<Void, Never>?
 
     init(
-        _ source: @escaping Response.Stream, _ framing: ResponseEncoder.Framing, keepAlive: Bool
+        _ source: @escaping Response.Stream, _ status: HTTPResponse.Status,
+        _ framing: ResponseEncoder.Framing, keepAlive: Bool
     ) {
         self.source = source
+        self.status = status
         isChunked = if case .chunked = framing { true } else { false }
         left = if case .length(let length) = framing { length } else { nil }
         self.keepAlive = keepAlive
@@ -110,7 +117,9 @@ final class ResponseStream {
             output = ResponseEncoder.lastChunk
         }
         connection.sendRaw(output)
+        bytesSent += part?.count ?? 0
         if part == nil {
+            exchange.logAccess(status, bytes: bytesSent, on: connection)
             exchange.responded(keepAlive: keepAlive, on: connection)
         } else {
             connection.flushIfCorked()

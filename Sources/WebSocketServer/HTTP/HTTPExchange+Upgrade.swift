@@ -83,7 +83,7 @@ extension HTTPExchange {
             }
         var upgraded = Upgraded(
             // A reload may have happened since the route decided.
-            handler: handler, options: settings.options(replacing: accepted.options),
+            route: route, handler: handler, options: settings.options(replacing: accepted.options),
             subprotocol: acceptance.subprotocol.flatMap {
                 accepted.request.subprotocol(among: [$0])
             },
@@ -108,10 +108,19 @@ extension HTTPExchange {
         var output: [UInt8] = []
         ResponseEncoder.encodeUpgrade(response, into: &output)
         connection.sendRaw(output)
+        noteRequestID(in: accepted.headerFields)
+        if let accessEntry {
+            connection.resources.registry.accessEntries[connection.id] = accessEntry
+        }
+        count(response.status, on: connection)
+        connection.resources.openingHandshakes.record(
+            nanoseconds: connection.resources.codecs.now() &- requestBegan)
         if isRefused {
             connection.resources.counters.refusedByLimit += 1
+            connection.resources.warnings.crowded.log(["peer": "\(connection.peer)"], kind: 1_008)
             connection.becomeWebSocket(
-                Upgraded(handler: NoHandler.refused, options: settings.sessionOptions))
+                Upgraded(
+                    route: route, handler: NoHandler.refused, options: settings.sessionOptions))
             connection.beginClosing(.policyViolation, ConnectionCore.tooManyConnections)
             return false
         }

@@ -33,8 +33,20 @@ final class HTTPExchange: OpeningPhase {
     var awaitsTurn = false
     /// The trusted proxy that connected, if one did.
     var proxy: SocketAddress?
+    /// Whether the connection was accepted while the server was overloaded.
+    var isRefusable = false
+    /// The check of the names in requests; `nil` if any name is accepted.
+    var names: HostCheck?
     /// The pages that may read the response to the current request.
     var access = CrossOriginAccess.never
+    /// The request that has no complete response yet, for the access log.
+    var accessEntry: AccessEntry?
+    /// The number of requests, invalid ones included.
+    var requestCount = 0
+    /// The number of the route that the current request is for; 0 for none.
+    var route = 0
+    /// The time of the current request's first byte, by the loop's clock in nanoseconds.
+    private(set) var requestBegan: UInt64 = 0
     /// The task of the handler or middleware that is at work.
     var task: Task<Void, Never>?
     /// The milliseconds since the client sent its last byte, when it was probed last.
@@ -53,6 +65,7 @@ final class HTTPExchange: OpeningPhase {
         state = .head
         awaitsTurn = false
         proxy = nil
+        requestCount = 0
     }
 
     /// Releases everything that the exchange holds. The exchange itself stays for a later
@@ -61,6 +74,7 @@ final class HTTPExchange: OpeningPhase {
         state = .finished
         access = .never
         body = []
+        accessEntry = nil
         pipelined.removeAll()
         service.keep(self)
     }
@@ -70,6 +84,7 @@ final class HTTPExchange: OpeningPhase {
         takeLimits()
         connection.waitInPlace(as: proxy)
         access = settings.origins.access(for: nil)
+        route = 0
         connection.setStageDeadline(connection.loop.now + settings.handshakeTimeout)
     }
 
@@ -114,6 +129,7 @@ final class HTTPExchange: OpeningPhase {
         }
         var rest = unsafe bytes
         let began = connection.resources.codecs.now()
+        if parser.isIdle { requestBegan = began }
         defer {
             connection.resources.longReadNanoseconds &+= connection.resources.codecs.now() &- began
         }
@@ -158,24 +174,39 @@ final class HTTPExchange: OpeningPhase {
         on connection: ConnectionCore
     ) {
         connection.resources.counters.requests += 1
+        requestCount &+= 1
         let request = head.request
         connection.judgeRequest(for: client(of: request.headerFields))
+        if let log = connection.resources.access { beginAccess(head, log, on: connection) }
         access = settings.origins.access(for: request.headerFields[.origin])
         let isHead = request.method == .head
         // There is a request now that can be answered with 503.
         if connection.admission >= .overHeadroom {
             connection.resources.counters.refusedByHeadroom += 1
+            connection.resources.warnings.crowded.log(["peer": "\(connection.peer)"], kind: 503)
             return refuse(.tooManyConnections, isHead: isHead, on: connection)
         }
+        if let names, !names.allows(request.authority, isProxied: proxy != nil) {
+            connection.resources.counters.misdirected += 1
+            connection.resources.warnings.misdirected.log([
+                "host": "\(request.authority ?? "")", "peer": "\(connection.peer)",
+                "path": "\(request.loggedPath)",
+            ])
+            return refuse(.misdirected, head, on: connection)
+        }
         let isUpgrade = !head.isHTTP10 && OpeningHandshake.isUpgradeRequest(request)
+        if refuseIfOverloaded(head, isUpgrade: isUpgrade, on: connection) { return }
         switch settings.routes.find(head, isUpgrade: isUpgrade) {
         case .webSocket(let route, let parameters):
+            self.route = route.number
             let pending = PendingUpgrade(head, route, parameters, settings)
             unsafe decide(pending, &rest, on: connection)
         case .upgradeRequired(let route, let parameters):
+            self.route = route.number
             let pending = PendingUpgrade(head, route, parameters, settings, isPlain: true)
             unsafe decide(pending, &rest, on: connection)
-        case .respond(let respond, let parameters, let hasMiddleware):
+        case .respond(let respond, let parameters, let number, let hasMiddleware):
+            route = number
             if request.method.changesState, !hasMiddleware,
                 let fault = settings.originCheck.fault(of: request)
             {
@@ -254,6 +285,18 @@ final class HTTPExchange: OpeningPhase {
     }
 
     override func terminated() { cancelTasks() }
+
+    override var isArriving: Bool {
+        switch state {
+        case .head: requestCount == 0 || !parser.isIdle
+        case .deciding(let pending): !pending.isPlain
+        case .body, .responding, .streaming, .finished: false
+        }
+    }
+
+    override func logEnd(reason: String, on connection: ConnectionCore) {
+        logUnanswered(reason: reason, on: connection)
+    }
 
     override func drain(on connection: ConnectionCore) -> Bool {
         switch state {

@@ -11,6 +11,7 @@ final class HTTPSettings: Sendable {
     let router: Router
     let routes: RouteTable
     let publisher: Publisher
+    let overload: Overload
     let origins: OriginPolicy
     let originCheck: OriginCheck
     let proxies: ProxyOptions
@@ -26,12 +27,15 @@ final class HTTPSettings: Sendable {
 
     init(
         _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
-        flags: ServiceFlags = ServiceFlags(), warnings: ServerWarnings, logger: Logger
+        flags: ServiceFlags = ServiceFlags(),
+        overload: Overload = Overload(OverloadOptions(), loopCount: 1), warnings: ServerWarnings,
+        logger: Logger
     ) {
         self.configuration = configuration
         self.router = router
         self.publisher = publisher
         self.flags = flags
+        self.overload = overload
         origins = configuration.origins
         originCheck = OriginCheck(origins: configuration.origins, logger: logger)
         routes = RouteTable(router, origins: originCheck, warnings: warnings, logger: logger)

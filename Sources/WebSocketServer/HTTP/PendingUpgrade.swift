@@ -172,7 +172,7 @@ final class PendingUpgrade: @unchecked Sendable {
 
     /// Returns whether the server is stopping or drained.
     private func refusesUpgrades(on connection: ConnectionCore) -> Bool {
-        connection.resources.registry.isDraining
+        connection.resources.registry.refusesUpgrades
             || settings.flags.isDrained.load(ordering: .relaxed)
     }
 

@@ -55,5 +55,7 @@ final class ProxyPreamble: OpeningPhase {
 
     override func ended(_ error: TransportError, on connection: ConnectionCore) {}
 
+    override var isArriving: Bool { true }
+
     override func drain(on connection: ConnectionCore) -> Bool { true }
 }

@@ -19,6 +19,7 @@ import HTTPTypes
 /// preflight. Browsers can't send this header field with a WebSocket either: pages send a token as
 /// a subprotocol or as the first message.
 public struct BearerAuthentication<Identity: Sendable>: Middleware, RequestValueKey {
+    /// The owner of a token.
     public typealias Value = Identity
 
     private let identify: @Sendable (String) async throws -> Identity?

@@ -3,27 +3,34 @@ import HTTPTypes
 /// Gives each request an identifier for logs: the client's `X-Request-ID` if it is valid, or else a
 /// random one. The response has it in the same header field.
 ///
-/// Routes and further middleware read it as `request.values[RequestID.self]`. A valid identifier has
-/// 1 to 128 ASCII letters, digits, and `-`, `_`, `.`, `:`, `+`, `/`, `=`. A client can choose it, so
-/// it proves nothing.
+/// Routes and further middleware read it as `request.values[RequestID.self]`. A valid identifier
+/// has 1 to 128 ASCII letters, digits, and `-`, `_`, `.`, `:`, `+`, `/`, `=`. A client can choose
+/// it, so it proves nothing.
 public struct RequestID: Middleware, RequestValueKey {
+    /// The identifier.
     public typealias Value = String
 
     static let fieldName = HTTPField.Name("X-Request-ID")!
     private static let sizeMax = 128
 
+    /// Creates the middleware.
     public init() {}
 
     public func handle(
         _ request: Request, next: (Request) async throws -> Response
     ) async throws -> Response {
-        let given = request.head.headerFields[values: Self.fieldName]
-        let id = given.count == 1 && Self.isValid(given[0]) ? given[0] : Self.makeID()
+        let id = Self.given(in: request.head.headerFields) ?? Self.makeID()
         var request = request
         request.values[RequestID.self] = id
         var response = try await next(request)
         response.headerFields[Self.fieldName] = id
         return response
+    }
+
+    /// Returns the valid identifier in header fields; `nil` if there is none, or several.
+    static func given(in fields: HTTPFields) -> String? {
+        let given = fields[values: fieldName]
+        return given.count == 1 && isValid(given[0]) ? given[0] : nil
     }
 
     private static func isValid(_ id: String) -> Bool {

@@ -37,6 +37,8 @@ public struct AsyncConnection: MessageConnection, MessagePublisher {
     }
 
     /// Sends a text message. Waits while the outbox is above ``Limits/outboxHighWater``.
+    ///
+    /// - Throws: ``ConnectionClosed`` if the connection is closing or closed.
     @inlinable
     public nonisolated(nonsending) func send(_ text: String) async throws {
         if try bridge.mustWait(after: connection.send(text), on: connection) {

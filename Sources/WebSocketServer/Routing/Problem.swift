@@ -3,11 +3,14 @@ public import HTTPTypes
 
 /// A refusal that a handler throws: a status with a problem+json body (RFC 9457).
 public struct Problem: Error, Sendable {
+    /// The status of the response, such as 404.
     public var status: HTTPResponse.Status
     /// The reason of the refusal and what to do about it, for the client to read.
     public var detail: String
+    /// Further header fields of the response, such as `WWW-Authenticate`.
     public var headerFields: HTTPFields
 
+    /// Creates a refusal.
     public init(
         _ status: HTTPResponse.Status, _ detail: String, headerFields: HTTPFields = [:]
     ) {

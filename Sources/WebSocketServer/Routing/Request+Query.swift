@@ -2,10 +2,12 @@ public import HTTPProtocol
 
 /// A name and its value in a query, both percent-decoded.
 public struct QueryItem: Sendable, Hashable {
+    /// The name; the whole item if it has no `=`.
     public let name: ExactString
     /// The value; empty if the item has no `=`.
     public let value: ExactString
 
+    /// Creates an item.
     public init(name: ExactString, value: ExactString) {
         self.name = name
         self.value = value

@@ -20,12 +20,18 @@ public struct Request: TopicPublisher {
     public let remoteAddress: String
     /// Whether the server is stopping or drained: ``Server/isDraining``.
     public let isDraining: Bool
+    /// Whether the server refuses new connections because it is overloaded:
+    /// ``Server/isOverloaded``.
+    public internal(set) var isOverloaded = false
     let publisher: Publisher
     /// Whether this is an OPTIONS request that no route handles, so that the server itself does.
     var isUnroutedOptions = false
 
     /// Publishes a message to all subscribers of its topic, as ``Server/publish(_:)`` does: a route
     /// can't name the server, which is made after its router.
+    ///
+    /// - Throws: ``BrokerError`` if the broker refuses the message, or too much waits to be
+    ///   delivered.
     public func publish(_ publication: Publication) async throws(BrokerError) {
         try await publisher.publish(publication)
     }
@@ -98,7 +104,8 @@ public struct Response: Sendable {
     /// The size of a streamed body, if it is known.
     var contentLength: Int?
 
-    /// A closure that returns the next part of a body, of any size, or `nil` at the end.
+    /// A closure that returns the next part of a body, of any size, or `nil` at the end. It runs on
+    /// the connection's event loop and must not block it. If it throws, the connection is reset.
     public typealias Stream = @Sendable () async throws -> [UInt8]?
 
     /// Creates a response with a body in memory.

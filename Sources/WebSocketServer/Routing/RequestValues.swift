@@ -4,6 +4,7 @@
 /// struct Account: RequestValueKey { typealias Value = User }
 /// ```
 public protocol RequestValueKey {
+    /// The type of the value.
     associatedtype Value: Sendable
 }
 

@@ -8,13 +8,15 @@ struct RouteTable: Sendable {
     struct Upgrade: Sendable {
         let decide: Router.Upgrade
         let options: Router.OptionsIndex?
+        /// The number of the route: 1 for the first one.
+        let number: Int
         /// The middleware around it; `nil` if there is none.
         let middleware: MiddlewareChain?
     }
 
     private enum Target: Sendable {
         case upgrade(Upgrade)
-        case respond(HTTPRequest.Method, Router.Respond, hasMiddleware: Bool)
+        case respond(HTTPRequest.Method, Router.Respond, number: Int, hasMiddleware: Bool)
     }
 
     private struct Entry: Sendable {
@@ -25,7 +27,7 @@ struct RouteTable: Sendable {
     enum Found: Sendable {
         case webSocket(Upgrade, PathParameters)
         /// A route answers. If it has middleware, the origin is checked within that.
-        case respond(Router.Respond, PathParameters, hasMiddleware: Bool)
+        case respond(Router.Respond, PathParameters, number: Int, hasMiddleware: Bool)
         /// The path is a WebSocket's, and the request is a plain GET or HEAD.
         case upgradeRequired(Upgrade, PathParameters)
         case unmatched(Unmatched)
@@ -41,31 +43,62 @@ struct RouteTable: Sendable {
     }
 
     private let entries: [Entry]
+    private let alwaysServed: [PathPattern]
+    /// The number of routes.
+    var count: Int { entries.count }
+    /// The method and path of every route, by its number, and whether it is a WebSocket's.
+    var list: [(method: HTTPRequest.Method, path: String, isWebSocket: Bool)] {
+        entries.map { entry in
+            switch entry.target {
+            case .upgrade: (.get, entry.pattern.text, true)
+            case .respond(let method, _, _, _): (method, entry.pattern.text, false)
+            }
+        }
+    }
     /// The middleware around requests that no route answers; `nil` if there is none.
     let unmatched: MiddlewareChain?
 
     init(_ router: Router, origins: OriginCheck, warnings: ServerWarnings, logger: Logger) {
+        alwaysServed = router.alwaysServed
         unmatched = MiddlewareChain(router.middleware, warnings, logger)
-        entries = router.routes.map { route in
+        entries = router.routes.enumerated().map { index, route in
             let chain = MiddlewareChain(
                 router.middleware + route.middleware, warnings, logger)
             let target: Target
             switch route.target {
             case .upgrade(let decide, let options):
-                target = .upgrade(Upgrade(decide: decide, options: options, middleware: chain))
+                target = .upgrade(
+                    Upgrade(
+                        decide: decide, options: options, number: index + 1, middleware: chain))
             case .respond(let method, let respond):
                 let wrapped = chain.map { $0.around(respond, origins: origins) }
-                target = .respond(method, wrapped ?? respond, hasMiddleware: chain != nil)
+                target = .respond(
+                    method, wrapped ?? respond, number: index + 1, hasMiddleware: chain != nil)
             }
             return Entry(pattern: route.pattern, target: target)
         }
+    }
+
+    /// Returns whether a request is served even while the server is overloaded.
+    func isAlwaysServed(_ head: RequestHead) -> Bool {
+        alwaysServed.contains { pattern in
+            if case .yes = pattern.match(head.pathSegments) { true } else { false }
+        }
+    }
+
+    /// Returns the pattern of the first route whose path a request has; `nil` if there is none.
+    func pattern(of head: RequestHead) -> String? {
+        let entry = entries.first { entry in
+            if case .yes = entry.pattern.match(head.pathSegments) { true } else { false }
+        }
+        return head.isServerWide ? nil : entry?.pattern.text
     }
 
     /// Finds the route of a request.
     func find(_ head: RequestHead, isUpgrade: Bool) -> Found {
         if head.isServerWide {
             let all = entries.map { entry -> HTTPRequest.Method in
-                if case .respond(let method, _, _) = entry.target { method } else { .get }
+                if case .respond(let method, _, _, _) = entry.target { method } else { .get }
             }
             return .unmatched(.options(Self.methods(of: all)))
         }
@@ -89,10 +122,10 @@ struct RouteTable: Sendable {
                     if isUpgrade, method == .get { return .webSocket(upgrade, parameters) }
                     upgradeRequired = upgradeRequired ?? .upgradeRequired(upgrade, parameters)
                     allowed.append(.get)
-                case .respond(let own, let respond, let hasMiddleware):
+                case .respond(let own, let respond, let number, let hasMiddleware):
                     if own == method || own == .get && method == .head {
                         let found = Found.respond(
-                            respond, parameters, hasMiddleware: hasMiddleware)
+                            respond, parameters, number: number, hasMiddleware: hasMiddleware)
                         if !isUpgrade { return found }
                         // A path may have both kinds of routes. A request for an upgrade without a
                         // WebSocket route is a plain request (RFC 9110 §7.8).

@@ -8,14 +8,15 @@ public import HTTPTypes
 /// an integer, an integer over text, and text over the rest of a path.
 ///
 /// Requests without a route are answered 404, those whose path has routes for other methods only
-/// 405, and those whose `{name:int}` isn't an integer 422. OPTIONS is answered with the methods of a
-/// path, unless a route handles it.
+/// 405, and those whose `{name:int}` isn't an integer 422. OPTIONS is answered with the methods of
+/// a path, unless a route handles it.
 ///
 /// Invalid paths and repeated routes are errors, which ``validate()`` reports.
 public struct Router: Sendable {
     /// A closure that decides on an upgrade. It runs on the connection's event loop and must not
     /// block it, but may await, such as a token's look-up in a database. Its task is cancelled when
     /// the client leaves, and after ``Limits/handshakeTimeout``, when the client is answered 503.
+    /// A thrown ``Problem`` refuses the upgrade; any other error is logged and answered 500.
     ///
     /// It also decides on plain GET and HEAD requests of its path, which are answered with the
     /// refusal, or else 426: browsers hide from a page why an upgrade was refused, so the page asks
@@ -64,6 +65,8 @@ public struct Router: Sendable {
     private(set) var middleware: [any Middleware] = []
     /// The errors in the paths of routes and groups.
     private(set) var pathErrors: [String] = []
+    /// The paths that are served while the server is overloaded.
+    private(set) var alwaysServed: [PathPattern] = []
     /// The path of the group, which begins all paths in it; empty for a server's router.
     private let prefix: String
 
@@ -168,6 +171,7 @@ public struct Router: Sendable {
     ///   - middleware: The middleware around the routes, from the outermost to the innermost; all
     ///     of it is within the middleware of this router.
     ///   - add: Adds the routes.
+    /// - Throws: The error of `add`.
     public mutating func group(
         _ prefix: String = "/", middleware: [any Middleware] = [],
         _ add: (inout Router) throws -> Void
@@ -188,6 +192,7 @@ public struct Router: Sendable {
         let first = adjustments.count
         adjustments += group.adjustments
         pathErrors += group.pathErrors
+        alwaysServed += group.alwaysServed
         for var route in group.routes {
             if case .upgrade(let decide, let index?) = route.target {
                 route.target = .upgrade(decide, first + index)
@@ -198,14 +203,27 @@ public struct Router: Sendable {
     }
 
     private mutating func add(_ path: String, _ target: Target) {
+        if let pattern = pattern(path) { insert(Route(pattern: pattern, target: target)) }
+    }
+
+    /// Returns the pattern of a path in this group. Records an error if the path is invalid.
+    private mutating func pattern(_ path: String) -> PathPattern? {
         // A relative path is an error of its own, and must not become part of the prefix.
         let full =
             path == "/" && !prefix.isEmpty ? prefix : path.hasPrefix("/") ? prefix + path : path
         do throws(PatternError) {
-            insert(Route(pattern: try PathPattern(full), target: target))
+            return try PathPattern(full)
         } catch {
             pathErrors.append("\(full): \(error.reason)")
+            return nil
         }
+    }
+
+    /// Serves requests for a path also while the server is overloaded and refuses those of other
+    /// new connections: see ``OverloadOptions``. For health checks, which should say so themselves
+    /// (``Request/isOverloaded``).
+    public mutating func serveAlways(_ path: String) {
+        if let pattern = pattern(path) { alwaysServed.append(pattern) }
     }
 
     /// Inserts a route behind those of the same precedence.

@@ -3,8 +3,13 @@ import WebSocketProtocol
 
 /// The drain of one loop's connections. Close frames are spread over a period, and the remaining
 /// connections are ended at the deadline.
+///
+/// Clients that have just connected have a moment to send their request, which is answered: a close
+/// without a word would look like a failure of the server.
 final class ConnectionDrain: TimerEntry {
     private static let stepMilliseconds: UInt64 = 50
+    /// The time for clients that have just connected to send a request.
+    private static let arrivalMilliseconds: UInt64 = 2_000
 
     private let loop: EventLoop
     private let registry: ConnectionRegistry
@@ -14,6 +19,9 @@ final class ConnectionDrain: TimerEntry {
     let deadline: UInt64
     private let waiting: [ConnectionCore]
     private var told = 0
+    /// The connections that are let go once their opening handshake is answered, or has not come in
+    /// time.
+    private var arriving: [ConnectionCore] = []
 
     /// Starts at once.
     init(loop: EventLoop, registry: ConnectionRegistry, drain: Drain) {
@@ -32,20 +40,30 @@ final class ConnectionDrain: TimerEntry {
         let share = spread == 0 ? 1 : min(1, Double(now - start) / Double(spread))
         let due = Int((Double(waiting.count) * share).rounded(.up))
         while told < due {
-            letGo(waiting[told])
+            letGo(waiting[told], now: now)
             told += 1
         }
+        let late = arriving
+        arriving = []
+        for connection in late { letGo(connection, now: now) }
         if now >= deadline {
             for connection in registry.snapshot() { connection.terminate(reset: true) }
         } else if !registry.isEmpty {
-            let next = told < waiting.count ? now + Self.stepMilliseconds : deadline
+            let isWaiting = told < waiting.count || !arriving.isEmpty
+            let next = isWaiting ? now + Self.stepMilliseconds : deadline
             loop.schedule(self, at: min(next, deadline))
         }
     }
 
-    private func letGo(_ connection: ConnectionCore) {
+    private func letGo(_ connection: ConnectionCore, now: UInt64) {
         switch connection.stage {
         case .opening:
+            if let opening = connection.opening, opening.isArriving,
+                now < start + Self.arrivalMilliseconds || !opening.drain(on: connection)
+            {
+                arriving.append(connection)
+                return
+            }
             if connection.opening?.drain(on: connection) ?? true { connection.endOpening() }
         case .open:
             connection.beginClosing(code, code == .goingAway ? "going away" : "service restart")

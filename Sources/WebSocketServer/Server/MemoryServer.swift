@@ -68,7 +68,8 @@ package final class MemoryServer: Sendable {
                 authority: "localhost", path: path, additional: headerFields),
             handler: handler, limits: HTTPLimits(options.limits))
         exchange.begin(
-            transport, to: .unix, on: running.client, options: SessionOptions(options),
+            transport, to: .unix, on: running.client,
+            options: SessionOptions(options, isServer: false),
             timeout: options.limits.handshakeTimeout.milliseconds, completion: completion)
     }
 

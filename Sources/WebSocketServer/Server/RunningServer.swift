@@ -11,34 +11,36 @@ final class RunningServer: Sendable {
     let loops: [ServerLoop]
     /// The bound addresses, with the chosen port in place of port 0.
     let addresses: [BoundAddress]
-    private let sockets: [[ListeningSocket]]
+    private let bound: [BoundSockets]
+    /// What each loop has answered last to ``statistics()``.
+    let readings: Mutex<[LoopReading]>
     private let filesAreRemoved = Atomic<Bool>(false)
+    /// Whether another process has the listening sockets, too, and goes on accepting.
+    private let isHandedOver = Atomic<Bool>(false)
 
     /// Binds every address, then starts accepting on every loop.
     init(shared: ServerShared) throws(TransportError) {
         self.shared = shared
-        var bound: [(BoundAddress, [ListeningSocket])] = []
+        var bound: [BoundSockets] = []
         do throws(TransportError) {
             for address in shared.configuration.addresses {
-                bound += try Self.bind(address, shared.configuration)
+                try BoundSockets.bind(address, shared.configuration, into: &bound)
             }
             group = try EventLoopGroup(
                 count: shared.configuration.loopCount, isManual: shared.isClockManual)
         } catch {
-            for socket in bound.flatMap(\.1) {
-                socket.removeFile()
-                socket.close()
-            }
+            for sockets in bound { sockets.giveUp() }
             throw error
         }
         let descriptors = Descriptors()
         Self.fitConnections(of: shared, to: descriptors)
-        sockets = bound.map(\.1)
-        addresses = bound.map(\.0)
+        self.bound = bound
+        addresses = bound.map(\.address)
         loops = group.loops.enumerated().map {
             ServerLoop(
                 number: $0.offset, loop: $0.element, shared: shared, descriptors: descriptors)
         }
+        readings = Mutex(loops.map { $0.resources.reading })
         let resources = loops.map(\.resources)
         for one in resources { one.siblings = resources }
         let hub = Hub(
@@ -47,13 +49,20 @@ final class RunningServer: Sendable {
             deliverRest: { resources[$0].topics?.deliverRest() })
         for loop in loops { loop.makeTopics(hub: hub) }
         watchRefusals()
+        for loop in loops {
+            loop.loop.execute {
+                loop.beginMeasuring()
+                loop.watchTurns()
+            }
+        }
+        watchLoad(descriptors)
         startBroker(hub)
         for loop in loops {
-            // A Unix-domain socket has no SO_REUSEPORT: one loop accepts and hands over in turn.
-            loop.loop.execute { loop.watchTurns() }
-            for group in sockets where loop.number < group.count {
-                let targets = group.count < loops.count ? loops : [loop]
-                loop.loop.execute { loop.listen(on: group[loop.number], for: targets) }
+            for (group, sockets) in bound.enumerated() {
+                let targets = sockets.isEven(over: loops.count) ? [loop] : loops
+                for socket in sockets.sockets(of: loop.number, among: loops.count) {
+                    loop.loop.execute { loop.listen(on: socket, group: group, for: targets) }
+                }
             }
         }
     }
@@ -86,22 +95,22 @@ final class RunningServer: Sendable {
         ])
     }
 
-    private static func bind(
-        _ address: ListenAddress, _ configuration: ServerConfiguration
-    ) throws(TransportError) -> [(BoundAddress, [ListeningSocket])] {
-        switch address {
-        case .hostname(let host, let port):
-            try ListeningSocket.listen(
-                host: host, port: port, count: configuration.loopCount,
-                backlog: configuration.backlog
-            ).map { (.ip(host: $0[0].address.host, port: Int($0[0].address.port)), $0) }
-        case .unix(let path):
-            [
-                (
-                    .unix(path: path),
-                    [try ListeningSocket.listen(unix: path, backlog: configuration.backlog)]
-                )
-            ]
+    /// Measures the load, unless a test moves the clock.
+    private func watchLoad(_ descriptors: Descriptors) {
+        let options = shared.configuration.overload
+        guard options.isEnabled, !shared.isClockManual else { return }
+        let memory = options.memoryThresholds(available: availableMemory())
+        let descriptorThresholds = options.descriptorThresholds(descriptors)
+        let limit = descriptors.limit
+        for loop in loops {
+            loop.loop.execute {
+                loop.watchLoad(
+                    process: loop.number > 0
+                        ? nil
+                        : ProcessLoad(
+                            memory: memory, descriptors: descriptorThresholds,
+                            descriptorLimit: limit))
+            }
         }
     }
 
@@ -130,8 +139,10 @@ final class RunningServer: Sendable {
     /// The files go first, and only once: when the sockets are closed, a successor may listen
     /// there.
     func closeListeners() async {
-        if !filesAreRemoved.exchange(true, ordering: .relaxed) {
-            for socket in sockets.joined() { socket.removeFile() }
+        if !isHandedOver.load(ordering: .relaxed),
+            !filesAreRemoved.exchange(true, ordering: .relaxed)
+        {
+            for socket in bound.flatMap(\.sockets) { socket.removeFile() }
         }
         // On each loop, after it has started to listen: a stop may come that soon.
         await onEachLoop { loop, done in
@@ -144,7 +155,40 @@ final class RunningServer: Sendable {
     /// have ended or the deadline has passed.
     func drain(_ drain: Drain) async {
         await closeListeners()
-        await onEachLoop { $0.drain(drain, done: $1) }
+        let isHandedOver = isHandedOver.load(ordering: .relaxed)
+        await onEachLoop { $0.drain(drain, admitsUpgrades: isHandedOver, done: $1) }
+    }
+
+    // MARK: - A successor
+
+    /// Records that another process has the listening sockets, too: their files stay, and clients
+    /// that this process has accepted last are served before they are drained.
+    func handOver() { isHandedOver.store(true, ordering: .relaxed) }
+
+    /// Returns second descriptors of all listening sockets, which the caller owns, by the address
+    /// in the configuration. There are none once the listeners are closed.
+    func duplicateListeners() async throws(TransportError) -> [ListeningDescriptors] {
+        let copies = Mutex<[Int: [Int32]]>([:])
+        let failure = Mutex<TransportError?>(nil)
+        // On the listeners' own loops, which may close them at any time.
+        await onEachLoop { loop, done in
+            do throws(TransportError) {
+                for (group, descriptor) in try loop.duplicateListeners() {
+                    copies.withLock { $0[group, default: []].append(descriptor) }
+                }
+            } catch {
+                failure.withLock { $0 = error }
+            }
+            done()
+        }
+        let all = copies.withLock { $0 }
+        if let error = failure.withLock({ $0 }) {
+            for descriptor in all.values.joined() { close(descriptor) }
+            throw error
+        }
+        return all.sorted { $0.key < $1.key }.map {
+            ListeningDescriptors(address: bound[$0.key].configured, owned: $0.value)
+        }
     }
 
     /// Ends all connections now. Their handlers' tasks have a moment to end.
@@ -165,6 +209,7 @@ final class RunningServer: Sendable {
     /// Stops the loops, which must have no connections any more, and reports leaks.
     func stopLoops() {
         loops[0].loop.execute { [loops] in loops[0].ignoreSignals() }
+        for loop in loops { loop.loop.execute { loop.resources.load?.stop() } }
         let handles = group.shutdown()
         let resources = loops.map(\.resources)
         var ledger = Ledger(of: resources, handles: handles, budgets: shared.budgets)

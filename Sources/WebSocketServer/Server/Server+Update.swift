@@ -10,10 +10,10 @@ extension Server {
     /// limits of their number stay open.
     ///
     /// - Returns: The names of the settings whose changes were ignored, because they need another
-    ///   server: ``ServerConfiguration/addresses``, ``ServerConfiguration/loops``,
-    ///   ``ServerConfiguration/backlog``, ``ServerConfiguration/handlesSignals``,
-    ///   ``Compression/serverWindowBits`` of the server itself, and whether ``ServerConfiguration/tls``
-    ///   is set.
+    ///   server: the addresses and what else concerns listening, ``ServerConfiguration/loops``,
+    ///   ``ServerConfiguration/handlesSignals``, ``ServerConfiguration/overload``,
+    ///   ``Compression/serverWindowBits`` of the server itself, whether ``ServerConfiguration/tls``
+    ///   is set, and `router` if its methods and paths differ.
     /// - Throws: ``ConfigurationErrors`` or ``RouteErrors``, as the initializer does.
     @discardableResult
     public func update(
@@ -25,11 +25,24 @@ extension Server {
         shared.replaceSettings { current, currentRouter in
             var new = configuration
             ignored = new.keepFixedSettings(of: current)
-            return (new, router ?? currentRouter)
+            var routes = router ?? currentRouter
+            // The figures of routes, and open connections, refer to them by number.
+            if !routes.hasSameRoutes(as: currentRouter) {
+                ignored.append("router")
+                routes = currentRouter
+            }
+            return (new, routes)
         }
         shared.warnOfLoweredConnections()
         await running?.takeSettings()
         return ignored
+    }
+}
+
+extension Router {
+    /// Returns whether another router has routes for the same methods and paths.
+    fileprivate func hasSameRoutes(as other: Router) -> Bool {
+        list.elementsEqual(other.list) { $0 == $1 }
     }
 }
 
@@ -48,6 +61,10 @@ extension ServerConfiguration {
         keep("loops", \.loops)
         keep("backlog", \.backlog)
         keep("handlesSignals", \.handlesSignals)
+        keep("isDualStack", \.isDualStack)
+        keep("unixSockets", \.unixSockets)
+        keep("names", \.names)
+        keep("overload", \.overload)
         // All subscribers with shared contexts have agreed to this window.
         keep("compression.serverWindowBits", \.compression.serverWindowBits)
         if (tls == nil) != (current.tls == nil) {

@@ -13,9 +13,9 @@ public final class Server: Service, TopicPublisher {
     let shared: ServerShared
     private let onListening: @Sendable ([BoundAddress]) -> Void
     private let state = Mutex(ServerState.new)
-    private let stopper = Stopper()
+    let stopper = Stopper()
     /// A stopper that ends ``Drain/delay`` early.
-    private let skipDrainDelay = Stopper()
+    let skipDrainDelay = Stopper()
 
     /// Creates a server that doesn't listen yet. Nothing of the process changes before ``run()``.
     ///
@@ -173,6 +173,10 @@ public final class Server: Service, TopicPublisher {
             metadata: [
                 "addresses": "\(server.addresses.map(\.description).joined(separator: " "))",
                 "loops": "\(shared.configuration.loopCount)",
+            ])
+        shared.logger.debug(
+            "limits",
+            metadata: [
                 "connections.max": "\(shared.admission.max)",
                 "connections.per_address":
                     "\(limits.connectionsPerAddressMax.map { "\($0)" } ?? "off")",
@@ -242,6 +246,10 @@ public final class Server: Service, TopicPublisher {
     /// Whether the server runs, and so listens unless it is stopping.
     public var isRunning: Bool { running != nil }
 
+    /// Whether the server refuses new connections because it is overloaded: see
+    /// ``OverloadOptions``. Health checks of load balancers should report it.
+    public var isOverloaded: Bool { shared.overload.isOverloaded }
+
     /// The loops while the server runs, for tests.
     var runningLoops: [ServerLoop] { running?.loops ?? [] }
 
@@ -259,10 +267,13 @@ public final class Server: Service, TopicPublisher {
 
 /// An address that a server listens on.
 public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
+    /// An IPv4 or IPv6 address, the latter without brackets. If port 0 was configured, the port is
+    /// the one that the kernel has chosen.
     case ip(host: String, port: Int)
+    /// The path of a Unix-domain socket.
     case unix(path: String)
 
-    /// The port, `nil` for a Unix-domain socket.
+    /// The port; `nil` for a Unix-domain socket.
     public var port: Int? {
         if case .ip(_, let port) = self { port } else { nil }
     }
@@ -278,6 +289,7 @@ public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
 
 /// The reason why a server could not run.
 public struct ServerError: Error, Sendable, CustomStringConvertible {
+    /// The kind of an error.
     public struct Code: Sendable, Hashable {
         private let name: String
         /// Another process listens there.
@@ -288,7 +300,9 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let alreadyStarted = Code(name: "alreadyStarted")
     }
 
+    /// The kind of the error.
     public let code: Code
+    /// The problem and what to do, for people.
     public let description: String
     /// The cause, unless ``code`` says it all.
     public let underlying: (any Error)?
@@ -308,23 +322,23 @@ enum ServerState {
     case over
 }
 
-/// A latch that many tasks may release and one waits for.
+/// A latch that many tasks may release and wait for.
 final class Stopper: Sendable {
     private let state = Mutex(StopperState())
 
     func stop() {
-        let waiter = state.withLock { state in
+        let waiters = state.withLock { state in
             state.isStopped = true
-            defer { state.waiter = nil }
-            return state.waiter
+            defer { state.waiters = [] }
+            return state.waiters
         }
-        waiter?.resume()
+        for waiter in waiters { waiter.resume() }
     }
 
     func wait() async {
         await withCheckedContinuation { continuation in
             let isStopped = state.withLock { state in
-                if !state.isStopped { state.waiter = continuation }
+                if !state.isStopped { state.waiters.append(continuation) }
                 return state.isStopped
             }
             if isStopped { continuation.resume() }
@@ -335,5 +349,5 @@ final class Stopper: Sendable {
 /// The state of a ``Stopper``; not nested in it, which Swift 6.3 miscompiles.
 struct StopperState {
     var isStopped = false
-    var waiter: CheckedContinuation<Void, Never>?
+    var waiters: [CheckedContinuation<Void, Never>] = []
 }

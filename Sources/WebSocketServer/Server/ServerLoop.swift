@@ -14,7 +14,7 @@ final class ServerLoop: @unchecked Sendable {
     let shared: ServerShared
     let http: HTTPService
     private let descriptors: Descriptors
-    private var listeners: [Listener] = []
+    private var listeners: [(group: Int, listener: Listener)] = []
     private var signals: [SignalSource] = []
     /// The drain of the connections. It is kept here, because the timer wheel keeps nothing alive.
     private var drain: ConnectionDrain?
@@ -31,9 +31,13 @@ final class ServerLoop: @unchecked Sendable {
         http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, budgets: shared.budgets,
-            admission: shared.admission)
+            admission: shared.admission, routeCount: shared.http.routes.count)
         let configuration = http.settings.configuration
+        resources.access = configuration.accessLog.map { AccessLog($0, loop: loop) }
         resources.handshakes = Self.makeHandshakes(configuration, warnings: shared.warnings)
+        resources.handshakes?.onSuccess = { [unowned resources] in
+            resources.tlsHandshakes.record(nanoseconds: $0)
+        }
         resources.codecs.publicationWindowBits = configuration.compression.serverWindowBits
     }
 
@@ -53,35 +57,66 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Starts to accept on a socket.
     ///
-    /// - Parameter loops: The loops that accepted connections go to, in turn.
-    func listen(on socket: ListeningSocket, for loops: [ServerLoop]) {
+    /// - Parameters:
+    ///   - group: The position of the socket's address among those of the server.
+    ///   - loops: The loops that accepted connections go to, in turn.
+    func listen(on socket: ListeningSocket, group: Int, for loops: [ServerLoop]) {
         var turn = 0
+        let names = HostCheck(shared.configuration, listener: socket.address)
         do {
             let listener = try Listener(loop: loop, socket: socket) { [self] descriptor, peer in
                 let target = loops[turn % loops.count]
                 turn += 1
                 if target === self {
-                    accept(.socket(descriptor), from: peer)
+                    accept(.socket(descriptor), from: peer, names: names)
                 } else {
-                    target.loop.execute { target.accept(.socket(descriptor), from: peer) }
+                    target.loop.execute {
+                        target.accept(.socket(descriptor), from: peer, names: names)
+                    }
                 }
             } onError: { [self] error in
                 resources.counters.acceptErrors += 1
                 shared.warnings.unaccepted.log(["error": "\(error)"], kind: error.code)
             }
-            listeners.append(listener)
+            listeners.append((group, listener))
         } catch {
             shared.logger.critical("cannot listen", metadata: ["error": "\(error)"])
         }
     }
 
+    /// Starts to measure the load.
+    ///
+    /// - Parameter process: The gauges of the process, on one loop only.
+    func watchLoad(process: ProcessLoad?) {
+        let load = LoopLoad(
+            number: number, loop: loop, options: shared.configuration.overload,
+            overload: shared.overload, process: process, logger: shared.logger)
+        resources.load = load
+        load.start()
+    }
+
     func closeListeners() {
-        for listener in listeners { listener.close() }
+        for (_, listener) in listeners { listener.close() }
         listeners = []
     }
 
+    /// Returns second descriptors of the listening sockets, which the caller owns, each with the
+    /// position of its address.
+    func duplicateListeners() throws(TransportError) -> [(group: Int, descriptor: Int32)] {
+        var copies: [(Int, Int32)] = []
+        do throws(TransportError) {
+            for (group, listener) in listeners { copies.append((group, try listener.duplicate())) }
+        } catch {
+            for (_, descriptor) in copies { close(descriptor) }
+            throw error
+        }
+        return copies
+    }
+
     /// Makes a connection of an accepted socket or transport.
-    func accept(_ accepted: AcceptedStream, from peer: SocketAddress) {
+    ///
+    /// - Parameter names: The check of the names in its requests; `nil` accepts any.
+    func accept(_ accepted: AcceptedStream, from peer: SocketAddress, names: HostCheck? = nil) {
         let settings = http.settings
         let proxies = settings.proxies
         let expectsHeader = proxies.proxyProtocol == .required
@@ -89,8 +124,16 @@ final class ServerLoop: @unchecked Sendable {
             shared.warnings.untrustedProxy.log(["peer": "\(peer)"])
             return accepted.close()
         }
+        let load = resources.load?.level ?? .normal
+        if load == .extreme {
+            resources.counters.refusedByOverload += 1
+            shared.warnings.overloaded.log(["peer": "\(peer)"])
+            return accepted.close()
+        }
         guard let entry = makeRoom(for: accepted, from: peer) else { return accepted.close() }
         let exchange = http.makeExchange()
+        exchange.names = names
+        exchange.isRefusable = load > .normal
         if proxies.trusts(peer) { exchange.proxy = peer }
         let connection = ConnectionCore(
             resources: resources, peer: peer, role: .server, options: settings.sessionOptions,
@@ -155,8 +198,12 @@ final class ServerLoop: @unchecked Sendable {
 
     /// Drains all connections as configured. Calls back when none is left and the handlers' tasks
     /// have ended, or the time to wait for these tasks is over.
-    func drain(_ drain: Drain, done: @escaping () -> Void) {
+    ///
+    /// - Parameter admitsUpgrades: Whether clients that have just connected become WebSockets, so
+    ///   that they receive a close code. Otherwise, they are refused.
+    func drain(_ drain: Drain, admitsUpgrades: Bool, done: @escaping () -> Void) {
         resources.registry.isDraining = true
+        resources.registry.refusesUpgrades = !admitsUpgrades
         let drain = ConnectionDrain(loop: loop, registry: resources.registry, drain: drain)
         self.drain = drain
         resources.registry.whenEmpty { [self] in
@@ -170,11 +217,19 @@ final class ServerLoop: @unchecked Sendable {
     /// does.
     func cut(done: @escaping () -> Void) {
         resources.registry.isDraining = true
+        resources.registry.refusesUpgrades = true
         for connection in resources.registry.snapshot() { connection.terminate() }
         resources.registry.whenEmpty { [self] in resources.tasks.wait(until: loop.now, then: done) }
     }
 
     // MARK: - Turns
+
+    /// Starts the measurements that a loop always makes; before it listens.
+    func beginMeasuring() {
+        loop.measureTurns { [resources] milliseconds in
+            resources.turns.record(nanoseconds: milliseconds * 1_000_000)
+        }
+    }
 
     /// Measures the turns and logs slow ones, if the configuration asks for it.
     func watchTurns() {

@@ -22,6 +22,7 @@ final class ServerShared: Sendable {
     /// gap. Set until the loops have caught up.
     let isOverloaded = Atomic<Bool>(false)
     let warnings: ServerWarnings
+    let overload: Overload
     private let lastLedger = Mutex<Ledger?>(nil)
 
     init(
@@ -35,10 +36,11 @@ final class ServerShared: Sendable {
         publisher = Publisher(broker: broker, budget: deliveryBudget)
         self.logger = logger
         warnings = ServerWarnings(logger: logger)
+        overload = Overload(configuration.overload, loopCount: configuration.loopCount)
         settings = Mutex(
             HTTPSettings(
                 configuration, router: router, publisher: publisher, flags: flags,
-                warnings: warnings, logger: logger))
+                overload: overload, warnings: warnings, logger: logger))
         let limits = configuration.limits
         let budgets = MemoryBudgets(limits, configuration.compression)
         self.budgets = budgets
@@ -67,7 +69,7 @@ final class ServerShared: Sendable {
             let (configuration, router) = change(settings.configuration, settings.router)
             settings = HTTPSettings(
                 configuration, router: router, publisher: publisher, flags: flags,
-                warnings: warnings, logger: logger)
+                overload: overload, warnings: warnings, logger: logger)
             let limits = configuration.limits
             budgets.update(limits, configuration.compression)
             backlogBudget.max = configuration.topics.backlogMax.bytes

@@ -25,6 +25,13 @@ struct ServerWarnings: Sendable {
     let untrustedProxy: LogThrottle
     /// The warnings about connections that don't begin with the PROXY protocol's header.
     let invalidPreamble: LogThrottle
+    /// The messages that requests or WebSockets are refused because of the limits of connections;
+    /// the kind is the status or the close code.
+    let crowded: LogThrottle
+    /// The messages that connections are refused because the server is overloaded.
+    let overloaded: LogThrottle
+    /// The warnings about requests that name another host.
+    let misdirected: LogThrottle
     /// The warnings about TLS handshakes that failed.
     let failedTLS: LogThrottle
     /// The warnings about connections that read too slowly.
@@ -56,6 +63,12 @@ struct ServerWarnings: Sendable {
             logger: logger)
         invalidPreamble = LogThrottle(
             "refused: no header of the PROXY protocol", level: .info, logger: logger)
+        crowded = LogThrottle(
+            "refused: too many connections", level: .info, logger: logger)
+        overloaded = LogThrottle("refused: overloaded", level: .info, logger: logger)
+        misdirected = LogThrottle(
+            "refused: the name in Host isn't one of the server's (server.names)", level: .info,
+            logger: logger)
         failedTLS = LogThrottle("TLS failed", level: .info, logger: logger)
         slowConsumer = LogThrottle("slow consumer disconnected", level: .info, logger: logger)
         failedUpgrade = LogThrottle("upgrade failed", level: .error, logger: logger)

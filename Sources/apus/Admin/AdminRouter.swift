@@ -1,3 +1,4 @@
+import Logging
 import RealtimeApp
 import WebSocketServer
 
@@ -6,21 +7,27 @@ struct AdminContext: Sendable {
     /// The public server, which the admin listener asks and controls.
     let server: Server
     let app: RealtimeApp
-    let loaded: Loaded
+    /// Returns the configuration in effect.
+    let loaded: @Sendable () -> Loaded
+    /// The settings of the admin listener, as they were when it started.
+    let settings: AdminSettings
+    let logger: Logger
+    /// The settings of the log, of which the level can be changed.
+    let log: LogSettings
     let reloads: ReloadRequests
-
-    var settings: AdminSettings { loaded.settings.admin }
 }
 
 /// Returns the routes of the admin listener.
-func adminRouter(_ context: AdminContext) -> Router {
+func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
     var router = Router()
     router.add(middleware: AdminHostCheck(context.settings))
     let server = context.server
     context.app.addHealth(to: &router) { _ in
         if !server.isRunning { return "the server is starting" }
-        return server.isDraining ? RealtimeApp.drainingFault : nil
+        if server.isDraining { return RealtimeApp.drainingFault }
+        return server.isOverloaded ? RealtimeApp.overloadFault : nil
     }
+    dashboard.add(to: &router, token: context.settings.token)
     var protection: [any Middleware] = []
     if let token = context.settings.token {
         protection.append(
@@ -29,6 +36,12 @@ func adminRouter(_ context: AdminContext) -> Router {
     router.group(middleware: protection) { router in
         addReload(context.reloads, to: &router)
         // One line for the routes of each part, which need the token.
+        AdminConnectionRoutes.add(to: &router, server, context.logger)
+        AdminTopicRoutes.add(
+            to: &router, server, topics: context.loaded().settings.server.topics)
+        AdminServerRoutes.add(to: &router, context)
+        addMetrics(to: &router, of: server)
+        LogLevelRoutes.add(to: &router, context.log, context.logger)
     }
     return router
 }

@@ -51,7 +51,8 @@ struct ServeCommand: AsyncParsableCommand {
         defer { log.finish() }
         let sources = self.sources
         let loaded = try loadForCommand(sources)
-        let logger = log.logger(level: loaded.settings.logLevel)
+        log.settings.apply(loaded.settings.log)
+        let logger = log.logger()
         loaded.logWarnings(logger)
         let tls = try readTLSForCommand(loaded, log: log, logger: logger)
         try await serve(

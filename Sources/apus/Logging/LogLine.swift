@@ -32,16 +32,10 @@ struct LogLine {
     static func encode(
         _ event: LogEvent, label: String, metadata: Logger.Metadata, at time: time_t
     ) -> [UInt8] {
-        var merged = metadata
-        if let own = event.metadata { merged.merge(own) { _, own in own } }
-        if let error = event.error {
-            merged["error.message"] = "\(error)"
-            merged["error.type"] = "\(String(reflecting: type(of: error)))"
-        }
         var line = LogLine(
             event.level, label: label, source: event.source, message: event.message.description,
             at: time)
-        line.append(merged)
+        line.append(event.allMetadata(with: metadata))
         return line.bytes + line.tail
     }
 

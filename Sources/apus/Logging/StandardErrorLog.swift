@@ -1,32 +1,43 @@
 import Dispatch
 import Glibc
 import Logging
-import Synchronization
 
 /// The program's log on standard error. No event loop ever waits for it.
 final class StandardErrorLog: Sendable {
     private static let label = "apus"
+    private static let accessLabel = "apus.access"
 
     private let writer: LineWriter
-    /// The lowest level that is logged.
-    let level = LogLevel()
+    /// The level and the format, which may change at any time.
+    let settings: LogSettings
 
     init() {
         ignoreVanishedReaders()
+        let settings = LogSettings()
+        self.settings = settings
         writer = LineWriter(descriptor: STDERR_FILENO) { count in
-            LogLine.encode(
+            settings.format.encode(
                 LogEvent(
                     level: .warning, message: "log lines were dropped",
-                    metadata: ["count": "\(count)"], source: "apus", file: #fileID,
+                    metadata: ["count": .stringConvertible(count)], source: "apus", file: #fileID,
                     function: #function, line: #line),
-                label: Self.label, metadata: [:], at: time(nil))
+                label: Self.label, metadata: [:])
         }
     }
 
-    func logger(level: Logger.Level = .info) -> Logger {
-        self.level.value = level
-        return Logger(label: Self.label) { [writer, level = self.level] in
-            LineLogHandler(label: $0, writer: writer, level: level)
+    /// Returns a logger with the level of ``settings``, unless it is given one of its own.
+    func logger() -> Logger { logger(label: Self.label) }
+
+    /// Returns a logger for access lines, which doesn't depend on the level of ``settings``.
+    func accessLogger() -> Logger {
+        var logger = logger(label: Self.accessLabel)
+        logger.logLevel = .info
+        return logger
+    }
+
+    private func logger(label: String) -> Logger {
+        Logger(label: label) { [writer, settings] in
+            LineLogHandler(label: $0, writer: writer, settings: settings)
         }
     }
 
@@ -45,20 +56,19 @@ final class StandardErrorLog: Sendable {
 struct LineLogHandler: LogHandler {
     let label: String
     let writer: LineWriter
-    private let level: LogLevel
+    let settings: LogSettings
+    /// The level of this logger alone.
     private var ownLevel: Logger.Level?
     var metadata = Logger.Metadata()
 
-    init(label: String, writer: LineWriter, level: LogLevel = LogLevel()) {
+    init(label: String, writer: LineWriter, settings: LogSettings) {
         self.label = label
         self.writer = writer
-        self.level = level
+        self.settings = settings
     }
 
-    /// The level of the log, which a reload may change for all loggers at once, unless this one has
-    /// been given its own.
     var logLevel: Logger.Level {
-        get { ownLevel ?? level.value }
+        get { ownLevel ?? settings.level }
         set { ownLevel = newValue }
     }
 
@@ -68,20 +78,6 @@ struct LineLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        writer.write(LogLine.encode(event, label: label, metadata: metadata, at: time(nil)))
-    }
-}
-
-/// The lowest level that is logged; any thread.
-final class LogLevel: Sendable {
-    private let rank = Atomic<Int>(LogLevel.rank(.info))
-
-    var value: Logger.Level {
-        get { Logger.Level.allCases[rank.load(ordering: .relaxed)] }
-        set { rank.store(Self.rank(newValue), ordering: .relaxed) }
-    }
-
-    private static func rank(_ level: Logger.Level) -> Int {
-        Logger.Level.allCases.firstIndex(of: level) ?? 0
+        writer.write(settings.format.encode(event, label: label, metadata: metadata))
     }
 }

@@ -78,11 +78,13 @@ struct ConfigurationFile {
 
     private mutating func add(_ value: Node, for key: Key, at line: Int) {
         let origin = Origin.file(path: path, line: line)
-        guard let scalar = value.scalar else {
+        guard let text = value.text(asList: key.takesList) else {
+            let problem =
+                key.takesList
+                ? "takes a list of plain values, without commas in them"
+                : "takes one value, not a list or section"
             faults.append(
-                Fault(
-                    origin, key: key.name,
-                    "takes one value, not a list or section; allowed: \(key.accepted)"))
+                Fault(origin, key: key.name, "\(problem); allowed: \(key.accepted)"))
             return
         }
         if let first = entries[key.name] {
@@ -90,13 +92,29 @@ struct ConfigurationFile {
                 Fault(origin, key: key.name, "given twice, first in line \(first.line)"))
             return
         }
-        entries[key.name] = Entry(text: value.isNull ? "" : scalar.string, line: line)
+        entries[key.name] = Entry(text: text, line: line)
     }
 }
 
 extension Node {
     /// Whether the value is empty, `~` or `null`.
     fileprivate var isNull: Bool { self.null != nil }
+
+    /// Returns the text of a value, or that of a list as the command line has it. Returns `nil` for
+    /// anything else.
+    fileprivate func text(asList takesList: Bool) -> String? {
+        if isNull { return "" }
+        if let scalar { return scalar.string }
+        guard takesList, let sequence else { return nil }
+        var parts: [String] = []
+        for element in sequence {
+            guard let text = element.scalar?.string, !text.utf8.contains(UInt8(ascii: ",")) else {
+                return nil
+            }
+            parts.append(text)
+        }
+        return parts.joined(separator: ", ")
+    }
 }
 
 /// Returns the line, if known, and a one-line description of an error of Yams.

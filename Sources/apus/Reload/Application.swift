@@ -7,6 +7,8 @@ import WebSocketServer
 struct Application: Sendable {
     let broker: any Broker
     let tasks: TaskStore?
+    let addresses: [ListenAddress]
+    let log: StandardErrorLog
     let logger: Logger
 
     /// Returns the features with these settings.
@@ -27,6 +29,8 @@ struct Application: Sendable {
     func configuration(_ settings: Settings, tls: TLSContext?) -> ServerConfiguration {
         var configuration = settings.server
         configuration.handlesSignals = true
+        configuration.addresses = addresses
+        configuration.accessLog = settings.log.accessOptions(log)
         configuration.tls = tls
         return configuration
     }

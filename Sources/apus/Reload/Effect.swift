@@ -12,7 +12,6 @@ enum Effect: String, Sendable, Encodable {
     /// for one word.
     private static let byPrefix: [(prefix: String, effect: Effect)] = [
         ("server", .restart),
-        ("server.tools", .newConnections),
         ("server.proxy_protocol", .newConnections),
         // Whether there is TLS at all needs a restart, see `Reload`.
         ("tls", .newConnections),
@@ -21,6 +20,8 @@ enum Effect: String, Sendable, Encodable {
         ("limits.before_auth.timeout", .newConnections),
         ("limits.handshake", .newConnections),
         ("limits.body", .newConnections),
+        ("limits.lifetime", .newConnections),
+        ("overload", .restart),
         ("heartbeat", .atOnce),
         ("drain", .atOnce),
         ("compression", .newConnections),

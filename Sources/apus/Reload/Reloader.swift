@@ -1,5 +1,6 @@
 import Logging
 import RealtimeApp
+import Synchronization
 import WebSocketServer
 
 /// The reloading of the configuration while the server runs.
@@ -10,12 +11,12 @@ struct Reloader: Sendable {
     let sources: Sources
     let application: Application
     let server: Server
-    let log: StandardErrorLog
+    let current: CurrentConfiguration
+    let log: LogSettings
     let logger: Logger
 
-    /// The values in effect, and what was made of them.
+    /// The state that was made of the values in effect.
     struct State: Sendable {
-        var draft: SettingsDraft
         var authentication: Authentication
         var tls: TLSContext?
     }
@@ -55,7 +56,8 @@ struct Reloader: Sendable {
 
     private func apply(_ state: inout State) async throws(ConfigurationFaults) -> [KeyChange] {
         let loaded = try load(sources)
-        let (changes, effective) = KeyChange.find(from: state.draft, to: loaded.draft)
+        let before = current.loaded
+        let (changes, effective) = KeyChange.find(from: before.draft, to: loaded.draft)
         let settings = Settings(effective)
         let new = try await readFiles(settings, loaded.origins, replacing: state)
         await new.authentication.fetchKeys()
@@ -67,10 +69,17 @@ struct Reloader: Sendable {
             throw ConfigurationFaults(faults: [Fault("configuration", "\(error)")])
         }
         new.authentication.begin()
-        log.level.value = settings.logLevel
+        // A level that was set at the admin listener stays until the key changes.
+        if changes.contains(where: { $0.key.hasPrefix("log.") }) { log.apply(settings.log) }
         loaded.logWarnings(logger)
         settings.tls.logWarnings(of: new.tls, logger)
-        state = State(draft: effective, authentication: new.authentication, tls: new.tls)
+        let fixed = Set(changes.filter { $0.effect == .restart }.map(\.key))
+        // A key that waits for a restart has its earlier value, from its earlier place.
+        var origins = loaded.origins
+        for key in fixed { origins[key] = before.origins[key] }
+        current.loaded = Loaded(
+            settings: settings, draft: effective, origins: origins, warnings: loaded.warnings)
+        state = State(authentication: new.authentication, tls: new.tls)
         return changes
     }
 
@@ -109,5 +118,17 @@ struct Reloader: Sendable {
             metadata: [
                 "changed": "\(report.changes.count - waiting)", "need_restart": "\(waiting)",
             ])
+    }
+}
+
+/// The configuration that is in effect; any thread.
+final class CurrentConfiguration: Sendable {
+    private let state: Mutex<Loaded>
+
+    init(_ loaded: Loaded) { state = Mutex(loaded) }
+
+    var loaded: Loaded {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
     }
 }

@@ -35,7 +35,7 @@ struct OptionalText: Kind {
 }
 
 /// A set of words from a fixed list, in any order.
-struct WordSet<Value: Sendable & Hashable>: Kind {
+struct WordSet<Value: Sendable & Hashable>: ListKind {
     let options: [(word: String, value: Value)]
 
     init(_ options: [(word: String, value: Value)]) { self.options = options }
@@ -61,7 +61,7 @@ struct WordSet<Value: Sendable & Hashable>: Kind {
 }
 
 /// The pages that may connect: `any`, or a list of origins and `same-origin`.
-struct Origins: Kind {
+struct Origins: ListKind {
     private static let same = "same-origin"
     private static let any = "any"
 

@@ -19,6 +19,9 @@ struct Key: Sendable {
     /// Whether the value must never be printed.
     let isSecret: Bool
 
+    /// Whether the value may also be a list in a YAML file.
+    let takesList: Bool
+
     /// The name of the library's setting with the same range, if there is one.
     let setting: String?
 
@@ -37,6 +40,7 @@ struct Key: Sendable {
         self.accepted = kind.accepted
         self.initial = kind.write(SettingsDraft()[keyPath: path])
         self.isSecret = isSecret
+        self.takesList = kind is any ListKind
         self.setting = nil
         self.read = { (text, draft) throws(Rejection) in
             draft[keyPath: path] = try kind.parse(text)
@@ -61,6 +65,7 @@ struct Key: Sendable {
         self.accepted = setting.isOptional ? optional.accepted : kind.accepted
         self.initial = optional.write(setting.value(ServerConfiguration()))
         self.isSecret = false
+        self.takesList = false
         self.setting = setting.name
         self.read = { (text, draft) throws(Rejection) in
             let value = setting.isOptional ? try optional.parse(text) : try kind.parse(text)

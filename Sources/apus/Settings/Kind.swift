@@ -14,6 +14,9 @@ protocol Kind: Sendable {
     func write(_ value: Value) -> String
 }
 
+/// A kind whose values are lists separated by commas.
+protocol ListKind: Kind {}
+
 /// The reason why a text is invalid; completes the sentence "VALUE is …".
 struct Rejection: Error {
     let problem: String

@@ -105,6 +105,12 @@ extension Schema {
             Pings and pongs are no messages.
             """),
         Key(
+            "limits.lifetime", RangedSettings.lifetime, zero: "unlimited",
+            """
+            The time after which a WebSocket is closed with 1012, so that clients spread over all \
+            instances again. It is up to a tenth shorter for each connection.
+            """),
+        Key(
             "limits.close.timeout", RangedSettings.closeTimeout,
             """
             The time for a client to answer a Close frame, and to close its side of the \

@@ -18,7 +18,7 @@ extension Schema {
 }
 
 /// Ranges of addresses and the word `unix`, separated by commas.
-struct TrustedProxies: Kind {
+struct TrustedProxies: ListKind {
     let accepted = "a list of IP addresses, CIDR ranges and unix, or empty (none)"
 
     func parse(_ text: String) throws(Rejection) -> [TrustedProxy] {

@@ -48,7 +48,7 @@ extension Schema {
 }
 
 /// Pairs of files with a certificate and its key, separated by commas.
-struct CertificateList: Kind {
+struct CertificateList: ListKind {
     let accepted = "a list of CERTIFICATE=KEY, or empty (none)"
 
     func parse(_ text: String) throws(Rejection) -> [CertificateFiles] {

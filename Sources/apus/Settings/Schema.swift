@@ -4,8 +4,8 @@ import WebSocketServer
 /// The list of all configuration keys, in the order of the shipped file.
 enum Schema {
     static let keys: [Key] =
-        server + tls + limits + heartbeatAndDrain + compression + topics + broker + proxies + tasks
-        + auth + publish + routes + logging + admin
+        server + listening + handover + tls + limits + heartbeatAndDrain + overload + compression
+        + topics + broker + proxies + tasks + auth + publish + routes + logging + admin
 
     static func key(named name: String) -> Key? { byName[name] }
 
@@ -19,11 +19,14 @@ enum Schema {
 
     private static let server: [Key] = [
         Key(
-            "server.host", Host(), \.host,
-            "The address to listen on."),
+            "server.host", ListeningPlaces(), \.hosts,
+            """
+            The addresses to listen on. `localhost` is 127.0.0.1 and ::1, as far as the machine \
+            has them.
+            """),
         Key(
             "server.port", WholeNumber(ListenAddress.ports), \.port,
-            "The TCP port to listen on; 0 picks a free one."),
+            "The TCP port to listen on; 0 picks a free one for each address."),
         Key(
             "server.socket", SocketPath(), \.socket,
             """
@@ -245,13 +248,4 @@ enum Schema {
                 "Replaces `heartbeat.timeout` on `\(route.path)`."),
         ]
     }
-
-    private static let logging: [Key] = [
-        Key(
-            "log.level", Choice.logLevel, \.logLevel,
-            "The lowest level that is logged."),
-        Key(
-            "log.slow_turn", RangedSettings.slowTurn, zero: "off",
-            "The CPU time of one turn of an event loop beyond which the turn is logged."),
-    ]
 }

@@ -8,14 +8,16 @@ struct Settings: Sendable {
     let server: ServerConfiguration
     /// Whether `/echo` and `/broadcast` are served, for conformance and load tools.
     let tools: Bool
-    /// The level below which records are dropped.
-    let logLevel: Logger.Level
+    let log: LoggingSettings
+    var logLevel: Logger.Level { log.level }
     /// The SQLite file of the tasks; `nil` if there are no tasks.
     let tasksDatabase: String?
     let routes: PerRoute<RouteSettings>
     let broker: BrokerSettings
     let auth: AuthenticationOptions
     let tls: TLSSettings
+    /// The path of the socket for the hand-over to a successor.
+    let handover: String?
     let admin: AdminSettings
 
     /// Creates the settings from a draft whose values are all within their ranges.
@@ -24,16 +26,22 @@ struct Settings: Sendable {
         if let path = draft.socket {
             server.addresses = [.unix(path: path)]
         } else {
-            server.addresses = [.hostname(draft.host, port: draft.port)]
+            server.addresses = draft.hosts.map { host in
+                switch host {
+                case .name(let name): .hostname(name, port: draft.port)
+                case .socket(let path): .unix(path: path)
+                }
+            }
         }
         self.server = server
         self.tools = draft.tools
-        self.logLevel = draft.logLevel
+        self.log = draft.log
         self.tasksDatabase = draft.tasksDatabase
         self.routes = draft.routes
         self.broker = draft.broker
         self.auth = draft.auth
         self.tls = draft.tls
+        self.handover = draft.handover
         self.admin = draft.admin
     }
 }
@@ -43,10 +51,10 @@ struct Settings: Sendable {
 /// Defaults that exist in the library too are taken from `ServerConfiguration`, which alone defines
 /// them.
 struct SettingsDraft: Sendable {
-    var host = "127.0.0.1"
+    var hosts = [ListeningPlace.name("127.0.0.1")]
     /// The port to listen on; 0 picks a free one.
     var port = 8080
-    /// The path of a socket to listen on instead of `host` and `port`.
+    /// The path of a socket to listen on instead of `hosts` and `port`.
     var socket: String?
     /// All other settings of the library; ``Settings`` fills in the addresses.
     var server = ServerConfiguration()
@@ -56,6 +64,7 @@ struct SettingsDraft: Sendable {
     var broker = BrokerSettings()
     var auth = AuthenticationOptions()
     var tls = TLSSettings()
+    var handover: String?
+    var log = LoggingSettings()
     var admin = AdminSettings()
-    var logLevel = Logger.Level.info
 }

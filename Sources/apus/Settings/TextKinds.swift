@@ -88,7 +88,7 @@ struct SocketPath: Kind {
 
 /// Policies by prefix of a topic's name: `ticks/=conflate, logs/=drop_oldest`. The first match
 /// applies.
-struct TopicRules: Kind {
+struct TopicRules: ListKind {
     let policies: Choice<SlowSubscriberPolicy>
 
     var accepted: String { "a list of PREFIX=POLICY, or empty (none)" }
