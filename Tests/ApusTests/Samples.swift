@@ -59,6 +59,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("limits.connections.per_address", "19") {
                 $0.server.limits.connectionsPerAddressMax == 19
             },
+            Sample("limits.connections.per_user", "42") { $0.auth.connectionsPerUser == 42 },
             Sample("limits.message.max", "20KiB") {
                 $0.server.limits.messageSizeMax == .kibibytes(20)
             },
