@@ -71,7 +71,7 @@ import WebSocketServer
         notifier.ready(status: "Connections: 3")
         func next() -> [String] {
             var bytes = [UInt8](repeating: 0, count: 1_024)
-            let count = recv(receiving, &bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(receiving, &bytes, bytes.count, Int32(MSG_DONTWAIT))
             return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
                 .split(separator: "\n").map(String.init)
         }
