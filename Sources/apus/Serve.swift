@@ -49,7 +49,7 @@ func serve(
         logger: logger, log: log.settings, reloads: reloads)
     let reloader = Reloader(
         sources: sources, application: application, server: server, current: current,
-        log: log.settings, logger: logger)
+        log: log.settings, succession: succession, logger: logger)
     let state = Reloader.State(authentication: authentication, tls: tls)
     do {
         try await withAdminListener(admin, succession) {

@@ -11,8 +11,8 @@ import pytest
 COMMANDS = (
     "", "serve", "connect", "config", "config check", "config defaults", "token", "users",
     "users add", "users remove", "users list", "admin", "admin connections", "admin disconnect",
-    "admin topics", "admin publish", "admin config", "admin drain", "admin undrain", "bench", "bench echo", "bench fanout", "bench idle",
-    "bench connect", "bench compare", "reload",
+    "admin topics", "admin publish", "admin config", "admin drain", "admin undrain", "bench",
+    "bench echo", "bench fanout", "bench idle", "bench connect", "bench compare", "reload",
 )
 PORTS = ("8080", "8081", "9000")
 # Examples that can't be run here, by what they contain, and the reason.

@@ -37,7 +37,7 @@ def closed(wire, code):
 
 def get(server, path, method="GET"):
     with Wire.to(server) as wire:
-        wire.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        wire.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         return wire.response(head_only=method == "HEAD").status
 
 
@@ -193,6 +193,12 @@ def test_responses_count_by_route_and_status(serve):
     assert responses() == 9
     # An invalid request has no head that could be counted.
     assert scrape("apus_http_requests_total") == 8
+    with Wire.to(server) as wire:
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: other.example\r\n\r\n")
+        assert wire.response().status == 421
+    scrape = Scrape(server)
+    assert scrape("apus_http_misdirected_total") == 1
+    assert responses(route="none", status="421") == 1
 
 
 def test_publications_and_their_deliveries_count(serve):
@@ -222,7 +228,7 @@ def test_tls_handshakes_count_by_result(secure, authority):
             session = one.session
             assert ask(one).startswith(b"HTTP/1.1 200")
     with Wire.to(server) as wire:
-        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert wire.response().status == 400
     with Wire.to(server) as wire:
         wire.send(b"\x16\x03\x01\x00\x05wrong")

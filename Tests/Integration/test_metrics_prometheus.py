@@ -94,7 +94,7 @@ class Traffic:
             urllib.request.urlopen(request, timeout=5).close()
             assert "hello" in subscriber.recv(timeout=5)
         with Wire.to(self.server) as wire:
-            wire.send(b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            wire.send(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert wire.response().status == 404
         with Wire.to(self.server, "/echo") as wire:
             wire.send_frame(CLOSE, close_payload(4000))

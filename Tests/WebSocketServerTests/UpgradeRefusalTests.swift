@@ -97,6 +97,7 @@ import LiveTesting
                     configuration.origins = .any
                     let settings = HTTPSettings(
                         configuration, router: router, publisher: .idle,
+                        overload: Overload(configuration.overload, loopCount: 1),
                         warnings: ServerWarnings(logger: .silent), logger: .silent)
                     guard case .head(let head) = event,
                         case .webSocket(let route, let parameters) =

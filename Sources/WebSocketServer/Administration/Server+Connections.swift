@@ -16,7 +16,7 @@ extension Server {
         guard let server = running, let route = number(of: filter.route) else {
             return ConnectionList(count: 0, connections: [])
         }
-        let paths = [nil] + shared.http.routes.list.map { Optional($0.path) }
+        let paths = [nil] + shared.http.routes.numbers.routes.map { Optional($0.path) }
         let parts = Mutex<[ConnectionList]>([])
         await server.onEachLoop { loop, done in
             var matches: [ConnectionCore] = []
@@ -66,7 +66,7 @@ extension Server {
     /// is no such route.
     private func number(of path: ExactString?) -> Int?? {
         guard let path else { return .some(nil) }
-        let list = shared.http.routes.list
+        let list = shared.http.routes.numbers.routes
         guard let index = list.firstIndex(where: { $0.isWebSocket && ExactString($0.path) == path })
         else { return nil }
         return index + 1

@@ -29,7 +29,9 @@ final class LoopResources: @unchecked Sendable {
     /// The counts of each route, in the order of the router, behind those without a route.
     var routes: [RouteCounts]
     /// The messages of each route, in the order of ``routes``.
-    let messageCounts: UnsafeMutablePointer<MessageCounts>
+    private(set) var messageCounts: UnsafeMutablePointer<MessageCounts>
+    /// Smaller blocks of these counts, which callers on the stack may still refer to.
+    private var outgrownCounts: [UnsafeMutablePointer<MessageCounts>] = unsafe []
     var assemblies: AssemblyPool
     let codecs: LoopCodecs
     let memory: LoopMemory
@@ -63,7 +65,24 @@ final class LoopResources: @unchecked Sendable {
         unsafe messageCounts.initialize(repeating: MessageCounts(), count: routeCount + 1)
     }
 
-    deinit { unsafe messageCounts.deallocate() }
+    deinit {
+        unsafe messageCounts.deallocate()
+        for unsafe counts in unsafe outgrownCounts { unsafe counts.deallocate() }
+    }
+
+    /// Makes room for the counts of the routes that a reload has added. Open connections then count
+    /// there.
+    func makeRoom(forRoutes routeCount: Int) {
+        let (oldCount, newCount) = (routes.count, routeCount + 1)
+        guard newCount > oldCount else { return }
+        routes += Array(repeating: RouteCounts(), count: newCount - oldCount)
+        let old = unsafe messageCounts
+        unsafe messageCounts = .allocate(capacity: newCount)
+        unsafe messageCounts.initialize(repeating: MessageCounts(), count: newCount)
+        unsafe messageCounts.update(from: old, count: oldCount)
+        for connection in registry.snapshot() { unsafe connection.moveCounts(from: old) }
+        unsafe outgrownCounts.append(old)
+    }
 
     /// The counts so far.
     var total: Counters {

@@ -82,8 +82,9 @@ extension HTTPExchange {
             case .talk(let talk): TalkBridge(request: accepted.request, talk: talk)
             }
         var upgraded = Upgraded(
+            route: route, handler: handler,
             // A reload may have happened since the route decided.
-            route: route, handler: handler, options: settings.options(replacing: accepted.options),
+            options: settings.options(replacing: accepted.options),
             subprotocol: acceptance.subprotocol.flatMap {
                 accepted.request.subprotocol(among: [$0])
             },

@@ -27,18 +27,20 @@ final class HTTPSettings: Sendable {
 
     init(
         _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
-        flags: ServiceFlags = ServiceFlags(),
-        overload: Overload = Overload(OverloadOptions(), loopCount: 1), warnings: ServerWarnings,
-        logger: Logger
+        overload: Overload = Overload(OverloadOptions(), loopCount: 1),
+        flags: ServiceFlags = ServiceFlags(), earlierRoutes: RouteNumbers = RouteNumbers(),
+        warnings: ServerWarnings, logger: Logger
     ) {
         self.configuration = configuration
         self.router = router
         self.publisher = publisher
-        self.flags = flags
         self.overload = overload
+        self.flags = flags
         origins = configuration.origins
         originCheck = OriginCheck(origins: configuration.origins, logger: logger)
-        routes = RouteTable(router, origins: originCheck, warnings: warnings, logger: logger)
+        routes = RouteTable(
+            router, origins: originCheck, earlier: earlierRoutes, warnings: warnings,
+            logger: logger)
         proxies = configuration.proxies
         let options = ConnectionOptions(
             limits: configuration.limits, heartbeat: configuration.heartbeat,

@@ -17,7 +17,7 @@ extension Server {
         let readings = await running?.read(patience) ?? []
         var statistics = ServerStatistics(
             broker: shared.broker.health, isDraining: isDraining, isOverloaded: isOverloaded)
-        statistics.routes = shared.http.routes.list.map {
+        statistics.routes = shared.http.routes.numbers.routes.map {
             RouteStatistics(method: $0.method, path: $0.path, isWebSocket: $0.isWebSocket)
         }
         for reading in readings { statistics.add(reading) }

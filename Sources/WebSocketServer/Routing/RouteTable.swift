@@ -44,24 +44,21 @@ struct RouteTable: Sendable {
 
     private let entries: [Entry]
     private let alwaysServed: [PathPattern]
-    /// The number of routes.
-    var count: Int { entries.count }
-    /// The method and path of every route, by its number, and whether it is a WebSocket's.
-    var list: [(method: HTTPRequest.Method, path: String, isWebSocket: Bool)] {
-        entries.map { entry in
-            switch entry.target {
-            case .upgrade: (.get, entry.pattern.text, true)
-            case .respond(let method, _, _, _): (method, entry.pattern.text, false)
-            }
-        }
-    }
+    /// The numbers of the routes, also of earlier ones that a reload has removed.
+    let numbers: RouteNumbers
     /// The middleware around requests that no route answers; `nil` if there is none.
     let unmatched: MiddlewareChain?
 
-    init(_ router: Router, origins: OriginCheck, warnings: ServerWarnings, logger: Logger) {
+    /// - Parameter earlier: The numbers of the routes that these replace.
+    init(
+        _ router: Router, origins: OriginCheck, earlier: RouteNumbers = RouteNumbers(),
+        warnings: ServerWarnings, logger: Logger
+    ) {
+        var numbers = earlier
         alwaysServed = router.alwaysServed
         unmatched = MiddlewareChain(router.middleware, warnings, logger)
-        entries = router.routes.enumerated().map { index, route in
+        entries = router.routes.map { route in
+            let path = route.pattern.text
             let chain = MiddlewareChain(
                 router.middleware + route.middleware, warnings, logger)
             let target: Target
@@ -69,14 +66,19 @@ struct RouteTable: Sendable {
             case .upgrade(let decide, let options):
                 target = .upgrade(
                     Upgrade(
-                        decide: decide, options: options, number: index + 1, middleware: chain))
+                        decide: decide, options: options,
+                        number: numbers.number(of: RouteName(.get, path, isWebSocket: true)),
+                        middleware: chain))
             case .respond(let method, let respond):
                 let wrapped = chain.map { $0.around(respond, origins: origins) }
                 target = .respond(
-                    method, wrapped ?? respond, number: index + 1, hasMiddleware: chain != nil)
+                    method, wrapped ?? respond,
+                    number: numbers.number(of: RouteName(method, path, isWebSocket: false)),
+                    hasMiddleware: chain != nil)
             }
             return Entry(pattern: route.pattern, target: target)
         }
+        self.numbers = numbers
     }
 
     /// Returns whether a request is served even while the server is overloaded.

@@ -10,10 +10,12 @@ extension Server {
     /// limits of their number stay open.
     ///
     /// - Returns: The names of the settings whose changes were ignored, because they need another
-    ///   server: the addresses and what else concerns listening, ``ServerConfiguration/loops``,
+    ///   server: ``ServerConfiguration/addresses``, ``ServerConfiguration/loops``,
+    ///   ``ServerConfiguration/backlog``, ``ServerConfiguration/isDualStack``,
+    ///   ``ServerConfiguration/unixSockets``, ``ServerConfiguration/names``,
     ///   ``ServerConfiguration/handlesSignals``, ``ServerConfiguration/overload``,
-    ///   ``Compression/serverWindowBits`` of the server itself, whether ``ServerConfiguration/tls``
-    ///   is set, and `router` if its methods and paths differ.
+    ///   ``Compression/serverWindowBits`` of the server itself, and whether
+    ///   ``ServerConfiguration/tls`` is set.
     /// - Throws: ``ConfigurationErrors`` or ``RouteErrors``, as the initializer does.
     @discardableResult
     public func update(
@@ -25,24 +27,11 @@ extension Server {
         shared.replaceSettings { current, currentRouter in
             var new = configuration
             ignored = new.keepFixedSettings(of: current)
-            var routes = router ?? currentRouter
-            // The figures of routes, and open connections, refer to them by number.
-            if !routes.hasSameRoutes(as: currentRouter) {
-                ignored.append("router")
-                routes = currentRouter
-            }
-            return (new, routes)
+            return (new, router ?? currentRouter)
         }
         shared.warnOfLoweredConnections()
         await running?.takeSettings()
         return ignored
-    }
-}
-
-extension Router {
-    /// Returns whether another router has routes for the same methods and paths.
-    fileprivate func hasSameRoutes(as other: Router) -> Bool {
-        list.elementsEqual(other.list) { $0 == $1 }
     }
 }
 

@@ -10,6 +10,7 @@ extension ServerLoop {
     func takeSettings(done: @escaping () -> Void) {
         let settings = shared.http
         guard settings !== http.settings else { return done() }
+        resources.makeRoom(forRoutes: settings.routes.numbers.count)
         http.settings = settings
         let configuration = settings.configuration
         resources.handshakes?.max = Self.handshakesMax(configuration)

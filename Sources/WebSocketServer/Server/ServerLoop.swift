@@ -31,7 +31,7 @@ final class ServerLoop: @unchecked Sendable {
         http = HTTPService(shared.http, loop: loop)
         resources = LoopResources(
             loop: loop, logger: shared.logger, warnings: shared.warnings, budgets: shared.budgets,
-            admission: shared.admission, routeCount: shared.http.routes.count)
+            admission: shared.admission, routeCount: http.settings.routes.numbers.count)
         let configuration = http.settings.configuration
         resources.access = configuration.accessLog.map { AccessLog($0, loop: loop) }
         resources.handshakes = Self.makeHandshakes(configuration, warnings: shared.warnings)

@@ -39,8 +39,8 @@ final class ServerShared: Sendable {
         overload = Overload(configuration.overload, loopCount: configuration.loopCount)
         settings = Mutex(
             HTTPSettings(
-                configuration, router: router, publisher: publisher, flags: flags,
-                overload: overload, warnings: warnings, logger: logger))
+                configuration, router: router, publisher: publisher, overload: overload,
+                flags: flags, warnings: warnings, logger: logger))
         let limits = configuration.limits
         let budgets = MemoryBudgets(limits, configuration.compression)
         self.budgets = budgets
@@ -68,8 +68,9 @@ final class ServerShared: Sendable {
         settings.withLock { settings in
             let (configuration, router) = change(settings.configuration, settings.router)
             settings = HTTPSettings(
-                configuration, router: router, publisher: publisher, flags: flags,
-                overload: overload, warnings: warnings, logger: logger)
+                configuration, router: router, publisher: publisher, overload: overload,
+                flags: flags, earlierRoutes: settings.routes.numbers, warnings: warnings,
+                logger: logger)
             let limits = configuration.limits
             budgets.update(limits, configuration.compression)
             backlogBudget.max = configuration.topics.backlogMax.bytes

@@ -34,13 +34,12 @@ func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
             BearerAuthentication { isEqualInConstantTime($0, token) ? AdminAccess() : nil })
     }
     router.group(middleware: protection) { router in
-        addReload(context.reloads, to: &router)
         // One line for the routes of each part, which need the token.
         AdminConnectionRoutes.add(to: &router, server, context.logger)
-        AdminTopicRoutes.add(
-            to: &router, server, topics: context.loaded().settings.server.topics)
+        AdminTopicRoutes.add(to: &router, context)
         AdminServerRoutes.add(to: &router, context)
         addMetrics(to: &router, of: server)
+        addReload(context.reloads, to: &router)
         LogLevelRoutes.add(to: &router, context.log, context.logger)
     }
     return router

@@ -35,5 +35,8 @@ struct ServiceReporter: Sendable {
         }
     }
 
-    private var status: String { "Connections: \(server.connectionCount)" }
+    private var status: String { Self.status(of: server) }
+
+    /// Returns the line that describes a server.
+    static func status(of server: Server) -> String { "Connections: \(server.connectionCount)" }
 }

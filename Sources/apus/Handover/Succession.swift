@@ -64,6 +64,13 @@ final class Succession: Sendable {
         }
     }
 
+    /// Called before and after a reload of the configuration.
+    func beginReloading() { notifier?.reloading() }
+
+    func endReloading() {
+        notifier?.ready(status: server.withLock { $0.map(ServiceReporter.status(of:)) ?? "" })
+    }
+
     /// Called once the server has ended, or could not start.
     func end() { handover?.end() }
 

@@ -14,8 +14,8 @@ extension Schema {
             "# An empty variable counts as unset. To set an empty value, use the file or --set KEY=.",
             "#",
             "# A size is a whole number of bytes, or one with KiB, MiB or GiB. A duration is a whole",
-            "# number with ms, s, m, h or d. Lists are separated by commas, or YAML lists. A reload",
-            "# reads all keys again; docs/reload.md says which of them need a restart.",
+            "# number with ms, s, m, h or d. Lists are separated by commas, or YAML lists. A reload reads",
+            "# all keys again; docs/reload.md says which of them need a restart.",
         ]
         var open: [Substring] = []
         for key in keys {

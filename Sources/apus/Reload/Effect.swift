@@ -13,6 +13,7 @@ enum Effect: String, Sendable, Encodable {
     private static let byPrefix: [(prefix: String, effect: Effect)] = [
         ("server", .restart),
         ("server.proxy_protocol", .newConnections),
+        ("server.tools", .newConnections),
         // Whether there is TLS at all needs a restart, see `Reload`.
         ("tls", .newConnections),
         ("admin", .restart),

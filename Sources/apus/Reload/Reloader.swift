@@ -1,6 +1,5 @@
 import Logging
 import RealtimeApp
-import Synchronization
 import WebSocketServer
 
 /// The reloading of the configuration while the server runs.
@@ -13,6 +12,7 @@ struct Reloader: Sendable {
     let server: Server
     let current: CurrentConfiguration
     let log: LogSettings
+    let succession: Succession
     let logger: Logger
 
     /// The state that was made of the values in effect.
@@ -38,6 +38,8 @@ struct Reloader: Sendable {
 
     /// Reads everything again, and puts it into effect if it is valid. Logs the result.
     private func reload(_ state: inout State) async -> ReloadReport {
+        succession.beginReloading()
+        defer { succession.endReloading() }
         var report = ReloadReport()
         do throws(ConfigurationFaults) {
             report.changes = try await apply(&state)
