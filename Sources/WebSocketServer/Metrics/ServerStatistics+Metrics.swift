@@ -74,11 +74,11 @@ extension ServerStatistics {
         list.counter(
             "websocket_timeouts_total",
             "Connections closed because the peer was silent, sent no messages for too long, or did "
-                + "not finish the closing handshake.",
+                + "not finish the closing handshake, or because of their lifetime.",
             by: "kind",
             [
                 ("heartbeat", counters.heartbeatTimeouts), ("idle", counters.idleTimeouts),
-                ("close", counters.closeTimeouts),
+                ("close", counters.closeTimeouts), ("lifetime", counters.lifetimesOver),
             ])
         list.histogram(
             "websocket_handshake_duration_seconds",
