@@ -1,5 +1,6 @@
 import Logging
 import RealtimeApp
+import Synchronization
 import WebSocketServer
 
 /// The reloading of the configuration while the server runs.
