@@ -95,8 +95,10 @@ private final class Member: ConnectionHandler, Sendable {
         #expect(await app.server.disconnect(where: filter, code: 4003, reason: "bye") == 400)
         let end = try await clients[0].waitUntilClosed()
         #expect(end.code == 4003 && end.reason == "bye")
+        await app.settle()
         #expect(await app.server.connections(limit: 0).count == 800)
         #expect(await app.server.disconnect(where: ConnectionFilter()) == 800)
+        await app.settle()
         #expect(await app.server.connections().count == 0)
         try await app.stop()
     }
