@@ -1,6 +1,7 @@
 """The admin listener: its protection, its endpoints, and `apus admin`, which uses them."""
 
 import base64
+import contextlib
 import json
 import socket
 from urllib.parse import quote
@@ -129,6 +130,15 @@ def test_the_listener_answers_while_the_server_is_full(administered, client):
     with client(server):
         assert admin.connections()["count"] == 1
         assert admin.get("/readyz").status == 200
+
+
+def test_the_listener_answers_while_descriptors_are_used_up(administered):
+    server, admin = administered(descriptors=200)
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(server.connect())
+        assert admin.connections("?limit=0")["count"] > 50
+        assert admin.get("/healthz").status == 200
 
 
 # Endpoints

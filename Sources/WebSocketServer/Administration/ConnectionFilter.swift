@@ -14,6 +14,7 @@ public struct ConnectionFilter: Sendable, Hashable {
     /// A topic that the connection subscribes to.
     public var topic: ExactString?
 
+    /// Creates a filter without conditions.
     public init() {}
 
     /// Creates a filter for one connection.

@@ -21,8 +21,6 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     private(set) var corkableSizeMax: UInt16 = 0
     /// The bytes that ``countMemory()`` has counted.
     var memoryCounted: UInt32 = 0
-    /// The time when the connection was accepted.
-    let began: CoarseTime
     // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
     @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
     let role: Session.Role
@@ -52,6 +50,8 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     var place = Place.none
     /// The position in the registry's list.
     var listIndex: Int32 = -1
+    /// The time when the connection was accepted.
+    let began: CoarseTime
     let id: UInt64
     /// The client that the connection serves: the one that connected, or the one for which a
     /// trusted proxy did. It changes in the opening phase only, before other threads know of the

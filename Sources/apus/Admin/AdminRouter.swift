@@ -36,8 +36,7 @@ func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
     router.group(middleware: protection) { router in
         // One line for the routes of each part, which need the token.
         AdminConnectionRoutes.add(to: &router, server, context.logger)
-        AdminTopicRoutes.add(
-            to: &router, server, topics: context.loaded().settings.server.topics)
+        AdminTopicRoutes.add(to: &router, context)
         AdminServerRoutes.add(to: &router, context)
         addMetrics(to: &router, of: server)
         addReload(context.reloads, to: &router)

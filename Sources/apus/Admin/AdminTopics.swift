@@ -41,7 +41,8 @@ struct AdminPublished: Codable {
 
 /// The routes of topics.
 enum AdminTopicRoutes {
-    static func add(to router: inout Router, _ server: Server, topics options: TopicOptions) {
+    static func add(to router: inout Router, _ context: AdminContext) {
+        let server = context.server
         router.get("/admin/topics") { request in
             let query = try AdminQuery(request, allowing: ["prefix", "limit"])
             let limit = try query.number("limit", in: 0...10_000, default: 100)
@@ -53,6 +54,7 @@ enum AdminTopicRoutes {
             let wanted = try request.decode(AdminPublication.self) { type, data in
                 try AdminJSON.decode(type, from: data)
             }
+            let options = context.loaded().settings.server.topics
             guard options.isValidName(wanted.topic) else {
                 throw Problem(
                     .unprocessableContent,

@@ -37,6 +37,7 @@ final class Dashboard: Sendable {
             if now.statistics.topics <= Self.topicsMax { rankTopics(of: server) }
             let message = LiveSample(
                 sample: sample, draining: now.statistics.isDraining,
+                overloaded: server.isOverloaded,
                 limits: now.statistics.counters.limitsMet,
                 topics: state.withLock { $0.topics })
             let text = String(decoding: AdminJSON.encode(message), as: UTF8.self)
@@ -118,6 +119,8 @@ struct LiveSample: Codable {
     let sample: DashboardSample
     /// Whether the server is drained or stopping.
     let draining: Bool
+    /// Whether new connections are refused because of overload.
+    let overloaded: Bool
     let limits: [DashboardLimit]
     /// The topics with the most subscribers; `nil` while they aren't known.
     let topics: AdminTopics?
