@@ -53,7 +53,7 @@ extension RealtimeApp {
             let feature = Self.feature(ofRequestsTo: path)
             return About.Route(
                 method: method.rawValue, path: path, kind: "http",
-                token: feature.map(authentication.options.requiredFor.contains) ?? false,
+                token: feature.map(authentication.demandsToken) ?? false,
                 body_max: method == .get ? nil : options.limits.bodySizeMax.bytes)
         }
         var options = self.options

@@ -9,10 +9,11 @@ package final class NotificationSocket: Sendable {
     /// - Parameter address: A path, or an abstract name that begins with `@`. Returns `nil` for
     ///   others.
     package init?(to address: String) {
-        let isAbstract = address.hasPrefix("@")
-        guard isAbstract || address.hasPrefix("/"), var raw = try? RawAddress.unix(address) else {
-            return nil
-        }
+        let first = address.utf8.first
+        let isAbstract = first == UInt8(ascii: "@")
+        guard isAbstract || first == UInt8(ascii: "/"),
+            var raw = try? RawAddress.unix(address)
+        else { return nil }
         if isAbstract {
             // unix(7): a zero byte in place of the @, and none at the end.
             raw.length -= 1

@@ -17,30 +17,35 @@ package func availableMemory() -> Int {
 /// Returns the memory limits of the control group and of those above it, versions 2 and 1.
 private func controlGroupLimits() -> [Int] {
     var files = ["/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+    let slash = UInt8(ascii: "/")
     // A line of version 2 is `0::/path`. In a container, the path is often `/`.
-    for line in (smallFile("/proc/self/cgroup") ?? "").split(separator: "\n")
-    where line.hasPrefix("0::/") {
-        var path = line.dropFirst(3)
+    let prefix = Array("0::/".utf8)
+    for line in smallFile("/proc/self/cgroup").split(separator: UInt8(ascii: "\n"))
+    where line.starts(with: prefix) {
+        var names = line.dropFirst(prefix.count).split(separator: slash)[...]
         while true {
-            files.append("/sys/fs/cgroup\(path == "/" ? "" : path)/memory.max")
-            guard path != "/", let slash = path.lastIndex(of: "/") else { break }
-            path = slash == path.startIndex ? "/" : path[..<slash]
+            let folder = names.map { String(decoding: $0, as: UTF8.self) + "/" }.joined()
+            files.append("/sys/fs/cgroup/\(folder)memory.max")
+            if names.popLast() == nil { break }
         }
     }
     // `max` means that there is no limit.
-    return files.compactMap { smallFile($0) }.compactMap { Int($0.prefix { $0.isNumber }) }
+    return files.compactMap { file in
+        let digits = smallFile(file).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        return Int(String(decoding: digits, as: UTF8.self))
+    }
 }
 
-/// Returns the first 4 KiB of a file as text; `nil` if it can't be read.
-private func smallFile(_ path: String) -> String? {
+/// Returns the first 4 KiB of a file; nothing if it can't be read.
+private func smallFile(_ path: String) -> [UInt8] {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
+    guard descriptor >= 0 else { return [] }
     defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: 4_096)
     let count = unsafe bytes.withUnsafeMutableBytes {
         unsafe read(descriptor, $0.baseAddress!, $0.count)
     }
-    return count >= 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : nil
+    return Array(bytes.prefix(max(0, count)))
 }
 
 /// Gives free memory of the heap back to the system. Takes time, so it must not be called on a loop.

@@ -23,11 +23,11 @@ func serve(
     defer { succession.end() }
     let broker = makeBroker(settings.broker, logger: logger)
     let authentication = try await readForCommand(settings.auth, log: log, logger: logger)
+    await authentication.fetchKeys()
     let tasks = try await openTasks(settings, log, logger)
     defer { tasks?.close() }
     let application = Application(
-        broker: broker, tasks: tasks, addresses: succession.addresses,
-        accessLog: settings.log.accessOptions(log), logger: logger)
+        broker: broker, tasks: tasks, addresses: succession.addresses, log: log, logger: logger)
     let app = application.features(settings, authentication)
     let output = LineWriter(descriptor: STDOUT_FILENO)
     defer { output.finish(within: .milliseconds(100)) }
@@ -43,17 +43,17 @@ func serve(
         }
     }
     succession.attach(server)
-    let reloader = Reloader(
-        sources: sources, application: application, server: server, log: log, logger: logger,
-        succession: succession,
-        state: Reloader.State(
-            loaded: loaded, authentication: authentication, tls: tls))
+    let current = CurrentConfiguration(loaded)
     let admin = AdminContext(
-        server: server, app: app, loaded: { reloader.loaded }, settings: settings.admin,
+        server: server, app: app, loaded: { current.loaded }, settings: loaded.settings.admin,
         logger: logger, log: log.settings, reloads: reloads)
+    let reloader = Reloader(
+        sources: sources, application: application, server: server, current: current,
+        log: log.settings, succession: succession, logger: logger)
+    let state = Reloader.State(authentication: authentication, tls: tls)
     do {
         try await withAdminListener(admin, succession) {
-            let reloading = Task { await reloader.run(reloads) }
+            let reloading = Task { await reloader.run(reloads, from: state) }
             defer { reloads.finish() }
             try await server.run()
             reloads.finish()

@@ -13,6 +13,8 @@ extension Sample {
         Sample("auth.jwt.jwks", "/etc/apus/jwks.json") {
             $0.auth.keySetPath == "/etc/apus/jwks.json"
         },
+        Sample("auth.jwt.jwks_interval", "1m") { $0.auth.keySetInterval == .seconds(60) },
+        Sample("auth.jwt.jwks_pause", "250ms") { $0.auth.keySetPause == .milliseconds(250) },
         Sample("auth.jwt.audience", "apus") { $0.auth.audience == "apus" },
         Sample("auth.jwt.issuer", "https://issuer.example") {
             $0.auth.issuer == "https://issuer.example"
@@ -32,6 +34,9 @@ extension Sample {
                     allowsSameOrigin: true,
                     patterns: [OriginPolicy.Pattern("https://*.example.com")!])
         },
+        Sample("publish.api_key", String(repeating: "k", count: 32)) {
+            $0.auth.publishKey == String(repeating: "k", count: 32)
+        },
     ]
 }
 
@@ -44,7 +49,23 @@ extension Ends {
         Ends(
             "auth.jwt.algorithm", "HS256, HS384 or HS512", accepted: ["HS256", "HS384", "HS512"],
             refused: ["none", "RS256", "hs256", ""]),
-        Ends("auth.jwt.jwks", "a path", accepted: ["", "a"], refused: []),
+        Ends(
+            "auth.jwt.jwks", "a path, an http or https URL, or empty",
+            accepted: ["", "a", "https://a.example/jwks.json?x=1", "http://[::1]:8080"],
+            refused: ["https://", "https://user:password@a.example/", "http://a b/"]),
+        Ends(
+            "auth.jwt.jwks_interval", "1s to 1d", accepted: ["1s", "1d"],
+            refused: ["999ms", "25h"]),
+        Ends(
+            "auth.jwt.jwks_pause", "100ms to 1h", accepted: ["100ms", "1h"],
+            refused: ["99ms", "61m"]),
+        Ends(
+            "publish.api_key", "at least 32 letters, digits or -._~+/",
+            accepted: ["", String(repeating: "k", count: 32)],
+            refused: [String(repeating: "k", count: 31), String(repeating: "k ", count: 32)]),
+        Ends(
+            "limits.connections.per_user", "0 (off) or 1 to 10000000", accepted: ["0", "1"],
+            refused: ["-1", "10000001"]),
         Ends("auth.jwt.audience", "text", accepted: ["", "a"], refused: []),
         Ends("auth.jwt.issuer", "text", accepted: ["", "a"], refused: []),
         Ends("auth.jwt.leeway", "0s to 1m", accepted: ["0s", "1m"], refused: ["60001ms"]),

@@ -228,7 +228,7 @@ struct Ends: Sendable, CustomTestStringConvertible {
             Ends(
                 "server.tools", "true or false", accepted: ["true", "false"], refused: ["yes", "1"]),
             Ends(
-                "server.host", "an IPv4 address",
+                "server.host", "a list of IPv4 addresses",
                 accepted: ["::", "0.0.0.0", "fe80::1%eth0", "localhost", "a-b.example", "my_box"],
                 refused: ["", "localhost:80", "[::1]", "999.0.0.1", "a b", "-a", "a..b"]),
             Ends(

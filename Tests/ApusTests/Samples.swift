@@ -31,7 +31,6 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("server.socket", "/run/a.sock") {
                 $0.server.addresses == [.unix(path: "/run/a.sock")]
             },
-            Sample("server.handover", "/run/h.sock") { $0.handover == "/run/h.sock" },
             Sample("server.loops", "256") { $0.server.loops == 256 },
             Sample("server.backlog", "17") { $0.server.backlog == 17 },
             Sample("server.proxy_protocol", "required") {
@@ -41,9 +40,10 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("server.dual_stack", "true") { $0.server.isDualStack },
             Sample("server.socket_mode", "0660") { $0.server.unixSockets.mode == 0o660 },
             Sample("server.socket_group", "www") { $0.server.unixSockets.group == "www" },
-            Sample("server.names", "*.example.com") {
-                $0.server.names == HostPolicy.Pattern("*.example.com").map { .only([$0]) }
+            Sample("server.names", "app.example.com") {
+                $0.server.names == HostPolicy.Pattern("app.example.com").map { .only([$0]) }
             },
+            Sample("server.handover", "/run/h.sock") { $0.handover == "/run/h.sock" },
             Sample("tls.certificate", "a.pem") { $0.tls.certificate == "a.pem" },
             Sample("tls.key", "a.key") { $0.tls.key == "a.key" },
             Sample("tls.certificates", "b.pem=b.key, c.pem=c.key") {
@@ -59,6 +59,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("limits.connections.per_address", "19") {
                 $0.server.limits.connectionsPerAddressMax == 19
             },
+            Sample("limits.connections.per_user", "42") { $0.auth.connectionsPerUser == 42 },
             Sample("limits.message.max", "20KiB") {
                 $0.server.limits.messageSizeMax == .kibibytes(20)
             },

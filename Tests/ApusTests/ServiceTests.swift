@@ -34,7 +34,8 @@ import WebSocketServer
     @Test("The watchdog is for one process, and only if it has an interval")
     func watchdog() {
         func interval(_ more: [String: String]) -> Duration? {
-            ServiceNotifier(environment: ["NOTIFY_SOCKET": "@apus"].merging(more) { $1 }, process: 7)?
+            ServiceNotifier(
+                environment: ["NOTIFY_SOCKET": "@apus"].merging(more) { $1 }, process: 7)?
                 .watchdogInterval
         }
         #expect(interval([:]) == nil)
@@ -71,7 +72,7 @@ import WebSocketServer
         notifier.ready(status: "Connections: 3")
         func next() -> [String] {
             var bytes = [UInt8](repeating: 0, count: 1_024)
-            let count = recv(receiving, &bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue))
+            let count = recv(receiving, &bytes, bytes.count, Int32(MSG_DONTWAIT))
             return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
                 .split(separator: "\n").map(String.init)
         }

@@ -100,7 +100,7 @@ def test_tasks_and_messages_go_on_while_no_descriptor_is_left(start, tmp_path):
     server = start("limits.connections.max=1000", database(tmp_path), descriptors=limit)
     post = b'{"id": %d, "title": "t"}'
     head = (
-        b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n"
     )
     with contextlib.ExitStack() as stack:
@@ -187,7 +187,7 @@ def jumping(start, faked, tmp_path):
 
 def date_of(server):
     with Wire.to(server) as wire:
-        wire.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         response = wire.response()
         assert response.status == 200
         return response.headers["date"]

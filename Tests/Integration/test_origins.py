@@ -144,7 +144,8 @@ def test_no_page_of_another_origin_publishes_from_a_browser(start, browser, clie
 
 
 def test_a_name_behind_a_proxy_matches_with_its_default_port(start):
-    server = start("origins.allowed=same-origin, https://*.example.com")
+    server = start(
+        "origins.allowed=same-origin, https://*.example.com", "server.names=app.example.org")
     for host, origin, status in [
         ("app.example.org", "https://app.example.org", 101),
         ("app.example.org", "http://app.example.org", 101),

@@ -65,10 +65,9 @@ def test_descriptors(start):
         kept.send(f"GET / HTTP/1.1\r\nHost: {server.authority}\r\n\r\n".encode())
         kept.response()
         crowd = stack.enter_context(contextlib.ExitStack())
-        while is_ready(server):
-            for _ in range(5):
-                crowd.enter_context(server.connect())
-            assert server.descriptors() < 200
+        for _ in range(60 - server.descriptors()):
+            crowd.enter_context(server.connect())
+        wait_until(lambda: not is_ready(server), "the overload is noticed")
         assert_refuses_newcomers_only(server, open_one, kept)
         crowd.close()
         wait_until(lambda: is_ready(server), "it recovers", 10)
@@ -93,8 +92,10 @@ def test_memory(start):
         # Each is to hold a message of a mebibyte that lacks its last byte.
         message = frame(TEXT, b"x" * (1 << 20))[:-1]
         holders = [crowd.enter_context(Wire.to(server, "/ws")) for _ in range(100)]
-        while is_ready(server):
+        while (before := server.resident_bytes()) < (limit + 2) << 20:
             holders.pop().send(message)
+            wait_until(lambda: server.resident_bytes() >= before + (900 << 10), "it is held")
+        wait_until(lambda: not is_ready(server), "the overload is noticed")
         # More would make it close newcomers at once.
         assert_refuses_newcomers_only(server, open_one, kept)
         crowd.close()

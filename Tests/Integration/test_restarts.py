@@ -3,6 +3,7 @@
 import signal
 
 from balancers import balanced  # noqa: F401
+from channels import wait_logged
 from comers import IS_BIG, SECONDS, SIZE, Crowd
 
 # The shipped file, with quicker checks unless the test is a big one.
@@ -17,6 +18,7 @@ def test_no_handshake_fails_and_every_client_gets_1012(balanced):  # noqa: F811
     )
     for name in "ab":
         haproxy.log.wait_for(lambda lines: f"by_cookie/{name} is UP" in "\n".join(lines), 1)
+    restarted = []
     with Crowd(haproxy.host, haproxy.port) as crowd:
         crowd.wait_for_answers()
         for name, server in (("a", a), ("b", b)):
@@ -27,12 +29,18 @@ def test_no_handshake_fails_and_every_client_gets_1012(balanced):  # noqa: F811
             told = crowd.closes[1012] - closes
             assert told > 0.4 * SIZE, f"{told} told of {connections} sockets: {crowd}"
             assert not crowd.failures, f"{crowd}\n{haproxy.log.text()[-3000:]}"
-            again = server.again()
+            restarted.append(server.again())
             found = haproxy.log.wait_for(
                 lambda lines: f"by_cookie/{name} is UP" in "\n".join(lines), SECONDS)
             assert found, haproxy.log.text()
             crowd.wait_for_answers()
-            assert again.process.poll() is None
+            assert restarted[-1].process.poll() is None
         print(f"rolling restart under {SIZE} connections: {crowd}")
         assert not crowd.failures, crowd
         assert set(crowd.closes) == {1012}, crowd
+    for server in restarted:
+        server.signal(signal.SIGTERM)
+    for server in restarted:
+        wait_logged(server, "not ready any more")
+        # The second signal, which ends the delay.
+        server.stop()

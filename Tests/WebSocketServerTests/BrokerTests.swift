@@ -24,7 +24,7 @@ import LiveTesting
             let client = try await server.upgraded()
             #expect(try await client.readFrame() == .text("subscribed"))
             let page = try server.raw()
-            try await page.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            try await page.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
             #expect(try await page.readResponse().head.contains(" 202 "))
             #expect(try await client.readFrame() == .text("by the route"))
             try await server.server.publish(publication)

@@ -201,7 +201,8 @@ import WebSocketProtocol
         let end = lifecycle.endOfLife(now: Self.start)!
         #expect((3_240_000...3_600_000).contains(end - Self.start))
         #expect(
-            lifecycle.nextDeadline(holdsContext: false, endOfLife: end, now: end - 1) == end)
+            LifecycleWorld.lifecycle(in: .open)
+                .nextDeadline(holdsContext: false, endOfLife: end, now: Self.start) == end)
         var now = Self.start
         while now + 20_000 < end {
             now += 20_000

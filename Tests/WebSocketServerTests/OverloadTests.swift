@@ -10,7 +10,7 @@ import Testing
         func onMessage(
             _ payload: RawSpan, as kind: MessageKind, from connection: Connection
         ) {
-            usleep(200_000)
+            usleep(60_000)
             connection.send("done")
         }
     }
@@ -24,43 +24,55 @@ import Testing
         router.serveAlways("/health")
         let log = LogRecorder()
         try await withServer(router, logger: log.logger) { configuration in
-            configuration.overload.loopLag = .milliseconds(100)
+            configuration.overload.loopLag = .milliseconds(60)
             configuration.overload.onset = .milliseconds(300)
             configuration.overload.recovery = .milliseconds(300)
         } _: { server in
             let address = server.addresses[0]
             /// Returns the response to a request on a connection of its own.
-            func get(_ path: String) async throws -> String {
+            @Sendable func get(_ path: String) async throws -> String {
                 let client = try RawClient(to: address)
-                try await client.send("GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                try await client.send(
+                    "GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 return String(decoding: try await client.readToEnd(), as: UTF8.self)
             }
-            let kept = try RawClient(to: address)
-            _ = try await kept.upgrade("/blocking")
-            // Each message takes 200 ms, so that the loop is always late while they last.
-            let work = Task {
-                while !Task.isCancelled {
-                    for _ in 0..<4 { try await kept.send(.text("work")) }
-                    for _ in 0..<4 { _ = try await kept.readFrame() }
+            /// Returns the first response that begins with a text. On a busy machine, the lag may be
+            /// so extreme at times that connections are closed when they are accepted.
+            @Sendable func get(_ path: String, until beginning: String) async throws -> String {
+                try await within(.seconds(60), "a response with \(beginning)") {
+                    while true {
+                        if let response = try? await get(path), response.hasPrefix(beginning) {
+                            return response
+                        }
+                    }
+                }
+            }
+            // One message or another is always at work, so that the loop is late all the time.
+            let work = [try RawClient(to: address), try RawClient(to: address)].map { client in
+                Task {
+                    _ = try await client.upgrade("/blocking")
+                    while !Task.isCancelled {
+                        try await client.send(.text("work"))
+                        _ = try await client.readFrame()
+                    }
                 }
             }
             try await within(.seconds(30)) {
                 while !server.server.isOverloaded { await Task.yield() }
             }
-            let refused = try await get("/page")
-            #expect(refused.hasPrefix("HTTP/1.1 503 "))
+            let refused = try await get("/page", until: "HTTP/1.1 503 ")
             #expect(refused.contains(/[Rr]etry-[Aa]fter: [123]\r\n/))
-            #expect(try await get("/health").hasSuffix("overloaded"))
-            work.cancel()
-            // The open connection was served all the time.
-            try await work.value
+            #expect(try await get("/health", until: "HTTP/1.1 200 ").hasSuffix("overloaded"))
+            for task in work { task.cancel() }
+            // The open connections were served all the time.
+            for task in work { try await task.value }
             try await within(.seconds(30)) {
                 while server.server.isOverloaded { await Task.yield() }
             }
             #expect(try await get("/page").hasSuffix("page"))
-            #expect(await server.server.counters().refusedByOverload == 1)
+            #expect(await server.server.counters().refusedByOverload > 0)
         }
-        #expect(log.lines(with: "overloaded: new connections are refused").count == 1)
-        #expect(log.lines(with: "no longer overloaded").count == 1)
+        let begun = log.lines(with: "overloaded: new connections are refused").count
+        #expect(begun > 0 && log.lines(with: "no longer overloaded").count == begun)
     }
 }

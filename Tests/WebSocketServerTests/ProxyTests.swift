@@ -188,7 +188,7 @@ extension StopTests {
         server.stop()
         try await within { while !server.isDraining { await Task.yield() } }
         let late = try RawClient(to: address)
-        try await late.send("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+        try await late.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         #expect(try await late.readResponse().body == "true")
         for client in [early, try RawClient(to: address)] {
             if client !== early { try await client.upgrade("/ws") }

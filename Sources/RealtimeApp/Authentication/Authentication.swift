@@ -13,6 +13,9 @@ public struct Authentication: Sendable {
     /// The verifier for open connections, which a reload replaces.
     let current: CurrentAuthenticator
     let users: UserDirectory?
+    /// The keys of a URL; `nil` if there is none.
+    let remoteKeys: RemoteKeySet?
+    let connections: UserConnections
     let signIns: SignInLimits
     let workers: PasswordWorkers
     let logger: Logger
@@ -21,10 +24,13 @@ public struct Authentication: Sendable {
     /// Returns the default: no feature requires a token, and none is accepted.
     public static func none(logger: Logger) -> Authentication {
         Authentication(
-            AuthenticationOptions(), authenticator: nil, users: nil, replacing: nil, logger: logger)
+            AuthenticationOptions(), authenticator: nil, users: nil, remoteKeys: nil,
+            replacing: nil,
+            logger: logger)
     }
 
-    /// Reads the files that `options` refers to. Throws if one is missing or invalid.
+    /// Reads the files that `options` refers to. Throws if one is missing or invalid. Keys of a URL
+    /// are fetched later, by ``fetchKeys()``.
     ///
     /// - Parameter previous: The authentication that this one is to replace. Its counts of attempts
     ///   to sign in go on, unless their limits have changed. It remains in use until ``begin()``.
@@ -43,9 +49,13 @@ public struct Authentication: Sendable {
             throw AuthenticationFault(
                 "auth.required_for", "needs keys: set auth.jwt.secret or auth.jwt.jwks")
         }
+        var remoteKeys: RemoteKeySet?
+        if let url = options.keySetPath, options.hasRemoteKeys {
+            remoteKeys = try Self.remoteKeys(url, options, previous, logger)
+        }
         var authenticator: Authenticator?
         if options.hasKeys {
-            authenticator = try await Authenticator(options, now: now) {
+            authenticator = try await Authenticator(options, remote: remoteKeys, now: now) {
                 logger.warning("auth.jwt.jwks: \($0)")
             }
         }
@@ -54,21 +64,25 @@ public struct Authentication: Sendable {
             users = try UserDirectory(path: path, logger: logger)
         }
         self.init(
-            options, authenticator: authenticator, users: users, replacing: previous,
-            logger: logger)
+            options, authenticator: authenticator, users: users, remoteKeys: remoteKeys,
+            replacing: previous, logger: logger)
     }
 
     private init(
         _ options: AuthenticationOptions, authenticator: Authenticator?, users: UserDirectory?,
-        replacing previous: Authentication?, logger: Logger
+        remoteKeys: RemoteKeySet?, replacing previous: Authentication?, logger: Logger
     ) {
         self.options = options
         self.authenticator = authenticator
         self.users = users
+        self.remoteKeys = remoteKeys
         self.logger = logger
         refusedSignIns = LogThrottle("sign-in refused", level: .info, logger: logger)
         current = previous?.current ?? CurrentAuthenticator(authenticator)
         workers = previous?.workers ?? PasswordWorkers()
+        connections =
+            previous?.connections
+            ?? UserConnections(max: options.connectionsPerUser, logger: logger)
         let hasSameLimits =
             previous?.options.attemptsPerAddress == options.attemptsPerAddress
             && previous?.options.attemptsPerUser == options.attemptsPerUser
@@ -76,7 +90,25 @@ public struct Authentication: Sendable {
     }
 
     /// Verifies the new tokens of connections that the replaced authentication has admitted.
-    public func begin() { current.replace(by: authenticator) }
+    public func begin() {
+        current.replace(by: authenticator)
+        connections.limit(to: options.connectionsPerUser)
+    }
+
+    /// Fetches the keys of a URL, and goes on to do so at intervals. A failure is logged.
+    public func fetchKeys() async { await remoteKeys?.start() }
+
+    /// Returns the keys of a URL. Those of `previous` stay in use until they are fetched again.
+    private static func remoteKeys(
+        _ url: String, _ options: AuthenticationOptions, _ previous: Authentication?,
+        _ logger: Logger
+    ) throws(AuthenticationFault) -> RemoteKeySet {
+        let known = previous?.remoteKeys
+        if let known, known.serves(options) { return known }
+        let keys = try RemoteKeySet(url, options, logger: logger)
+        if let known, known.url == url { keys.begin(with: known.keys) }
+        return keys
+    }
 
     /// Returns a new token; `nil` without a secret to sign it.
     public func mint(
@@ -119,6 +151,36 @@ public struct Authentication: Sendable {
         return try verify(found.token, of: request.remoteAddress)
     }
 
+    /// Authorizes a request to publish: by the key for programs, or by a token if publishing requires
+    /// one.
+    func authorizePublishing(_ request: Request) throws(Problem) {
+        guard let key = options.publishKey else {
+            try authorize(request, for: .publish)
+            return
+        }
+        let found = TokenSource(request.head, query: request.query, acceptsQuery: false)
+        if let given = found.token, Self.isEqual(given, ExactString(key)) { return }
+        guard options.requiredFor.contains(.publish) else {
+            throw .unauthorized(hadToken: found.token != nil)
+        }
+        try authorize(request, for: .publish)
+    }
+
+    /// Compares secrets in a time that depends only on the given one.
+    private static func isEqual(_ given: ExactString, _ expected: ExactString) -> Bool {
+        let (given, expected) = (Array(given.utf8), Array(expected.utf8))
+        var difference: UInt8 = given.count == expected.count ? 0 : 1
+        for index in given.indices {
+            difference |= given[index] ^ expected[index % expected.count]
+        }
+        return difference == 0
+    }
+
+    /// Returns whether plain requests of a feature require a token or key.
+    func demandsToken(_ feature: Feature) -> Bool {
+        options.requiredFor.contains(feature) || feature == .publish && options.publishKey != nil
+    }
+
     /// Returns whether a WebSocket route requires a token.
     func demandsToken(_ route: RealtimeApp.Route) -> Bool {
         route.feature.map(options.requiredFor.contains) ?? true
@@ -154,12 +216,13 @@ public struct Authentication: Sendable {
         let source = TokenSource(request, acceptsQuery: options.acceptsQuery)
         if source.token == nil, options.acceptsFirstMessage(on: route), authenticator != nil {
             return .accept(
-                TokenBoundHandler(current, logger, handler), subprotocol: source.subprotocol,
+                TokenBoundHandler(current, connections, logger, handler),
+                subprotocol: source.subprotocol,
                 awaitsAuthentication: true)
         }
         let identity = try verify(source.token, of: request.remoteAddress)
         return .accept(
-            TokenBoundHandler(current, logger, identity, handler(identity)),
+            TokenBoundHandler(current, connections, logger, identity, handler(identity)),
             subprotocol: source.subprotocol)
     }
 

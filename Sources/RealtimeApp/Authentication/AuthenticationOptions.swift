@@ -25,8 +25,14 @@ public struct AuthenticationOptions: Sendable {
     public var secret: String?
     /// The only algorithm that is accepted with the secret.
     public var algorithm = SecretAlgorithm.hs256
-    /// The path of a file with a JWK Set (RFC 7517 §5), whose keys verify tokens; `nil` means none.
+    /// The path of a file with a JWK Set (RFC 7517 §5), or its `http` or `https` URL. Its keys
+    /// verify tokens. `nil` means none.
     public var keySetPath: String?
+    /// The time after which a set is fetched again from its URL. Default 10 min, `1 s ... 1 d`.
+    public var keySetInterval = Duration.seconds(600)
+    /// The least time between two requests for the set, also if a token has an unknown key.
+    /// Default 10 s, `100 ms ... 1 h`.
+    public var keySetPause = Duration.seconds(10)
     /// The audience that `aud` must contain, and that new tokens get; `nil` means that tokens must
     /// not have one.
     public var audience: String?
@@ -55,7 +61,18 @@ public struct AuthenticationOptions: Sendable {
     /// The part of these attempts that may name the same user.
     public var attemptsPerUser: Int? = 10
 
+    /// The key with which programs may publish without a token; `nil` means none.
+    public var publishKey: String?
+    /// The number of connections with tokens of one user; `nil` means no limit.
+    public var connectionsPerUser: Int?
+
     public init() {}
+
+    /// Whether ``keySetPath`` is a URL.
+    var hasRemoteKeys: Bool {
+        let text = keySetPath?.lowercased() ?? ""
+        return text.hasPrefix("http://") || text.hasPrefix("https://")
+    }
 
     func acceptsFirstMessage(on route: RealtimeApp.Route) -> Bool {
         acceptsFirstMessageOn[route] ?? acceptsFirstMessage

@@ -22,6 +22,8 @@ struct Authenticator: Sendable {
     static let systemClock: Clock = { Date().timeIntervalSince1970 }
 
     private let keys: KeySet
+    /// The keys of a URL; `nil` if there is none.
+    private let remote: RemoteKeySet?
     private let signingKey: KeySet.Key?
     private let options: AuthenticationOptions
     let now: Clock
@@ -29,7 +31,8 @@ struct Authenticator: Sendable {
     /// Reads the keys that `options` refers to. `skipped` is called with each key of the set that
     /// can't be used.
     init(
-        _ options: AuthenticationOptions, now: @escaping Clock = systemClock,
+        _ options: AuthenticationOptions, remote: RemoteKeySet? = nil,
+        now: @escaping Clock = systemClock,
         skipped: (String) -> Void = { _ in }
     ) async throws(AuthenticationFault) {
         var keys = KeySet()
@@ -40,11 +43,12 @@ struct Authenticator: Sendable {
         } else {
             signingKey = nil
         }
-        if let path = options.keySetPath {
+        if let path = options.keySetPath, !options.hasRemoteKeys {
             let data = try readFile(path, for: "auth.jwt.jwks")
             for sentence in try await keys.add(jwks: data) { skipped(sentence) }
         }
         self.keys = keys
+        self.remote = remote
         self.options = options
         self.now = now
     }
@@ -55,7 +59,10 @@ struct Authenticator: Sendable {
     /// Returns the identity of a token. Throws if its signature or claims are invalid.
     func verify(_ text: ExactString) throws(TokenFault) -> Identity {
         let token = try Token(text)
+        let keys = remote.map { self.keys.joined(with: $0.keys) } ?? self.keys
         guard let key = keys.key(for: token.header) else {
+            // The issuer may have a new key. The client's next attempt finds it.
+            remote?.refreshSoon()
             throw TokenFault("no key has its kid and alg")
         }
         let isSigned = try? key.algorithm.verify(token.signature, signs: token.signedPart)

@@ -29,6 +29,13 @@ struct KeySet: Sendable {
         }
     }
 
+    /// Returns a set with the keys of both.
+    func joined(with other: KeySet) -> KeySet {
+        var joined = self
+        joined.keys += other.keys
+        return joined
+    }
+
     mutating func add(_ key: Key) throws(AuthenticationFault) {
         let isTwin = keys.contains {
             $0.id == key.id && $0.algorithm.name == key.algorithm.name

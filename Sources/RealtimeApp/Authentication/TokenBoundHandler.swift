@@ -15,29 +15,34 @@ extension CloseCode {
 /// authenticate. Later messages renew the token of the same `sub` before it expires.
 final class TokenBoundHandler: ConnectionHandler {
     private let authenticator: CurrentAuthenticator
+    private let users: UserConnections
     private let logger: Logger
     private let make: (Identity) -> any ConnectionHandler
     /// The identity; `nil` until the peer's first message.
     private var identity: Identity?
     /// The wrapped handler; `nil` until it has been informed that the connection is open.
     private var handler: (any ConnectionHandler)?
+    /// Whether the connection counts for its user.
+    private var isCounted = false
 
     /// Creates a handler for a connection whose first message must contain a token.
     init(
-        _ authenticator: CurrentAuthenticator, _ logger: Logger,
+        _ authenticator: CurrentAuthenticator, _ users: UserConnections, _ logger: Logger,
         _ make: @escaping (Identity) -> any ConnectionHandler
     ) {
         self.authenticator = authenticator
+        self.users = users
         self.logger = logger
         self.make = make
     }
 
     /// Creates a handler for a connection with a verified token.
     init(
-        _ authenticator: CurrentAuthenticator, _ logger: Logger, _ identity: Identity,
-        _ handler: any ConnectionHandler
+        _ authenticator: CurrentAuthenticator, _ users: UserConnections, _ logger: Logger,
+        _ identity: Identity, _ handler: any ConnectionHandler
     ) {
         self.authenticator = authenticator
+        self.users = users
         self.logger = logger
         self.identity = identity
         self.handler = handler
@@ -46,6 +51,7 @@ final class TokenBoundHandler: ConnectionHandler {
 
     func onOpen(_ connection: Connection) {
         guard let identity else { return }
+        guard enter(identity, connection) else { return }
         watch(connection, until: identity.end)
         connection.setUser(identity.subject)
         handler?.onOpen(connection)
@@ -60,13 +66,23 @@ final class TokenBoundHandler: ConnectionHandler {
         guard identity != nil else {
             return connection.close(.unauthorized, reason: "a token is awaited")
         }
+        guard isCounted else { return }
         handler?.onMessage(payload, as: kind, from: connection)
     }
 
     func onDrain(_ connection: Connection) { handler?.onDrain(connection) }
 
     func onClose(_ connection: Connection, code: CloseCode, reason: String) {
-        if identity != nil { handler?.onClose(connection, code: code, reason: reason) }
+        guard let identity, isCounted else { return }
+        users.leave(identity.subject)
+        handler?.onClose(connection, code: code, reason: reason)
+    }
+
+    /// Counts the connection for its user. Returns false if it is closed because there are too many.
+    private func enter(_ identity: Identity, _ connection: Connection) -> Bool {
+        isCounted = users.enter(identity.subject)
+        if !isCounted { connection.close(.policyViolation, reason: UserConnections.tooMany) }
+        return isCounted
     }
 
     // MARK: - Tokens
@@ -81,6 +97,7 @@ final class TokenBoundHandler: ConnectionHandler {
             identity = new
             watch(connection, until: new.end)
             if isFirst {
+                guard enter(new, connection) else { return }
                 connection.markAuthenticated()
                 connection.setUser(new.subject)
                 let handler = make(new)

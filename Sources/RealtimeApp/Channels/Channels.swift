@@ -36,7 +36,7 @@ extension RealtimeApp {
 
         let broker = self.broker
         router.post("/publish/{channel}") { request in
-            try authentication.authorize(request, for: .publish)
+            try authentication.authorizePublishing(request)
             let channel = request.parameters["channel"] ?? ""
             let message: ExactString
             do throws(PublishFaults) {

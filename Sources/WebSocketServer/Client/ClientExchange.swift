@@ -10,7 +10,9 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
 
     typealias Outcome = Result<(Connection, HTTPResponse), ClientError>
 
-    private let handshake: ClientHandshake
+    /// The handshake; `nil` for a plain request, any final response to which is reported as a
+    /// refusal.
+    private let handshake: ClientHandshake?
     private let request: HTTPRequest
     private let handler: any ConnectionHandler
     private var parser: ResponseParser
@@ -25,7 +27,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     private var refusal: (response: HTTPResponse, body: [UInt8])?
 
     init(
-        handshake: ClientHandshake, request: HTTPRequest, handler: any ConnectionHandler,
+        handshake: ClientHandshake?, request: HTTPRequest, handler: any ConnectionHandler,
         limits: HTTPLimits
     ) {
         self.handshake = handshake
@@ -184,9 +186,13 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
         let code = response.status.code
         // Other interim responses may precede the final one (RFC 9110 §15.2).
         if code < 200, code != 101 { return }
+        guard let handshake else {
+            refusal = (response, [])
+            return
+        }
         do throws(ClientHandshakeFault) {
             let agreement = try handshake.check(response)
-            accepted = (response, agreement, try deflateParameters(agreement))
+            accepted = (response, agreement, try deflateParameters(agreement, handshake))
         } catch {
             switch error {
             // The body of the response says why.
@@ -197,7 +203,7 @@ final class ClientExchange: OpeningPhase, @unchecked Sendable {
     }
 
     private func deflateParameters(
-        _ agreement: HandshakeAgreement
+        _ agreement: HandshakeAgreement, _ handshake: ClientHandshake
     ) throws(ClientHandshakeFault) -> DeflateParameters? {
         guard let offer = handshake.extensions.first else { return nil }
         do {

@@ -152,6 +152,22 @@ public final class WebSocketClient: Sendable {
         return try await run(race).get()
     }
 
+    /// Sends a plain request. Its response is thrown as ``ClientError/Code/refused``.
+    func open(
+        _ url: WebSocketURL, as request: HTTPRequest
+    ) async throws(ClientError) -> (Connection, HTTPResponse) {
+        let (limits, began) = (defaults.limits, ContinuousClock.now)
+        let tls = try self.tls.settings(for: url)
+        let found = try await url.place.addresses(within: limits.handshakeTimeout)
+        let rest = max(.milliseconds(1), limits.handshakeTimeout - (.now - began))
+        let race = AddressRace(found, tls: tls, options: options, timeout: rest) {
+            ClientExchange(
+                handshake: nil, request: request, handler: NoHandler.shared,
+                limits: HTTPLimits(limits))
+        }
+        return try await run(race).get()
+    }
+
     private static func exchange(
         _ url: WebSocketURL, _ subprotocols: [String], _ headerFields: HTTPFields,
         _ handler: any ConnectionHandler, _ options: ConnectionOptions

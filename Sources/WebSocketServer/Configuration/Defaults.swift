@@ -30,9 +30,6 @@ struct Descriptors: Sendable {
     /// don't get there.
     var freeMin: Int { reserved + slack / 2 }
 
-    /// The number of free descriptors from which on they are accepted again.
-    var freeAgain: Int { reserved + slack }
-
     /// The number of descriptors that further connections may use.
     var leftForConnections: Int { max(0, forConnections - Int(lowestFreeDescriptor())) }
 }

@@ -26,10 +26,11 @@ extension OverloadOptions {
     /// for want of descriptors anyway.
     func descriptorThresholds(_ descriptors: Descriptors) -> LoadGauge.Thresholds {
         let free = min(freeDescriptors ?? descriptors.freeMin, max(1, descriptors.limit - 1))
-        let freeAgain =
-            freeDescriptors.map { $0 + max(1, $0 / 3) } ?? descriptors.freeAgain
+        let high = descriptors.limit - free
+        // A third more must be free, but not so much that this is out of reach.
+        let margin = max(1, min(free / 3, high / 4))
         return LoadGauge.Thresholds(
-            low: max(0, descriptors.limit - freeAgain), high: descriptors.limit - free,
-            extreme: .max, onset: 0, recovery: recovery.milliseconds)
+            low: high - margin, high: high, extreme: .max, onset: 0,
+            recovery: recovery.milliseconds)
     }
 }

@@ -49,13 +49,15 @@ final class RunningServer: Sendable {
             deliverRest: { resources[$0].topics?.deliverRest() })
         for loop in loops { loop.makeTopics(hub: hub) }
         watchRefusals()
-        watchLoad(descriptors)
-        startBroker(hub)
         for loop in loops {
             loop.loop.execute {
                 loop.beginMeasuring()
                 loop.watchTurns()
             }
+        }
+        watchLoad(descriptors)
+        startBroker(hub)
+        for loop in loops {
             for (group, sockets) in bound.enumerated() {
                 let targets = sockets.isEven(over: loops.count) ? [loop] : loops
                 for socket in sockets.sockets(of: loop.number, among: loops.count) {

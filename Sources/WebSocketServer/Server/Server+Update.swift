@@ -14,8 +14,8 @@ extension Server {
     ///   ``ServerConfiguration/backlog``, ``ServerConfiguration/isDualStack``,
     ///   ``ServerConfiguration/unixSockets``, ``ServerConfiguration/names``,
     ///   ``ServerConfiguration/handlesSignals``, ``ServerConfiguration/overload``,
-    ///   ``ServerConfiguration/accessLog``, ``Compression/serverWindowBits`` of the server itself,
-    ///   and whether ``ServerConfiguration/tls`` is set.
+    ///   ``Compression/serverWindowBits`` of the server itself, and whether
+    ///   ``ServerConfiguration/tls`` is set.
     /// - Throws: ``ConfigurationErrors`` or ``RouteErrors``, as the initializer does.
     @discardableResult
     public func update(
@@ -54,8 +54,6 @@ extension ServerConfiguration {
         keep("unixSockets", \.unixSockets)
         keep("names", \.names)
         keep("overload", \.overload)
-        if (accessLog == nil) != (current.accessLog == nil) { ignored.append("accessLog") }
-        accessLog = current.accessLog
         // All subscribers with shared contexts have agreed to this window.
         keep("compression.serverWindowBits", \.compression.serverWindowBits)
         if (tls == nil) != (current.tls == nil) {

@@ -17,6 +17,7 @@ extension ServerLoop {
         resources.topics?.replaceOptions(
             configuration.topics, compression: configuration.compression)
         resources.codecs.forgetAgreements()
+        resources.access = configuration.accessLog.map { AccessLog($0, loop: loop) }
         watchTurns()
         hand(settings, to: resources.registry.snapshot()[...], done: done)
     }

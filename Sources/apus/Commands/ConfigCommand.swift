@@ -22,9 +22,9 @@ struct CheckCommand: AsyncParsableCommand {
         discussion: """
             Reads what "apus serve" would read: the file, the environment variables APUS_… and \
             --set. All errors are printed together, each with its place, key, value and the \
-            allowed values. Then the files of auth.jwt.jwks, auth.users and tls are read. Warns of \
-            environment variables that name no key, and of empty ones, which leave their key as \
-            it is.
+            allowed values. Then the files of auth.jwt.jwks, auth.users and tls are read. A URL is \
+            not fetched. Warns of environment variables that name no key, and of empty ones, which \
+            leave their key as it is.
 
             EXAMPLES:
               apus config check --config apus.yaml

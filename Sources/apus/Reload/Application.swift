@@ -7,9 +7,8 @@ import WebSocketServer
 struct Application: Sendable {
     let broker: any Broker
     let tasks: TaskStore?
-    /// The addresses to listen on, which may be sockets of the service manager or a predecessor.
     let addresses: [ListenAddress]
-    let accessLog: AccessLogOptions?
+    let log: StandardErrorLog
     let logger: Logger
 
     /// Returns the features with these settings.
@@ -30,9 +29,9 @@ struct Application: Sendable {
     func configuration(_ settings: Settings, tls: TLSContext?) -> ServerConfiguration {
         var configuration = settings.server
         configuration.handlesSignals = true
-        configuration.tls = tls
         configuration.addresses = addresses
-        configuration.accessLog = accessLog
+        configuration.accessLog = settings.log.accessOptions(log)
+        configuration.tls = tls
         return configuration
     }
 }

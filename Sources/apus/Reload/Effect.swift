@@ -12,8 +12,8 @@ enum Effect: String, Sendable, Encodable {
     /// for one word.
     private static let byPrefix: [(prefix: String, effect: Effect)] = [
         ("server", .restart),
-        ("server.tools", .newConnections),
         ("server.proxy_protocol", .newConnections),
+        ("server.tools", .newConnections),
         // Whether there is TLS at all needs a restart, see `Reload`.
         ("tls", .newConnections),
         ("admin", .restart),
@@ -22,6 +22,7 @@ enum Effect: String, Sendable, Encodable {
         ("limits.handshake", .newConnections),
         ("limits.body", .newConnections),
         ("limits.lifetime", .newConnections),
+        ("overload", .restart),
         ("heartbeat", .atOnce),
         ("drain", .atOnce),
         ("compression", .newConnections),
@@ -37,6 +38,7 @@ enum Effect: String, Sendable, Encodable {
         // The new tokens of open connections are verified with them, too.
         ("auth.jwt", .atOnce),
         ("auth", .newConnections),
+        ("publish", .newConnections),
         ("origins", .newConnections),
         ("routes.*.first_message", .newConnections),
         ("routes.*.message", .atOnce),
@@ -44,9 +46,6 @@ enum Effect: String, Sendable, Encodable {
         ("routes.*.compression", .newConnections),
         ("routes.*.heartbeat", .atOnce),
         ("log", .atOnce),
-        ("log.access", .restart),
-        ("log.access_rate", .restart),
-        ("overload", .restart),
     ]
 
     /// Returns the effect of a key; `nil` if nobody has decided on it.

@@ -1,64 +1,48 @@
 import Logging
 import RealtimeApp
-import Synchronization
 import WebSocketServer
 
 /// The reloading of the configuration while the server runs.
 ///
 /// Each reload reads all sources of the start again and validates them. Only if everything is
 /// valid, it replaces the settings of the server.
-final class Reloader: Sendable {
+struct Reloader: Sendable {
     let sources: Sources
     let application: Application
     let server: Server
-    let log: StandardErrorLog
+    let current: CurrentConfiguration
+    let log: LogSettings
+    let succession: Succession
     let logger: Logger
-    private let succession: Succession
-    private let state: Mutex<State>
 
-    /// The configuration in effect, and what was made of it.
+    /// The state that was made of the values in effect.
     struct State: Sendable {
-        var loaded: Loaded
         var authentication: Authentication
         var tls: TLSContext?
     }
 
-    /// - Parameter state: The state of the start.
-    init(
-        sources: Sources, application: Application, server: Server, log: StandardErrorLog,
-        logger: Logger, succession: Succession, state: State
-    ) {
-        self.sources = sources
-        self.application = application
-        self.server = server
-        self.log = log
-        self.logger = logger
-        self.succession = succession
-        self.state = Mutex(state)
-    }
-
-    /// The configuration in effect: changes that need a restart aren't in it.
-    var loaded: Loaded { state.withLock { $0.loaded } }
-
     /// Serves the requests one after the other, until they are finished.
-    func run(_ requests: ReloadRequests) async {
+    ///
+    /// - Parameter initial: The state of the start.
+    func run(_ requests: ReloadRequests, from initial: State) async {
+        var state = initial
         for await request in requests.requests {
             switch request {
             case .signal:
                 requests.signalIsServed()
-                _ = await reload()
-            case .call(let caller): caller.resume(returning: await reload())
+                _ = await reload(&state)
+            case .call(let caller): caller.resume(returning: await reload(&state))
             }
         }
     }
 
     /// Reads everything again, and puts it into effect if it is valid. Logs the result.
-    private func reload() async -> ReloadReport {
+    private func reload(_ state: inout State) async -> ReloadReport {
         succession.beginReloading()
         defer { succession.endReloading() }
         var report = ReloadReport()
         do throws(ConfigurationFaults) {
-            report.changes = try await apply()
+            report.changes = try await apply(&state)
             logSuccess(report)
         } catch {
             report.errors = error.faults.map(\.description)
@@ -72,12 +56,13 @@ final class Reloader: Sendable {
         return report
     }
 
-    private func apply() async throws(ConfigurationFaults) -> [KeyChange] {
-        let state = self.state.withLock { $0 }
+    private func apply(_ state: inout State) async throws(ConfigurationFaults) -> [KeyChange] {
         let loaded = try load(sources)
-        let (changes, effective) = KeyChange.find(from: state.loaded.draft, to: loaded.draft)
+        let before = current.loaded
+        let (changes, effective) = KeyChange.find(from: before.draft, to: loaded.draft)
         let settings = Settings(effective)
         let new = try await readFiles(settings, loaded.origins, replacing: state)
+        await new.authentication.fetchKeys()
         do {
             try await server.update(
                 application.configuration(settings, tls: new.tls),
@@ -86,16 +71,17 @@ final class Reloader: Sendable {
             throw ConfigurationFaults(faults: [Fault("configuration", "\(error)")])
         }
         new.authentication.begin()
-        log.settings.apply(settings.log)
+        // A level that was set at the admin listener stays until the key changes.
+        if changes.contains(where: { $0.key.hasPrefix("log.") }) { log.apply(settings.log) }
         loaded.logWarnings(logger)
         settings.tls.logWarnings(of: new.tls, logger)
-        let reloaded = Loaded(
-            settings: settings, draft: effective, origins: loaded.origins,
-            warnings: loaded.warnings)
-        self.state.withLock {
-            $0 = State(
-                loaded: reloaded, authentication: new.authentication, tls: new.tls)
-        }
+        let fixed = Set(changes.filter { $0.effect == .restart }.map(\.key))
+        // A key that waits for a restart has its earlier value, from its earlier place.
+        var origins = loaded.origins
+        for key in fixed { origins[key] = before.origins[key] }
+        current.loaded = Loaded(
+            settings: settings, draft: effective, origins: origins, warnings: loaded.warnings)
+        state = State(authentication: new.authentication, tls: new.tls)
         return changes
     }
 
@@ -134,5 +120,17 @@ final class Reloader: Sendable {
             metadata: [
                 "changed": "\(report.changes.count - waiting)", "need_restart": "\(waiting)",
             ])
+    }
+}
+
+/// The configuration that is in effect; any thread.
+final class CurrentConfiguration: Sendable {
+    private let state: Mutex<Loaded>
+
+    init(_ loaded: Loaded) { state = Mutex(loaded) }
+
+    var loaded: Loaded {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
     }
 }

@@ -16,8 +16,19 @@ extension Schema {
             \.auth.algorithm,
             "The algorithm of `auth.jwt.secret`."),
         Key(
-            "auth.jwt.jwks", OptionalText.path, \.auth.keySetPath,
-            "The file with a JWK Set whose keys verify tokens."),
+            "auth.jwt.jwks", KeySetLocation(), \.auth.keySetPath,
+            "The file or the URL with a JWK Set whose keys verify tokens."),
+        Key(
+            "auth.jwt.jwks_interval", TimeSpan(.seconds(1) ... .seconds(86_400)),
+            \.auth.keySetInterval,
+            "The time after which the set of a URL is fetched again."),
+        Key(
+            "auth.jwt.jwks_pause", TimeSpan(.milliseconds(100) ... .seconds(3_600)),
+            \.auth.keySetPause,
+            """
+            The least time between two requests for the set, which a token with an unknown `kid` \
+            causes, too, and the time after a failure.
+            """),
         Key(
             "auth.jwt.audience", OptionalText.claim("tokens with an aud are refused"),
             \.auth.audience,

@@ -14,6 +14,12 @@ extension Schema {
             as one address.
             """),
         Key(
+            "limits.connections.per_user", WholeNumber(1...10_000_000).orZero("off"),
+            \.auth.connectionsPerUser,
+            """
+            The number of WebSockets with tokens of one user (`sub`), on routes that demand a token.
+            """),
+        Key(
             "limits.message.max", RangedSettings.messageSizeMax,
             "The largest payload of a message, after inflating. At most `limits.assembly.max`."),
         Key(

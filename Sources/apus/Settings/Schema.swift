@@ -5,7 +5,7 @@ import WebSocketServer
 enum Schema {
     static let keys: [Key] =
         server + listening + handover + tls + limits + heartbeatAndDrain + overload + compression
-        + topics + broker + proxies + tasks + auth + routes + logging + admin
+        + topics + broker + proxies + tasks + auth + publish + routes + logging + admin
 
     static func key(named name: String) -> Key? { byName[name] }
 
