@@ -37,7 +37,7 @@ final class TurnMeter {
             unsafe Unmanaged<TurnMeter>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.began = now }
         }
         // They must not keep a loop alive that is stopped.
-        for unsafe handle in unsafe handles { unsafe uv_unref(handle) }
+        unsafe handles.forEach { unsafe uv_unref($0) }
     }
 
     private var handles: [UnsafeMutablePointer<uv_handle_t>] {
@@ -54,7 +54,7 @@ final class TurnMeter {
     }
 
     func close() {
-        for unsafe handle in unsafe handles {
+        unsafe handles.forEach { handle in
             unsafe uv_close(handle) { handle in
                 // Safety: balances a retain of `init`; libuv uses the handle no more.
                 unsafe Unmanaged<TurnMeter>.fromOpaque(handle!.pointee.data).release()

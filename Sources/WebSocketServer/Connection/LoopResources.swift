@@ -67,7 +67,7 @@ final class LoopResources: @unchecked Sendable {
 
     deinit {
         unsafe messageCounts.deallocate()
-        for unsafe counts in unsafe outgrownCounts { unsafe counts.deallocate() }
+        unsafe outgrownCounts.forEach { unsafe $0.deallocate() }
     }
 
     /// Makes room for the counts of the routes that a reload has added. Open connections then count
