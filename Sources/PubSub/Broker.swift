@@ -49,10 +49,10 @@ public protocol Broker: AnyObject, Sendable {
 /// An event that a broker reports to its server.
 public enum BrokerEvent: Sendable {
     /// A publication for this server's subscribers. The server drops it if more than twice
-    /// `TopicOptions.backlogMax` is pending, which is a gap for the subscribers.
+    /// `TopicConfiguration.backlogMax` is pending, which is a gap for the subscribers.
     case publication(Publication)
     /// A publication whose publisher receives the server's answer. The server refuses it if more
-    /// than `TopicOptions.backlogMax` is pending, which is no gap.
+    /// than `TopicConfiguration.backlogMax` is pending, which is no gap.
     case offer(Publication)
     /// Subscriptions were lost or can't be made, for the reason given: publications may be missed.
     case gap(String)

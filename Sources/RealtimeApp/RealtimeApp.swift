@@ -36,7 +36,7 @@ public struct RealtimeApp: Sendable {
     /// The broker to which the features publish; the server's own.
     let broker: any Broker
     /// The server's options for topics.
-    let topics: TopicOptions
+    let topics: TopicConfiguration
     /// The store of tasks; without it, there are no tasks.
     let tasks: TaskStore?
     /// The authentication of clients.
@@ -44,11 +44,11 @@ public struct RealtimeApp: Sendable {
     /// The version of the program, shown to people; empty if it has none.
     let version: String
     /// The options of the server, which apply to routes without adjustments.
-    let options: ConnectionOptions
+    let options: ConnectionConfiguration
     /// Whether `/echo`, `/echo/async`, `/broadcast` and `/topics` are added, for conformance and
     /// load tools.
     private let hasTools: Bool
-    private let adjust: @Sendable (Route, inout ConnectionOptions) -> Void
+    private let adjust: @Sendable (Route, inout ConnectionConfiguration) -> Void
 
     /// - Parameters:
     ///   - broker: The broker of the server.
@@ -59,10 +59,10 @@ public struct RealtimeApp: Sendable {
     ///   - options: The options of the server, shown to people together with those of the routes.
     ///   - adjusting: Changes the server's options for a route.
     public init(
-        logger: Logger, broker: any Broker, topics: TopicOptions = TopicOptions(),
+        logger: Logger, broker: any Broker, topics: TopicConfiguration = TopicConfiguration(),
         tasks: TaskStore? = nil, authentication: Authentication? = nil, tools: Bool = false,
-        version: String = "", options: ConnectionOptions = ConnectionOptions(),
-        adjusting: @escaping @Sendable (Route, inout ConnectionOptions) -> Void = { _, _ in }
+        version: String = "", options: ConnectionConfiguration = ConnectionConfiguration(),
+        adjusting: @escaping @Sendable (Route, inout ConnectionConfiguration) -> Void = { _, _ in }
     ) {
         self.logger = logger
         self.broker = broker
@@ -118,7 +118,7 @@ public struct RealtimeApp: Sendable {
         return router
     }
 
-    func adjustment(_ route: Route) -> ConnectionOptions.Adjust {
+    func adjustment(_ route: Route) -> ConnectionConfiguration.Adjust {
         { [adjust] options in adjust(route, &options) }
     }
 }

@@ -36,7 +36,7 @@ public class TestConnection: @unchecked Sendable {
         }
     }
 
-    /// Stops reading, so that the server experiences backpressure once ``WireOptions/capacity``
+    /// Stops reading, so that the server experiences backpressure once ``WireConfiguration/capacity``
     /// bytes are on their way. Pings aren't answered either.
     public func stall() async { await memory.perform { [self] in toClient.isStalled = true } }
 
@@ -48,7 +48,7 @@ public class TestConnection: @unchecked Sendable {
 }
 
 /// The properties of a connection in memory.
-public struct WireOptions: Sendable {
+public struct WireConfiguration: Sendable {
     /// The bytes that each direction holds before the writer has to wait, as in a kernel's buffers.
     /// Default 256 KiB, `1...`.
     public var capacity = 256 << 10
@@ -68,7 +68,7 @@ struct Wire: @unchecked Sendable {
     let toClient: WireLane
 
     /// - Parameter seed: Decides the sizes of pieces; `nil` makes them as large as possible.
-    init(number: Int, options: WireOptions, seed: UInt64?) {
+    init(number: Int, options: WireConfiguration, seed: UInt64?) {
         self.number = number
         func lane(_ salt: UInt64) -> WireLane {
             let generator = seed.map { SplitMix($0 &+ salt &* 0x9E37_79B9_7F4A_7C15) }

@@ -108,10 +108,10 @@ public final class TestServer: Sendable {
     public func connect(
         _ path: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
         from address: String = "192.0.2.1", compression: Compression = .off,
-        wire options: WireOptions = WireOptions()
+        wire options: WireConfiguration = WireConfiguration()
     ) async throws -> TestClient {
         let peer = try Self.peer(address)
-        var settings = ConnectionOptions(
+        var settings = ConnectionConfiguration(
             limits: Limits(), heartbeat: Heartbeat(), compression: compression)
         // The server is tested, not the client, which takes everything and never pings.
         settings.heartbeat.interval = nil
@@ -149,7 +149,7 @@ public final class TestServer: Sendable {
     ///   - address: The client's IP address.
     ///   - options: The properties of the connection.
     public func open(
-        from address: String = "192.0.2.1", wire options: WireOptions = WireOptions()
+        from address: String = "192.0.2.1", wire options: WireConfiguration = WireConfiguration()
     ) async throws -> TestSocket {
         let peer = try Self.peer(address)
         let (loop, memory, state, seed) = (loop, memory, state, seed)
@@ -269,7 +269,7 @@ private final class TestServerState: @unchecked Sendable {
 
     init(start: UInt64) { self.start = start }
 
-    func makeWire(_ loop: EventLoop, _ options: WireOptions, _ seed: UInt64?) -> Wire {
+    func makeWire(_ loop: EventLoop, _ options: WireConfiguration, _ seed: UInt64?) -> Wire {
         wires += 1
         let wire = Wire(number: wires, options: options, seed: seed)
         guard transcript != nil else { return wire }

@@ -231,8 +231,8 @@ struct Sample: Sendable, CustomTestStringConvertible {
 
 extension Settings {
     /// The options of a route's connections.
-    fileprivate func options(of route: RealtimeApp.Route) -> ConnectionOptions {
-        var options = ConnectionOptions(
+    fileprivate func options(of route: RealtimeApp.Route) -> ConnectionConfiguration {
+        var options = ConnectionConfiguration(
             limits: server.limits, heartbeat: server.heartbeat, compression: server.compression)
         routes[route].adjust(&options)
         return options

@@ -63,7 +63,7 @@ ALLOWED = {
     "WebSocketServer/Client/WebSocketClient.swift": {"Set(subprotocols)": OURS},
     "WebSocketServer/Client/WebSocketURL.swift": {"": OURS},
     "WebSocketServer/Configuration/OriginPolicy.swift": {"": "origins, tested by themselves"},
-    "WebSocketServer/Configuration/ProxyOptions.swift": {"": CONFIGURED},
+    "WebSocketServer/Configuration/ProxyConfiguration.swift": {"": CONFIGURED},
     "WebSocketServer/HTTP/HTTPExchange.swift": {
         "access(for: request.headerFields[.origin])": "origins, which are bytes there",
     },

@@ -40,7 +40,7 @@ extension TestServer {
     /// Returns a socket after its opening handshake for `/ws`.
     public func upgraded(
         _ path: String = "/ws", _ additional: String = "", from address: String = "192.0.2.1",
-        wire: WireOptions = WireOptions()
+        wire: WireConfiguration = WireConfiguration()
     ) async throws -> TestSocket {
         let socket = try await open(from: address, wire: wire)
         try await socket.upgrade(path, additional)

@@ -73,7 +73,7 @@ import LiveTesting
 
     @Test("The limits are the server's, with what a route adjusts; what is unlimited is left out")
     func limits() async throws {
-        var options = ConnectionOptions()
+        var options = ConnectionConfiguration()
         options.limits.messageSizeMax = .kibibytes(7)
         options.limits.bodySizeMax = .kibibytes(9)
         options.compression.isEnabled = false

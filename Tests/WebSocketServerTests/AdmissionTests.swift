@@ -24,8 +24,8 @@ import LiveTesting
         SocketAddress(.v4(0x0A00_0000 + UInt32(number)), port: UInt16(number))
     }
 
-    private static func proxies(_ trusted: String...) -> ProxyOptions {
-        var options = ProxyOptions()
+    private static func proxies(_ trusted: String...) -> ProxyConfiguration {
+        var options = ProxyConfiguration()
         options.trusted = trusted.map { TrustedProxy($0)! }
         return options
     }

@@ -7,7 +7,7 @@ import WebSocketProtocol
     @Test("Connections share negotiated parameters by their values, not by their options object")
     func byValue() throws {
         let codecs = LoopCodecs(budget: ByteBudget(max: 1 << 20))
-        var values = ConnectionOptions()
+        var values = ConnectionConfiguration()
         values.compression.contextTakeover = .off
         let offer = try #require(values.compression.offer)
         var seen: Set<ObjectIdentifier> = []

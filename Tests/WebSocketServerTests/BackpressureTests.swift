@@ -28,7 +28,7 @@ import LiveTesting
             }
             #expect(queued > highWater)
             // The last message that was queued is the one whose sender waits.
-            #expect(sent.value + 1 == (WireOptions().capacity + queued) / 50_004)
+            #expect(sent.value + 1 == (WireConfiguration().capacity + queued) / 50_004)
             await client.resume()
             #expect(sent.value == 200)
             try await client.readHead()

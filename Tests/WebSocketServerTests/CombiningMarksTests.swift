@@ -120,7 +120,7 @@ struct CombiningMarksTests {
 
     @Test("in the name of a topic")
     func topics() {
-        let topics = TopicOptions()
+        let topics = TopicConfiguration()
         let seconds = threadSeconds {
             #expect(!topics.isValidName(Self.marks))
             #expect(topics.policy(of: Self.marks) == topics.slowSubscribers)

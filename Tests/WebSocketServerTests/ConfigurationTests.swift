@@ -72,7 +72,7 @@ import LiveTesting
                 switch child {
                 case is Int, is Int?, is ByteCount, is ByteCount?, is Duration, is Duration?:
                     found.insert(name)
-                case is Limits, is Heartbeat, is Compression, is TopicOptions, is Drain:
+                case is Limits, is Heartbeat, is Compression, is TopicConfiguration, is Drain:
                     look(at: child, name + ".")
                 default: break
                 }

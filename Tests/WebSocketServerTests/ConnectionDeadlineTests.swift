@@ -238,7 +238,7 @@ import WebSocketProtocol
         let unlimited = ConnectionLifecycle(
             options: LifecycleWorld.options(), id: 1, now: Self.start)
         #expect(unlimited.endOfLife(now: Self.start) == nil)
-        var client = ConnectionOptions()
+        var client = ConnectionConfiguration()
         client.limits.lifetime = .seconds(1)
         #expect(SessionOptions(client, isServer: false).lifetime == 0)
     }

@@ -95,7 +95,7 @@ import Testing
             let recorder = Recorder(echoes: true)
             try await withTestServer(Self.router(recorder), seed: seed) { app in
                 let other = try await app.connect("/echo")
-                var wire = WireOptions()
+                var wire = WireConfiguration()
                 wire.capacity = 64 << 10
                 wire.pieceSizeMax = moment == .answersWait ? nil : pieceSizeMax
                 let socket = try await app.open(wire: wire)
@@ -120,7 +120,7 @@ import Testing
         try await withTestServer(Self.router(Recorder()), seed: seed) {
             $0.compression = Compression()
         } _: { app in
-            var wire = WireOptions()
+            var wire = WireConfiguration()
             // A message is larger than the network, so that writes are partial.
             wire.capacity = 1_000
             let plain = try await app.connect("/echo", wire: wire)

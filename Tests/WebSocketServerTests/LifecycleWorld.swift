@@ -10,7 +10,7 @@ enum LifecycleWorld {
     static func options(
         _ configure: (inout Limits) -> Void = { _ in }, heartbeat: Heartbeat = .off
     ) -> SessionOptions {
-        var options = ConnectionOptions(heartbeat: heartbeat)
+        var options = ConnectionConfiguration(heartbeat: heartbeat)
         options.limits.closeTimeout = .milliseconds(closeTimeout)
         configure(&options.limits)
         return SessionOptions(options)

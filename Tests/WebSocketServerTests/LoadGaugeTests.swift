@@ -107,7 +107,7 @@ import Testing
 
     @Test("Refused clients are told different times, within the range of the recovery")
     func jitter() {
-        var options = OverloadOptions()
+        var options = OverloadConfiguration()
         options.recovery = .milliseconds(4_500)
         let overload = Overload(options, loopCount: 1)
         let times = Set((0..<1_000).map { _ in overload.retryAfter() })
@@ -116,7 +116,7 @@ import Testing
 
     @Test("The server counts as overloaded when half of its loops are late")
     func loops() {
-        let overload = Overload(OverloadOptions(), loopCount: 4)
+        let overload = Overload(OverloadConfiguration(), loopCount: 4)
         #expect(!overload.isOverloaded)
         overload.count(lagging: 1)
         #expect(!overload.isOverloaded)

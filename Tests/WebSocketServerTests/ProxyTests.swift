@@ -21,10 +21,10 @@ private final class Greeter: ConnectionHandler {
     }
 
     private static func proxies(
-        _ trusted: String..., header: ProxyOptions.Header = .xForwardedFor,
-        protocol: ProxyOptions.PROXYProtocol = .off
-    ) -> ProxyOptions {
-        var proxies = ProxyOptions()
+        _ trusted: String..., header: ProxyConfiguration.Header = .xForwardedFor,
+        protocol: ProxyConfiguration.PROXYProtocol = .off
+    ) -> ProxyConfiguration {
+        var proxies = ProxyConfiguration()
         proxies.trusted = trusted.map { TrustedProxy($0)! }
         proxies.header = header
         proxies.proxyProtocol = `protocol`
@@ -54,7 +54,7 @@ private final class Greeter: ConnectionHandler {
             (proxies(), "X-Forwarded-For: 192.0.2.1", "127.0.0.1"),
             (proxies("127.0.0.2", "::/0", "unix"), "X-Forwarded-For: 192.0.2.1", "127.0.0.1"),
         ])
-    func believed(proxies: ProxyOptions, header: String, client: String) async throws {
+    func believed(proxies: ProxyConfiguration, header: String, client: String) async throws {
         try await withServer(Self.router) {
             $0.proxies = proxies
         } _: { server in

@@ -273,7 +273,7 @@ extension Request {
         var sizes: [String: Int] = [:]
         for route in router.routes {
             guard case .upgrade(_, let index) = route.target else { continue }
-            var options = ConnectionOptions(
+            var options = ConnectionConfiguration(
                 limits: Limits(), heartbeat: Heartbeat(), compression: .off)
             if let index { router.adjustments[index](&options) }
             sizes[route.pattern.text] = options.limits.messageSizeMax.bytes

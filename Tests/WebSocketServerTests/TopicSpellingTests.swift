@@ -28,7 +28,7 @@ private let decomposed = "cafe\u{301}"
 
     @Test("The prefix of a rule is compared by bytes")
     func rules() {
-        var options = TopicOptions()
+        var options = TopicConfiguration()
         options.rules = [.init(prefix: "cafe", policy: .conflate)]
         #expect(options.policy(of: decomposed) == .conflate)
         #expect(options.policy(of: composed) == .disconnect)

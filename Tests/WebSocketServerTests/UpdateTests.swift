@@ -54,10 +54,10 @@ struct UpdateTests {
             func evict() {}
         }
         let admission = Admission(max: 100, perAddressMax: nil)
-        var proxies = ProxyOptions()
+        var proxies = ProxyConfiguration()
         proxies.trusted = [TrustedProxy("127.0.0.0/8")!]
         var members: [Member] = []
-        for trusted in [ProxyOptions(), proxies, ProxyOptions()] {
+        for trusted in [ProxyConfiguration(), proxies, ProxyConfiguration()] {
             admission.update(max: 100, perAddressMax: nil, proxies: trusted)
             for holds in [false, true] {
                 let member = Member()
@@ -71,7 +71,7 @@ struct UpdateTests {
             }
         }
         #expect(admission.current.total == 6 && admission.current.addresses == 1)
-        admission.update(max: 2, perAddressMax: 2, proxies: ProxyOptions())
+        admission.update(max: 2, perAddressMax: 2, proxies: ProxyConfiguration())
         let late = Member()
         #expect(admission.enter(late.peer).verdict == .noRoom)
         for member in members { admission.leave(member) }

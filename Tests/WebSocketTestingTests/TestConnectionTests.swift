@@ -18,7 +18,7 @@ import WebSocketTesting
             await client.stall()
             let payload = [UInt8](repeating: 7, count: 100_000)
             for _ in 0..<50 { await client.send(payload) }
-            #expect(await client.unreadCount == WireOptions().capacity)
+            #expect(await client.unreadCount == WireConfiguration().capacity)
             #expect(await client.receiveAvailable().isEmpty)
             let before = await app.server.counters().messages.messagesSent
             #expect(before < 50)
@@ -57,7 +57,7 @@ import WebSocketTesting
     @Test("Bytes may come one at a time")
     func singleBytes() async throws {
         try await withTestServer(Self.echo) { app in
-            var wire = WireOptions()
+            var wire = WireConfiguration()
             wire.pieceSizeMax = 1
             let client = try await app.connect("/", wire: wire)
             await client.send("one by one")

@@ -9,7 +9,7 @@ enum Channels {
     static func topic(of channel: ExactString) -> String { "channel/\(channel)" }
 
     /// Returns the error in a channel's name, if any, as the name of its topic.
-    static func fault(of channel: ExactString, topics: TopicOptions) -> ValidationFault? {
+    static func fault(of channel: ExactString, topics: TopicConfiguration) -> ValidationFault? {
         if topics.isValidName(topic(of: channel)) { return nil }
         let sizeMax = topics.nameSizeMax - topic(of: "").utf8.count
         return ValidationFault(

@@ -51,7 +51,7 @@ final class Admission: Sendable {
     /// - Parameter isOverloaded: Whether no new request should be served for now; called for each
     ///   connection and request, on any thread.
     init(
-        max: Int, perAddressMax: Int?, proxies: ProxyOptions = ProxyOptions(),
+        max: Int, perAddressMax: Int?, proxies: ProxyConfiguration = ProxyConfiguration(),
         isOverloaded: @escaping @Sendable () -> Bool = { false }
     ) {
         self.isOverloaded = isOverloaded
@@ -60,7 +60,7 @@ final class Admission: Sendable {
 
     /// Takes over the limits of another configuration. Connections that exceed a lowered limit
     /// stay, and count for the address for which they were counted before.
-    func update(max: Int, perAddressMax: Int?, proxies: ProxyOptions) {
+    func update(max: Int, perAddressMax: Int?, proxies: ProxyConfiguration) {
         state.withLock { state in
             state.max = min(max, state.descriptorMax)
             state.perAddressMax = perAddressMax

@@ -9,14 +9,14 @@ struct AdmissionState {
     /// The most that the file descriptors allow.
     var descriptorMax = Int.max
     var perAddressMax: Int?
-    var proxies: ProxyOptions
+    var proxies: ProxyConfiguration
     private(set) var all = PlaceCounts()
     /// The places in use by address. They are counted even without a limit, because a reload may
     /// set one.
     private(set) var addresses: [UInt64: PlaceCounts] = [:]
     private(set) var waiting = WaitingPlaces()
 
-    init(max: Int, perAddressMax: Int?, proxies: ProxyOptions) {
+    init(max: Int, perAddressMax: Int?, proxies: ProxyConfiguration) {
         self.max = max
         self.perAddressMax = perAddressMax
         self.proxies = proxies

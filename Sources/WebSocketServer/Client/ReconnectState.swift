@@ -49,7 +49,7 @@ struct ReconnectState {
 struct ReconnectSettings: Sendable {
     var attempt: ConnectionAttempt
     var policy = ReconnectPolicy()
-    var adjusting: ConnectionOptions.Adjust?
+    var adjusting: ConnectionConfiguration.Adjust?
     var prepare: (@Sendable (inout ConnectionAttempt) async throws -> Void)?
     var onEvent: @Sendable (ReconnectEvent) -> Void
     var time = ReconnectTime()

@@ -15,7 +15,7 @@ public final class WebSocketClient: Sendable {
     private let budgets: MemoryBudgets
     /// The settings of all connections; what only a server has is unused.
     private let configuration: ServerConfiguration
-    private let defaults: ConnectionOptions
+    private let defaults: ConnectionConfiguration
     private let options: SessionOptions
     private let tls: ClientTLSContext
     private let next = Atomic<Int>(0)
@@ -59,7 +59,7 @@ public final class WebSocketClient: Sendable {
                 loop: $0, logger: logger, warnings: warnings, budgets: budgets, admission: nil)
         }
         self.budgets = budgets
-        defaults = ConnectionOptions(
+        defaults = ConnectionConfiguration(
             limits: limits, heartbeat: configuration.heartbeat, compression: compression)
         options = SessionOptions(defaults, isServer: false)
         self.tls = ClientTLSContext(tls)
@@ -82,7 +82,7 @@ public final class WebSocketClient: Sendable {
     ///   comes with the response.
     public func connect(
         to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
-        adjusting: ConnectionOptions.Adjust? = nil
+        adjusting: ConnectionConfiguration.Adjust? = nil
     ) async throws(ClientError) -> ClientConnection {
         try await connect(to: url, subprotocols, headerFields, AsyncBridge(), adjusting)
     }
@@ -102,7 +102,7 @@ public final class WebSocketClient: Sendable {
 
     func connect(
         to url: String, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ bridge: AsyncBridge, _ adjusting: ConnectionOptions.Adjust?
+        _ bridge: AsyncBridge, _ adjusting: ConnectionConfiguration.Adjust?
     ) async throws(ClientError) -> ClientConnection {
         let (connection, response) = try await open(
             url, subprotocols, headerFields, adjusting, bridge)
@@ -115,7 +115,7 @@ public final class WebSocketClient: Sendable {
     @discardableResult
     public func connect(
         to url: String, subprotocols: [String] = [], headerFields: HTTPFields = [:],
-        adjusting: ConnectionOptions.Adjust? = nil, handler: sending any ConnectionHandler
+        adjusting: ConnectionConfiguration.Adjust? = nil, handler: sending any ConnectionHandler
     ) async throws(ClientError) -> Connection {
         try await open(url, subprotocols, headerFields, adjusting, handler).0
     }
@@ -125,7 +125,7 @@ public final class WebSocketClient: Sendable {
     /// - Parameter addresses: The addresses to try in place of those that the URL's host has.
     func open(
         _ text: String, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ adjust: ConnectionOptions.Adjust?, _ handler: any ConnectionHandler,
+        _ adjust: ConnectionConfiguration.Adjust?, _ handler: any ConnectionHandler,
         addresses: [ConnectAddress]? = nil
     ) async throws(ClientError) -> (Connection, HTTPResponse) {
         let url = try WebSocketURL(text, hasTLS: true)
@@ -170,7 +170,7 @@ public final class WebSocketClient: Sendable {
 
     private static func exchange(
         _ url: WebSocketURL, _ subprotocols: [String], _ headerFields: HTTPFields,
-        _ handler: any ConnectionHandler, _ options: ConnectionOptions
+        _ handler: any ConnectionHandler, _ options: ConnectionConfiguration
     ) -> ClientExchange {
         var generator = SystemRandomNumberGenerator()
         let nonce = (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
@@ -224,7 +224,7 @@ public final class WebSocketClient: Sendable {
         policy: ReconnectPolicy = ReconnectPolicy(),
         prepare: (@Sendable (inout ConnectionAttempt) async throws -> Void)? = nil,
         onEvent: @escaping @Sendable (ReconnectEvent) -> Void = { _ in },
-        adjusting: ConnectionOptions.Adjust? = nil
+        adjusting: ConnectionConfiguration.Adjust? = nil
     ) -> ReconnectingConnection {
         let first = ConnectionAttempt(
             url: url, subprotocols: subprotocols, headerFields: headerFields)

@@ -24,7 +24,7 @@ public struct Limits: Sendable {
     /// Further connections are refused in the same steps, but none is evicted: a connection beyond
     /// the limit plus twice the headroom is closed when it is accepted. `nil` means no limit.
     ///
-    /// Default `nil`, because all clients of a proxy that ``ProxyOptions`` doesn't trust share one
+    /// Default `nil`, because all clients of a proxy that ``ProxyConfiguration`` doesn't trust share one
     /// address. `1 ... 10_000_000`.
     public var connectionsPerAddressMax: Int?
 

@@ -58,7 +58,7 @@ extension ServerConfiguration {
                     name: "drain.closeCode", value: "\(drain.closeCode.rawValue)",
                     allowed: Drain.closeCodes.map { "\($0.rawValue)" }.joined(separator: " or ")))
         }
-        if let mode = unixSockets.mode, !UnixSocketOptions.modes.contains(mode) {
+        if let mode = unixSockets.mode, !UnixSocketConfiguration.modes.contains(mode) {
             errors.append(
                 ConfigurationError(
                     name: "unixSockets.mode", value: "0o" + String(mode, radix: 8),
@@ -79,8 +79,8 @@ extension ServerConfiguration {
     /// Returns the errors of the settings that a route or a connection has after an adjustment.
     ///
     /// An unchanged ``Limits/frameSizeMax`` may exceed the route's ``Limits/messageSizeMax``.
-    func errors(adjustedBy adjust: ConnectionOptions.Adjust) -> [ConfigurationError] {
-        var options = ConnectionOptions(
+    func errors(adjustedBy adjust: ConnectionConfiguration.Adjust) -> [ConfigurationError] {
+        var options = ConnectionConfiguration(
             limits: limits, heartbeat: heartbeat, compression: compression)
         adjust(&options)
         if options.limits.frameSizeMax == limits.frameSizeMax {
@@ -128,7 +128,7 @@ extension ListenAddress {
     }
 }
 
-extension UnixSocketOptions {
+extension UnixSocketConfiguration {
     package static let modes = 0...0o777
 }
 

@@ -21,27 +21,27 @@ public struct ServerConfiguration: Sendable {
     /// Whether a socket for `::`, all IPv6 addresses, accepts IPv4 connections too. Default false.
     public var isDualStack = false
     /// The access to the files of Unix-domain sockets.
-    public var unixSockets = UnixSocketOptions()
+    public var unixSockets = UnixSocketConfiguration()
     /// The names in `Host` for which the server answers. Default: those of the loopback addresses
     /// on listeners there, any elsewhere.
     public var names = HostPolicy.automatic
 
-    /// The limits on what clients may use. Routes may have others: ``ConnectionOptions``.
+    /// The limits on what clients may use. Routes may have others: ``ConnectionConfiguration``.
     public var limits = Limits()
     /// The heartbeat of WebSockets. Routes may have another one.
     public var heartbeat = Heartbeat()
     /// The compression of messages. Routes may have other settings.
     public var compression = Compression()
     /// The limits of topics, and the treatment of slow consumers.
-    public var topics = TopicOptions()
+    public var topics = TopicConfiguration()
     /// The certificates with which all ``addresses`` speak TLS. `nil`, the default, is plain TCP.
     public var tls: TLSContext?
     /// The way in which a graceful stop closes the connections.
     public var drain = Drain()
     /// The signs of overload, at which new connections are refused.
-    public var overload = OverloadOptions()
+    public var overload = OverloadConfiguration()
     /// The trusted proxies in front of the server. Default none.
-    public var proxies = ProxyOptions()
+    public var proxies = ProxyConfiguration()
     /// The web pages that may open WebSockets and send requests that change something. Pages of
     /// listed origins may also read responses (CORS). Default: the server's own pages.
     public var origins = OriginPolicy.sameOrigin
@@ -51,7 +51,7 @@ public struct ServerConfiguration: Sendable {
     public var slowTurn: Duration?
 
     /// The access log; `nil`, the default, is none.
-    public var accessLog: AccessLogOptions?
+    public var accessLog: AccessLogConfiguration?
 
     /// Whether SIGTERM and SIGINT stop the server: gracefully the first time, at once the second.
     /// After the server has stopped they are ignored, so that a late signal doesn't interrupt the
@@ -87,7 +87,7 @@ public enum ListenAddress: Sendable, Hashable {
 }
 
 /// The access to the file of a Unix-domain socket, set before anyone can connect.
-public struct UnixSocketOptions: Sendable, Hashable {
+public struct UnixSocketConfiguration: Sendable, Hashable {
     /// The permission bits; `nil`, the default, leaves them to the umask. Clients need the
     /// permission to write. `0...0o777`.
     public var mode: Int?

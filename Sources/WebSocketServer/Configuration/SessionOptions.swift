@@ -33,7 +33,7 @@ final class SessionOptions: Sendable {
     /// - Parameters:
     ///   - isServer: Whether the connections are accepted ones, whose lifetime may be limited.
     ///   - route: The path of the route; `nil` if the options are of no route.
-    init(_ options: ConnectionOptions, isServer: Bool = true, route: String? = nil) {
+    init(_ options: ConnectionConfiguration, isServer: Bool = true, route: String? = nil) {
         self.route = route
         let limits = options.limits
         sessionLimits = SessionLimits(

@@ -10,9 +10,9 @@ extension Connection: MessagePublisher {
         case subscribed
         /// The connection subscribed to the topic before.
         case alreadySubscribed
-        /// Empty, longer than ``TopicOptions/nameSizeMax``, or with control characters.
+        /// Empty, longer than ``TopicConfiguration/nameSizeMax``, or with control characters.
         case invalidName
-        /// The connection has ``TopicOptions/perConnectionMax`` subscriptions.
+        /// The connection has ``TopicConfiguration/perConnectionMax`` subscriptions.
         case tooMany
         /// Called from another thread: the connection's loop subscribes it in a moment.
         case handedOver

@@ -14,7 +14,7 @@ public struct Connection: Sendable, Hashable {
     public var id: UInt64 { core.id }
 
     /// The peer's address without its port: `192.0.2.1`, `2001:db8::1`, `unix`. On a server behind
-    /// a trusted proxy it is the address that the proxy names (``ProxyOptions``).
+    /// a trusted proxy it is the address that the proxy names (``ProxyConfiguration``).
     public var remoteAddress: String { core.peer.host }
 
     /// The subprotocol that was negotiated in the opening handshake (RFC 6455 §1.9); `nil` if none,

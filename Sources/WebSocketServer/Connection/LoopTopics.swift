@@ -10,7 +10,7 @@ final class LoopTopics {
     /// any.
     var onPublishResult: (@Sendable (BrokerError?) -> Void)?
     let delivery: TopicDelivery<ConnectionCore>
-    private var options: TopicOptions
+    private var options: TopicConfiguration
     private let deflater: PublicationDeflater
     private let number: Int
     private let codecs: LoopCodecs
@@ -24,7 +24,7 @@ final class LoopTopics {
     private(set) var isDeliveryDue = false
 
     init(
-        number: Int, hub: Hub, broker: any Broker, options: TopicOptions, budget: ByteBudget,
+        number: Int, hub: Hub, broker: any Broker, options: TopicConfiguration, budget: ByteBudget,
         compression: Compression, codecs: LoopCodecs
     ) {
         self.number = number
@@ -48,7 +48,7 @@ final class LoopTopics {
 
     /// Takes over other options, after a reload. Publications that wait keep their policies. The
     /// window of shared contexts stays, because connections have agreed to it.
-    func replaceOptions(_ options: TopicOptions, compression: Compression) {
+    func replaceOptions(_ options: TopicConfiguration, compression: Compression) {
         let changesPolicies =
             options.rules != self.options.rules
             || options.slowSubscribers != self.options.slowSubscribers

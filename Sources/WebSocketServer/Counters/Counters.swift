@@ -26,7 +26,7 @@ public struct Counters: Sendable, Equatable {
     /// room for them.
     public internal(set) var refusedAtAccept = 0
     /// The number of requests answered 503, and of connections closed when they were accepted,
-    /// because the server was overloaded: see ``OverloadOptions``.
+    /// because the server was overloaded: see ``OverloadConfiguration``.
     public internal(set) var refusedByOverload = 0
     /// The number of connections that were evicted for newer ones: they awaited a request, had not
     /// authenticated, or were being closed.

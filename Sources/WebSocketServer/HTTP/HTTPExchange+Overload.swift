@@ -1,7 +1,7 @@
 import HTTPProtocol
 import HTTPTypes
 
-/// The refusals of an overloaded server, see ``OverloadOptions``.
+/// The refusals of an overloaded server, see ``OverloadConfiguration``.
 extension HTTPExchange {
     /// Refuses a request if the server is overloaded and the request is for a new WebSocket or on a
     /// new connection. Returns whether it has.

@@ -14,7 +14,7 @@ final class HTTPSettings: Sendable {
     let overload: Overload
     let origins: OriginPolicy
     let originCheck: OriginCheck
-    let proxies: ProxyOptions
+    let proxies: ProxyConfiguration
     let limits: HTTPLimits
     /// The time limit for a request to arrive, in milliseconds; see ``Limits/handshakeTimeout``.
     let handshakeTimeout: UInt64
@@ -27,7 +27,7 @@ final class HTTPSettings: Sendable {
 
     init(
         _ configuration: ServerConfiguration, router: Router, publisher: Publisher,
-        overload: Overload = Overload(OverloadOptions(), loopCount: 1),
+        overload: Overload = Overload(OverloadConfiguration(), loopCount: 1),
         flags: ServiceFlags = ServiceFlags(), earlierRoutes: RouteNumbers = RouteNumbers(),
         warnings: ServerWarnings, logger: Logger
     ) {
@@ -42,7 +42,7 @@ final class HTTPSettings: Sendable {
             router, origins: originCheck, earlier: earlierRoutes, warnings: warnings,
             logger: logger)
         proxies = configuration.proxies
-        let options = ConnectionOptions(
+        let options = ConnectionConfiguration(
             limits: configuration.limits, heartbeat: configuration.heartbeat,
             compression: configuration.compression)
         sessionOptions = SessionOptions(options)

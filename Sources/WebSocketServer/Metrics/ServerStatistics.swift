@@ -24,10 +24,10 @@ public struct ServerStatistics: Sendable {
     public internal(set) var assemblies = BudgetStatistics()
     /// The bytes reserved for compression contexts: ``Compression/memoryMax``.
     public internal(set) var contexts = BudgetStatistics()
-    /// The bytes that wait for slow consumers: ``TopicOptions/backlogMax``.
+    /// The bytes that wait for slow consumers: ``TopicConfiguration/backlogMax``.
     public internal(set) var backlogs = BudgetStatistics()
     /// The bytes of publications that the loops have not delivered yet:
-    /// ``TopicOptions/backlogMax``.
+    /// ``TopicConfiguration/backlogMax``.
     public internal(set) var deliveries = BudgetStatistics()
 
     /// The time from the first byte of an upgrade request to its 101 response, the decision of the

@@ -20,7 +20,7 @@ final class LoopLoad: TimerEntry {
 
     /// - Parameter process: The gauges of the process, on one loop only.
     init(
-        number: Int, loop: EventLoop, options: OverloadOptions, overload: Overload,
+        number: Int, loop: EventLoop, options: OverloadConfiguration, overload: Overload,
         process: ProcessLoad?, logger: Logger
     ) {
         self.number = number

@@ -8,7 +8,7 @@ final class Overload: Sendable {
     /// The range of seconds after which refused clients may try again.
     private let retrySeconds: ClosedRange<Int>
 
-    init(_ options: OverloadOptions, loopCount: Int) {
+    init(_ options: OverloadConfiguration, loopCount: Int) {
         self.loopCount = loopCount
         let (seconds, attoseconds) = options.recovery.components
         let first = max(1, Int(seconds) + (attoseconds > 0 ? 1 : 0))

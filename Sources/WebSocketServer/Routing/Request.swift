@@ -16,7 +16,7 @@ public struct Request: TopicPublisher {
     /// The body; empty if there is none. At most ``Limits/bodySizeMax``.
     public let body: [UInt8]
     /// The client's IP address without a port, taken from the connection or from a trusted proxy
-    /// (``ProxyOptions``).
+    /// (``ProxyConfiguration``).
     public let remoteAddress: String
     /// Whether the server is stopping or drained: ``Server/isDraining``.
     public let isDraining: Bool

@@ -60,7 +60,7 @@ public struct Router: Sendable {
     }
 
     private(set) var routes: [Route] = []
-    private(set) var adjustments: [ConnectionOptions.Adjust] = []
+    private(set) var adjustments: [ConnectionConfiguration.Adjust] = []
     /// The middleware around all routes, from the outermost to the innermost.
     private(set) var middleware: [any Middleware] = []
     /// The errors in the paths of routes and groups.
@@ -84,7 +84,7 @@ public struct Router: Sendable {
     ///   - adjusting: Changes the server's limits, heartbeat or compression for this route.
     ///   - talk: Runs on the connection's event loop until the connection is no longer needed.
     public mutating func webSocket(
-        _ path: String, adjusting: ConnectionOptions.Adjust? = nil, talk: @escaping Talk
+        _ path: String, adjusting: ConnectionConfiguration.Adjust? = nil, talk: @escaping Talk
     ) {
         upgrade(path, adjusting: adjusting) { _ in .accept(talk) }
     }
@@ -107,7 +107,7 @@ public struct Router: Sendable {
     ///   - decide: Accepts or refuses an upgrade. A thrown ``Problem`` refuses it as well; any
     ///     other error is logged and answered 500.
     public mutating func upgrade(
-        _ path: String, adjusting: ConnectionOptions.Adjust? = nil, decide: @escaping Upgrade
+        _ path: String, adjusting: ConnectionConfiguration.Adjust? = nil, decide: @escaping Upgrade
     ) {
         if let adjusting { adjustments.append(adjusting) }
         add(path, .upgrade(decide, adjusting.map { _ in adjustments.count - 1 }))
@@ -220,7 +220,7 @@ public struct Router: Sendable {
     }
 
     /// Serves requests for a path also while the server is overloaded and refuses those of other
-    /// new connections: see ``OverloadOptions``. For health checks, which should say so themselves
+    /// new connections: see ``OverloadConfiguration``. For health checks, which should say so themselves
     /// (``Request/isOverloaded``).
     public mutating func serveAlways(_ path: String) {
         if let pattern = pattern(path) { alwaysServed.append(pattern) }
@@ -242,7 +242,8 @@ public struct Router: Sendable {
     }
 
     /// The paths of the routes that adjust the server's settings, with their adjustments.
-    var adjustedPaths: [(path: String, index: OptionsIndex, adjust: ConnectionOptions.Adjust)] {
+    var adjustedPaths: [(path: String, index: OptionsIndex, adjust: ConnectionConfiguration.Adjust)]
+    {
         routes.compactMap { route in
             guard case .upgrade(_, let index?) = route.target else { return nil }
             return (route.pattern.text, index, adjustments[index])

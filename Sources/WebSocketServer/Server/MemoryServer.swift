@@ -56,7 +56,7 @@ package final class MemoryServer: Sendable {
     ///   - completion: Called on the loop with the connection and the response.
     package func connect(
         _ transport: StreamTransport, path: String, nonce: [UInt8], subprotocols: [String],
-        headerFields: HTTPFields, options: ConnectionOptions, handler: any ConnectionHandler,
+        headerFields: HTTPFields, options: ConnectionConfiguration, handler: any ConnectionHandler,
         completion: @escaping (Result<(Connection, HTTPResponse), ClientError>) -> Void
     ) {
         let handshake = ClientHandshake(

@@ -213,7 +213,7 @@ public final class Server: Service, TopicPublisher {
 
     /// Publishes a message to all subscribers of its topic; any thread. Returns once the broker has
     /// accepted it; a ``MemoryBroker`` does so at once. Throws if the broker refuses it, or if the
-    /// loops still have to deliver more than ``TopicOptions/backlogMax``.
+    /// loops still have to deliver more than ``TopicConfiguration/backlogMax``.
     ///
     /// It may be called before ``run()``. Then a ``MemoryBroker`` accepts the message, though there
     /// are no subscribers yet. Other brokers wait a while for the start. After ``run()`` has
@@ -247,7 +247,7 @@ public final class Server: Service, TopicPublisher {
     public var isRunning: Bool { running != nil }
 
     /// Whether the server refuses new connections because it is overloaded: see
-    /// ``OverloadOptions``. Health checks of load balancers should report it.
+    /// ``OverloadConfiguration``. Health checks of load balancers should report it.
     public var isOverloaded: Bool { shared.overload.isOverloaded }
 
     /// The loops while the server runs, for tests.

@@ -1,13 +1,13 @@
 import Logging
 import UVTransport
 
-/// The access log of one loop, see ``AccessLogOptions``. For that loop's thread.
+/// The access log of one loop, see ``AccessLogConfiguration``. For that loop's thread.
 final class AccessLog {
     private let logger: Logger
     private let loop: EventLoop
     private var sampling: LineSampling
 
-    init(_ options: AccessLogOptions, loop: EventLoop) {
+    init(_ options: AccessLogConfiguration, loop: EventLoop) {
         logger = options.logger
         sampling = LineSampling(max: options.linesPerSecondMax)
         self.loop = loop

@@ -54,9 +54,9 @@ extension LogSettings {
 
 extension LoggingSettings {
     /// Returns the options of the access log, which is written to `log`; `nil` if there is none.
-    func accessOptions(_ log: StandardErrorLog) -> AccessLogOptions? {
+    func accessOptions(_ log: StandardErrorLog) -> AccessLogConfiguration? {
         guard hasAccess else { return nil }
-        var options = AccessLogOptions(logger: log.accessLogger())
+        var options = AccessLogConfiguration(logger: log.accessLogger())
         options.linesPerSecondMax = accessRate
         return options
     }

@@ -17,7 +17,7 @@ struct Application: Sendable {
         return RealtimeApp(
             logger: logger, broker: broker, topics: server.topics, tasks: tasks,
             authentication: authentication, tools: settings.tools, version: Version.number,
-            options: ConnectionOptions(
+            options: ConnectionConfiguration(
                 limits: server.limits, heartbeat: server.heartbeat,
                 compression: server.compression)
         ) {

@@ -19,7 +19,7 @@ struct RouteSettings: Sendable {
 
     /// Replaces the server's values by those of the route.
     @Sendable
-    func adjust(_ options: inout ConnectionOptions) {
+    func adjust(_ options: inout ConnectionConfiguration) {
         if let messageSizeMax {
             options.limits.messageSizeMax = messageSizeMax
             // A frame can't be larger than its message.

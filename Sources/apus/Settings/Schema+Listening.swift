@@ -80,7 +80,7 @@ struct FileMode: Kind {
         guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) }) else {
             throw Rejection(problem: "not an octal number, as 0660")
         }
-        guard let mode = Int(text, radix: 8), UnixSocketOptions.modes.contains(mode) else {
+        guard let mode = Int(text, radix: 8), UnixSocketConfiguration.modes.contains(mode) else {
             throw .outOfRange
         }
         return mode

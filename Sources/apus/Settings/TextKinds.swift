@@ -93,9 +93,9 @@ struct TopicRules: ListKind {
 
     var accepted: String { "a list of PREFIX=POLICY, or empty (none)" }
 
-    func parse(_ text: String) throws(Rejection) -> [TopicOptions.Rule] {
+    func parse(_ text: String) throws(Rejection) -> [TopicConfiguration.Rule] {
         if text.isEmpty { return [] }
-        var rules: [TopicOptions.Rule] = []
+        var rules: [TopicConfiguration.Rule] = []
         for rule in text.split(separator: ",", omittingEmptySubsequences: false) {
             let sides = rule.split(separator: "=", omittingEmptySubsequences: false)
                 .map { $0.trimmingCharacters(in: .whitespaces) }
@@ -110,7 +110,7 @@ struct TopicRules: ListKind {
         return rules
     }
 
-    func write(_ value: [TopicOptions.Rule]) -> String {
+    func write(_ value: [TopicConfiguration.Rule]) -> String {
         value.map { "\($0.prefix)=\(policies.write($0.policy))" }.joined(separator: ", ")
     }
 }

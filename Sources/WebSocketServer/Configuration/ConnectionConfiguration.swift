@@ -1,8 +1,8 @@
 /// The settings of the WebSocket connections of one route: the server's, unless the route adjusts
 /// them.
-public struct ConnectionOptions: Sendable {
+public struct ConnectionConfiguration: Sendable {
     /// A closure that changes the server's settings into those of a route or connection.
-    public typealias Adjust = @Sendable (inout ConnectionOptions) -> Void
+    public typealias Adjust = @Sendable (inout ConnectionConfiguration) -> Void
 
     /// The limits. Only those on messages, frames, rates, the outbox, idle time and closing apply
     /// to a route; those on handshakes and on the whole server don't.

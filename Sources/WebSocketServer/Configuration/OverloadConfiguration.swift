@@ -5,7 +5,7 @@
 /// ``Router/serveAlways(_:)``. Open connections are served as before. If even that is too much, new
 /// connections are closed when they are accepted. The server accepts again by itself, once every
 /// measure has been well below its limit for ``recovery``.
-public struct OverloadOptions: Sendable, Hashable {
+public struct OverloadConfiguration: Sendable, Hashable {
     /// Whether the loads are measured at all, four times a second. Default true.
     public var isEnabled = true
     /// The time by which an event loop may be late. A loop that is later refuses the connections

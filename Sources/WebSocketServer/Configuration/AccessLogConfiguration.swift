@@ -9,7 +9,7 @@ public import Logging
 /// response's body, and the reason if the server itself refuses it. A WebSocket's line has the
 /// bytes that the whole connection has received and sent, as far as the kernel knows them, the close
 /// code and the reason.
-public struct AccessLogOptions: Sendable {
+public struct AccessLogConfiguration: Sendable {
     /// The logger of the lines, whose level is `info`. Its handler must not block, since event
     /// loops log.
     public var logger: Logger

@@ -1,7 +1,7 @@
 import UVTransport
 
 /// The thresholds of the gauges.
-extension OverloadOptions {
+extension OverloadConfiguration {
     /// The thresholds of a loop's lag in milliseconds; `nil` if it has no limit.
     var lagThresholds: LoadGauge.Thresholds? {
         guard let loopLag else { return nil }

@@ -3,7 +3,7 @@ import HTTPTypes
 import UVTransport
 
 /// The trusted proxies in front of the server, and how they report a client's address.
-public struct ProxyOptions: Sendable {
+public struct ProxyConfiguration: Sendable {
     /// The proxies whose information about clients is trusted. Their own addresses don't count for
     /// ``Limits/connectionsPerAddressMax``. Default none.
     public var trusted: [TrustedProxy] = []

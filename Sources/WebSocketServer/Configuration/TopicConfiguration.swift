@@ -1,7 +1,7 @@
 public import PubSub
 
 /// The limits on subscriptions and publications, and the treatment of slow consumers.
-public struct TopicOptions: Sendable {
+public struct TopicConfiguration: Sendable {
     /// The number of topics that one connection may subscribe to. Lookups are linear in it. Default
     /// 128, `1 ... 4_096`.
     public var perConnectionMax = 128
