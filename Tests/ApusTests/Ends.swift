@@ -43,6 +43,17 @@ struct Ends: Sendable, CustomTestStringConvertible {
                 "limits.connections.per_address", "0 (off) or 1 to 10000000",
                 accepted: ["0", "1", "10000000"], refused: ["-1", "10000001"]),
             Ends(
+                "limits.connections.per_user", "0 (off) or 1 to 10000000",
+                accepted: ["0", "1", "10000000"], refused: ["-1", "10000001"]),
+            Ends(
+                "admin.listen", "HOST:PORT",
+                accepted: ["", "127.0.0.1:0", "localhost:65535", "[::1]:8081"],
+                refused: ["8081", ":8081", "::1:8081", "127.0.0.1:65536", "127.0.0.1"]),
+            Ends(
+                "admin.token", "at least 32 letters",
+                accepted: ["", String(repeating: "a", count: 32)],
+                refused: [String(repeating: "a", count: 31), String(repeating: "é", count: 32)]),
+            Ends(
                 "limits.message.max", "1 to 1GiB", accepted: ["1", "256MiB"],
                 refused: ["0", "1073741825"]),
             Ends(

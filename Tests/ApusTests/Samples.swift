@@ -178,6 +178,13 @@ struct Sample: Sendable, CustomTestStringConvertible {
             Sample("log.access", "true") { $0.log.hasAccess },
             Sample("log.access_rate", "206") { $0.log.accessRate == 206 },
             Sample("log.slow_turn", "38ms") { $0.server.slowTurn == .milliseconds(38) },
+            // Beyond loopback it would need a token.
+            Sample("admin.listen", "[::1]:8081") {
+                $0.admin.listen == AdminAddress(host: "::1", port: 8081)
+            },
+            Sample("admin.token", String(repeating: "a", count: 32)) {
+                $0.admin.token == String(repeating: "a", count: 32)
+            },
         ]
 
     private static func ofRoute(_ route: RealtimeApp.Route) -> [Sample] {

@@ -45,7 +45,7 @@ import LiveTesting
             try await client.send(all)
             try await connection.until { $0.pauseReasons.contains([.queue, .held]) }
             let bytes = await connection.onLoop {
-                $0.resources.messageCounts.pointee.bytesReceived
+                $0.messageCounts.pointee.bytesReceived
             }
             #expect(bytes <= 8 << 20)
             gate.add(0)
@@ -67,10 +67,10 @@ import LiveTesting
                 read.withUnsafeMutableBytes {
                     core.receiveInPieces($0, of: ConnectionCore.pieceSizeInflating)
                 }
-                return (core.resources.messageCounts.pointee.messagesReceived, core.pauseReasons)
+                return (core.messageCounts.pointee.messagesReceived, core.pauseReasons)
             }
             #expect(first <= 8 && reasons == .held)
-            try await connection.until { $0.resources.messageCounts.pointee.messagesReceived == 60 }
+            try await connection.until { $0.messageCounts.pointee.messagesReceived == 60 }
             let isReading = await connection.onLoop {
                 $0.guards?.unparsedBytes.isEmpty == true && $0.pauseReasons.isEmpty
             }
@@ -101,12 +101,14 @@ import LiveTesting
             #expect(large.count > TurnQueue.shortSize)
             let seen = await connections[0].onLoop { core in
                 let resources = core.resources
-                let before = resources.messageCounts.pointee.messagesReceived
+                // Both connections have the same route.
+                let counts = core.messageCounts
+                let before = counts.pointee.messagesReceived
                 var received: [UInt64] = []
                 func receive(_ message: [UInt8], _ core: ConnectionCore) {
                     var message = message
                     message.withUnsafeMutableBytes { core.received($0) }
-                    received.append(resources.messageCounts.pointee.messagesReceived - before)
+                    received.append(counts.pointee.messagesReceived - before)
                 }
                 receive(small, core)
                 resources.codecs.counts.codecNanoseconds += 1_000_000_000
@@ -116,7 +118,7 @@ import LiveTesting
             }
             #expect(seen == ([1, 1, 2], .held, TurnQueue.readSize))
             try await connections[0].until {
-                $0.resources.messageCounts.pointee.messagesReceived == 3 && $0.pauseReasons.isEmpty
+                $0.messageCounts.pointee.messagesReceived == 3 && $0.pauseReasons.isEmpty
                     && $0.loop.readSize == EventLoop.readBufferSize
             }
             for client in clients { await client.close() }

@@ -17,5 +17,6 @@ public struct AccessLogConfiguration: Sendable {
     /// are left out, and the next line has their number as `left_out`. Default 1,000.
     public var linesPerSecondMax: Int? = 1_000
 
+    /// Makes the configuration of an access log with 1,000 lines a second for each event loop.
     public init(logger: Logger) { self.logger = logger }
 }

@@ -27,5 +27,6 @@ public struct OverloadConfiguration: Sendable, Hashable {
     /// `100 ms ... 1 h`.
     public var recovery: Duration = .seconds(5)
 
+    /// Makes a configuration with the defaults.
     public init() {}
 }

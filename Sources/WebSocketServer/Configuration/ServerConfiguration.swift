@@ -95,6 +95,7 @@ public struct UnixSocketConfiguration: Sendable, Hashable {
     /// be a member of it, or privileged.
     public var group: String?
 
+    /// Makes a configuration by which the process decides on both.
     public init() {}
 }
 
