@@ -66,8 +66,8 @@ import LiveTesting
         var found: Set<String> = []
         func look(at value: Any, _ prefix: String) {
             for (label, child) in Mirror(reflecting: value).children {
-                // Without a context, TLS is an optional of no type that could be told apart.
-                guard let label, label != "tls" else { continue }
+                // `nil` has no type by which these could be told apart.
+                guard let label, label != "tls", label != "accessLog" else { continue }
                 let name = prefix + label
                 switch child {
                 case is Int, is Int?, is ByteCount, is ByteCount?, is Duration, is Duration?:

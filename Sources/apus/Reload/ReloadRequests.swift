@@ -5,7 +5,7 @@ import Synchronization
 /// The requests to reload: SIGHUP, and calls. They wait until the server runs, and are then served
 /// one after the other.
 ///
-/// From the first one on, SIGHUP doesn't end the process any more.
+/// Once they are made, SIGHUP doesn't end the process any more.
 final class ReloadRequests: Sendable {
     enum Request: Sendable {
         case signal
@@ -28,7 +28,11 @@ final class ReloadRequests: Sendable {
         source.setEventHandler { [self] in
             if !isSignalled.exchange(true, ordering: .relaxed) { continuation.yield(.signal) }
         }
+        // A signal that came earlier would be lost, although the configuration may have been read.
+        let registered = DispatchSemaphore(value: 0)
+        source.setRegistrationHandler { registered.signal() }
         source.activate()
+        registered.wait()
     }
 
     /// Notes that a waiting SIGHUP is served now: a later one asks for another reload.
