@@ -111,6 +111,7 @@ import LiveTesting
         }
         try await withServer(router) {
             $0.loops = 2
+            $0.measuresTurns = true
         } _: { server in
             let socket = try server.raw()
             try await socket.upgrade("/echo")

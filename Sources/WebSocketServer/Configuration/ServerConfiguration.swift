@@ -50,6 +50,10 @@ public struct ServerConfiguration: Sendable {
     /// measurement off; it costs two system calls a turn. Default `nil`, `1 ms ... 1 h`.
     public var slowTurn: Duration?
 
+    /// Whether the duration of every turn of the event loops is measured, for
+    /// ``LoopStatistics/turns``. It costs a look at the clock each turn. Default false.
+    public var measuresTurns = false
+
     /// The access log; `nil`, the default, is none.
     public var accessLog: AccessLogConfiguration?
 

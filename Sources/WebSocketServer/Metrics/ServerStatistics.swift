@@ -106,7 +106,7 @@ public struct LoopStatistics: Sendable, Equatable {
     /// The processor time of the loop's thread.
     public internal(set) var cpuTime = Duration.zero
     /// The durations of the loop's turns: from the end of one wait for events to the next wait. Each
-    /// is known to the millisecond.
+    /// is known to the millisecond. Empty unless ``ServerConfiguration/measuresTurns`` is set.
     public internal(set) var turns = TimeHistogram.turns
     /// The bytes that peers make the loop hold.
     public internal(set) var memoryHeld = 0

@@ -51,7 +51,7 @@ final class RunningServer: Sendable {
         watchRefusals()
         for loop in loops {
             loop.loop.execute {
-                loop.beginMeasuring()
+                loop.measureTurns()
                 loop.watchTurns()
             }
         }

@@ -13,9 +13,9 @@ extension Server {
     ///   server: ``ServerConfiguration/addresses``, ``ServerConfiguration/loops``,
     ///   ``ServerConfiguration/backlog``, ``ServerConfiguration/isDualStack``,
     ///   ``ServerConfiguration/unixSockets``, ``ServerConfiguration/names``,
-    ///   ``ServerConfiguration/handlesSignals``, ``ServerConfiguration/overload``,
-    ///   ``Compression/serverWindowBits`` of the server itself, and whether
-    ///   ``ServerConfiguration/tls`` is set.
+    ///   ``ServerConfiguration/handlesSignals``, ``ServerConfiguration/measuresTurns``,
+    ///   ``ServerConfiguration/overload``, ``Compression/serverWindowBits`` of the server itself,
+    ///   and whether ``ServerConfiguration/tls`` is set.
     /// - Throws: ``ConfigurationErrors`` or ``RouteErrors``, as the initializer does.
     @discardableResult
     public func update(
@@ -50,6 +50,7 @@ extension ServerConfiguration {
         keep("loops", \.loops)
         keep("backlog", \.backlog)
         keep("handlesSignals", \.handlesSignals)
+        keep("measuresTurns", \.measuresTurns)
         keep("isDualStack", \.isDualStack)
         keep("unixSockets", \.unixSockets)
         keep("names", \.names)

@@ -224,8 +224,9 @@ final class ServerLoop: @unchecked Sendable {
 
     // MARK: - Turns
 
-    /// Starts the measurements that a loop always makes; before it listens.
-    func beginMeasuring() {
+    /// Measures the duration of the turns from now on, if the configuration asks for it.
+    func measureTurns() {
+        guard http.settings.configuration.measuresTurns else { return }
         loop.measureTurns { [resources] milliseconds in
             resources.turns.record(nanoseconds: milliseconds * 1_000_000)
         }

@@ -30,6 +30,7 @@ struct Application: Sendable {
         var configuration = settings.server
         configuration.handlesSignals = true
         configuration.addresses = addresses
+        configuration.measuresTurns = settings.admin.listen != nil
         configuration.accessLog = settings.log.accessOptions(log)
         configuration.tls = tls
         return configuration
