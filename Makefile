@@ -29,7 +29,7 @@ serve: build ## build, and serve on http://127.0.0.1:8080 (ARGS='--port 9000')
 
 .PHONY: test
 test: deps commit $(VENV)/installed ## run all Swift and pytest tests with a debug build (PYTEST_ARGS='-k chat')
-	swift test
+	swift test --experimental-maximum-parallelization-width 16
 	APUS_BIN=.build/debug/apus Tests/Integration/run $(PART) $(PYTEST_ARGS)
 
 .PHONY: integration

@@ -57,7 +57,7 @@ import Testing
                     }
                 }
             }
-            try await within(.seconds(30)) {
+            try await within(.seconds(120)) {
                 while !server.server.isOverloaded { await Task.yield() }
             }
             let refused = try await get("/page", until: "HTTP/1.1 503 ")
@@ -66,7 +66,7 @@ import Testing
             for task in work { task.cancel() }
             // The open connections were served all the time.
             for task in work { try await task.value }
-            try await within(.seconds(30)) {
+            try await within(.seconds(120)) {
                 while server.server.isOverloaded { await Task.yield() }
             }
             #expect(try await get("/page").hasSuffix("page"))
