@@ -15,7 +15,7 @@ struct JSONLineTests {
             source: "tests", file: "", function: "", line: 1)
         let bytes = JSONLine.encode(
             event, label: "apus", metadata: handler,
-            at: timespec(tv_sec: 951_782_400, tv_nsec: 7_999_999))
+            at: 951_782_400_007_999_999)
         return String(decoding: bytes, as: UTF8.self)
     }
 

@@ -48,14 +48,14 @@ def received(socket):
 # The WebSocket
 
 
-def test_a_sample_comes_every_second(watched, client):
+def test_samples_come_one_after_the_other(watched, client):
     server, admin = watched()
     with live(admin) as page, client(server, "/ws/notifications/news") as reader:
         history = received(page)
         assert history["type"] == "history" and history["version"]
         first, second = received(page), received(page)
         assert first["type"] == "sample"
-        assert 800 < second["sample"]["time"] - first["sample"]["time"] < 1_500
+        assert 0 < second["sample"]["time"] - first["sample"]["time"] < 5_000
         reader.send("x")
         expected = {"connections", "messages_in", "messages_out", "bytes_in", "bytes_out", "saved",
                     "lag_ms", "busy", "limits", "slow", "slow_closed", "time"}
@@ -72,16 +72,20 @@ def test_messages_and_limits_are_counted(watched, client):
     server, admin = watched("limits.message.max=100")
     with live(admin) as page, client(server) as one:
         received(page)
+        before = received(page)["sample"]["time"]
         for _ in range(50):
             one.send("x" * 10)
             one.recv(timeout=5)
         one.send("x" * 200)
         total = {"messages_in": 0, "bytes_out": 0, "limits": 0}
-        while total["limits"] < 0.5:
+        message = {}
+        while not message.get("limits"):
             message = received(page)
+            # A sample has the rates since the last one.
+            seconds = (message["sample"]["time"] - before) / 1_000
+            before = message["sample"]["time"]
             for name in total:
-                total[name] += message["sample"][name]
-        # Each sample covers about a second.
+                total[name] += message["sample"][name] * seconds
         assert 40 < total["messages_in"] < 60
         assert message["limits"] == [{"name": "size of messages", "count": 1}]
 

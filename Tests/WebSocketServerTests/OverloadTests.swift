@@ -69,7 +69,7 @@ import Testing
             try await within(.seconds(120)) {
                 while server.server.isOverloaded { await Task.yield() }
             }
-            #expect(try await get("/page").hasSuffix("page"))
+            #expect(try await get("/page", until: "HTTP/1.1 200 ").hasSuffix("page"))
             #expect(await server.server.counters().refusedByOverload > 0)
         }
         let begun = log.lines(with: "overloaded: new connections are refused").count

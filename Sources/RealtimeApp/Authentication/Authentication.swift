@@ -95,6 +95,11 @@ public struct Authentication: Sendable {
         connections.limit(to: options.connectionsPerUser)
     }
 
+    /// Ends the fetching of keys, unless the authentication that replaces this one does it.
+    public func end(replacedBy successor: Authentication) {
+        if remoteKeys !== successor.remoteKeys { remoteKeys?.stop() }
+    }
+
     /// Fetches the keys of a URL, and goes on to do so at intervals. A failure is logged.
     public func fetchKeys() async { await remoteKeys?.start() }
 

@@ -39,7 +39,10 @@ final class RemoteKeySet: Sendable {
         }
     }
 
-    deinit { refreshing.withLock { $0?.cancel() } }
+    deinit { stop() }
+
+    /// Ends the regular requests.
+    func stop() { refreshing.withLock { $0?.cancel() } }
 
     /// The keys of the last valid set; none before.
     var keys: KeySet { state.withLock { $0.keys } }

@@ -19,9 +19,12 @@ extension ConnectionCore {
             // The time is rounded up.
             .milliseconds(Int64(now - min(now, time.milliseconds)))
         }
+        // A reload may have added routes since the search began.
+        let number = route
         return ConnectionInfo(
             id: id, state: state, address: peer.description,
-            user: resources.registry.users[id], route: paths[route],
+            user: resources.registry.users[id],
+            route: paths.indices.contains(number) ? paths[number] : nil,
             subprotocol: subprotocol,
             topics: memberships.prefix(ConnectionInfo.topicsMax).map(\.topic.name),
             topicCount: memberships.count,

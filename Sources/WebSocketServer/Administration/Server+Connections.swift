@@ -23,6 +23,8 @@ extension Server {
             _ = ConnectionSearch(filter, route: route, in: loop.resources) {
                 matches.append($0)
             } onEnd: {
+                // Those that have ended since are no longer informed of changes.
+                matches.removeAll { $0.stage == .over }
                 matches.sort { $0.id < $1.id }
                 let infos = matches.prefix(max(0, limit)).map { $0.info(paths: paths) }
                 let part = ConnectionList(count: matches.count, connections: infos)

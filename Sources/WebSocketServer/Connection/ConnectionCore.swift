@@ -251,9 +251,11 @@ final class ConnectionCore: Stream, @unchecked Sendable {
                 "connection": "\(id)", "peer": "\(peer)", "code": "\(code.rawValue)",
                 "reason": "\(reason)",
             ])
+        // A reload may have turned the access log off since.
+        let entry = resources.registry.accessEntries.removeValue(forKey: id)
         guard let access = resources.access else { return }
         access.logWebSocket(
-            resources.registry.accessEntries.removeValue(forKey: id), connection: id, peer: peer,
-            code: code.rawValue, reason: reason, traffic: StreamTraffic(of: self))
+            entry, connection: id, peer: peer, code: code.rawValue, reason: reason,
+            traffic: StreamTraffic(of: self))
     }
 }

@@ -21,11 +21,11 @@ extension HTTPExchange {
         _ status: HTTPResponse.Status, bytes: Int, reason: String? = nil,
         on connection: ConnectionCore
     ) {
+        defer { accessEntry = nil }
         guard let log = connection.resources.access else { return }
         log.logRequest(
             accessEntry, connection: connection.id, peer: connection.peer, status: status.code,
             bytes: bytes, reason: reason)
-        accessEntry = nil
     }
 
     /// Takes over the identifier that a middleware has given a request.

@@ -54,6 +54,8 @@ final class Handover: Sendable {
     /// - Parameter admin: The server of the admin listener, which is handed over, too.
     func begin(_ server: Server, admin: Server?) {
         Thread.detachNewThread { [self] in
+            // A process that connects too late must not wait for an answer.
+            defer { listening.close() }
             if let predecessor {
                 guard predecessor.replace() else {
                     logger.error(
@@ -62,7 +64,8 @@ final class Handover: Sendable {
                         stops
                         """, metadata: ["process": "\(predecessor.process)"])
                     hasFailed.store(true, ordering: .relaxed)
-                    return server.stop()
+                    // Its listening sockets stay, with their files.
+                    return server.handOver()
                 }
                 ownsPath.store(true, ordering: .relaxed)
                 logger.notice(
@@ -80,8 +83,8 @@ final class Handover: Sendable {
 
     /// Ends the wait for successors. The socket's file goes too, if it is this process's.
     func end() {
-        wakeUp.wake()
         if ownsPath.exchange(false, ordering: .relaxed) { listening.removeFile() }
+        wakeUp.wake()
     }
 
     /// Throws if the predecessor still serves, so that this process had to stop.
@@ -107,8 +110,9 @@ final class Handover: Sendable {
         do {
             socket.setTimeout(seconds: HandoverMessage.timeout)
             let sockets = try duplicates(of: server, as: .open)
+            defer { for each in sockets { close(each.descriptor) } }
             let ofAdmin = try admin.map { try duplicates(of: $0, as: .admin) } ?? []
-            defer { for each in sockets + ofAdmin { close(each.descriptor) } }
+            defer { for each in ofAdmin { close(each.descriptor) } }
             // The server stops: a successor makes sockets of its own.
             if sockets.isEmpty { return false }
             try HandoverMessage.Offer(
@@ -118,8 +122,9 @@ final class Handover: Sendable {
             guard try socket.receive(1) == [HandoverMessage.ready] else {
                 throw HandoverError.unknownVersion
             }
+            // If it is gone already, this process serves on.
+            try socket.send([HandoverMessage.drains])
             ownsPath.store(false, ordering: .relaxed)
-            try? socket.send([HandoverMessage.drains])
         } catch {
             try? socket.send([HandoverMessage.gaveUp])
             logger.warning(

@@ -27,10 +27,7 @@ final class ServiceNotifier: Sendable {
 
     /// Reports that the configuration is being read again; ``ready(status:)`` must follow.
     func reloading() {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        let microseconds = Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
-        send("RELOADING=1", "MONOTONIC_USEC=\(microseconds)")
+        send("RELOADING=1", "MONOTONIC_USEC=\(SystemClock.monotonic / 1_000)")
     }
 
     func stopping(status: String) { send("STOPPING=1", "STATUS=\(status)") }

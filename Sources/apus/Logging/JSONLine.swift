@@ -18,9 +18,11 @@ struct JSONLine {
 
     /// Returns the line of an event.
     ///
-    /// - Parameter metadata: The metadata of the handler; that of the event wins.
+    /// - Parameters:
+    ///   - metadata: The metadata of the handler; that of the event wins.
+    ///   - time: The nanoseconds since 1970.
     static func encode(
-        _ event: LogEvent, label: String, metadata: Logger.Metadata, at time: timespec
+        _ event: LogEvent, label: String, metadata: Logger.Metadata, at time: Int
     ) -> [UInt8] {
         var line = JSONLine(time)
         line.appendField("level", event.level.rawValue)
@@ -31,7 +33,7 @@ struct JSONLine {
         return line.bytes + "}\n".utf8
     }
 
-    private init(_ time: timespec) {
+    private init(_ time: Int) {
         bytes = Array("{\"time\":\"\(Self.timestamp(time))\"".utf8)
     }
 
@@ -62,8 +64,10 @@ struct JSONLine {
     }
 
     /// Returns a time in UTC, as RFC 3339 has it: `2026-11-24T03:00:00.125Z`.
-    static func timestamp(_ time: timespec) -> String {
-        var (seconds, parts) = (time.tv_sec, tm())
+    ///
+    /// - Parameter time: The nanoseconds since 1970.
+    static func timestamp(_ time: Int) -> String {
+        var (seconds, parts) = (time / 1_000_000_000, tm())
         gmtime_r(&seconds, &parts)
         func digits(_ value: Int, _ count: Int = 2) -> String {
             let text = "\(value)"
@@ -75,7 +79,7 @@ struct JSONLine {
         ].joined(separator: "-")
         let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec]
             .map { digits(Int($0)) }.joined(separator: ":")
-        return "\(date)T\(clock).\(digits(time.tv_nsec / 1_000_000, 3))Z"
+        return "\(date)T\(clock).\(digits(time / 1_000_000 % 1_000, 3))Z"
     }
 }
 

@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import Synchronization
+import UVTransport
 import WebSocketServer
 
 /// The form of the log's lines.
@@ -16,9 +17,8 @@ enum LogFormat: UInt8, Sendable {
         case .text:
             return LogLine.encode(event, label: label, metadata: metadata, at: time(nil))
         case .json:
-            var now = timespec()
-            clock_gettime(CLOCK_REALTIME, &now)
-            return JSONLine.encode(event, label: label, metadata: metadata, at: now)
+            return JSONLine.encode(
+                event, label: label, metadata: metadata, at: SystemClock.realTime)
         }
     }
 }

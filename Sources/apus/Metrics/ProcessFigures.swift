@@ -1,4 +1,5 @@
 import Foundation
+import UVTransport
 import WebSocketServer
 
 /// The figures of this process, as Prometheus' own libraries name them.
@@ -13,9 +14,7 @@ struct ProcessFigures {
     /// Reads the figures. This takes long if many descriptors are open, so that it is no work for
     /// an event loop.
     init() {
-        var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-        cpuSeconds = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        cpuSeconds = Double(SystemClock.processorTime) / 1e9
         // proc(5): the fields after the name, which may contain spaces and parentheses.
         let fields = Self.statFields
         if fields.count > 21 {
@@ -49,16 +48,11 @@ struct ProcessFigures {
 
     /// The start of the process in seconds since 1970. Later changes of the clock don't move it.
     private static let startTime: Double = {
-        var (now, sinceBoot) = (timespec(), timespec())
-        clock_gettime(CLOCK_REALTIME, &now)
-        clock_gettime(CLOCK_BOOTTIME, &sinceBoot)
-        func seconds(_ time: timespec) -> Double {
-            Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-        }
+        let boot = Double(SystemClock.realTime - SystemClock.sinceBoot) / 1e9
         let fields = statFields
         let ticks = fields.count > 19 ? Double(fields[19]) ?? 0 : 0
         let started = ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
-        return ((seconds(now) - seconds(sinceBoot) + started) * 100).rounded() / 100
+        return ((boot + started) * 100).rounded() / 100
     }()
 
     /// Notes the start of the process, which is done best before the clock may be set.

@@ -72,6 +72,7 @@ struct Reloader: Sendable {
             throw ConfigurationFaults(faults: [Fault("configuration", "\(error)")])
         }
         new.authentication.begin()
+        state.authentication.end(replacedBy: new.authentication)
         // A level that was set at the admin listener stays until the key changes.
         if changes.contains(where: { $0.key.hasPrefix("log.") }) { log.apply(settings.log) }
         loaded.logWarnings(logger)
