@@ -89,11 +89,9 @@ private func adminConfiguration(_ addresses: [ListenAddress]) -> ServerConfigura
     configuration.limits.connectionsMax = 64
     configuration.limits.messageSizeMax = .kibibytes(64)
     configuration.limits.bodySizeMax = .mebibytes(1)
-    // It is needed most when the process is overloaded.
-    configuration.overload.isEnabled = false
     configuration.drain.spread = .zero
     configuration.drain.deadline = .seconds(1)
-    // The public server measures the load, and `AdminHostCheck` checks the name.
+    // It is needed most when the process is overloaded. `AdminHostCheck` checks the name.
     configuration.overload.isEnabled = false
     configuration.names = .any
     return configuration

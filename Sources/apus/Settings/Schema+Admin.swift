@@ -41,7 +41,10 @@ struct AdminAddress: Sendable, Equatable {
     var port: Int
 
     /// Whether only programs on this machine can reach the address.
-    var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+    var isLoopback: Bool {
+        let isNumeric = host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || 0x30...0x39 ~= $0 }
+        return host == "localhost" || host == "::1" || isNumeric && host.hasPrefix("127.")
+    }
 
     /// The authority of a URL: `127.0.0.1:8081`, `[::1]:8081`.
     var authority: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
