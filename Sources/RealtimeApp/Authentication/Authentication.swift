@@ -33,7 +33,7 @@ public struct Authentication: Sendable {
     /// are fetched later, by ``fetchKeys()``.
     ///
     /// - Parameter previous: The authentication that this one is to replace. Its counts of attempts
-    ///   to sign in go on, unless their limits have changed. It remains in use until ``begin()``.
+    ///   to sign in are kept, unless their limits have changed. It is used until ``begin()``.
     public init(
         _ options: AuthenticationOptions, replacing previous: Authentication? = nil, logger: Logger
     ) async throws(AuthenticationFault) {
@@ -100,7 +100,7 @@ public struct Authentication: Sendable {
         if remoteKeys !== successor.remoteKeys { remoteKeys?.stop() }
     }
 
-    /// Fetches the keys of a URL, and goes on to do so at intervals. A failure is logged.
+    /// Fetches the keys of a URL now, and then at intervals. A failure is logged.
     public func fetchKeys() async { await remoteKeys?.start() }
 
     /// Returns the keys of a URL. Those of `previous` stay in use until they are fetched again.
@@ -164,21 +164,11 @@ public struct Authentication: Sendable {
             return
         }
         let found = TokenSource(request.head, query: request.query, acceptsQuery: false)
-        if let given = found.token, Self.isEqual(given, ExactString(key)) { return }
+        if let given = found.token, given.isSecret(key) { return }
         guard options.requiredFor.contains(.publish) else {
             throw .unauthorized(hadToken: found.token != nil)
         }
         try authorize(request, for: .publish)
-    }
-
-    /// Compares secrets in a time that depends only on the given one.
-    private static func isEqual(_ given: ExactString, _ expected: ExactString) -> Bool {
-        let (given, expected) = (Array(given.utf8), Array(expected.utf8))
-        var difference: UInt8 = given.count == expected.count ? 0 : 1
-        for index in given.indices {
-            difference |= given[index] ^ expected[index % expected.count]
-        }
-        return difference == 0
     }
 
     /// Returns whether plain requests of a feature require a token or key.

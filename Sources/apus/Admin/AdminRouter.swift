@@ -1,3 +1,4 @@
+import HTTPProtocol
 import Logging
 import RealtimeApp
 import WebSocketServer
@@ -31,7 +32,7 @@ func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
     var protection: [any Middleware] = []
     if let token = context.settings.token {
         protection.append(
-            BearerAuthentication { isEqualInConstantTime($0, token) ? AdminAccess() : nil })
+            BearerAuthentication { ExactString($0).isSecret(token) ? AdminAccess() : nil })
     }
     router.group(middleware: protection) { router in
         // One line for the routes of each part, which need the token.
@@ -47,13 +48,3 @@ func adminRouter(_ context: AdminContext, dashboard: Dashboard) -> Router {
 
 /// The permission of a request with the token.
 struct AdminAccess: Sendable {}
-
-/// Returns whether a given token is the expected one. The time depends only on the given token.
-func isEqualInConstantTime(_ given: String, _ expected: String) -> Bool {
-    let (given, expected) = (Array(given.utf8), Array(expected.utf8))
-    var difference: UInt8 = given.count == expected.count ? 0 : 1
-    for index in given.indices {
-        difference |= given[index] ^ expected[index % expected.count]
-    }
-    return difference == 0
-}

@@ -1,4 +1,5 @@
 import AppInput
+import HTTPProtocol
 import WebSocketServer
 
 /// The handler of one page that watches the dashboard. If a token is needed, the page sends it as
@@ -26,7 +27,7 @@ final class LiveViewer: ConnectionHandler {
         // A page that watches has nothing to say.
         guard let token else { return }
         guard kind == .text, case .token(let given) = TokenMessage(payload),
-            isEqualInConstantTime(given.string, token)
+            given.isSecret(token)
         else { return connection.close(.unauthorized, reason: "invalid token") }
         self.token = nil
         connection.markAuthenticated()
