@@ -22,6 +22,9 @@ final class ConnectionDrain: TimerEntry {
     /// The connections that are let go once their opening handshake is answered, or has not come in
     /// time.
     private var arriving: [ConnectionCore] = []
+    /// Whether the time for requests was over at the step before. A loop that was busy has read
+    /// what had come meanwhile.
+    private var arrivalIsOver = false
 
     /// Starts at once.
     init(loop: EventLoop, registry: ConnectionRegistry, drain: Drain) {
@@ -40,12 +43,13 @@ final class ConnectionDrain: TimerEntry {
         let share = spread == 0 ? 1 : min(1, Double(now - start) / Double(spread))
         let due = Int((Double(waiting.count) * share).rounded(.up))
         while told < due {
-            letGo(waiting[told], now: now)
+            letGo(waiting[told])
             told += 1
         }
         let late = arriving
         arriving = []
-        for connection in late { letGo(connection, now: now) }
+        for connection in late { letGo(connection) }
+        arrivalIsOver = now >= start + Self.arrivalMilliseconds
         if now >= deadline {
             for connection in registry.snapshot() { connection.terminate(reset: true) }
         } else if !registry.isEmpty {
@@ -55,11 +59,11 @@ final class ConnectionDrain: TimerEntry {
         }
     }
 
-    private func letGo(_ connection: ConnectionCore, now: UInt64) {
+    private func letGo(_ connection: ConnectionCore) {
         switch connection.stage {
         case .opening:
             if let opening = connection.opening, opening.isArriving,
-                now < start + Self.arrivalMilliseconds || !opening.drain(on: connection)
+                !arrivalIsOver || !opening.drain(on: connection)
             {
                 arriving.append(connection)
                 return

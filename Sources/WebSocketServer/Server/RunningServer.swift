@@ -15,7 +15,7 @@ final class RunningServer: Sendable {
     /// What each loop has answered last to ``statistics()``.
     let readings: Mutex<[LoopReading]>
     private let filesAreRemoved = Atomic<Bool>(false)
-    /// Whether another process has the listening sockets, too, and goes on accepting.
+    /// Whether another process has the listening sockets, too, and accepts connections on them.
     private let isHandedOver = Atomic<Bool>(false)
 
     /// Binds every address, then starts accepting on every loop.

@@ -265,54 +265,6 @@ public final class Server: Service, TopicPublisher {
     public var connectionCount: Int { shared.admission.current.total }
 }
 
-/// An address that a server listens on.
-public enum BoundAddress: Sendable, Hashable, CustomStringConvertible {
-    /// An IPv4 or IPv6 address, the latter without brackets. If port 0 was configured, the port is
-    /// the one that the kernel has chosen.
-    case ip(host: String, port: Int)
-    /// The path of a Unix-domain socket.
-    case unix(path: String)
-
-    /// The port; `nil` for a Unix-domain socket.
-    public var port: Int? {
-        if case .ip(_, let port) = self { port } else { nil }
-    }
-
-    /// The authority of a URL: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/apus.sock`.
-    public var description: String {
-        switch self {
-        case .ip(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        case .unix(let path): "unix:\(path)"
-        }
-    }
-}
-
-/// The reason why a server could not run.
-public struct ServerError: Error, Sendable, CustomStringConvertible {
-    /// The kind of an error.
-    public struct Code: Sendable, Hashable {
-        private let name: String
-        /// Another process listens there.
-        public static let addressInUse = Code(name: "addressInUse")
-        /// The address isn't one of this machine, isn't permitted, or can't be resolved.
-        public static let cannotListen = Code(name: "cannotListen")
-        /// The server was started before. It runs only once.
-        public static let alreadyStarted = Code(name: "alreadyStarted")
-    }
-
-    /// The kind of the error.
-    public let code: Code
-    /// The problem and what to do, for people.
-    public let description: String
-    /// The cause, unless ``code`` says it all.
-    public let underlying: (any Error)?
-
-    static let alreadyStarted = ServerError(
-        code: .alreadyStarted,
-        description: "the server was started before, and a server runs once: make another one",
-        underlying: nil)
-}
-
 /// The state of a ``Server``; not nested in it, which Swift 6.3 miscompiles.
 enum ServerState {
     case new
@@ -320,34 +272,4 @@ enum ServerState {
     case starting
     case running(RunningServer)
     case over
-}
-
-/// A latch that many tasks may release and wait for.
-final class Stopper: Sendable {
-    private let state = Mutex(StopperState())
-
-    func stop() {
-        let waiters = state.withLock { state in
-            state.isStopped = true
-            defer { state.waiters = [] }
-            return state.waiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
-
-    func wait() async {
-        await withCheckedContinuation { continuation in
-            let isStopped = state.withLock { state in
-                if !state.isStopped { state.waiters.append(continuation) }
-                return state.isStopped
-            }
-            if isStopped { continuation.resume() }
-        }
-    }
-}
-
-/// The state of a ``Stopper``; not nested in it, which Swift 6.3 miscompiles.
-struct StopperState {
-    var isStopped = false
-    var waiters: [CheckedContinuation<Void, Never>] = []
 }
