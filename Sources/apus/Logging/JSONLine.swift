@@ -69,17 +69,7 @@ struct JSONLine {
     static func timestamp(_ time: Int) -> String {
         var (seconds, parts) = (time / 1_000_000_000, tm())
         gmtime_r(&seconds, &parts)
-        func digits(_ value: Int, _ count: Int = 2) -> String {
-            let text = "\(value)"
-            return String(repeating: "0", count: max(0, count - text.utf8.count)) + text
-        }
-        let date = [
-            digits(Int(parts.tm_year) + 1_900, 4), digits(Int(parts.tm_mon) + 1),
-            digits(Int(parts.tm_mday)),
-        ].joined(separator: "-")
-        let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec]
-            .map { digits(Int($0)) }.joined(separator: ":")
-        return "\(date)T\(clock).\(digits(time / 1_000_000 % 1_000, 3))Z"
+        return "\(parts.text).\((time / 1_000_000 % 1_000).digits(3))Z"
     }
 }
 

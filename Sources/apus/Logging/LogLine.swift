@@ -60,19 +60,9 @@ struct LogLine {
     static func timestamp(_ time: time_t) -> String {
         var (time, parts) = (time, tm())
         localtime_r(&time, &parts)
-        func digits(_ value: Int, _ count: Int = 2) -> String {
-            let text = "\(value)"
-            return String(repeating: "0", count: max(0, count - text.utf8.count)) + text
-        }
-        let date = [
-            digits(Int(parts.tm_year) + 1_900, 4), digits(Int(parts.tm_mon) + 1),
-            digits(Int(parts.tm_mday)),
-        ].joined(separator: "-")
-        let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec]
-            .map { digits(Int($0)) }.joined(separator: ":")
         let minutes = abs(parts.tm_gmtoff) / 60
         let sign = parts.tm_gmtoff < 0 ? "-" : "+"
-        return "\(date)T\(clock)\(sign)\(digits(minutes / 60))\(digits(minutes % 60))"
+        return "\(parts.text)\(sign)\((minutes / 60).digits(2))\((minutes % 60).digits(2))"
     }
 }
 
