@@ -5,6 +5,9 @@ import Glibc
 ///
 /// It blocks, for at most the time that was set, so it is not for the threads of loops.
 package final class DescriptorSocket: Sendable {
+    /// The seconds that connecting may take.
+    private static let connectTimeout = 10
+
     private let descriptor: Int32
 
     /// Takes over a connected Unix-domain socket.
@@ -20,6 +23,8 @@ package final class DescriptorSocket: Sendable {
         let descriptor = Glibc.socket(AF_UNIX, type, 0)
         if descriptor < 0 { throw .lastSystemError(operation) }
         let socket = DescriptorSocket(owning: descriptor)
+        // unix(7): also the limit for room in the queue of a listener that accepts nothing.
+        socket.setTimeout(seconds: connectTimeout)
         let code = unsafe address.withSockaddr {
             unsafe Glibc.connect(descriptor, $0, address.length)
         }

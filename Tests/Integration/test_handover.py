@@ -175,6 +175,20 @@ def test_a_stop_during_a_hand_over_loses_nobody(generations, path):
     os.close(descriptors[0])
 
 
+def test_a_crash_of_the_successor_does_not_wait_for_the_predecessor(generations, path):
+    """The predecessor, which still drains, must not seem to be one that hands over."""
+    old = generations("drain.spread=60s", "drain.deadline=60s")
+    with Wire.to(old, "/ws") as wire:
+        successor = generations()
+        wait_logged(old, "handed over the listening sockets")
+        successor.process.kill()
+        successor.process.wait()
+        third = generations()
+        with Wire.to(third, "/ws") as other:
+            echoes(other)
+        wire.close()
+
+
 def test_a_unix_domain_socket_is_handed_over(generations, tmp_path):
     public = tmp_path / "apus.sock"
     old = generations(f"server.socket={public}")
@@ -237,6 +251,16 @@ def test_the_admin_listener_is_handed_over_too(generations):
     assert old.wait(5) == 0
     assert b"{client_id" not in connections()
     new.stop()
+
+
+def test_an_admin_listener_that_the_successor_does_not_have_is_closed(generations):
+    admin = port_that_no_client_gets()
+    old = generations(f"admin.listen=127.0.0.1:{admin}")
+    wait_logged(old, "the admin listener is ready")
+    generations()
+    old.process.wait(timeout=30)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", admin), timeout=5)
 
 
 def test_the_delay_of_a_stop_is_skipped(generations):

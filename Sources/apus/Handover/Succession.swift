@@ -12,6 +12,7 @@ final class Succession: Sendable {
     private let notifier: ServiceNotifier?
     private let server = Mutex<Server?>(nil)
     private let admin = Mutex<Server?>(nil)
+    private let isListening = Atomic<Bool>(false)
 
     /// Takes over sockets, if there are any to take over.
     ///
@@ -54,9 +55,13 @@ final class Succession: Sendable {
     /// Called once the server accepts connections.
     func listening() {
         guard let server = server.withLock({ $0 }) else { return }
+        isListening.store(true, ordering: .relaxed)
         if let notifier { ServiceReporter(notifier: notifier, server: server).begin() }
         guard let handover else { return }
-        handover.begin(server, admin: admin.withLock { $0 })
+        let admin = admin.withLock { $0 }
+        // Without an admin listener, the sockets of the predecessor's are closed.
+        if admin == nil { _ = handover.addresses(for: [], of: .admin) }
+        handover.begin(server, admin: admin)
         // A successor that comes later makes sockets of its own.
         Task {
             await server.waitForStop()
@@ -64,10 +69,17 @@ final class Succession: Sendable {
         }
     }
 
-    /// Called before and after a reload of the configuration.
-    func beginReloading() { notifier?.reloading() }
+    /// Called before a reload of the configuration. Before the server listens, and once it stops,
+    /// the service manager isn't told of reloads: it would take their end for the server's start.
+    func beginReloading() { if reportsReloads { notifier?.reloading() } }
 
+    private var reportsReloads: Bool {
+        isListening.load(ordering: .relaxed) && server.withLock { $0?.isDraining == false }
+    }
+
+    /// Called after a reload of the configuration.
     func endReloading() {
+        guard reportsReloads else { return }
         notifier?.ready(status: server.withLock { $0.map(ServiceReporter.status(of:)) ?? "" })
     }
 
