@@ -120,6 +120,24 @@ def test_a_name_from_elsewhere_is_refused_without_a_token(administered, path):
         assert admin.get(path, Host=host).status == 200, host
 
 
+def test_a_health_check_by_http_1_0_needs_no_name(administered):
+    _, admin = administered()
+    host, _, port = admin.authority.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as plain:
+        plain.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        assert plain.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_names_of_clients_are_escaped_in_json(administered, client):
+    server, admin = administered()
+    with client(server, "/ws/notifications/" + quote("a\u009b31m\u202e")):
+        done = apus.run("admin", "topics", "--json", "--url", admin.url)
+    assert done.returncode == 0, done.stderr
+    assert "\u009b" not in done.stdout and "\\u009b" in done.stdout
+    [topic] = json.loads(done.stdout)["topics"]
+    assert topic["name"] == "notifications/a\u009b31m\u202e"
+
+
 def test_any_name_is_accepted_with_a_token(administered):
     _, admin = administered(f"admin.token={TOKEN}")
     assert admin.get("/admin/topics", Host="apus.monitoring.example").status == 200
@@ -137,7 +155,8 @@ def test_the_listener_answers_while_descriptors_are_used_up(administered):
     with contextlib.ExitStack() as stack:
         for _ in range(300):
             stack.enter_context(server.connect())
-        assert admin.connections("?limit=0")["count"] > 50
+        # The overload is noticed at some of them. Further ones are closed.
+        apus.wait_until(lambda: admin.connections("?limit=0")["count"] > 20, "some are accepted")
         assert admin.get("/healthz").status == 200
 
 

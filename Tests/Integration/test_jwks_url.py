@@ -105,3 +105,16 @@ def test_a_reload_fetches_the_set(start, issuer, tmp_path):
 def test_a_url_with_a_password_is_refused():
     done = run("config", "check", "--set", "auth.jwt.jwks=https://user:secret@a.example/")
     assert done.returncode == 78 and "not a URL that can be fetched" in done.stderr
+
+
+def test_after_a_reload_only_the_new_url_is_fetched(start, issuer, tmp_path):
+    first, second = issuer(OLD), issuer(OLD)
+    keys = {"auth.jwt.jwks": first.url, "auth.jwt.jwks_interval": "1s"}
+    one = Reloadable(start, tmp_path, keys)
+    first.wait_for(2)
+    one.reload(keys | {"auth.jwt.jwks": second.url})
+    before = first.requests
+    # More than two intervals. One request to the first may have been under way.
+    second.wait_for(4)
+    assert first.requests <= before + 1
+    assert is_accepted(one.server, OLD)

@@ -137,6 +137,22 @@ def test_the_log_level(reloadable):
         lambda lines: any(" debug " in line and "client left" in line for line in lines), 5)
 
 
+def test_the_access_log_is_turned_off_and_on(reloadable):
+    one = reloadable({"log.access": "true"})
+    with Wire.to(one.server, "/echo") as wire, Wire.to(one.server, "/echo") as other:
+        one.reload({"log.access": "false"})
+        wire.send_frame(CLOSE, b"\x03\xe8")
+        wire.ends()
+        one.reload({"log.access": "true"})
+        other.send_frame(CLOSE, b"\x03\xe8")
+        other.ends()
+    one.server.stop()
+    lines = [line for line in one.server.stderr.lines if "apus.access" in line]
+    assert sum("code=1000" in line for line in lines) == 1, lines
+    # The entry of the first one is gone, too.
+    assert "something was left open" not in one.server.stderr.text()
+
+
 def test_slow_turns_are_measured_or_not(reloadable):
     one = reloadable({"log.slow_turn": "1ms"})
     one.reload({})

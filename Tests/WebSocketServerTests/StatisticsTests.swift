@@ -25,6 +25,22 @@ import LiveTesting
         try #require(await server.statistics().routes.first { $0.path == path })
     }
 
+    @Test("A path with a WebSocket and a page has one series of responses")
+    func samePath() async throws {
+        var router = Router()
+        router.webSocket("/both") { for try await _ in $0.messages {} }
+        router.get("/both") { _ in .text("page") }
+        try await withTestServer(router) { app in
+            let client = try await app.connect("/both")
+            #expect(try await app.get("/both").status == .ok)
+            let families = await app.server.statistics().metrics
+            let responses = try #require(families.first { $0.name == "http_responses_total" })
+            let ofPath = responses.samples.filter { $0.labels[1].value == "/both" }
+            #expect(ofPath.map { $0.labels[2].value } == ["101", "200"])
+            try await client.close()
+        }
+    }
+
     @Test("Each route has its own connections, messages, bytes and responses")
     func routes() async throws {
         try await withTestServer(Self.router) { app in

@@ -30,8 +30,9 @@ public struct AuthenticationOptions: Sendable {
     public var keySetPath: String?
     /// The time after which a set is fetched again from its URL. Default 10 min, `1 s ... 1 d`.
     public var keySetInterval = Duration.seconds(600)
-    /// The least time between two requests for the set, also if a token has an unknown key.
-    /// Default 10 s, `100 ms ... 1 h`.
+    /// The time after the beginning of a request in which tokens with unknown keys cause no other
+    /// one, and at most the time from a failure to the next request. Default 10 s,
+    /// `100 ms ... 1 h`.
     public var keySetPause = Duration.seconds(10)
     /// The audience that `aud` must contain, and that new tokens get; `nil` means that tokens must
     /// not have one.

@@ -56,7 +56,7 @@ final class RemoteKeySet: Sendable {
     /// Takes over the keys of another set, until the first request is answered.
     func begin(with keys: KeySet) { state.withLock { $0.keys = keys } }
 
-    /// Fetches the set, and goes on to fetch it at intervals.
+    /// Fetches the set now, and then at intervals.
     func start() async {
         await refresh()
         refreshing.withLock { task in

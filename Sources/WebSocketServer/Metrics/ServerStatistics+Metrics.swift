@@ -106,8 +106,17 @@ extension ServerStatistics {
 
     private func addHTTP(to list: inout MetricList) {
         list.counter("http_requests_total", "HTTP requests, upgrades included.", counters.requests)
-        let routed = routes.flatMap { route in
-            Self.samples(route.responses, method: route.method.rawValue, route: route.path)
+        // A path may have a WebSocket and a GET, which are one series.
+        var routed: [MetricFamily.Sample] = []
+        for (index, route) in routes.enumerated() {
+            func isSame(_ other: RouteStatistics) -> Bool {
+                other.method == route.method && other.path == route.path
+            }
+            if routes[..<index].contains(where: isSame) { continue }
+            let responses = routes[index...].filter(isSame).reduce(into: [:]) {
+                $0.merge($1.responses, uniquingKeysWith: +)
+            }
+            routed += Self.samples(responses, method: route.method.rawValue, route: route.path)
         }
         list.add(
             .counter, "http_responses_total",

@@ -1,4 +1,5 @@
 import Logging
+import Synchronization
 import UVTransport
 
 /// The measurement of one loop's load, and on the first loop of the process's. For the loop's
@@ -112,12 +113,22 @@ struct ProcessLoad {
         // The allocator keeps most of what is freed, so the memory would never be low again.
         measurements &+= 1
         if memory.level > .normal, measurements.isMultiple(of: Self.measurementsPerTrim) {
-            Task.detached { trimHeap() }
+            Self.trim()
         }
         return changes
     }
 
     private static let measurementsPerTrim = 8
+    private static let isTrimming = Atomic<Bool>(false)
+
+    /// Returns freed memory to the system, away from the loop. It may take a while.
+    private static func trim() {
+        guard !isTrimming.exchange(true, ordering: .relaxed) else { return }
+        Task.detached {
+            trimHeap()
+            isTrimming.store(false, ordering: .relaxed)
+        }
+    }
 }
 
 /// The beginning or the end of an overload, for the log.

@@ -17,7 +17,8 @@ struct AdminHostCheck: Middleware {
     func handle(
         _ request: Request, next: (Request) async throws -> Response
     ) async throws -> Response {
-        if let host, !Self.isOwn(request.head.authority ?? "", host) {
+        // Browsers always send one, unlike health checks by HTTP/1.0.
+        if let host, let authority = request.head.authority, !Self.isOwn(authority, host) {
             throw Problem(
                 .forbidden,
                 """

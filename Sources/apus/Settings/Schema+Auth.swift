@@ -26,8 +26,9 @@ extension Schema {
             "auth.jwt.jwks_pause", TimeSpan(.milliseconds(100) ... .seconds(3_600)),
             \.auth.keySetPause,
             """
-            The least time between two requests for the set, which a token with an unknown `kid` \
-            causes, too, and the time after a failure.
+            A token with an unknown `kid` causes a request for the set only if the last one began \
+            at least this long ago. After a failure, the next request comes after this time, or \
+            after `auth.jwt.jwks_interval` if that is shorter.
             """),
         Key(
             "auth.jwt.audience", OptionalText.claim("tokens with an aud are refused"),

@@ -46,7 +46,7 @@ struct AdminOptions: ParsableArguments {
         let client = try client()
         do {
             let body = try request(client)
-            if json { return print(String(decoding: body, as: UTF8.self)) }
+            if json { return print(String(decoding: body, as: UTF8.self).escapedAsJSON) }
             print(text(try AdminJSON.decode(type, from: body)))
         } catch let failure as AdminClient.Failure {
             throw complaint(failure.text)
@@ -72,6 +72,17 @@ struct AdminOptions: ParsableArguments {
         case "::": AdminAddress(host: "::1", port: listener.port)
         default: listener
         }
+    }
+}
+
+extension String {
+    /// The text of JSON in which names that a client chose can't control a terminal.
+    fileprivate var escapedAsJSON: String {
+        unicodeScalars.map { scalar in
+            guard scalar.isRisky else { return String(scalar) }
+            let digits = String(scalar.value, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }.joined()
     }
 }
 
