@@ -301,7 +301,7 @@ def test_it_can_be_read_by_a_screen_reader(watched, browser):
     assert any(name.startswith("Loop lag over 5 minutes: slowest loop ") for name in charts)
     headings = [name for role, name in named if role == "heading"]
     assert headings[0] == "Apus" and {"Top topics", "Loop lag", "Slow consumers"} <= set(headings)
-    # What changes every second isn't read out.
+    # Figures that change every second aren't read out.
     live_regions = page.evaluate(
         "[...document.querySelectorAll('[role=status], [role=alert], [aria-live]')]"
         ".map((element) => element.id)")

@@ -205,7 +205,7 @@ def test_connections_survive_a_jump_of_the_clock(jumping, tmp_path, jump):
         move(jump)
         year = str(time.gmtime(time.time() + jump).tm_year)
         wait_until(lambda: year in date_of(server), "the server sees the jump")
-        # Heartbeats go on as before: pings come and are answered.
+        # Heartbeats continue as before: pings come and are answered.
         for _ in range(3):
             ping = wire.frame()
             assert ping.opcode == 0x9, ping

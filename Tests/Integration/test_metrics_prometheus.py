@@ -163,7 +163,7 @@ def test_prometheus_answers_each_query_of_the_dashboard(scraped):
     with contextlib.suppress(AssertionError):
         wait_until(all_answered, "answers", 15)
     assert not left, left
-    # What the clients do shows.
+    # The traffic of the clients is seen.
     moving = [
         "websocket_messages_received_total", "websocket_connections_closed_total",
         "http_responses_total", "topic_deliveries_total", "compression_messages_deflated_total",

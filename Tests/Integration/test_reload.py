@@ -33,7 +33,7 @@ def echoes(wire, payload=b"hello"):
     return wire.frame().payload == payload
 
 
-# What holds for open connections, too
+# Keys that take effect on open connections, too
 
 
 def test_the_size_of_messages(reloadable):
@@ -163,7 +163,7 @@ def test_slow_turns_are_measured_or_not(reloadable):
     assert "longest event loop turn" in one.server.stderr.text()
 
 
-# What holds for new connections
+# Keys that take effect on new connections
 
 
 def test_origins(reloadable):

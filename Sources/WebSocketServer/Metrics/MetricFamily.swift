@@ -21,7 +21,7 @@ package struct MetricFamily: Sendable {
     /// The name, with the unit and, for a counter, `_total` at its end.
     package let name: String
     package let kind: Kind
-    /// What the metric says, in one line.
+    /// The description, in one line.
     package let help: String
     package let samples: [Sample]
 

@@ -12,7 +12,7 @@ final class RunningServer: Sendable {
     /// The bound addresses, with the chosen port in place of port 0.
     let addresses: [BoundAddress]
     private let bound: [BoundSockets]
-    /// What each loop has answered last to ``statistics()``.
+    /// The last answer of each loop to ``statistics()``.
     let readings: Mutex<[LoopReading]>
     private let filesAreRemoved = Atomic<Bool>(false)
     /// Whether another process has the listening sockets, too, and accepts connections on them.
@@ -227,7 +227,7 @@ final class RunningServer: Sendable {
 
     // MARK: - Settings
 
-    /// Has each loop take over the present settings at one of its turns. Returns when all have, and
+    /// Makes each loop take over the present settings at one of its turns. Returns when all have, and
     /// their open connections, too.
     func takeSettings() async {
         await onEachLoop { loop, done in loop.takeSettings(done: done) }
