@@ -227,8 +227,8 @@ final class RunningServer: Sendable {
 
     // MARK: - Settings
 
-    /// Makes each loop take over the present settings at one of its turns. Returns when all have, and
-    /// their open connections, too.
+    /// Makes each loop take over the present settings at one of its turns. Returns when all loops
+    /// and their open connections have done so.
     func takeSettings() async {
         await onEachLoop { loop, done in loop.takeSettings(done: done) }
     }
