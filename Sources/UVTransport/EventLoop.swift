@@ -27,6 +27,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     let readBuffer: UnsafeMutableRawPointer
     @exclusivity(unchecked) private var reading = ReadAllowance()
     let jobs: JobQueue
+    private let lateJobs = LateJobs()
     let timers: LoopTimers
     private var isStopping = false
     private var turnWatch: TurnWatch?
@@ -104,6 +105,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         finishRunning()
         // The next thread is likely to get this one's number.
         unsafe turn.pointee.thread.store(0, ordering: .relaxed)
+        lateJobs.begin(of: self)
     }
 
     /// Blocks SIGPIPE: a log line must not end the process when the log's reader has left.
@@ -246,8 +248,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        // A task may outlive its loop; it has nothing of the loop left to touch.
-        if !submit(.job(job)) { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
+        // A task may outlive its loop.
+        if !submit(.job(job)) { lateJobs.add(job, of: self) }
+    }
+
+    /// Runs the jobs of tasks that outlive the loop, on another thread.
+    func runLateJobs() {
+        while let job = lateJobs.next() {
+            unsafe job.runSynchronously(on: asUnownedTaskExecutor())
+        }
     }
 
     private func submit(_ work: LoopWork) -> Bool {

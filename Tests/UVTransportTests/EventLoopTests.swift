@@ -325,6 +325,36 @@ import LiveTesting
         #expect(!CoreAffinity(cores: []).apply())
     }
 
+    /// What only one job at a time may touch.
+    private final class Unshared: @unchecked Sendable {
+        var count = 0
+        var isBusy = false
+    }
+
+    @Test("Tasks that outlive their loop run once its thread is done, one job at a time")
+    func lateJobs() async throws {
+        for _ in 0..<20 {
+            let group = try EventLoopGroup(count: 1)
+            let loop = group.loops[0]
+            let unshared = Unshared()
+            let tasks = (0..<4).map { _ in
+                Task(executorPreference: loop) {
+                    for _ in 0..<100 {
+                        await Task.yield()
+                        #expect(!unshared.isBusy && loop.now < .max)
+                        unshared.isBusy = true
+                        unshared.count += 1
+                        unshared.isBusy = false
+                    }
+                }
+            }
+            loop.stop()
+            for task in tasks { await task.value }
+            #expect(group.shutdown() == 0)
+            #expect(unshared.count == 400)
+        }
+    }
+
     @Test("A loop that has ended still tells its last time")
     func lastTime() throws {
         let group = try EventLoopGroup(count: 1)

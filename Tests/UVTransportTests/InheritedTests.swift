@@ -87,7 +87,9 @@ import WebSocketServer
 
     private func pair() throws -> (DescriptorSocket, DescriptorSocket) {
         var ends: [Int32] = [0, 0]
-        let code = socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends)
+        // A process that another test starts must not keep an end open.
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        let code = socketpair(AF_UNIX, type, 0, &ends)
         try #require(code == 0)
         return (DescriptorSocket(owning: ends[0]), DescriptorSocket(owning: ends[1]))
     }
