@@ -32,7 +32,7 @@ extension ConnectionCore {
     func delayAnswer(until deadline: UInt64) {
         updateReading()
         let answer = DelayedAnswer(self)
-        // Kept there, since the timer wheel keeps nothing alive.
+        // The registry keeps the answer alive, since the timer wheel keeps nothing.
         resources.registry.delayedAnswers[id] = answer
         loop.schedule(answer, at: deadline)
     }

@@ -21,7 +21,7 @@ final class ConnectionCore: Stream, @unchecked Sendable {
     private(set) var corkableSizeMax: UInt16 = 0
     /// The bytes that ``countMemory()`` has counted.
     var memoryCounted: UInt32 = 0
-    // Safety: no input of the lifecycle gives it another one, so accesses never overlap.
+    // Safety: no function of the lifecycle calls back, so accesses never overlap.
     @exclusivity(unchecked) private var lifecycleStorage: ConnectionLifecycle
     let role: Session.Role
     /// The next reads take their memory from ``readTarget()``. The rest of a long frame is read

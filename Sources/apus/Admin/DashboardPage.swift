@@ -8,7 +8,7 @@ enum DashboardPage {
             .contentType: "text/html; charset=utf-8",
             .cacheControl: "no-cache",
             .xContentTypeOptions: "nosniff",
-            // The rest of its policy is in the page; this part only a header can say.
+            // The page itself has the rest of the policy. This directive works only in a header.
             .contentSecurityPolicy: "frame-ancestors 'none'",
         ],
         body: PackageResources.dashboard_html)
