@@ -31,14 +31,16 @@ def certificate(tmp_path_factory):
     return folder / "certificate.pem", folder / "key.pem"
 
 
+def options(certificate, compression):
+    enabled = COMPRESSIONS[compression]
+    return *settings(certificate), f"compression.enabled={enabled}", FRAMES, ADMIN
+
+
 @pytest.fixture(scope="module", params=COMPRESSIONS)
 def server(request, certificate):
     """A server with and without compression, with the certificate."""
-    enabled = COMPRESSIONS[request.param]
-    with shared(
-        *settings(certificate), f"compression.enabled={enabled}", FRAMES, ADMIN, args=["--tools"],
-    ) as running:
-        running.compresses = enabled == "true"
+    with shared(*options(certificate, request.param), args=["--tools"]) as running:
+        running.compresses = request.param == "compressed"
         yield running
 
 
@@ -56,7 +58,11 @@ def trusting(certificate):
 
 @pytest.fixture
 def compressed(server):
-    """Expects that the test has compressed messages, in both directions, as far as it says."""
+    """Checks that messages were compressed in both directions, if the server compresses."""
+    return check_of_compression(server)
+
+
+def check_of_compression(server):
     def counts():
         found = Scrape(server)
         return [
@@ -117,9 +123,8 @@ def node(program, trusting):
 
 def test_node_ws(url, node, compressed):
     path, environment = node
-    options = json.dumps({"threshold": 0})
-    check_echoes(
-        path, str(HERE / "deflate_echo.js"), "ws", url, options, environment=environment)
+    command = [path, str(HERE / "deflate_echo.js"), "ws", url, json.dumps({"threshold": 0})]
+    check_echoes(*command, environment=environment)
     compressed()
 
 
@@ -161,7 +166,12 @@ def browser(program, certificate):
         yield running
 
 
-def test_chromium(server, browser, compressed):
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_chromium(start, certificate, browser, compression):
+    # With a server of its own, since the browser keeps a connection.
+    server = start(*options(certificate, compression), args=["--tools"])
+    server.compresses = compression == "compressed"
+    compressed = check_of_compression(server)
     resumed = "apus_tls_sessions_resumed_total"
     before = Scrape(server)(resumed)
     page = browser.page(f"https://localhost:{server.port}/")
