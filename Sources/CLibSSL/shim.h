@@ -43,6 +43,20 @@ static inline int apus_ssl_set_up_server(SSL_CTX *context, int is13Only, long ce
            SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") &&
            SSL_CTX_set_num_tickets(context, 1);
 }
+// Erases the keys of the key exchange. OpenSSL needs them no more after the handshake, but with TLS
+// 1.3 it keeps them as long as the session: a private key, and 430 bytes of memory.
+static inline void apus_ssl_erase_key_exchange(SSL *ssl) {
+    EVP_PKEY *keys[2] = {NULL, NULL};
+    SSL_get_tmp_key(ssl, &keys[0]);
+    SSL_get_peer_tmp_key(ssl, &keys[1]);
+    for (int index = 0; index < 2; index++) {
+        int type = keys[index] ? EVP_PKEY_get_base_id(keys[index]) : EVP_PKEY_NONE;
+        // The type remains as it is, but the contents go.
+        if (type > EVP_PKEY_NONE) EVP_PKEY_set_type(keys[index], type);
+        EVP_PKEY_free(keys[index]);
+    }
+}
+
 static inline void apus_ssl_on_server_name(SSL_CTX *context, int (*callback)(SSL *, int *, void *),
                                            void *argument) {
     SSL_CTX_set_tlsext_servername_callback(context, callback);

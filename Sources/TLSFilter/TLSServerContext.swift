@@ -179,7 +179,8 @@ private let onTicket:
 
 /// Counts the handshake messages of a session.
 let onProgress: @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { ssl, place, value in
-    guard let data = unsafe SSL_get_ex_data(ssl, 0) else { return }
+    // Not by SSL_set_ex_data, which allocates.
+    guard let data = unsafe BIO_get_data(SSL_get_rbio(ssl)) else { return }
     unsafe Unmanaged<TLSSession>.fromOpaque(data)._withUnsafeGuaranteedRef {
         $0.progressed(place, value)
     }

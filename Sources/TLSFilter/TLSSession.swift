@@ -105,7 +105,6 @@ package final class TLSSession {
         unsafe BIO_set_data(bio, this)
         unsafe BIO_set_init(bio, 1)
         unsafe SSL_set_bio(ssl, bio, bio)
-        unsafe _ = SSL_set_ex_data(ssl, 0, this)
     }
 
     deinit { unsafe SSL_free(ssl) }
@@ -117,6 +116,7 @@ package final class TLSSession {
         beginCall()
         let code = unsafe SSL_do_handshake(ssl)
         guard code == 1 else { return result(of: code) }
+        unsafe apus_ssl_erase_key_exchange(ssl)
         // Such as that of an unknown ticket. It isn't the reason of a later end.
         ERR_clear_error()
         isEstablished = true

@@ -9,7 +9,7 @@ from apus import Lines
 
 
 @contextlib.contextmanager
-def running(name, command, announcement):
+def running(name, command, announcement, environment=None):
     """A browser that runs; the match of the line by which it announces its address."""
     process = subprocess.Popen(
         command,
@@ -18,6 +18,7 @@ def running(name, command, announcement):
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
+        env=environment,
     )
     log = Lines(process.stderr)
     try:

@@ -16,13 +16,15 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """An authority that issues certificates into a folder."""
+    """An authority that issues certificates into a folder. It has certified itself, unless there is
+    a `parent`.
+    """
 
-    def __init__(self, folder, name="Authority of tests"):
+    def __init__(self, folder, name="Authority of tests", parent=None):
         self.folder = folder
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        self.certificate = self._sign(
+        self.certificate = (parent or self)._sign(
             self.name, self.key, x509.BasicConstraints(ca=True, path_length=None), [], -DAY, DAY)
         self.path = folder / f"{name.replace(' ', '-')}.pem"
         self.path.write_bytes(self.certificate.public_bytes(PEM))
@@ -38,6 +40,10 @@ class Authority:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self.key, hashes.SHA256())
+
+    def delegate(self, name):
+        """Returns an authority that this one has certified."""
+        return Authority(self.folder, name, parent=self)
 
     def issue(self, *names, kind="ec", begin=-DAY, end=DAY, file=None, padding=0):
         """Returns the paths of a certificate and its key. `padding` makes it large."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 import tempfile
 import urllib.request
 
@@ -114,13 +115,31 @@ class Browser:
         return page
 
 
+def trust(certutil, home, certificate):
+    """Puts a server's own certificate among those that a user trusts."""
+    database = f"{home}/.pki/nssdb"
+    os.makedirs(database)
+    for options in (
+        ["-N", "--empty-password"],
+        ["-A", "-n", "tests", "-t", "P,,", "-i", str(certificate)],
+    ):
+        subprocess.run([certutil, "-d", f"sql:{database}", *options], check=True)
+
+
 @contextlib.contextmanager
-def chromium(program):
+def chromium(program, certutil=None, certificate=None):
+    """Runs a browser, which trusts a certificate if there is one: `certutil` is the program for
+    that.
+    """
     flags = FLAGS + (["--no-sandbox"] if os.geteuid() == 0 else [])
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [program, *flags, f"--user-data-dir={profile}", "about:blank"]
+        command = [program, *flags, f"--user-data-dir={profile}/profile", "about:blank"]
+        environment = None
+        if certificate:
+            environment = os.environ | {"HOME": profile}
+            trust(certutil, profile, certificate)
         with (
-            browsers.running("Chromium", command, DEVTOOLS) as found,
+            browsers.running("Chromium", command, DEVTOOLS, environment) as found,
             contextlib.ExitStack() as stack,
         ):
             yield Browser(found[1].removeprefix("ws://"), stack)

@@ -4,6 +4,7 @@ import collections
 import os
 import selectors
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -29,6 +30,7 @@ class Client:
         self.connect()
 
     def connect(self):
+        self.crowd.opening += 1
         self.state = "connecting"
         self.buffer = b""
         self.socket = socket.socket()
@@ -42,12 +44,17 @@ class Client:
             if self.state == "connecting":
                 if error := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                     raise OSError(error, os.strerror(error))
-                self.crowd.selector.modify(self.socket, selectors.EVENT_READ, self)
-                self.state = "upgrading"
-                self.socket.sendall(upgrade_request(self.crowd.path))
+                if self.crowd.context:
+                    self.begin_tls()
+                else:
+                    self.crowd.selector.modify(self.socket, selectors.EVENT_READ, self)
+                    self.upgrade()
+            elif self.state == "shaking":
+                self.shake_hands()
+            if self.state in ("shaking", "upgrading") and events != selectors.EVENT_READ:
                 return
-            data = self.socket.recv(65_536)
-        except BlockingIOError:
+            data = self.receive()
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError as error:
             return self.ended(error.strerror)
@@ -62,12 +69,40 @@ class Client:
                 return self.ended(head.partition(b"\r\n")[0].decode())
             self.buffer = rest
             self.state = "open"
+            self.crowd.opening -= 1
             self.crowd.handshakes += 1
+            if self.crowd.ends:
+                return
             self.ask()
         self.read_frames()
 
+    def begin_tls(self):
+        self.crowd.selector.unregister(self.socket)
+        self.socket = self.crowd.context.wrap_socket(
+            self.socket, do_handshake_on_connect=False, server_hostname="localhost")
+        self.crowd.selector.register(self.socket, selectors.EVENT_READ, self)
+        self.state = "shaking"
+        self.shake_hands()
+
+    def shake_hands(self):
+        self.socket.do_handshake()
+        self.crowd.certificates[self.socket.getpeercert()["serialNumber"]] += 1
+        self.upgrade()
+
+    def upgrade(self):
+        self.state = "upgrading"
+        self.socket.sendall(upgrade_request(self.crowd.path))
+
+    def receive(self):
+        data = self.socket.recv(65_536)
+        # A record has more than was read of it.
+        while self.crowd.context and self.socket.pending():
+            data += self.socket.recv(65_536)
+        return data
+
     def ask(self):
         self.sent = b"%d %d" % (self.number, self.crowd.answers)
+        self.crowd.questions += 1
         try:
             self.socket.sendall(frame(TEXT, self.sent))
         except OSError:
@@ -84,7 +119,7 @@ class Client:
                 assert payload == b"Message received: " + self.sent, payload
                 self.sent = None
                 self.crowd.answers += 1
-                if self.leaves:
+                if self.leaves and not self.crowd.ends:
                     self.state = "leaving"
                     self.socket.sendall(frame(CLOSE, close_payload(1000)))
                 else:
@@ -101,7 +136,8 @@ class Client:
         self.again()
 
     def ended(self, reason):
-        if self.state in ("connecting", "upgrading"):
+        if self.state in ("connecting", "shaking", "upgrading"):
+            self.crowd.opening -= 1
             self.crowd.failures[f"{self.state}: {reason}"] += 1
         elif self.state == "open":
             self.crowd.failures[f"no Close frame: {reason}"] += 1
@@ -115,15 +151,26 @@ class Client:
 
 
 class Crowd:
-    """`size` clients that each send a message every `pause` seconds, and a few that come and go."""
+    """`size` clients that each send a message every `pause` seconds, and a few that come and go.
+    With a `context`, they use TLS.
+    """
 
-    def __init__(self, host, port, size=SIZE, visitors=4, path="/ws", pause=None):
+    def __init__(
+        self, host, port, size=SIZE, visitors=4, path="/ws", pause=None, context=None,
+    ):
         self.address = (host, port)
         self.path = path
         self.size = size
         self.pause = pause or (2.0 if IS_BIG else 0.2)
         self.selector = selectors.DefaultSelector()
-        self.handshakes = self.answers = 0
+        self.context = context
+        self.handshakes = self.questions = self.answers = 0
+        # The connections without an answer to their handshake yet.
+        self.opening = 0
+        # Whether clients send nothing any more, and none leaves.
+        self.ends = self._all_know = False
+        # The number of TLS handshakes by the serial number of the certificate.
+        self.certificates = collections.Counter()
         # The codes of Close frames from the server, and everything that should not happen.
         self.closes = collections.Counter()
         self.failures = collections.Counter()
@@ -157,10 +204,17 @@ class Crowd:
         goal = self.answers + rounds * self.size
         self.wait(lambda: self.answers >= goal, "answers")
 
+    def end(self):
+        """Waits until all is answered that was sent. Nothing is sent after it."""
+        self.ends = True
+        self.wait(
+            lambda: self._all_know and not self.opening and self.answers == self.questions,
+            "all is answered")
+
     def __str__(self):
         return (
-            f"{self.handshakes} handshakes, {self.answers} answers, closes {dict(self.closes)}, "
-            f"failures {dict(self.failures)}"
+            f"{self.handshakes} handshakes, {self.questions} messages, {self.answers} answers, "
+            f"closes {dict(self.closes)}, failures {dict(self.failures)}"
         )
 
     def _guard(self):
@@ -176,14 +230,16 @@ class Crowd:
     def _run(self):
         began, asked = time.monotonic(), 0
         while not self._stopping:
+            self._all_know = self.ends
             # A few at a time, so that no queue of the kernel overflows.
-            for number, leaves in self._to_start[:100]:
+            room = max(0, 100 - self.opening)
+            for number, leaves in self._to_start[:room]:
                 Client(self, number, leaves)
-            del self._to_start[:100]
+            del self._to_start[:room]
             for key, events in self.selector.select(0.01):
                 key.data.handle(events)
             due = int((time.monotonic() - began) / self.pause * self.size)
-            for _ in range(min(len(self.rested), due - asked)):
+            for _ in range(0 if self.ends else min(len(self.rested), due - asked)):
                 client = self.rested.popleft()
                 if client.state == "open" and client.sent is None:
                     client.ask()

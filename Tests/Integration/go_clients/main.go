@@ -3,6 +3,7 @@
 //
 //	go_clients gorilla|nhooyr|nhooyr-takeover URL [TOPIC...]
 //	go_clients churn gorilla|nhooyr|nhooyr-takeover URL TAPPED CLIENTS SEED TOTAL
+//	go_clients resume gorilla|nhooyr URL 1.2|1.3
 //
 // The samples come as JSON on standard input, the echoes go as JSON to standard output; so does
 // what was collected.
@@ -143,6 +144,10 @@ func main() {
 			"gorilla":         dialGorilla,
 			"nhooyr":          dialNhooyr(nhooyr.CompressionNoContextTakeover),
 			"nhooyr-takeover": dialNhooyr(nhooyr.CompressionContextTakeover),
+		}
+		if os.Args[1] == "resume" {
+			resume(os.Args[2], os.Args[3], os.Args[4])
+			return
 		}
 		if os.Args[1] == "churn" {
 			churn(dialers[os.Args[2]], os.Args[3], os.Args[4], os.Args[5:])
