@@ -13,6 +13,8 @@ struct LateJobs: ~Copyable, @unchecked Sendable {
         /// Whether the loop's thread is done.
         var hasBegun = false
         var isRunning = false
+
+        var mayStart: Bool { hasBegun && !isRunning && !waiting.isEmpty }
     }
 
     // As in `Mailbox`, ThreadSanitizer wants a pthread mutex.
@@ -46,8 +48,7 @@ struct LateJobs: ~Copyable, @unchecked Sendable {
     private borrowing func run(of loop: EventLoop, after change: (inout Contents) -> Void) {
         unsafe pthread_mutex_lock(lock)
         unsafe change(&contents.pointee)
-        let starts = unsafe contents.pointee.hasBegun && !contents.pointee.isRunning
-            && !contents.pointee.waiting.isEmpty
+        let starts = unsafe contents.pointee.mayStart
         if starts { unsafe contents.pointee.isRunning = true }
         unsafe pthread_mutex_unlock(lock)
         if starts { DispatchQueue.global().async { loop.runLateJobs() } }

@@ -300,7 +300,7 @@ def test_an_idle_connection_holds_no_buffers(secure, start, authority, record_pr
 
     sizes = held(encrypted, open_encrypted), held(plain, lambda: Wire.to(plain, "/echo"))
     record_property("bytes", sizes)
-    assert sizes[0] - sizes[1] < 14.25 * (1 << 10)
+    assert sizes[0] - sizes[1] < 15 << 10
 
 
 def test_parts_of_records_count_for_the_memory(secure, authority):
