@@ -109,7 +109,7 @@ extension RouteDescription {
                     .object([
                         "access_token": .string("The token."),
                         "token_type": .string("How to use it.", values: ["bearer"]),
-                        "expires_in": .integer("The seconds for which it is valid.", in: 1 ... .max),
+                        "expires_in": .integer("The seconds that it is valid.", in: 1 ... .max),
                     ]))),
             RouteResponse(
                 400, "Name or password is wrong, or the form is incomplete",

@@ -67,7 +67,8 @@ struct OpenAPIDocument {
         var all: [DocumentValue] = []
         for (segment, name) in zip(route.parameterSegments, namesake.parameterNames) {
             let own = described.first { $0.place == .path && $0.name == segment.name }
-            let schema = own?.schema ?? (segment.isInteger ? .integer() : .string(count: 1 ... .max))
+            let usual: JSONSchema = segment.isInteger ? .integer() : .string(count: 1 ... .max)
+            let schema = own?.schema ?? usual
             all.append(
                 Self.parameter(
                     RouteParameter(
