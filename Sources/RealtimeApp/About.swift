@@ -29,21 +29,15 @@ struct About: Encodable {
 }
 
 extension RealtimeApp {
-    private static let aboutPath = "/about"
-
-    /// Adds `GET /about`, which lists all routes that have been added before it, and itself.
-    func addAbout(to router: inout Router) {
-        let all = router.list + [(.get, Self.aboutPath, false)]
-        let routes = all.sorted {
+    /// Returns what `GET /about` says about the routes of a router.
+    func about(_ router: Router) -> About {
+        let routes = router.list.sorted {
             ($0.isWebSocket ? 0 : 1, $0.path, $0.method.rawValue)
                 < ($1.isWebSocket ? 0 : 1, $1.path, $1.method.rawValue)
         }
-        let about = About(
+        return About(
             version: version.isEmpty ? nil : version,
             routes: routes.map { describe($0.method, $0.path, isWebSocket: $0.isWebSocket) })
-        var response = Response.encoding(about)
-        response.headerFields[.cacheControl] = "no-cache"
-        router.get(Self.aboutPath) { [response] _ in response }
     }
 
     private func describe(

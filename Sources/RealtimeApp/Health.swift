@@ -44,9 +44,9 @@ extension RealtimeApp {
     ) {
         router.serveAlways("/healthz")
         router.serveAlways("/readyz")
-        router.get("/healthz") { _ in .json(#"{"status":"ok"}"#) }
+        router.get("/healthz", description: .liveness) { _ in .json(#"{"status":"ok"}"#) }
         let (broker, tasks) = (self.broker, self.tasks)
-        router.get("/readyz") { request in
+        router.get("/readyz", description: .readiness) { request in
             let readiness = Readiness(
                 broker: broker.health, tasksFault: await tasks?.file.faultFound(),
                 serverFault: serverFault(request))

@@ -82,11 +82,15 @@ public struct RealtimeApp: Sendable {
         let authentication = self.authentication
 
         let echo = Echo(prefix: "Message received: ", logger: logger)
-        router.upgrade(Route.echo.path, adjusting: adjustment(.echo)) { request in
+        router.upgrade(
+            Route.echo.path, description: description(.echo), adjusting: adjustment(.echo)
+        ) { request in
             try authentication.admit(request, on: .echo) { _ in echo }
         }
 
-        router.upgrade(Route.chat.path, adjusting: adjustment(.chat)) { request in
+        router.upgrade(
+            Route.chat.path, description: description(.chat), adjusting: adjustment(.chat)
+        ) { request in
             let clientID = request.parameters.integer("client_id")
             return try authentication.admit(request, on: .chat) { _ in
                 ChatMember(clientID: clientID, logger: logger)
@@ -96,7 +100,7 @@ public struct RealtimeApp: Sendable {
         addNotifications(to: &router)
         addTasks(to: &router)
 
-        router.get("/") { _ in Page.response }
+        router.get("/", description: .page) { _ in Page.response }
         addHealth(to: &router) { request in
             if request.isDraining { return Self.drainingFault }
             return request.isOverloaded ? Self.overloadFault : nil
@@ -114,8 +118,12 @@ public struct RealtimeApp: Sendable {
             let topics = TopicTool()
             router.upgrade("/topics") { _ in .accept(topics) }
         }
-        addAbout(to: &router)
+        addDescriptions(to: &router)
         return router
+    }
+
+    func description(_ route: Route) -> WebSocketDescription {
+        .of(route, requiresToken: authentication.demandsToken(route))
     }
 
     func adjustment(_ route: Route) -> ConnectionConfiguration.Adjust {

@@ -561,13 +561,105 @@ def test_the_version_and_the_routes_are_shown(start, browser):
         """[...document.querySelectorAll('#panel-routes tbody tr')].map(
             (row) => [...row.children].map((cell) => cell.textContent))"""
     )
-    assert ["/ws", "not needed", "up to 1 MiB", "no limit", "yes"] in rows
-    assert ["/ws/{client_id:int}", "needed", "up to 2 KiB", "5 messages/s", "no"] in rows
-    assert ["POST /publish/{channel}", "not needed", "up to 64 KiB"] in rows
-    assert ["GET /about", "not needed", ""] in rows
+    assert ["/ws", "not needed", "up to 1 MiB", "no limit", "yes", "Try"] in rows
+    assert ["/ws/{client_id:int}", "needed", "up to 2 KiB", "5 messages/s", "no", "Try"] in rows
+    assert ["POST /publish/{channel}", "not needed", "up to 64 KiB", "Try"] in rows
+    assert ["GET /about", "not needed", "", "Try"] in rows
     assert page.text("chat-limits") == (
         "Messages up to 2 KiB · 5 messages/s · no compression · needs a token (tab Secure)"
     )
+    assert page.complaints == []
+
+
+def try_route(page, name):
+    page.wait_for("document.getElementById('routes-http').childElementCount")
+    page.evaluate(f"""document.querySelector('[aria-label="Try {name}"]').click()""")
+
+
+def fill(page, field, text):
+    page.evaluate(f"document.getElementById({field!r}).value = {text!r}")
+
+
+def test_each_request_has_a_form(start, browser):
+    server = start()
+    page = browser.page(server.url("/#routes"))
+    try_route(page, "POST /tasks")
+    assert page.text("try-title") == "POST /tasks"
+    fill(page, "try-body", '{"id": 9007199254740993, "title": "Feed the swifts"}')
+    page.click("try-send")
+    page.wait_for_text("try-answer", "200 OK")
+    page.wait_for_text("try-response", "Task created successfully")
+    # Sent again: the refusal is shown.
+    page.click("try-send")
+    page.wait_for_text("try-answer", "409 Conflict")
+
+    try_route(page, "GET /tasks")
+    fill(page, "try-query-limit", "5")
+    page.click("try-send")
+    page.wait_for_text("try-response", "9007199254740993")
+    fill(page, "try-query-limit", "none")
+    page.click("try-send")
+    page.wait_for_text("try-answer", "422")
+    page.wait_for_text("try-response", "int_parsing")
+
+    # Every form sends a request that the server understands.
+    names = page.evaluate(
+        """[...document.querySelectorAll('#routes-http button')].map(
+            (button) => button.getAttribute('aria-label').slice(4))"""
+    )
+    assert len(names) == 10
+    for name in names:
+        try_route(page, name)
+        assert page.text("try-title") == name
+        page.click("try-send")
+        page.wait_for("document.getElementById('try-answer').textContent")
+    # Chromium complains of each refusal, such as that of a POST whose example is not valid.
+    assert all("the server responded with a status of" in line for line in page.complaints)
+
+
+def test_bodies_of_all_kinds_are_sent_from_a_form(start, browser):
+    server = start()
+    page = browser.page(server.url("/#channels"))
+    page.click("channels-toggle")
+    page.wait_for_text("channels-state", "connected")
+    page.click("tab-routes")
+    try_route(page, "POST /publish/{channel}")
+    fill(page, "try-path-channel", "news")
+    bodies = [
+        ("application/json", '{"message": "in JSON"}', "in JSON"),
+        ("application/x-www-form-urlencoded", "message=in+a+form", "in a form"),
+        ("text/plain", "in a text", "in a text"),
+    ]
+    for kind, body, message in bodies:
+        page.evaluate(
+            f"""(() => {{
+                const type = document.getElementById('try-type');
+                type.value = {kind!r};
+                type.dispatchEvent(new Event('change'));
+            }})()"""
+        )
+        fill(page, "try-body", body)
+        page.click("try-send")
+        page.wait_for_text("try-answer", "200 OK")
+        page.wait_for_text("channels-log", message)
+    page.evaluate("document.getElementById('try-type').value = ''")
+    fill(page, "try-query-message", "in the query")
+    page.click("try-send")
+    page.wait_for_text("channels-log", "in the query")
+    assert page.complaints == []
+
+
+def test_a_websocket_is_tried_on_the_first_tab(start, browser):
+    page = browser.page(start().url("/#routes"))
+    try_route(page, "/ws/{client_id:int}")
+    page.click("echo-toggle")
+    page.wait_for_text("echo-state", "connected")
+    page.type("echo-input", "hello")
+    page.press_enter()
+    page.wait_for_text("echo-log", ": hello")
+    page.click("tab-routes")
+    try_route(page, "/ws")
+    page.wait_for_text("routes-answer", "disconnect it first")
     assert page.complaints == []
 
 

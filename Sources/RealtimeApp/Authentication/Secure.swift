@@ -33,7 +33,9 @@ extension RealtimeApp {
     /// Adds `/ws/secure/{topic}` and `POST /token`.
     func addAuthentication(to router: inout Router) {
         let (authentication, topics) = (self.authentication, self.topics)
-        router.upgrade(Route.secure.path, adjusting: adjustment(.secure)) { request in
+        router.upgrade(
+            Route.secure.path, description: description(.secure), adjusting: adjustment(.secure)
+        ) { request in
             let topic = SecureMember.topic(request.parameters["topic"] ?? "")
             let decision = try authentication.admitBearer(request, on: .secure) {
                 SecureMember($0, topic: topic)
@@ -46,6 +48,6 @@ extension RealtimeApp {
             }
             return decision
         }
-        router.post("/token") { try await authentication.signIn($0) }
+        router.post("/token", description: .signIn) { try await authentication.signIn($0) }
     }
 }

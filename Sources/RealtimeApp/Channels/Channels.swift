@@ -24,7 +24,10 @@ extension RealtimeApp {
     func addChannels(to router: inout Router) {
         let topics = self.topics
         let authentication = self.authentication
-        router.upgrade(Route.channels.path, adjusting: adjustment(.channels)) { request in
+        router.upgrade(
+            Route.channels.path, description: description(.channels),
+            adjusting: adjustment(.channels)
+        ) { request in
             let channel = request.parameters["channel"] ?? ""
             if let fault = Channels.fault(of: channel, topics: topics) {
                 return .refuse(.unprocessableContent, "The channel's name: \(fault.msg).")
@@ -35,7 +38,9 @@ extension RealtimeApp {
         }
 
         let broker = self.broker
-        router.post("/publish/{channel}") { request in
+        let description = RouteDescription.publish(
+            requiresToken: authentication.demandsToken(.publish))
+        router.post("/publish/{channel}", description: description) { request in
             try authentication.authorizePublishing(request)
             let channel = request.parameters["channel"] ?? ""
             let message: ExactString

@@ -28,7 +28,10 @@ extension RealtimeApp {
     func addNotifications(to router: inout Router) {
         let adjusting = adjustment(.notifications)
         let authentication = self.authentication
-        router.upgrade(Route.notifications.path, adjusting: adjusting) { [topics] request in
+        router.upgrade(
+            Route.notifications.path, description: description(.notifications),
+            adjusting: adjusting
+        ) { [topics] request in
             let topic = NotificationStream.topic(request.parameters["topic"] ?? "")
             guard topics.isValidName(topic) else {
                 let sizeMax = topics.nameSizeMax - NotificationStream.topic("").utf8.count

@@ -79,11 +79,12 @@ extension RealtimeApp {
         guard let tasks else { return }
         let routes = TaskRoutes(store: tasks, broker: broker, logger: logger)
         let authentication = self.authentication
-        router.post("/tasks") { request in
+        let needsToken = authentication.demandsToken(.tasks)
+        router.post("/tasks", description: .createTask(requiresToken: needsToken)) { request in
             try authentication.authorize(request, for: .tasks)
             return try await routes.create(request)
         }
-        router.get("/tasks") { request in
+        router.get("/tasks", description: .listTasks(requiresToken: needsToken)) { request in
             try authentication.authorize(request, for: .tasks)
             return try await routes.list(request)
         }

@@ -51,6 +51,10 @@ public struct Router: Sendable {
         var target: Target
         /// The middleware of the groups around the route, from the outermost to the innermost.
         var middleware: [any Middleware] = []
+        /// What a route for requests says about itself.
+        var requestDescription: RouteDescription?
+        /// What a WebSocket route says about itself.
+        var webSocketDescription: WebSocketDescription?
 
         /// The sort key: routes are tried in this order.
         var precedence: [Int] {
@@ -81,12 +85,14 @@ public struct Router: Sendable {
     ///
     /// - Parameters:
     ///   - path: The path's pattern.
+    ///   - description: What the route is for, for ``asyncAPI(title:version:details:)``.
     ///   - adjusting: Changes the server's limits, heartbeat or compression for this route.
     ///   - talk: Runs on the connection's event loop until the connection is no longer needed.
     public mutating func webSocket(
-        _ path: String, adjusting: ConnectionConfiguration.Adjust? = nil, talk: @escaping Talk
+        _ path: String, description: WebSocketDescription? = nil,
+        adjusting: ConnectionConfiguration.Adjust? = nil, talk: @escaping Talk
     ) {
-        upgrade(path, adjusting: adjusting) { _ in .accept(talk) }
+        upgrade(path, description: description, adjusting: adjusting) { _ in .accept(talk) }
     }
 
     /// Adds a WebSocket route whose closure decides on each upgrade, and on plain requests of its
@@ -103,48 +109,69 @@ public struct Router: Sendable {
     ///
     /// - Parameters:
     ///   - path: The path's pattern.
+    ///   - description: What the route is for, for ``asyncAPI(title:version:details:)``.
     ///   - adjusting: Changes the server's limits, heartbeat or compression for this route.
     ///   - decide: Accepts or refuses an upgrade. A thrown ``Problem`` refuses it as well; any
     ///     other error is logged and answered 500.
     public mutating func upgrade(
-        _ path: String, adjusting: ConnectionConfiguration.Adjust? = nil, decide: @escaping Upgrade
+        _ path: String, description: WebSocketDescription? = nil,
+        adjusting: ConnectionConfiguration.Adjust? = nil, decide: @escaping Upgrade
     ) {
         if let adjusting { adjustments.append(adjusting) }
-        add(path, .upgrade(decide, adjusting.map { _ in adjustments.count - 1 }))
+        add(path, .upgrade(decide, adjusting.map { _ in adjustments.count - 1 })) {
+            $0.webSocketDescription = description
+        }
     }
 
     // MARK: - Requests
 
     /// Adds a route for GET, which also answers HEAD unless another route does.
-    public mutating func get(_ path: String, respond: @escaping Respond) {
-        on(.get, path, respond: respond)
+    public mutating func get(
+        _ path: String, description: RouteDescription? = nil, respond: @escaping Respond
+    ) {
+        on(.get, path, description: description, respond: respond)
     }
 
     /// Adds a route for POST.
-    public mutating func post(_ path: String, respond: @escaping Respond) {
-        on(.post, path, respond: respond)
+    public mutating func post(
+        _ path: String, description: RouteDescription? = nil, respond: @escaping Respond
+    ) {
+        on(.post, path, description: description, respond: respond)
     }
 
     /// Adds a route for PUT.
-    public mutating func put(_ path: String, respond: @escaping Respond) {
-        on(.put, path, respond: respond)
+    public mutating func put(
+        _ path: String, description: RouteDescription? = nil, respond: @escaping Respond
+    ) {
+        on(.put, path, description: description, respond: respond)
     }
 
     /// Adds a route for PATCH.
-    public mutating func patch(_ path: String, respond: @escaping Respond) {
-        on(.patch, path, respond: respond)
+    public mutating func patch(
+        _ path: String, description: RouteDescription? = nil, respond: @escaping Respond
+    ) {
+        on(.patch, path, description: description, respond: respond)
     }
 
     /// Adds a route for DELETE.
-    public mutating func delete(_ path: String, respond: @escaping Respond) {
-        on(.delete, path, respond: respond)
+    public mutating func delete(
+        _ path: String, description: RouteDescription? = nil, respond: @escaping Respond
+    ) {
+        on(.delete, path, description: description, respond: respond)
     }
 
     /// Adds a route for any method.
+    ///
+    /// - Parameters:
+    ///   - method: The method.
+    ///   - path: The path's pattern.
+    ///   - description: What the route does, for ``openAPI(title:version:details:)``.
+    ///   - respond: Answers the requests.
     public mutating func on(
-        _ method: HTTPRequest.Method, _ path: String, respond: @escaping Respond
+        _ method: HTTPRequest.Method, _ path: String, description: RouteDescription? = nil,
+        respond: @escaping Respond
     ) {
-        add(path, .respond(method, respond))
+        add(path, .respond(method, respond)) { $0.requestDescription = description }
     }
 
     // MARK: - Groups and middleware
@@ -202,8 +229,13 @@ public struct Router: Sendable {
         }
     }
 
-    private mutating func add(_ path: String, _ target: Target) {
-        if let pattern = pattern(path) { insert(Route(pattern: pattern, target: target)) }
+    private mutating func add(
+        _ path: String, _ target: Target, describe: (inout Route) -> Void
+    ) {
+        guard let pattern = pattern(path) else { return }
+        var route = Route(pattern: pattern, target: target)
+        describe(&route)
+        insert(route)
     }
 
     /// Returns the pattern of a path in this group. Records an error if the path is invalid.
