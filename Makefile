@@ -41,6 +41,17 @@ examples: deps commit $(VENV)/installed ## test the example with Hummingbird, to
 	APUS_DEVELOPMENT=hummingbird swift build --disable-build-manifest-caching
 	APUS_DEVELOPMENT=hummingbird APUS_BIN=.build/debug/apus Tests/Integration/run -k test_examples
 
+.PHONY: dist
+dist: deps-build ## build a tarball and a Debian package into .build-dist/dist; minutes
+	@.ci/install dist
+	Packaging/dist $(ARGS)
+
+.PHONY: test-packages
+test-packages: deps $(VENV)/installed ## test the Debian package of `make dist` in a clean Debian; needs root
+	@.ci/install dist packages
+	lintian --allow-root --fail-on error .build-dist/dist/apus_*.deb
+	Tests/Packages/run $(PYTEST_ARGS)
+
 .PHONY: soak
 soak: build deps $(VENV)/installed ## deliver a million publications to clients that come and go; minutes (PUBLICATIONS=N)
 	APUS_TESTS_PUBLICATIONS=$(PUBLICATIONS) Tests/Integration/run -k topics_churn -s

@@ -27,6 +27,7 @@ let library: [SwiftSetting] =
 /// - `benchmarks`: the programs that count instructions.
 /// - `fuzzing`: the fuzz targets. They only link with libFuzzer (`Tests/Fuzzing/run`).
 /// - `hummingbird`: the example with Hummingbird, which is downloaded for it.
+/// - `packaging`: links `apus` for packages, smaller (`Packaging/dist`).
 let development = Set((Context.environment["APUS_DEVELOPMENT"] ?? "").split(separator: ","))
 
 /// What only the server `apus` needs. Without its trait, Swift Package Manager resolves no package
@@ -324,6 +325,17 @@ if development.contains("fuzzing") {
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             path: "Tests/Fuzzing/Targets", swiftSettings: common))
+}
+
+if development.contains("packaging") {
+    // The program exports no symbols, and its relocations are packed (glibc 2.36), which only lld
+    // can do. The object file has ICU's data without other languages than English.
+    let options = ["--no-export-dynamic", "-z", "pack-relative-relocs", "--build-id=sha1"]
+    package.targets.first { $0.name == "apus" }?.linkerSettings = [
+        .unsafeFlags(
+            ["-use-ld=lld", Context.packageDirectory + "/.build-dist/icu/icudata.o"]
+                + options.flatMap { ["-Xlinker", $0] })
+    ]
 }
 
 // `APUS_TESTS` names the test targets to build, separated by commas; by default, all are built.

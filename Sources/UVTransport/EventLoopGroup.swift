@@ -41,9 +41,6 @@ package final class EventLoopGroup: Sendable {
     }
 }
 
-/// Returns the number of cores that this process may use, by its affinity mask.
-package func availableParallelism() -> Int { Int(uv_available_parallelism()) }
-
 /// Raises the soft limit of open descriptors to the hard one, and returns it.
 @discardableResult
 package func raiseDescriptorLimit() -> Int {

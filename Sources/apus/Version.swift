@@ -6,7 +6,7 @@ import CZlib
 /// The version of this program, and of the libraries that it was built with and runs with.
 enum Version {
     /// The release, by Semantic Versioning. CHANGELOG.md has an entry for each.
-    static let number = "0.2.0"
+    static let number = "0.3.0"
 
     /// The Git commit that was built; `nil` if make didn't build the program, or built it outside
     /// a Git checkout.
@@ -15,7 +15,7 @@ enum Version {
         return commit.isEmpty ? nil : commit
     }()
 
-    /// The number and the commit in one line: `0.2.0 (0123456789ab)`.
+    /// The number and the commit in one line: `0.3.0 (0123456789ab)`.
     static let short = number + (commit.map { " (\($0))" } ?? "")
 
     /// The name and version of each library. The version is that of the library in use, except for
