@@ -576,10 +576,6 @@ def try_route(page, name):
     page.evaluate(f"""document.querySelector('[aria-label="Try {name}"]').click()""")
 
 
-def fill(page, field, text):
-    page.evaluate(f"document.getElementById({field!r}).value = {text!r}")
-
-
 def test_each_request_has_a_form(start, browser):
     server = start()
     page = browser.page(server.url("/#routes"))

@@ -226,6 +226,6 @@ def test_the_service_is_valid_and_stops_no_earlier_than_the_server_may(program, 
     for chosen in (text, re.sub("^#(?=LoadCredential|Environment)", "", text, flags=re.MULTILINE)):
         unit.write_text(chosen)
         result = subprocess.run(
-            [verify, "verify", str(unit)], capture_output=True, text=True, timeout=60
+            [verify, "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60
         )
         assert (result.returncode, result.stderr) == (0, "")

@@ -50,7 +50,12 @@ public struct RouteDescription: Sendable, Hashable {
 public struct RouteParameter: Sendable, Hashable {
     /// The part of a request that has the parameter.
     public enum Place: String, Sendable, Hashable {
-        case path, query, header
+        /// A segment of the path.
+        case path
+        /// The query.
+        case query
+        /// The header fields.
+        case header
     }
 
     /// The name.
