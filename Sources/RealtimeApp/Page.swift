@@ -6,7 +6,7 @@ enum Page {
         headerFields: [
             .contentType: "text/html; charset=utf-8",
             .cacheControl: "no-cache",
-            // The rest of its policy is in the page; this part only a header can say.
+            // The page itself has the rest of the policy. This directive works only in a header.
             .contentSecurityPolicy: "frame-ancestors 'none'",
         ],
         body: PackageResources.index_html)
